@@ -1,0 +1,42 @@
+# Every target sets up what it needs. PYTHON=python3.12 make test picks a Python.
+PYTHON ?= python3
+VENV = .venv
+RUN = $(VENV)/bin/
+
+.PHONY: demo test lint types matrix docs fixtures dist clean
+
+demo: .venv-demo/ready
+	.venv-demo/bin/python examples/demo/demo.py
+
+test: $(VENV)/ready
+	$(RUN)python -m pytest -q
+
+lint: $(VENV)/ready
+	$(RUN)ruff check . && $(RUN)ruff format --check .
+	$(RUN)python docs/generate.py --check
+
+types: $(VENV)/ready
+	$(RUN)mypy
+
+matrix: $(VENV)/ready
+	$(RUN)python tests/matrix.py
+
+docs: $(VENV)/ready
+	$(RUN)python docs/generate.py
+
+fixtures:
+	fixtures/make/environment.sh $(GENERATION)
+
+dist: $(VENV)/ready
+	$(RUN)python -m build && $(RUN)python -m build runtime --outdir dist
+
+clean:
+	rm -rf $(VENV) .venv-demo build dist .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)pip install -q -e '.[test,lint]' && touch $@
+
+.venv-demo/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/pip install -q . && touch $@

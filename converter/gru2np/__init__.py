@@ -1,0 +1,89 @@
+"""Turn saved Keras models into bundles that NumPy alone can run.
+
+>>> import gru2np
+>>> gru2np.export("model.h5", "model.npz")      # doctest: +SKIP
+>>> print(gru2np.inspect("model.h5"))           # doctest: +SKIP
+>>> from gru2np_runtime import load             # doctest: +SKIP
+>>> load("model.npz").predict(x)                # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gru2np_runtime import __version__
+
+    from gru2np.describe import Report, inspect
+    from gru2np.errors import (
+        BundleError,
+        Gru2npError,
+        InputError,
+        ModelFileError,
+        Problem,
+        UnsupportedModelError,
+        VerificationError,
+    )
+    from gru2np.export import Exported, export
+
+__all__ = [
+    "BundleError",
+    "Exported",
+    "Gru2npError",
+    "InputError",
+    "ModelFileError",
+    "Problem",
+    "Report",
+    "UnsupportedModelError",
+    "VerificationError",
+    "__version__",
+    "export",
+    "inspect",
+]
+
+# Where each name is: looked up on first use, for NumPy and h5py take longer to import
+# than `gru2np --help` to answer.
+_HOME = {
+    "BundleError": "gru2np.errors",
+    "Exported": "gru2np.export",
+    "Gru2npError": "gru2np.errors",
+    "InputError": "gru2np.errors",
+    "ModelFileError": "gru2np.errors",
+    "Problem": "gru2np.errors",
+    "Report": "gru2np.describe",
+    "UnsupportedModelError": "gru2np.errors",
+    "VerificationError": "gru2np.errors",
+    "__version__": "gru2np_runtime",
+    "export": "gru2np.export",
+    "inspect": "gru2np.describe",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+class _Package(ModuleType):
+    """The package, whose functions are not hidden by the modules they live in.
+
+    Importing ``gru2np.export`` would otherwise put the module where the function of
+    that name belongs.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

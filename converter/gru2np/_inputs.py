@@ -1,0 +1,224 @@
+"""Inputs to verify a model with: read from a file, or drawn so that they fit it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np.errors import InputError, VerificationError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gru2np_runtime import Layer
+    from gru2np_runtime._graph import Graph, Port
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+ROWS = 3
+# The first that every layer of the model takes is used for all free axes.
+LENGTHS = (7, 12, 24, 48, 100, 200, 400, 1000, 4000)
+# Numbers that no layer turns into a row of a table.
+WHOLE_NUMBERS = 10
+
+
+@dataclass
+class Use:
+    """What a model does with an input, as far as drawing it is concerned.
+
+    Attributes:
+        rows: of the smallest Embedding it feeds; None if it feeds none.
+        mask_value: what marks a step as padding; None if nothing does.
+    """
+
+    rows: int | None = None
+    mask_value: float | None = None
+    readers: list[Layer] = field(default_factory=list)
+
+
+def is_stateful(graph: Layer) -> bool:
+    """Whether a layer keeps its states between calls."""
+    return any(getattr(layer, "stateful", False) for layer in walk(graph))
+
+
+def walk(layer: Layer) -> Iterator[Layer]:
+    """The layer, and all layers inside."""
+    yield layer
+    for child in layer.layers.values():
+        yield from walk(child)
+
+
+def declared_batch(graph: Graph) -> int | None:
+    """The batch size the model was built for, None for any."""
+    return graph.inputs[0].shape[0]
+
+
+def draw(graph: Graph, names: Sequence[str], seed: int) -> dict[str, Array]:
+    """Arrays that fit a model, the same for the same seed.
+
+    Normal numbers; ids within the table where they feed an Embedding; where steps can
+    be masked, some rows are padded on the right, some on the left with a hole inside.
+    A stateful model gets several batches, so that states are carried over.
+
+    Raises:
+        VerificationError: no size of the free axes fits the model.
+    """
+    rows = declared_batch(graph) or ROWS
+    if is_stateful(graph) and declared_batch(graph):
+        rows *= ROWS
+    shapes = _shapes(graph, declared_batch(graph) or rows)
+    rng = np.random.default_rng(seed)
+    uses = _uses(graph)
+    return {
+        name: _array(rng, port, (rows, *shape[1:]), uses[port.name])
+        for name, port, shape in zip(names, graph.inputs, shapes, strict=True)
+    }
+
+
+def _shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
+    """Sizes for the free axes that every layer of the model takes."""
+    reason = ""
+    for length in LENGTHS:
+        shapes = [
+            (rows, *(length if n is None else n for n in port.shape[1:]))
+            for port in graph.inputs
+        ]
+        try:
+            known, _ = graph.infer(shapes)
+        except ValueError as error:
+            reason = reason or str(error)
+            continue
+        sizes = [n for found in known.values() for shape in found for n in shape]
+        if all(n is None or n > 0 for n in sizes):
+            return shapes
+        reason = reason or "a layer is left with nothing"
+    raise VerificationError(
+        f"no inputs could be drawn that fit this model ({reason}): give some "
+        "with --input"
+    )
+
+
+def _uses(graph: Graph) -> dict[str, Use]:
+    """Who reads each input, directly or through layers that only move numbers."""
+    uses = {port.name: Use() for port in graph.inputs}
+    sources = {port.name: {port.name} for port in graph.inputs}
+    for node in graph.nodes:
+        layer = graph.layers[node.layer]
+        read = {name for ref, _ in node.inputs for name in sources.get(ref, ())}
+        for name in read:
+            _note(uses[name], layer)
+        embeds = any(inner.op == "embedding" for inner in walk(layer))
+        if layer.keeps_dtype and layer.gives_dtype is None and not embeds:
+            sources[node.name] = read
+    return uses
+
+
+def _note(use: Use, layer: Layer) -> None:
+    for inner in walk(layer):
+        if inner.op == "embedding":
+            rows = int(inner.input_dim)
+            use.rows = min(rows, use.rows or rows)
+    value = {"masking": "mask_value", "not_equal": "value"}.get(layer.op)
+    if value is not None and not math.isnan(getattr(layer, value)):
+        use.mask_value = float(getattr(layer, value))
+
+
+def _array(
+    rng: np.random.Generator, port: Port, shape: tuple[int, ...], use: Use
+) -> Array:
+    if use.rows is not None:
+        array = rng.integers(0, use.rows, shape).astype(port.dtype)
+    elif port.dtype.startswith("float"):
+        array = rng.normal(size=shape).astype(port.dtype)
+    elif port.dtype == "bool":
+        array = rng.random(shape) < 0.7
+    else:
+        array = rng.integers(0, WHOLE_NUMBERS, shape).astype(port.dtype)
+    if use.mask_value is not None and len(shape) > 1:
+        _pad(array, use.mask_value)
+    return array
+
+
+def _pad(array: Array, value: float) -> None:
+    """Pad rows in turn: right, left with a hole inside, not at all."""
+    steps = array.shape[1]
+    for row in range(array.shape[0]):
+        if row % 3 == 0:
+            array[row, steps - steps // 3 :] = value
+        elif row % 3 == 1:
+            array[row, : steps // 4] = value
+            array[row, steps // 2 : steps // 2 + steps // 6] = value
+
+
+def by_name(given: Any, names: Sequence[str], what: str) -> dict[str, Array]:
+    """Arrays by name, from an array, a list, a dict, or the path of a file.
+
+    A ``.npz`` holds one array for each name; ``arr_0``, ``arr_1`` (what
+    ``np.savez(path, a, b)`` writes) stand in order, and a single array needs no name.
+
+    Args:
+        given: what the caller or the user gave.
+        names: the model's names, in order.
+        what: ``input`` or ``expected output``, for messages.
+
+    Raises:
+        InputError: it is no such thing, or does not fit the names.
+    """
+    where = f"{what}s"
+    if isinstance(given, (str, Path)) or hasattr(given, "__fspath__"):
+        where = str(given)
+        given = _read(given)
+    if isinstance(given, dict):
+        found = dict(given)
+        positional = [f"arr_{i}" for i in range(len(names))]
+        if len(names) == 1 and len(found) == 1:
+            found = {names[0]: next(iter(found.values()))}
+        elif set(found) == set(positional):
+            found = {n: found[p] for n, p in zip(names, positional, strict=True)}
+        if set(found) != set(names):
+            raise InputError(
+                f"{where}: expected an array for each {what}, {sorted(names)}, "
+                f"got {sorted(found)}"
+            )
+        return {name: _numbers(found[name], name, where) for name in names}
+    items = given if isinstance(given, (list, tuple)) else [given]
+    if len(names) == 1 and len(items) != 1:
+        items = [given]
+    if len(items) != len(names):
+        raise InputError(
+            f"{where}: expected {len(names)} arrays, for {list(names)}, "
+            f"got {len(items)}"
+        )
+    pairs = zip(names, items, strict=True)
+    return {name: _numbers(item, name, where) for name, item in pairs}
+
+
+def _numbers(value: Any, name: str, where: str) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"{where}: {name!r} is no array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{where}: {name!r}: expected numbers, got {array.dtype}")
+    return array
+
+
+def _read(path: str | os.PathLike[str]) -> Array | dict[str, Array]:
+    try:
+        loaded: Array | Mapping[str, Array] = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded as members:  # type: ignore[attr-defined]
+            return {name: members[name] for name in members.files}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"{path}: expected arrays of numbers as .npy or .npz, got {error}"
+        ) from None

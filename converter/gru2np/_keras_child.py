@@ -1,0 +1,281 @@
+"""What runs in the child process: a real Keras loads the model and predicts.
+
+Run by path, with the folder of a request as its only argument; it imports nothing of
+gru2np, so that what it says comes from Keras alone.  It reads ``request.json`` and
+``inputs.npz``; it writes ``arrays.npz`` and then ``answer.json``, which says what went
+wrong where something did.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# Python puts this folder first; its modules must not stand in for anyone else's.
+_HERE = Path(__file__).resolve().parent
+sys.path[:] = [
+    entry for entry in sys.path if not entry or Path(entry).resolve() != _HERE
+]
+
+import importlib  # noqa: E402
+import json  # noqa: E402
+import shutil  # noqa: E402
+import zipfile  # noqa: E402
+from typing import Any  # noqa: E402
+
+import numpy as np  # noqa: E402
+
+CONFIG = "config.json"
+
+
+class Stopped(Exception):
+    """Keras cannot go on; the message says at what, the cause is its own error."""
+
+
+def answer(folder: Path) -> dict[str, Any]:
+    """Do what the request in the folder asks for."""
+    request = json.loads((folder / "request.json").read_text("utf-8"))
+    try:
+        keras = importlib.import_module(request["module"])
+    except Exception as error:
+        raise Stopped("import") from error
+    if request["floatx"] == "float64":
+        # For layers that name no dtype, and because predict casts inputs to floatx.
+        keras.backend.set_floatx("float64")
+    with np.load(folder / "inputs.npz") as data:
+        inputs = [data[f"x{i}"] for i in range(len(request["names"]))]
+    arrays: dict[str, Any] = {}
+    model, plain = _load(keras, request, folder)
+    try:
+        x = _pack(inputs, request)
+        rows = request["batch_size"] or len(inputs[0])
+        result = model.predict(x, batch_size=max(rows, 1), verbose=0)
+        outputs = _named(result, arrays, "y")
+        nodes: list[dict[str, Any]] = []
+        if request["layers"]:
+            # Loaded anew: what is stateful begins at zero again.
+            model, _ = _load(keras, request, folder)
+            nodes = _record(keras, model, inputs, request, arrays)
+    except Exception as error:
+        raise Stopped("predict") from error
+    np.savez(folder / "arrays.npz", **arrays)
+    return {
+        "version": keras.__version__,
+        "tensorflow": importlib.import_module("tensorflow").__version__,
+        "plain": plain,
+        "outputs": outputs,
+        "nodes": nodes,
+    }
+
+
+def _load(keras: Any, request: dict[str, Any], folder: Path) -> tuple[Any, bool]:
+    """The model from its file; where that fails, from a copy with a plain config."""
+    try:
+        if request["must_be_plain"]:
+            return _load_plain(keras, request, folder), True
+        try:
+            return _load_file(keras, request, Path(request["model"])), False
+        except Exception:
+            try:
+                return _load_plain(keras, request, folder), True
+            except Exception:
+                pass
+            raise
+    except Exception as error:
+        raise Stopped("load") from error
+
+
+def _load_file(keras: Any, request: dict[str, Any], path: Path) -> Any:
+    if request["weights"]:
+        model = keras.models.model_from_json(path.read_text("utf-8"))
+        model.load_weights(request["weights"])
+        return model
+    return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def _load_plain(keras: Any, request: dict[str, Any], folder: Path) -> Any:
+    """Load a copy of the file that has the plain configuration in place of its own."""
+    path = Path(request["model"])
+    copy = folder / f"plain{path.suffix}"
+    config = (folder / CONFIG).read_text("utf-8")
+    if request["container"] == "hdf5":
+        import h5py
+
+        shutil.copyfile(path, copy)
+        with h5py.File(copy, "r+") as file:
+            del file.attrs["model_config"]
+            file.attrs["model_config"] = config
+    elif request["container"] == "keras":
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
+            for name in old.namelist():
+                if name != CONFIG:
+                    with old.open(name) as source, new.open(name, "w") as target:
+                        shutil.copyfileobj(source, target)
+            new.writestr(CONFIG, config)
+    else:
+        copy.write_text(config, "utf-8")
+    return _load_file(keras, request, copy)
+
+
+def _pack(inputs: list[Any], request: dict[str, Any]) -> Any:
+    """The inputs as the model takes them."""
+    if request["kind"] == "dict":
+        return dict(zip(request["names"], inputs))
+    return inputs if request["kind"] == "list" else inputs[0]
+
+
+def _named(result: Any, arrays: dict[str, Any], prefix: str) -> list[dict[str, Any]]:
+    """Put the arrays of a result among the others; how each is called there."""
+    if isinstance(result, dict):
+        items = list(result.items())
+    elif isinstance(result, (list, tuple)):
+        items = [(None, item) for item in result]
+    else:
+        items = [(None, result)]
+    records = []
+    for i, (key, item) in enumerate(items):
+        array = np.asarray(item)
+        dtype = array.dtype.name
+        if dtype in ("float16", "bfloat16"):
+            array = array.astype(np.float32)  # bfloat16 is not NumPy's own
+        arrays[f"{prefix}{i}"] = array
+        records.append({"key": key, "array": f"{prefix}{i}", "dtype": dtype})
+    return records
+
+
+class Frame:
+    """One call of a model: which of its layers' calls come next.
+
+    Layers number their calls in the order of the file, and run in another where a
+    deep branch is reached later.
+    """
+
+    def __init__(self, model: Any, path: list[str], number: int) -> None:
+        self.path = path
+        self.number = number
+        inside = getattr(model, "operations", None) or model.layers
+        self.members = {id(operation) for operation in inside}
+        self.order: dict[int, list[int]] = {}
+        depths = getattr(model, "_nodes_by_depth", None) or {}
+        for depth in sorted(depths, reverse=True):
+            for node in depths[depth]:
+                operation = getattr(node, "operation", None) or getattr(
+                    node, "layer", None
+                )
+                places = [id(own) for own in operation._inbound_nodes]
+                place = places.index(id(node))
+                self.order.setdefault(id(operation), []).append(place)
+        for operation_id, places in self.order.items():
+            # A nested model owns a call that belongs to no other model.
+            self.order[operation_id] = [sorted(places).index(p) for p in places]
+        self.counts: dict[int, int] = {}
+
+    def number_of(self, operation: Any) -> int:
+        """The number of the call that begins now, counted over the whole model."""
+        order = self.order.get(id(operation), [0])
+        count = self.counts.get(id(operation), 0)
+        self.counts[id(operation)] = count + 1
+        return self.number * len(order) + order[count]
+
+
+class Recorder:
+    """Keeps what every layer of a model gives, as its calls end."""
+
+    def __init__(self, keras: Any, model: Any) -> None:
+        self.keras = keras
+        self.model = model
+        self.frames: list[Frame] = []
+        self.found: dict[tuple[tuple[str, ...], int], list[Any]] = {}
+        self.kinds: dict[tuple[str, ...], str] = {}
+
+    def call(self, original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
+        """Run a call, and keep its result if it is one of the model's own layers."""
+        if operation is self.model:
+            return self._inside(
+                Frame(operation, [], 0), original, operation, args, kwargs
+            )
+        if not self.frames or id(operation) not in self.frames[-1].members:
+            return original(operation, *args, **kwargs)
+        frame = self.frames[-1]
+        number, path = frame.number_of(operation), [*frame.path, operation.name]
+        if isinstance(operation, self.keras.Model):
+            inner = Frame(operation, path, number)
+            return self._inside(inner, original, operation, args, kwargs)
+        result = original(operation, *args, **kwargs)
+        items = result if isinstance(result, (list, tuple)) else [result]
+        found = self.found.setdefault((tuple(path), number), [])
+        found.append([np.asarray(item) for item in items])
+        self.kinds[tuple(path)] = type(operation).__name__
+        return result
+
+    def _inside(
+        self, frame: Frame, original: Any, operation: Any, args: Any, kwargs: Any
+    ) -> Any:
+        self.frames.append(frame)
+        try:
+            return original(operation, *args, **kwargs)
+        finally:
+            self.frames.pop()
+
+
+def _record(
+    keras: Any,
+    model: Any,
+    inputs: list[Any],
+    request: dict[str, Any],
+    arrays: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Run the model eagerly, batch by batch, and keep what every layer gives."""
+    recorder = Recorder(keras, model)
+    layer_class = keras.layers.Layer
+    _instrument(layer_class, recorder, ())
+    if hasattr(keras, "Operation"):
+        # Layers are operations; those of them that are layers have been seen to.
+        _instrument(keras.Operation, recorder, layer_class)
+    rows = max(request["batch_size"] or len(inputs[0]), 1)
+    convert = importlib.import_module("tensorflow").convert_to_tensor
+    for start in range(0, len(inputs[0]), rows):
+        batch = [convert(x[start : start + rows]) for x in inputs]
+        model(_pack(batch, request), training=False)
+    nodes = []
+    for i, ((path, number), calls) in enumerate(recorder.found.items()):
+        joined = [
+            np.concatenate(np.atleast_1d(*parts)) if len(parts) > 1 else parts[0]
+            for parts in zip(*calls)
+        ]
+        nodes.append(
+            {
+                "path": list(path),
+                "call": number,
+                "class_name": recorder.kinds[path],
+                "outputs": _named(joined, arrays, f"node{i}_"),
+            }
+        )
+    return nodes
+
+
+def _instrument(kind: Any, recorder: Recorder, apart: Any) -> None:
+    original = kind.__call__
+
+    def recorded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(self, apart):
+            return original(self, *args, **kwargs)
+        return recorder.call(original, self, args, kwargs)
+
+    kind.__call__ = recorded
+
+
+def main(folder: Path) -> int:
+    """Answer the request in a folder; 1 if Keras could not."""
+    try:
+        result = answer(folder)
+    except Stopped as stopped:
+        cause = stopped.__cause__
+        error = f"{type(cause).__name__}: {cause}"
+        result = {"failed": str(stopped), "error": error}
+    (folder / "answer.json").write_text(json.dumps(result), "utf-8")
+    return int("failed" in result)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,183 @@
+"""What a model's numbers mean where generations of Keras differ, in sentences.
+
+Read off the graph, where every choice is written out, so that a sentence stands only
+where it concerns a layer, says what will be computed, and is the same for a bundle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np.layers import LAYERS
+from gru2np.layers import _spec as spec
+from gru2np.layers._spec import dtype_name
+from gru2np.masks import creates_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from gru2np_runtime import Layer
+    from gru2np_runtime._graph import Graph
+
+    from gru2np.ir import KerasLayer, KerasModel, Meaning
+
+HARD_SIGMOID = {
+    0.2: "hard_sigmoid is clip(0.2 * x + 0.5, 0, 1), as in every Keras before 3; "
+    "in Keras 3 it is clip(x / 6 + 0.5, 0, 1)",
+    1 / 6: "hard_sigmoid is clip(x / 6 + 0.5, 0, 1), as in Keras 3; "
+    "in every Keras before it is clip(0.2 * x + 0.5, 0, 1)",
+}
+MASKED_OUTPUT = {
+    "previous": "at a masked step the output before it is repeated",
+    "state": "at a masked step the output is the carried state",
+    "zero": "at a masked step the output is zero",
+}
+MERGED_MASKS = {
+    "logical_and": "a merge layer's mask holds where the masks of all inputs hold",
+    "logical_or": "a merge layer's mask holds where the mask of any input holds",
+}
+
+
+def sentences(
+    graph: Graph,
+    model: KerasModel | None = None,
+    meaning: Meaning | None = None,
+    config: object = None,
+) -> tuple[str, ...]:
+    """What was chosen for the layers of a graph.
+
+    Args:
+        graph: the runtime's graph.
+        model: the Keras model it was made of, where there is one.
+        meaning: what its Keras meant.
+        config: the architecture as it stands in the file.
+    """
+    found = [*_hard_sigmoids(graph), *_masks(graph)]
+    silent = list(_without_reset_after(config))
+    if silent:
+        found.append(
+            f"reset_after is False: the file does not say ({_names(silent)}), for "
+            "before Keras 2.1.5 a GRU had no such option"
+        )
+    merges = (spec.MERGES, spec.CONCATENATES)
+    if (
+        meaning is not None
+        and model is not None
+        and meaning.merged_mask == "drop"
+        and any(creates_mask(layer) for layer in model.layers)
+        and any(_rule(layer) in merges for layer in model.layers)
+    ):
+        found.append("merge layers drop the masks of their inputs")
+    stateful = [
+        path
+        for path, layer in graph.layers.items()
+        if getattr(layer, "stateful", False)
+    ]
+    if stateful:
+        found.append(
+            f"states carry over from call to call ({_names(stateful)} stateful)"
+        )
+    half = [] if model is None else sorted(half_precision(model))
+    if half:
+        found.append(
+            f"computed in float32, though saved with the policy {', '.join(half)}"
+        )
+    return tuple(found)
+
+
+def half_precision(model: KerasModel) -> set[str]:
+    """The half precision policies among a model's layers."""
+    policies = set()
+    for layer in _layers(model):
+        name = dtype_name(layer.config.get("dtype"))
+        if name is not None and name.endswith("float16"):
+            policies.add(name)
+    return policies
+
+
+def _hard_sigmoids(graph: Graph) -> Iterator[str]:
+    slopes = dict.fromkeys(
+        value["slope"]
+        for _, layer in inside("", graph)
+        for value in layer.attributes().values()
+        if isinstance(value, dict) and value.get("function") == "hard_sigmoid"
+    )
+    for slope in slopes:
+        yield HARD_SIGMOID.get(
+            slope, f"hard_sigmoid is clip({slope:g} * x + 0.5, 0, 1)"
+        )
+
+
+def _without_reset_after(config: object) -> Iterator[str]:
+    """Names of the GRUs whose options leave ``reset_after`` out."""
+    pending = [config]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending.extend(reversed(value))
+        elif isinstance(value, dict):
+            options = value.get("config")
+            gru = value.get("class_name") in ("GRU", "GRUCell")
+            if gru and isinstance(options, dict) and "reset_after" not in options:
+                yield str(value.get("name") or options.get("name", "GRUCell"))
+            pending.extend(reversed(list(value.values())))
+
+
+def _masks(graph: Graph) -> Iterator[str]:
+    rules: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        if node.mask is None:
+            continue
+        for _, layer in inside(node.layer, graph.layers[node.layer]):
+            rule = layer.attributes().get("masked_output")
+            if rule is not None and node.layer not in rules.setdefault(rule, []):
+                rules[rule].append(node.layer)
+    for rule, paths in rules.items():
+        yield f"{MASKED_OUTPUT[rule]} ({_names(paths)})"
+    # Nodes that masks need stand behind #; others are operations of the model.
+    helpers = [path for path in graph.layers if "#" in path]
+    for op in dict.fromkeys(graph.layers[path].op for path in helpers):
+        if op in MERGED_MASKS:
+            yield MERGED_MASKS[op]
+    if any("#skipped_" in path for path in helpers):
+        yield "Multiply takes masked positions as 1"
+
+
+def inside(path: str, layer: Layer) -> Iterator[tuple[str, Layer]]:
+    """A layer and every layer inside it, with paths."""
+    yield path, layer
+    for name, child in layer.layers.items():
+        yield from inside(f"{path}/{name}" if path else name, child)
+
+
+def _layers(model: KerasModel) -> Iterator[KerasLayer]:
+    pending = list(model.layers)
+    while pending:
+        layer = pending.pop()
+        yield layer
+        pending.extend(child for _, child in layer.children)
+        if layer.model is not None:
+            pending.extend(layer.model.layers)
+
+
+def _rule(layer: KerasLayer) -> str | None:
+    return LAYERS[layer.class_name].mask if layer.class_name in LAYERS else None
+
+
+def _names(paths: Iterable[str]) -> str:
+    names = list(paths)
+    more = f" and {len(names) - 3} more" if len(names) > 4 else ""
+    return ", ".join(names[:3] if more else names) + more
+
+
+def activation_text(specification: str | Mapping[str, Any]) -> str:
+    """An activation for a line of text; hard_sigmoid's slope has a sentence."""
+    if isinstance(specification, str):
+        return specification
+    name = str(specification["function"])
+    parameters = [
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in specification.items()
+        if key != "function" and name != "hard_sigmoid"
+    ]
+    return f"{name}({', '.join(parameters)})" if parameters else name

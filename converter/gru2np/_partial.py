@@ -1,0 +1,108 @@
+"""What can be said of a model that cannot be converted: its layers, as the file has them."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from gru2np._facts import LayerFacts
+from gru2np.layers._spec import HARMLESS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gru2np.ir import KerasLayer, KerasModel, RawModel
+
+# Options that say nothing to a reader, or too much.
+SILENT = frozenset({*HARMLESS, "dtype", "function", "module", "registered_name"})
+MAX_DEPTH = 50
+
+
+def layers(raw: RawModel, model: KerasModel | None) -> tuple[LayerFacts, ...]:
+    """The layers: of the model where its generation is read, else of its bare config."""
+    if model is None:
+        return tuple(_of_config(raw.config, "", 0))
+    counts = _counts(raw, model)
+    return tuple(
+        _of_layer(layer, layer.name, counts.get(layer.name)) for layer in model.layers
+    )
+
+
+def parameters(raw: RawModel) -> int:
+    """How many numbers the stored weights hold."""
+    if raw.groups is not None:
+        groups = [tensors for _, tensors in raw.groups.groups]
+    else:
+        assert raw.paths is not None
+        groups = [tuple(raw.paths.variables(path)) for path in raw.paths.paths()]
+    return sum(prod(tensor.shape) for group in groups for tensor in group)
+
+
+def _counts(raw: RawModel, model: KerasModel) -> dict[str, int]:
+    """Parameters by layer, as far as names and paths tell."""
+    if raw.groups is not None:
+        return {
+            name: sum(prod(tensor.shape) for tensor in tensors)
+            for name, tensors in raw.groups.groups
+        }
+    assert raw.paths is not None
+    counts: dict[str, int] = {}
+    for path in raw.paths.paths():
+        size = sum(prod(tensor.shape) for tensor in raw.paths.variables(path))
+        for layer in model.layers:
+            if layer.path and f"{path}/".startswith(f"{layer.path}/"):
+                counts[layer.name] = counts.get(layer.name, 0) + size
+    return counts
+
+
+def _of_layer(layer: KerasLayer, path: str, count: int | None) -> LayerFacts:
+    children = [(name, child) for name, child in layer.children]
+    if layer.model is not None:
+        children = [(own.name, own) for own in layer.model.layers]
+    options = {k: v for k, v in layer.config.items() if k not in SILENT}
+    return LayerFacts(
+        path=path,
+        class_name=layer.class_name,
+        parameters=count,
+        options=options,
+        notable=_notable(options),
+        calls=max(len(layer.calls), 1),
+        inside=tuple(
+            _of_layer(child, f"{path}/{name}", None) for name, child in children
+        ),
+    )
+
+
+def _of_config(
+    config: Mapping[str, Any], prefix: str, depth: int
+) -> Iterator[LayerFacts]:
+    """The layers of a config of any generation; what is no layer is passed over."""
+    inner = config.get("config")
+    specs = inner.get("layers") if isinstance(inner, dict) else inner
+    if not isinstance(specs, list) or depth > MAX_DEPTH:
+        return
+    for spec in specs:
+        if not isinstance(spec, dict):
+            continue
+        given = spec.get("config")
+        options = given if isinstance(given, dict) else {}
+        path = f"{prefix}{spec.get('name') or options.get('name') or '?'}"
+        shown = {k: v for k, v in options.items() if k not in {*SILENT, "layers"}}
+        yield LayerFacts(
+            path=path,
+            class_name=str(spec.get("class_name", "?")),
+            options=shown,
+            notable=_notable(shown),
+            inside=tuple(_of_config(spec, f"{path}/", depth + 1)),
+        )
+
+
+def _notable(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Options a line has room for: numbers, names and what is switched on."""
+    return tuple(
+        name
+        for name, value in options.items()
+        if value is not None
+        and value is not False
+        and isinstance(value, (bool, int, float, str))
+    )

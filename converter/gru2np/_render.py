@@ -1,0 +1,218 @@
+"""A report as text that a person enjoys reading, within the width of a terminal."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from gru2np._meaning import activation_text
+from gru2np._table import paragraph, plural, shape_text, size_text, table
+from gru2np.readers._damage import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gru2np._facts import LayerFacts
+    from gru2np._gates import Gates
+    from gru2np.describe import Report
+
+CONTAINERS = {
+    "hdf5": "HDF5",
+    "keras": ".keras archive",
+    "json+hdf5": "architecture JSON with HDF5 weights",
+    "json+weights.h5": "architecture JSON with .weights.h5",
+}
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+# Numbers of recurrent layers that are still a pleasure to read.
+MOST_VALUES = 150
+
+
+def render(
+    report: Report, width: int = 88, heading: Callable[[str], str] = str
+) -> Iterator[str]:
+    """The lines of a report.
+
+    Args:
+        report: what to say.
+        width: of the terminal.
+        heading: makes a heading stand out.
+    """
+    yield heading(report.file)
+    yield from _head(report, width)
+    if report.layers:
+        yield from ["", heading("Layers")]
+        yield from _layers(report.layers, width)
+    if report.meaning:
+        yield from ["", heading("Meaning")]
+        for sentence in report.meaning:
+            yield from paragraph(sentence, width, "  - ")
+    if report.gates:
+        yield from ["", heading("Gates")]
+        yield from _gates(report.gates, width)
+        yield from ["", heading("Equations")]
+        yield from _equations(report.gates, width)
+    if not report.convertible:
+        yield from ["", heading("Cannot be converted")]
+        problems = [str(problem) for problem in report.problems]
+        for problem in problems or [report.refusal or ""]:
+            yield from paragraph(problem, width, "  - ")
+
+
+def _head(report: Report, width: int) -> Iterator[str]:
+    source = report.source
+    rows = []
+    if report.written_by is not None:
+        backend = str(source.get("backend") or "")
+        # Some writers name the backend themselves.
+        named = not backend or backend in report.written_by
+        on = "" if named else f" on {BACKENDS.get(backend, backend)}"
+        rows.append(("saved by", report.written_by + on))
+    container = source.get("container")
+    if report.kind == "bundle":
+        rows.append(("container", f"gru2np bundle, {size_text(report.size)}"))
+        rows.append(("made of", f"{source.get('file_name')} ({_container(container)})"))
+    elif container is not None:
+        rows.append(("container", f"{_container(container)}, {size_text(report.size)}"))
+    if report.name is not None:
+        facts = [plural(len(report.layers), "layer")]
+        if report.parameters is not None:
+            facts.append(plural(report.parameters, "parameter"))
+        rows.append(("model", f"{report.name}: {', '.join(facts)}"))
+    for label, tensors, structure in (
+        ("input", report.inputs, report.input_structure),
+        ("output", report.outputs, report.output_structure),
+    ):
+        kind = f"{label} {structure}" if structure in ("list", "dict") else label
+        for i, tensor in enumerate(tensors):
+            text = f"{tensor.name} {shape_text(tensor.shape)} {tensor.dtype}"
+            rows.append(("" if i else kind, text))
+    for label, text in rows:
+        yield from paragraph(text, width, f"  {label:11}  ")
+
+
+def _container(container: object) -> str:
+    return CONTAINERS.get(str(container), str(container))
+
+
+def _layers(layers: Sequence[LayerFacts], width: int) -> list[str]:
+    rows: list[list[str]] = []
+    before: tuple[str, ...] = ()
+    for layer in layers:
+        remarks = []
+        if layer.calls > 1:
+            remarks.append(f"{layer.calls} calls")
+        if before and layer.inputs and layer.inputs != before:
+            remarks.append(f"reads {', '.join(layer.inputs)}")
+        if layer.mask is not None:
+            remarks.append(f"mask of {layer.mask}")
+        rows.extend(_rows(layer, remarks, 0))
+        before = (layer.path,)
+    header = ["layer", "class", "output shape", "parameters", "options"]
+    return table(header, rows, right=frozenset({3}), width=width)
+
+
+def _rows(layer: LayerFacts, remarks: list[str], depth: int) -> Iterator[list[str]]:
+    options = [_option(name, layer.options[name]) for name in layer.notable]
+    name = layer.path if depth == 0 else layer.path.rpartition("/")[2]
+    shapes = " ".join(shape_text(shape) for shape in layer.output_shapes[:2])
+    if len(layer.output_shapes) > 2:
+        shapes += f" +{len(layer.output_shapes) - 2}"
+    count = "" if layer.parameters is None else f"{layer.parameters:,}"
+    yield [
+        "  " * depth + name,
+        layer.class_name.rpartition(">")[2] if depth else layer.class_name,
+        shapes,
+        count,
+        ", ".join([*options, *remarks]),
+    ]
+    for child in layer.inside:
+        yield from _rows(child, [], depth + 1)
+
+
+def _option(name: str, value: object) -> str:
+    if isinstance(value, dict) and "function" in value:
+        value = activation_text(value)
+    if isinstance(value, str):
+        return f"{name}={shown(value, 24).strip(chr(39))}"
+    return f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+
+
+def _gates(gates: Sequence[Gates], width: int) -> Iterator[str]:
+    named: dict[str, str] = {}
+    for cell in gates:
+        named.update(cell.names)
+    numbers = sum(prod(shape) for cell in gates for shape in cell.shapes.values())
+    for number, cell in enumerate(gates):
+        if number:
+            yield ""
+        yield (
+            f"  {cell.layer}: {cell.class_name}, {plural(cell.units, 'unit')}, "
+            f"{plural(cell.features, 'feature')}"
+        )
+        columns = ", ".join(_columns(gate, *cell.columns[gate]) for gate in cell.names)
+        for name, shape in cell.shapes.items():
+            yield f"    {name:17} {shape_text(shape):10} columns {columns}"
+        for row, meaning in enumerate(cell.bias_rows):
+            yield f"    {'':17} {'':10} row {row}: {meaning}"
+        if cell.values and numbers <= MOST_VALUES:
+            yield ""
+            yield from _values(cell, width)
+    legend = ", ".join(f"{gate} {name}" for gate, name in named.items())
+    yield ""
+    yield from paragraph(legend, width, "  ")
+
+
+def _columns(gate: str, start: int, stop: int) -> str:
+    return f"{start} {gate}" if stop == start + 1 else f"{start}-{stop - 1} {gate}"
+
+
+def _values(cell: Gates, width: int) -> Iterator[str]:
+    """Every number of small weights, its row and its column named."""
+    rows: list[tuple[str, Any]] = []
+    for i, row in enumerate(cell.values["kernel"]):
+        rows.append((f"kernel, x[{i}]", row))
+    for i, row in enumerate(cell.values["recurrent_kernel"]):
+        rows.append((f"recurrent_kernel, h[{i}]", row))
+    bias = cell.values.get("bias", [])
+    two = bool(cell.bias_rows)
+    for i, row in enumerate(bias if two else [bias] if bias else []):
+        rows.append((f"bias, row {i}" if two else "bias", row))
+    label = max(len(name) for name, _ in rows)
+    fit = max((width - 4 - label) // (9 * cell.units), 1)
+    gates = list(cell.names)
+    for start in range(0, len(gates), fit):
+        chosen = gates[start : start + fit]
+        titles = [f"{gate}[{unit}]" for gate in chosen for unit in range(cell.units)]
+        yield " " * (4 + label) + "".join(title.rjust(9) for title in titles)
+        for name, row in rows:
+            low, high = cell.columns[chosen[0]][0], cell.columns[chosen[-1]][1]
+            numbers = "".join(f"{value:9.4f}" for value in row[low:high])
+            yield f"    {name:{label}}{numbers}"
+
+
+def _equations(gates: Sequence[Gates], width: int) -> Iterator[str]:
+    yield from paragraph(
+        "One time step, x the input and h the state: W is kernel, U recurrent_kernel, "
+        "b bias, the letter behind them the gate whose columns are taken; * goes "
+        "number by number.",
+        width,
+        "  ",
+    )
+    kinds: dict[tuple[str, ...], list[Gates]] = {}
+    for cell in gates:
+        kinds.setdefault(cell.equations, []).append(cell)
+    for lines, cells in kinds.items():
+        yield ""
+        yield from paragraph(", ".join(cell.layer for cell in cells), width, "  ")
+        reset_after = cells[0].reset_after
+        if reset_after is not None:
+            yield from paragraph(RESET_AFTER[reset_after], width, "  ")
+        yield from (f"      {line}" for line in lines)
+
+
+RESET_AFTER = {
+    True: "reset_after=True: r acts after the product of h with its kernel, so the "
+    "bias has two rows, b0 with the input and b1 with the state.",
+    False: "reset_after=False: r acts on h before the product with its kernel, so the "
+    "bias has one row.",
+}

@@ -1,0 +1,303 @@
+"""Inspect: what a model file or a bundle holds, and what it means."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gru2np_runtime._load import read_bundle
+
+from gru2np import _partial
+from gru2np._facts import LayerFacts, Tensor
+from gru2np._gates import Gates, gates_of
+from gru2np._meaning import sentences
+from gru2np.errors import Problem, UnsupportedModelError
+from gru2np.export import converted
+from gru2np.generations import interpret
+from gru2np.readers import open_model
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from gru2np_runtime import Layer
+    from gru2np_runtime._graph import Graph
+    from numpy.typing import NDArray
+
+    from gru2np.export import Conversion
+    from gru2np.ir import RawModel
+
+    FilePath = str | os.PathLike[str]
+    Titles = Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a file holds; ``print`` it, or take ``as_dict()``.
+
+    Attributes:
+        file: its path.
+        kind: ``model`` or ``bundle``.
+        size: its bytes; of a bundle or a model file alone, without ``weights``.
+        source: ``file_name``, ``sha256``, ``container``, ``keras_version`` and
+            ``backend`` of the model file; of a bundle, of the file it was made of.
+        written_by: the Keras that saved the model, in words.
+        name: of the model.
+        inputs: name, shape and dtype of each input.
+        outputs: the same of each output.
+        input_structure: ``one``, ``list`` or ``dict``.
+        output_structure: the same of the outputs.
+        parameters: how many numbers the weights hold.
+        layers: in the order they run.
+        gates: the weights of every GRU, LSTM and SimpleRNN, explained.
+        meaning: what was chosen where generations of Keras differ.
+        convertible: whether ``export`` takes it.
+        problems: what cannot be converted.
+        refusal: the text with which ``export`` refuses it, or None.
+    """
+
+    file: str
+    kind: str
+    size: int
+    source: Mapping[str, Any] = field(default_factory=dict)
+    written_by: str | None = None
+    name: str | None = None
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    input_structure: str | None = None
+    output_structure: str | None = None
+    parameters: int | None = None
+    layers: tuple[LayerFacts, ...] = ()
+    gates: tuple[Gates, ...] = ()
+    meaning: tuple[str, ...] = ()
+    convertible: bool = True
+    problems: tuple[Problem, ...] = ()
+    refusal: str | None = None
+
+    def __str__(self) -> str:
+        from gru2np._render import render
+
+        return "\n".join(render(self))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON has it, under the names of the attributes."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def inspect(path: FilePath, weights: FilePath | None = None) -> Report:
+    """Look into a model file or a bundle; told by content, never by suffix.
+
+    A model that cannot be converted is described as far as its file goes, with what
+    stands in the way.
+
+    Args:
+        path: a model file, an architecture, or a bundle.
+        weights: the weights file that belongs to an architecture.
+
+    Raises:
+        ModelFileError: the file is damaged, hostile or no model.
+        BundleError: the bundle breaks a rule.
+    """
+    place = Path(path)
+    size = place.stat().st_size if place.is_file() else 0
+    if weights is None and is_bundle(place):
+        return _of_bundle(place, size)
+    try:
+        with open_model(path, weights) as raw:
+            return _of_model(raw, str(path), size)
+    except UnsupportedModelError as error:
+        # Recognised by its container, and no more can be said.
+        return Report(str(path), "model", size, **_refused(error))
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a file is an ``.npz`` by its first member; ``.keras`` is a zip too."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(512)
+    name = start[30 : 30 + int.from_bytes(start[26:28], "little")]
+    arrays = name.endswith(b".npy") or name == b"manifest.json"
+    return start.startswith(b"PK\x03\x04") and arrays
+
+
+def _of_bundle(path: Path, size: int) -> Report:
+    manifest, arrays = read_bundle(path)
+    source = manifest.source
+    version = source.get("keras_version")
+    shapes = {record.path: record.shape for record in manifest.weights}
+    return Report(
+        str(path),
+        "bundle",
+        size,
+        source=source,
+        written_by=None if version is None else f"Keras {version}",
+        name=manifest.name,
+        input_structure=manifest.inputs.kind,
+        output_structure=manifest.outputs.kind,
+        meaning=sentences(manifest.graph),
+        **_of_graph(
+            manifest.graph,
+            manifest.titles,
+            shapes,
+            lambda weight: arrays[weight],
+            (manifest.inputs.names, manifest.outputs.names),
+        ),
+    )
+
+
+def _of_model(raw: RawModel, file: str, size: int) -> Report:
+    source = {
+        "file_name": raw.file_name,
+        "sha256": raw.sha256,
+        "container": raw.container,
+        "keras_version": raw.keras_version,
+        "backend": raw.backend,
+    }
+    model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
+    try:
+        model, meaning = interpret(raw)
+        written_by = meaning.keras
+        conversion = converted(raw, model, meaning)
+    except UnsupportedModelError as error:
+        layers = _partial.layers(raw, model)
+        return Report(
+            file,
+            "model",
+            size,
+            source=source,
+            written_by=written_by,
+            name=None if model is None else model.name,
+            parameters=_partial.parameters(raw),
+            layers=layers,
+            **_refused(error),
+        )
+    return _of_conversion(conversion, file, size)
+
+
+def _of_conversion(conversion: Conversion, file: str, size: int) -> Report:
+    built = conversion.built
+    shapes = {path: tensor.shape for path, tensor in conversion.tensors.items()}
+    return Report(
+        file,
+        "model",
+        size,
+        source=conversion.source(),
+        written_by=conversion.meaning.keras,
+        name=conversion.model.name,
+        input_structure=built.inputs.kind,
+        output_structure=built.outputs.kind,
+        meaning=conversion.sentences(),
+        **_of_graph(
+            built.graph,
+            built.titles,
+            shapes,
+            conversion.array,
+            (built.inputs.names, built.outputs.names),
+        ),
+    )
+
+
+def _refused(error: UnsupportedModelError) -> dict[str, Any]:
+    return {"convertible": False, "problems": error.problems, "refusal": str(error)}
+
+
+def _of_graph(
+    graph: Graph,
+    titles: Titles,
+    shapes: Mapping[str, tuple[int, ...]],
+    read: Callable[[str], NDArray[Any]],
+    names: tuple[Sequence[str], Sequence[str]],
+) -> dict[str, Any]:
+    ports = [
+        tuple(
+            Tensor(name, port.shape, port.dtype)
+            for name, port in zip(own, given, strict=True)
+        )
+        for own, given in zip(names, (graph.inputs, graph.outputs), strict=True)
+    ]
+    gates = [
+        gate
+        for path, layer in graph.layers.items()
+        for gate in gates_of(path, layer, shapes, read)
+    ]
+    return {
+        "inputs": ports[0],
+        "outputs": ports[1],
+        "parameters": sum(prod(shape) for shape in shapes.values()),
+        "layers": tuple(_layers(graph, titles, shapes)),
+        "gates": tuple(gates),
+    }
+
+
+def _layers(
+    graph: Graph, titles: Titles, shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[LayerFacts]:
+    """The Keras layers among a graph's layers; what masks need is left out."""
+    known, _ = graph.infer()
+    calls: dict[str, list[Any]] = {}
+    for node in graph.nodes:
+        calls.setdefault(node.layer, []).append(node)
+    for path, nodes in calls.items():
+        if "#" in path:
+            continue
+        first = nodes[0]
+        yield _facts(
+            path,
+            graph.layers[path],
+            titles,
+            shapes,
+            output_shapes=known[first.name],
+            calls=len(nodes),
+            inputs=tuple(name.partition("#")[0] for name, _ in first.inputs),
+            mask=first.mask and first.mask[0].partition("#")[0],
+        )
+
+
+def _facts(
+    path: str,
+    layer: Layer,
+    titles: Titles,
+    shapes: Mapping[str, tuple[int, ...]],
+    **more: Any,
+) -> LayerFacts:
+    own = {
+        weight: shape
+        for weight, shape in shapes.items()
+        if weight.startswith(f"{path}/")
+    }
+    return LayerFacts(
+        path=path,
+        class_name=titles.get(path, ("", layer.op))[1],
+        op=layer.op,
+        parameters=sum(prod(shape) for shape in own.values()),
+        options=layer.attributes(),
+        notable=_notable(layer),
+        weights={weight[len(path) + 1 :]: shape for weight, shape in own.items()},
+        inside=tuple(
+            _facts(f"{path}/{name}", child, titles, shapes)
+            for name, child in layer.layers.items()
+        ),
+        **more,
+    )
+
+
+def _notable(layer: Layer) -> tuple[str, ...]:
+    """Options that differ from the layer's defaults, those without one included."""
+    return tuple(
+        name
+        for name, value in layer.attributes().items()
+        # What masked steps give is told in a sentence, where there is a mask.
+        if name != "masked_output"
+        and not (hasattr(type(layer), name) and getattr(type(layer), name) == value)
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; numbers that are not finite stand as strings."""
+    from gru2np_runtime._manifest import _json
+
+    return _json(value)

@@ -1,0 +1,86 @@
+"""The errors of the converter, beside the runtime's.
+
+Gru2npError                       the root; everything below is one of these
+├── BundleError (ValueError)      from gru2np_runtime: a bundle that breaks a rule
+├── InputError (ValueError)       from gru2np_runtime: data that does not fit
+├── ModelFileError (ValueError)   a file that is damaged, hostile or not a model
+├── UnsupportedModelError (NotImplementedError)
+│                                 a model that cannot be converted faithfully
+└── VerificationError (RuntimeError)
+                                  no Keras can be run to verify against
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gru2np_runtime import BundleError, Gru2npError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "BundleError",
+    "Gru2npError",
+    "InputError",
+    "ModelFileError",
+    "Problem",
+    "UnsupportedModelError",
+    "VerificationError",
+]
+
+
+class ModelFileError(Gru2npError, ValueError):
+    """A file that is damaged, hostile or not a Keras model."""
+
+
+class VerificationError(Gru2npError, RuntimeError):
+    """No Keras that means what the file meant can be run here."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing in a model that cannot be converted faithfully.
+
+    Attributes:
+        layer: path of the layer, nested models joined with ``/``.
+        class_name: its Keras class.
+        reason: what is wrong and what to do, one line.
+        option: the option concerned, if it is one option.
+        value: the option's value as it stands in the file.
+    """
+
+    layer: str
+    class_name: str
+    reason: str
+    option: str | None = None
+    value: object = None
+
+    def __str__(self) -> str:
+        where = f"layer {self.layer!r} ({self.class_name})"
+        if self.option is None:
+            return f"{where}: {self.reason}"
+        shown = repr(self.value)
+        if len(shown) > 60:
+            shown = shown[:57] + "..."
+        return f"{where}, option {self.option}={shown}: {self.reason}"
+
+
+class UnsupportedModelError(Gru2npError, NotImplementedError):
+    """A model that cannot be converted faithfully; lists everything at once.
+
+    Attributes:
+        problems: every obstacle found in the file.
+    """
+
+    def __init__(self, problems: Sequence[Problem] | str) -> None:
+        self.problems = () if isinstance(problems, str) else tuple(problems)
+        if isinstance(problems, str):
+            text = problems
+        elif len(problems) == 1:
+            text = f"this model cannot be converted: {problems[0]}"
+        else:
+            lines = "".join(f"\n  - {problem}" for problem in problems)
+            text = f"this model cannot be converted, {len(problems)} problems:{lines}"
+        super().__init__(text)

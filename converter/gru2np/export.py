@@ -1,0 +1,256 @@
+"""Export: from a saved Keras model to a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from gru2np_runtime import Model, __version__
+from gru2np_runtime._arrays import replacing
+from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest
+from gru2np_runtime._graph import Graph, Node
+from gru2np_runtime._manifest import FORMAT, MANIFEST_VERSION, graph_record
+
+from gru2np.errors import ModelFileError
+from gru2np.generations import interpret
+from gru2np.graph import build
+from gru2np.readers import open_model
+from gru2np.weights import find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gru2np_runtime import Layer
+    from numpy.typing import NDArray
+
+    from gru2np.graph import Built
+    from gru2np.ir import KerasModel, Meaning, RawModel, StoredTensor
+
+    FilePath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A model converted and its weights found, nothing of them read yet.
+
+    Attributes:
+        raw: the file, open.
+        model: the model in one spelling.
+        meaning: what its Keras meant.
+        built: its graph, with what nobody needs taken out.
+        tensors: the stored array of every weight, by path in the bundle.
+    """
+
+    raw: RawModel
+    model: KerasModel
+    meaning: Meaning
+    built: Built
+    tensors: Mapping[str, StoredTensor]
+
+    def array(self, path: str) -> NDArray[Any]:
+        """A weight as the bundle holds it: float16, or what its layer computes in."""
+        array = self.tensors[path].read()
+        dtype = self._dtypes()[path]
+        if array.dtype == np.float16 and dtype == "float32":
+            return array
+        return array.astype(dtype, copy=False)
+
+    def _dtypes(self) -> dict[str, str]:
+        return dict(_dtypes(self.built.graph, ""))
+
+    def model_in_memory(self) -> Model:
+        """The runtime's model, as ``load`` would give it."""
+        dtypes = self._dtypes()
+        weights = {path: self.array(path).astype(dtypes[path]) for path in self.tensors}
+        return Model(
+            self.built.graph,
+            weights,
+            name=self.model.name,
+            inputs=self.built.inputs,
+            outputs=self.built.outputs,
+            titles=self.built.titles,
+            source=self.source(),
+        )
+
+    def source(self) -> dict[str, Any]:
+        """Where the model comes from, as the manifest says it."""
+        return {
+            "file_name": self.raw.file_name,
+            "sha256": self.raw.sha256,
+            "container": self.raw.container,
+            "keras_version": self.raw.keras_version,
+            "backend": self.raw.backend,
+        }
+
+    def sentences(self) -> tuple[str, ...]:
+        """What was chosen where generations of Keras differ, for people."""
+        graph, config = self.built.graph, self.raw.config
+        return _meaning.sentences(graph, self.model, self.meaning, config)
+
+    def manifest(self, weights: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """The manifest; ``weights`` are the records of the weights by path."""
+        by_layer: dict[str, dict[str, Any]] = {}
+        for path, record in weights.items():
+            layer, _, name = path.rpartition("/")
+            by_layer.setdefault(layer, {})[name] = record
+
+        def describe(path: str) -> dict[str, Any]:
+            more: dict[str, Any] = {"weights": by_layer.get(path, {})}
+            if path in self.built.titles:
+                name, class_name = self.built.titles[path]
+                more["keras"] = {"name": name, "class_name": class_name}
+            return more
+
+        return {
+            "format": FORMAT,
+            "version": MANIFEST_VERSION,
+            "producer": f"gru2np {__version__}",
+            "name": self.model.name,
+            "source": self.source(),
+            "inputs": {
+                "kind": self.built.inputs.kind,
+                "names": self.built.inputs.names,
+            },
+            "outputs": {
+                "kind": self.built.outputs.kind,
+                "names": self.built.outputs.names,
+            },
+            "graph": graph_record(self.built.graph, describe),
+        }
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote.
+
+    Attributes:
+        layers: how many layers, those of nested models included.
+        parameters: how many numbers the weights hold.
+        keras_version: as written in the model file, or None.
+        meaning: what was chosen where generations of Keras differ, in sentences.
+        not_finite: weights that hold NaN or infinity, by path in the bundle.
+        half_precision: policies of half precision whose layers run in float32.
+    """
+
+    layers: int
+    parameters: int
+    keras_version: str | None
+    meaning: tuple[str, ...]
+    not_finite: tuple[str, ...]
+    half_precision: tuple[str, ...]
+
+
+@contextmanager
+def convert(model: FilePath, weights: FilePath | None = None) -> Iterator[Conversion]:
+    """Convert a file, open as long as the context lasts.
+
+    Raises:
+        ModelFileError: the file is damaged, hostile or no model.
+        UnsupportedModelError: it cannot be converted faithfully.
+    """
+    with open_model(model, weights) as raw:
+        keras_model, meaning = interpret(raw)
+        yield converted(raw, keras_model, meaning)
+
+
+def converted(raw: RawModel, model: KerasModel, meaning: Meaning) -> Conversion:
+    """The conversion of a model under a meaning."""
+    built = build(model, meaning)
+    tensors = find(model, built.weights, raw)
+    built.graph = _needed(built.graph)
+    kept = {path for path, _ in _dtypes(built.graph, "")}
+    tensors = {path: tensor for path, tensor in tensors.items() if path in kept}
+    return Conversion(raw, model, meaning, built, tensors)
+
+
+def export(
+    model: Any,
+    out: FilePath | BinaryIO,
+    *,
+    weights: FilePath | None = None,
+) -> Exported:
+    """Write a saved Keras model as a bundle.
+
+    Args:
+        model: path of a ``.h5``, ``.hdf5``, ``.keras`` or architecture ``.json``
+            file, or a live ``keras.Model``, which is saved and read like a file.
+        out: path of the bundle, replaced if it exists, or a binary file object.
+        weights: path of the weights file that belongs to an architecture.
+
+    Raises:
+        ModelFileError: the file is damaged, hostile or no model.
+        UnsupportedModelError: it cannot be converted faithfully.
+    """
+    if hasattr(model, "save") and hasattr(model, "get_config"):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.keras"
+            model.save(path)
+            return export(path, out, weights=weights)
+    with convert(model, weights) as conversion:
+        if hasattr(out, "write"):
+            return _write(conversion, out)
+        with replacing(out) as file:
+            return _write(conversion, file)
+
+
+def _write(conversion: Conversion, file: BinaryIO) -> Exported:
+    writer, not_finite = Writer(file), []
+    records = {}
+    for path in conversion.tensors:
+        array = conversion.array(path)
+        data = writer.add_array(path, array)
+        if not np.isfinite(array).all():
+            not_finite.append(path)
+        records[path] = {
+            "dtype": array.dtype.name,
+            "shape": list(array.shape),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+    writer.add(MANIFEST, encode_manifest(conversion.manifest(records)))
+    writer.close()
+    return Exported(
+        layers=sum("#" not in path for path in conversion.built.graph.layers),
+        parameters=sum(prod(tensor.shape) for tensor in conversion.tensors.values()),
+        keras_version=conversion.raw.keras_version,
+        meaning=conversion.sentences(),
+        not_finite=tuple(not_finite),
+        half_precision=tuple(sorted(_meaning.half_precision(conversion.model))),
+    )
+
+
+def _needed(graph: Graph) -> Graph:
+    """The graph without nodes that no output needs."""
+    needed = {port.source[0] for port in graph.outputs if port.source is not None}
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        if node.name in needed:
+            kept.append(node)
+            needed.update(name for name, _ in node.references())
+    used = {node.layer for node in kept}
+    layers = {path: layer for path, layer in graph.layers.items() if path in used}
+    return Graph(graph.inputs, kept[::-1], graph.outputs, layers)
+
+
+def _dtypes(graph: Graph, prefix: str) -> Iterator[tuple[str, str]]:
+    """Path and compute dtype of every weight of a graph."""
+    _, expected = graph.infer()
+    for path, names in expected.items():
+        for name in names:
+            layer: Layer = graph.layers[path]
+            rest = name
+            while rest.partition("/")[0] in layer.layers:
+                first, _, rest = rest.partition("/")
+                layer = layer.layers[first]
+                if isinstance(layer, Graph):
+                    own = max(
+                        (p for p in layer.layers if rest.startswith(f"{p}/")), key=len
+                    )
+                    layer, rest = layer.layers[own], rest[len(own) + 1 :]
+            yield f"{prefix}{path}/{name}", layer.dtype

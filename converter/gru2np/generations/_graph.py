@@ -1,0 +1,349 @@
+"""What all generations share in reading a model's architecture.
+
+A generation gives a ``Spelling``; this module walks models, nested models and the
+layers inside wrappers, and bounds what a hostile file could make of that.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
+from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
+# Attributes that hold layers, by the option of the config that describes them.
+CHILDREN = ("layer", "backward_layer", "cell", "cells")
+MAX_DEPTH = 50
+MAX_LAYERS = 20_000
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How one generation writes an architecture.
+
+    Attributes:
+        config: a layer's options in the one spelling, from class name and options.
+        calls: a layer's calls from its record, indices as written.
+        class_name: the class of a layer's record, op nodes as ``ops.<class>``.
+        output_base_apart: references in ``output_layers`` count nested models'
+            calls in their own way (Keras 3).
+        lists_of_one: a list of one tensor is a list, not the tensor (Keras 3).
+    """
+
+    config: Callable[[str, dict[str, Any]], dict[str, Any]]
+    calls: Callable[[str, Mapping[str, Any]], tuple[Call, ...]]
+    class_name: Callable[[Mapping[str, Any]], str]
+    output_base_apart: bool
+    lists_of_one: bool
+
+
+def fail(where: str, expected: str, got: object) -> ModelFileError:
+    """The error of an architecture that is not what Keras writes."""
+    shown = repr(got)
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    return ModelFileError(
+        f"architecture: expected {expected}, got {shown} - at {where}"
+    )
+
+
+def record(value: object, where: str) -> dict[str, Any]:
+    """The value, if it is an object."""
+    if not isinstance(value, dict):
+        raise fail(where, "an object", value)
+    return value
+
+
+def array(value: object, where: str) -> list[Any]:
+    """The value, if it is an array."""
+    if not isinstance(value, list):
+        raise fail(where, "an array", value)
+    return value
+
+
+def text(value: object, where: str) -> str:
+    """The value, if it is a string."""
+    if not isinstance(value, str) or not value:
+        raise fail(where, "a name", value)
+    return value
+
+
+def reference(value: object, where: str) -> TensorRef:
+    """``[layer, call, output]`` as every Keras writes it; a fourth item is ignored."""
+    items = array(value, where)
+    if len(items) not in (3, 4) or not isinstance(items[0], str):
+        raise fail(where, "[layer, call, output]", value)
+    for index in items[1:3]:
+        if not isinstance(index, int) or isinstance(index, bool) or index < 0:
+            raise fail(where, "[layer, call, output]", value)
+    return TensorRef(items[0], items[1], items[2])
+
+
+def snake_case(class_name: str) -> str:
+    """A class name as the paths of variables have it (``PReLU``: ``p_re_lu``)."""
+    name = re.sub(r"\W+", "", class_name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+class Paths:
+    """Attribute paths of the items of a list: ``layers/gru``, ``layers/gru_1``."""
+
+    def __init__(self, attribute: str) -> None:
+        self.attribute = attribute
+        self.counts: dict[str, int] = {}
+
+    def next(self, class_name: str) -> str:
+        """The path of the next item."""
+        name = snake_case(class_name)
+        count = self.counts.get(name, 0)
+        self.counts[name] = count + 1
+        return f"{self.attribute}/{name}" + (f"_{count}" if count else "")
+
+
+class Walker:
+    """Reads one architecture; counts layers so that no file grows without bound."""
+
+    def __init__(self, spelling: Spelling) -> None:
+        self.spelling = spelling
+        self.count = 0
+
+    def model(self, spec: object, where: str = "$", depth: int = 0) -> KerasModel:
+        """A model from ``{"class_name", "config"}``.
+
+        Raises:
+            ModelFileError: the record is not what Keras writes.
+            UnsupportedModelError: the model is a class of its own.
+        """
+        value = record(spec, where)
+        class_name = self.spelling.class_name(value)
+        if class_name not in MODEL_CLASSES:
+            raise UnsupportedModelError(
+                [
+                    Problem(
+                        str(value.get("name", "model")),
+                        class_name,
+                        "the model is a class of its own, whose code is not in the "
+                        "file; rebuild it as a Sequential or functional model, set "
+                        "its weights and save that",
+                    )
+                ]
+            )
+        if depth > MAX_DEPTH:
+            raise fail(where, f"models nested at most {MAX_DEPTH} deep", class_name)
+        if class_name == "Sequential":
+            return self._sequential(value, where, depth)
+        return self._functional(record(value.get("config"), where), where, depth)
+
+    def layer(self, spec: object, where: str, depth: int) -> KerasLayer:
+        """One layer with the layers inside it; without calls and path."""
+        self.count += 1
+        if self.count > MAX_LAYERS or depth > MAX_DEPTH:
+            raise fail(where, f"at most {MAX_LAYERS} layers", "more")
+        value = record(spec, where)
+        class_name = self.spelling.class_name(value)
+        config = value.get("config")
+        if class_name in MODEL_CLASSES:
+            model = self.model(value, where, depth + 1)
+            name = value.get("name") or model.name
+            return KerasLayer(class_name, text(name, where), {}, model=model)
+        options = dict(record(config, f"{where}.config"))
+        # Cells of old files have no name of their own.
+        unnamed = class_name if ".config." in where and "Cell" in class_name else None
+        name = text(
+            value.get("name") or options.get("name") or unnamed, f"{where}.name"
+        )
+        children = []
+        for key in CHILDREN:
+            inner = options.get(key)
+            if isinstance(inner, dict) and "class_name" in inner:
+                del options[key]
+                child = self.layer(inner, f"{where}.config.{key}", depth + 1)
+                children.append((key, child))
+            elif key == "cells" and isinstance(inner, list):
+                del options[key]
+                paths = Paths("cells")
+                for i, cell in enumerate(inner):
+                    child = self.layer(cell, f"{where}.config.cells[{i}]", depth + 1)
+                    children.append((paths.next(child.class_name), child))
+        options = self.spelling.config(class_name, options)
+        layer = KerasLayer(class_name, name, options, children=tuple(children))
+        return _with_backward_half(layer) if class_name == "Bidirectional" else layer
+
+    def _sequential(
+        self, value: Mapping[str, Any], where: str, depth: int
+    ) -> KerasModel:
+        config = value.get("config")
+        if isinstance(config, list):
+            specs, name, built = config, "sequential", None
+        else:
+            options = record(config, f"{where}.config")
+            specs = array(options.get("layers"), f"{where}.config.layers")
+            name = options.get("name", "sequential")
+            built = options.get("build_input_shape")
+        layers = [
+            self.layer(spec, f"{where}.config.layers[{i}]", depth)
+            for i, spec in enumerate(specs)
+        ]
+        if not layers:
+            raise fail(f"{where}.config.layers", "at least one layer", [])
+        if layers[0].class_name != "InputLayer":
+            layers.insert(0, _input_of(layers[0], built))
+        chained = [layers[0]]
+        paths = Paths("layers")
+        for layer in layers[1:]:
+            call = Call((TensorRef(chained[-1].name, 0, 0),))
+            path = paths.next(layer.class_name)
+            name = layer.name
+            if layer.model is not None and name in {own.name for own in chained}:
+                # Models inside had no name of their own before Keras 2.2.3.
+                name = f"{name}_{len(chained)}"
+            chained.append(replace(layer, name=name, calls=(call,), path=path))
+        _check_names(chained, where)
+        return KerasModel(
+            str(name),
+            tuple(chained),
+            (TensorRef(chained[0].name, 0, 0),),
+            (TensorRef(chained[-1].name, 0, 0),),
+        )
+
+    def _functional(self, config: dict[str, Any], where: str, depth: int) -> KerasModel:
+        paths = Paths("layers")
+        layers = []
+        for i, spec in enumerate(array(config.get("layers"), f"{where}.config.layers")):
+            at = f"{where}.config.layers[{i}]"
+            layer = self.layer(spec, at, depth)
+            calls = self.spelling.calls(at, record(spec, at))
+            # Op nodes are no layers: they take no number in the list of layers.
+            op = layer.class_name.startswith("ops.")
+            path = "" if op else paths.next(layer.class_name)
+            layers.append(replace(layer, calls=calls, path=path))
+        _check_names(layers, where)
+        inputs, input_keys, one_input = self._ports(config, "input_layers", where)
+        outputs, output_keys, one_output = self._ports(config, "output_layers", where)
+        layers, outputs = self._rebase(layers, outputs)
+        return KerasModel(
+            str(config.get("name", "model")),
+            tuple(layers),
+            inputs,
+            outputs,
+            input_keys,
+            output_keys,
+            (one_input, one_output),
+        )
+
+    def _ports(
+        self, config: Mapping[str, Any], key: str, where: str
+    ) -> tuple[tuple[TensorRef, ...], tuple[str, ...] | None, bool]:
+        """Tensors, the keys of a dict, and whether it is one bare tensor."""
+        value = config.get(key)
+        at = f"{where}.config.{key}"
+        if isinstance(value, dict):
+            # Keras lays a dict flat in the order of its keys.
+            keys = tuple(sorted(value))
+            refs = tuple(reference(value[k], f"{at}.{k}") for k in keys)
+            return refs, keys, False
+        items = array(value, at)
+        if not items:
+            raise fail(at, "at least one tensor", items)
+        if isinstance(items[0], str):
+            return (reference(items, at),), None, True
+        if any(not isinstance(item, list) or not item for item in items) or any(
+            not isinstance(item[0], str) for item in items
+        ):
+            raise UnsupportedModelError(
+                f"{at}: inputs or outputs nested in one another are not supported; "
+                "build the model with a flat list or dict"
+            )
+        refs = tuple(reference(v, f"{at}[{i}]") for i, v in enumerate(items))
+        return refs, None, len(refs) == 1 and not self.spelling.lists_of_one
+
+    def _rebase(
+        self, layers: list[KerasLayer], outputs: tuple[TensorRef, ...]
+    ) -> tuple[list[KerasLayer], tuple[TensorRef, ...]]:
+        """Count every layer's calls from 0.
+
+        A nested model that was built with an input owns a hidden first call, so its
+        calls count from 1 in some places of some generations: where the highest
+        index is the number of calls, they do.
+        """
+        calls = {layer.name: len(layer.calls) for layer in layers if layer.model}
+        inner = [ref for layer in layers for ref in _references(layer.calls)]
+        shared = inner if self.spelling.output_base_apart else [*inner, *outputs]
+        bases = _bases(shared, calls)
+        apart = self.spelling.output_base_apart
+        output_bases = _bases(outputs, calls) if apart else bases
+
+        moved = [
+            replace(layer, calls=tuple(_moved(call, bases) for call in layer.calls))
+            for layer in layers
+        ]
+        return moved, tuple(_move(ref, output_bases) for ref in outputs)
+
+
+def _move(ref: TensorRef, bases: Mapping[str, int]) -> TensorRef:
+    return replace(ref, call=ref.call - bases.get(ref.layer, 0))
+
+
+def _moved(call: Call, bases: Mapping[str, int]) -> Call:
+    mask = call.mask
+    if isinstance(mask, TensorRef):
+        mask = _move(mask, bases)
+    elif mask is not None:
+        mask = tuple(ref and _move(ref, bases) for ref in mask)
+    return replace(
+        call, inputs=tuple(_move(ref, bases) for ref in call.inputs), mask=mask
+    )
+
+
+def _references(calls: Iterable[Call]) -> Iterable[TensorRef]:
+    for call in calls:
+        yield from call.references()
+
+
+def _bases(refs: Iterable[TensorRef], calls: Mapping[str, int]) -> dict[str, int]:
+    highest: dict[str, int] = {}
+    for ref in refs:
+        if ref.layer in calls:
+            highest[ref.layer] = max(highest.get(ref.layer, 0), ref.call)
+    return {name: int(top == calls[name] > 0) for name, top in highest.items()}
+
+
+def _check_names(layers: Iterable[KerasLayer], where: str) -> None:
+    seen = set()
+    for layer in layers:
+        if layer.name in seen:
+            raise fail(where, "layers of different names", layer.name)
+        seen.add(layer.name)
+
+
+def _input_of(first: KerasLayer, built: object) -> KerasLayer:
+    """The input layer of a Sequential model that wrote none."""
+    shape, dtype = first.config.get("batch_shape", built), first.config.get("dtype")
+    name = f"{first.name}_input"
+    if first.model is not None:
+        inner = first.model.layers[0]
+        shape, dtype = inner.config.get("batch_shape", shape), inner.config.get("dtype")
+    options = {"batch_shape": shape, "dtype": dtype or "float32"}
+    return KerasLayer("InputLayer", name, options)
+
+
+def _with_backward_half(layer: KerasLayer) -> KerasLayer:
+    """Bidirectional with both halves: files often hold only the forward one."""
+    children = dict(layer.children)
+    forward = children.get("layer")
+    if forward is None:
+        raise fail(layer.name, "a layer inside Bidirectional", None)
+    backward = children.get("backward_layer")
+    if backward is None:
+        reverse = not forward.config.get("go_backwards", False)
+        config = {**forward.config, "go_backwards": reverse}
+        backward = replace(forward, config=config)
+    halves = (("forward_layer", forward), ("backward_layer", backward))
+    return replace(layer, children=halves)

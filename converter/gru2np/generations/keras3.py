@@ -1,0 +1,149 @@
+"""Keras 3, on any backend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np.errors import UnsupportedModelError
+from gru2np.generations import _graph
+from gru2np.generations._values import plain
+from gru2np.ir import Call, KerasModel, Meaning, TensorRef
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gru2np.ir import RawModel
+
+    Version = tuple[int, int, int]
+
+LAYER_OPTIONS = frozenset({"batch_shape", "layers", "trainable"})
+
+
+def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, Meaning]:
+    """The model in one spelling, and what this Keras meant."""
+    spelling = _graph.Spelling(
+        config=lambda _name, options: options,
+        calls=_calls,
+        class_name=_class_name,
+        output_base_apart=True,
+        lists_of_one=True,
+    )
+    model = _graph.Walker(spelling).model(plain(raw.config))
+    return model, meaning(version, text, raw.backend)
+
+
+def meaning(version: Version, text: str, backend: str | None) -> Meaning:
+    """What a Keras 3 meant; a ``.keras`` archive does not say on which backend."""
+    writer = f"Keras {text}" + (f" on {backend}" if backend else "")
+    jax = backend == "jax"
+    uncertain = {"masked_output"}
+    if (3, 4, 0) <= version < (3, 6, 0):
+        uncertain.add("merges_skip_masked")
+    return Meaning(
+        keras=writer,
+        hard_sigmoid_slope=1 / 6,
+        masked_output="state" if jax else "previous",
+        unrolled_masked_output="previous",
+        unrolled_ignores_zero=jax,
+        explicit_mask_spreads=version >= (3, 11, 0),
+        bidirectional_zeroes=True,
+        bidirectional_forgets=False,
+        fused_rnn_ignores_zero=False,
+        merged_mask="or" if version >= (3, 4, 0) else "drop",
+        merges_skip_masked=version >= ((3, 6, 0) if jax else (3, 4, 0)),
+        tensor_arguments_drop_mask=True,
+        softmax_uses_mask=True,
+        uncertain=frozenset(uncertain if backend is None else ()),
+        reasons=(
+            f"saved by {writer}: hard_sigmoid is clip(x/6 + 0.5, 0, 1)",
+            f"saved by {writer}: a masked step repeats the output before it",
+            f"saved by {writer}: merge layers "
+            + ("combine masks by or" if version >= (3, 4, 0) else "drop masks"),
+        ),
+    )
+
+
+def _class_name(spec: Mapping[str, Any]) -> str:
+    name = _graph.text(spec.get("class_name"), "class_name")
+    module, config = spec.get("module"), spec.get("config")
+    if isinstance(module, str):
+        if module.startswith(("keras.src.ops", "keras.ops")):
+            return f"ops.{name}"
+        if not module.startswith(("keras.", "keras_hub.")) and module != "keras":
+            return f"{module}>{name}"
+    # HDF5 files have no modules; every layer there has one of these, no op has any.
+    elif isinstance(config, dict) and not LAYER_OPTIONS & set(config):
+        return f"ops.{name}"
+    registered = spec.get("registered_name")
+    if isinstance(registered, str) and ">" in registered:
+        return registered
+    return name
+
+
+def _tensor(value: object, where: str) -> TensorRef | None:
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        config = _graph.record(value.get("config"), where)
+        return _graph.reference(config.get("keras_history"), where)
+    return None
+
+
+def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
+    """``[{"args": [...], "kwargs": {...}}, ...]``: a list of calls."""
+    calls = []
+    value = _graph.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
+    for i, item in enumerate(value):
+        at = f"{where}.inbound_nodes[{i}]"
+        call = _graph.record(item, at)
+        inputs: list[TensorRef] = []
+        constants: list[tuple[int, Any]] = []
+        for position, argument in enumerate(_graph.array(call.get("args"), at)):
+            found = _tensors(argument, at)
+            inputs.extend(found)
+            if not found and argument is not None:
+                constants.append((position, argument))
+        keywords = dict(_graph.record(call.get("kwargs", {}), at))
+        mask = _mask(keywords.pop("mask", None), at)
+        # Tensors of initial_state follow the sequence, as in older files.
+        inputs.extend(_states(keywords.pop("initial_state", None), at))
+        calls.append(
+            Call(
+                inputs=tuple(inputs),
+                mask=mask,
+                constants=tuple(constants),
+                keywords={k: v for k, v in keywords.items() if v is not None},
+            )
+        )
+    return tuple(calls)
+
+
+def _tensors(value: object, where: str) -> list[TensorRef]:
+    """The tensors of an argument: one, or a flat list."""
+    one = _tensor(value, where)
+    if one is not None:
+        return [one]
+    if isinstance(value, dict) and any(_tensor(v, where) for v in value.values()):
+        raise UnsupportedModelError(
+            f"{where}: a layer called with a dict of tensors is not supported; "
+            "call it with a list"
+        )
+    if not isinstance(value, list):
+        return []
+    tensors = [_tensor(item, where) for item in value]
+    if any(tensors) and not all(tensors):
+        raise UnsupportedModelError(
+            f"{where}: a call with tensors and constants in one list is not supported"
+        )
+    return [tensor for tensor in tensors if tensor is not None]
+
+
+def _mask(value: object, where: str) -> TensorRef | tuple[TensorRef | None, ...] | None:
+    if isinstance(value, list):
+        return tuple(_tensor(item, where) for item in value)
+    return _tensor(value, where)
+
+
+def _states(value: object, where: str) -> list[TensorRef]:
+    """Initial states: a tensor, a list, or a list for each cell of a stack."""
+    if isinstance(value, list):
+        return [ref for item in value for ref in _states(item, where)]
+    return _tensors(value, where)

@@ -1,0 +1,360 @@
+"""From a Keras model to the runtime's graph: models laid flat, masks resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gru2np_runtime._graph import Graph, Node, Port
+from gru2np_runtime._manifest import encode_name
+
+from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
+from gru2np.layers import LAYERS, NOT_CONVERTED
+from gru2np.layers._spec import Config, Refused
+from gru2np.layers.recurrent import written_out
+from gru2np.masks import Masks, Value
+from gru2np.ordering import ordered_calls
+from gru2np.ports import input_port, structure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gru2np_runtime import Layer
+    from gru2np_runtime._model import Structure
+
+    from gru2np.ir import Call, KerasLayer, KerasModel, Meaning, TensorRef
+
+    Shape = tuple[int | None, ...]
+    Ref = tuple[str, int]
+
+MAX_NODES = 20_000
+
+
+@dataclass
+class Built:
+    """A model as the runtime's graph, its weights not yet found.
+
+    Attributes:
+        graph: nodes nobody needs left in, since their weights take a place in files.
+        titles: name and class in Keras, by layer path.
+        weights: expected shapes by layer path and weight name.
+        inputs: how the model takes its inputs.
+        outputs: how it gives its outputs.
+        notes: what the owner should know: where the file leaves a number open.
+    """
+
+    graph: Graph
+    titles: dict[str, tuple[str, str]]
+    weights: dict[str, dict[str, Shape]]
+    inputs: Structure
+    outputs: Structure
+    notes: list[str]
+
+
+def build(model: KerasModel, meaning: Meaning) -> Built:
+    """The graph of a model.
+
+    Raises:
+        ModelFileError: layers do not fit each other.
+        UnsupportedModelError: something cannot be converted; everything at once.
+    """
+    problems: list[Problem] = []
+    builder = Builder(meaning, problems, _floating(model))
+    builder.convert(model, "")
+    if problems:
+        raise UnsupportedModelError(_unique(problems))
+    graph = builder.finish(model)
+    if problems:
+        raise UnsupportedModelError(_unique(problems))
+    names = [ref.layer for ref in model.inputs]
+    inputs = structure(model.input_keys, model.single[0], names)
+    names = [ref.layer for ref in model.outputs]
+    outputs = structure(model.output_keys, model.single[1], names)
+    notes = list(dict.fromkeys(builder.notes))
+    return Built(graph, builder.titles, builder.weights, inputs, outputs, notes)
+
+
+def _unique(problems: list[Problem]) -> list[Problem]:
+    """The problems without those of a layer met again at another call."""
+    return list({str(problem): problem for problem in problems}.values())
+
+
+def _floating(model: KerasModel) -> str:
+    """The floating point type of a model: old layers do not name theirs."""
+    inputs = (layer for layer in model.layers if layer.class_name == "InputLayer")
+    doubles = any(layer.config.get("dtype") == "float64" for layer in inputs)
+    return "float64" if doubles else "float32"
+
+
+@dataclass
+class Builder:
+    """Lays one model flat.
+
+    Attributes:
+        meaning: of the model's Keras.
+        problems: what cannot be converted, noted as it is met.
+        default_dtype: of layers that name none.
+        layers: runtime layers by path.
+        titles: name and class in Keras by path.
+        nodes: in topological order.
+        shapes: of the outputs of every input and node.
+        weights: expected shapes by layer path.
+        masked: paths of layers that use a mask.
+        notes: where the file leaves a number open.
+        input_dtypes: by input name.
+    """
+
+    meaning: Meaning
+    problems: list[Problem]
+    default_dtype: str
+    layers: dict[str, Layer] = field(default_factory=dict)
+    titles: dict[str, tuple[str, str]] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    shapes: dict[str, tuple[Shape, ...]] = field(default_factory=dict)
+    weights: dict[str, dict[str, Shape]] = field(default_factory=dict)
+    masked: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+    input_dtypes: dict[str, str] = field(default_factory=dict)
+
+    def convert(self, model: KerasModel, prefix: str) -> None:
+        """Convert every layer, so that all problems of a file come at once."""
+        for layer in model.layers:
+            path = prefix + encode_name(layer.name)
+            if layer.model is not None:
+                self.convert(layer.model, f"{path}/")
+            elif layer.class_name != "InputLayer":
+                converted = self.layer(path, layer)
+                if converted is not None:
+                    self.layers[path] = converted
+                    self.titles[path] = (layer.name, layer.class_name)
+
+    def layer(self, path: str, layer: KerasLayer) -> Layer | None:
+        """The runtime layer; None if it cannot be converted, its problem noted."""
+        spec = LAYERS.get(layer.class_name)
+        if spec is None:
+            self.problems.append(_unknown(path, layer))
+            return None
+        config = Config(
+            layer,
+            path,
+            self.meaning,
+            self.problems.append,
+            self.child,
+            self.default_dtype,
+        )
+        try:
+            return spec.convert(config)
+        except Refused:
+            return None
+
+    def child(self, path: str, layer: KerasLayer) -> Layer:
+        """The runtime layer of a layer inside a wrapper; a model inside is a graph.
+
+        Raises:
+            Refused: it cannot be converted.
+        """
+        if layer.model is not None:
+            inner = Builder(self.meaning, self.problems, self.default_dtype)
+            before = len(self.problems)
+            inner.convert(layer.model, "")
+            if len(self.problems) > before:
+                raise Refused
+            graph = inner.finish(layer.model)
+            if len(self.problems) > before:
+                raise Refused
+            if any(
+                getattr(child, "stateful", False) for child in graph.layers.values()
+            ):
+                self.problems.append(
+                    Problem(path, layer.class_name, "a stateful layer in a wrapper")
+                )
+                raise Refused
+            titles = {f"{path}/{k}": title for k, title in inner.titles.items()}
+            self.titles.update(titles)
+            return graph
+        converted = self.layer(path, layer)
+        if converted is None:
+            raise Refused
+        self.titles[path] = (layer.name, layer.class_name)
+        return converted
+
+    def finish(self, model: KerasModel) -> Graph:
+        """The graph, once every layer has been converted."""
+        ports, bound = [], []
+        for ref in model.inputs:
+            layer = next((own for own in model.layers if own.name == ref.layer), None)
+            if layer is None or layer.class_name != "InputLayer":
+                raise ModelFileError(
+                    f"architecture: input {ref.layer!r} is no input layer"
+                )
+            port = input_port(layer, self.problems)
+            if port is None:
+                continue
+            ports.append(port)
+            self.shapes[port.name] = (port.shape,)
+            self.input_dtypes[port.name] = port.dtype
+            bound.append(Value((port.name, 0), None))
+        if self.problems:
+            return Graph([], [], [], {})
+        outputs = self.lay(model, "", bound, 0)
+        results = []
+        for ref, value in zip(model.outputs, outputs, strict=True):
+            shape = self.shapes[value.ref[0]][value.ref[1]]
+            results.append(Port(ref.layer, shape, self.dtype_of(value.ref), value.ref))
+        with_states = {node.layer for node in self.nodes if len(node.inputs) > 1}
+        layers = {
+            path: self._written_out(path, path in with_states)
+            for path in dict.fromkeys(node.layer for node in self.nodes)
+        }
+        return Graph(ports, self.nodes, results, layers)
+
+    def _written_out(self, path: str, with_states: bool) -> Layer:
+        layer = written_out(self.layers[path], path in self.masked, with_states)
+        rule = getattr(layer, "masked_output", "zero")
+        starts_at_zero = not (with_states or getattr(layer, "stateful", False))
+        open_rule = "masked_output" in self.meaning.uncertain and rule != "zero"
+        if path in self.masked and open_rule and not starts_at_zero:
+            self.notes.append(
+                f"layer {path!r}: before the first valid step its output is zero, as on "
+                "TensorFlow; JAX gives the initial state, and the file does not name "
+                "its backend"
+            )
+        return layer
+
+    def dtype_of(self, ref: Ref) -> str:
+        """The dtype of a tensor, found by walking back to what decides it."""
+        nodes = {node.name: node for node in self.nodes}
+        name = ref[0]
+        while name in nodes:
+            node = nodes[name]
+            layer = self.layers[node.layer]
+            result = layer.result_dtype()
+            if result is not None:
+                return result
+            name = node.inputs[0][0]
+        return self.input_dtypes.get(name, "float32")
+
+    def lay(
+        self, model: KerasModel, prefix: str, inputs: Sequence[Value], expansion: int
+    ) -> list[Value]:
+        """Add the nodes of one call of a model; ``expansion`` counts its calls."""
+        values: dict[tuple[str, int, int], Value] = {}
+        for ref, value in zip(model.inputs, inputs, strict=True):
+            values[ref.layer, ref.call, ref.output] = value
+        for layer, index in ordered_calls(model):
+            call = layer.calls[index]
+            path = prefix + encode_name(layer.name)
+            reader = f"layer {path!r}"
+            given = [_look_up(values, ref, reader) for ref in call.inputs]
+            masks = call.mask if isinstance(call.mask, tuple) else (call.mask,)
+            explicit = [
+                None if ref is None else _look_up(values, ref, reader).ref
+                for ref in masks
+            ]
+            number = expansion * len(layer.calls) + index
+            if layer.model is None:
+                name = f"{path}#{number}" if number else path
+                self._check_call(path, layer, call)
+                results = Masks(self, layer, path).call(name, given, explicit[0])
+            else:
+                explicit += [None] * len(given)
+                given = [
+                    Value(value.ref, mask or value.mask)
+                    for value, mask in zip(given, explicit, strict=False)
+                ]
+                if len(given) != len(layer.model.inputs):
+                    raise ModelFileError(
+                        f"architecture: model {path!r} takes "
+                        f"{len(layer.model.inputs)} inputs, got {len(given)}"
+                    )
+                results = self.lay(layer.model, f"{path}/", given, number)
+            for output, value in enumerate(results):
+                values[layer.name, index, output] = value
+        return [
+            _look_up(values, ref, "an output of the model") for ref in model.outputs
+        ]
+
+    def _check_call(self, path: str, layer: KerasLayer, call: Call) -> None:
+        """Note arguments of a call that the graph cannot hold."""
+        if isinstance(call.mask, tuple) and any(call.mask):
+            reason = "a list of masks is not supported"
+            self.problems.append(Problem(path, layer.class_name, reason, "mask"))
+        for key, value in call.keywords.items():
+            if key != "training":
+                reason = "an argument of the call that this version does not know"
+            elif value is True:
+                reason = "called with training=True, so its outputs are random"
+            else:
+                continue
+            self.problems.append(Problem(path, layer.class_name, reason, key, value))
+
+    def add(
+        self,
+        name: str,
+        path: str,
+        inputs: Sequence[Ref],
+        mask: Ref | None = None,
+        layer: Layer | None = None,
+    ) -> Ref:
+        """Add a node; its first output.
+
+        Raises:
+            ModelFileError: the inputs do not fit the layer.
+        """
+        if layer is not None:
+            self.layers[path] = layer
+        layer = self.layers[path]
+        if len(self.nodes) >= MAX_NODES:
+            raise ModelFileError(
+                f"architecture: expected at most {MAX_NODES} layer calls, got more: "
+                "models nested in one another multiply"
+            )
+        node = Node(name, path, inputs, mask)
+        shapes = [self.shapes[source][index] for source, index in inputs]
+        try:
+            expected = layer.weight_shapes(*shapes)
+            self.shapes[name] = layer.output_shapes(*shapes)
+        except (IndexError, TypeError, ValueError) as error:
+            raise ModelFileError(
+                f"layer {name!r} ({layer.op}) does not take inputs of shape "
+                f"{', '.join(map(str, shapes))}: {error}"
+            ) from None
+        if self.weights.setdefault(path, expected) != expected:
+            raise ModelFileError(
+                f"layer {name!r} ({layer.op}): its calls need different weights: "
+                f"{self.weights[path]} and {expected}"
+            )
+        if mask is not None:
+            self.masked.add(path)
+        self.nodes.append(node)
+        return name, 0
+
+
+def _look_up(
+    values: Mapping[tuple[str, int, int], Value], ref: TensorRef, reader: str
+) -> Value:
+    value = values.get((ref.layer, ref.call, ref.output))
+    if value is None:
+        raise ModelFileError(
+            f"architecture: {reader} reads output {ref.output} of call {ref.call} of "
+            f"{ref.layer!r}, which nothing in the model gives"
+        )
+    return value
+
+
+def _unknown(path: str, layer: KerasLayer) -> Problem:
+    if layer.class_name == "Lambda":
+        reason = (
+            "a Lambda layer holds Python code, which is never run; replace it by "
+            "built-in layers and save the model again"
+        )
+    elif layer.class_name.startswith("ops."):
+        reason = "an operation that this version does not convert"
+    elif layer.class_name in NOT_CONVERTED:
+        reason = "a layer of Keras that this version does not convert"
+    else:
+        reason = (
+            "no layer of Keras: a layer of your own, whose code is not in the file "
+            "and would not be run"
+        )
+    return Problem(path, layer.class_name, reason)

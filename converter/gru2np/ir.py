@@ -1,0 +1,204 @@
+"""What the stages of an export hand to each other.
+
+A reader turns a file into a ``RawModel``; a generation turns that into a
+``KerasModel``, in one spelling for every Keras, with a ``Meaning`` that says what
+the spelling leaves open.  The graph stage turns it into the runtime's own graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """An array of a model file that has been checked but not read.
+
+    Attributes:
+        name: where it stands in the file, for messages.
+        shape: its shape.
+        dtype: ``float16``, ``bfloat16``, ``float32``, ``float64`` or an integer type.
+        read: gives the array; bfloat16 comes widened to float32.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], NDArray[Any]]
+
+
+class PathStore(Protocol):
+    """Weights addressed by the path of the object that owns them (``.weights.h5``)."""
+
+    def variables(self, path: str) -> Sequence[StoredTensor]:
+        """The variables in the group ``<path>/vars``, in order; empty if none."""
+
+    def paths(self) -> Iterator[str]:
+        """Every path that holds variables."""
+
+
+@dataclass(frozen=True)
+class GroupStore:
+    """Weights in one group for each top-level layer, in file order (legacy HDF5)."""
+
+    groups: tuple[tuple[str, tuple[StoredTensor, ...]], ...]
+
+
+@dataclass(frozen=True)
+class RawModel:
+    """A model as it stands in a file: nothing renamed, nothing interpreted.
+
+    Attributes:
+        config: the architecture, ``{"class_name": ..., "config": ...}``.
+        groups: legacy weights, or None.
+        paths: weights by path, or None.  Exactly one of the two is given.
+        keras_version: as written in the file, or None.
+        backend: as written in the file, or None.
+        container: ``hdf5``, ``keras``, ``json+hdf5`` or ``json+weights.h5``.
+        file_name: the file's name without its folder.
+        sha256: of the file, or of architecture and weights file joined.
+    """
+
+    config: Mapping[str, Any]
+    groups: GroupStore | None
+    paths: PathStore | None
+    keras_version: str | None
+    backend: str | None
+    container: str
+    file_name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a Keras generation meant where its configs say nothing.
+
+    Made in ``generations/``, and the last place where a version decides anything:
+    layers and masks read these fields, never a version.
+
+    Attributes:
+        keras: the writer in words, for messages: ``Keras 2.1.6``.
+        hard_sigmoid_slope: 0.2 before Keras 3, 1/6 since.
+        masked_output: what recurrent layers emit at a masked step: ``state`` or
+            ``previous`` (see ``gru2np_runtime.layers.Recurrent``).
+        unrolled_masked_output: the same for layers with ``unroll=True``.
+        bidirectional_zeroes: Bidirectional zeroes masked outputs of its halves.
+        bidirectional_forgets: a stateful Bidirectional begins every call anew.
+        fused_rnn_ignores_zero: GRU and LSTM of TF 2.0 and 2.1 ignore
+            ``zero_output_for_mask`` where they could run on cuDNN.
+        merged_mask: how merge layers combine masks: ``and``, ``or`` or ``drop``.
+        merges_skip_masked: Multiply, Maximum and Minimum leave masked positions out.
+        unrolled_ignores_zero: layers with ``unroll=True`` ignore
+            ``zero_output_for_mask``.
+        explicit_mask_spreads: an explicit mask argument is the mask of the output too.
+        tensor_arguments_drop_mask: a layer called with a second tensor gets no
+            implicit mask.
+        softmax_uses_mask: the Softmax layer looks at masks.
+        uncertain: fields that hang on a backend which the file does not name.
+        reasons: sentences that say what was chosen and why, for ``inspect``.
+    """
+
+    keras: str
+    hard_sigmoid_slope: float
+    masked_output: str
+    unrolled_masked_output: str
+    unrolled_ignores_zero: bool
+    explicit_mask_spreads: bool
+    bidirectional_zeroes: bool
+    bidirectional_forgets: bool
+    fused_rnn_ignores_zero: bool
+    merged_mask: str
+    merges_skip_masked: bool
+    tensor_arguments_drop_mask: bool
+    softmax_uses_mask: bool
+    uncertain: frozenset[str] = frozenset()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TensorRef:
+    """A tensor of a Keras graph: output ``output`` of call ``call`` of ``layer``."""
+
+    layer: str
+    call: int
+    output: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer.
+
+    Attributes:
+        inputs: the tensors, in order: a layer's inputs, then states of a recurrent
+            layer.
+        mask: an explicit mask argument; one for each input where a list was given.
+        constants: arguments that are no tensors, of op nodes: values by position
+            among all positional arguments.
+        keywords: keyword arguments that are no tensors, ``mask`` and ``training``
+            left out.
+    """
+
+    inputs: tuple[TensorRef, ...]
+    mask: TensorRef | tuple[TensorRef | None, ...] | None = None
+    constants: tuple[tuple[int, Any], ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+    def references(self) -> tuple[TensorRef, ...]:
+        """Every tensor the call reads."""
+        masks = self.mask if isinstance(self.mask, tuple) else (self.mask,)
+        return (*self.inputs, *(mask for mask in masks if mask is not None))
+
+
+@dataclass(frozen=True)
+class KerasLayer:
+    """A layer in one spelling: that of Keras 3, with ``time_major`` beside it.
+
+    Attributes:
+        class_name: its Keras class; an op node of Keras 3 is ``ops.<class>``.
+        name: its name in its model.
+        config: its options.
+        calls: its calls in this model, in order.
+        children: layers inside, by the attribute that holds them: ``forward_layer``,
+            ``backward_layer``, ``layer``, ``cell``, ``cells/gru_cell_1``.
+        model: the nested model, if it is one.
+        path: attribute path of its variables below its model (``layers/gru_1``).
+    """
+
+    class_name: str
+    name: str
+    config: Mapping[str, Any]
+    calls: tuple[Call, ...] = ()
+    children: tuple[tuple[str, KerasLayer], ...] = ()
+    model: KerasModel | None = None
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class KerasModel:
+    """A model in one spelling, Sequential models as graphs like all others.
+
+    Attributes:
+        name: its name.
+        layers: input layers included, in the order of the file.
+        inputs: tensors that the model takes.
+        outputs: tensors that it gives.
+        input_keys: keys where it takes a dict; None for one tensor or a list.
+        output_keys: the same for its outputs.
+        single: whether inputs and outputs are one bare tensor each.
+    """
+
+    name: str
+    layers: tuple[KerasLayer, ...]
+    inputs: tuple[TensorRef, ...]
+    outputs: tuple[TensorRef, ...]
+    input_keys: tuple[str, ...] | None = None
+    output_keys: tuple[str, ...] | None = None
+    single: tuple[bool, bool] = (True, True)

@@ -1,0 +1,286 @@
+"""How a layer's file is described, and the reader of one layer's options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from gru2np.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gru2np_runtime import Layer
+
+    from gru2np.ir import KerasLayer, Meaning
+
+    LayerType = TypeVar("LayerType", bound=Layer)
+
+# What a layer makes of the mask of its input.
+KEEPS = "keeps"  # its output has the same mask
+STOPS = "stops"  # its output has none
+MERGES = "merges"  # its output has the masks of all inputs combined
+CONCATENATES = "concatenates"  # the same, piece by piece along an axis
+SEQUENCE = "sequence"  # the same mask where it gives a sequence, else none
+CREATES = "creates"  # its output has a new mask, made from its input
+
+_REQUIRED: Any = object()
+
+# Options that change no number of a forward pass, with the reason.
+HARMLESS = {
+    "activity_regularizer": "a term of the loss",
+    "alpha_constraint": "acts in training",
+    "alpha_initializer": "the trained weights are in the file",
+    "alpha_regularizer": "a term of the loss",
+    "autocast": "Keras casts inputs as this project does",
+    "batch_shape": "read by the model's input",
+    "beta_constraint": "acts in training",
+    "beta_initializer": "the trained weights are in the file",
+    "beta_regularizer": "a term of the loss",
+    "bias_constraint": "acts in training",
+    "bias_initializer": "the trained weights are in the file",
+    "bias_regularizer": "a term of the loss",
+    "dropout": "acts in training",
+    "embeddings_constraint": "acts in training",
+    "embeddings_initializer": "the trained weights are in the file",
+    "embeddings_regularizer": "a term of the loss",
+    "gamma_constraint": "acts in training",
+    "gamma_initializer": "the trained weights are in the file",
+    "gamma_regularizer": "a term of the loss",
+    "implementation": "another way to the same numbers",
+    "input_length": "a hint of a shape",
+    "kernel_constraint": "acts in training",
+    "kernel_initializer": "the trained weights are in the file",
+    "kernel_regularizer": "a term of the loss",
+    "momentum": "acts in training",
+    "moving_mean_initializer": "the trained weights are in the file",
+    "moving_variance_initializer": "the trained weights are in the file",
+    "name": "read by the graph",
+    "recurrent_constraint": "acts in training",
+    "recurrent_dropout": "acts in training",
+    "recurrent_initializer": "the trained weights are in the file",
+    "recurrent_regularizer": "a term of the loss",
+    "renorm_clipping": "acts in training",
+    "renorm_momentum": "acts in training",
+    "seed": "acts in training",
+    "synchronized": "acts in training",
+    "trainable": "read by the weights' order",
+    "unit_forget_bias": "an initial value",
+    "use_cudnn": "another way to the same numbers",
+}
+# Options that change nothing as long as they have this value.
+NEUTRAL: dict[str, tuple[object, ...]] = {
+    "lora_rank": (None,),
+    "lora_alpha": (None,),
+    "quantization_config": (None,),
+    "ragged_input": (False,),
+    "renorm": (False,),
+    "sparse": (False,),
+    "virtual_batch_size": (None,),
+    "adjustment": (None,),
+    "fused": (None, True, False),
+}
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One row of a layers table: how a Keras class becomes a runtime layer.
+
+    Attributes:
+        convert: makes the runtime layer from its options.
+        mask: what becomes of the mask of its input.
+        uses_mask: its numbers depend on the mask of its input.
+        non_trainable: weights that a legacy file keeps behind the trainable ones.
+        variables: attribute that holds its variables (``cell``).
+    """
+
+    convert: Callable[[Config], Layer]
+    mask: str = STOPS
+    uses_mask: bool = False
+    non_trainable: frozenset[str] = frozenset()
+    variables: str = ""
+
+
+class Refused(Exception):
+    """The layer at hand cannot be converted; its problem has been noted."""
+
+
+class Config:
+    """The options of one layer, taken one by one; what is left over is refused.
+
+    Attributes:
+        layer: the layer whose options these are.
+        path: its path, for messages.
+        meaning: what its generation meant.
+        default_dtype: of a layer that names none.
+    """
+
+    def __init__(
+        self,
+        layer: KerasLayer,
+        path: str,
+        meaning: Meaning,
+        note: Callable[[Problem], None],
+        child: Callable[[str, KerasLayer], Layer],
+        default_dtype: str = "float32",
+    ) -> None:
+        self.layer = layer
+        self.path = path
+        self.meaning = meaning
+        self._note = note
+        self._child = child
+        self.default_dtype = default_dtype
+        self._taken: set[str] = set()
+
+    def refuse(
+        self, reason: str, option: str | None = None, value: object = None
+    ) -> NoReturn:
+        """Note a problem and give the layer up.
+
+        Raises:
+            Refused: always.
+        """
+        self._note(Problem(self.path, self.layer.class_name, reason, option, value))
+        raise Refused
+
+    def value(self, key: str, default: Any = _REQUIRED) -> Any:
+        """The option as it stands in the file."""
+        self._taken.add(key)
+        if key in self.layer.config:
+            return self.layer.config[key]
+        if default is _REQUIRED:
+            self.refuse("the option is missing in the file", key)
+        return default
+
+    def integer(self, key: str, default: Any = _REQUIRED, *, minimum: int = 1) -> int:
+        """An int, at least ``minimum``."""
+        value = self.value(key, default)
+        # bool is an int to Python, never to a file format.
+        if not isinstance(value, int) or isinstance(value, bool):
+            self.refuse("expected an integer", key, value)
+        if not minimum <= value < 2**31:
+            self.refuse(f"expected at least {minimum}", key, value)
+        return value
+
+    def boolean(self, key: str, default: Any = _REQUIRED) -> bool:
+        """True or False."""
+        value = self.value(key, default)
+        if not isinstance(value, bool):
+            self.refuse("expected true or false", key, value)
+        return value
+
+    def number(self, key: str, default: Any = _REQUIRED) -> float:
+        """An int or a float."""
+        value = self.value(key, default)
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            self.refuse("expected a number", key, value)
+        return float(value)
+
+    def choice(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> str:
+        """One of the strings."""
+        value = self.value(key, default)
+        if not isinstance(value, str) or value not in choices:
+            self.refuse(f"expected one of {', '.join(choices)}", key, value)
+        return value
+
+    def integers(
+        self, key: str, default: Any = _REQUIRED, *, length: int, minimum: int = 1
+    ) -> tuple[int, ...]:
+        """An int, or a list of ``length`` of them; always a tuple of ``length``."""
+        value = self.value(key, default)
+        items = value if isinstance(value, (list, tuple)) else [value] * length
+        for item in items:
+            if not isinstance(item, int) or isinstance(item, bool):
+                self.refuse("expected integers", key, value)
+            if not minimum <= item < 2**31:
+                self.refuse(f"expected at least {minimum}", key, value)
+        if len(items) != length:
+            self.refuse(f"expected {length} values", key, value)
+        return tuple(items)
+
+    def activation(self, key: str, default: Any = "linear") -> Any:
+        """An activation function, as the runtime specifies it."""
+        from gru2np.layers.activations import specification
+
+        return specification(self, key, self.value(key, default))
+
+    def child(
+        self, attribute: str, overrides: Mapping[str, object] | None = None
+    ) -> Layer:
+        """The runtime layer of a layer inside, some options overridden.
+
+        Raises:
+            Refused: it cannot be converted; its problem has been noted.
+        """
+        for name, layer in self.layer.children:
+            if name == attribute:
+                config = {**layer.config, **(overrides or {})}
+                child = replace(layer, config=config)
+                return self._child(f"{self.path}/{attribute}", child)
+        self.refuse(f"the layer inside is missing: {attribute}")
+
+    def build(self, kind: type[LayerType], **attributes: Any) -> LayerType:
+        """The runtime layer, once every option has been taken.
+
+        Raises:
+            Refused: an option is left over, or the attributes are illegal together.
+        """
+        dtype = self.dtype()
+        self.finish()
+        try:
+            return kind(dtype=dtype, **attributes)
+        except (TypeError, ValueError) as error:
+            self.refuse(str(error))
+
+    def finish(self) -> None:
+        """Refuse every option that nobody took and that is not known as harmless.
+
+        Raises:
+            Refused: there is one.
+        """
+        left = [
+            key
+            for key, value in self.layer.config.items()
+            if key not in self._taken
+            and key not in HARMLESS
+            and not _neutral(key, value)
+        ]
+        for key in left:
+            self._note(
+                Problem(
+                    self.path,
+                    self.layer.class_name,
+                    "an option this version does not know, so it may change numbers",
+                    key,
+                    self.layer.config[key],
+                )
+            )
+        if left:
+            raise Refused
+
+    def dtype(self) -> str:
+        """The number type to compute in; half precision computes in float32."""
+        value = self.value("dtype", None)
+        if value is None:
+            value = self.default_dtype
+        name = dtype_name(value)
+        if name is None:
+            self.refuse("expected a floating point policy", "dtype", value)
+        return "float64" if name == "float64" else "float32"
+
+
+def _neutral(key: str, value: object) -> bool:
+    return key in NEUTRAL and any(value is legal for legal in NEUTRAL[key])
+
+
+def dtype_name(value: object) -> str | None:
+    """The name of a dtype or a dtype policy of any Keras; None for what is neither."""
+    if isinstance(value, dict):
+        if value.get("class_name") not in ("DTypePolicy", "Policy", "PolicyV1"):
+            return None
+        config: Mapping[str, Any] | object = value.get("config")
+        value = config.get("name") if isinstance(config, dict) else None
+    known = ("float16", "bfloat16", "float32", "float64")
+    if value in known or value in ("mixed_float16", "mixed_bfloat16"):
+        return str(value)
+    return None

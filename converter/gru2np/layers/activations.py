@@ -1,0 +1,166 @@
+"""Spelling of activation functions: names, objects and layers of one function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np.ir import KerasLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gru2np.layers._spec import Config
+
+    # A name, or an object with ``function``, as the runtime takes it.
+    Specification = str | dict[str, Any]
+
+# Functions that every Keras calls as the runtime does.
+SAME_NAME = (
+    *("celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_silu"),
+    *("hard_tanh", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "selu"),
+    *("sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign"),
+    *("sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "tanh"),
+    "tanh_shrink",
+)
+
+
+def _in_float32(slope: float) -> float:
+    """The slope as TensorFlow's LeakyRelu holds it, in float64 models too."""
+    return float(np.float32(slope)) if abs(slope) < 3e38 else slope
+
+
+# ``hard_sigmoid`` is not here: the model's generation decides what it means.
+NAMES: dict[str, Specification] = {
+    **{name: name for name in SAME_NAME},
+    "hard_swish": "hard_silu",
+    "leaky_relu": {"function": "relu", "negative_slope": _in_float32(0.2)},
+    "log_softmax_v2": "log_softmax",
+    "relu6": {"function": "relu", "max_value": 6.0},
+    "softmax_v2": "softmax",
+    "swish": "silu",
+}
+
+# Where Keras says a function of its own stands.
+MODULES = (None, "builtins", "keras.activations", "tf_keras.activations")
+
+
+def specification(config: Config, key: str, value: object) -> Specification:
+    """The function that an option names, every parameter explicit.
+
+    Args:
+        config: the layer whose option it is.
+        key: the option.
+        value: None, a name, ``{"class_name": "function", "config": name}``, or a layer
+            of one function as Keras saves it.
+
+    Raises:
+        Refused: it is none of these; the problem has been noted.
+    """
+    if isinstance(value, dict) and value.get("class_name") == "function":
+        if value.get("module") not in MODULES:
+            config.refuse("a function from outside Keras", key, value.get("module"))
+        value = value.get("config")
+    if value is None:
+        return "linear"
+    if isinstance(value, dict):
+        return _by_layer(config, key, value)
+    if not isinstance(value, str):
+        config.refuse("expected the name of an activation function", key, value)
+    return _by_name(config, key, value)
+
+
+def _by_name(config: Config, key: str, name: str) -> Specification:
+    if name == "hard_sigmoid":
+        return {"function": name, "slope": config.meaning.hard_sigmoid_slope}
+    if name not in NAMES:
+        config.refuse("an activation function that Keras has not by name", key, name)
+    return NAMES[name]
+
+
+def _by_layer(config: Config, key: str, value: dict[str, Any]) -> Specification:
+    """A layer given as an activation, ``Dense(3, activation=LeakyReLU())``."""
+    class_name, options = value.get("class_name"), value.get("config")
+    if class_name not in LAYERS or not isinstance(options, dict):
+        config.refuse("expected an activation function", key, class_name)
+    module = value.get("module")
+    if module is not None and not str(module).startswith(("keras.", "tf_keras.")):
+        config.refuse("a layer from outside Keras", key, module)
+    if class_name == "LeakyReLU" and "alpha" in options:
+        # The generation has renamed options of the model's layers, not of this one.
+        options = {**options, "negative_slope": options["alpha"]}
+        del options["alpha"]
+    inner = type(config)(
+        KerasLayer(str(class_name), config.layer.name, options),
+        f"{config.path}/{key}",
+        config.meaning,
+        config._note,
+        config._child,
+    )
+    found = LAYERS[str(class_name)](inner)
+    inner.dtype()
+    inner.finish()
+    return found
+
+
+def activation(config: Config) -> Specification:
+    """Activation: any function."""
+    return specification(config, "activation", config.value("activation"))
+
+
+def elu(config: Config) -> Specification:
+    """ELU."""
+    return {"function": "elu", "alpha": config.number("alpha", 1.0)}
+
+
+def leaky_relu(config: Config) -> Specification:
+    """LeakyReLU; its default slope is not the one of the function of that name."""
+    slope = config.number("negative_slope", 0.3)
+    return {"function": "relu", "negative_slope": _in_float32(slope)}
+
+
+def relu(config: Config) -> Specification:
+    """ReLU; Keras refuses what would bring its ends in a wrong order."""
+    found: dict[str, Any] = {"function": "relu"}
+    for key in ("max_value", "negative_slope", "threshold"):
+        if config.value(key, None) is None:
+            continue
+        found[key] = config.number(key)
+        if not found[key] >= 0:
+            config.refuse("expected 0 or more", key, found[key])
+    if "max_value" not in found and not found.get("threshold"):
+        # Keras takes TensorFlow's LeakyRelu for these.
+        found["negative_slope"] = _in_float32(found.get("negative_slope", 0.0))
+    return found
+
+
+def softmax(config: Config) -> Specification:
+    """Softmax over one axis, or over several together."""
+    axis = config.value("axis", -1)
+    axes = axis if isinstance(axis, (list, tuple)) else [axis]
+    for item in axes:
+        if not isinstance(item, int) or isinstance(item, bool):
+            config.refuse("expected an axis or a list of axes", "axis", axis)
+    if not axes:
+        config.refuse("expected an axis or a list of axes", "axis", axis)
+    return {"function": "softmax", "axis": list(axes)}
+
+
+def thresholded_relu(config: Config) -> Specification:
+    """ThresholdedReLU: x above theta, else 0."""
+    theta = config.number("theta", 1.0)
+    if not theta >= 0:
+        config.refuse("expected 0 or more", "theta", theta)
+    return {"function": "relu", "threshold": theta}
+
+
+# Layers of one function, without weights.
+LAYERS: dict[str, Callable[[Config], Specification]] = {
+    "Activation": activation,
+    "ELU": elu,
+    "LeakyReLU": leaky_relu,
+    "ReLU": relu,
+    "Softmax": softmax,
+    "ThresholdedReLU": thresholded_relu,
+}

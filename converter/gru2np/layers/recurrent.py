@@ -1,0 +1,196 @@
+"""Spelling of GRU, LSTM, SimpleRNN, RNN and their cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np_runtime import layers as runtime
+from gru2np_runtime._graph import Graph
+
+from gru2np.layers._spec import SEQUENCE, LayerSpec
+
+if TYPE_CHECKING:
+    from gru2np_runtime import Layer
+
+    from gru2np.layers._spec import Config
+
+# A single cell run by RNN is the layer of that cell.
+LAYER_OF_CELL = {
+    "gru_cell": runtime.GRU,
+    "lstm_cell": runtime.LSTM,
+    "simple_rnn_cell": runtime.SimpleRNN,
+}
+
+
+def gru_cell(config: Config) -> Layer:
+    """GRUCell."""
+    return config.build(runtime.GRUCell, **_gru(config))
+
+
+def lstm_cell(config: Config) -> Layer:
+    """LSTMCell."""
+    return config.build(runtime.LSTMCell, **_lstm(config))
+
+
+def simple_rnn_cell(config: Config) -> Layer:
+    """SimpleRNNCell."""
+    return config.build(runtime.SimpleRNNCell, **_simple_rnn(config))
+
+
+def gru(config: Config) -> Layer:
+    """GRU."""
+    cell = _gru(config)
+    fused = cell["reset_after"] and _fused(config, cell)
+    return config.build(runtime.GRU, **cell, **_sequence(config, fused))
+
+
+def lstm(config: Config) -> Layer:
+    """LSTM."""
+    cell = _lstm(config)
+    return config.build(runtime.LSTM, **cell, **_sequence(config, _fused(config, cell)))
+
+
+def simple_rnn(config: Config) -> Layer:
+    """SimpleRNN."""
+    return config.build(
+        runtime.SimpleRNN, **_simple_rnn(config), **_sequence(config, False)
+    )
+
+
+def rnn(config: Config) -> Layer:
+    """RNN over one of the three cells, or over a stack of them."""
+    inside = dict(config.layer.children)
+    if config.value("num_constants", None):
+        config.refuse("constants reach only cells of the user's own", "num_constants")
+    reverse = bool(config.value("reverse_state_order", False))
+    sequence = _sequence(config, False)
+    if "cell" in inside and inside["cell"].class_name != "StackedRNNCells":
+        cell = config.child("cell")
+        if cell.op not in LAYER_OF_CELL:
+            config.refuse(f"expected a recurrent cell inside, got {cell.op}")
+        attributes = {k: v for k, v in cell.attributes().items() if k != "dtype"}
+        return config.build(LAYER_OF_CELL[cell.op], **attributes, **sequence)
+    stack = config.child("cell")
+    if isinstance(stack, runtime.RNN):
+        reverse = reverse or stack.reverse_state_order
+    layer = config.build(
+        runtime.RNN, layers=stack.layers, reverse_state_order=reverse, **sequence
+    )
+    sizes, units = layer.state_sizes(), layer.cells()[-1][1].units
+    if layer.masked_output == "state" and sizes[0] != units:
+        # Keras itself fails here on a masked input; without a mask nothing changes.
+        attributes = {**layer.attributes(), "masked_output": "previous"}
+        return runtime.RNN(layers=stack.layers, **attributes)
+    return layer
+
+
+def stacked_cells(config: Config) -> Layer:
+    """StackedRNNCells: a stack without a sequence, stacks inside it laid flat."""
+    reverse = config.boolean("reverse_state_order", False)
+    cells: list[Layer] = []
+    for name, _ in config.layer.children:
+        cell = config.child(name)
+        if isinstance(cell, runtime.RNN):
+            if reverse or cell.reverse_state_order:
+                config.refuse("stacks inside a stack that reverses its states")
+            cells.extend(cell.layers.values())
+        elif cell.op in LAYER_OF_CELL:
+            cells.append(cell)
+        else:
+            config.refuse(f"expected recurrent cells inside, got {cell.op}")
+    named = {f"cell_{i}": cell for i, cell in enumerate(cells)}
+    return config.build(runtime.RNN, layers=named, reverse_state_order=reverse)
+
+
+def _gru(config: Config) -> dict[str, Any]:
+    return {
+        "units": config.integer("units"),
+        "activation": config.activation("activation", "tanh"),
+        "recurrent_activation": config.activation("recurrent_activation", "sigmoid"),
+        "use_bias": config.boolean("use_bias", True),
+        "reset_after": config.boolean("reset_after"),
+    }
+
+
+def _lstm(config: Config) -> dict[str, Any]:
+    return {
+        "units": config.integer("units"),
+        "activation": config.activation("activation", "tanh"),
+        "recurrent_activation": config.activation("recurrent_activation", "sigmoid"),
+        "use_bias": config.boolean("use_bias", True),
+    }
+
+
+def _simple_rnn(config: Config) -> dict[str, Any]:
+    return {
+        "units": config.integer("units"),
+        "activation": config.activation("activation", "tanh"),
+        "use_bias": config.boolean("use_bias", True),
+    }
+
+
+def _fused(config: Config, cell: dict[str, Any]) -> bool:
+    """Whether TensorFlow 2 could run the layer on cuDNN, and so in its own loop."""
+    return (
+        config.value("implementation", None) == 2
+        and cell["activation"] == "tanh"
+        and cell["recurrent_activation"] == "sigmoid"
+        and cell["use_bias"]
+        and not config.value("unroll", False)
+        and config.value("recurrent_dropout", 0.0) == 0.0
+    )
+
+
+def _sequence(config: Config, fused: bool) -> dict[str, Any]:
+    """Options of the sequence, and what masked steps give, written out."""
+    meaning = config.meaning
+    zero = config.boolean("zero_output_for_mask", False)
+    unroll = config.boolean("unroll", False)
+    masked = meaning.unrolled_masked_output if unroll else meaning.masked_output
+    ignored = (fused and meaning.fused_rnn_ignores_zero) or (
+        unroll and meaning.unrolled_ignores_zero
+    )
+    return {
+        "return_sequences": config.boolean("return_sequences", False),
+        "return_state": config.boolean("return_state", False),
+        "go_backwards": config.boolean("go_backwards", False),
+        "stateful": config.boolean("stateful", False),
+        "time_major": config.boolean("time_major", False),
+        "masked_output": "zero" if zero and not ignored else masked,
+    }
+
+
+def written_out(layer: Layer, masked: bool, with_states: bool) -> Layer:
+    """The layer with ``masked_output`` in one spelling where several mean the same.
+
+    Without a mask there is no masked step; and a state that starts at zero is the
+    output before it, or zero like it.  What means the same is the same bundle.
+    """
+    if isinstance(layer, Graph):
+        return layer
+    attributes = layer.attributes()
+    rule = attributes.get("masked_output")
+    starts_at_zero = not with_states and not attributes.get("stateful", False)
+    if rule is not None and layer.op == "rnn":
+        starts_at_zero = False
+    if not masked or (rule == "state" and starts_at_zero):
+        rule = "previous" if rule is not None else None
+    children = {
+        name: written_out(child, masked, with_states)
+        for name, child in layer.layers.items()
+    }
+    if rule is not None:
+        attributes["masked_output"] = rule
+    return type(layer)(layers=children, **attributes)
+
+
+LAYERS = {
+    "GRU": LayerSpec(gru, mask=SEQUENCE, uses_mask=True, variables="cell"),
+    "GRUCell": LayerSpec(gru_cell),
+    "LSTM": LayerSpec(lstm, mask=SEQUENCE, uses_mask=True, variables="cell"),
+    "LSTMCell": LayerSpec(lstm_cell),
+    "RNN": LayerSpec(rnn, mask=SEQUENCE, uses_mask=True),
+    "SimpleRNN": LayerSpec(simple_rnn, mask=SEQUENCE, uses_mask=True, variables="cell"),
+    "SimpleRNNCell": LayerSpec(simple_rnn_cell),
+    "StackedRNNCells": LayerSpec(stacked_cells),
+}

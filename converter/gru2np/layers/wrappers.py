@@ -1,0 +1,52 @@
+"""Spelling of Bidirectional and TimeDistributed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np_runtime import layers as runtime
+
+from gru2np.layers._spec import KEEPS, SEQUENCE, LayerSpec
+
+if TYPE_CHECKING:
+    from gru2np_runtime import Layer
+
+    from gru2np.layers._spec import Config
+
+
+def bidirectional(config: Config) -> Layer:
+    """Bidirectional: where its Keras zeroes masked outputs, both halves do."""
+    merge_mode = config.value("merge_mode", "concat")
+    modes = ("concat", "sum", "mul", "ave")
+    if merge_mode is not None and merge_mode not in modes:
+        config.refuse(f"expected one of {modes} or null", "merge_mode", merge_mode)
+    halves = {}
+    for name, child in config.layer.children:
+        overrides: dict[str, object] = {}
+        if config.meaning.bidirectional_forgets:
+            overrides["stateful"] = False
+        if config.meaning.bidirectional_zeroes:
+            sequences = child.config.get("return_sequences", False)
+            overrides["zero_output_for_mask"] = sequences
+        halves[name] = config.child(name, overrides)
+    # Written beside the halves by some versions; the halves are what counts.
+    for key in ("return_sequences", "return_state", "go_backwards", "stateful"):
+        config.value(key, None)
+    config.value("zero_output_for_mask", None)
+    return config.build(
+        runtime.Bidirectional, layers=halves, merge_mode=merge_mode or "none"
+    )
+
+
+def time_distributed(config: Config) -> Layer:
+    """TimeDistributed over a layer or a model."""
+    inner = config.child("layer")
+    if getattr(inner, "stateful", False):
+        config.refuse("a stateful layer inside has no meaning for other batches")
+    return config.build(runtime.TimeDistributed, layers={"layer": inner})
+
+
+LAYERS = {
+    "Bidirectional": LayerSpec(bidirectional, mask=SEQUENCE, uses_mask=True),
+    "TimeDistributed": LayerSpec(time_distributed, mask=KEEPS),
+}

@@ -1,0 +1,302 @@
+"""Masks, resolved into ordinary boolean nodes of the graph.
+
+Which layer keeps, merges or makes a mask is in the layers' tables; how masks are
+combined is in the meaning of the model's Keras; here both are put together, so that
+the runtime needs no rule of either.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from gru2np_runtime import layers as runtime
+
+from gru2np.errors import Problem
+from gru2np.layers import LAYERS
+from gru2np.layers import _spec as spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gru2np_runtime import Layer
+
+    from gru2np.graph import Builder
+    from gru2np.ir import KerasLayer
+
+    Ref = tuple[str, int]
+
+# Stands for a mask that cannot be expressed; whoever uses it is refused.
+INSIDE: tuple[str, int] = ("", -1)
+
+
+class Value(NamedTuple):
+    """A tensor of the graph, and the mask that goes with it."""
+
+    ref: Ref
+    mask: Ref | None
+
+
+class Masks:
+    """One call of a layer: the mask it uses, and the masks of its outputs."""
+
+    def __init__(self, builder: Builder, layer: KerasLayer, path: str) -> None:
+        self.builder = builder
+        self.layer = layer
+        self.path = path
+        self.spec = LAYERS[layer.class_name]
+
+    def call(
+        self, name: str, inputs: Sequence[Value], explicit: Ref | None
+    ) -> list[Value]:
+        """Add the node and what its masks need."""
+        meaning = self.builder.meaning
+        merges = self.spec.mask in (spec.MERGES, spec.CONCATENATES)
+        implicit = inputs[0].mask if inputs else None
+        if len(inputs) > 1 and not merges and meaning.tensor_arguments_drop_mask:
+            implicit = None
+        mask = explicit or implicit
+        refs = [value.ref for value in inputs]
+        skips = SKIP_MASKED.get(self.layer.class_name)
+        if (
+            skips is not None
+            and meaning.merges_skip_masked
+            and not any(self._unusable(value.mask) for value in inputs)
+        ):
+            if (
+                any(v.mask for v in inputs)
+                and "merges_skip_masked" in meaning.uncertain
+            ):
+                self.builder.notes.append(
+                    f"layer {self.path!r}: masked positions are left out, as on "
+                    "TensorFlow; JAX counted them, and the file does not name its backend"
+                )
+            return [skips(self, name, inputs)]
+        used = mask if self.spec.uses_mask else None
+        if self._unusable(used):
+            used = None
+        if used is not None and self.builder.layers[self.path].op == "activation":
+            self._refuse("a mask that reaches a Softmax layer")
+        result = self.builder.add(name, self.path, refs, used)
+        spread = mask if meaning.explicit_mask_spreads else implicit
+        masks = self._output_masks(name, inputs, spread)
+        count = len(self.builder.shapes[name])
+        masks += [None] * (count - len(masks))
+        return [Value((result[0], i), masks[i]) for i in range(count)]
+
+    def _unusable(self, mask: Ref | None) -> bool:
+        if mask == INSIDE:
+            self._refuse("a mask made inside TimeDistributed")
+        return mask == INSIDE
+
+    def _refuse(self, reason: str) -> None:
+        self.builder.problems.append(
+            Problem(self.path, self.layer.class_name, f"{reason} is not supported")
+        )
+
+    def _output_masks(
+        self, name: str, inputs: Sequence[Value], mask: Ref | None
+    ) -> list[Ref | None]:
+        rule = self.spec.mask
+        layer = self.builder.layers[self.path]
+        if rule == spec.KEEPS:
+            if layer.op == "time_distributed":
+                return [self._time_distributed(layer, mask)]
+            return [mask]
+        if rule == spec.SEQUENCE:
+            kept = mask if getattr(layer, "return_sequences", False) else None
+            both = getattr(layer, "merge_mode", "") == "none"
+            return [kept, kept] if both else [kept]
+        if rule == spec.CREATES:
+            return [self._created(name, inputs[0].ref)]
+        if rule == spec.MERGES:
+            return [self._merged(name, [value.mask for value in inputs])]
+        if rule == spec.CONCATENATES:
+            return [self._concatenated(name, inputs)]
+        return [None]
+
+    def _created(self, name: str, x: Ref) -> Ref | None:
+        """Masking: any feature differs from its value; Embedding: the id is not 0."""
+        layer = self.builder.layers[self.path]
+        if isinstance(layer, runtime.Masking):
+            differs = self._node(
+                name, "differs", [x], runtime.NotEqual(value=layer.mask_value)
+            )
+            return self._node(
+                name, "mask", [differs], runtime.Any(axes=[-1], keepdims=False)
+            )
+        if not self.layer.config.get("mask_zero", False):
+            return None
+        return self._node(name, "mask", [x], runtime.NotEqual(value=0.0))
+
+    def _time_distributed(self, layer: object, mask: Ref | None) -> Ref | None:
+        child = dict(self.layer.children)["layer"]
+        if creates_mask(child):
+            return INSIDE
+        if mask is not None and uses_mask(child):
+            self._refuse("a mask that reaches the layer inside TimeDistributed")
+        return mask
+
+    def _merged(self, name: str, masks: Sequence[Ref | None]) -> Ref | None:
+        """Masks of a merge layer's inputs, combined as this Keras does."""
+        rule = self.builder.meaning.merged_mask
+        given = [mask for mask in masks if mask is not None]
+        if rule == "drop" or not given or (rule == "or" and len(given) < len(masks)):
+            return None
+        if INSIDE in given:
+            return INSIDE
+        op = runtime.LogicalAnd if rule == "and" else runtime.LogicalOr
+        result = given[0]
+        for i, mask in enumerate(given[1:]):
+            if mask != result:
+                result = self._node(name, f"mask_{i}", [result, mask], op())
+        return result
+
+    def _concatenated(self, name: str, inputs: Sequence[Value]) -> Ref | None:
+        masks = [value.mask for value in inputs]
+        rule = self.builder.meaning.merged_mask
+        given = [mask for mask in masks if mask is not None]
+        if rule == "drop" or not given:
+            return None
+        layer = self.builder.layers[self.path]
+        rank = len(self.builder.shapes[inputs[0].ref[0]][inputs[0].ref[1]])
+        axis = getattr(layer, "axis", -1) % rank
+        if axis == rank - 1:
+            # An input without a mask counts as valid everywhere.
+            missing = len(given) < len(masks)
+            return None if missing and rule == "or" else self._merged(name, given)
+        if INSIDE in given:
+            return INSIDE
+        if axis != 1:
+            self._refuse("masked inputs concatenated along this axis")
+            return None
+        pieces = []
+        for i, value in enumerate(inputs):
+            if value.mask is not None:
+                pieces.append(value.mask)
+                continue
+            # No number equals nan: valid everywhere, in the shape of the input.
+            differs = self._node(
+                name, f"differs_{i}", [value.ref], runtime.NotEqual(value="nan")
+            )
+            pieces.append(
+                self._node(
+                    name,
+                    f"valid_{i}",
+                    [differs],
+                    runtime.Any(axes=[-1], keepdims=False),
+                )
+            )
+        return self._node(name, "mask", pieces, runtime.Concatenate(axis=1))
+
+    def _multiply(self, name: str, inputs: Sequence[Value]) -> Value:
+        """Multiply since Keras 3.4: masked positions count as 1.
+
+        Keras 3.15 ``keras/src/layers/merging/multiply.py``.
+        """
+        refs = [
+            value.ref
+            if value.mask is None
+            else self._where(name, f"skipped_{i}", value.mask, value.ref, 1.0)
+            for i, value in enumerate(inputs)
+        ]
+        masks = [value.mask for value in inputs]
+        if any(mask is None for mask in masks):
+            return Value(self.builder.add(name, self.path, refs), None)
+        product = self.builder.add(f"{name}#product", self.path, refs)
+        merged = self._merged(name, masks)
+        assert merged is not None
+        # The node of the layer's own name gives the layer's output.
+        zeroed = runtime.Where(otherwise=0.0, dtype=self._dtype())
+        path = f"{self.path}#zeroed"
+        return Value(
+            self.builder.add(name, path, [merged, product], layer=zeroed), merged
+        )
+
+    def _extreme(self, name: str, inputs: Sequence[Value]) -> Value:
+        """Maximum and Minimum since Keras 3.4: a masked position does not compete.
+
+        Keras 3.15 ``keras/src/layers/merging/base_merge.py``.
+        """
+        so_far, mask = inputs[0]
+        for i, (x, own) in enumerate(inputs[1:]):
+            if own is not None:
+                x = self._where(name, f"other_{i}", own, x, so_far)
+            if mask is not None:
+                so_far = self._where(name, f"so_far_{i}", mask, so_far, x)
+            last = i == len(inputs) - 2
+            step = name if last else f"{name}#pair_{i}"
+            both = [mask, own] if mask is not None and own is not None else [None]
+            mask = self._merged(f"{name}#{i}", both)
+            so_far = self.builder.add(step, self.path, [so_far, x])
+        return Value(so_far, mask)
+
+    def _where(
+        self, name: str, label: str, mask: Ref, x: Ref, otherwise: Ref | float
+    ) -> Ref:
+        constant = otherwise if isinstance(otherwise, float) else 0.0
+        others = [] if isinstance(otherwise, float) else [otherwise]
+        layer = runtime.Where(otherwise=constant, dtype=self._dtype())
+        return self._node(name, label, [mask, x, *others], layer)
+
+    def _dtype(self) -> str:
+        return self.builder.layers[self.path].dtype
+
+    def _node(self, name: str, label: str, inputs: Sequence[Ref], layer: Layer) -> Ref:
+        path = f"{name}#{label}"
+        return self.builder.add(path, path, inputs, layer=layer)
+
+
+SKIP_MASKED: dict[str, Callable[[Masks, str, Sequence[Value]], Value]] = {
+    "Maximum": Masks._extreme,
+    "Minimum": Masks._extreme,
+    "Multiply": Masks._multiply,
+}
+
+
+def creates_mask(layer: KerasLayer) -> bool:
+    """Whether a layer's output has a mask that its input has not."""
+    if layer.model is not None:
+        return _model_gives_mask(layer)
+    if layer.class_name == "Embedding":
+        return bool(layer.config.get("mask_zero", False))
+    return layer.class_name == "Masking" or any(
+        creates_mask(child) for _, child in layer.children
+    )
+
+
+def _model_gives_mask(layer: KerasLayer) -> bool:
+    """Whether a mask made in a nested model comes out of it, at most.
+
+    A recurrent layer that gives its last step ends every mask before it.
+    """
+    assert layer.model is not None
+    by_name = {own.name: own for own in layer.model.layers}
+    pending = [ref.layer for ref in layer.model.outputs]
+    seen = set()
+    while pending:
+        own = by_name.get(pending.pop())
+        if own is None or own.name in seen:
+            continue
+        seen.add(own.name)
+        if creates_mask(own):
+            return True
+        known = LAYERS.get(own.class_name)
+        rule = known.mask if known is not None else spec.KEEPS
+        sequence = any(
+            inner.config.get("return_sequences", False)
+            for inner in (own, *(child for _, child in own.children))
+        )
+        if rule == spec.STOPS or (rule == spec.SEQUENCE and not sequence):
+            continue
+        pending.extend(ref.layer for call in own.calls for ref in call.inputs)
+    return False
+
+
+def uses_mask(layer: KerasLayer) -> bool:
+    """Whether a mask could change a layer's numbers."""
+    if layer.model is not None:
+        return any(uses_mask(own) for own in layer.model.layers)
+    known = LAYERS.get(layer.class_name)
+    return (known is not None and known.uses_mask) or any(
+        uses_mask(child) for _, child in layer.children
+    )

@@ -1,0 +1,66 @@
+"""Readers, one for each container a saved model comes in.
+
+``open_model`` tells the container by content and gives a ``RawModel``: the
+configuration and the weights as they stand, nothing interpreted.  Files are hostile
+until shown otherwise: nothing in them is imported, evaluated, followed or extracted,
+and sizes are checked before memory is taken.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from . import hdf5, json_architecture, keras_zip
+from ._damage import broken, reading
+from ._source import kind_of, open_source
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from gru2np.ir import RawModel
+
+    from ._source import Source
+
+__all__ = ["open_model"]
+
+_READERS = {"hdf5": hdf5.read, "zip": keras_zip.read}
+
+
+@contextmanager
+def open_model(
+    path: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None
+) -> Iterator[RawModel]:
+    """Open a saved model; its weights can be read within the ``with`` block.
+
+    Args:
+        path: a whole model (HDF5 or ``.keras``), or an architecture as JSON.
+        weights: the weights file that goes with a JSON architecture.
+
+    Raises:
+        ModelFileError: if a file is missing, damaged, hostile or no Keras model.
+        UnsupportedModelError: if it is a Keras model of a kind not read yet.
+    """
+    with ExitStack() as stack:
+        source = open_source(path, stack)
+        with reading(source.name):
+            raw = _read(source, weights, stack)
+        yield raw
+
+
+def _read(
+    source: Source, weights: str | os.PathLike[str] | None, stack: ExitStack
+) -> RawModel:
+    kind = kind_of(source)
+    if kind == "json":
+        weights_source = None if weights is None else open_source(weights, stack)
+        return json_architecture.read(source, weights_source, stack)
+    if weights is not None:
+        raise broken(
+            source.name,
+            "an architecture as JSON, for its weights are given apart",
+            "HDF5" if kind == "hdf5" else "a zip archive",
+            "pass a whole model alone, and the JSON of model.to_json() with --weights",
+        )
+    return _READERS[kind](source, stack)

@@ -1,0 +1,65 @@
+"""How a reader says that a file is damaged, hostile or of another kind."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+from gru2np.errors import Gru2npError, ModelFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Everything h5py, zipfile and json were seen to raise on damaged files.
+#: UnicodeError and JSONDecodeError are ValueErrors, RecursionError and zipfile's
+#: NotImplementedError are RuntimeErrors; h5py raises TypeError for types it lacks.
+DAMAGE = (
+    BadZipFile,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+def broken(where: str, expected: str, got: str, advice: str = "") -> ModelFileError:
+    """An error in the house form: where, expected, got, what to do."""
+    advice = advice or "the file is damaged or was not written by Keras"
+    return ModelFileError(f"{_plain(where)}: expected {expected}, got {got}; {advice}")
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A value from a file, on one line and not too long, for a message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _plain(text: str, limit: int = 200) -> str:
+    # Names in it are the file's: no line breaks, no terminal codes, no novels.
+    plain = "".join(c if c.isprintable() else "?" for c in text)
+    half = limit // 2 - 2
+    return plain if len(plain) <= limit else f"{plain[:half]}...{plain[-half:]}"
+
+
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Turn whatever a library raises on a damaged file into a ModelFileError."""
+    try:
+        yield
+    except Gru2npError:
+        raise
+    except DAMAGE as error:
+        reason = _plain(" ".join(str(error).split())) or type(error).__name__
+        raise ModelFileError(
+            f"{_plain(where)}: cannot be read ({reason}); the file is damaged or cut "
+            "short, fetch or save it again"
+        ) from error

@@ -1,0 +1,151 @@
+"""Legacy HDF5: a whole model, or the weights of one, grouped by layer.
+
+attribute model_config     the architecture as JSON (a whole model)
+model_weights/             in a weights file the root itself
+    attribute layer_names      the layers in order
+    <layer>/
+        attribute weight_names     paths below the group, in order
+        <path>                     an array
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import h5py
+
+from gru2np.ir import GroupStore, RawModel
+
+from . import _not_yet
+from ._damage import broken, shown
+from ._safe_hdf5 import MOST_NAMES, SafeHdf5
+from ._safe_json import architecture
+from ._window import sha256
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from gru2np.ir import StoredTensor
+
+    from ._source import Source
+
+_OWN_WEIGHTS = "top_level_model_weights"
+
+
+def kind_of(file: SafeHdf5) -> str:
+    """``model``, ``weights`` or ``paths``, told by content."""
+    attributes = ("model_config", "layer_names", "layer_names0", "nb_layers")
+    has = {name for name in attributes if h5py.h5a.exists(file.root.id, name.encode())}
+    if "model_config" in has:
+        return "model"
+    if has & {"layer_names", "layer_names0"}:
+        return "weights"
+    if "nb_layers" in has:
+        _not_yet.ancient(file.where)
+    for name in ("_layer_checkpoint_dependencies", "layers", "vars"):
+        if file.child(file.root, name, file.where) is not None:
+            return "paths"
+    names = file.children(file.root, file.where)
+    if "model_weights" in names:
+        raise broken(
+            file.where,
+            "the architecture in attribute `model_config`",
+            "weights only",
+            "saving was cut short or the model is a subclass: save it again, or pass "
+            "its architecture as JSON",
+        )
+    got = f"HDF5 with {shown(names[:5]) if names else 'nothing in it'}"
+    raise broken(file.where, "a Keras model", got, "this is some other HDF5 file")
+
+
+def read(source: Source, stack: ExitStack) -> RawModel:
+    """A whole model."""
+    file = SafeHdf5(source.window, source.name, stack)
+    kind = kind_of(file)
+    if kind != "model":
+        raise broken(
+            source.name,
+            "a model with its architecture",
+            "weights alone",
+            "pass the architecture, written by model.to_json(), as the model and this "
+            "file with --weights (in Python, weights=)",
+        )
+    if file.child(file.root, "model_weights", file.where) is None:
+        advice = "saving was cut short, save it again"
+        raise broken(source.name, "the group `model_weights`", "none", advice)
+    keras_version, backend = versions(file)
+    _not_yet.keras_1(source.name, keras_version)
+    groups = read_groups(file)
+    text = file.text(file.root, "model_config", file.where)
+    return RawModel(
+        config=architecture((text or "").encode(), f"{source.name} model_config"),
+        groups=groups,
+        paths=None,
+        keras_version=keras_version,
+        backend=backend,
+        container="hdf5",
+        file_name=source.name,
+        sha256=sha256(source.window),
+    )
+
+
+def versions(file: SafeHdf5) -> tuple[str | None, str | None]:
+    """What the file says of its Keras and backend; the root says it first."""
+    found: list[str | None] = []
+    for name in ("keras_version", "backend"):
+        text = file.text(file.root, name, file.where)
+        if text is None and (weights := _weights(file)) is not file.root:
+            text = file.text(weights, name, f"{file.where}/model_weights")
+        found.append(text)
+    return found[0], found[1]
+
+
+def read_groups(file: SafeHdf5) -> GroupStore:
+    """The weights of every layer, checked and not yet read."""
+    top = _weights(file)
+    where = file.where if top is file.root else f"{file.where}/model_weights"
+    layers = file.names(top, "layer_names", where)
+    if layers is None:
+        advice = "saving was cut short, save it again"
+        raise broken(where, "the attribute `layer_names`", "none", advice)
+    _check_distinct(layers, f"{where} attribute layer_names")
+    if _OWN_WEIGHTS not in layers:
+        own = file.group(top, _OWN_WEIGHTS, where)
+        if own is not None and file.names(own, "weight_names", where):
+            _not_yet.top_level_weights(file.where)
+    groups = []
+    total = 0
+    for layer in layers:
+        arrays = _layer(file, top, layer, where)
+        total += len(arrays)
+        if total > MOST_NAMES:
+            raise broken(where, f"at most {MOST_NAMES} arrays", "more")
+        groups.append((layer, arrays))
+    return GroupStore(tuple(groups))
+
+
+def _weights(file: SafeHdf5) -> Any:
+    inner = file.group(file.root, "model_weights", file.where)
+    has_layers = h5py.h5a.exists(file.root.id, b"layer_names")
+    return file.root if inner is None or has_layers else inner
+
+
+def _layer(
+    file: SafeHdf5, top: Any, layer: str, where: str
+) -> tuple[StoredTensor, ...]:
+    group = file.group(top, layer, where)
+    where = f"{where}/{layer}"
+    names = None if group is None else file.names(group, "weight_names", where)
+    if names is None:
+        got = "no such group" if group is None else "no list of them"
+        advice = "the file is damaged, or its saving was cut short: save it again"
+        raise broken(where, "the weights of a layer", got, advice)
+    _check_distinct(names, f"{where} attribute weight_names")
+    return tuple(file.tensor(group, name, where) for name in names)
+
+
+def _check_distinct(names: list[str], where: str) -> None:
+    if len(set(names)) < len(names):
+        twice = Counter(names).most_common(1)[0][0]
+        raise broken(where, "each name once", f"{shown(twice)} twice")

@@ -1,0 +1,109 @@
+"""An architecture as JSON (``model.to_json()``) with a weights file of either kind."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from gru2np.ir import RawModel
+
+from . import _not_yet
+from ._damage import broken, shown
+from ._safe_hdf5 import SafeHdf5
+from ._safe_json import MOST_BYTES, architecture, parse_object
+from ._source import kind_of
+from ._window import sha256
+from .hdf5 import kind_of as hdf5_kind
+from .hdf5 import read_groups, versions
+from .weights_h5 import Hdf5Paths
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from ._source import Source
+
+
+def read(source: Source, weights: Source | None, stack: ExitStack) -> RawModel:
+    """An architecture and its weights."""
+    data = source.window.at(0, MOST_BYTES + 1)
+    if b'"weight_map"' in data and "weight_map" in parse_object(data, source.name):
+        _not_yet.shards(source.name)
+    config = architecture(data, source.name)
+    if weights is None:
+        raise broken(
+            source.name,
+            "a model with its weights",
+            "an architecture alone",
+            "pass its weights file with --weights (in Python, weights=)",
+        )
+    _check_weights(weights)
+    file = SafeHdf5(weights.window, weights.name, stack)
+    own_version, own_backend = (_text(config, source, key) for key in _KEYS)
+    if own_version is not None:
+        _not_yet.keras_1(source.name, own_version)
+    groups, paths, stored_version, stored_backend = None, None, None, None
+    if hdf5_kind(file) == "paths":
+        paths = Hdf5Paths(file, own_version)
+    else:
+        stored_version, stored_backend = versions(file)
+        _not_yet.keras_1(weights.name, stored_version)
+        _check_agreement(source, config, own_version, weights, stored_version)
+        groups = read_groups(file)
+    return RawModel(
+        config=config,
+        groups=groups,
+        paths=paths,
+        keras_version=own_version or stored_version,
+        backend=own_backend or stored_backend,
+        container="json+hdf5" if paths is None else "json+weights.h5",
+        file_name=source.name,
+        sha256=sha256(source.window, weights.window),
+    )
+
+
+_KEYS = ("keras_version", "backend")
+
+
+def _check_weights(weights: Source) -> None:
+    kind = kind_of(weights)
+    if kind == "hdf5":
+        return
+    if kind == "json":
+        data = weights.window.at(0, MOST_BYTES + 1)
+        if b'"weight_map"' in data:
+            _not_yet.shards(weights.name)
+    got = {"zip": "a whole .keras model or other archive", "json": "JSON"}[kind]
+    advice = "a whole model needs no --weights: pass it alone"
+    raise broken(weights.name, "weights in HDF5", got, advice)
+
+
+def _text(config: dict[str, Any], source: Source, key: str) -> str | None:
+    value = config.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    raise broken(f"{source.name} at $.{key}", "text", shown(value))
+
+
+def _major(config: dict[str, Any], keras_version: str | None) -> str | None:
+    """The major version, where it can be told: Keras 3 writes none but its shape."""
+    if keras_version is not None:
+        found = re.match(r"\s*(\d+)", keras_version)
+        return found[1] if found else None
+    return "3" if {"module", "registered_name"} <= set(config) else None
+
+
+def _check_agreement(
+    source: Source,
+    config: dict[str, Any],
+    version: str | None,
+    weights: Source,
+    stored: str | None,
+) -> None:
+    major, stored_major = _major(config, version), _major({}, stored)
+    if major and stored_major and major != stored_major:
+        raise broken(
+            weights.name,
+            f"weights of Keras {version or major} as {source.name}",
+            f"those of Keras {stored}",
+            "the two files belong to different models",
+        )

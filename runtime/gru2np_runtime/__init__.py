@@ -1,0 +1,35 @@
+"""Run gru2np bundles, saved Keras models, with NumPy alone.
+
+>>> import numpy as np
+>>> from gru2np_runtime import layers
+>>> rng = np.random.default_rng(0)
+>>> gru = layers.GRU(units=2).bind(
+...     kernel=rng.normal(size=(3, 6)),
+...     recurrent_kernel=rng.normal(size=(2, 6)),
+...     bias=rng.normal(size=(2, 6)),
+... )
+>>> state = gru.initial_state(batch_size=1)
+>>> h, state = gru.step(np.ones((1, 3)), state)
+>>> h.shape
+(1, 2)
+"""
+
+from gru2np_runtime import layers
+from gru2np_runtime._errors import BundleError, Gru2npError, InputError
+from gru2np_runtime._layer import Layer
+from gru2np_runtime._load import load
+from gru2np_runtime._model import Model
+from gru2np_runtime._streaming import State
+from gru2np_runtime._version import __version__
+
+__all__ = [
+    "BundleError",
+    "Gru2npError",
+    "InputError",
+    "Layer",
+    "Model",
+    "State",
+    "__version__",
+    "layers",
+    "load",
+]

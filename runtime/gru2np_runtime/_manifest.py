@@ -1,0 +1,448 @@
+"""The manifest: a model written down, and its strict reader.
+
+MANIFEST_VERSION is the version of the meaning of ``manifest.json``.  To change it:
+
+1. Raise it when a manifest of the new kind would be misread by an old runtime: a new
+   key or op that an old one refuses needs no new version.
+2. Keep reading every older version; translate it to the next before reading.
+3. Add a bundle of the old version to the tests, and the change to ``docs/bundle.md``,
+   ``docs/bundle.schema.json`` and, under "Format", to the changelog.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from gru2np_runtime._bundle import DTYPES
+from gru2np_runtime._errors import BundleError
+from gru2np_runtime._graph import Graph, Node, Port
+from gru2np_runtime._model import Structure
+from gru2np_runtime.layers import FAMILY, layer_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gru2np_runtime._layer import Layer, Shape
+
+MANIFEST_VERSION = 1
+FORMAT = "gru2np"
+INPUT_DTYPES = ("bool", "float32", "float64", "int32", "int64", "uint8")
+MAX_DEPTH = 50
+# A component of a path: what is no letter, digit, _ - . or space stands as %XX.
+# Nodes that a mask needs stand behind #, which no name of a layer holds.
+_COMPONENT = re.compile(r"(?!\.+$)(?:[A-Za-z0-9_\-. #]|%[0-9A-F]{2})+")
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class WeightRecord:
+    """A weight as the manifest declares it."""
+
+    __slots__ = ("dtype", "path", "sha256", "shape")
+
+    def __init__(
+        self, path: str, dtype: str, shape: tuple[int, ...], sha256: str
+    ) -> None:
+        self.path = path
+        self.dtype = dtype
+        self.shape = shape
+        self.sha256 = sha256
+
+
+class Manifest:
+    """A manifest that has been read: the graph and what stands around it."""
+
+    __slots__ = ("graph", "inputs", "name", "outputs", "source", "titles", "weights")
+
+    def __init__(
+        self,
+        *,
+        graph: Graph,
+        weights: list[WeightRecord],
+        name: str,
+        inputs: Structure,
+        outputs: Structure,
+        titles: dict[str, tuple[str, str]],
+        source: dict[str, Any],
+    ) -> None:
+        self.graph = graph
+        self.weights = weights
+        self.name = name
+        self.inputs = inputs
+        self.outputs = outputs
+        self.titles = titles
+        self.source = source
+
+
+def encode_name(name: str) -> str:
+    """A layer's name as a component of a path; no two names give the same."""
+    encoded = "".join(
+        c if c.isascii() and (c.isalnum() or c in "_-. ") else _percent(c) for c in name
+    )
+    if not encoded.strip("."):
+        encoded = "".join(_percent(c) for c in encoded)
+    return encoded
+
+
+def _percent(character: str) -> str:
+    return "".join(
+        f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass")
+    )
+
+
+class _Record:
+    """One object of the manifest, its keys taken one by one, its path for messages."""
+
+    def __init__(self, value: object, path: str) -> None:
+        if not isinstance(value, dict):
+            raise _wrong("object", value, path)
+        self.value = value
+        self.path = path
+        self.taken: set[str] = set()
+
+    def take(self, key: str, kind: type, name: str) -> Any:
+        self.taken.add(key)
+        path = f"{self.path}.{key}"
+        if key not in self.value:
+            raise BundleError(f"manifest: expected `{name}`, got nothing - at `{path}`")
+        value = self.value[key]
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise _wrong(name, value, path)
+        return value
+
+    def string(self, key: str) -> str:
+        return str(self.take(key, str, "str"))
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str:
+        value = self.string(key)
+        if value not in choices:
+            raise BundleError(
+                f"manifest: expected one of {', '.join(choices)}, got `{value}` "
+                f"- at `{self.path}.{key}`"
+            )
+        return value
+
+    def record(self, key: str) -> _Record:
+        return _Record(self.take(key, dict, "object"), f"{self.path}.{key}")
+
+    def records(self, key: str) -> list[_Record]:
+        values = self.take(key, list, "array")
+        return [_Record(v, f"{self.path}.{key}[{i}]") for i, v in enumerate(values)]
+
+    def shape(self, key: str, *, known: bool = False) -> Shape:
+        values = self.take(key, list, "array")
+        for i, value in enumerate(values):
+            free = value is None and not known
+            number = isinstance(value, int) and not isinstance(value, bool)
+            if not free and not (number and value >= 0):
+                raise _wrong("int", value, f"{self.path}.{key}[{i}]")
+        return tuple(values)
+
+    def reference(self, key: str) -> tuple[str, int]:
+        return _reference(self.take(key, list, "array"), f"{self.path}.{key}")
+
+    def done(self) -> None:
+        """Refuse keys that nobody took: they may change the meaning."""
+        unknown = sorted(set(self.value) - self.taken)
+        if unknown:
+            raise BundleError(f"manifest: unknown key - at `{self.path}.{unknown[0]}`")
+
+
+def _reference(value: Any, path: str) -> tuple[str, int]:
+    if (
+        not isinstance(value, list)
+        or len(value) != 2
+        or not isinstance(value[0], str)
+        or not isinstance(value[1], int)
+        or isinstance(value[1], bool)
+        or value[1] < 0
+    ):
+        raise _wrong("[name, output number]", value, path)
+    return value[0], value[1]
+
+
+def _wrong(expected: str, value: object, path: str) -> BundleError:
+    names = {dict: "object", list: "array", type(None): "null", float: "number"}
+    got = names.get(type(value), type(value).__name__)
+    return BundleError(f"manifest: expected `{expected}`, got `{got}` - at `{path}`")
+
+
+def read_manifest(value: object) -> Manifest:
+    """Check a manifest and build its graph.
+
+    Raises:
+        BundleError: it breaks a rule; the message ends with where.
+    """
+    root = _Record(value, "$")
+    if root.value.get("format") != FORMAT:
+        raise BundleError("manifest: expected `gru2np` - at `$.format`: no bundle")
+    root.string("format")
+    version = root.take("version", int, "int")
+    if version > MANIFEST_VERSION:
+        raise BundleError(
+            f"this bundle has manifest version {version}, this runtime reads up to "
+            f"{MANIFEST_VERSION}: update gru2np, or export the model again with this "
+            "version"
+        )
+    if version < 1:
+        raise BundleError("manifest: expected at least 1 - at `$.version`")
+    root.string("producer")
+    name = root.string("name")
+    source = root.take("source", dict, "object")
+    weights: list[WeightRecord] = []
+    titles: dict[str, tuple[str, str]] = {}
+    inputs, outputs = root.record("inputs"), root.record("outputs")
+    graph = _read_graph(root.record("graph"), "", weights, titles, 0)
+    structures = [
+        _read_structure(record, len(ports))
+        for record, ports in ((inputs, graph.inputs), (outputs, graph.outputs))
+    ]
+    root.done()
+    _check_shapes(graph, weights)
+    return Manifest(
+        graph=graph,
+        weights=weights,
+        name=name,
+        inputs=structures[0],
+        outputs=structures[1],
+        titles=titles,
+        source=source,
+    )
+
+
+def _read_structure(record: _Record, count: int) -> Structure:
+    kind = record.choice("kind", ("one", "list", "dict"))
+    names = record.take("names", list, "array")
+    record.done()
+    strings = all(isinstance(name, str) for name in names)
+    if not strings or len(names) != count or len(set(names)) != count:
+        raise BundleError(
+            f"manifest: expected {count} different names - at `{record.path}.names`"
+        )
+    if kind == "one" and count != 1:
+        raise BundleError(f"manifest: expected one array - at `{record.path}.kind`")
+    return Structure(kind, names)
+
+
+def _read_graph(
+    record: _Record,
+    prefix: str,
+    weights: list[WeightRecord],
+    titles: dict[str, tuple[str, str]],
+    depth: int,
+) -> Graph:
+    inputs = []
+    for port in record.records("inputs"):
+        inputs.append(
+            Port(
+                port.string("name"),
+                port.shape("shape"),
+                port.choice("dtype", INPUT_DTYPES),
+            )
+        )
+        if not inputs[-1].shape:
+            raise BundleError(f"manifest: expected a batch axis - at `{port.path}`")
+        port.done()
+    layers = {}
+    group = record.record("layers")
+    for path, value in group.value.items():
+        if not all(_COMPONENT.fullmatch(part) for part in path.split("/")):
+            raise BundleError(f"manifest: illegal path `{path}` - at `{group.path}`")
+        layers[path] = _read_layer(
+            _Record(value, f"{group.path}[{path!r}]"),
+            prefix + path,
+            weights,
+            titles,
+            depth,
+        )
+    nodes = []
+    for node in record.records("nodes"):
+        sources = node.take("inputs", list, "array")
+        nodes.append(
+            Node(
+                node.string("name"),
+                node.string("layer"),
+                [
+                    _reference(ref, f"{node.path}.inputs[{i}]")
+                    for i, ref in enumerate(sources)
+                ],
+                node.reference("mask") if "mask" in node.value else None,
+            )
+        )
+        if not sources:
+            raise BundleError(f"manifest: expected inputs - at `{node.path}.inputs`")
+        node.done()
+    outputs = []
+    for port in record.records("outputs"):
+        outputs.append(
+            Port(
+                port.string("name"),
+                port.shape("shape"),
+                port.choice("dtype", INPUT_DTYPES),
+                port.reference("source"),
+            )
+        )
+        port.done()
+    if not inputs or not outputs:
+        raise BundleError(f"manifest: no inputs or no outputs - at `{record.path}`")
+    record.done()
+    try:
+        return Graph(inputs, nodes, outputs, layers)
+    except ValueError as error:
+        raise BundleError(f"manifest: {error} - at `{record.path}`") from None
+
+
+def _read_layer(
+    record: _Record,
+    path: str,
+    weights: list[WeightRecord],
+    titles: dict[str, tuple[str, str]],
+    depth: int,
+) -> Layer:
+    if depth > MAX_DEPTH:
+        raise BundleError(f"manifest: layers nested too deep - at `{record.path}`")
+    op = record.string("op")
+    if "keras" in record.value:
+        keras = record.record("keras")
+        titles[path] = (keras.string("name"), keras.string("class_name"))
+        keras.done()
+    for name, value in record.record("weights").value.items():
+        weight = _Record(value, f"{record.path}.weights.{name}")
+        digest = weight.string("sha256")
+        if not _HASH.fullmatch(digest) or not _COMPONENT.fullmatch(name):
+            raise BundleError(f"manifest: illegal name or hash - at `{weight.path}`")
+        shape = tuple(n for n in weight.shape("shape", known=True) if n is not None)
+        dtype = weight.choice("dtype", DTYPES)
+        weights.append(WeightRecord(f"{path}/{name}", dtype, shape, digest))
+        weight.done()
+    if op == "graph":
+        graph = record.record("graph")
+        record.done()
+        return _read_graph(graph, f"{path}/", weights, titles, depth + 1)
+    attributes = record.take("attributes", dict, "object")
+    children = {}
+    if "layers" in record.value:
+        group = record.record("layers")
+        for name, value in group.value.items():
+            inner = _Record(value, f"{group.path}.{name}")
+            children[name] = _read_layer(
+                inner, f"{path}/{name}", weights, titles, depth + 1
+            )
+    record.done()
+    if op not in FAMILY:
+        raise BundleError(f"manifest: unknown op `{op}` - at `{record.path}.op`")
+    try:
+        return layer_class(op)(layers=children, **attributes)
+    except (TypeError, ValueError) as error:
+        raise BundleError(
+            f"manifest: {error} - at `{record.path}.attributes`"
+        ) from None
+
+
+def _check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
+    """Weights and outputs are what the layers make of the declared inputs."""
+    try:
+        known, expected = graph.infer()
+    except ValueError as error:
+        raise BundleError(f"manifest: {error} - at `$.graph`") from None
+    flat = {
+        f"{path}/{name}": shape
+        for path, own in expected.items()
+        for name, shape in own.items()
+    }
+    declared = {weight.path: weight.shape for weight in weights}
+    for path in sorted(set(flat) ^ set(declared)):
+        state = "is missing" if path in flat else "belongs to no layer"
+        raise BundleError(f"manifest: weight {path!r} {state} - at `$.graph.layers`")
+    for path, wanted in flat.items():
+        if not _fits(declared[path], wanted):
+            raise BundleError(
+                f"manifest: weight {path!r}: expected shape {wanted}, "
+                f"got {declared[path]} - at `$.graph.layers`"
+            )
+    for port in graph.outputs:
+        if port.source is None or port.source[1] >= len(known[port.source[0]]):
+            raise BundleError(f"manifest: output {port.name!r} - at `$.graph.outputs`")
+        shape = known[port.source[0]][port.source[1]]
+        if port.shape != shape:
+            raise BundleError(
+                f"manifest: output {port.name!r}: expected shape {list(shape)}, "
+                f"got {list(port.shape)} - at `$.graph.outputs`"
+            )
+
+
+def _fits(shape: Shape, wanted: Shape) -> bool:
+    return len(shape) == len(wanted) and all(
+        w in (None, n) for n, w in zip(shape, wanted)
+    )
+
+
+def graph_record(
+    graph: Graph, describe: Callable[[str], Mapping[str, Any]], path: str = ""
+) -> dict[str, Any]:
+    """A graph as the manifest holds it.
+
+    Args:
+        graph: the graph.
+        describe: more keys of a layer's record, by full path: weights, Keras name.
+        path: prefix of the layers' paths, empty or ending with ``/``.
+    """
+    nodes = []
+    for node in graph.nodes:
+        record: dict[str, Any] = {
+            "name": node.name,
+            "layer": node.layer,
+            "inputs": [list(ref) for ref in node.inputs],
+        }
+        if node.mask is not None:
+            record["mask"] = list(node.mask)
+        nodes.append(record)
+    return {
+        "inputs": [
+            {"name": port.name, "shape": list(port.shape), "dtype": port.dtype}
+            for port in graph.inputs
+        ],
+        "nodes": nodes,
+        "outputs": [
+            {
+                "name": port.name,
+                "shape": list(port.shape),
+                "dtype": port.dtype,
+                "source": list(port.source or ()),
+            }
+            for port in graph.outputs
+        ],
+        "layers": {
+            name: layer_record(layer, describe, path + name)
+            for name, layer in graph.layers.items()
+        },
+    }
+
+
+def layer_record(
+    layer: Layer, describe: Callable[[str], Mapping[str, Any]], path: str
+) -> dict[str, Any]:
+    """A layer as the manifest holds it; see ``graph_record``."""
+    record = {"op": layer.op, "weights": {}, **describe(path)}
+    if isinstance(layer, Graph):
+        record["graph"] = graph_record(layer, describe, f"{path}/")
+        return record
+    record["attributes"] = {k: _json(v) for k, v in layer.attributes().items()}
+    if layer.layers:
+        record["layers"] = {
+            name: layer_record(child, describe, f"{path}/{name}")
+            for name, child in layer.layers.items()
+        }
+    return record
+
+
+def _json(value: object) -> object:
+    """A value as JSON has it; numbers that are not finite stand as strings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if value != value else "inf" if value > 0 else "-inf"
+    if isinstance(value, (list, tuple)):
+        return [_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _json(item) for key, item in value.items()}
+    return value

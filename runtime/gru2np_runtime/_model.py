@@ -1,0 +1,432 @@
+"""The model: data in and out, batches, state, and a summary to read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np_runtime._errors import InputError
+from gru2np_runtime._graph import GraphPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gru2np_runtime._graph import Graph, Node
+    from gru2np_runtime._layer import Array, Layer, Shape
+    from gru2np_runtime._plan import Plan
+    from gru2np_runtime._streaming import State, Stream
+
+    # One array, a list of arrays, or arrays by name.
+    Data = Any
+
+
+class Structure:
+    """How a model takes or gives several arrays: one, a list, or a dict.
+
+    Attributes:
+        kind: ``one``, ``list`` or ``dict``.
+        names: a name for each array, in order; the keys of a dict.
+    """
+
+    __slots__ = ("kind", "names")
+
+    def __init__(self, kind: str, names: Sequence[str]) -> None:
+        self.kind = kind
+        self.names = list(names)
+
+    def pack(self, arrays: Sequence[Array]) -> Data:
+        """The arrays as the model gives them."""
+        if self.kind == "one":
+            return arrays[0]
+        return dict(zip(self.names, arrays)) if self.kind == "dict" else list(arrays)
+
+
+class ModelLayer:
+    """A layer of a model, to look at.
+
+    Attributes:
+        name: its path; layers of nested models stand behind ``/``.
+        class_name: the Keras class it was.
+        layer: what it means: its attributes.
+        weights: its arrays by name, read-only.
+        output_shapes: of its first call.
+    """
+
+    __slots__ = ("class_name", "layer", "name", "output_shapes", "weights")
+
+    def __init__(
+        self,
+        name: str,
+        class_name: str,
+        layer: Layer,
+        weights: Mapping[str, Array],
+        output_shapes: Sequence[Shape],
+    ) -> None:
+        self.name = name
+        self.class_name = class_name
+        self.layer = layer
+        self.weights = dict(weights)
+        self.output_shapes = list(output_shapes)
+
+    def __repr__(self) -> str:
+        return f"<{self.class_name} {self.name!r}, {self.count_params()} parameters>"
+
+    def count_params(self) -> int:
+        """How many numbers its weights hold."""
+        return sum(int(array.size) for array in self.weights.values())
+
+
+class Model:
+    """A model loaded from a bundle; made by ``gru2np_runtime.load``.
+
+    Immutable but for the states of a model saved with ``stateful=True``, so that one
+    model serves many threads.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        weights: Mapping[str, Array],
+        *,
+        name: str = "model",
+        inputs: Structure | None = None,
+        outputs: Structure | None = None,
+        titles: Mapping[str, tuple[str, str]] | None = None,
+        source: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.source = dict(source or {})
+        self._graph = graph
+        self._weights = dict(weights)
+        self._titles = dict(titles or {})
+        self._inputs = inputs or Structure("one", [p.name for p in graph.inputs])
+        self._outputs = outputs or Structure("one", [p.name for p in graph.outputs])
+        self._plan = GraphPlan(graph, weights)
+        self._stateful = self._plan.stateful()
+        self._states: dict[str, list[Array]] = {}
+        self._stream: Stream | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (
+            self._graph,
+            self._weights,
+            {
+                "name": self.name,
+                "inputs": (self._inputs.kind, self._inputs.names),
+                "outputs": (self._outputs.kind, self._outputs.names),
+                "titles": self._titles,
+                "source": self.source,
+            },
+            self._states,
+        )
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs, in order; the keys where the model takes a dict."""
+        return list(self._inputs.names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs, in order; the keys where the model gives a dict."""
+        return list(self._outputs.names)
+
+    @property
+    def input_shapes(self) -> list[Shape]:
+        """Shapes of the inputs, None where any size fits."""
+        return [port.shape for port in self._graph.inputs]
+
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """Shapes of the outputs, None where the input decides."""
+        return [port.shape for port in self._graph.outputs]
+
+    @property
+    def layers(self) -> list[ModelLayer]:
+        """The layers in the order of their first call."""
+        known, expected = self._graph.infer()
+        found: dict[str, ModelLayer] = {}
+        for node in self._graph.nodes:
+            if node.layer not in found:
+                name, class_name = self._titles.get(node.layer, (node.layer, ""))
+                layer = self._graph.layers[node.layer]
+                found[node.layer] = ModelLayer(
+                    name,
+                    class_name or layer.op,
+                    layer,
+                    {
+                        k: self._weights[f"{node.layer}/{k}"]
+                        for k in expected[node.layer]
+                    },
+                    known[node.name],
+                )
+        return list(found.values())
+
+    def get_layer(self, name: str) -> ModelLayer:
+        """The layer of that name or path.
+
+        Raises:
+            InputError: there is none; the message lists those there are.
+        """
+        layers = self.layers
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        names = ", ".join(repr(layer.name) for layer in layers)
+        raise InputError(f"no layer {name!r}; the model has {names}")
+
+    def count_params(self) -> int:
+        """How many numbers the model's weights hold."""
+        return sum(int(array.size) for array in self._weights.values())
+
+    def __str__(self) -> str:
+        rows = [("layer", "class", "output shape", "parameters")]
+        for layer in self.layers:
+            shapes = ", ".join(_shape_text(shape) for shape in layer.output_shapes)
+            rows.append(
+                (layer.name, layer.class_name, shapes, f"{layer.count_params():,}")
+            )
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines = [
+            "  ".join(
+                cell.rjust(w) if i == 3 else cell.ljust(w)
+                for i, (cell, w) in enumerate(zip(row, widths))
+            ).rstrip()
+            for row in rows
+        ]
+        lines.insert(1, "  ".join("─" * width for width in widths))
+        inputs = ", ".join(
+            f"{name} {_shape_text(shape)}"
+            for name, shape in zip(self.input_names, self.input_shapes)
+        )
+        title = f"{self.name}: {inputs}, {self.count_params():,} parameters"
+        return "\n".join([title, *lines])
+
+    def __repr__(self) -> str:
+        return f"<gru2np model {self.name!r}>"
+
+    def summary(self) -> None:
+        """Print the layers, their shapes and parameters."""
+        print(self)
+
+    def predict(self, x: Data, batch_size: int | None = None) -> Data:
+        """Run the model.
+
+        Args:
+            x: an array (batch, ...), a list of arrays, or a dict by input name.
+            batch_size: rows computed at once; all of them if not given.
+
+        Returns:
+            An array, a list or a dict, as the model was built; float32 or float64 as
+            the model computes.
+
+        Raises:
+            InputError: x does not fit the model's inputs.
+        """
+        arrays = self._arrays(x)
+        rows = arrays[0].shape[0]
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size: expected at least 1, got {batch_size}")
+        if self._stateful:
+            batch_size = self._stateful_batch(rows, batch_size)
+        if batch_size is None or rows <= batch_size:
+            return self._outputs.pack(self._run(arrays))
+        parts = [
+            self._run([x[start : start + batch_size] for x in arrays])
+            for start in range(0, rows, batch_size)
+        ]
+        return self._outputs.pack([np.concatenate(part) for part in zip(*parts)])
+
+    __call__ = predict
+
+    def activations(self, x: Data) -> dict[str, Data]:
+        """Outputs of every node by name; a list where a node has several.
+
+        States of a stateful model are used and left as they are.
+        """
+        before = dict(self._states)
+        values = self._plan.values(self._arrays(x), run=self._run_node)
+        self._states = before
+        return {
+            node.name: values[node.name][0]
+            if len(values[node.name]) == 1
+            else list(values[node.name])
+            for node in self._graph.nodes
+        }
+
+    def reset_states(self) -> None:
+        """Set the states of a stateful model back to zeros."""
+        self._states = {}
+
+    def initial_state(self, batch_size: int = 1) -> State:
+        """The state before the first time step.
+
+        Raises:
+            InputError: the model cannot run forward in time; names the layer.
+        """
+        return self._streaming().initial_state(batch_size)
+
+    def restore_state(self, arrays: Mapping[str, Sequence[Array]]) -> State:
+        """The state that ``State.arrays`` gave.
+
+        Raises:
+            InputError: a layer is missing or an array does not fit.
+        """
+        return self._streaming().restore_state(arrays)
+
+    def step(self, x: Data, state: State) -> tuple[Data, State]:
+        """Run one time step.
+
+        Args:
+            x: one step without the time axis, (batch, features), or (batch,) for
+                ids; inputs without a time axis whole; a list or dict for several.
+            state: from ``initial_state`` or the step before; it may be reused.
+
+        Returns:
+            What the model would give had the sequence ended here, a fresh array, list
+            or dict; and the state for the next step.
+
+        Raises:
+            InputError: x does not fit, or its batch is not the state's.
+        """
+        stream = self._streaming()
+        arrays = self._arrays(x, without_time=stream.per_step_inputs)
+        for name, array in zip(self.input_names, arrays):
+            if array.shape[0] != state.batch_size:
+                raise InputError(
+                    f"input {name!r}, axis 0: expected the state's batch size "
+                    f"{state.batch_size}, got {array.shape[0]}"
+                )
+        return self._outputs.pack(stream.step(arrays, state)), state
+
+    def _streaming(self) -> Stream:
+        if self._stream is None:
+            from gru2np_runtime._streaming import Stream
+
+            self._stream = Stream(self._plan)
+        return self._stream
+
+    def _run(self, arrays: Sequence[Array]) -> list[Array]:
+        if not self._stateful:
+            return list(self._plan.run(arrays, None))
+        values = self._plan.values(arrays, run=self._run_node, release=True)
+        return list(self._plan.outputs(values))
+
+    def _run_node(
+        self, node: Node, plan: Plan, inputs: list[Array], mask: Array | None
+    ) -> tuple[Array, ...]:
+        """Run a node; a stateful layer starts where its last call ended."""
+        stateful = self._stateful.get(node.layer)
+        if stateful is None:
+            return plan.run(inputs, mask)
+        states = inputs[1:] or self._states.get(node.layer, [])
+        rows = inputs[0].shape[stateful.batch_axis]
+        if states and states[0].shape[0] != rows:
+            raise InputError(
+                f"layer {node.layer!r} carries states of batch size "
+                f"{states[0].shape[0]}, got a batch of {rows}; "
+                "call reset_states() to begin anew"
+            )
+        carry = stateful.begin(rows, states)
+        outputs, carry = stateful.advance(inputs[0], mask, carry)
+        self._states[node.layer] = carry.states
+        return outputs
+
+    def _stateful_batch(self, rows: int, batch_size: int | None) -> int | None:
+        """Keras' rule: a stateful model takes whole batches of its declared size."""
+        declared = self._graph.inputs[0].shape[0]
+        if declared is None:
+            return batch_size
+        if batch_size not in (None, declared):
+            raise InputError(
+                f"batch_size: this stateful model was built for {declared}, "
+                f"got {batch_size}"
+            )
+        if rows != declared and (batch_size is None or rows % declared):
+            raise InputError(
+                f"input {self.input_names[0]!r}, axis 0: this stateful model was "
+                f"built for batches of {declared}, got {rows}"
+            )
+        return declared
+
+    def _arrays(
+        self, x: Data, without_time: Sequence[bool] | None = None
+    ) -> list[Array]:
+        """One checked array for each input, in order."""
+        names = self.input_names
+        ports = self._graph.inputs
+        if isinstance(x, dict):
+            missing = [name for name in names if name not in x]
+            unknown = [name for name in x if name not in names]
+            if missing or unknown:
+                raise InputError(f"expected inputs {names}, got {sorted(x)}")
+            given = [x[name] for name in names]
+        elif len(ports) > 1:
+            if not isinstance(x, (list, tuple)) or len(x) != len(ports):
+                count = len(x) if isinstance(x, (list, tuple)) else "one array"
+                raise InputError(
+                    f"expected a list of {len(ports)} arrays or a dict, "
+                    f"for inputs {names}, got {count}"
+                )
+            given = list(x)
+        else:
+            given = [x]
+            rank = len(ports[0].shape) - bool(without_time)
+            if isinstance(x, list) and len(x) == 1 and np.ndim(x[0]) == rank:
+                given = x
+        arrays = []
+        for i, (name, port, value) in enumerate(zip(names, ports, given)):
+            shape = port.shape
+            if without_time is not None and without_time[i]:
+                shape = (shape[0], *shape[2:])
+            arrays.append(_checked(name, value, shape, port.dtype))
+        first = arrays[0].shape[0]
+        for name, array in zip(names, arrays):
+            if array.shape[0] != first:
+                raise InputError(
+                    f"input {name!r}, axis 0: expected batch size {first} "
+                    f"as input {names[0]!r} has, got {array.shape[0]}"
+                )
+        return arrays
+
+
+def _checked(name: str, value: Data, shape: Shape, dtype: str) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"input {name!r}: not an array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(
+            f"input {name!r}: expected numbers ({dtype}), got dtype {array.dtype}"
+        )
+    if array.ndim != len(shape):
+        raise InputError(
+            f"input {name!r}: expected {len(shape)} axes {_shape_text(shape)}, "
+            f"got {array.ndim} axes {_shape_text(array.shape)}"
+        )
+    # A declared batch size binds only stateful models, which check it themselves.
+    for axis in range(1, len(shape)):
+        if shape[axis] not in (None, array.shape[axis]):
+            raise InputError(
+                f"input {name!r}, axis {axis}: expected {shape[axis]} in "
+                f"{_shape_text(shape)}, got {array.shape[axis]} in "
+                f"{_shape_text(array.shape)}"
+            )
+    return array.astype(dtype, copy=False)
+
+
+def _shape_text(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("None" if n is None else str(n) for n in shape) + ")"
+
+
+def _rebuild(
+    graph: Graph,
+    weights: Mapping[str, Array],
+    options: dict[str, Any],
+    states: dict[str, list[Array]],
+) -> Model:
+    options["inputs"] = Structure(*options["inputs"])
+    options["outputs"] = Structure(*options["outputs"])
+    model = Model(graph, weights, **options)
+    model._states = states
+    return model

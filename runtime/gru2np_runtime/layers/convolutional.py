@@ -1,0 +1,179 @@
+"""Convolution, over time or over several spatial axes."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np_runtime._activations import axes_of, function_of
+from gru2np_runtime._layer import ACROSS, CARRIED, POINTWISE, Layer
+from gru2np_runtime._plan import Carry, CarryingPlan, Plan
+from gru2np_runtime.layers._axes import (
+    DATA_FORMATS,
+    activated,
+    apart_from_time,
+    check_choice,
+    check_minimum,
+    check_rank,
+)
+from gru2np_runtime.layers._windows import (
+    as_given,
+    channels_last,
+    counts,
+    given,
+    last,
+    padded,
+    windows,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gru2np_runtime._layer import ActivationSpec, Array, Shape
+
+
+class Conv(Layer):
+    """``activation(windows of x @ kernel + bias)``, kernel unflipped as in TensorFlow.
+
+    Spatial attributes have one number for each spatial axis: one for Conv1D.
+    """
+
+    op = "conv"
+    is_sequence = True
+    filters: int
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: str = "valid"
+    groups: int = 1
+    data_format: str = "channels_last"
+    activation: ActivationSpec = "linear"
+    use_bias: bool = True
+
+    def check(self) -> None:
+        """Sizes are positive and belong to the same axes."""
+        rank = len(self.kernel_size)
+        for name in ("kernel_size", "strides", "dilation"):
+            sizes = getattr(self, name)
+            check_minimum(self.op, name, sizes, 1)
+            if not rank or len(sizes) != rank:
+                raise ValueError(
+                    "conv: kernel_size, strides, dilation differ in length"
+                )
+        check_minimum(self.op, "filters", [self.filters], 1)
+        check_minimum(self.op, "groups", [self.groups], 1)
+        check_choice(self.op, "padding", self.padding, ("valid", "same", "causal"))
+        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
+        if self.filters % self.groups:
+            raise ValueError(
+                f"conv: groups is {self.groups}, which does not divide "
+                f"filters={self.filters}"
+            )
+        if self.padding == "causal" and rank != 1:
+            raise ValueError("conv: causal padding is for one spatial axis")
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """What the kernel spans along each axis, gaps included."""
+        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation))
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """kernel (*kernel_size, channels / groups, filters), bias (filters,)."""
+        check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
+        channels = last(shapes[0], self.data_format)[-1]
+        if channels is not None and channels % self.groups:
+            raise ValueError(f"{self.groups} groups of {channels} channels")
+        depth = None if channels is None else channels // self.groups
+        expected: dict[str, Shape] = {
+            "kernel": (*self.kernel_size, depth, self.filters)
+        }
+        if self.use_bias:
+            expected["bias"] = (self.filters,)
+        return expected
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, *windows, filters), or (batch, filters, *windows)."""
+        check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
+        batch, *space, _ = last(shapes[0], self.data_format)
+        fitting = counts(tuple(space), self.reach, self.strides, self.padding)
+        y = given((batch, *fitting, self.filters), self.data_format)
+        return (activated(self.activation, y),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space)."""
+        x = channels_last(inputs[0], self.data_format)
+        x = padded(x, self.reach, self.strides, self.padding, 0.0)
+        return self.convolve(weights, x)
+
+    def convolve(self, weights: Mapping[str, Array], x: Array) -> Array:
+        """x: (batch, *space, channels), padded already."""
+        taps, groups = prod(self.kernel_size), self.groups
+        view = windows(x, self.kernel_size, self.strides, self.dilation)
+        rank = len(self.kernel_size)
+        places = view.shape[: rank + 1]
+        depth = x.shape[-1] // groups
+        # One row for each window and group, in the order of the kernel's rows.
+        rows = np.moveaxis(view, rank + 1, -1)
+        rows = rows.reshape(prod(places), taps, groups, depth).transpose(2, 0, 1, 3)
+        rows = rows.reshape(groups, prod(places), taps * depth)
+        columns = weights["kernel"].reshape(taps, depth, groups, -1)
+        columns = columns.transpose(2, 0, 1, 3).reshape(groups, taps * depth, -1)
+        y = (rows @ columns).transpose(1, 0, 2).reshape(*places, self.filters)
+        if self.use_bias:
+            y = y + weights["bias"]
+        return function_of(self.activation)(as_given(y, self.data_format))
+
+    def over_time(self, *shapes: Shape) -> str:
+        """Carried where it looks back only; pointwise where it looks at one step."""
+        if self.data_format != "channels_last" or self.strides[0] != 1:
+            return ACROSS
+        if apart_from_time(axes_of(self.activation), len(shapes[0])) == ACROSS:
+            return ACROSS
+        if self.kernel_size[0] == 1:
+            return POINTWISE
+        return CARRIED if self.padding == "causal" else ACROSS
+
+    def plan(self, weights: Mapping[str, Array]) -> Plan:
+        """With a state, if one could run it step by step."""
+        shape = (None,) * (len(self.kernel_size) + 2)
+        if self.over_time(shape) == CARRIED:
+            return CausalPlan(self, weights)
+        return Plan(self, weights)
+
+
+class CausalPlan(CarryingPlan):
+    """A causal convolution over time; its state is the last inputs it looks back to.
+
+    The zeros that ``causal`` pads with are the state before the first step, so that
+    whole sequences and single steps are one computation.
+    """
+
+    def __init__(self, layer: Conv, weights: Mapping[str, Array]) -> None:
+        super().__init__(layer, weights)
+        self.layer: Conv = layer
+        self.kept = layer.reach[0] - 1
+        self.channels = weights["kernel"].shape[1] * layer.groups
+
+    def state_shapes(self) -> list[tuple[int, ...]]:
+        """One state, (steps looked back to, channels)."""
+        return [(self.kept, self.channels)]
+
+    def begin(self, batch_size: int, states: Sequence[Array]) -> Carry:
+        """Zeros; no layer gives this state."""
+        dtype = self.weights["kernel"].dtype
+        return Carry([np.zeros((batch_size, self.kept, self.channels), dtype)])
+
+    def advance(
+        self, x: Array, mask: Array | None, carry: Carry
+    ) -> tuple[tuple[Array, ...], Carry]:
+        """x: (batch, time, channels)."""
+        x = np.concatenate([carry.states[0], x], axis=1)
+        kept = x[:, x.shape[1] - self.kept :]
+        return (self.layer.convolve(self.weights, x),), Carry([kept])
+
+
+LAYERS = {Conv.op: Conv}

@@ -1,0 +1,177 @@
+"""Pooling over windows and over whole sequences."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np_runtime._layer import Layer
+from gru2np_runtime.layers._axes import (
+    DATA_FORMATS,
+    check_choice,
+    check_minimum,
+    check_rank,
+)
+from gru2np_runtime.layers._windows import (
+    as_given,
+    channels_last,
+    counts,
+    given,
+    last,
+    padded,
+    windows,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gru2np_runtime._layer import Array, Shape
+
+
+class Pooling(Layer):
+    """One number for each window and channel.
+
+    ``pool_size`` and ``strides`` have one number for each spatial axis.
+    """
+
+    is_sequence = True
+    pool_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str = "valid"
+    data_format: str = "channels_last"
+
+    def check(self) -> None:
+        """Sizes are positive and belong to the same axes."""
+        check_minimum(self.op, "pool_size", self.pool_size, 1)
+        check_minimum(self.op, "strides", self.strides, 1)
+        if not self.pool_size or len(self.pool_size) != len(self.strides):
+            raise ValueError(f"{self.op}: pool_size and strides differ in length")
+        check_choice(self.op, "padding", self.padding, ("valid", "same"))
+        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, *windows, channels), or (batch, channels, *windows)."""
+        check_rank(self.op, shapes[0], len(self.pool_size) + 2)
+        batch, *space, channels = last(shapes[0], self.data_format)
+        fitting = counts(tuple(space), self.pool_size, self.strides, self.padding)
+        return (given((batch, *fitting, channels), self.data_format),)
+
+    def view(self, x: Array, pad: float) -> Array:
+        """x: (batch, *space, channels) to (batch, *windows, channels, *pool_size)."""
+        x = padded(x, self.pool_size, self.strides, self.padding, pad)
+        return windows(x, self.pool_size, self.strides, (1,) * len(self.pool_size))
+
+    def inside(self) -> tuple[int, ...]:
+        """The axes of a ``view`` that are within a window."""
+        return tuple(range(-len(self.pool_size), 0))
+
+
+class MaxPooling(Pooling):
+    """The largest of each window; padding is smaller than anything."""
+
+    op = "max_pooling"
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space)."""
+        x = channels_last(inputs[0], self.data_format)
+        y = self.view(x, -math.inf).max(axis=self.inside())
+        return as_given(y, self.data_format)
+
+
+class AveragePooling(Pooling):
+    """The mean of each window; padding does not count."""
+
+    op = "average_pooling"
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space)."""
+        x = channels_last(inputs[0], self.data_format)
+        total = self.view(x, 0.0).sum(axis=self.inside())
+        # One sample of one channel of ones: sums are the numbers of elements.
+        ones = np.ones((1, *x.shape[1:-1], 1), x.dtype)
+        return as_given(
+            total / self.view(ones, 0.0).sum(axis=self.inside()), self.data_format
+        )
+
+
+class GlobalPooling(Layer):
+    """One number for each channel, over all spatial axes.
+
+    With ``keepdims`` the spatial axes stay, with size 1.
+    """
+
+    is_sequence = True
+    keepdims: bool = False
+    data_format: str = "channels_last"
+
+    def check(self) -> None:
+        """The data format is one of the two."""
+        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, channels), or with axes of size 1 between or behind."""
+        if len(shapes[0]) < 3:
+            raise ValueError(f"{self.op}: no spatial axis in an input {shapes[0]}")
+        batch, *space, channels = last(shapes[0], self.data_format)
+        if not self.keepdims:
+            return ((batch, channels),)
+        return (given((batch, *(1 for _ in space), channels), self.data_format),)
+
+    def space(self, x: Array) -> tuple[int, ...]:
+        """The spatial axes of x."""
+        first = 1 if self.data_format == "channels_last" else 2
+        return tuple(range(first, first + x.ndim - 2))
+
+
+class GlobalMaxPooling(GlobalPooling):
+    """The largest over time or space; masks make no difference, as in Keras."""
+
+    op = "global_max_pooling"
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space)."""
+        x = inputs[0]
+        y: Array = x.max(self.space(x), keepdims=self.keepdims, initial=-math.inf)
+        return y
+
+
+class GlobalAveragePooling(GlobalPooling):
+    """The mean over time or space, of unmasked steps; NaN where there are none."""
+
+    op = "global_average_pooling"
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space).
+
+        Args:
+            weights: none.
+            inputs: x.
+            mask: (batch, time), True where a step counts; with one spatial axis.
+        """
+        x = inputs[0]
+        axes = self.space(x)
+        steps = np.ones((1,) * x.ndim, x.dtype) * math.prod(x.shape[i] for i in axes)
+        if mask is not None:
+            counted = mask[..., None] if axes == (1,) else mask[:, None]
+            x = np.where(counted, x, x.dtype.type(0))
+            steps = counted.sum(axis=axes, keepdims=True, dtype=x.dtype)
+        total = x.sum(axis=axes, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            y: Array = total / steps
+        return y if self.keepdims else y.squeeze(axes)
+
+
+LAYERS = {
+    layer.op: layer
+    for layer in (AveragePooling, GlobalAveragePooling, GlobalMaxPooling, MaxPooling)
+}

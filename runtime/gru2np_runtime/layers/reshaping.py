@@ -1,0 +1,278 @@
+"""Layers that move numbers about: the values stay, the shape changes."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np_runtime._errors import InputError
+from gru2np_runtime._layer import Layer
+from gru2np_runtime.layers._axes import (
+    DATA_FORMATS,
+    check_choice,
+    check_minimum,
+    check_rank,
+)
+from gru2np_runtime.layers._windows import as_given, channels_last, given, last
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gru2np_runtime._layer import Array, Shape
+
+
+class Reshaping(Layer):
+    """A layer whose numbers are those of its input."""
+
+    keeps_dtype = True
+
+
+class Flatten(Reshaping):
+    """All axes but the batch in one; ``channels_first`` puts the channels last."""
+
+    op = "flatten"
+    data_format: str = "channels_last"
+
+    def check(self) -> None:
+        """The data format is one of the two."""
+        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, elements)."""
+        return ((shapes[0][0], _product(shapes[0][1:])),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, ...)."""
+        x = inputs[0]
+        if x.ndim > 1:
+            x = channels_last(x, self.data_format)
+        return x.reshape(x.shape[0], prod(x.shape[1:]))
+
+
+class Reshape(Reshaping):
+    """Another shape behind the batch axis; one size may be -1, for what is left."""
+
+    op = "reshape"
+    target_shape: tuple[int, ...]
+
+    def check(self) -> None:
+        """Sizes are positive but for one -1."""
+        sizes = [size for size in self.target_shape if size != -1]
+        check_minimum(self.op, "target_shape", sizes, 1)
+        if len(self.target_shape) - len(sizes) > 1:
+            raise ValueError(f"reshape: more than one -1 in {self.target_shape}")
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, *target_shape)."""
+        elements = _product(shapes[0][1:])
+        if elements is None:
+            free = [None if size == -1 else size for size in self.target_shape]
+            return ((shapes[0][0], *free),)
+        return ((shapes[0][0], *self.resolve(elements)),)
+
+    def resolve(self, elements: int) -> tuple[int, ...]:
+        """The target shape of a sample with so many elements.
+
+        Raises:
+            InputError: it does not hold that many.
+        """
+        known = prod(size for size in self.target_shape if size != -1)
+        free = -1 in self.target_shape
+        if elements % known if free else elements != known:
+            raise InputError(
+                f"reshape: cannot make {self.target_shape} of {elements} elements"
+            )
+        return tuple(elements // known if n == -1 else n for n in self.target_shape)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, ...)."""
+        x = inputs[0]
+        y: Array = x.reshape(x.shape[0], *self.resolve(prod(x.shape[1:])))
+        return y
+
+
+class Permute(Reshaping):
+    """Axes in another order: axis i of the output is axis ``dims[i - 1]``."""
+
+    op = "permute"
+    dims: tuple[int, ...]
+
+    def check(self) -> None:
+        """Every axis but the batch is there once."""
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(f"permute: dims is {self.dims}, expected 1, 2, ... once")
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, ...) permuted."""
+        check_rank(self.op, shapes[0], len(self.dims) + 1)
+        return ((shapes[0][0], *(shapes[0][axis] for axis in self.dims)),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, ...)."""
+        return np.transpose(inputs[0], (0, *self.dims))
+
+
+class RepeatVector(Reshaping):
+    """(batch, features) to (batch, n, features), n times the same."""
+
+    op = "repeat_vector"
+    n: int
+
+    def check(self) -> None:
+        """At least once."""
+        check_minimum(self.op, "n", [self.n], 1)
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, n, features)."""
+        check_rank(self.op, shapes[0], 2)
+        return ((shapes[0][0], self.n, shapes[0][1]),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, features)."""
+        return inputs[0][:, None].repeat(self.n, axis=1)
+
+
+class ZeroPadding(Reshaping):
+    """Zeros in front of and behind each spatial axis; ``padding`` has pairs."""
+
+    op = "zero_padding"
+    is_sequence = True
+    padding: tuple[tuple[int, ...], ...]
+    data_format: str = "channels_last"
+
+    def check(self) -> None:
+        """One pair of at least 0 for each spatial axis."""
+        _check_pairs(self.op, "padding", self.padding)
+        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The spatial axes longer by their pairs."""
+        check_rank(self.op, shapes[0], len(self.padding) + 2)
+        batch, *space, channels = last(shapes[0], self.data_format)
+        longer = [
+            None if size is None else size + before + after
+            for size, (before, after) in zip(space, self.padding)
+        ]
+        return (given((batch, *longer, channels), self.data_format),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space)."""
+        x = channels_last(inputs[0], self.data_format)
+        return as_given(np.pad(x, [(0, 0), *self.padding, (0, 0)]), self.data_format)
+
+
+class Cropping(Reshaping):
+    """Less in front of and behind each spatial axis; ``cropping`` has pairs."""
+
+    op = "cropping"
+    is_sequence = True
+    cropping: tuple[tuple[int, ...], ...]
+    data_format: str = "channels_last"
+
+    def check(self) -> None:
+        """One pair of at least 0 for each spatial axis."""
+        _check_pairs(self.op, "cropping", self.cropping)
+        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The spatial axes shorter by their pairs."""
+        check_rank(self.op, shapes[0], len(self.cropping) + 2)
+        batch, *space, channels = last(shapes[0], self.data_format)
+        shorter = [
+            None if size is None else stop - start
+            for size, (start, stop) in zip(space, self.bounds(tuple(space)))
+        ]
+        return (given((batch, *shorter, channels), self.data_format),)
+
+    def bounds(self, space: Shape) -> list[tuple[int, int]]:
+        """First and last + 1 along each axis.
+
+        Raises:
+            InputError: nothing would be left.
+        """
+        found = []
+        for size, (before, after) in zip(space, self.cropping):
+            if size is not None and size <= before + after:
+                raise InputError(
+                    f"cropping: {before} + {after} leaves nothing of {size} steps"
+                )
+            found.append((before, (size or 0) - after))
+        return found
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space)."""
+        x = channels_last(inputs[0], self.data_format)
+        bounds = [(None, None), *self.bounds(x.shape[1:-1])]
+        kept = [slice(start, stop) for start, stop in bounds]
+        return as_given(x[tuple(kept)], self.data_format)
+
+
+class UpSampling(Reshaping):
+    """Every step of a spatial axis ``size`` times."""
+
+    op = "up_sampling"
+    is_sequence = True
+    size: tuple[int, ...]
+    data_format: str = "channels_last"
+
+    def check(self) -> None:
+        """One number of at least 1 for each spatial axis."""
+        check_minimum(self.op, "size", self.size, 1)
+        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The spatial axes longer by a factor."""
+        check_rank(self.op, shapes[0], len(self.size) + 2)
+        batch, *space, channels = last(shapes[0], self.data_format)
+        longer = [None if n is None else n * size for n, size in zip(space, self.size)]
+        return (given((batch, *longer, channels), self.data_format),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space)."""
+        x = channels_last(inputs[0], self.data_format)
+        for axis, size in enumerate(self.size, start=1):
+            x = x.repeat(size, axis=axis)
+        return as_given(x, self.data_format)
+
+
+def _product(shape: Shape) -> int | None:
+    """How many elements; None where that is open."""
+    known = [size for size in shape if size is not None]
+    return prod(known) if len(known) == len(shape) else None
+
+
+def _check_pairs(op: str, name: str, pairs: tuple[tuple[int, ...], ...]) -> None:
+    if not pairs or any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f"{op}: {name} is {pairs}, expected pairs")
+    for pair in pairs:
+        check_minimum(op, name, pair, 0)
+
+
+LAYERS = {
+    layer.op: layer
+    for layer in (
+        Cropping,
+        Flatten,
+        Permute,
+        RepeatVector,
+        Reshape,
+        UpSampling,
+        ZeroPadding,
+    )
+}

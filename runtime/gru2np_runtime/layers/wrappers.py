@@ -1,0 +1,210 @@
+"""Bidirectional and TimeDistributed: layers around another layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np_runtime._layer import ACROSS, POINTWISE, Layer
+from gru2np_runtime._plan import Carry, CarryingPlan, Plan, child, make_plan
+from gru2np_runtime.layers.recurrent import Recurrent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gru2np_runtime._layer import Array, Shape
+
+MERGES: dict[str, Callable[[Array, Array], Array]] = {
+    "concat": lambda f, b: np.concatenate([f, b], axis=-1),
+    "sum": lambda f, b: f + b,
+    "mul": lambda f, b: f * b,
+    "ave": lambda f, b: (f + b) * 0.5,
+}
+
+
+class Bidirectional(Layer):
+    """Two recurrent layers, one of them in reverse, and their outputs merged.
+
+    Child layers ``forward_layer`` and ``backward_layer``; the second has
+    ``go_backwards`` opposite to the first, and its sequence is turned back in time.
+    Outputs: merged, or both with ``merge_mode="none"``; then forward and backward
+    states with ``return_state``.  Schuster and Paliwal 1997; Keras 3.15
+    ``keras/src/layers/rnn/bidirectional.py``.
+    """
+
+    op = "bidirectional"
+    is_sequence = True
+    merge_mode: str = "concat"
+
+    def check(self) -> None:
+        """Both halves are recurrent, of one kind of output and opposite direction."""
+        if set(self.layers) != {"forward_layer", "backward_layer"}:
+            raise ValueError(
+                "bidirectional: expected child layers forward_layer, backward_layer"
+            )
+        if self.merge_mode != "none" and self.merge_mode not in MERGES:
+            raise ValueError(f"bidirectional: unknown merge_mode {self.merge_mode!r}")
+        forward, backward = self.halves()
+        for name in ("return_sequences", "return_state", "stateful", "time_major"):
+            if getattr(forward, name) != getattr(backward, name):
+                raise ValueError(f"bidirectional: the halves differ in {name}")
+        if forward.go_backwards == backward.go_backwards:
+            raise ValueError("bidirectional: both halves run in the same direction")
+
+    def halves(self) -> tuple[Recurrent, Recurrent]:
+        """The forward and the backward layer."""
+        forward = self.layers["forward_layer"]
+        backward = self.layers["backward_layer"]
+        if not isinstance(forward, Recurrent) or not isinstance(backward, Recurrent):
+            raise ValueError("bidirectional: both child layers must be recurrent")
+        return forward, backward
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the halves keep their states from call to call."""
+        return self.halves()[0].stateful
+
+    @property
+    def return_sequences(self) -> bool:
+        """Whether the halves give every step."""
+        return self.halves()[0].return_sequences
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """Each half's weights below its name."""
+        return {
+            f"{name}/{weight}": shape
+            for name in ("forward_layer", "backward_layer")
+            for weight, shape in self.layers[name].weight_shapes(shapes[0]).items()
+        }
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """Merged or both outputs, then states."""
+        forward, *forward_states = self.layers["forward_layer"].output_shapes(shapes[0])
+        backward, *backward_states = self.layers["backward_layer"].output_shapes(
+            shapes[0]
+        )
+        outputs: tuple[Shape, ...] = (forward, backward)
+        if self.merge_mode == "concat":
+            outputs = ((*forward[:-1], (forward[-1] or 0) + (backward[-1] or 0)),)
+        elif self.merge_mode != "none":
+            if forward != backward:
+                raise ValueError(f"bidirectional: {forward} and {backward} differ")
+            outputs = (forward,)
+        return (*outputs, *forward_states, *backward_states)
+
+    def over_time(self, *shapes: Shape) -> str:
+        """One half starts at the end."""
+        return ACROSS
+
+    def plan(self, weights: Mapping[str, Array]) -> Plan:
+        """A plan for each half."""
+        return BidirectionalPlan(self, weights)
+
+
+class BidirectionalPlan(CarryingPlan):
+    """Runs the halves one after the other; states forward first, then backward."""
+
+    def __init__(self, layer: Bidirectional, weights: Mapping[str, Array]) -> None:
+        super().__init__(layer, weights)
+        self.layer: Bidirectional = layer
+        self.forward, self.backward = (
+            _carrying(make_plan(half, child(weights, name)))
+            for half, name in zip(layer.halves(), ("forward_layer", "backward_layer"))
+        )
+        self.batch_axis = self.forward.batch_axis
+        self.split = len(self.forward.state_shapes())
+
+    def state_shapes(self) -> list[tuple[int, ...]]:
+        """Forward states, then backward states."""
+        return self.forward.state_shapes() + self.backward.state_shapes()
+
+    def begin(self, batch_size: int, states: Sequence[Array]) -> Carry:
+        """The first half of the states is the forward layer's."""
+        forward = self.forward.begin(batch_size, states[: self.split])
+        backward = self.backward.begin(batch_size, states[self.split :])
+        return Carry([*forward.states, *backward.states])
+
+    def advance(
+        self, x: Array, mask: Array | None, carry: Carry
+    ) -> tuple[tuple[Array, ...], Carry]:
+        """Whole sequences only: the backward half starts at the last step."""
+        outputs, carries = [], []
+        for plan, states in (
+            (self.forward, carry.states[: self.split]),
+            (self.backward, carry.states[self.split :]),
+        ):
+            half, after = plan.advance(x, mask, Carry(states))
+            outputs.append(half)
+            carries.extend(after.states)
+        (forward, *forward_states), (backward, *backward_states) = outputs
+        recurrent = self.layer.halves()[0]
+        if recurrent.return_sequences:
+            backward = np.flip(backward, axis=0 if recurrent.time_major else 1)
+        merged: tuple[Array, ...] = (forward, backward)
+        if self.layer.merge_mode != "none":
+            merged = (MERGES[self.layer.merge_mode](forward, backward),)
+        return (*merged, *forward_states, *backward_states), Carry(carries)
+
+
+def _carrying(plan: Plan) -> CarryingPlan:
+    if not isinstance(plan, CarryingPlan):
+        raise TypeError(f"{plan.layer.op} has no carrying plan")
+    return plan
+
+
+class TimeDistributed(Layer):
+    """One layer applied to every time step: time is folded into the batch.
+
+    The child layer is ``layer``; a model inside is a child of op ``graph``.
+    """
+
+    op = "time_distributed"
+    is_sequence = True
+
+    def check(self) -> None:
+        """There is one child."""
+        if set(self.layers) != {"layer"}:
+            raise ValueError("time_distributed: expected the child layer 'layer'")
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """The child's weights below ``layer``."""
+        inner = self.layers["layer"].weight_shapes(_without_time(shapes[0]))
+        return {f"layer/{name}": shape for name, shape in inner.items()}
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, time, ...)."""
+        inner = self.layers["layer"].output_shapes(_without_time(shapes[0]))
+        return tuple((shape[0], shapes[0][1], *shape[1:]) for shape in inner)
+
+    def over_time(self, *shapes: Shape) -> str:
+        """Every step alone."""
+        return POINTWISE
+
+    def plan(self, weights: Mapping[str, Array]) -> Plan:
+        """The child's plan."""
+        return TimeDistributedPlan(self, weights)
+
+
+class TimeDistributedPlan(Plan):
+    """Runs the child on (batch * time, ...)."""
+
+    def __init__(self, layer: TimeDistributed, weights: Mapping[str, Array]) -> None:
+        super().__init__(layer, weights)
+        self.inner = make_plan(layer.layers["layer"], child(weights, "layer"))
+
+    def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
+        """x: (batch, time, ...)."""
+        x = inputs[0]
+        folded = x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+        outputs = self.inner.run([folded], None)
+        return tuple(y.reshape(*x.shape[:2], *y.shape[1:]) for y in outputs)
+
+
+def _without_time(shape: Shape) -> Shape:
+    if len(shape) < 3:
+        raise ValueError(f"expected (batch, time, ...), got {shape}")
+    return (None, *shape[2:])
+
+
+LAYERS = {layer.op: layer for layer in (Bidirectional, TimeDistributed)}

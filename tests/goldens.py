@@ -1,0 +1,95 @@
+"""The fixtures: models saved by real Keras, with the outputs it gave."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+FIXTURES = ROOT / "fixtures"
+# Where ``make matrix`` puts bundles for Pythons that cannot run the converter.
+BUNDLES = os.environ.get("GRU2NP_BUNDLES")
+# What Keras wrote on another machine may differ by this much.
+ATOL, RTOL = 2e-5, 1e-4
+
+
+class Golden:
+    """One case: a model file, the inputs of each call and Keras' own outputs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = f"{folder.parent.name}/{folder.name}"
+        self.facts = json.loads((folder / "case.json").read_text("utf-8"))
+        self.atol = self.facts.get("atol", ATOL)
+        self.rtol = self.facts.get("rtol", RTOL)
+        self.calls = self.facts["calls"]
+
+    def files(self):
+        """Paths of the model and, where they stand apart, of its weights."""
+        architecture = self.folder / "architecture.json"
+        if architecture.exists():
+            weights = [p for p in self.folder.iterdir() if p.suffix == ".h5"]
+            return architecture, weights[0]
+        names = ("model.h5", "model.keras")
+        return next(p for p in map(self.folder.joinpath, names) if p.exists()), None
+
+    def bundle(self) -> bytes:
+        """The bundle's bytes: exported here, or by ``make matrix`` beforehand."""
+        if BUNDLES:
+            return (Path(BUNDLES) / f"{self.name}.npz").read_bytes()
+        import gru2np
+
+        model, weights = self.files()
+        out = io.BytesIO()
+        gru2np.export(model, out, weights=weights)
+        return out.getvalue()
+
+    def arrays(self, call: int, kind: str):
+        """Inputs (``x``) or outputs (``y``) of a call, in the model's order."""
+        with np.load(self.folder / "io.npz") as data:
+            count = sum(name.startswith(f"call{call}.{kind}") for name in data.files)
+            return [data[f"call{call}.{kind}{i}"] for i in range(count)]
+
+    def taps(self):
+        """Outputs of layers in between, by layer name."""
+        with np.load(self.folder / "io.npz") as data:
+            prefix = "call0.tap."
+            return {n[len(prefix) :]: data[n] for n in data.files if prefix in n}
+
+    def close(self, y, expected, what: str = "") -> None:
+        """Assert that y is what Keras gave: numbers, shape and floating type."""
+        __tracebackhide__ = True
+        assert y.shape == expected.shape, f"{self.name} {what}"
+        wanted = np.float64 if expected.dtype == np.float64 else np.float32
+        if expected.dtype.kind == "f" or expected.dtype.kind == "V":
+            assert y.dtype == wanted, f"{self.name} {what}"
+        np.testing.assert_allclose(
+            y, expected, rtol=self.rtol, atol=self.atol, err_msg=f"{self.name} {what}"
+        )
+
+
+def flat(outputs):
+    """The arrays of what ``predict`` gave, in order."""
+    if isinstance(outputs, dict):
+        return list(outputs.values())
+    return outputs if isinstance(outputs, list) else [outputs]
+
+
+# Cases that this version refuses, with what the refusal says.
+REFUSED = {
+    "operators": "an operation that this version does not convert",
+}
+
+
+def refused(golden: Golden):
+    """The text with which a case is refused; None if it is not."""
+    return REFUSED.get(golden.folder.name.replace("_h5", ""))
+
+
+def all_goldens():
+    """Every case of every generation, sorted by name."""
+    return [Golden(path.parent) for path in sorted(FIXTURES.glob("*/*/case.json"))]

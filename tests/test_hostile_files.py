@@ -1,0 +1,209 @@
+"""Files that attack the readers: each is refused, and nothing else is touched."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import sys
+import tempfile
+import time
+import tracemalloc
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import hostile
+import pytest
+from gru2np.errors import Gru2npError, ModelFileError
+from gru2np.readers import open_model
+from hostile import ATTACKS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MOST_MEMORY = 100 << 20
+MOST_SECONDS = 10
+
+_IN_OPEN, _IN_CREATE = 0x20, 0x100
+
+
+@contextmanager
+def opened_files(folder: Path) -> Iterator[set[str]]:
+    """The names of files in a folder that anyone opens or makes, C code included."""
+    names: set[str] = set()
+    if not sys.platform.startswith("linux"):
+        yield names
+        return
+    libc = ctypes.CDLL(None)
+    events = libc.inotify_init1(os.O_NONBLOCK)
+    assert events >= 0
+    try:
+        watch = libc.inotify_add_watch(
+            events, os.fsencode(folder), _IN_OPEN | _IN_CREATE
+        )
+        assert watch >= 0
+        yield names
+        names |= set(_names(events))
+    finally:
+        os.close(events)
+
+
+def _names(events: int) -> Iterator[str]:
+    while True:
+        try:
+            data = os.read(events, 1 << 16)
+        except BlockingIOError:
+            return
+        place = 0
+        while place < len(data):
+            *_, size = struct.unpack_from("iIII", data, place)
+            name = data[place + 16 : place + 16 + size].rstrip(b"\0")
+            if name:  # the folder itself being listed has none
+                yield os.fsdecode(name)
+            place += 16 + size
+
+
+def read_all(path: Path, weights: Path | None = None) -> list[Any]:
+    """Every array of a model, also those that nobody would ask for."""
+    with open_model(path, weights) as raw:
+        if raw.groups is not None:
+            groups = [tensors for _, tensors in raw.groups.groups]
+        else:
+            assert raw.paths is not None
+            groups = [raw.paths.variables(path) for path in raw.paths.paths()]
+        return [tensor.read() for tensors in groups for tensor in tensors]
+
+
+def test_the_watch_sees_what_h5py_opens(tmp_path: Path) -> None:
+    path = hostile.write_h5(tmp_path / "model.h5")
+    with opened_files(tmp_path) as names:
+        hostile.h5py.File(path, "r").close()
+    if sys.platform.startswith("linux"):
+        assert names == {"model.h5"}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attack = ATTACKS[name]
+    folder = tmp_path / "models"
+    folder.mkdir()
+    path = attack.build(folder)
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    began = time.monotonic()
+    tracemalloc.start()
+    try:
+        with opened_files(folder) as names, pytest.raises(Gru2npError) as caught:
+            read_all(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert type(caught.value) is attack.error
+    assert attack.message in str(caught.value)
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+    assert names <= {path.name}
+    assert sorted(tmp_path.rglob("*")) == before
+    assert peak < MOST_MEMORY
+    assert time.monotonic() - began < MOST_SECONDS
+
+
+def test_a_lying_length_takes_no_memory(tmp_path: Path) -> None:
+    # HDF5 itself takes what the length says, outside of what tracemalloc sees.
+    resource = pytest.importorskip("resource")
+    path = ATTACKS["text with a lying length"].build(tmp_path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelFileError, match="bytes of text"):
+        read_all(path)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 200 << 10  # kilobytes
+
+
+def test_a_deflated_member_leaves_no_file_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(spool))
+    path = tmp_path / "model.keras"
+    hostile.write_zip(path, hostile.members(), hostile.zipfile.ZIP_DEFLATED)
+    with open_model(path) as raw:
+        assert raw.paths is not None
+        kernel, bias = raw.paths.variables("layers/dense")
+        assert (kernel.read() == hostile.KERNEL).all()
+        assert (bias.read() == hostile.BIAS).all()
+        assert list(spool.iterdir()) == []
+
+
+@pytest.fixture(scope="session")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("honest")
+    (folder / "weights.h5").write_bytes(hostile.weights_bytes())
+    (folder / "arch.json").write_text(hostile.json.dumps(hostile.CONFIG))
+    hostile.write_h5(folder / "model.h5")
+    with hostile.h5py.File(folder / "latest.h5", "w", libver="latest") as file:
+        file.attrs["keras_version"] = "2.9.0"
+        file.attrs["model_config"] = hostile.json.dumps(hostile.CONFIG)
+        hostile.write_groups(file.create_group("model_weights"))
+    hostile.write_zip(folder / "model.keras", hostile.members())
+    deflated = hostile.zipfile.ZIP_DEFLATED
+    hostile.write_zip(folder / "deflated.keras", hostile.members(), deflated)
+    return {path.name: path for path in folder.iterdir()}
+
+
+MODELS = ["model.h5", "latest.h5", "model.keras", "deflated.keras", "weights.h5"]
+
+
+def _read_damaged(name: str, data: bytes, honest: dict[str, Path], folder: Path) -> int:
+    path = folder / f"damaged_{name}"
+    path.write_bytes(data)
+    if name == "weights.h5":
+        return len(read_all(honest["arch.json"], path))
+    return len(read_all(path))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_honest_files_are_read(
+    name: str, honest: dict[str, Path], tmp_path: Path
+) -> None:
+    data = honest[name].read_bytes()
+    assert _read_damaged(name, data, honest, tmp_path) == 2
+
+
+@pytest.mark.parametrize("twentieths", range(20))
+@pytest.mark.parametrize("name", MODELS)
+def test_truncated_files_are_refused(
+    name: str, twentieths: int, honest: dict[str, Path], tmp_path: Path
+) -> None:
+    data = honest[name].read_bytes()
+    cut = data[: len(data) * twentieths // 20]
+    with pytest.raises(ModelFileError):
+        _read_damaged(name, cut, honest, tmp_path)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_damaged_files_are_read_or_refused(
+    name: str, honest: dict[str, Path], tmp_path: Path, data: st.DataObject
+) -> None:
+    damaged = bytearray(honest[name].read_bytes())
+    places = st.integers(0, len(damaged) - 1)
+    flips = st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=16)
+    for place, value in data.draw(flips):
+        damaged[place] = value
+    try:
+        _read_damaged(name, bytes(damaged), honest, tmp_path)
+    except Gru2npError:
+        return
