@@ -286,10 +286,13 @@ def test_files_of_different_versions(tmp_path: Path) -> None:
 def test_failed_saves(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "model.h5", model_config=None)
     with (
-        pytest.raises(ModelFileError, match="expected the architecture in attribute"),
+        pytest.raises(ModelFileError, match=r"`model_config`\), got weights alone"),
         open_model(path),
     ):
         pass
+    written = architecture(tmp_path, keras_version="2.15.0")
+    with open_model(written, path) as raw:
+        assert_dense(raw, "d")
     for missing in ("model_weights", "model_weights/d", "model_weights/d/d/bias:0"):
         path = write_h5(tmp_path / "model.h5")
         with h5py.File(path, "r+") as file:

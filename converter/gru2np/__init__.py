@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gru2np_runtime import __version__
 
+    from gru2np._verification import Verification
     from gru2np.describe import Report, inspect
     from gru2np.errors import (
         BundleError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from gru2np.export import Exported, export
+    from gru2np.verify import verify
 
 __all__ = [
     "BundleError",
@@ -38,10 +40,12 @@ __all__ = [
     "Problem",
     "Report",
     "UnsupportedModelError",
+    "Verification",
     "VerificationError",
     "__version__",
     "export",
     "inspect",
+    "verify",
 ]
 
 # Where each name is: looked up on first use, for NumPy and h5py take longer to import
@@ -55,10 +59,12 @@ _HOME = {
     "Problem": "gru2np.errors",
     "Report": "gru2np.describe",
     "UnsupportedModelError": "gru2np.errors",
+    "Verification": "gru2np._verification",
     "VerificationError": "gru2np.errors",
     "__version__": "gru2np_runtime",
     "export": "gru2np.export",
     "inspect": "gru2np.describe",
+    "verify": "gru2np.verify",
 }
 
 

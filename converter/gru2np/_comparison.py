@@ -37,7 +37,6 @@ TOLERANCES = {
 }
 # Outputs recorded by another machine or another version.
 RECORDED = Tolerance(2e-5, 1e-4)
-EXACT = Tolerance(0.0, 0.0)
 HALF = ("float16", "bfloat16")
 
 
@@ -127,7 +126,8 @@ def compare(
         name: of the output or node.
         got: the runtime's array.
         expected: the reference's array.
-        tolerance: for floating point numbers; pass ``EXACT`` for equality.
+        tolerance: relative to floating point numbers only, so that whole numbers
+            agree only where they are equal.
         kind: the Keras class, for a node.
         expected_dtype: where the array came widened, what it was.
         same_dtype: another dtype counts as different (half precision apart, which

@@ -1,12 +1,19 @@
-"""What a report says of one tensor and of one layer."""
+"""What a report says of tensors and layers, and how it is read off a graph."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-Shape = tuple[int | None, ...]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gru2np_runtime import Layer
+    from gru2np_runtime._graph import Graph, Node
+
+    Titles = Mapping[str, tuple[str, str]]
+    Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -57,3 +64,66 @@ class LayerFacts:
     inputs: tuple[str, ...] = ()
     mask: str | None = None
     inside: tuple[LayerFacts, ...] = ()
+
+
+def layers_of(
+    graph: Graph, titles: Titles, shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[LayerFacts]:
+    """The Keras layers among a graph's layers; what masks need is left out."""
+    known, _ = graph.infer()
+    calls: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        calls.setdefault(node.layer, []).append(node)
+    for path, nodes in calls.items():
+        if "#" in path:
+            continue
+        first = nodes[0]
+        yield _facts(
+            path,
+            graph.layers[path],
+            titles,
+            shapes,
+            output_shapes=known[first.name],
+            calls=len(nodes),
+            inputs=tuple(name.partition("#")[0] for name, _ in first.inputs),
+            mask=first.mask and first.mask[0].partition("#")[0],
+        )
+
+
+def _facts(
+    path: str,
+    layer: Layer,
+    titles: Titles,
+    shapes: Mapping[str, tuple[int, ...]],
+    **more: Any,
+) -> LayerFacts:
+    own = {
+        weight: shape
+        for weight, shape in shapes.items()
+        if weight.startswith(f"{path}/")
+    }
+    return LayerFacts(
+        path=path,
+        class_name=titles.get(path, ("", layer.op))[1],
+        op=layer.op,
+        parameters=sum(prod(shape) for shape in own.values()),
+        options=layer.attributes(),
+        notable=_notable(layer),
+        weights={weight[len(path) + 1 :]: shape for weight, shape in own.items()},
+        inside=tuple(
+            _facts(f"{path}/{name}", child, titles, shapes)
+            for name, child in layer.layers.items()
+        ),
+        **more,
+    )
+
+
+def _notable(layer: Layer) -> tuple[str, ...]:
+    """Options that differ from the layer's defaults, those without one included."""
+    return tuple(
+        name
+        for name, value in layer.attributes().items()
+        # What masked steps give is told in a sentence, where there is a mask.
+        if name != "masked_output"
+        and not (hasattr(type(layer), name) and getattr(type(layer), name) == value)
+    )

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gru2np_runtime import layers as runtime
+from gru2np_runtime._arrays import map_arrays
 
 from gru2np.errors import InputError, VerificationError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from gru2np_runtime import Layer
     from gru2np_runtime._graph import Graph, Port
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+    FilePath = str | os.PathLike[str]
 
 ROWS = 3
 # The first that every layer of the model takes is used for all free axes.
@@ -39,7 +42,6 @@ class Use:
 
     rows: int | None = None
     mask_value: float | None = None
-    readers: list[Layer] = field(default_factory=list)
 
 
 def is_stateful(graph: Layer) -> bool:
@@ -113,7 +115,7 @@ def _uses(graph: Graph) -> dict[str, Use]:
         read = {name for ref, _ in node.inputs for name in sources.get(ref, ())}
         for name in read:
             _note(uses[name], layer)
-        embeds = any(inner.op == "embedding" for inner in walk(layer))
+        embeds = any(isinstance(inner, runtime.Embedding) for inner in walk(layer))
         if layer.keeps_dtype and layer.gives_dtype is None and not embeds:
             sources[node.name] = read
     return uses
@@ -121,12 +123,12 @@ def _uses(graph: Graph) -> dict[str, Use]:
 
 def _note(use: Use, layer: Layer) -> None:
     for inner in walk(layer):
-        if inner.op == "embedding":
-            rows = int(inner.input_dim)
-            use.rows = min(rows, use.rows or rows)
-    value = {"masking": "mask_value", "not_equal": "value"}.get(layer.op)
-    if value is not None and not math.isnan(getattr(layer, value)):
-        use.mask_value = float(getattr(layer, value))
+        if isinstance(inner, runtime.Embedding):
+            use.rows = min(inner.input_dim, use.rows or inner.input_dim)
+    if isinstance(layer, runtime.Masking):
+        use.mask_value = layer.mask_value
+    elif isinstance(layer, runtime.NotEqual) and not math.isnan(layer.value):
+        use.mask_value = layer.value
 
 
 def _array(
@@ -209,16 +211,9 @@ def _numbers(value: Any, name: str, where: str) -> Array:
     return array
 
 
-def _read(path: str | os.PathLike[str]) -> Array | dict[str, Array]:
+def _read(path: FilePath) -> Array | dict[str, Array]:
     try:
-        loaded: Array | Mapping[str, Array] = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded as members:  # type: ignore[attr-defined]
-            return {name: members[name] for name in members.files}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"{path}: expected arrays of numbers as .npy or .npz, got {error}"
-        ) from None
+        with Path(path).open("rb") as file:
+            return map_arrays(file, str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None

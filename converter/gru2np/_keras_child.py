@@ -120,7 +120,7 @@ def _load_plain(keras: Any, request: dict[str, Any], folder: Path) -> Any:
 def _pack(inputs: list[Any], request: dict[str, Any]) -> Any:
     """The inputs as the model takes them."""
     if request["kind"] == "dict":
-        return dict(zip(request["names"], inputs))
+        return dict(zip(request["names"], inputs, strict=True))
     return inputs if request["kind"] == "list" else inputs[0]
 
 
@@ -159,9 +159,7 @@ class Frame:
         depths = getattr(model, "_nodes_by_depth", None) or {}
         for depth in sorted(depths, reverse=True):
             for node in depths[depth]:
-                operation = getattr(node, "operation", None) or getattr(
-                    node, "layer", None
-                )
+                operation: Any = getattr(node, "operation", None) or node.layer
                 places = [id(own) for own in operation._inbound_nodes]
                 place = places.index(id(node))
                 self.order.setdefault(id(operation), []).append(place)
@@ -241,7 +239,7 @@ def _record(
     for i, ((path, number), calls) in enumerate(recorder.found.items()):
         joined = [
             np.concatenate(np.atleast_1d(*parts)) if len(parts) > 1 else parts[0]
-            for parts in zip(*calls)
+            for parts in zip(*calls, strict=True)
         ]
         nodes.append(
             {

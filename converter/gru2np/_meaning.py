@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np._table import readable
 from gru2np.layers import LAYERS
 from gru2np.layers import _spec as spec
 from gru2np.layers._spec import dtype_name
@@ -165,7 +166,7 @@ def _rule(layer: KerasLayer) -> str | None:
 
 
 def _names(paths: Iterable[str]) -> str:
-    names = list(paths)
+    names = [readable(path) for path in paths]
     more = f" and {len(names) - 3} more" if len(names) > 4 else ""
     return ", ".join(names[:3] if more else names) + more
 

@@ -1,11 +1,11 @@
-"""What can be said of a model that cannot be converted: its layers, as the file has them."""
+"""What can be said of a model that cannot be converted: its layers as in the file."""
 
 from __future__ import annotations
 
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from gru2np._facts import LayerFacts
+from gru2np._facts import LayerFacts, Tensor
 from gru2np.layers._spec import HARMLESS
 
 if TYPE_CHECKING:
@@ -14,18 +14,33 @@ if TYPE_CHECKING:
     from gru2np.ir import KerasLayer, KerasModel, RawModel
 
 # Options that say nothing to a reader, or too much.
-SILENT = frozenset({*HARMLESS, "dtype", "function", "module", "registered_name"})
+SILENT = frozenset(
+    {*HARMLESS, "dtype", "function", "module", "registered_name", "use_bias"}
+)
+# Options of a wrapper that hold a layer.
+INSIDE = ("layer", "forward_layer", "backward_layer", "cell")
 MAX_DEPTH = 50
 
 
 def layers(raw: RawModel, model: KerasModel | None) -> tuple[LayerFacts, ...]:
-    """The layers: of the model where its generation is read, else of its bare config."""
+    """The layers of the model where its generation is read, else of its config."""
     if model is None:
         return tuple(_of_config(raw.config, "", 0))
     counts = _counts(raw, model)
     return tuple(
-        _of_layer(layer, layer.name, counts.get(layer.name)) for layer in model.layers
+        _of_layer(layer, layer.name, counts.get(layer.name))
+        for layer in model.layers
+        if layer.class_name != "InputLayer"
     )
+
+
+def inputs(model: KerasModel) -> Iterator[Tensor]:
+    """The inputs of a model, where its file says their shapes."""
+    for layer in model.layers:
+        shape = layer.config.get("batch_shape")
+        if layer.class_name == "InputLayer" and isinstance(shape, list):
+            sizes = tuple(n if isinstance(n, int) else None for n in shape)
+            yield Tensor(layer.name, sizes, str(layer.config.get("dtype", "float32")))
 
 
 def parameters(raw: RawModel) -> int:
@@ -78,16 +93,19 @@ def _of_config(
 ) -> Iterator[LayerFacts]:
     """The layers of a config of any generation; what is no layer is passed over."""
     inner = config.get("config")
-    specs = inner.get("layers") if isinstance(inner, dict) else inner
-    if not isinstance(specs, list) or depth > MAX_DEPTH:
-        return
-    for spec in specs:
-        if not isinstance(spec, dict):
+    if isinstance(inner, dict):
+        specs = [*_list(inner.get("layers")), *(inner.get(key) for key in INSIDE)]
+    else:
+        specs = _list(inner)
+    for spec in specs if depth <= MAX_DEPTH else []:
+        if not isinstance(spec, dict) or "class_name" not in spec:
             continue
         given = spec.get("config")
         options = given if isinstance(given, dict) else {}
         path = f"{prefix}{spec.get('name') or options.get('name') or '?'}"
-        shown = {k: v for k, v in options.items() if k not in {*SILENT, "layers"}}
+        shown = {
+            k: v for k, v in options.items() if k not in {*SILENT, "layers", *INSIDE}
+        }
         yield LayerFacts(
             path=path,
             class_name=str(spec.get("class_name", "?")),
@@ -97,12 +115,17 @@ def _of_config(
         )
 
 
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _notable(options: Mapping[str, Any]) -> tuple[str, ...]:
     """Options a line has room for: numbers, names and what is switched on."""
-    return tuple(
+    names = [
         name
         for name, value in options.items()
         if value is not None
         and value is not False
         and isinstance(value, (bool, int, float, str))
-    )
+    ]
+    return tuple(sorted(names, key=lambda name: name != "units"))

@@ -41,9 +41,13 @@ def plain(config: Any, *, keras2: bool) -> Any:
         for key, value in config.items()
         if not _OBJECTS.fullmatch(key)
     }
-    missing = absent(kept) if keras2 else {}
-    if missing:
-        kept["config"] = {**missing, **kept["config"]}
+    if keras2:
+        options = kept.get("config")
+        if isinstance(options, list) and "name" in kept:
+            # Models inside had no name of their own before Keras 2.2.3.
+            kept["config"] = {"name": kept["name"], "layers": options}
+        elif absent(kept):
+            kept["config"] = {**absent(kept), **kept["config"]}
     return kept
 
 
@@ -87,9 +91,9 @@ def foreign(config: Any) -> list[str]:
             found[f"{module}.{name}"] = None
     for record in _records(config):
         for key, value in record.items():
-            if _OBJECTS.fullmatch(key) and isinstance(value, dict):
-                if value.get("class_name") in _CODE:
-                    found[f"the function {value.get('config')!r} as {key}"] = None
+            named = isinstance(value, dict) and value.get("class_name") in _CODE
+            if named and _OBJECTS.fullmatch(key):
+                found[f"the function {value.get('config')!r} as {key}"] = None
     return list(found)
 
 

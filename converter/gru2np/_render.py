@@ -6,7 +6,14 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from gru2np._meaning import activation_text
-from gru2np._table import paragraph, plural, shape_text, size_text, table
+from gru2np._table import (
+    paragraph,
+    plural,
+    readable,
+    shape_text,
+    size_text,
+    table,
+)
 from gru2np.readers._damage import shown
 
 if TYPE_CHECKING:
@@ -22,7 +29,13 @@ CONTAINERS = {
     "json+hdf5": "architecture JSON with HDF5 weights",
     "json+weights.h5": "architecture JSON with .weights.h5",
 }
-BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+BACKENDS = {
+    "cntk": "CNTK",
+    "jax": "JAX",
+    "tensorflow": "TensorFlow",
+    "theano": "Theano",
+    "torch": "PyTorch",
+}
 # Numbers of recurrent layers that are still a pleasure to read.
 MOST_VALUES = 150
 
@@ -102,18 +115,25 @@ def _layers(layers: Sequence[LayerFacts], width: int) -> list[str]:
         if layer.calls > 1:
             remarks.append(f"{layer.calls} calls")
         if before and layer.inputs and layer.inputs != before:
-            remarks.append(f"reads {', '.join(layer.inputs)}")
+            remarks.append(f"reads {', '.join(map(readable, layer.inputs))}")
         if layer.mask is not None:
-            remarks.append(f"mask of {layer.mask}")
+            remarks.append(f"mask of {readable(layer.mask)}")
         rows.extend(_rows(layer, remarks, 0))
         before = (layer.path,)
     header = ["layer", "class", "output shape", "parameters", "options"]
-    return table(header, rows, right=frozenset({3}), width=width)
+    # Of a model that cannot be converted, no shapes are known.
+    known = [i for i in range(len(header)) if i < 2 or any(row[i] for row in rows)]
+    return table(
+        [header[i] for i in known],
+        [[row[i] for i in known] for row in rows],
+        right=frozenset({known.index(3)}) if 3 in known else frozenset(),
+        width=width,
+    )
 
 
 def _rows(layer: LayerFacts, remarks: list[str], depth: int) -> Iterator[list[str]]:
     options = [_option(name, layer.options[name]) for name in layer.notable]
-    name = layer.path if depth == 0 else layer.path.rpartition("/")[2]
+    name = readable(layer.path if depth == 0 else layer.path.rpartition("/")[2])
     shapes = " ".join(shape_text(shape) for shape in layer.output_shapes[:2])
     if len(layer.output_shapes) > 2:
         shapes += f" +{len(layer.output_shapes) - 2}"
@@ -138,16 +158,17 @@ def _option(name: str, value: object) -> str:
 
 
 def _gates(gates: Sequence[Gates], width: int) -> Iterator[str]:
-    named: dict[str, str] = {}
-    for cell in gates:
-        named.update(cell.names)
+    legends = dict.fromkeys(
+        ", ".join(f"{gate} {name}" for gate, name in cell.names.items())
+        for cell in gates
+    )
     numbers = sum(prod(shape) for cell in gates for shape in cell.shapes.values())
     for number, cell in enumerate(gates):
         if number:
             yield ""
         yield (
-            f"  {cell.layer}: {cell.class_name}, {plural(cell.units, 'unit')}, "
-            f"{plural(cell.features, 'feature')}"
+            f"  {readable(cell.layer)}: {cell.class_name}, "
+            f"{plural(cell.units, 'unit')}, {plural(cell.features, 'feature')}"
         )
         columns = ", ".join(_columns(gate, *cell.columns[gate]) for gate in cell.names)
         for name, shape in cell.shapes.items():
@@ -157,9 +178,9 @@ def _gates(gates: Sequence[Gates], width: int) -> Iterator[str]:
         if cell.values and numbers <= MOST_VALUES:
             yield ""
             yield from _values(cell, width)
-    legend = ", ".join(f"{gate} {name}" for gate, name in named.items())
     yield ""
-    yield from paragraph(legend, width, "  ")
+    for legend in legends:
+        yield from paragraph(legend, width, "  ")
 
 
 def _columns(gate: str, start: int, stop: int) -> str:
@@ -203,7 +224,9 @@ def _equations(gates: Sequence[Gates], width: int) -> Iterator[str]:
         kinds.setdefault(cell.equations, []).append(cell)
     for lines, cells in kinds.items():
         yield ""
-        yield from paragraph(", ".join(cell.layer for cell in cells), width, "  ")
+        yield from paragraph(
+            ", ".join(readable(cell.layer) for cell in cells), width, "  "
+        )
         reset_after = cells[0].reset_after
         if reset_after is not None:
             yield from paragraph(RESET_AFTER[reset_after], width, "  ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ LEAST_LAST = 34
 
 
 def shorten(text: str, width: int) -> str:
-    """The text, its middle left out where it is too long: both ends tell names apart."""
+    """The text without its middle where it is too long: ends tell names apart."""
     if len(text) <= width:
         return text
     head = (width - 3) // 2
@@ -79,6 +80,11 @@ def paragraph(text: str, width: int, first: str, rest: str | None = None) -> lis
         subsequent_indent=later,
         break_on_hyphens=False,
     )
+
+
+def readable(path: str) -> str:
+    """A path of the bundle with its letters as they were: ``%C3%A9`` is é."""
+    return unquote(path, errors="replace")
 
 
 def shape_text(shape: Sequence[int | None]) -> str:

@@ -7,22 +7,23 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gru2np_runtime._bundle import MANIFEST
 from gru2np_runtime._load import read_bundle
+from gru2np_runtime._manifest import json_value
 
 from gru2np import _partial
-from gru2np._facts import LayerFacts, Tensor
+from gru2np._facts import LayerFacts, Tensor, layers_of
 from gru2np._gates import Gates, gates_of
 from gru2np._meaning import sentences
-from gru2np.errors import Problem, UnsupportedModelError
+from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.export import converted
 from gru2np.generations import interpret
 from gru2np.readers import open_model
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from gru2np_runtime import Layer
     from gru2np_runtime._graph import Graph
     from numpy.typing import NDArray
 
@@ -83,8 +84,8 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON has it, under the names of the attributes."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+        record: dict[str, Any] = json_value(asdict(self))
+        return record
 
 
 def inspect(path: FilePath, weights: FilePath | None = None) -> Report:
@@ -125,7 +126,14 @@ def is_bundle(path: Path) -> bool:
 
 
 def _of_bundle(path: Path, size: int) -> Report:
-    manifest, arrays = read_bundle(path)
+    data = path.read_bytes()
+    if MANIFEST.encode() not in data[-200:]:
+        raise ModelFileError(
+            f"{path.name}: expected a Keras model or a bundle, got an .npz of plain "
+            "arrays, or a bundle cut short; arrays of a single layer run with "
+            "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...)"
+        )
+    manifest, arrays = read_bundle(data)
     source = manifest.source
     version = source.get("keras_version")
     shapes = {record.path: record.shape for record in manifest.weights}
@@ -163,7 +171,6 @@ def _of_model(raw: RawModel, file: str, size: int) -> Report:
         written_by = meaning.keras
         conversion = converted(raw, model, meaning)
     except UnsupportedModelError as error:
-        layers = _partial.layers(raw, model)
         return Report(
             file,
             "model",
@@ -171,8 +178,9 @@ def _of_model(raw: RawModel, file: str, size: int) -> Report:
             source=source,
             written_by=written_by,
             name=None if model is None else model.name,
+            inputs=() if model is None else tuple(_partial.inputs(model)),
             parameters=_partial.parameters(raw),
-            layers=layers,
+            layers=_partial.layers(raw, model),
             **_refused(error),
         )
     return _of_conversion(conversion, file, size)
@@ -190,7 +198,7 @@ def _of_conversion(conversion: Conversion, file: str, size: int) -> Report:
         name=conversion.model.name,
         input_structure=built.inputs.kind,
         output_structure=built.outputs.kind,
-        meaning=conversion.sentences(),
+        meaning=(*conversion.sentences(), *built.notes),
         **_of_graph(
             built.graph,
             built.titles,
@@ -228,76 +236,6 @@ def _of_graph(
         "inputs": ports[0],
         "outputs": ports[1],
         "parameters": sum(prod(shape) for shape in shapes.values()),
-        "layers": tuple(_layers(graph, titles, shapes)),
+        "layers": tuple(layers_of(graph, titles, shapes)),
         "gates": tuple(gates),
     }
-
-
-def _layers(
-    graph: Graph, titles: Titles, shapes: Mapping[str, tuple[int, ...]]
-) -> Iterator[LayerFacts]:
-    """The Keras layers among a graph's layers; what masks need is left out."""
-    known, _ = graph.infer()
-    calls: dict[str, list[Any]] = {}
-    for node in graph.nodes:
-        calls.setdefault(node.layer, []).append(node)
-    for path, nodes in calls.items():
-        if "#" in path:
-            continue
-        first = nodes[0]
-        yield _facts(
-            path,
-            graph.layers[path],
-            titles,
-            shapes,
-            output_shapes=known[first.name],
-            calls=len(nodes),
-            inputs=tuple(name.partition("#")[0] for name, _ in first.inputs),
-            mask=first.mask and first.mask[0].partition("#")[0],
-        )
-
-
-def _facts(
-    path: str,
-    layer: Layer,
-    titles: Titles,
-    shapes: Mapping[str, tuple[int, ...]],
-    **more: Any,
-) -> LayerFacts:
-    own = {
-        weight: shape
-        for weight, shape in shapes.items()
-        if weight.startswith(f"{path}/")
-    }
-    return LayerFacts(
-        path=path,
-        class_name=titles.get(path, ("", layer.op))[1],
-        op=layer.op,
-        parameters=sum(prod(shape) for shape in own.values()),
-        options=layer.attributes(),
-        notable=_notable(layer),
-        weights={weight[len(path) + 1 :]: shape for weight, shape in own.items()},
-        inside=tuple(
-            _facts(f"{path}/{name}", child, titles, shapes)
-            for name, child in layer.layers.items()
-        ),
-        **more,
-    )
-
-
-def _notable(layer: Layer) -> tuple[str, ...]:
-    """Options that differ from the layer's defaults, those without one included."""
-    return tuple(
-        name
-        for name, value in layer.attributes().items()
-        # What masked steps give is told in a sentence, where there is a mask.
-        if name != "masked_output"
-        and not (hasattr(type(layer), name) and getattr(type(layer), name) == value)
-    )
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it; numbers that are not finite stand as strings."""
-    from gru2np_runtime._manifest import _json
-
-    return _json(value)

@@ -18,7 +18,7 @@ from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest
 from gru2np_runtime._graph import Graph, Node
 from gru2np_runtime._manifest import FORMAT, MANIFEST_VERSION, graph_record
 
-from gru2np.errors import ModelFileError
+from gru2np import _meaning
 from gru2np.generations import interpret
 from gru2np.graph import build
 from gru2np.readers import open_model
@@ -137,6 +137,7 @@ class Exported:
         meaning: what was chosen where generations of Keras differ, in sentences.
         not_finite: weights that hold NaN or infinity, by path in the bundle.
         half_precision: policies of half precision whose layers run in float32.
+        notes: where the file leaves a number open.
     """
 
     layers: int
@@ -145,6 +146,7 @@ class Exported:
     meaning: tuple[str, ...]
     not_finite: tuple[str, ...]
     half_precision: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 @contextmanager
@@ -194,7 +196,7 @@ def export(
             model.save(path)
             return export(path, out, weights=weights)
     with convert(model, weights) as conversion:
-        if hasattr(out, "write"):
+        if not isinstance(out, (str, os.PathLike)):
             return _write(conversion, out)
         with replacing(out) as file:
             return _write(conversion, file)
@@ -222,6 +224,7 @@ def _write(conversion: Conversion, file: BinaryIO) -> Exported:
         meaning=conversion.sentences(),
         not_finite=tuple(not_finite),
         half_precision=tuple(sorted(_meaning.half_precision(conversion.model))),
+        notes=tuple(conversion.built.notes),
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gru2np_runtime import Layer
-    from gru2np_runtime._model import Structure
+    from gru2np_runtime._data import Structure
 
     from gru2np.ir import Call, KerasLayer, KerasModel, Meaning, TensorRef
 

@@ -7,6 +7,7 @@ the runtime needs no rule of either.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from gru2np_runtime import layers as runtime
@@ -122,7 +123,7 @@ class Masks:
                 name, "differs", [x], runtime.NotEqual(value=layer.mask_value)
             )
             return self._node(
-                name, "mask", [differs], runtime.Any(axes=[-1], keepdims=False)
+                name, "mask", [differs], runtime.Any(axes=(-1,), keepdims=False)
             )
         if not self.layer.config.get("mask_zero", False):
             return None
@@ -176,14 +177,14 @@ class Masks:
                 continue
             # No number equals nan: valid everywhere, in the shape of the input.
             differs = self._node(
-                name, f"differs_{i}", [value.ref], runtime.NotEqual(value="nan")
+                name, f"differs_{i}", [value.ref], runtime.NotEqual(value=math.nan)
             )
             pieces.append(
                 self._node(
                     name,
                     f"valid_{i}",
                     [differs],
-                    runtime.Any(axes=[-1], keepdims=False),
+                    runtime.Any(axes=(-1,), keepdims=False),
                 )
             )
         return self._node(name, "mask", pieces, runtime.Concatenate(axis=1))

@@ -5,19 +5,26 @@ from __future__ import annotations
 import io
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gru2np_runtime import __version__, load
+from gru2np_runtime._manifest import encode_name
 
-from gru2np import _inputs, _reference
-from gru2np._comparison import HALF, RECORDED, TOLERANCES, Comparison, Tolerance, compare
+from gru2np import _inputs, _keras_process, _reference
+from gru2np._comparison import (
+    HALF,
+    RECORDED,
+    TOLERANCES,
+    Comparison,
+    Tolerance,
+    compare,
+)
+from gru2np._verification import Verification
 from gru2np.errors import VerificationError
 from gru2np.export import convert, export
 from gru2np.layers._spec import dtype_name
-from gru2np_runtime import Model, __version__, load
-from gru2np_runtime._manifest import encode_name
 
 if TYPE_CHECKING:
     import os
@@ -30,81 +37,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
     FilePath = str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What a verification found.
-
-    Attributes:
-        model: name of the model file.
-        written_by: the Keras that wrote it.
-        bundle: name of the bundle, None where the model was exported in memory.
-        reference: what the runtime was compared with, in words.
-        runtime: the runtime, in words.
-        inputs: shape and dtype of each input by name.
-        drawn: the seed they were drawn with; None where they were given.
-        outputs: a comparison for each output.
-        layers: a comparison for each layer call, in topological order; None where
-            not asked for.
-        not_compared: names of layer calls that only one side has.
-        notes: what a reader of the result should know.
-    """
-
-    model: str
-    written_by: str
-    bundle: str | None
-    reference: str
-    runtime: str
-    inputs: Mapping[str, tuple[tuple[int, ...], str]]
-    drawn: int | None
-    outputs: tuple[Comparison, ...]
-    layers: tuple[Comparison, ...] | None = None
-    not_compared: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def agrees(self) -> bool:
-        """Whether every output is equal within its tolerance."""
-        return all(output.agrees for output in self.outputs)
-
-    @property
-    def first_departure(self) -> Comparison | None:
-        """The first layer call, in topological order, that departs."""
-        return next((own for own in self.layers or () if not own.agrees), None)
-
-    @property
-    def worst(self) -> Comparison:
-        """The output that is furthest from equal, measured by its tolerance."""
-
-        def badness(own: Comparison) -> float:
-            if own.agrees:
-                return own.largest / own.tolerance if own.tolerance else 0.0
-            return np.inf
-
-        return max(self.outputs, key=badness)
-
-    def as_json(self) -> dict[str, Any]:
-        """The verification as ``verify --json`` prints it."""
-        first = self.first_departure
-        return {
-            "agree": self.agrees,
-            "model": self.model,
-            "written_by": self.written_by,
-            "bundle": self.bundle,
-            "reference": self.reference,
-            "runtime": self.runtime,
-            "inputs": {
-                name: {"shape": list(shape), "dtype": dtype}
-                for name, (shape, dtype) in self.inputs.items()
-            },
-            "seed": self.drawn,
-            "outputs": [output.as_json() for output in self.outputs],
-            "layers": None if self.layers is None else [x.as_json() for x in self.layers],
-            "first_departure": first and first.name,
-            "not_compared": list(self.not_compared),
-            "notes": list(self.notes),
-        }
 
 
 def verify(
@@ -146,10 +78,9 @@ def verify(
     """
     if expected is not None and (layers or inputs is None):
         raise VerificationError(
-            "expected outputs belong to inputs that must be given too"
+            "expected outputs belong to inputs, which must be given too"
             if inputs is None
-            else "recorded outputs say nothing of the layers inside: leave out --expected "
-            "or --layers"
+            else "recorded outputs say nothing of the layers inside"
         )
     with ExitStack() as stack:
         if hasattr(model, "save") and hasattr(model, "get_config"):
@@ -211,10 +142,11 @@ class _Verifier:
         # The runtime first: what does not fit the model is found without Keras.
         given = list(arrays.values())
         outputs = self._outputs(self.model.predict(self._pack(given)))
-        answered, node_pairs, not_compared = None, None, ()
+        node_pairs: tuple[Comparison, ...] | None = None
+        not_compared: tuple[str, ...] = ()
         if expected is None:
             keras = _reference.choose(self.conversion)
-            answered = _reference.run(
+            answered = _keras_process.run(
                 self.conversion,
                 keras,
                 self.files,
@@ -267,7 +199,7 @@ class _Verifier:
         )
 
     def _beside_keras(
-        self, outputs: Mapping[str, Array], answered: _reference.Answered
+        self, outputs: Mapping[str, Array], answered: _keras_process.Answered
     ) -> Iterator[Comparison]:
         tolerance = self._tolerance(TOLERANCES[self.precision])
         found = answered.outputs
@@ -293,7 +225,7 @@ class _Verifier:
             yield compare(name, array, given[name], tolerance, same_dtype=False)
 
     def _layers(
-        self, inputs: Sequence[Array], answered: _reference.Answered
+        self, inputs: Sequence[Array], answered: _keras_process.Answered
     ) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
         """Every node of the bundle beside the layer call of that name in Keras."""
         tolerance = self._tolerance(TOLERANCES[self.precision])
@@ -336,7 +268,10 @@ class _Verifier:
                 found.setdefault(name, []).append(items)
             if size < rows:
                 self.model.predict(batch)
-        return {name: [_joined(p) for p in zip(*c)] for name, c in found.items()}
+        return {
+            name: [_joined(parts) for parts in zip(*calls, strict=True)]
+            for name, calls in found.items()
+        }
 
 
 def _joined(parts: Sequence[Array]) -> Array:

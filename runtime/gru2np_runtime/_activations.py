@@ -59,7 +59,7 @@ def _quietly(function: Callable[..., Array]) -> Callable[..., Array]:
 
 
 FUNCTIONS: dict[str, Callable[..., Array]] = {
-    "celu": celu,
+    "celu": _quietly(celu),
     "elu": elu,
     "exponential": _quietly(np.exp),
     "gelu": _quietly(gelu),
@@ -73,7 +73,7 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
     "log_softmax": _quietly(log_softmax),
     "mish": _quietly(mish),
     "relu": relu,
-    "selu": selu,
+    "selu": _quietly(selu),
     "sigmoid": sigmoid,
     "silu": _quietly(silu),
     "soft_shrink": _quietly(soft_shrink),

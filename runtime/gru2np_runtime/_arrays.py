@@ -9,7 +9,7 @@ import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.lib import format as npy
@@ -90,7 +90,7 @@ def _map(
             f"{label}: is cut short: expected {needed} bytes for {dtype} of shape "
             f"{shape}, got {end - offset}"
         )
-    order = "F" if fortran_order else "C"
+    order: Literal["C", "F"] = "F" if fortran_order else "C"
     if needed == 0:
         return np.zeros(shape, dtype, order)
     return np.memmap(file, dtype, "r", offset, shape, order)
@@ -103,11 +103,11 @@ def _map_members(file: BinaryIO, label: str) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
-                name, suffix = os.path.splitext(member.filename)
-                if suffix != ".npy":
+                if not member.filename.endswith(".npy"):
                     raise InputError(
                         f"{label}: expected arrays, got {member.filename!r} among them"
                     )
+                name = member.filename[: -len(".npy")]
                 arrays[name] = _member(file, f"{label}, {name!r}", archive, member)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{label}: is no sound .npz: {error}") from None
@@ -165,7 +165,7 @@ class RowWriter:
                 "are no rows of one array: score them all at once (--batch-size)"
             )
         if rows.size:
-            self.file.write(memoryview(np.ascontiguousarray(rows)).cast("B"))
+            self.file.write(np.ascontiguousarray(rows).data.cast("B"))
 
 
 def write_npz(file: BinaryIO, members: Mapping[str, BinaryIO]) -> None:
@@ -227,7 +227,7 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
         umask = os.umask(0)
         os.umask(umask)
         Path(name).chmod(0o666 & ~umask)
-        os.replace(name, target)
+        Path(name).replace(target)
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
         # A full disk shows only here; errors without a number are not the disk's.

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gru2np_runtime._data import Structure
 from gru2np_runtime._errors import InputError
 from gru2np_runtime._graph import Graph, Node, Port
-from gru2np_runtime._model import Model, Structure
+from gru2np_runtime._model import Model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

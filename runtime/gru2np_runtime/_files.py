@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+import numpy as np
+
 from gru2np_runtime._arrays import Misuse, RowWriter, map_arrays, replacing, write_npz
 from gru2np_runtime._errors import InputError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Sequence
 
     from gru2np_runtime._layer import Array
@@ -81,9 +83,10 @@ def predict_file(
             at ``target``.
         Misuse: the target cannot hold what the model gives.
     """
-    named = not hasattr(target, "write") and str(target).endswith(".npz")
+    to_path = isinstance(target, (str, os.PathLike))
     several = len(model.output_names) > 1
-    if several and not named and not hasattr(target, "write"):
+    joined = str(target).endswith(".npz") if to_path else several
+    if several and not joined:
         raise Misuse(
             f"the model gives {len(model.output_names)} outputs "
             f"({', '.join(model.output_names)}): name an .npz file with -o"
@@ -94,43 +97,49 @@ def predict_file(
         rows = inputs[0].shape[0]
         size = _rows_at_once(model, rows, batch_size)
         # From here on the data is known to fit: a stream gets all or nothing.
-        sink = target if hasattr(target, "write") else None
-        if sink is None:
-            sink = stack.enter_context(replacing(target))  # type: ignore[arg-type]
-        files = [sink]
-        if named or several:
-            names = model.output_names
-            files = [stack.enter_context(tempfile.TemporaryFile()) for _ in names]
-        writers = [RowWriter(member) for member in files]
+        if isinstance(target, (str, os.PathLike)):
+            sink = stack.enter_context(replacing(target))
+        else:
+            sink = target
+        names = model.output_names
+        files = [_spool(stack) for _ in names] if joined else [sink]
+        writers = [RowWriter(file) for file in files]
         _score(model, inputs, size, writers, progress)
-        if named or several:
-            write_npz(sink, dict(zip(model.output_names, files)))
+        if joined:
+            write_npz(sink, dict(zip(names, files)))
         sink.flush()
     outputs = [
         Output(name, writer.shape, writer.dtype.name)
-        for name, writer in zip(model.output_names, writers)
+        for name, writer in zip(names, writers)
     ]
     return Prediction(rows, size, outputs)
 
 
 def _opened(source: Place, stack: ExitStack) -> tuple[str, BinaryIO]:
     """The source as a file that can be mapped, and what messages call it."""
-    label, stream = "standard input", source
-    if not hasattr(source, "read"):
-        path = Path(source)  # type: ignore[arg-type]
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
         label = str(path)
         try:
-            stream = stack.enter_context(path.open("rb"))
+            stream: BinaryIO = stack.enter_context(path.open("rb"))
         except OSError as error:
             raise InputError(f"{label}: cannot be read: {error.strerror}") from None
         if path.is_file():
             return label, stream
+    else:
+        label, stream = "standard input", source
     # A pipe can be neither mapped nor sought in; the disk holds more than memory.
-    spool = stack.enter_context(tempfile.TemporaryFile())
-    shutil.copyfileobj(stream, spool, 1 << 20)  # type: ignore[arg-type]
+    spool = _spool(stack)
+    shutil.copyfileobj(stream, spool, 1 << 20)
     spool.flush()
     spool.seek(0)
     return label, spool
+
+
+def _spool(stack: ExitStack) -> BinaryIO:
+    file: Any = tempfile.TemporaryFile()  # noqa: SIM115
+    spool: BinaryIO = stack.enter_context(file)
+    return spool
 
 
 def _inputs(model: Model, given: Array | dict[str, Array], label: str) -> list[Array]:
@@ -155,14 +164,15 @@ def _inputs(model: Model, given: Array | dict[str, Array], label: str) -> list[A
             f"got {', '.join(given) or 'none'}"
         )
     arrays = [given[name] for name in names]
-    # The model checks rank, sizes and dtype on no rows, so that nothing is read.
-    model._arrays({n: x[:0] if x.ndim else x for n, x in zip(names, arrays)})
-    for name, array in zip(names, arrays):
-        if array.shape[0] != arrays[0].shape[0]:
-            raise InputError(
-                f"{label}: input {name!r} has {array.shape[0]} rows, "
-                f"input {names[0]!r} has {arrays[0].shape[0]}"
-            )
+    # The model checks stand-ins that take no memory, so that nothing is read here.
+    stand_ins = {
+        name: np.broadcast_to(
+            np.zeros((), port.dtype if array.dtype.kind in "biuf" else array.dtype),
+            array.shape,
+        )
+        for name, port, array in zip(names, model._graph.inputs, arrays)
+    }
+    model._arrays(stand_ins)
     return arrays
 
 

@@ -16,9 +16,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime._bundle import DTYPES
+from gru2np_runtime._data import Structure
 from gru2np_runtime._errors import BundleError
 from gru2np_runtime._graph import Graph, Node, Port
-from gru2np_runtime._model import Structure
+from gru2np_runtime._record import Record, reference_of
 from gru2np_runtime.layers import FAMILY, layer_class
 
 if TYPE_CHECKING:
@@ -91,90 +92,13 @@ def _percent(character: str) -> str:
     )
 
 
-class _Record:
-    """One object of the manifest, its keys taken one by one, its path for messages."""
-
-    def __init__(self, value: object, path: str) -> None:
-        if not isinstance(value, dict):
-            raise _wrong("object", value, path)
-        self.value = value
-        self.path = path
-        self.taken: set[str] = set()
-
-    def take(self, key: str, kind: type, name: str) -> Any:
-        self.taken.add(key)
-        path = f"{self.path}.{key}"
-        if key not in self.value:
-            raise BundleError(f"manifest: expected `{name}`, got nothing - at `{path}`")
-        value = self.value[key]
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise _wrong(name, value, path)
-        return value
-
-    def string(self, key: str) -> str:
-        return str(self.take(key, str, "str"))
-
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        value = self.string(key)
-        if value not in choices:
-            raise BundleError(
-                f"manifest: expected one of {', '.join(choices)}, got `{value}` "
-                f"- at `{self.path}.{key}`"
-            )
-        return value
-
-    def record(self, key: str) -> _Record:
-        return _Record(self.take(key, dict, "object"), f"{self.path}.{key}")
-
-    def records(self, key: str) -> list[_Record]:
-        values = self.take(key, list, "array")
-        return [_Record(v, f"{self.path}.{key}[{i}]") for i, v in enumerate(values)]
-
-    def shape(self, key: str, *, known: bool = False) -> Shape:
-        values = self.take(key, list, "array")
-        for i, value in enumerate(values):
-            free = value is None and not known
-            number = isinstance(value, int) and not isinstance(value, bool)
-            if not free and not (number and value >= 0):
-                raise _wrong("int", value, f"{self.path}.{key}[{i}]")
-        return tuple(values)
-
-    def reference(self, key: str) -> tuple[str, int]:
-        return _reference(self.take(key, list, "array"), f"{self.path}.{key}")
-
-    def done(self) -> None:
-        """Refuse keys that nobody took: they may change the meaning."""
-        unknown = sorted(set(self.value) - self.taken)
-        if unknown:
-            raise BundleError(f"manifest: unknown key - at `{self.path}.{unknown[0]}`")
-
-
-def _reference(value: Any, path: str) -> tuple[str, int]:
-    if (
-        not isinstance(value, list)
-        or len(value) != 2
-        or not isinstance(value[0], str)
-        or not isinstance(value[1], int)
-        or isinstance(value[1], bool)
-        or value[1] < 0
-    ):
-        raise _wrong("[name, output number]", value, path)
-    return value[0], value[1]
-
-
-def _wrong(expected: str, value: object, path: str) -> BundleError:
-    names = {dict: "object", list: "array", type(None): "null", float: "number"}
-    got = names.get(type(value), type(value).__name__)
-    return BundleError(f"manifest: expected `{expected}`, got `{got}` - at `{path}`")
-
-
 def read_manifest(value: object) -> Manifest:
     """Check a manifest and build its graph.
 
     Raises:
         BundleError: it breaks a rule; the message ends with where.
     """
-    root = _Record(value, "$")
+    root = Record(value, "$")
     if root.value.get("format") != FORMAT:
         raise BundleError("manifest: expected `gru2np` - at `$.format`: no bundle")
     root.string("format")
@@ -211,7 +135,7 @@ def read_manifest(value: object) -> Manifest:
     )
 
 
-def _read_structure(record: _Record, count: int) -> Structure:
+def _read_structure(record: Record, count: int) -> Structure:
     kind = record.choice("kind", ("one", "list", "dict"))
     names = record.take("names", list, "array")
     record.done()
@@ -226,7 +150,7 @@ def _read_structure(record: _Record, count: int) -> Structure:
 
 
 def _read_graph(
-    record: _Record,
+    record: Record,
     prefix: str,
     weights: list[WeightRecord],
     titles: dict[str, tuple[str, str]],
@@ -250,7 +174,7 @@ def _read_graph(
         if not all(_COMPONENT.fullmatch(part) for part in path.split("/")):
             raise BundleError(f"manifest: illegal path `{path}` - at `{group.path}`")
         layers[path] = _read_layer(
-            _Record(value, f"{group.path}[{path!r}]"),
+            Record(value, f"{group.path}[{path!r}]"),
             prefix + path,
             weights,
             titles,
@@ -264,7 +188,7 @@ def _read_graph(
                 node.string("name"),
                 node.string("layer"),
                 [
-                    _reference(ref, f"{node.path}.inputs[{i}]")
+                    reference_of(ref, f"{node.path}.inputs[{i}]")
                     for i, ref in enumerate(sources)
                 ],
                 node.reference("mask") if "mask" in node.value else None,
@@ -294,7 +218,7 @@ def _read_graph(
 
 
 def _read_layer(
-    record: _Record,
+    record: Record,
     path: str,
     weights: list[WeightRecord],
     titles: dict[str, tuple[str, str]],
@@ -308,7 +232,7 @@ def _read_layer(
         titles[path] = (keras.string("name"), keras.string("class_name"))
         keras.done()
     for name, value in record.record("weights").value.items():
-        weight = _Record(value, f"{record.path}.weights.{name}")
+        weight = Record(value, f"{record.path}.weights.{name}")
         digest = weight.string("sha256")
         if not _HASH.fullmatch(digest) or not _COMPONENT.fullmatch(name):
             raise BundleError(f"manifest: illegal name or hash - at `{weight.path}`")
@@ -325,7 +249,7 @@ def _read_layer(
     if "layers" in record.value:
         group = record.record("layers")
         for name, value in group.value.items():
-            inner = _Record(value, f"{group.path}.{name}")
+            inner = Record(value, f"{group.path}.{name}")
             children[name] = _read_layer(
                 inner, f"{path}/{name}", weights, titles, depth + 1
             )
@@ -428,7 +352,7 @@ def layer_record(
     if isinstance(layer, Graph):
         record["graph"] = graph_record(layer, describe, f"{path}/")
         return record
-    record["attributes"] = {k: _json(v) for k, v in layer.attributes().items()}
+    record["attributes"] = {k: json_value(v) for k, v in layer.attributes().items()}
     if layer.layers:
         record["layers"] = {
             name: layer_record(child, describe, f"{path}/{name}")
@@ -437,12 +361,12 @@ def layer_record(
     return record
 
 
-def _json(value: object) -> object:
+def json_value(value: Any) -> Any:
     """A value as JSON has it; numbers that are not finite stand as strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if value != value else "inf" if value > 0 else "-inf"
     if isinstance(value, (list, tuple)):
-        return [_json(item) for item in value]
+        return [json_value(item) for item in value]
     if isinstance(value, dict):
-        return {key: _json(item) for key, item in value.items()}
+        return {key: json_value(item) for key, item in value.items()}
     return value

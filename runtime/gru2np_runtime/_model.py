@@ -6,75 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np_runtime._data import Structure, shape_text, unpack
 from gru2np_runtime._errors import InputError
 from gru2np_runtime._graph import GraphPlan
+from gru2np_runtime._summary import ModelLayer, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gru2np_runtime._data import Data
     from gru2np_runtime._graph import Graph, Node
-    from gru2np_runtime._layer import Array, Layer, Shape
+    from gru2np_runtime._layer import Array, Shape
     from gru2np_runtime._plan import Plan
     from gru2np_runtime._streaming import State, Stream
-
-    # One array, a list of arrays, or arrays by name.
-    Data = Any
-
-
-class Structure:
-    """How a model takes or gives several arrays: one, a list, or a dict.
-
-    Attributes:
-        kind: ``one``, ``list`` or ``dict``.
-        names: a name for each array, in order; the keys of a dict.
-    """
-
-    __slots__ = ("kind", "names")
-
-    def __init__(self, kind: str, names: Sequence[str]) -> None:
-        self.kind = kind
-        self.names = list(names)
-
-    def pack(self, arrays: Sequence[Array]) -> Data:
-        """The arrays as the model gives them."""
-        if self.kind == "one":
-            return arrays[0]
-        return dict(zip(self.names, arrays)) if self.kind == "dict" else list(arrays)
-
-
-class ModelLayer:
-    """A layer of a model, to look at.
-
-    Attributes:
-        name: its path; layers of nested models stand behind ``/``.
-        class_name: the Keras class it was.
-        layer: what it means: its attributes.
-        weights: its arrays by name, read-only.
-        output_shapes: of its first call.
-    """
-
-    __slots__ = ("class_name", "layer", "name", "output_shapes", "weights")
-
-    def __init__(
-        self,
-        name: str,
-        class_name: str,
-        layer: Layer,
-        weights: Mapping[str, Array],
-        output_shapes: Sequence[Shape],
-    ) -> None:
-        self.name = name
-        self.class_name = class_name
-        self.layer = layer
-        self.weights = dict(weights)
-        self.output_shapes = list(output_shapes)
-
-    def __repr__(self) -> str:
-        return f"<{self.class_name} {self.name!r}, {self.count_params()} parameters>"
-
-    def count_params(self) -> int:
-        """How many numbers its weights hold."""
-        return sum(int(array.size) for array in self.weights.values())
 
 
 class Model:
@@ -180,27 +124,12 @@ class Model:
         return sum(int(array.size) for array in self._weights.values())
 
     def __str__(self) -> str:
-        rows = [("layer", "class", "output shape", "parameters")]
-        for layer in self.layers:
-            shapes = ", ".join(_shape_text(shape) for shape in layer.output_shapes)
-            rows.append(
-                (layer.name, layer.class_name, shapes, f"{layer.count_params():,}")
-            )
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = [
-            "  ".join(
-                cell.rjust(w) if i == 3 else cell.ljust(w)
-                for i, (cell, w) in enumerate(zip(row, widths))
-            ).rstrip()
-            for row in rows
-        ]
-        lines.insert(1, "  ".join("─" * width for width in widths))
         inputs = ", ".join(
-            f"{name} {_shape_text(shape)}"
+            f"{name} {shape_text(shape)}"
             for name, shape in zip(self.input_names, self.input_shapes)
         )
         title = f"{self.name}: {inputs}, {self.count_params():,} parameters"
-        return "\n".join([title, *lines])
+        return summary(title, self.layers)
 
     def __repr__(self) -> str:
         return f"<gru2np model {self.name!r}>"
@@ -290,7 +219,7 @@ class Model:
             InputError: x does not fit, or its batch is not the state's.
         """
         stream = self._streaming()
-        arrays = self._arrays(x, without_time=stream.per_step_inputs)
+        arrays = self._arrays(x, stream.per_step_inputs)
         for name, array in zip(self.input_names, arrays):
             if array.shape[0] != state.batch_size:
                 raise InputError(
@@ -352,71 +281,7 @@ class Model:
     def _arrays(
         self, x: Data, without_time: Sequence[bool] | None = None
     ) -> list[Array]:
-        """One checked array for each input, in order."""
-        names = self.input_names
-        ports = self._graph.inputs
-        if isinstance(x, dict):
-            missing = [name for name in names if name not in x]
-            unknown = [name for name in x if name not in names]
-            if missing or unknown:
-                raise InputError(f"expected inputs {names}, got {sorted(x)}")
-            given = [x[name] for name in names]
-        elif len(ports) > 1:
-            if not isinstance(x, (list, tuple)) or len(x) != len(ports):
-                count = len(x) if isinstance(x, (list, tuple)) else "one array"
-                raise InputError(
-                    f"expected a list of {len(ports)} arrays or a dict, "
-                    f"for inputs {names}, got {count}"
-                )
-            given = list(x)
-        else:
-            given = [x]
-            rank = len(ports[0].shape) - bool(without_time)
-            if isinstance(x, list) and len(x) == 1 and np.ndim(x[0]) == rank:
-                given = x
-        arrays = []
-        for i, (name, port, value) in enumerate(zip(names, ports, given)):
-            shape = port.shape
-            if without_time is not None and without_time[i]:
-                shape = (shape[0], *shape[2:])
-            arrays.append(_checked(name, value, shape, port.dtype))
-        first = arrays[0].shape[0]
-        for name, array in zip(names, arrays):
-            if array.shape[0] != first:
-                raise InputError(
-                    f"input {name!r}, axis 0: expected batch size {first} "
-                    f"as input {names[0]!r} has, got {array.shape[0]}"
-                )
-        return arrays
-
-
-def _checked(name: str, value: Data, shape: Shape, dtype: str) -> Array:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise InputError(f"input {name!r}: not an array: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise InputError(
-            f"input {name!r}: expected numbers ({dtype}), got dtype {array.dtype}"
-        )
-    if array.ndim != len(shape):
-        raise InputError(
-            f"input {name!r}: expected {len(shape)} axes {_shape_text(shape)}, "
-            f"got {array.ndim} axes {_shape_text(array.shape)}"
-        )
-    # A declared batch size binds only stateful models, which check it themselves.
-    for axis in range(1, len(shape)):
-        if shape[axis] not in (None, array.shape[axis]):
-            raise InputError(
-                f"input {name!r}, axis {axis}: expected {shape[axis]} in "
-                f"{_shape_text(shape)}, got {array.shape[axis]} in "
-                f"{_shape_text(array.shape)}"
-            )
-    return array.astype(dtype, copy=False)
-
-
-def _shape_text(shape: Sequence[int | None]) -> str:
-    return "(" + ", ".join("None" if n is None else str(n) for n in shape) + ")"
+        return unpack(x, self._inputs.names, self._graph.inputs, without_time)
 
 
 def _rebuild(

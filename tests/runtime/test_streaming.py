@@ -13,6 +13,13 @@ CASES = [
 ]
 
 
+def says_why(model, message):
+    """The refusal names the layer in the way, or says that there is no time."""
+    assert message.startswith("this model cannot run step by step: ")
+    names = [node.name for node in model._graph.nodes]
+    assert any(repr(name) in message for name in names) or "no layer" in message
+
+
 @pytest.mark.parametrize("golden", CASES, ids=lambda golden: golden.name)
 def test_steps_equal_the_sequence(golden):
     """At every step the output is that of ``predict`` on the sequence so far."""
@@ -21,16 +28,14 @@ def test_steps_equal_the_sequence(golden):
     try:
         state = model.initial_state(inputs[0].shape[0])
     except InputError as error:
-        # The message names the layer in the way, or says that there is no time.
-        assert "cannot run step by step: " in str(error)
-        names = [node.name for node in model._graph.nodes]
-        assert any(repr(name) in str(error) for name in names) or "no layer" in str(
-            error
-        )
+        says_why(model, str(error))
         return
     per_step = model._streaming().per_step_inputs
     per_step_outputs = model._streaming().per_step_outputs
-    steps = next(x.shape[1] for x, over in zip(inputs, per_step) if over)
+    lengths = {x.shape[1] for x, over in zip(inputs, per_step) if over}
+    if len(lengths) > 1:
+        pytest.skip("sequences of different lengths cannot be stepped together")
+    (steps,) = lengths
     whole_shapes = [
         shape[1] for shape, over in zip(model.input_shapes, per_step) if over
     ]

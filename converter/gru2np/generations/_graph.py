@@ -200,11 +200,11 @@ class Walker:
         for layer in layers[1:]:
             call = Call((TensorRef(chained[-1].name, 0, 0),))
             path = paths.next(layer.class_name)
-            name = layer.name
-            if layer.model is not None and name in {own.name for own in chained}:
+            unique = layer.name
+            if layer.model is not None and unique in {own.name for own in chained}:
                 # Models inside had no name of their own before Keras 2.2.3.
-                name = f"{name}_{len(chained)}"
-            chained.append(replace(layer, name=name, calls=(call,), path=path))
+                unique = f"{unique}_{len(chained)}"
+            chained.append(replace(layer, name=unique, calls=(call,), path=path))
         _check_names(chained, where)
         return KerasModel(
             str(name),

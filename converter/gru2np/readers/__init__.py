@@ -11,17 +11,16 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from . import hdf5, json_architecture, keras_zip
-from ._damage import broken, reading
-from ._source import kind_of, open_source
+from gru2np.readers import hdf5, json_architecture, keras_zip
+from gru2np.readers._damage import broken, reading
+from gru2np.readers._source import kind_of, open_source
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
     from gru2np.ir import RawModel
-
-    from ._source import Source
+    from gru2np.readers._source import Source
 
 __all__ = ["open_model"]
 

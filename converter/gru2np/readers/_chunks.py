@@ -10,7 +10,7 @@ import zlib
 from math import prod
 from typing import Any
 
-from ._damage import broken
+from gru2np.readers._damage import broken
 
 MOST_CHUNKS = 100_000
 

@@ -15,12 +15,11 @@ import h5py
 import numpy as np
 
 from gru2np.ir import StoredTensor
-
-from ._chunks import check_chunks, chunked_bytes
-from ._damage import broken, reading, shown
-from ._safe_json import MOST_BYTES
-from ._text_attributes import TextAttributes
-from ._window import Window
+from gru2np.readers._chunks import check_chunks, chunked_bytes
+from gru2np.readers._damage import broken, reading, shown
+from gru2np.readers._safe_json import MOST_BYTES
+from gru2np.readers._text_attributes import TextAttributes
+from gru2np.readers._window import Window
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -118,6 +117,11 @@ class SafeHdf5:
 
     # Attributes
 
+    def has(self, group: Any, name: str) -> bool:
+        """Whether a group has an attribute by this name."""
+        with reading(self.where):
+            return bool(h5py.h5a.exists(group.id, name.encode()))
+
     def text(self, group: Any, name: str, where: str) -> str | None:
         """An attribute that holds one string, or None if there is none."""
         value = self._attribute(group, name, where)
@@ -152,7 +156,7 @@ class SafeHdf5:
         """An attribute of strings; Keras writes an empty list as numbers."""
         where = f"{where} attribute {name}"
         with reading(where):
-            if not h5py.h5a.exists(group.id, name.encode()):
+            if not self.has(group, name):
                 return None
             attribute = h5py.h5a.open(group.id, name.encode())
             stored = attribute.get_type()

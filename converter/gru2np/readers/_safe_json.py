@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._damage import broken, reading, shown
+from gru2np.readers._damage import broken, reading, shown
 
 #: A configuration is 1 kB to 1 MB; parsed JSON takes up to thirty times its bytes.
 MOST_BYTES = 8 << 20

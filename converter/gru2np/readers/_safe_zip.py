@@ -13,8 +13,8 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ._damage import broken, reading, shown
-from ._window import BLOCK, Window
+from gru2np.readers._damage import broken, reading, shown
+from gru2np.readers._window import BLOCK, Window
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

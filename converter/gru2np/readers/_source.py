@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gru2np.errors import ModelFileError
-
-from . import _not_yet
-from ._damage import broken, shown
-from ._window import Window
+from gru2np.readers import _not_yet
+from gru2np.readers._damage import broken, shown
+from gru2np.readers._window import Window
 
 if TYPE_CHECKING:
     import os

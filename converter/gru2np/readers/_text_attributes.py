@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._safe_json import MOST_BYTES
+from gru2np.readers._safe_json import MOST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ._window import Window
+    from gru2np.readers._window import Window
 
 MOST_BLOCKS = 1000
 

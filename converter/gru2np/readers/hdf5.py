@@ -13,50 +13,39 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import h5py
-
 from gru2np.ir import GroupStore, RawModel
-
-from . import _not_yet
-from ._damage import broken, shown
-from ._safe_hdf5 import MOST_NAMES, SafeHdf5
-from ._safe_json import architecture
-from ._window import sha256
+from gru2np.readers import _not_yet
+from gru2np.readers._damage import broken, shown
+from gru2np.readers._safe_hdf5 import MOST_NAMES, SafeHdf5
+from gru2np.readers._safe_json import architecture
+from gru2np.readers._window import sha256
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from gru2np.ir import StoredTensor
-
-    from ._source import Source
+    from gru2np.readers._source import Source
 
 _OWN_WEIGHTS = "top_level_model_weights"
 
 
 def kind_of(file: SafeHdf5) -> str:
     """``model``, ``weights`` or ``paths``, told by content."""
-    attributes = ("model_config", "layer_names", "layer_names0", "nb_layers")
-    has = {name for name in attributes if h5py.h5a.exists(file.root.id, name.encode())}
-    if "model_config" in has:
+    root, where = file.root, file.where
+    if file.has(root, "model_config"):
         return "model"
-    if has & {"layer_names", "layer_names0"}:
+    if _lists_layers(file, root):
         return "weights"
-    if "nb_layers" in has:
-        _not_yet.ancient(file.where)
+    if file.has(root, "nb_layers"):
+        _not_yet.ancient(where)
     for name in ("_layer_checkpoint_dependencies", "layers", "vars"):
-        if file.child(file.root, name, file.where) is not None:
+        if file.child(root, name, where) is not None:
             return "paths"
-    names = file.children(file.root, file.where)
-    if "model_weights" in names:
-        raise broken(
-            file.where,
-            "the architecture in attribute `model_config`",
-            "weights only",
-            "saving was cut short or the model is a subclass: save it again, or pass "
-            "its architecture as JSON",
-        )
+    names = file.children(root, where)
+    if "model_weights" in names:  # what is left when saving failed half-way
+        return "weights"
     got = f"HDF5 with {shown(names[:5]) if names else 'nothing in it'}"
-    raise broken(file.where, "a Keras model", got, "this is some other HDF5 file")
+    raise broken(where, "a Keras model", got, "this is some other HDF5 file")
 
 
 def read(source: Source, stack: ExitStack) -> RawModel:
@@ -66,7 +55,7 @@ def read(source: Source, stack: ExitStack) -> RawModel:
     if kind != "model":
         raise broken(
             source.name,
-            "a model with its architecture",
+            "a model with its architecture (attribute `model_config`)",
             "weights alone",
             "pass the architecture, written by model.to_json(), as the model and this "
             "file with --weights (in Python, weights=)",
@@ -126,9 +115,14 @@ def read_groups(file: SafeHdf5) -> GroupStore:
 
 
 def _weights(file: SafeHdf5) -> Any:
-    inner = file.group(file.root, "model_weights", file.where)
-    has_layers = h5py.h5a.exists(file.root.id, b"layer_names")
-    return file.root if inner is None or has_layers else inner
+    """The group that holds the layers: in a weights file the root itself."""
+    if _lists_layers(file, file.root):
+        return file.root
+    return file.group(file.root, "model_weights", file.where) or file.root
+
+
+def _lists_layers(file: SafeHdf5, group: Any) -> bool:
+    return file.has(group, "layer_names") or file.has(group, "layer_names0")
 
 
 def _layer(

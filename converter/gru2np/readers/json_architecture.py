@@ -6,21 +6,20 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gru2np.ir import RawModel
-
-from . import _not_yet
-from ._damage import broken, shown
-from ._safe_hdf5 import SafeHdf5
-from ._safe_json import MOST_BYTES, architecture, parse_object
-from ._source import kind_of
-from ._window import sha256
-from .hdf5 import kind_of as hdf5_kind
-from .hdf5 import read_groups, versions
-from .weights_h5 import Hdf5Paths
+from gru2np.readers import _not_yet
+from gru2np.readers._damage import broken, shown
+from gru2np.readers._safe_hdf5 import SafeHdf5
+from gru2np.readers._safe_json import MOST_BYTES, architecture, parse_object
+from gru2np.readers._source import kind_of
+from gru2np.readers._window import sha256
+from gru2np.readers.hdf5 import kind_of as hdf5_kind
+from gru2np.readers.hdf5 import read_groups, versions
+from gru2np.readers.weights_h5 import Hdf5Paths
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from ._source import Source
+    from gru2np.readers._source import Source
 
 
 def read(source: Source, weights: Source | None, stack: ExitStack) -> RawModel:

@@ -11,19 +11,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.ir import RawModel
-
-from . import _not_yet
-from ._damage import broken, shown
-from ._safe_hdf5 import SafeHdf5
-from ._safe_json import MOST_BYTES, architecture, parse_object
-from ._safe_zip import SafeZip
-from ._window import sha256
-from .weights_h5 import Hdf5Paths
+from gru2np.readers import _not_yet
+from gru2np.readers._damage import broken, shown
+from gru2np.readers._safe_hdf5 import SafeHdf5
+from gru2np.readers._safe_json import MOST_BYTES, architecture, parse_object
+from gru2np.readers._safe_zip import SafeZip
+from gru2np.readers._window import sha256
+from gru2np.readers.weights_h5 import Hdf5Paths
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from ._source import Source
+    from gru2np.readers._source import Source
 
 _WEIGHTS = "model.weights.h5"
 

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import _not_yet
-from ._damage import broken, shown
+from gru2np.readers import _not_yet
+from gru2np.readers._damage import broken, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gru2np.ir import StoredTensor
-
-    from ._safe_hdf5 import SafeHdf5
+    from gru2np.readers._safe_hdf5 import SafeHdf5
 
 MOST_GROUPS = 50_000
 MOST_DEPTH = 48

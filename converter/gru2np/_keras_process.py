@@ -1,0 +1,221 @@
+"""The child process: a request written down, a Keras started, its answer read.
+
+The two talk through files in a temporary folder, arrays as ``.npz`` without pickles;
+``_keras_child.py`` is the other side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np import _plain_config
+from gru2np._reference import INSTEAD, SHOWN
+from gru2np.errors import VerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gru2np._reference import Keras
+    from gru2np.export import Conversion
+
+    Array = NDArray[Any]
+
+CHILD = Path(__file__).with_name("_keras_child.py")
+# What a person waits for has an end: an hour, in seconds.
+TIMEOUT = 3600
+_SUFFIX = {"hdf5": ".h5", "keras": ".keras"}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What Keras gave.
+
+    Attributes:
+        keras: which one it was.
+        tensorflow: the version it ran on.
+        outputs: by key of a dict, else in order, as (key, array, dtype in Keras).
+        nodes: outputs of every layer call, by path and number of the call.
+        classes: class names by path.
+        notes: what had to be done to the file.
+    """
+
+    keras: Keras
+    tensorflow: str
+    outputs: list[tuple[str | None, Array, str]]
+    nodes: dict[tuple[tuple[str, ...], int], list[tuple[Array, str]]]
+    classes: dict[tuple[str, ...], str]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.keras} (tensorflow {self.tensorflow})"
+
+
+def run(
+    conversion: Conversion,
+    keras: Keras,
+    files: tuple[Path, Path | None],
+    inputs: Sequence[Array],
+    *,
+    batch_size: int | None,
+    floatx: str,
+    layers: bool,
+) -> Answered:
+    """Run a Keras beside: load the model, predict, and bring back the arrays.
+
+    Raises:
+        VerificationError: Keras cannot load or run the model.
+    """
+    config = conversion.raw.config
+    keras2_file = keras.module == "tf_keras" or keras.version.startswith("2")
+    plain = _plain_config.plain(config, keras2=keras2_file)
+    left_out = _plain_config.leaves_out(config) if keras2_file else []
+    foreign = _plain_config.foreign(plain)
+    if foreign:
+        raise VerificationError(
+            f"the file names {', '.join(foreign)}, which is not Keras' own, and Keras "
+            f"could run it: {INSTEAD}"
+        )
+    must_be_plain = bool(left_out or _plain_config.foreign(config))
+    structure = conversion.built.inputs
+    request = {
+        "module": keras.module,
+        "container": conversion.raw.container,
+        "must_be_plain": must_be_plain,
+        "kind": structure.kind,
+        "names": structure.names,
+        "batch_size": batch_size,
+        "floatx": floatx,
+        "layers": layers,
+    }
+    with tempfile.TemporaryDirectory(prefix="gru2np-") as name:
+        folder = Path(name)
+        request["model"] = str(_named_right(files[0], conversion, folder, False))
+        weights = files[1] and _named_right(files[1], conversion, folder, True)
+        request["weights"] = str(weights) if weights else None
+        (folder / "request.json").write_text(json.dumps(request), "utf-8")
+        (folder / "config.json").write_text(json.dumps(plain), "utf-8")
+        arrays: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
+        np.savez(folder / "inputs.npz", **arrays)
+        answer = _ask(folder, keras)
+        with np.load(folder / "arrays.npz") as data:
+            results = {key: data[key] for key in data.files}
+    if answer["version"] != keras.version:
+        raise VerificationError(
+            f"{keras} is installed, but importing {keras.module} gives version "
+            f"{answer['version']}: {INSTEAD}"
+        )
+    return _answered(answer, results, keras, left_out)
+
+
+def _answered(
+    answer: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+    keras: Keras,
+    left_out: Sequence[str],
+) -> Answered:
+    notes = []
+    if left_out:
+        notes.append(
+            f"the file leaves out what its Keras took for granted; {keras} was told: "
+            + ", ".join(left_out)
+        )
+    elif answer["plain"]:
+        notes.append(
+            f"{keras} was given the model without initializers, regularizers and "
+            "constraints"
+        )
+    nodes = {}
+    classes = {}
+    for node in answer["nodes"]:
+        path = tuple(node["path"])
+        classes[path] = node["class_name"]
+        nodes[path, node["call"]] = [
+            (arrays[own["array"]], own["dtype"]) for own in node["outputs"]
+        ]
+    outputs = [
+        (own["key"], arrays[own["array"]], own["dtype"]) for own in answer["outputs"]
+    ]
+    return Answered(keras, answer["tensorflow"], outputs, nodes, classes, tuple(notes))
+
+
+def _named_right(
+    path: Path, conversion: Conversion, folder: Path, weights: bool
+) -> Path:
+    """The file under a suffix that Keras goes by; files are often called otherwise."""
+    container = conversion.raw.container
+    if weights:
+        suffix = ".weights.h5" if container == "json+weights.h5" else ".h5"
+    else:
+        suffix = _SUFFIX.get(container, ".json")
+    target = folder / f"{'trained' if weights else 'model'}{suffix}"
+    try:
+        target.symlink_to(path.resolve())
+    except OSError:
+        shutil.copyfile(path, target)
+    return target
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The child's environment: quiet, on the CPU, no setting of the user's Keras."""
+    variables = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
+    return {
+        **variables,
+        "CUDA_VISIBLE_DEVICES": "-1",
+        # A keras.json in the user's home could turn floats and axes around.
+        "KERAS_HOME": str(folder),
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def _ask(folder: Path, keras: Keras) -> dict[str, Any]:
+    """Start the child, wait for it, read its answer; it ends with this process."""
+    command = [sys.executable, str(CHILD), str(folder)]
+    try:
+        # On any exception, Ctrl-C included, subprocess.run kills the child.
+        process = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment(folder),
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise VerificationError(
+            f"{keras} was not done after {TIMEOUT // 60} minutes: give less --input"
+        ) from None
+    try:
+        answer: dict[str, Any] = json.loads((folder / "answer.json").read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        text = process.stdout.decode("utf-8", "replace").strip().splitlines()
+        lines = "".join(f"\n  {line}" for line in text[-SHOWN:])
+        raise VerificationError(
+            f"the process that ran {keras} ended with code {process.returncode}:{lines}"
+        ) from None
+    if "failed" in answer:
+        doing = {"import": "be imported", "load": "load this file"}
+        what = doing.get(answer["failed"], "run this model")
+        raise VerificationError(
+            f"{keras} is the right one for this file, but cannot {what}: "
+            f"{_last_line(answer['error'])}\n{INSTEAD}"
+        )
+    return answer
+
+
+def _last_line(text: str) -> str:
+    """The last line that says something; Keras explains first and fails last."""
+    return next((x.strip() for x in text.splitlines()[::-1] if x.strip()), "")

@@ -1,0 +1,85 @@
+"""Models that other people trained, beside the outputs of the Keras that saved them."""
+
+import io
+import json
+
+import goldens
+import numpy as np
+import pytest
+
+import gru2np
+from gru2np_runtime import load
+
+MODELS = goldens.ROOT.parent / "shared" / "models"
+INDEX = MODELS / "index.json"
+ENTRIES = json.loads(INDEX.read_text("utf-8")) if INDEX.exists() else []
+pytestmark = pytest.mark.skipif(not ENTRIES, reason="shared/models is not here")
+
+
+def later(entry):
+    """Whether an entry waits for another generation: Keras 1, Theano, CuDNN."""
+    keras = entry["keras"]
+    return keras.startswith("1.") or "Theano" in keras or "CuDNN" in keras
+
+
+def name(entry):
+    return f"{entry['folder']}/{entry['model']}"
+
+
+def exported(entry):
+    folder = MODELS / entry["folder"]
+    weights = entry["weights"] and folder / entry["weights"]
+    out = io.BytesIO()
+    gru2np.export(folder / entry["model"], out, weights=weights)
+    return out.getvalue()
+
+
+FAITHFUL = [
+    entry
+    for entry in ENTRIES
+    if entry["status"] in ("full", "derived") and not later(entry)
+]
+CUSTOM = [entry for entry in ENTRIES if entry["status"] == "custom-layer"]
+LATER = [
+    entry
+    for entry in ENTRIES
+    if entry["status"] in ("full", "derived") and later(entry)
+]
+
+
+@pytest.mark.parametrize("entry", FAITHFUL, ids=name)
+def test_it_gives_what_its_keras_gave(entry):
+    model = load(exported(entry))
+    with np.load(MODELS / entry["folder"] / entry["oracle"]) as data:
+        oracle = {key: data[key] for key in data.files}
+    inputs = dict(zip(model.input_names, map(oracle.get, entry["inputs"]), strict=True))
+    for key in entry.get("outputs_first_call", []):
+        close(goldens.flat(model.predict(inputs))[0], oracle[key])
+    outputs = goldens.flat(model.predict(inputs))
+    for y, key in zip(outputs, entry["outputs"], strict=True):
+        close(y, oracle[key])
+    activations = model.activations(inputs) if entry["taps"] else {}
+    for tap in entry["taps"]:
+        y = activations[tap.removeprefix("tap_")]
+        close(y[0] if isinstance(y, list) else y, oracle[tap])
+
+
+def close(y, expected):
+    assert y.shape == expected.shape
+    np.testing.assert_allclose(y, expected, rtol=goldens.RTOL, atol=goldens.ATOL)
+
+
+@pytest.mark.parametrize("entry", CUSTOM, ids=name)
+def test_a_layer_of_the_authors_own_is_refused_by_name(entry):
+    with pytest.raises(gru2np.UnsupportedModelError) as refusal:
+        exported(entry)
+    (problem,) = refusal.value.problems
+    assert problem.class_name.rpartition(">")[2] in ("MDN", "SelfAttention")
+    assert problem.class_name in str(refusal.value)
+    assert repr(problem.layer) in str(refusal.value)
+
+
+@pytest.mark.parametrize("entry", LATER, ids=name)
+def test_an_older_generation_is_refused_and_says_which(entry):
+    with pytest.raises(gru2np.UnsupportedModelError, match=r"Keras 1|theano|CuDNN"):
+        exported(entry)
