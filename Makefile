@@ -25,7 +25,7 @@ docs: $(VENV)/ready
 	$(RUN)python docs/generate.py
 
 fixtures:
-	fixtures/make/environment.sh $(GENERATION)
+	fixtures/make/make.sh $(GENERATION)
 
 dist: $(VENV)/ready
 	$(RUN)python -m build && $(RUN)python -m build runtime --outdir dist

@@ -51,6 +51,8 @@ class Golden:
     def arrays(self, call: int, kind: str):
         """Inputs (``x``) or outputs (``y``) of a call, in the model's order."""
         with np.load(self.folder / "io.npz") as data:
+            if f"calls.{kind}0" in data.files:
+                return [data[f"calls.{kind}0"][call]]
             count = sum(name.startswith(f"call{call}.{kind}") for name in data.files)
             return [data[f"call{call}.{kind}{i}"] for i in range(count)]
 

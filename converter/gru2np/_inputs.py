@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +37,11 @@ class Use:
 
     Attributes:
         rows: of the smallest Embedding it feeds; None if it feeds none.
-        mask_value: what marks a step as padding; None if nothing does.
+        mask_values: what marks a step as padding, for each layer that looks for it.
     """
 
     rows: int | None = None
-    mask_value: float | None = None
+    mask_values: list[float] = field(default_factory=list)
 
 
 def is_stateful(graph: Layer) -> bool:
@@ -125,10 +125,13 @@ def _note(use: Use, layer: Layer) -> None:
     for inner in walk(layer):
         if isinstance(inner, runtime.Embedding):
             use.rows = min(inner.input_dim, use.rows or inner.input_dim)
+    value = math.nan
     if isinstance(layer, runtime.Masking):
-        use.mask_value = layer.mask_value
-    elif isinstance(layer, runtime.NotEqual) and not math.isnan(layer.value):
-        use.mask_value = layer.value
+        value = layer.mask_value
+    elif isinstance(layer, runtime.NotEqual):
+        value = layer.value
+    if value not in use.mask_values and not math.isnan(value):
+        use.mask_values.append(value)
 
 
 def _array(
@@ -142,18 +145,22 @@ def _array(
         array = rng.random(shape) < 0.7
     else:
         array = rng.integers(0, WHOLE_NUMBERS, shape).astype(port.dtype)
-    if use.mask_value is not None and len(shape) > 1:
-        _pad(array, use.mask_value)
+    if use.mask_values and len(shape) > 1:
+        _pad(array, use.mask_values)
     return array
 
 
-def _pad(array: Array, value: float) -> None:
-    """Pad rows in turn: right, left with a hole inside, not at all."""
+def _pad(array: Array, values: Sequence[float]) -> None:
+    """Pad rows in turn: right, left with a hole inside, not at all.
+
+    Two rows padded alike hold different values, where several mean padding.
+    """
     steps = array.shape[1]
     for row in range(array.shape[0]):
-        if row % 3 == 0:
+        value = values[(row + row // ROWS) % len(values)]
+        if row % ROWS == 0:
             array[row, steps - steps // 3 :] = value
-        elif row % 3 == 1:
+        elif row % ROWS == 1:
             array[row, : steps // 4] = value
             array[row, steps // 2 : steps // 2 + steps // 6] = value
 

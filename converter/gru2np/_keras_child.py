@@ -128,10 +128,8 @@ def _named(result: Any, arrays: dict[str, Any], prefix: str) -> list[dict[str, A
     """Put the arrays of a result among the others; how each is called there."""
     if isinstance(result, dict):
         items = list(result.items())
-    elif isinstance(result, (list, tuple)):
-        items = [(None, item) for item in result]
     else:
-        items = [(None, result)]
+        items = [(None, item) for item in _flat(result)]
     records = []
     for i, (key, item) in enumerate(items):
         array = np.asarray(item)
@@ -141,6 +139,13 @@ def _named(result: Any, arrays: dict[str, Any], prefix: str) -> list[dict[str, A
         arrays[f"{prefix}{i}"] = array
         records.append({"key": key, "array": f"{prefix}{i}", "dtype": dtype})
     return records
+
+
+def _flat(result: Any) -> list[Any]:
+    """The tensors of a result; a stack of cells gives states in lists in a list."""
+    if isinstance(result, (list, tuple)):
+        return [tensor for item in result for tensor in _flat(item)]
+    return [result]
 
 
 class Frame:
@@ -200,9 +205,8 @@ class Recorder:
             inner = Frame(operation, path, number)
             return self._inside(inner, original, operation, args, kwargs)
         result = original(operation, *args, **kwargs)
-        items = result if isinstance(result, (list, tuple)) else [result]
         found = self.found.setdefault((tuple(path), number), [])
-        found.append([np.asarray(item) for item in items])
+        found.append([np.asarray(tensor) for tensor in _flat(result)])
         self.kinds[tuple(path)] = type(operation).__name__
         return result
 

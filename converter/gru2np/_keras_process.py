@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -217,5 +218,6 @@ def _ask(folder: Path, keras: Keras) -> dict[str, Any]:
 
 
 def _last_line(text: str) -> str:
-    """The last line that says something; Keras explains first and fails last."""
-    return next((x.strip() for x in text.splitlines()[::-1] if x.strip()), "")
+    """What Keras says last of the mistake itself, its list of arguments left out."""
+    plain = re.sub(r"\x1b\[\d*m", "", text).split("Arguments received by")[0]
+    return next((x.strip() for x in plain.splitlines()[::-1] if x.strip()), "")

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 SILENT = frozenset(
     {*HARMLESS, "dtype", "function", "module", "registered_name", "use_bias"}
 )
-# Options of a wrapper that hold a layer.
+# Options that hold layers: of a wrapper one each.
 INSIDE = ("layer", "forward_layer", "backward_layer", "cell")
+NESTED = {"layers", *INSIDE}
 MAX_DEPTH = 50
 
 
@@ -103,9 +104,7 @@ def _of_config(
         given = spec.get("config")
         options = given if isinstance(given, dict) else {}
         path = f"{prefix}{spec.get('name') or options.get('name') or '?'}"
-        shown = {
-            k: v for k, v in options.items() if k not in {*SILENT, "layers", *INSIDE}
-        }
+        shown = {k: v for k, v in options.items() if k not in SILENT | NESTED}
         yield LayerFacts(
             path=path,
             class_name=str(spec.get("class_name", "?")),

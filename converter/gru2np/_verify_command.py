@@ -140,11 +140,11 @@ def report(found: Verification, given: Path | None = None) -> Iterator[str]:
         yield f"{head:<6}{name} {shape_text(shape)} {dtype}, {source}"
     yield ""
     if found.layers is not None:
-        yield from _table("layer", found.layers, found.first_departure)
+        yield from _layer_table(found)
         if found.not_compared:
             yield f"not compared: {', '.join(found.not_compared)}"
         yield ""
-    yield from _table("output", found.outputs, None)
+    yield from _output_table(found)
     yield ""
     first = found.first_departure
     if first is not None:
@@ -182,43 +182,70 @@ def _why(own: Comparison) -> str:
     return own.reason
 
 
-def _table(
-    title: str, rows: Sequence[Comparison], marked: Comparison | None
-) -> Iterator[str]:
-    """One line for each array: how far apart, where, and the two numbers there."""
-    kind = any(own.kind for own in rows)
-    head = [title, *(["class"] if kind else []), "shape", "difference", "at", "here"]
-    head += ["expected", "relative", "tolerance", "verdict"]
-    cells = [head]
-    for own in rows:
-        cells.append(
-            [
-                shorten(own.name, _NAME),
-                *([own.kind] if kind else []),
-                shape_text(own.shape),
-                _number(own.largest),
-                "" if own.at is None else str(list(own.at)),
-                _value(own.value),
-                _value(own.expected),
-                _number(own.relative),
-                _number(own.tolerance),
-                "agree" if own.agrees else "differ" + (" <" if own is marked else ""),
-            ]
+def _layer_table(found: Verification) -> Iterator[str]:
+    """Every layer call on a line, the first departure marked."""
+    first = found.first_departure
+    head = ("layer", "class", "shape", "difference", "at", "tolerance", "verdict")
+    rows = [
+        (
+            shorten(own.name, _NAME),
+            own.kind,
+            shape_text(own.shape),
+            _number(own.largest),
+            _index(own.at),
+            _number(own.tolerance),
+            _word(own) + (" < the first" if own is first else ""),
         )
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    numeric = {"difference", "here", "expected", "relative", "tolerance"}
-    for number, row in enumerate(cells):
-        parts = [
-            cell.rjust(w) if name in numeric else cell.ljust(w)
-            for cell, w, name in zip(row, widths, head, strict=True)
+        for own in found.layers or ()
+    ]
+    return _table(head, rows, {3, 5})
+
+
+def _output_table(found: Verification) -> Iterator[str]:
+    """Every output on a line, with both numbers where they are furthest apart."""
+    head = ("output", "shape", "difference", "at", "here", "expected", "relative", "at")
+    rows = [
+        (
+            shorten(own.name, _NAME),
+            shape_text(own.shape),
+            _number(own.largest),
+            _index(own.at),
+            _value(own.value),
+            _value(own.expected),
+            _number(own.relative),
+            _index(own.relative_at),
+            _number(own.tolerance),
+            _word(own),
+        )
+        for own in found.outputs
+    ]
+    return _table((*head, "tolerance", "verdict"), rows, {2, 4, 5, 6, 8})
+
+
+def _table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], right: set[int]
+) -> Iterator[str]:
+    """The lines of a table; the last column is the verdict, in its colour."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for number, row in enumerate((head, *rows)):
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        line = "  ".join(parts).rstrip()
-        verdict = row[-1]
-        if number and verdict.startswith("differ"):
-            line = line[: -len(verdict)] + click.style(verdict, fg="red")
-        yield line
+        cells[-1] = row[-1]
+        if number and row[-1] != "agree":
+            cells[-1] = click.style(row[-1], fg="red")
+        yield "  ".join(cells)
         if number == 0:
             yield "  ".join("─" * width for width in widths)
+
+
+def _word(own: Comparison) -> str:
+    return "agree" if own.agrees else "differ"
+
+
+def _index(at: Sequence[int] | None) -> str:
+    return "-" if at is None else str(list(at))
 
 
 def _number(number: float) -> str:

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import click
 
 from gru2np._commands import Commands, print_version, say
 from gru2np._progress import Bar
+from gru2np._verify_command import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -275,10 +275,7 @@ def _quoted(path: str) -> str:
     return shlex.quote(path)
 
 
-if find_spec("gru2np._verify_command") is not None:
-    from gru2np._verify_command import verify
-
-    cli.add_command(verify)
+cli.add_command(verify)
 
 
 def main() -> None:

@@ -210,10 +210,17 @@ class Builder:
 
     def _written_out(self, path: str, with_states: bool) -> Layer:
         layer = written_out(self.layers[path], path in self.masked, with_states)
-        rule = getattr(layer, "masked_output", "zero")
-        starts_at_zero = not (with_states or getattr(layer, "stateful", False))
-        open_rule = "masked_output" in self.meaning.uncertain and rule != "zero"
-        if path in self.masked and open_rule and not starts_at_zero:
+        uncertain = self.meaning.uncertain
+        stateful = bool(getattr(layer, "stateful", False))
+        if stateful and "stateful_forgets" in uncertain:
+            self.notes.append(
+                f"layer {path!r} is stateful: its state is carried from call to call, "
+                "as on TensorFlow; on JAX predict did not, and the file does not name "
+                "its backend"
+            )
+        masked = getattr(layer, "masked_output", "zero") != "zero"
+        masked = masked and path in self.masked and (with_states or stateful)
+        if masked and "masked_output" in uncertain:
             self.notes.append(
                 f"layer {path!r}: before the first valid step its output is zero, as on "
                 "TensorFlow; JAX gives the initial state, and the file does not name "
@@ -224,15 +231,17 @@ class Builder:
     def dtype_of(self, ref: Ref) -> str:
         """The dtype of a tensor, found by walking back to what decides it."""
         nodes = {node.name: node for node in self.nodes}
-        name = ref[0]
+        name, cast = ref[0], None
         while name in nodes:
-            node = nodes[name]
-            layer = self.layers[node.layer]
+            layer = self.layers[nodes[name].layer]
             result = layer.result_dtype()
             if result is not None:
-                return result
-            name = node.inputs[0][0]
-        return self.input_dtypes.get(name, "float32")
+                return cast if cast and result.startswith("float") else result
+            if layer.casts_floats and cast is None:
+                cast = layer.dtype
+            name = nodes[name].inputs[0][0]
+        dtype = self.input_dtypes.get(name, "float32")
+        return cast if cast and dtype.startswith("float") else dtype
 
     def lay(
         self, model: KerasModel, prefix: str, inputs: Sequence[Value], expansion: int

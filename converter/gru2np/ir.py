@@ -91,6 +91,7 @@ class Meaning:
             ``previous`` (see ``gru2np_runtime.layers.Recurrent``).
         unrolled_masked_output: the same for layers with ``unroll=True``.
         bidirectional_zeroes: Bidirectional zeroes masked outputs of its halves.
+        stateful_forgets: stateful layers begin every call anew.
         bidirectional_forgets: a stateful Bidirectional begins every call anew.
         fused_rnn_ignores_zero: GRU and LSTM of TF 2.0 and 2.1 ignore
             ``zero_output_for_mask`` where they could run on cuDNN.
@@ -113,6 +114,7 @@ class Meaning:
     unrolled_ignores_zero: bool
     explicit_mask_spreads: bool
     bidirectional_zeroes: bool
+    stateful_forgets: bool
     bidirectional_forgets: bool
     fused_rnn_ignores_zero: bool
     merged_mask: str

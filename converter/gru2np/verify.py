@@ -109,6 +109,9 @@ class _Verifier:
         self.graph = conversion.built.graph
         self.files = files
         self.precision = precision(conversion)
+        # Rows of a stateful model follow each other in batches of its own size.
+        stateful = _inputs.is_stateful(self.graph)
+        self.batch_size = _inputs.declared_batch(self.graph) if stateful else None
         self.atol, self.rtol = atol, rtol
         self.notes: list[str] = []
         self.bundle = None if bundle is None else Path(bundle).name
@@ -141,7 +144,7 @@ class _Verifier:
             arrays = {name: arrays[name].astype(port.dtype) for name, port in ports}
         # The runtime first: what does not fit the model is found without Keras.
         given = list(arrays.values())
-        outputs = self._outputs(self.model.predict(self._pack(given)))
+        outputs = self._outputs(self.model.predict(self._pack(given), self.batch_size))
         node_pairs: tuple[Comparison, ...] | None = None
         not_compared: tuple[str, ...] = ()
         if expected is None:
@@ -256,9 +259,7 @@ class _Verifier:
     def _activations(self, inputs: Sequence[Array]) -> dict[str, list[Array]]:
         """Outputs of every node, over all batches where states are carried."""
         rows = len(inputs[0])
-        size = rows
-        if _inputs.is_stateful(self.graph):
-            size = _inputs.declared_batch(self.graph) or rows
+        size = self.batch_size or rows
         self.model.reset_states()
         found: dict[str, list[list[Array]]] = {}
         for start in range(0, rows, max(size, 1)):

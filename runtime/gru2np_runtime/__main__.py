@@ -112,10 +112,12 @@ def _predict(options: argparse.Namespace) -> None:
         sys.stdout.buffer if options.output == "-" else options.output,
         batch_size=options.batch_size,
     )
-    if options.output != "-":
+    piped = options.output == "-"
+    if not piped and not sys.stdout.isatty():
         print(options.output)
+    where = "standard output" if piped else options.output
     for name, shape, dtype in prediction.outputs:
-        print(f"wrote {name}: {dtype} of shape {shape}", file=sys.stderr)
+        print(f"wrote {where}: {name} {shape} {dtype}", file=sys.stderr)
 
 
 def _check(options: argparse.Namespace) -> None:

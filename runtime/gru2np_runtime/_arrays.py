@@ -64,8 +64,10 @@ def _mapped(file: BinaryIO, label: str, start: int, end: int) -> Array:
         read_header = _HEADERS[npy.read_magic(file)]
         shape, fortran_order, dtype = read_header(file)
     # Damaged headers were seen to raise half a dozen kinds of error.
-    except Exception as error:
-        raise InputError(f"{label}: its header is damaged: {error}") from None
+    except Exception:
+        raise InputError(
+            f"{label}: its header is damaged, or it was not saved by NumPy"
+        ) from None
     return _map(file, label, dtype, shape, fortran_order, end)
 
 

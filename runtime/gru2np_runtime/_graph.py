@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np_runtime._errors import Gru2npError, InputError
 from gru2np_runtime._layer import Layer
 from gru2np_runtime._plan import CarryingPlan, Plan, child, make_plan
 
@@ -70,6 +71,7 @@ class Graph(Layer):
 
     op = "graph"
     keeps_dtype = True
+    casts_floats = False
 
     def __init__(
         self,
@@ -210,6 +212,9 @@ class GraphPlan(Plan):
             inputs: one array for each input.
             release: forget a value after its last use.
             run: runs one node; the plan's own ``run`` if not given.
+
+        Raises:
+            InputError: sizes that only the data decides do not fit a layer.
         """
         values: dict[str, tuple[Array, ...]] = {
             port.name: (array,) for port, array in zip(self.graph.inputs, inputs)
@@ -221,10 +226,17 @@ class GraphPlan(Plan):
                 for name, index in node.inputs
             ]
             mask = None if node.mask is None else values[node.mask[0]][node.mask[1]]
-            if run is None:
-                values[node.name] = plan.run(arrays, mask)
-            else:
-                values[node.name] = run(node, plan, arrays, mask)
+            try:
+                if run is None:
+                    values[node.name] = plan.run(arrays, mask)
+                else:
+                    values[node.name] = run(node, plan, arrays, mask)
+            except Gru2npError:
+                raise
+            except (IndexError, ValueError) as error:
+                # Sizes that the shapes left open, and that do not go together.
+                message = _misfit(node, plan.layer, arrays, error)
+                raise InputError(message) from error
             if release:
                 for name in released:
                     del values[name]
@@ -240,8 +252,14 @@ class GraphPlan(Plan):
 
 
 def in_dtype_of(layer: Layer, x: Array) -> Array:
-    """X as the layer computes: cast, unless the layer only moves data."""
-    return x if layer.keeps_dtype else x.astype(layer.dtype, copy=False)
+    """X as the layer computes: cast, where the layer casts this kind of number."""
+    kept = not layer.casts_floats if x.dtype.kind == "f" else layer.keeps_dtype
+    return x if kept else x.astype(layer.dtype, copy=False)
+
+
+def _misfit(node: Node, layer: Layer, inputs: Sequence[Array], error: Exception) -> str:
+    shapes = ", ".join(str(x.shape) for x in inputs)
+    return f"layer {node.name!r} ({layer.op}) does not take inputs of {shapes}: {error}"
 
 
 def _rebuild(

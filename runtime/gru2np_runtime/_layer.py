@@ -44,6 +44,8 @@ class Layer(Attributes):
 
     # Boolean and integer inputs stay what they are where a layer only moves data.
     keeps_dtype: ClassVar[bool] = False
+    # Floating inputs are cast to the layer's dtype, as Keras does for all layers.
+    casts_floats: ClassVar[bool] = True
     # The dtype of the output where it is neither of these: masks are bool.
     gives_dtype: ClassVar[str | None] = None
     # The first input is (batch, time, ...) by this layer's own definition.

@@ -49,11 +49,15 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
         lists_of_one=False,
     )
     model = _with_input_shape(_graph.Walker(spelling).model(plain(raw.config)), raw)
-    return model, meaning(version, text, in_tensorflow)
+    # TensorFlow 1.13 to 2.1 all say 2.2.4-tf; only 1.x left this dtype open.
+    tensorflow_1 = in_tensorflow and version < (2, 3, 0) and _has_open_dtype(model)
+    return model, meaning(version, text, in_tensorflow, tensorflow_1)
 
 
-def meaning(version: Version, text: str, in_tensorflow: bool) -> Meaning:
-    """What a Keras 2 meant; sections 3.3 to 3.5 of its sources, read and run."""
+def meaning(
+    version: Version, text: str, in_tensorflow: bool, tensorflow_1: bool = False
+) -> Meaning:
+    """What a Keras 2 meant, as its sources say and running it showed."""
     writer = f"{'tf.keras' if in_tensorflow else 'Keras'} {text}"
     # tf.keras 1.14 began to; 1.13 wrote the same version and cannot be told apart.
     zeroes = in_tensorflow and version >= (2, 2, 4)
@@ -72,8 +76,11 @@ def meaning(version: Version, text: str, in_tensorflow: bool) -> Meaning:
         unrolled_ignores_zero=False,
         explicit_mask_spreads=True,
         bidirectional_zeroes=zeroes,
-        # Measured: predict twice on 2.0.8 to 2.1.3 differs, on 2.1.4 to 2.3.1 does not.
-        bidirectional_forgets=not in_tensorflow and version >= (2, 1, 4),
+        stateful_forgets=False,
+        # Measured with two calls of predict: Keras 2.0.8 to 2.1.3 and TensorFlow 2
+        # carry the states over, Keras 2.1.4 to 2.3.1 and TensorFlow 1.15 do not.
+        bidirectional_forgets=tensorflow_1
+        or (not in_tensorflow and version >= (2, 1, 4)),
         fused_rnn_ignores_zero=text == "2.2.4-tf",
         merged_mask="and",
         merges_skip_masked=False,
@@ -106,6 +113,15 @@ def _with_input_shape(model: KerasModel, raw: RawModel) -> KerasModel:
         shape = [None, None, arrays[0].shape[0]]
     config = {**first.config, "batch_shape": shape}
     return replace(model, layers=(replace(first, config=config), *model.layers[1:]))
+
+
+def _has_open_dtype(model: KerasModel) -> bool:
+    """Whether a layer inside a wrapper says ``"dtype": null``, as in TensorFlow 1."""
+    return any(
+        child.config.get("dtype", "") is None
+        for layer in model.layers
+        for _, child in layer.children
+    )
 
 
 def _class_name(spec: Mapping[str, Any]) -> str:

@@ -154,7 +154,7 @@ def _sequence(config: Config, fused: bool) -> dict[str, Any]:
         "return_sequences": config.boolean("return_sequences", False),
         "return_state": config.boolean("return_state", False),
         "go_backwards": config.boolean("go_backwards", False),
-        "stateful": config.boolean("stateful", False),
+        "stateful": config.boolean("stateful", False) and not meaning.stateful_forgets,
         "time_major": config.boolean("time_major", False),
         "masked_output": "zero" if zero and not ignored else masked,
     }

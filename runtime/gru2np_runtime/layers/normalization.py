@@ -136,9 +136,9 @@ class LayerNormalization(Normalization):
             mean = x.sum(axis=axes, keepdims=True) / size
             apart = x - mean
             variance = (apart * apart).sum(axis=axes, keepdims=True) / size
-        if self.rms_scaling:
-            mean = np.zeros_like(mean)
-        return self.apply(x, mean, variance, weights, shape)
+        # From x - mean at once: where all x are equal, the difference is exactly 0.
+        centred = x if self.rms_scaling else apart
+        return self.apply(centred, np.zeros_like(mean), variance, weights, shape)
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for means over time."""

@@ -32,6 +32,7 @@ class Operation(Layer):
     """An operation that takes its inputs as they are, and time step by time step."""
 
     keeps_dtype = True
+    casts_floats = False
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise where the time axes stand side by side."""

@@ -1,0 +1,72 @@
+"""Model files for tests: fixtures, and copies of them with one thing changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+from goldens import FIXTURES
+
+
+def fixture(case: str, name: str = "model.h5"):
+    """The model file of a case such as ``keras-2.2/gru``."""
+    return FIXTURES / case / name
+
+
+def recorded(case: str):
+    """Inputs and outputs of the first call of a case."""
+    with np.load(FIXTURES / case / "io.npz") as data:
+        inputs = [data[key] for key in data.files if key.startswith("call0.x")]
+        outputs = [data[key] for key in data.files if key.startswith("call0.y")]
+    return inputs, outputs
+
+
+def changed(case: str, path, edit):
+    """A copy of a legacy model whose architecture went through ``edit``."""
+    shutil.copy(fixture(case), path)
+    with h5py.File(path, "r+") as file:
+        text = file.attrs["model_config"]
+        config = json.loads(text)
+        edit(config)
+        file.attrs["model_config"] = json.dumps(config)
+    return path
+
+
+def with_class(case: str, path, layer: str, class_name: str, **options):
+    """A copy of a legacy Sequential model, one layer of it of another class."""
+
+    def edit(config):
+        layers = config["config"]
+        for spec in layers["layers"] if isinstance(layers, dict) else layers:
+            if spec["config"]["name"] == layer:
+                spec["class_name"] = class_name
+                spec["config"].update(options)
+
+    return changed(case, path, edit)
+
+
+def with_weight(case: str, path, number: float):
+    """A copy of a legacy model, the first number of its first weight replaced."""
+    shutil.copy(fixture(case), path)
+    with h5py.File(path, "r+") as file:
+        found = []
+        file["model_weights"].visititems(
+            lambda _, item: (
+                found.append(item) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+        found[0][(0,) * found[0].ndim] = number
+    return path
+
+
+def without_weights(case: str, path):
+    """A copy of a legacy model that has lost the weights of its first layer."""
+    shutil.copy(fixture(case), path)
+    with h5py.File(path, "r+") as file:
+        weights = file["model_weights"]
+        name = next(n for n in weights.attrs["layer_names"])
+        group = weights[name]
+        group.attrs["weight_names"] = group.attrs["weight_names"][:0]
+    return path

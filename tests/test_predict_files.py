@@ -1,0 +1,393 @@
+"""Prediction from file to file: both command lines, formats, memory, wrong data."""
+
+import io
+import json
+import subprocess
+import sys
+import tracemalloc
+
+import gru2np
+import gru2np_runtime.__main__ as runtime_main
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from gru2np._commands import EXIT_CODES
+from gru2np.cli import cli
+from gru2np_runtime import InputError, load
+from gru2np_runtime._arrays import Misuse
+from gru2np_runtime._files import predict_file
+from modelfiles import fixture, recorded
+
+GRU = "keras-2.2/get_weights_explained"
+SEVERAL = "keras-2.2/several_inputs_outputs"
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(cli, ["predict", *map(str, arguments)], **options)
+
+
+def exported(case, path, name="model.h5"):
+    gru2np.export(fixture(case, name), path)
+    return path
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return exported(GRU, tmp_path / "model.npz")
+
+
+@pytest.fixture
+def data(tmp_path):
+    np.save(tmp_path / "x.npy", recorded(GRU)[0][0])
+    return tmp_path / "x.npy"
+
+
+def test_npy_to_npy(bundle, data, tmp_path):
+    out = tmp_path / "y.npy"
+    result = run(bundle, "-i", data, "-o", out)
+    assert result.stdout == f"{out}\n"
+    assert result.stderr == f"wrote {out}: dense_1 (5, 1) float32\n"
+    np.testing.assert_allclose(np.load(out), recorded(GRU)[1][0], atol=2e-5)
+    assert np.load(out).dtype == np.float32
+
+
+def test_json_and_quiet(bundle, data, tmp_path):
+    out = tmp_path / "y.npy"
+    result = run(bundle, "-i", data, "-o", out, "--json", "-q", "--batch-size", 2)
+    assert result.stderr == ""
+    assert json.loads(result.stdout) == {
+        "output": str(out),
+        "rows": 5,
+        "batch_size": 2,
+        "outputs": [{"name": "dense_1", "shape": [5, 1], "dtype": "float32"}],
+    }
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("names", [("gru_1_input",), ("anything",)])
+def test_npz_by_name_or_alone(bundle, tmp_path, save, names):
+    (x,), (y,) = recorded(GRU)
+    save(tmp_path / "x.npz", **dict.fromkeys(names, x))
+    result = run(bundle, "-i", tmp_path / "x.npz", "-o", tmp_path / "y.npz")
+    assert result.exit_code == 0
+    with np.load(tmp_path / "y.npz", allow_pickle=False) as found:
+        np.testing.assert_allclose(found["dense_1"], y, atol=2e-5)
+
+
+def test_several_inputs_and_outputs(tmp_path):
+    bundle = exported(SEVERAL, tmp_path / "m.npz")
+    xs, ys = recorded(SEVERAL)
+    np.savez(tmp_path / "named.npz", extra=xs[0], sequence=xs[1])
+    np.savez(tmp_path / "numbered.npz", *xs)
+    for name in ("named.npz", "numbered.npz"):
+        out = tmp_path / "y.npz"
+        result = run(bundle, "-i", tmp_path / name, "-o", out, "-f", "--batch-size", 2)
+        assert result.exit_code == 0, result.stderr
+        with np.load(out, allow_pickle=False) as found:
+            assert found.files == ["label", "encoded", "score"]
+            for y, expected in zip(found.values(), ys, strict=True):
+                np.testing.assert_allclose(y, expected, atol=2e-5, rtol=1e-4)
+    refused = run(bundle, "-i", tmp_path / "named.npz", "-o", tmp_path / "y.npy")
+    assert refused.exit_code == EXIT_CODES["usage"]
+    assert "3 outputs (label, encoded, score): name an .npz" in refused.stderr
+    np.save(tmp_path / "one.npy", xs[0])
+    refused = run(bundle, "-i", tmp_path / "one.npy", "-o", tmp_path / "z.npz")
+    assert refused.exit_code == EXIT_CODES["refused"]
+    assert "one array, but the model has 2 inputs" in refused.stderr
+    np.savez(tmp_path / "uneven.npz", extra=xs[0][:1], sequence=xs[1])
+    refused = run(bundle, "-i", tmp_path / "uneven.npz", "-o", tmp_path / "z.npz")
+    assert "input 'sequence', axis 0: expected batch size 1" in refused.stderr
+    assert not (tmp_path / "z.npz").exists()
+
+
+def test_streams(bundle, data):
+    result = run(bundle, "-i", "-", "-o", "-", input=data.read_bytes())
+    assert result.stderr == "wrote standard output: dense_1 (5, 1) float32\n"
+    y = np.load(io.BytesIO(result.stdout_bytes), allow_pickle=False)
+    np.testing.assert_allclose(y, recorded(GRU)[1][0], atol=2e-5)
+    both = run(bundle, "-i", data, "-o", "-", "--json")
+    assert both.exit_code == EXIT_CODES["usage"]
+    wrong = run(bundle, "-i", "-", "-o", "-", input=b"1,2,3\n")
+    assert wrong.exit_code == EXIT_CODES["refused"]
+    assert (wrong.stdout_bytes, wrong.stderr[:22]) == (b"", "Error: standard input:")
+
+
+def test_streams_of_several_outputs(tmp_path):
+    bundle = exported(SEVERAL, tmp_path / "m.npz")
+    xs, ys = recorded(SEVERAL)
+    np.savez(tmp_path / "x.npz", extra=xs[0], sequence=xs[1])
+    result = run(bundle, "-i", "-", "-o", "-", input=(tmp_path / "x.npz").read_bytes())
+    with np.load(io.BytesIO(result.stdout_bytes)) as found:
+        np.testing.assert_allclose(found["score"], ys[2], atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["float64", ">f4", "int32", "bool", "float16"])
+def test_every_batch_size_and_dtype_gives_the_same(bundle, tmp_path, order, dtype):
+    rng = np.random.default_rng(0)
+    x = np.asarray(rng.normal(size=(11, 3, 1)) * 3, dtype=dtype, order=order)
+    np.save(tmp_path / "x.npy", x)
+    expected = load(bundle).predict(x.astype("float32"))
+    for size in (1, 3, 11, 100):
+        out = tmp_path / f"{size}.npy"
+        predict_file(load(bundle), tmp_path / "x.npy", out, batch_size=size)
+        np.testing.assert_allclose(np.load(out), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("out", ["y.npy", "y.npz", "-"])
+def test_no_rows(bundle, tmp_path, out):
+    np.save(tmp_path / "x.npy", np.zeros((0, 3, 1), "float32"))
+    target = out if out == "-" else tmp_path / out
+    result = run(bundle, "-i", tmp_path / "x.npy", "-o", target)
+    assert result.exit_code == 0
+    assert "dense_1 (0, 1) float32" in result.stderr
+
+
+def test_stateful_models_take_their_own_batch(tmp_path):
+    case = "keras-2.2/stateful"
+    bundle = exported(case, tmp_path / "m.npz")
+    (x,), _ = recorded(case)
+    rows = load(bundle).input_shapes[0][0]
+    long = np.concatenate([x, x])
+    np.save(tmp_path / "x.npy", long)
+    done = predict_file(load(bundle), tmp_path / "x.npy", tmp_path / "y.npy")
+    assert done.batch_size == rows
+    model = load(bundle)
+    expected = np.concatenate([model.predict(x), model.predict(x)])
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-6)
+    np.save(tmp_path / "x.npy", long[:-1])
+    result = run(bundle, "-i", tmp_path / "x.npy", "-o", tmp_path / "z.npy")
+    assert result.exit_code == EXIT_CODES["refused"]
+    assert f"built for batches of {rows}" in result.stderr
+    assert not (tmp_path / "z.npy").exists()
+
+
+def test_memory_does_not_grow_with_the_file(bundle, tmp_path):
+    model = load(bundle)
+    peaks = []
+    for rows in (3_000, 60_000):
+        path = tmp_path / f"{rows}.npy"
+        np.save(path, np.zeros((rows, 3, 1)))
+        np.savez(path.with_suffix(".npz"), x=np.zeros((rows, 3, 1)))
+        for source, target in ((path, "y.npy"), (path.with_suffix(".npz"), "y.npz")):
+            tracemalloc.start()
+            predict_file(model, source, tmp_path / target)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert max(peaks[2:]) < 60_000 * 3 * 8
+    assert peaks[2] < 1.5 * peaks[0]
+
+
+def test_progress_is_told(bundle, data):
+    calls = []
+    predict_file(
+        load(bundle),
+        data,
+        io.BytesIO(),
+        batch_size=2,
+        progress=lambda done, rows: calls.append((done, rows)),
+    )
+    assert calls == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_the_bar_goes_to_standard_error_alone(monkeypatch, capsys):
+    from gru2np._progress import Bar
+
+    with Bar(shown=True) as bar:
+        bar(5, 10)
+        bar(10, 10)
+    assert capsys.readouterr().out == ""
+    with Bar(shown=False) as bar:
+        bar(5, 10)
+    assert capsys.readouterr().err == ""
+
+
+# Wrong data: the text, the exit code, and the output untouched
+
+
+def wrong_data(folder):
+    """File names with what the refusal says."""
+    x = recorded(GRU)[0][0]
+    np.save(folder / "short.npy", x[:, :2])
+    np.save(folder / "flat.npy", x[:, 0, 0])
+    np.save(folder / "number.npy", np.float32(1))
+    np.save(folder / "text.npy", np.array(["a"]))
+    np.save(folder / "complex.npy", x.astype("complex64"))
+    np.save(folder / "record.npy", np.zeros(3, [("a", "f4")]))
+    np.save(folder / "objects.npy", np.array([{}]), allow_pickle=True)
+    np.savez(folder / "two.npz", gru_1_input=x, other=x)
+    np.savez(folder / "none.npz")
+    np.savez(folder / "objects.npz", gru_1_input=np.array([{}]))
+    np.savez_compressed(folder / "objects_packed.npz", gru_1_input=np.array([{}]))
+    np.save(folder / "whole.npy", x)
+    whole = (folder / "whole.npy").read_bytes()
+    (folder / "cut.npy").write_bytes(whole[:-3])
+    (folder / "header.npy").write_bytes(whole[:30])
+    (folder / "negative.npy").write_bytes(whole.replace(b"(5, 3, 1)", b"(5, 3,-1)"))
+    (folder / "huge.npy").write_bytes(whole.replace(b"(5, 3, 1)", b"(9**9**9)"))
+    (folder / "table.csv").write_text("1,2\n")
+    (folder / "empty.npy").write_bytes(b"")
+    packed = (folder / "two.npz").read_bytes()
+    (folder / "cut.npz").write_bytes(packed[:200])
+    return {
+        "short.npy": "axis 1: expected 3 in (None, 3, 1), got 2 in (5, 2, 1)",
+        "flat.npy": "expected 3 axes (None, 3, 1), got 1 axes",
+        "number.npy": "expected 3 axes",
+        "text.npy": "expected numbers (float32), got dtype <U1",
+        "complex.npy": "expected numbers (float32), got dtype complex64",
+        "record.npy": "expected numbers",
+        "objects.npy": "holds Python objects (dtype object), which are never unpickled",
+        "objects.npz": "holds Python objects (dtype object), which are never unpickled",
+        "objects_packed.npz": "Object arrays cannot be loaded",
+        "two.npz": "expected arrays gru_1_input, got gru_1_input, other",
+        "none.npz": "expected arrays gru_1_input, got none",
+        "cut.npy": "is cut short: expected 60 bytes",
+        "header.npy": "its header is damaged",
+        "negative.npy": "is cut short",
+        "huge.npy": "its header is damaged",
+        "cut.npz": "is no sound .npz",
+        "table.csv": "expected a .npy or .npz file, got a file that begins with",
+        "empty.npy": "got an empty file",
+        "model.npz": "expected arrays, got 'manifest.json' among them",
+    }
+
+
+def test_wrong_data_is_refused_with_a_reason(bundle, tmp_path, capsys):
+    out = tmp_path / "y.npy"
+    out.write_bytes(b"precious")
+    for name, text in wrong_data(tmp_path).items():
+        result = run(bundle, "-i", tmp_path / name, "-o", out, "--force")
+        assert result.exit_code == EXIT_CODES["refused"], f"{name}: {result.output}"
+        assert result.stdout == ""
+        assert text in result.stderr, f"{name}: {result.stderr}"
+        # The runtime's own command line says the same.
+        arguments = ["predict", str(bundle), str(tmp_path / name), "-o", str(out), "-f"]
+        assert runtime_main.main(arguments) == EXIT_CODES["refused"]
+        assert capsys.readouterr().err == result.stderr
+        assert out.read_bytes() == b"precious"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_existing_output_is_kept(bundle, data, tmp_path):
+    out = tmp_path / "y.npy"
+    out.write_bytes(b"precious")
+    result = run(bundle, "-i", data, "-o", out)
+    assert result.exit_code == EXIT_CODES["usage"]
+    assert "--force" in result.stderr
+    assert out.read_bytes() == b"precious"
+    same = run(bundle, "-i", data, "-o", data, "--force")
+    assert same.exit_code == EXIT_CODES["usage"]
+    assert "is the input itself" in same.stderr
+    over = run(bundle, "-i", data, "-o", bundle, "--force")
+    assert over.exit_code == EXIT_CODES["usage"]
+
+
+def test_interrupted_halfway(bundle, data, tmp_path, monkeypatch):
+    calls = []
+
+    def interrupt(*_arguments, **_options):
+        calls.append(1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gru2np_runtime._arrays.RowWriter.add", interrupt)
+    before = sorted(tmp_path.iterdir())
+    result = run(bundle, "-i", data, "-o", tmp_path / "y.npy")
+    assert result.exit_code == EXIT_CODES["interrupted"]
+    assert calls
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_model_file_is_no_bundle(data, tmp_path):
+    result = run(fixture(GRU), "-i", data, "-o", tmp_path / "y.npy")
+    assert result.exit_code == EXIT_CODES["refused"]
+    assert "written by gru2np export" in result.stderr
+
+
+def test_outputs_that_are_no_rows_cannot_be_joined():
+    from gru2np_runtime._arrays import RowWriter
+
+    writer = RowWriter(io.BytesIO())
+    writer.add(np.ones((2, 3)), 4)
+    with pytest.raises(InputError, match="no rows of one array"):
+        writer.add(np.ones((2, 4)), 4)
+
+
+# The runtime's own command line
+
+
+def main(*arguments):
+    return runtime_main.main([str(a) for a in arguments])
+
+
+def test_runtime_predict(bundle, data, tmp_path, capsys):
+    out = tmp_path / "y.npy"
+    assert main("predict", bundle, data, "-o", out, "--batch-size", 2) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{out}\n"
+    assert captured.err == f"wrote {out}: dense_1 (5, 1) float32\n"
+    np.testing.assert_allclose(np.load(out), recorded(GRU)[1][0], atol=2e-5)
+    assert main("predict", bundle, data, "-o", out) == EXIT_CODES["usage"]
+    assert "--force" in capsys.readouterr().err
+    assert main("predict", bundle, data, "-o", out, "--force") == 0
+    missing = tmp_path / "missing.npy"
+    assert main("predict", bundle, missing, "-o", out, "-f") == EXIT_CODES["usage"]
+
+
+def test_runtime_usage(capsys):
+    assert main() == EXIT_CODES["usage"]
+    assert capsys.readouterr().out == ""
+    for arguments in (
+        ["nonsense"],
+        ["predict", "a", "b", "-o", "c", "--batch-size", "0"],
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main(*arguments)
+        assert stopped.value.code == EXIT_CODES["usage"]
+
+
+def test_runtime_internal_and_interrupted(bundle, monkeypatch, capsys):
+    def fail(error):
+        def raising(_path):
+            raise error
+
+        monkeypatch.setattr(runtime_main, "read_bundle", raising)
+        return main("check", bundle)
+
+    assert fail(KeyboardInterrupt()) == EXIT_CODES["interrupted"]
+    assert fail(LookupError("a bug")) == EXIT_CODES["internal"]
+    assert "LookupError: a bug" in capsys.readouterr().err
+
+
+def test_runtime_check(bundle, capsys):
+    assert main("check", bundle) == 0
+    assert "5 weights, 33 numbers, every SHA-256" in capsys.readouterr().out
+    assert main("check", bundle.with_name("missing.npz")) == EXIT_CODES["usage"]
+    # A hash that is not the weight's: every other rule of the bundle holds.
+    from gru2np_runtime._bundle import MANIFEST, Writer, read_members
+
+    members = read_members(bundle.read_bytes())
+    manifest = json.loads(bytes(members.pop(MANIFEST)))
+    manifest["graph"]["layers"]["gru_1"]["weights"]["kernel"]["sha256"] = "0" * 64
+    with bundle.open("wb") as file:
+        writer = Writer(file)
+        for name, data in members.items():
+            writer.add(name, bytes(data))
+        writer.add(MANIFEST, json.dumps(manifest).encode())
+        writer.close()
+    capsys.readouterr()
+    assert main("check", bundle) == EXIT_CODES["refused"]
+    assert "- gru_1/kernel" in capsys.readouterr().err
+
+
+def test_runtime_as_a_process(bundle, data):
+    done = subprocess.run(
+        [sys.executable, "-m", "gru2np_runtime", "predict", bundle, "-", "-o", "-"],
+        input=data.read_bytes(),
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert np.load(io.BytesIO(done.stdout)).shape == (5, 1)
+
+
+def test_a_misuse_is_no_error_of_the_data():
+    assert not issubclass(Misuse, gru2np.Gru2npError)

@@ -1,0 +1,357 @@
+"""Verify: comparing, choosing a Keras, and real Keras beside the runtime."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec
+
+import gru2np
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from goldens import FIXTURES, Golden
+from gru2np import _inputs, _keras_process, _plain_config, _reference
+from gru2np._comparison import TOLERANCES, Tolerance, compare
+from gru2np.cli import cli
+from gru2np.export import convert
+from gru2np_runtime._bundle import MANIFEST, Writer, read_members
+from gru2np_runtime._load import read_bundle
+
+FLOAT32 = TOLERANCES["float32"]
+MASKED = "keras-2.2/mask_bidirectional"
+OLD = "keras-2.1/mixed_stack"
+
+
+def golden(name):
+    return Golden(FIXTURES / name)
+
+
+def model_of(name):
+    return golden(name).files()[0]
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, ["verify", *map(str, arguments)])
+
+
+def tensorflow(test):
+    """Mark a test that runs a real Keras; skipped, and said so, where there is none."""
+    missing = find_spec("tensorflow") is None or find_spec("tf_keras") is None
+    skip = pytest.mark.skipif(
+        missing, reason="needs gru2np[verify]: no TensorFlow here"
+    )
+    return pytest.mark.tensorflow(skip(test))
+
+
+@pytest.fixture
+def no_child(monkeypatch):
+    """No process may be started."""
+
+    def refuse(*arguments, **options):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(_keras_process.subprocess, "run", refuse)
+
+
+# Comparing.
+
+
+def test_the_largest_difference_has_its_place_and_both_numbers():
+    got = np.array([[1.0, 2.0], [3.0, 4.5]], "float32")
+    expected = np.array([[1.0, 2.25], [3.0, 4.0]], "float32")
+    found = compare("y", got, expected, FLOAT32)
+    assert (found.largest, found.at) == (0.5, (1, 1))
+    assert (found.value, found.expected) == (4.5, 4.0)
+    assert (found.relative, found.relative_at) == (0.125, (1, 1))
+    assert not found.agrees
+
+
+def test_the_tolerance_grows_with_the_largest_number():
+    expected = np.array([0.0, 100.0])
+    near = compare("y", expected + 0.9e-3, expected, FLOAT32)
+    assert near.agrees
+    assert near.tolerance == pytest.approx(1e-6 + 1e-3)
+    assert not compare("y", expected + 1.1e-3, expected, FLOAT32).agrees
+
+
+def test_nan_and_infinity_agree_only_with_themselves():
+    expected = np.array([np.nan, np.inf, -np.inf, 1.0], "float32")
+    assert compare("y", expected.copy(), expected, FLOAT32).agrees
+    for i, wrong in ((0, 1.0), (1, -np.inf), (2, 1.0), (3, np.nan)):
+        got = expected.copy()
+        got[i] = wrong
+        found = compare("y", got, expected, FLOAT32)
+        assert not found.agrees
+        assert found.at == (i,)
+        json.dumps(found.as_json(), allow_nan=False)
+
+
+def test_other_shapes_and_dtypes_differ():
+    x = np.ones((2, 3), "float32")
+    assert compare("y", x, x[:, :2], FLOAT32).reason == "another shape"
+    assert compare("y", x, x.astype("float64"), FLOAT32).reason == "another dtype"
+    recorded = x.astype("float64")
+    assert compare("y", x, recorded, FLOAT32, same_dtype=False).agrees
+    assert compare("y", x, x, FLOAT32, expected_dtype="float16").agrees
+
+
+def test_whole_numbers_and_booleans_are_exact():
+    large = np.array([2**60, 5])
+    assert compare("y", large, large, FLOAT32).agrees
+    assert not compare("y", large + np.array([1, 0]), large, Tolerance(0.5, 1.0)).agrees
+    mask = np.array([True, False])
+    assert compare("y", mask, mask, FLOAT32).agrees
+    assert not compare("y", mask, ~mask, FLOAT32).agrees
+
+
+def test_nothing_agrees_with_nothing():
+    empty = np.zeros((0, 3), "float32")
+    assert compare("y", empty, empty, FLOAT32).agrees
+
+
+# Inputs.
+
+
+def drawn(name, seed=0):
+    with convert(model_of(name)) as conversion:
+        names = conversion.built.inputs.names
+        return _inputs.draw(conversion.built.graph, names, seed)
+
+
+def test_drawn_ids_are_rows_of_the_embedding_and_some_steps_are_masked():
+    (ids,) = drawn("keras-3.15/embedding_mask").values()
+    rows = gru2np_layer("keras-3.15/embedding_mask", "embedding").input_dim
+    assert ids.min() == 0
+    assert ids.max() < rows
+    assert (ids[0, -2:] == 0).all()
+
+
+def gru2np_layer(name, op):
+    with convert(model_of(name)) as conversion:
+        return next(x for x in _inputs.walk(conversion.built.graph) if x.op == op)
+
+
+def test_drawn_steps_hold_the_mask_value_and_a_seed_gives_the_same():
+    (x,) = drawn("keras-3.15/masking_gru").values()
+    with convert(model_of("keras-3.15/masking_gru")) as conversion:
+        layers = list(_inputs.walk(conversion.built.graph))
+    for value in {layer.mask_value for layer in layers if layer.op == "masking"}:
+        masked = (x == np.float32(value)).all(-1)
+        assert masked.any()
+        assert not masked.all(-1).any()
+    (again,) = drawn("keras-3.15/masking_gru").values()
+    np.testing.assert_array_equal(x, again)
+
+
+def test_a_stateful_model_gets_several_batches():
+    (x,) = drawn("keras-3.15/stateful_stack").values()
+    assert len(x) == 3
+
+
+def test_given_arrays_go_by_name_by_order_or_alone(tmp_path):
+    x, y = np.zeros((2, 3)), np.ones((2, 4))
+    for given in ({"b": y, "a": x}, [x, y]):
+        found = _inputs.by_name(given, ["a", "b"], "input")
+        assert [a.shape for a in found.values()] == [(2, 3), (2, 4)]
+    np.savez(tmp_path / "both.npz", x, y)
+    assert _inputs.by_name(tmp_path / "both.npz", ["a", "b"], "input")["b"].max() == 1
+    np.savez(tmp_path / "one.npz", whatever=x)
+    assert "a" in _inputs.by_name(tmp_path / "one.npz", ["a"], "input")
+    for wrong in ({"a": x}, [x], {"a": x, "c": y}, x):
+        with pytest.raises(gru2np.InputError, match=r"expected|an array"):
+            _inputs.by_name(wrong, ["a", "b"], "input")
+
+
+# The choice of Keras.
+
+
+def unlike(name, version):
+    keras = _reference.Keras("tf_keras", "tf-keras", version)
+    with convert(model_of(name)) as conversion:
+        return list(_reference.unlike(conversion, 2, keras))
+
+
+def test_a_keras_that_zeroes_masked_outputs_is_not_taken_for_one_that_repeats_them():
+    lines = unlike(MASKED, "2.21.0")
+    assert any("masked_output" in line and "'zero'" in line for line in lines)
+    assert unlike("keras-2.2/masking_gru", "2.21.0") == []
+    assert unlike("tf-2.10/mask_bidirectional", "2.21.0") == []
+
+
+def test_a_later_keras_3_may_merge_masks_otherwise():
+    keras = _reference.Keras("keras", "keras", "3.3.3")
+    with convert(model_of("keras-3.15/mask_merges_two_h5")) as conversion:
+        assert any("mask" in line for line in _reference.unlike(conversion, 3, keras))
+        same = _reference.Keras("keras", "keras", "3.15.1")
+        assert list(_reference.unlike(conversion, 3, same)) == []
+
+
+def test_an_unfaithful_keras_is_refused_with_the_reason(no_child, monkeypatch):
+    keras = _reference.Keras("tf_keras", "tf-keras", "2.21.0")
+    monkeypatch.setattr(_reference, "_installed", lambda generation: keras)
+    monkeypatch.setattr(_reference.importlib.util, "find_spec", lambda name: name)
+    result = run(model_of(MASKED))
+    assert result.exit_code == 3
+    assert "masked_output: Keras 2.2.4 means" in result.stderr
+    assert "--expected" in result.stderr
+    assert result.stdout == ""
+
+
+def test_without_tensorflow_it_says_what_to_install(no_child, monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(_reference.importlib.metadata, "version", missing)
+    result = run(model_of("keras-3.15/gru"))
+    assert result.exit_code == 3
+    assert "pip install 'gru2np[verify]'" in result.stderr
+
+
+def test_what_gru2np_refuses_never_reaches_keras(no_child, tmp_path):
+    path = tmp_path / "lambda.h5"
+    shutil.copy(model_of(OLD), path)
+    with h5py.File(path, "r+") as file:
+        config = file.attrs["model_config"]
+        text = config.decode() if isinstance(config, bytes) else config
+        file.attrs["model_config"] = text.replace('"Dense"', '"Lambda"')
+    result = run(path)
+    assert result.exit_code == 3
+    assert "Lambda" in result.stderr
+
+
+def test_a_plain_configuration_names_nothing_that_could_run():
+    evil = {"module": "os", "class_name": "function", "config": "system"}
+    config = {
+        "class_name": "GRU",
+        "config": {"units": 3, "kernel_initializer": evil, "cells": [{"x": 1}]},
+    }
+    assert _plain_config.foreign(config)
+    plain = _plain_config.plain(config, keras2=True)
+    assert _plain_config.foreign(plain) == []
+    assert plain["config"] == {"reset_after": False, "units": 3, "cells": [{"x": 1}]}
+    for module in ("keras.utils", "kerasevil", "keras.src.saving", 3):
+        assert _plain_config.foreign({"module": module, "class_name": "X"})
+    for module in ("keras.layers", "keras", "keras.src.ops.numpy", None):
+        assert not _plain_config.foreign({"module": module, "class_name": "X"})
+
+
+# Recorded outputs: no Keras anywhere.
+
+
+def test_recorded_outputs_need_no_keras(no_child, tmp_path):
+    case = golden("keras-2.2/several_inputs_outputs")
+    inputs = dict(zip(case.facts["input_names"], case.arrays(0, "x"), strict=True))
+    outputs = dict(zip(case.facts["output_names"], case.arrays(0, "y"), strict=True))
+    np.savez(tmp_path / "x.npz", **inputs)
+    np.savez(tmp_path / "y.npz", **outputs)
+    bundle = tmp_path / "model.npz"
+    gru2np.export(case.files()[0], bundle)
+    files = [case.files()[0], bundle, "--input", tmp_path / "x.npz", "--expected"]
+    result = run(*files, tmp_path / "y.npz", "--json")
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert answer["agree"]
+    assert [own["name"] for own in answer["outputs"]] == case.facts["output_names"]
+    first = next(iter(outputs))
+    np.savez(tmp_path / "wrong.npz", **{**outputs, first: outputs[first] + 1})
+    result = run(*files, tmp_path / "wrong.npz")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1].startswith(
+        f"differ: 1 of 3 outputs ({first}:"
+    )
+
+
+def test_a_bundle_of_another_file_is_compared_and_noted(no_child, tmp_path):
+    case, other = golden(OLD), golden("keras-2.2/mixed_stack")
+    gru2np.export(other.files()[0], tmp_path / "other.npz")
+    np.save(tmp_path / "x.npy", case.arrays(0, "x")[0])
+    np.save(tmp_path / "y.npy", case.arrays(0, "y")[0])
+    files = ["--input", tmp_path / "x.npy", "--expected", tmp_path / "y.npy"]
+    result = run(case.files()[0], tmp_path / "other.npz", *files)
+    assert result.exit_code in (0, 1)
+    assert "was exported from another file" in result.stderr
+
+
+def test_expected_needs_its_input_and_no_layers(no_child, tmp_path):
+    path = tmp_path / "y.npy"
+    np.save(path, np.zeros(3))
+    assert run(model_of(OLD), "--expected", path).exit_code == 2
+    options = ["--expected", path, "--input", path, "--layers"]
+    assert run(model_of(OLD), *options).exit_code == 2
+    assert run(model_of(OLD), "--input", path).exit_code == 3
+
+
+# Real Keras, in child processes of some seconds each.
+
+
+@tensorflow
+def test_a_model_of_keras_3_agrees_layer_by_layer():
+    """Its nested model is called twice, so calls are numbered across models."""
+    result = run(model_of("keras-3.15/nested_twice"), "--layers")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[-1].startswith("agree: ")
+    assert "#1" in result.stdout
+    assert "not compared" not in result.stdout
+    assert "Keras 3" in result.stdout.splitlines()[-1]
+
+
+@tensorflow
+def test_an_old_model_of_keras_2_agrees_in_tf_keras():
+    """Keras 2.1 wrote no ``reset_after``; tf-keras would take it for true."""
+    result = run(model_of(OLD), "--layers", "--json")
+    assert result.exit_code == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert answer["agree"]
+    assert answer["first_departure"] is None
+    assert answer["reference"].startswith("tf-keras 2")
+    assert "reset_after=False" in answer["notes"][0]
+    assert {"GRU", "LSTM"} <= {layer["class_name"] for layer in answer["layers"]}
+
+
+@tensorflow
+def test_a_damaged_bundle_differs_and_its_layer_is_named(tmp_path):
+    out = io.BytesIO()
+    gru2np.export(model_of(OLD), out)
+    data = out.getvalue()
+    manifest = bytes(read_members(data)[MANIFEST])
+    _, arrays = read_bundle(data)
+    path = next(name for name in arrays if name.endswith("gru_2/kernel"))
+    z, r, h = np.split(arrays[path], 3, axis=1)
+    arrays[path] = np.concatenate([r, z, h], axis=1)
+    with (tmp_path / "damaged.npz").open("wb") as file:
+        writer = Writer(file)
+        for name, array in arrays.items():
+            writer.add_array(name, array)
+        writer.add(MANIFEST, manifest)
+        writer.close()
+    result = run(model_of(OLD), tmp_path / "damaged.npz", "--layers", "--seed", "3")
+    assert result.exit_code == 1, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[-2].startswith("first departure: layer gru_2 (GRU)")
+    assert lines[-1].startswith("differ: 1 of 1 output")
+    assert [line for line in lines if line.endswith("< the first")][0].startswith(
+        "gru_2"
+    )
+
+
+@tensorflow
+def test_states_are_carried_from_batch_to_batch():
+    verify = import_module("gru2np.verify").verify
+    found = verify(model_of("keras-3.15/stateful_masked"), layers=True)
+    assert found.agrees
+    assert found.first_departure is None
+    assert found.layers
+
+
+@tensorflow
+def test_what_keras_cannot_load_is_refused_with_its_own_words():
+    """Keras 3 cannot load its own HDF5 files once masks have left ops in them."""
+    result = run(model_of("keras-3.15/mask_merges_two_h5"))
+    assert result.exit_code == 3
+    assert "is the right one for this file, but cannot load this file" in result.stderr
+    assert "--expected" in result.stderr
