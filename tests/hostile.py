@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+
 from gru2np.errors import Gru2npError, ModelFileError, UnsupportedModelError
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ Shapes are without the batch axis; T stands for the number of time steps.
 from __future__ import annotations
 
 import numpy as np
+
 from gru2np_runtime import layers
 
 T = "T"

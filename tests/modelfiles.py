@@ -7,6 +7,7 @@ import shutil
 
 import h5py
 import numpy as np
+
 from goldens import FIXTURES
 
 
@@ -51,13 +52,10 @@ def with_weight(case: str, path, number: float):
     """A copy of a legacy model, the first number of its first weight replaced."""
     shutil.copy(fixture(case), path)
     with h5py.File(path, "r+") as file:
-        found = []
-        file["model_weights"].visititems(
-            lambda _, item: (
-                found.append(item) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-        found[0][(0,) * found[0].ndim] = number
+        items = []
+        file["model_weights"].visititems(lambda _, item: items.append(item))
+        array = next(item for item in items if isinstance(item, h5py.Dataset))
+        array[(0,) * array.ndim] = number
     return path
 
 
@@ -66,7 +64,6 @@ def without_weights(case: str, path):
     shutil.copy(fixture(case), path)
     with h5py.File(path, "r+") as file:
         weights = file["model_weights"]
-        name = next(n for n in weights.attrs["layer_names"])
-        group = weights[name]
+        group = weights[weights.attrs["layer_names"][0]]
         group.attrs["weight_names"] = group.attrs["weight_names"][:0]
     return path

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from gru2np_runtime._activations import (
     FUNCTIONS,
     PARAMETERS,

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 
-import gru2np
-import gru2np_runtime.__main__ as runtime_main
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
+import gru2np
+import gru2np_runtime.__main__ as runtime_main
 from gru2np._commands import EXIT_CODES
 from gru2np.cli import cli
 from modelfiles import fixture, recorded, with_class, with_weight, without_weights

@@ -2,8 +2,9 @@
 
 import importlib.util
 
-import goldens
 import numpy as np
+
+import goldens
 
 EXAMPLES = goldens.ROOT / "examples"
 

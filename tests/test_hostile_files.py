@@ -12,13 +12,14 @@ import tracemalloc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import hostile
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import hostile
 from gru2np.errors import Gru2npError, ModelFileError
 from gru2np.readers import open_model
 from hostile import ATTACKS
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,9 @@ import ast
 import subprocess
 import sys
 
-import goldens
 import pytest
+
+import goldens
 
 RUNTIME = goldens.ROOT / "runtime" / "gru2np_runtime"
 CONVERTER = goldens.ROOT / "converter" / "gru2np"

@@ -1,17 +1,18 @@
-"""Inspect: what it says of layers, gates and meaning, and of what cannot be converted."""
+"""Inspect: what it says of layers, gates, meaning, and of what is not converted."""
 
 import json
 
-import gru2np
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
+import gru2np
 from goldens import all_goldens
 from gru2np._gates import GATES, equations
 from gru2np._table import shorten, size_text, table
 from gru2np.cli import cli
 from gru2np_runtime import layers
-from modelfiles import fixture, with_class
+from modelfiles import changed, fixture, with_class
 
 GRU = "keras-2.2/get_weights_explained"
 
@@ -92,10 +93,8 @@ def test_the_equations_are_what_the_runtime_computes():
                 number = str(row) if getattr(layer, "reset_after", False) else ""
                 scope[f"b{number}{suffix}"] = bias[columns]
         for line in equations(layer):
-            name, _, expression = line.partition(" = ")
-            scope[name.strip().replace("'", "_")] = eval(
-                expression.replace("'", "_"), scope
-            )
+            name, _, expression = line.replace("'", "_").partition(" = ")
+            scope[name.strip()] = eval(expression, scope)
         expected = layer.bind(**weights)(x[:, None])
         np.testing.assert_allclose(scope["h_"], expected, atol=1e-6)
 
@@ -103,16 +102,24 @@ def test_the_equations_are_what_the_runtime_computes():
 def test_meaning_stands_only_where_it_concerns_a_layer():
     sentences = gru2np.inspect(fixture("keras-3.15/dense", "model.keras")).meaning
     assert sentences == ()
-    old = gru2np.inspect(fixture("keras-2.1/hard_sigmoid_everywhere")).meaning
-    assert any(
-        "clip(0.2 * x + 0.5, 0, 1), as in every Keras before 3" in s for s in old
-    )
-    assert any("reset_after is False: the file does not say" in s for s in old) == any(
-        gate.class_name == "GRU"
-        for gate in gru2np.inspect(fixture("keras-2.1/hard_sigmoid_everywhere")).gates
-    )
-    new = gru2np.inspect(fixture("keras-3.15/hard_sigmoid_everywhere", "model.keras"))
-    assert any("clip(x / 6 + 0.5, 0, 1), as in Keras 3" in s for s in new.meaning)
+    case = "hard_sigmoid_everywhere"
+    old = gru2np.inspect(fixture(f"keras-2.2/{case}"))
+    assert old.meaning[0].startswith("hard_sigmoid is clip(0.2 * x + 0.5, 0, 1), as in")
+    new = gru2np.inspect(fixture(f"keras-3.15/{case}", "model.keras"))
+    assert new.meaning[0].startswith("hard_sigmoid is clip(x / 6 + 0.5, 0, 1), as in")
+
+
+def test_an_option_that_the_file_does_not_say(tmp_path):
+    def forget(config):
+        for layer in config["config"]["layers"]:
+            layer["config"].pop("reset_after", None)
+
+    path = changed("keras-2.2/masking_gru", tmp_path / "m.h5", forget)
+    told = [s for s in gru2np.inspect(path).meaning if s.startswith("reset_after is")]
+    assert len(told) == 1
+    assert "the file does not say (" in told[0]
+    said = gru2np.inspect(fixture("keras-2.2/masking_gru")).meaning
+    assert not any(s.startswith("reset_after is") for s in said)
 
 
 def test_masks_are_told():
@@ -202,7 +209,7 @@ def test_a_generation_that_is_not_read(tmp_path):
 
 def test_plain_arrays_are_no_bundle(tmp_path):
     np.savez(tmp_path / "matrices.npz", kernel=np.ones((2, 3)))
-    with pytest.raises(gru2np.ModelFileError, match="an .npz of plain arrays"):
+    with pytest.raises(gru2np.ModelFileError, match="plain arrays"):
         gru2np.inspect(tmp_path / "matrices.npz")
 
 

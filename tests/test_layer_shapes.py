@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from gru2np_runtime import InputError, layers
 from gru2np_runtime._layer import CARRIED, POINTWISE
 from gru2np_runtime._plan import make_plan

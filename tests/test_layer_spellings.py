@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from gru2np.generations import keras2, keras3
 from gru2np.ir import Call, KerasLayer, TensorRef
 from gru2np.layers import FAMILIES, LAYERS

@@ -6,6 +6,7 @@ import pickle
 from importlib import import_module
 
 import pytest
+
 from gru2np_runtime import layers
 from gru2np_runtime.layers import FAMILY, layer_class
 from layer_examples import examples, identity

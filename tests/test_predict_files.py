@@ -6,11 +6,12 @@ import subprocess
 import sys
 import tracemalloc
 
-import gru2np
-import gru2np_runtime.__main__ as runtime_main
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
+import gru2np
+import gru2np_runtime.__main__ as runtime_main
 from gru2np._commands import EXIT_CODES
 from gru2np.cli import cli
 from gru2np_runtime import InputError, load

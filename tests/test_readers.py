@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 import pytest
+
 from goldens import Golden, all_goldens
 from gru2np.errors import ModelFileError, UnsupportedModelError
 from gru2np.readers import open_model

@@ -3,10 +3,10 @@
 import io
 import json
 
-import goldens
 import numpy as np
 import pytest
 
+import goldens
 import gru2np
 from gru2np_runtime import load
 

@@ -9,11 +9,12 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 
-import gru2np
 import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
+import gru2np
 from goldens import FIXTURES, Golden
 from gru2np import _inputs, _keras_process, _plain_config, _reference
 from gru2np._comparison import TOLERANCES, Tolerance, compare
@@ -171,9 +172,9 @@ def test_given_arrays_go_by_name_by_order_or_alone(tmp_path):
 
 
 def unlike(name, version):
-    keras = _reference.Keras("tf_keras", "tf-keras", version)
+    keras = _reference.Keras("tf_keras", "tf-keras", version, 2)
     with convert(model_of(name)) as conversion:
-        return list(_reference.unlike(conversion, 2, keras))
+        return list(_reference.unlike(conversion, keras))
 
 
 def test_a_keras_that_zeroes_masked_outputs_is_not_taken_for_one_that_repeats_them():
@@ -184,15 +185,15 @@ def test_a_keras_that_zeroes_masked_outputs_is_not_taken_for_one_that_repeats_th
 
 
 def test_a_later_keras_3_may_merge_masks_otherwise():
-    keras = _reference.Keras("keras", "keras", "3.3.3")
+    keras = _reference.Keras("keras", "keras", "3.3.3", 3)
     with convert(model_of("keras-3.15/mask_merges_two_h5")) as conversion:
-        assert any("mask" in line for line in _reference.unlike(conversion, 3, keras))
-        same = _reference.Keras("keras", "keras", "3.15.1")
-        assert list(_reference.unlike(conversion, 3, same)) == []
+        assert any("mask" in line for line in _reference.unlike(conversion, keras))
+        same = _reference.Keras("keras", "keras", "3.15.1", 3)
+        assert list(_reference.unlike(conversion, same)) == []
 
 
 def test_an_unfaithful_keras_is_refused_with_the_reason(no_child, monkeypatch):
-    keras = _reference.Keras("tf_keras", "tf-keras", "2.21.0")
+    keras = _reference.Keras("tf_keras", "tf-keras", "2.21.0", 2)
     monkeypatch.setattr(_reference, "_installed", lambda generation: keras)
     monkeypatch.setattr(_reference.importlib.util, "find_spec", lambda name: name)
     result = run(model_of(MASKED))
@@ -224,20 +225,37 @@ def test_what_gru2np_refuses_never_reaches_keras(no_child, tmp_path):
     assert "Lambda" in result.stderr
 
 
-def test_a_plain_configuration_names_nothing_that_could_run():
+def test_what_names_code_outside_of_keras_is_seen():
     evil = {"module": "os", "class_name": "function", "config": "system"}
-    config = {
-        "class_name": "GRU",
-        "config": {"units": 3, "kernel_initializer": evil, "cells": [{"x": 1}]},
-    }
-    assert _plain_config.foreign(config)
-    plain = _plain_config.plain(config, keras2=True)
-    assert _plain_config.foreign(plain) == []
-    assert plain["config"] == {"reset_after": False, "units": 3, "cells": [{"x": 1}]}
+    assert _plain_config.foreign({"config": [{"kernel_initializer": evil}]})
+    mine = {"class_name": "function", "config": "mine", "module": None}
+    assert _plain_config.foreign({"bias_constraint": mine})
+    assert not _plain_config.foreign({"compile_config": {"loss": evil}})
     for module in ("keras.utils", "kerasevil", "keras.src.saving", 3):
         assert _plain_config.foreign({"module": module, "class_name": "X"})
     for module in ("keras.layers", "keras", "keras.src.ops.numpy", None):
         assert not _plain_config.foreign({"module": module, "class_name": "X"})
+    eval_ = {"module": "builtins", "class_name": "function", "config": "eval"}
+    assert _plain_config.foreign(eval_)
+    assert not _plain_config.foreign({**eval_, "config": "tanh"})
+
+
+def plain(name):
+    with convert(model_of(name)) as conversion:
+        return _plain_config.plain(conversion, keras2=True)
+
+
+def test_a_plain_configuration_writes_out_what_old_files_leave_out():
+    config, written = plain(OLD)
+    assert written == ["GRU reset_after=False"]
+    text = json.dumps(config)
+    assert "reset_after" in text
+    assert "initializer" not in text
+    _, written = plain("keras-2.1/stacked_cells")
+    assert "StackedRNNCells reverse_state_order=True" in written
+    config, _ = plain("keras-2.2/sequential_input_layer")
+    first = config["config"]["layers"][0]["config"]
+    assert len(first["batch_input_shape"]) == 3
 
 
 # Recorded outputs: no Keras anywhere.
@@ -334,9 +352,8 @@ def test_a_damaged_bundle_differs_and_its_layer_is_named(tmp_path):
     lines = result.stdout.splitlines()
     assert lines[-2].startswith("first departure: layer gru_2 (GRU)")
     assert lines[-1].startswith("differ: 1 of 1 output")
-    assert [line for line in lines if line.endswith("< the first")][0].startswith(
-        "gru_2"
-    )
+    marked = next(line for line in lines if line.endswith("< the first"))
+    assert marked.startswith("gru_2")
 
 
 @tensorflow

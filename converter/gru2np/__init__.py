@@ -15,8 +15,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gru2np_runtime import __version__
-
     from gru2np._verification import Verification
     from gru2np.describe import Report, inspect
     from gru2np.errors import (
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     )
     from gru2np.export import Exported, export
     from gru2np.verify import verify
+    from gru2np_runtime import __version__
 
 __all__ = [
     "BundleError",

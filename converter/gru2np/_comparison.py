@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np._inputs import walk
+from gru2np.layers._spec import dtype_name
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
+
+    from gru2np.export import Conversion
+    from gru2np.ir import KerasLayer
 
     Array = NDArray[Any]
     Number = int | float | bool
@@ -194,3 +202,25 @@ def _peak(array: Array) -> tuple[float, tuple[int, ...]]:
     place = np.unravel_index(int(np.argmax(array)), array.shape)
     at = tuple(int(i) for i in place)
     return float(array[at]), at
+
+
+def precision(conversion: Conversion) -> str:
+    """The least precise number type that the model computes in, in its Keras."""
+    policies = {dtype_name(own) for own in _policies(conversion.model.layers)}
+    for half in HALF[::-1]:
+        if policies & {half, f"mixed_{half}"}:
+            return half
+    computed = {
+        layer.dtype
+        for layer in walk(conversion.built.graph)
+        if layer.op != "graph" and not layer.keeps_dtype and layer.gives_dtype is None
+    }
+    return "float64" if computed == {"float64"} else "float32"
+
+
+def _policies(layers: Sequence[KerasLayer]) -> Iterator[object]:
+    for layer in layers:
+        if layer.class_name != "InputLayer":
+            yield layer.config.get("dtype")
+        inside = [child for _, child in layer.children]
+        yield from _policies([*inside, *(layer.model.layers if layer.model else ())])

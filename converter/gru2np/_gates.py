@@ -10,8 +10,9 @@ from gru2np._meaning import activation_text, inside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from gru2np_runtime import Layer
     from numpy.typing import NDArray
+
+    from gru2np_runtime import Layer
 
 # Gates in the order of their columns, by the runtime's op, with their names.
 _GRU = {"z": "update gate", "r": "reset gate", "h": "candidate"}

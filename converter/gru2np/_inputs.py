@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from gru2np_runtime import layers as runtime
-from gru2np_runtime._arrays import map_arrays
 
 from gru2np.errors import InputError, VerificationError
+from gru2np_runtime import layers as runtime
+from gru2np_runtime._arrays import map_arrays
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from gru2np_runtime import Layer
     from gru2np_runtime._graph import Graph, Port
-    from numpy.typing import NDArray
 
     Array = NDArray[Any]
     FilePath = str | os.PathLike[str]

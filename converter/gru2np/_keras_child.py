@@ -189,7 +189,7 @@ class Recorder:
         self.model = model
         self.frames: list[Frame] = []
         self.found: dict[tuple[tuple[str, ...], int], list[Any]] = {}
-        self.kinds: dict[tuple[str, ...], str] = {}
+        self.kinds: dict[tuple[str, ...], tuple[str, bool]] = {}
 
     def call(self, original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
         """Run a call, and keep its result if it is one of the model's own layers."""
@@ -207,7 +207,8 @@ class Recorder:
         result = original(operation, *args, **kwargs)
         found = self.found.setdefault((tuple(path), number), [])
         found.append([np.asarray(tensor) for tensor in _flat(result)])
-        self.kinds[tuple(path)] = type(operation).__name__
+        is_layer = isinstance(operation, self.keras.layers.Layer)
+        self.kinds[tuple(path)] = type(operation).__name__, is_layer
         return result
 
     def _inside(
@@ -249,7 +250,8 @@ def _record(
             {
                 "path": list(path),
                 "call": number,
-                "class_name": recorder.kinds[path],
+                "class_name": recorder.kinds[path][0],
+                "is_layer": recorder.kinds[path][1],
                 "outputs": _named(joined, arrays, f"node{i}_"),
             }
         )

@@ -48,7 +48,7 @@ class Answered:
         tensorflow: the version it ran on.
         outputs: by key of a dict, else in order, as (key, array, dtype in Keras).
         nodes: outputs of every layer call, by path and number of the call.
-        classes: class names by path.
+        classes: class name by path, and whether it is a layer and no operation.
         notes: what had to be done to the file.
     """
 
@@ -56,7 +56,7 @@ class Answered:
     tensorflow: str
     outputs: list[tuple[str | None, Array, str]]
     nodes: dict[tuple[tuple[str, ...], int], list[tuple[Array, str]]]
-    classes: dict[tuple[str, ...], str]
+    classes: dict[tuple[str, ...], tuple[str, bool]]
     notes: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -79,21 +79,18 @@ def run(
         VerificationError: Keras cannot load or run the model.
     """
     config = conversion.raw.config
-    keras2_file = keras.module == "tf_keras" or keras.version.startswith("2")
-    plain = _plain_config.plain(config, keras2=keras2_file)
-    left_out = _plain_config.leaves_out(config) if keras2_file else []
+    plain, written = _plain_config.plain(conversion, keras2=keras.generation == 2)
     foreign = _plain_config.foreign(plain)
     if foreign:
         raise VerificationError(
             f"the file names {', '.join(foreign)}, which is not Keras' own, and Keras "
             f"could run it: {INSTEAD}"
         )
-    must_be_plain = bool(left_out or _plain_config.foreign(config))
     structure = conversion.built.inputs
     request = {
         "module": keras.module,
         "container": conversion.raw.container,
-        "must_be_plain": must_be_plain,
+        "must_be_plain": bool(written or _plain_config.foreign(config)),
         "kind": structure.kind,
         "names": structure.names,
         "batch_size": batch_size,
@@ -117,31 +114,31 @@ def run(
             f"{keras} is installed, but importing {keras.module} gives version "
             f"{answer['version']}: {INSTEAD}"
         )
-    return _answered(answer, results, keras, left_out)
+    return _answered(answer, results, keras, written)
 
 
 def _answered(
     answer: Mapping[str, Any],
     arrays: Mapping[str, Array],
     keras: Keras,
-    left_out: Sequence[str],
+    written: Sequence[str],
 ) -> Answered:
     notes = []
-    if left_out:
+    if written:
         notes.append(
             f"the file leaves out what its Keras took for granted; {keras} was told: "
-            + ", ".join(left_out)
+            + ", ".join(written)
         )
     elif answer["plain"]:
         notes.append(
-            f"{keras} was given the model without initializers, regularizers and "
-            "constraints"
+            f"{keras} was given a copy of the file, its configuration without "
+            "initializers, regularizers and constraints"
         )
     nodes = {}
     classes = {}
     for node in answer["nodes"]:
         path = tuple(node["path"])
-        classes[path] = node["class_name"]
+        classes[path] = node["class_name"], node["is_layer"]
         nodes[path, node["call"]] = [
             (arrays[own["array"]], own["dtype"]) for own in node["outputs"]
         ]

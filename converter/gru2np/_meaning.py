@@ -17,10 +17,9 @@ from gru2np.masks import creates_mask
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from gru2np.ir import KerasLayer, KerasModel, Meaning
     from gru2np_runtime import Layer
     from gru2np_runtime._graph import Graph
-
-    from gru2np.ir import KerasLayer, KerasModel, Meaning
 
 HARD_SIGMOID = {
     0.2: "hard_sigmoid is clip(0.2 * x + 0.5, 0, 1), as in every Keras before 3; "

@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 from gru2np.generations.keras2 import ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
+
+    from gru2np.export import Conversion
+    from gru2np.ir import KerasLayer, KerasModel
 
 # Options that hold objects of no weight in a forward pass.
 _OBJECTS = re.compile(r"\w+_(initializer|regularizer|constraint)|compile_config")
@@ -30,44 +33,79 @@ _KERAS = re.compile(
 _CODE = ("function", "__lambda__")
 
 
-def plain(config: Any, *, keras2: bool) -> Any:
-    """The configuration without objects of no weight, absent options written out."""
+def plain(conversion: Conversion, *, keras2: bool) -> tuple[Any, list[str]]:
+    """The plain configuration of a model.
+
+    Args:
+        conversion: the model.
+        keras2: Keras 2 will read it, which knows options that old files leave out.
+
+    Returns:
+        The configuration, and the options that were written out, in words.
+    """
+    config = _without_objects(conversion.raw.config)
+    if not keras2:
+        return config, []
+    _name_models(config, conversion.model)
+    _give_input_shape(config, conversion.built.graph.inputs[0].shape)
+    absent = dict(ABSENT)
+    if any(layer.config.get("reverse_state_order") for layer in _cells(conversion)):
+        # Stacks gave their states in reverse before there was an option for it.
+        absent["StackedRNNCells"] = {"reverse_state_order": True}
+    written: dict[str, None] = {}
+    for record in _records(config):
+        name, options = record.get("class_name"), record.get("config")
+        if isinstance(name, str) and isinstance(options, dict):
+            for key, value in absent.get(name, {}).items():
+                if key not in options:
+                    options[key] = value
+                    written[f"{name} {key}={value!r}"] = None
+    return config, list(written)
+
+
+def _without_objects(config: Any) -> Any:
     if isinstance(config, list):
-        return [plain(item, keras2=keras2) for item in config]
+        return [_without_objects(item) for item in config]
     if not isinstance(config, dict):
         return config
-    kept = {
-        key: plain(value, keras2=keras2)
+    return {
+        key: _without_objects(value)
         for key, value in config.items()
         if not _OBJECTS.fullmatch(key)
     }
-    if keras2:
-        options = kept.get("config")
-        if isinstance(options, list) and "name" in kept:
-            # Models inside had no name of their own before Keras 2.2.3.
-            kept["config"] = {"name": kept["name"], "layers": options}
-        elif absent(kept):
-            kept["config"] = {**absent(kept), **kept["config"]}
-    return kept
 
 
-def absent(record: Mapping[str, Any]) -> dict[str, object]:
-    """The options that a layer's record leaves out, as its Keras meant them."""
-    options = record.get("config")
-    name = record.get("class_name")
-    if not isinstance(options, dict) or not isinstance(name, str):
-        return {}
-    known = ABSENT.get(name, {})
-    return {key: value for key, value in known.items() if key not in options}
+def _name_models(config: dict[str, Any], model: KerasModel) -> None:
+    """Name the models inside, which had no name of their own before Keras 2.2.3."""
+    inner = config["config"]
+    specs = inner if isinstance(inner, list) else inner["layers"]
+    specs = [spec for spec in specs if spec["class_name"] != "InputLayer"]
+    layers = [layer for layer in model.layers if layer.class_name != "InputLayer"]
+    for spec, layer in zip(specs, layers, strict=True):
+        if layer.model is not None:
+            _name_models(spec, layer.model)
+            if isinstance(spec["config"], list):
+                spec["config"] = {"name": layer.name, "layers": spec["config"]}
 
 
-def leaves_out(config: Any) -> list[str]:
-    """``option=value`` for every kind of option that some layer leaves out."""
-    found: dict[str, None] = {}
-    for record in _records(config):
-        for key, value in absent(record).items():
-            found[f"{record['class_name']} {key}={value!r}"] = None
-    return list(found)
+def _give_input_shape(config: dict[str, Any], shape: Sequence[int | None]) -> None:
+    """Say the input shape that a Sequential model forgot with its InputLayer."""
+    inner = config["config"]
+    if config["class_name"] == "Sequential":
+        first = (inner if isinstance(inner, list) else inner["layers"])[0]["config"]
+        if isinstance(first, dict) and "layers" not in first:
+            first.setdefault("batch_input_shape", list(shape))
+
+
+def _cells(conversion: Conversion) -> Iterator[KerasLayer]:
+    """Every stack of cells in the model."""
+    pending = list(conversion.model.layers)
+    while pending:
+        layer = pending.pop()
+        if layer.class_name == "StackedRNNCells":
+            yield layer
+        pending.extend(child for _, child in layer.children)
+        pending.extend(layer.model.layers if layer.model is not None else ())
 
 
 def foreign(config: Any) -> list[str]:

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from gru2np import _plain_config
 from gru2np.errors import Gru2npError, VerificationError
 from gru2np.export import converted
 from gru2np.generations import keras2, keras3
@@ -37,11 +38,13 @@ class Keras:
         module: as it is imported.
         name: as it is installed.
         version: of the distribution.
+        generation: 2 or 3: whose files it reads as they were meant.
     """
 
     module: str
     name: str
     version: str
+    generation: int
 
     def __str__(self) -> str:
         return f"{'Keras' if self.name == 'keras' else self.name} {self.version}"
@@ -67,7 +70,7 @@ def choose(conversion: Conversion) -> Keras:
             "TensorFlow, which is not installed: pip install 'gru2np[verify]', "
             f"or {INSTEAD}"
         )
-    found = list(unlike(conversion, generation, keras))
+    found = list(unlike(conversion, keras))
     if found:
         more = len(found) - SHOWN
         lines = [f"\n  - {line}" for line in found[:SHOWN]]
@@ -88,18 +91,20 @@ def _installed(generation: int) -> Keras | None:
         # tf-keras is Keras 2 whatever it says; the keras of today is Keras 3.
         own = 2 if name == "tf-keras" else int(version.partition(".")[0])
         if own == generation and importlib.util.find_spec(module) is not None:
-            return Keras(module, name, version)
+            return Keras(module, name, version, generation)
     return None
 
 
-def unlike(conversion: Conversion, generation: int, keras: Keras) -> Iterator[str]:
+def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
     """What a Keras would read otherwise in a file, a line for each thing."""
     # Releases of both packages are called 2.21.0, 3.15.1, 3.0.0rc1.
     major, minor, micro = (*re.findall(r"\d+", keras.version), "0", "0")[:3]
     version = int(major), int(minor), int(micro)
-    raw = replace(conversion.raw, backend="tensorflow")
+    # What Keras will be given, with the options written out that the file leaves out.
+    config, _ = _plain_config.plain(conversion, keras2=keras.generation == 2)
+    raw = replace(conversion.raw, backend="tensorflow", config=config)
     try:
-        model, meaning = INTERPRET[generation](raw, version, keras.version)
+        model, meaning = INTERPRET[keras.generation](raw, version, keras.version)
         other = converted(raw, model, meaning)
     except Gru2npError as error:
         yield f"read as {keras} reads it, {error}"

@@ -22,9 +22,8 @@ from gru2np._verify_command import verify
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np_runtime._files import Prediction
-
     from gru2np.export import Exported
+    from gru2np_runtime._files import Prediction
 
 QUIET = click.option(
     "-q", "--quiet", is_flag=True, help="No notes on standard error, only warnings."
@@ -102,9 +101,8 @@ def export(
     MODEL is a .h5, .hdf5 or .keras file, or an architecture .json with --weights.
     Prints the path of the bundle. No Keras and no TensorFlow is needed.
     """
-    from gru2np_runtime._arrays import check_output
-
     from gru2np.export import export as export_model
+    from gru2np_runtime._arrays import check_output
 
     target = output or str(Path(model).with_suffix(".npz"))
     given = [model] if weights is None else [model, weights]

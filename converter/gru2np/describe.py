@@ -7,10 +7,6 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gru2np_runtime._bundle import MANIFEST
-from gru2np_runtime._load import read_bundle
-from gru2np_runtime._manifest import json_value
-
 from gru2np import _partial
 from gru2np._facts import LayerFacts, Tensor, layers_of
 from gru2np._gates import Gates, gates_of
@@ -19,16 +15,19 @@ from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.export import converted
 from gru2np.generations import interpret
 from gru2np.readers import open_model
+from gru2np_runtime._bundle import MANIFEST
+from gru2np_runtime._load import read_bundle
+from gru2np_runtime._manifest import json_value
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
 
-    from gru2np_runtime._graph import Graph
     from numpy.typing import NDArray
 
     from gru2np.export import Conversion
     from gru2np.ir import RawModel
+    from gru2np_runtime._graph import Graph
 
     FilePath = str | os.PathLike[str]
     Titles = Mapping[str, tuple[str, str]]

@@ -12,26 +12,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from gru2np_runtime import Model, __version__
-from gru2np_runtime._arrays import replacing
-from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest
-from gru2np_runtime._graph import Graph, Node
-from gru2np_runtime._manifest import FORMAT, MANIFEST_VERSION, graph_record
 
 from gru2np import _meaning
 from gru2np.generations import interpret
 from gru2np.graph import build
 from gru2np.readers import open_model
 from gru2np.weights import find
+from gru2np_runtime import Model, __version__
+from gru2np_runtime._arrays import replacing
+from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest
+from gru2np_runtime._graph import Graph, Node
+from gru2np_runtime._manifest import FORMAT, MANIFEST_VERSION, graph_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gru2np_runtime import Layer
     from numpy.typing import NDArray
 
     from gru2np.graph import Built
     from gru2np.ir import KerasModel, Meaning, RawModel, StoredTensor
+    from gru2np_runtime import Layer
 
     FilePath = str | os.PathLike[str]
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gru2np_runtime._graph import Graph, Node, Port
-from gru2np_runtime._manifest import encode_name
-
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.layers import LAYERS, NOT_CONVERTED
 from gru2np.layers._spec import Config, Refused
@@ -15,14 +12,15 @@ from gru2np.layers.recurrent import written_out
 from gru2np.masks import Masks, Value
 from gru2np.ordering import ordered_calls
 from gru2np.ports import input_port, structure
+from gru2np_runtime._graph import Graph, Node, Port
+from gru2np_runtime._manifest import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gru2np.ir import Call, KerasLayer, KerasModel, Meaning, TensorRef
     from gru2np_runtime import Layer
     from gru2np_runtime._data import Structure
-
-    from gru2np.ir import Call, KerasLayer, KerasModel, Meaning, TensorRef
 
     Shape = tuple[int | None, ...]
     Ref = tuple[str, int]
@@ -222,9 +220,9 @@ class Builder:
         masked = masked and path in self.masked and (with_states or stateful)
         if masked and "masked_output" in uncertain:
             self.notes.append(
-                f"layer {path!r}: before the first valid step its output is zero, as on "
-                "TensorFlow; JAX gives the initial state, and the file does not name "
-                "its backend"
+                f"layer {path!r}: before the first valid step its output is zero, "
+                "as on TensorFlow; JAX gives the initial state, and the file does "
+                "not name its backend"
             )
         return layer
 

@@ -10,19 +10,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from gru2np_runtime import layers as runtime
-
 from gru2np.errors import Problem
 from gru2np.layers import LAYERS
 from gru2np.layers import _spec as spec
+from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gru2np_runtime import Layer
-
     from gru2np.graph import Builder
     from gru2np.ir import KerasLayer
+    from gru2np_runtime import Layer
 
     Ref = tuple[str, int]
 
@@ -69,7 +67,7 @@ class Masks:
             ):
                 self.builder.notes.append(
                     f"layer {self.path!r}: masked positions are left out, as on "
-                    "TensorFlow; JAX counted them, and the file does not name its backend"
+                    "TensorFlow; JAX counted them, and the file names no backend"
                 )
             return [skips(self, name, inputs)]
         used = mask if self.spec.uses_mask else None

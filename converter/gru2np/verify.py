@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from gru2np_runtime import __version__, load
-from gru2np_runtime._manifest import encode_name
 
 from gru2np import _inputs, _keras_process, _reference
 from gru2np._comparison import (
@@ -20,11 +18,13 @@ from gru2np._comparison import (
     Comparison,
     Tolerance,
     compare,
+    precision,
 )
 from gru2np._verification import Verification
 from gru2np.errors import VerificationError
 from gru2np.export import convert, export
-from gru2np.layers._spec import dtype_name
+from gru2np_runtime import __version__, load
+from gru2np_runtime._manifest import encode_name
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.export import Conversion
-    from gru2np.ir import KerasLayer
+    from gru2np.ir import KerasModel
 
     Array = NDArray[Any]
     FilePath = str | os.PathLike[str]
@@ -232,29 +232,33 @@ class _Verifier:
     ) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
         """Every node of the bundle beside the layer call of that name in Keras."""
         tolerance = self._tolerance(TOLERANCES[self.precision])
-        theirs = {}
+        unnamed = set(_unnamed(self.conversion.model, ""))
+        theirs, only_there = {}, []
         for (path, number), outputs in answered.nodes.items():
             name = "/".join(map(encode_name, path)) + (f"#{number}" if number else "")
-            theirs[name] = (answered.classes[path], outputs)
+            theirs[name] = (answered.classes[path][0], outputs)
+            if answered.classes[path][1]:
+                only_there.append(name)
         compared, only_here = [], []
         for name, arrays in self._activations(inputs).items():
+            if name.partition("#")[0] in unnamed:
+                continue
             if name not in theirs:
                 # Nodes behind # do what masks need, inside of Keras' layers.
-                only_here.append(name)
+                only_here += [] if "#" in name else [name]
                 continue
-            kind, outputs = theirs.pop(name)
-            several = len(arrays) > 1
-            for i, (array, (wanted, dtype)) in enumerate(
-                zip(arrays, outputs, strict=False)
-            ):
-                label = f"{name} [{i}]" if several else name
+            kind, outputs = theirs[name]
+            for i, pair in enumerate(zip(arrays, outputs, strict=False)):
+                label = f"{name} [{i}]" if len(arrays) > 1 else name
+                array, (wanted, dtype) = pair
                 compared.append(
                     compare(
                         label, array, wanted, tolerance, kind=kind, expected_dtype=dtype
                     )
                 )
-        missing = [name for name in only_here if "#" not in name]
-        return tuple(compared), tuple(missing + sorted(theirs))
+        known = {node.name for node in self.graph.nodes}
+        left = [name for name in only_there if name not in known]
+        return tuple(compared), (*only_here, *left)
 
     def _activations(self, inputs: Sequence[Array]) -> dict[str, list[Array]]:
         """Outputs of every node, over all batches where states are carried."""
@@ -279,23 +283,11 @@ def _joined(parts: Sequence[Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def precision(conversion: Conversion) -> str:
-    """The least precise number type that the model computes in, in its Keras."""
-    policies = {dtype_name(own) for own in _policies(conversion.model.layers)}
-    for half in HALF[::-1]:
-        if policies & {half, f"mixed_{half}"}:
-            return half
-    computed = {
-        layer.dtype
-        for layer in _inputs.walk(conversion.built.graph)
-        if layer.op != "graph" and not layer.keeps_dtype and layer.gives_dtype is None
-    }
-    return "float64" if computed == {"float64"} else "float32"
-
-
-def _policies(layers: Sequence[KerasLayer]) -> Iterator[object]:
-    for layer in layers:
-        if layer.class_name != "InputLayer":
-            yield layer.config.get("dtype")
-        inside = [child for _, child in layer.children]
-        yield from _policies([*inside, *(layer.model.layers if layer.model else ())])
+def _unnamed(model: KerasModel, prefix: str) -> Iterator[str]:
+    """Operations that Keras names anew at every load: until 3.10 most lost theirs."""
+    for layer in model.layers:
+        path = prefix + encode_name(layer.name)
+        if layer.class_name.startswith("ops.") and "name" not in layer.config:
+            yield path
+        if layer.model is not None:
+            yield from _unnamed(layer.model, f"{path}/")

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gru2np_runtime._manifest import encode_name
-
 from gru2np.errors import ModelFileError
 from gru2np.layers import LAYERS
+from gru2np_runtime._manifest import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from gru2np_runtime import load
 
 HERE = Path(__file__).resolve().parent

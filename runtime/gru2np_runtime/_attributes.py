@@ -160,7 +160,7 @@ class Attributes:
         return {name: getattr(self, name) for name in self._kinds}
 
     def check(self) -> None:
-        """Raise ``ValueError`` where attributes are illegal on their own or together."""
+        """Raise ``ValueError`` where attributes are illegal, alone or together."""
 
 
 def _rebuild(

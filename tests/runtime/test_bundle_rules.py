@@ -6,10 +6,10 @@ import json
 import struct
 import zipfile
 
-import goldens
 import numpy as np
 import pytest
 
+import goldens
 from gru2np_runtime import BundleError, load
 from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest, read_members
 

@@ -1,8 +1,9 @@
 """Every fixture gives what its Keras gave."""
 
-import goldens
 import numpy as np
 import pytest
+
+import goldens
 from gru2np_runtime import load
 
 CASES = [golden for golden in goldens.all_goldens() if not goldens.refused(golden)]

@@ -1,9 +1,9 @@
 """A layer from bare arrays: build it, run it, step it."""
 
-import goldens
 import numpy as np
 import pytest
 
+import goldens
 from gru2np_runtime import InputError, layers
 
 GRUSIM = goldens.ROOT.parent / "shared" / "models" / "grusim"

@@ -1,8 +1,9 @@
 """Step by step equals the whole sequence, for every fixture that runs forward."""
 
-import goldens
 import numpy as np
 import pytest
+
+import goldens
 from gru2np_runtime import InputError, load
 
 CASES = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gru2np.layers import (
     convolutional,
     core,
@@ -13,7 +15,9 @@ from gru2np.layers import (
     reshaping,
     wrappers,
 )
-from gru2np.layers._spec import LayerSpec
+
+if TYPE_CHECKING:
+    from gru2np.layers._spec import LayerSpec
 
 FAMILIES = (
     convolutional,

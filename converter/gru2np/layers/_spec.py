@@ -10,9 +10,8 @@ from gru2np.errors import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gru2np_runtime import Layer
-
     from gru2np.ir import KerasLayer, Meaning
+    from gru2np_runtime import Layer
 
     LayerType = TypeVar("LayerType", bound=Layer)
 
@@ -212,12 +211,11 @@ class Config:
         Raises:
             Refused: it cannot be converted; its problem has been noted.
         """
-        for name, layer in self.layer.children:
-            if name == attribute:
-                config = {**layer.config, **(overrides or {})}
-                child = replace(layer, config=config)
-                return self._child(f"{self.path}/{attribute}", child)
-        self.refuse(f"the layer inside is missing: {attribute}")
+        layer = dict(self.layer.children).get(attribute)
+        if layer is None:
+            self.refuse(f"the layer inside is missing: {attribute}")
+        child = replace(layer, config={**layer.config, **(overrides or {})})
+        return self._child(f"{self.path}/{attribute}", child)
 
     def build(self, kind: type[LayerType], **attributes: Any) -> LayerType:
         """The runtime layer, once every option has been taken.

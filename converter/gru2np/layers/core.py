@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.layers import activations
+from gru2np.layers._spec import CREATES, KEEPS, LayerSpec
 from gru2np_runtime.layers import (
     Activation,
     Dense,
@@ -13,15 +15,11 @@ from gru2np_runtime.layers import (
     PReLU,
 )
 
-from gru2np.layers import activations
-from gru2np.layers._spec import CREATES, KEEPS, LayerSpec
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np_runtime import Layer
-
     from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
 
 
 def dense(config: Config) -> Layer:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.layers._spec import KEEPS, LayerSpec
 from gru2np_runtime.layers import BatchNormalization, LayerNormalization
 
-from gru2np.layers._spec import KEEPS, LayerSpec
-
 if TYPE_CHECKING:
-    from gru2np_runtime import Layer
-
     from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
 
 
 def batch_normalization(config: Config) -> Layer:

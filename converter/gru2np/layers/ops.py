@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.layers._spec import LayerSpec
 from gru2np_runtime import layers as runtime
 
-from gru2np.layers._spec import LayerSpec
-
 if TYPE_CHECKING:
-    from gru2np_runtime import Layer
-
     from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
 
 # Half precision computes in float32, here as in layers.
 NUMBERS = {"bool": "bool", "float16": "float32", "bfloat16": "float32"}

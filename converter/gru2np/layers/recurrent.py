@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.layers._spec import SEQUENCE, LayerSpec
 from gru2np_runtime import layers as runtime
 from gru2np_runtime._graph import Graph
 
-from gru2np.layers._spec import SEQUENCE, LayerSpec
-
 if TYPE_CHECKING:
-    from gru2np_runtime import Layer
-
     from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
 
 # A single cell run by RNN is the layer of that cell.
 LAYER_OF_CELL = {

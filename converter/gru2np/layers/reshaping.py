@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.layers._spec import LayerSpec
 from gru2np_runtime import layers as runtime
 
-from gru2np.layers._spec import LayerSpec
-
 if TYPE_CHECKING:
-    from gru2np_runtime import Layer
-
     from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
 
 
 def flatten(config: Config) -> Layer:

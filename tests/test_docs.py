@@ -1,0 +1,76 @@
+"""The pages say the truth: examples run, the schema fits, every layer has its proof."""
+
+import doctest
+import json
+
+import jsonschema
+import pytest
+
+import goldens
+import gru2np_runtime
+from gru2np.layers import LAYERS, NOT_CONVERTED
+from gru2np_runtime._bundle import MANIFEST, read_members
+
+DOCS = goldens.ROOT / "docs"
+SCHEMA = json.loads((DOCS / "bundle.schema.json").read_text("utf-8"))
+
+
+def test_the_gru_by_hand_gives_what_the_page_prints():
+    failed, tried = doctest.testfile(
+        str(DOCS / "gru-by-hand.md"), module_relative=False
+    )
+    assert tried > 20
+    assert failed == 0
+
+
+def test_the_package_s_first_example_runs():
+    failed, tried = doctest.testmod(gru2np_runtime)
+    assert tried > 5
+    assert failed == 0
+
+
+@pytest.mark.parametrize(
+    "golden",
+    [g for g in goldens.all_goldens() if not goldens.refused(g)][::7],
+    ids=lambda golden: golden.name,
+)
+def test_manifests_fit_the_schema(golden):
+    manifest = json.loads(bytes(read_members(golden.bundle())[MANIFEST]))
+    jsonschema.validate(manifest, SCHEMA)
+
+
+@pytest.mark.parametrize("key", ["version", "graph", "inputs"])
+def test_the_schema_refuses_what_lacks_a_key(key):
+    golden = goldens.all_goldens()[0]
+    manifest = json.loads(bytes(read_members(golden.bundle())[MANIFEST]))
+    del manifest[key]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(manifest, SCHEMA)
+
+
+def proven():
+    """Keras classes that stand in a fixture which this version converts."""
+    return {
+        class_name
+        for golden in goldens.all_goldens()
+        if not goldens.refused(golden)
+        for class_name in golden.facts["classes"]
+    }
+
+
+@pytest.mark.parametrize("class_name", sorted(LAYERS))
+def test_every_class_is_proven_by_a_file_of_keras(class_name):
+    assert class_name.removeprefix("ops.") in proven()
+
+
+def test_no_class_is_both_converted_and_refused():
+    assert not NOT_CONVERTED & set(LAYERS)
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text("utf-8")
+    for part in text.split("](")[1:]:
+        target = part.split(")")[0].split("#")[0]
+        if target and "://" not in target:
+            assert (page.parent / target).exists(), target
