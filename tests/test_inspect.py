@@ -55,7 +55,7 @@ def test_get_weights_explained(report):
     assert gates.bias_rows == ("added to x @ kernel", "added to h @ recurrent_kernel")
     assert gates.reset_after is True
     text = str(report)
-    assert "kernel            (1, 6)     columns 0-1 z, 2-3 r, 4-5 h" in text
+    assert "kernel            (1, 6)  columns 0-1 z, 2-3 r, 4-5 h" in text
     assert "row 1: added to h @ recurrent_kernel" in text
     assert "z update gate, r reset gate, h candidate" in text
     assert "hh = linear(x @ Wh + b0h + r * (h @ Uh + b1h))" in text
@@ -132,6 +132,10 @@ def test_masks_are_told():
     assert halves == ["all/forward_layer", "all/backward_layer"]
     inside = [layer.path for layer in by_path["all"].inside]
     assert inside == halves
+    nested = gru2np.inspect(fixture("keras-2.2/mask_time_distributed"))
+    (model,) = nested.layers[0].inside
+    assert [child.class_name for child in model.inside] == ["Embedding", "LSTM"]
+    assert "(time_distributed_1/layer/lstm_1)" in nested.meaning[1]
     merged = gru2np.inspect(fixture("keras-2.2/mask_merges_two")).meaning
     assert any("merge layer" in s for s in merged)
 

@@ -66,6 +66,10 @@ class LayerFacts:
     inside: tuple[LayerFacts, ...] = ()
 
 
+# A model inside TimeDistributed has no title of its own.
+_PLAIN = {"graph": "Model"}
+
+
 def layers_of(
     graph: Graph, titles: Titles, shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[LayerFacts]:
@@ -104,7 +108,9 @@ def _facts(
     }
     return LayerFacts(
         path=path,
-        class_name=titles.get(path, ("", layer.op))[1],
+        class_name=titles[path][1]
+        if path in titles
+        else _PLAIN.get(layer.op, layer.op),
         op=layer.op,
         parameters=sum(prod(shape) for shape in own.values()),
         options=layer.attributes(),
@@ -113,6 +119,7 @@ def _facts(
         inside=tuple(
             _facts(f"{path}/{name}", child, titles, shapes)
             for name, child in layer.layers.items()
+            if "#" not in name
         ),
         **more,
     )

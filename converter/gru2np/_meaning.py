@@ -13,13 +13,13 @@ from gru2np.layers import LAYERS
 from gru2np.layers import _spec as spec
 from gru2np.layers._spec import dtype_name
 from gru2np.masks import creates_mask
+from gru2np_runtime._graph import Graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from gru2np.ir import KerasLayer, KerasModel, Meaning
     from gru2np_runtime import Layer
-    from gru2np_runtime._graph import Graph
 
 HARD_SIGMOID = {
     0.2: "hard_sigmoid is clip(0.2 * x + 0.5, 0, 1), as in every Keras before 3; "
@@ -125,22 +125,31 @@ def _without_reset_after(config: object) -> Iterator[str]:
 
 def _masks(graph: Graph) -> Iterator[str]:
     rules: dict[str, list[str]] = {}
-    for node in graph.nodes:
-        if node.mask is None:
-            continue
-        for _, layer in inside(node.layer, graph.layers[node.layer]):
-            rule = layer.attributes().get("masked_output")
-            if rule is not None and node.layer not in rules.setdefault(rule, []):
-                rules[rule].append(node.layer)
+    for path, layer in _masked(graph, ""):
+        for _, cell in inside(path, layer):
+            rule = cell.attributes().get("masked_output")
+            if rule is not None and path not in rules.setdefault(rule, []):
+                rules[rule].append(path)
     for rule, paths in rules.items():
         yield f"{MASKED_OUTPUT[rule]} ({_names(paths)})"
     # Nodes that masks need stand behind #; others are operations of the model.
-    helpers = [path for path in graph.layers if "#" in path]
-    for op in dict.fromkeys(graph.layers[path].op for path in helpers):
+    helpers = {path: layer for path, layer in inside("", graph) if "#" in path}
+    for op in dict.fromkeys(layer.op for layer in helpers.values()):
         if op in MERGED_MASKS:
             yield MERGED_MASKS[op]
     if any("#skipped_" in path for path in helpers):
         yield "Multiply takes masked positions as 1"
+
+
+def _masked(graph: Graph, prefix: str) -> Iterator[tuple[str, Layer]]:
+    """The layers that use a mask, those of models inside wrappers included."""
+    for node in graph.nodes:
+        path, layer = prefix + node.layer, graph.layers[node.layer]
+        if node.mask is not None:
+            yield path, layer
+        for at, child in inside(path, layer):
+            if isinstance(child, Graph):
+                yield from _masked(child, f"{at}/")
 
 
 def inside(path: str, layer: Layer) -> Iterator[tuple[str, Layer]]:

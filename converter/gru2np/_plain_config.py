@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gru2np.export import Conversion
-    from gru2np.ir import KerasLayer, KerasModel
+    from gru2np.ir import KerasModel
 
 # Options that hold objects of no weight in a forward pass.
 _OBJECTS = re.compile(r"\w+_(initializer|regularizer|constraint)|compile_config")
@@ -48,15 +48,11 @@ def plain(conversion: Conversion, *, keras2: bool) -> tuple[Any, list[str]]:
         return config, []
     _name_models(config, conversion.model)
     _give_input_shape(config, conversion.built.graph.inputs[0].shape)
-    absent = dict(ABSENT)
-    if any(layer.config.get("reverse_state_order") for layer in _cells(conversion)):
-        # Stacks gave their states in reverse before there was an option for it.
-        absent["StackedRNNCells"] = {"reverse_state_order": True}
     written: dict[str, None] = {}
     for record in _records(config):
         name, options = record.get("class_name"), record.get("config")
         if isinstance(name, str) and isinstance(options, dict):
-            for key, value in absent.get(name, {}).items():
+            for key, value in ABSENT.get(name, {}).items():
                 if key not in options:
                     options[key] = value
                     written[f"{name} {key}={value!r}"] = None
@@ -95,17 +91,6 @@ def _give_input_shape(config: dict[str, Any], shape: Sequence[int | None]) -> No
         first = (inner if isinstance(inner, list) else inner["layers"])[0]["config"]
         if isinstance(first, dict) and "layers" not in first:
             first.setdefault("batch_input_shape", list(shape))
-
-
-def _cells(conversion: Conversion) -> Iterator[KerasLayer]:
-    """Every stack of cells in the model."""
-    pending = list(conversion.model.layers)
-    while pending:
-        layer = pending.pop()
-        if layer.class_name == "StackedRNNCells":
-            yield layer
-        pending.extend(child for _, child in layer.children)
-        pending.extend(layer.model.layers if layer.model is not None else ())
 
 
 def foreign(config: Any) -> list[str]:

@@ -110,6 +110,8 @@ def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
         yield f"read as {keras} reads it, {error}"
         return
     ours, theirs = conversion.manifest({}), other.manifest({})
+    for manifest in (ours, theirs):
+        _forget_hidden_states(manifest["graph"])
     writer = conversion.meaning.keras
     lines = list(_graphs(ours["graph"], theirs["graph"], writer, str(keras)))
     yield from lines
@@ -120,6 +122,16 @@ def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
         or stored != other_stored
     ):
         yield "the order of its layers, inputs, outputs or weights"
+
+
+def _forget_hidden_states(graph: Mapping[str, Any]) -> None:
+    """The order of a stack's states means nothing where nobody gives or sees them."""
+    with_states = {node["layer"] for node in graph["nodes"] if len(node["inputs"]) > 1}
+    for path, layer in graph["layers"].items():
+        options = layer.get("attributes", {})
+        hidden = path not in with_states and not options.get("return_state")
+        if hidden and options.get("masked_output") != "state":
+            options.pop("reverse_state_order", None)
 
 
 def _graphs(

@@ -162,6 +162,9 @@ def _gates(gates: Sequence[Gates], width: int) -> Iterator[str]:
         ", ".join(f"{gate} {name}" for gate, name in cell.names.items())
         for cell in gates
     )
+    size = max(
+        len(shape_text(shape)) for cell in gates for shape in cell.shapes.values()
+    )
     numbers = sum(prod(shape) for cell in gates for shape in cell.shapes.values())
     for number, cell in enumerate(gates):
         if number:
@@ -172,9 +175,9 @@ def _gates(gates: Sequence[Gates], width: int) -> Iterator[str]:
         )
         columns = ", ".join(_columns(gate, *cell.columns[gate]) for gate in cell.names)
         for name, shape in cell.shapes.items():
-            yield f"    {name:17} {shape_text(shape):10} columns {columns}"
+            yield f"    {name:17} {shape_text(shape):{size}}  columns {columns}"
         for row, meaning in enumerate(cell.bias_rows):
-            yield f"    {'':17} {'':10} row {row}: {meaning}"
+            yield f"    {'':17} {'':{size}}  row {row}: {meaning}"
         if cell.values and numbers <= MOST_VALUES:
             yield ""
             yield from _values(cell, width)
