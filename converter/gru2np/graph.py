@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
-from gru2np.layers import LAYERS, NOT_CONVERTED
-from gru2np.layers._spec import Config, Refused
 from gru2np.layers.recurrent import written_out
 from gru2np.masks import Masks, Value
 from gru2np.ordering import ordered_calls
 from gru2np.ports import input_port, structure
+from gru2np.translation import Translator
 from gru2np_runtime._graph import Graph, Node, Port
 from gru2np_runtime._manifest import encode_name
 
@@ -56,25 +55,25 @@ def build(model: KerasModel, meaning: Meaning) -> Built:
         ModelFileError: layers do not fit each other.
         UnsupportedModelError: something cannot be converted; everything at once.
     """
-    problems: list[Problem] = []
-    builder = Builder(meaning, problems, _floating(model))
-    builder.convert(model, "")
-    if problems:
-        raise UnsupportedModelError(_unique(problems))
+    translator = Translator(meaning, _floating(model))
+    translator.translate(model, "")
+    _give_up(translator)
+    builder = Builder(translator)
     graph = builder.finish(model)
-    if problems:
-        raise UnsupportedModelError(_unique(problems))
+    _give_up(translator)
     names = [ref.layer for ref in model.inputs]
     inputs = structure(model.input_keys, model.single[0], names)
     names = [ref.layer for ref in model.outputs]
     outputs = structure(model.output_keys, model.single[1], names)
-    notes = list(dict.fromkeys(builder.notes))
-    return Built(graph, builder.titles, builder.weights, inputs, outputs, notes)
+    notes = list(dict.fromkeys(translator.notes))
+    return Built(graph, translator.titles, builder.weights, inputs, outputs, notes)
 
 
-def _unique(problems: list[Problem]) -> list[Problem]:
-    """The problems without those of a layer met again at another call."""
-    return list({str(problem): problem for problem in problems}.values())
+def _give_up(translator: Translator) -> None:
+    # A layer's problem is met again at each of its calls, and is one all the same.
+    problems = {str(problem): problem for problem in translator.problems}
+    if problems:
+        raise UnsupportedModelError(list(problems.values()))
 
 
 def _floating(model: KerasModel) -> str:
@@ -84,100 +83,34 @@ def _floating(model: KerasModel) -> str:
     return "float64" if doubles else "float32"
 
 
-@dataclass
 class Builder:
-    """Lays one model flat.
+    """Lays one model flat, its layers translated beforehand.
 
     Attributes:
         meaning: of the model's Keras.
         problems: what cannot be converted, noted as it is met.
-        default_dtype: of layers that name none.
+        notes: where the file leaves a number open.
         layers: runtime layers by path.
-        titles: name and class in Keras by path.
         nodes: in topological order.
         shapes: of the outputs of every input and node.
         weights: expected shapes by layer path.
         masked: paths of layers that use a mask.
-        notes: where the file leaves a number open.
         input_dtypes: by input name.
     """
 
-    meaning: Meaning
-    problems: list[Problem]
-    default_dtype: str
-    layers: dict[str, Layer] = field(default_factory=dict)
-    titles: dict[str, tuple[str, str]] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=list)
-    shapes: dict[str, tuple[Shape, ...]] = field(default_factory=dict)
-    weights: dict[str, dict[str, Shape]] = field(default_factory=dict)
-    masked: set[str] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)
-    input_dtypes: dict[str, str] = field(default_factory=dict)
-
-    def convert(self, model: KerasModel, prefix: str) -> None:
-        """Convert every layer, so that all problems of a file come at once."""
-        for layer in model.layers:
-            path = prefix + encode_name(layer.name)
-            if layer.model is not None:
-                self.convert(layer.model, f"{path}/")
-            elif layer.class_name != "InputLayer":
-                converted = self.layer(path, layer)
-                if converted is not None:
-                    self.layers[path] = converted
-                    self.titles[path] = (layer.name, layer.class_name)
-
-    def layer(self, path: str, layer: KerasLayer) -> Layer | None:
-        """The runtime layer; None if it cannot be converted, its problem noted."""
-        spec = LAYERS.get(layer.class_name)
-        if spec is None:
-            self.problems.append(_unknown(path, layer))
-            return None
-        config = Config(
-            layer,
-            path,
-            self.meaning,
-            self.problems.append,
-            self.child,
-            self.default_dtype,
-        )
-        try:
-            return spec.convert(config)
-        except Refused:
-            return None
-
-    def child(self, path: str, layer: KerasLayer) -> Layer:
-        """The runtime layer of a layer inside a wrapper; a model inside is a graph.
-
-        Raises:
-            Refused: it cannot be converted.
-        """
-        if layer.model is not None:
-            inner = Builder(self.meaning, self.problems, self.default_dtype)
-            before = len(self.problems)
-            inner.convert(layer.model, "")
-            if len(self.problems) > before:
-                raise Refused
-            graph = inner.finish(layer.model)
-            if len(self.problems) > before:
-                raise Refused
-            if any(
-                getattr(child, "stateful", False) for child in graph.layers.values()
-            ):
-                self.problems.append(
-                    Problem(path, layer.class_name, "a stateful layer in a wrapper")
-                )
-                raise Refused
-            titles = {f"{path}/{k}": title for k, title in inner.titles.items()}
-            self.titles.update(titles)
-            return graph
-        converted = self.layer(path, layer)
-        if converted is None:
-            raise Refused
-        self.titles[path] = (layer.name, layer.class_name)
-        return converted
+    def __init__(self, translator: Translator) -> None:
+        self.meaning = translator.meaning
+        self.problems = translator.problems
+        self.notes = translator.notes
+        self.layers = dict(translator.layers)
+        self.nodes: list[Node] = []
+        self.shapes: dict[str, tuple[Shape, ...]] = {}
+        self.weights: dict[str, dict[str, Shape]] = {}
+        self.masked: set[str] = set()
+        self.input_dtypes: dict[str, str] = {}
 
     def finish(self, model: KerasModel) -> Graph:
-        """The graph, once every layer has been converted."""
+        """The graph of the model; an empty one with its problems noted."""
         ports, bound = [], []
         for ref in model.inputs:
             layer = next((own for own in model.layers if own.name == ref.layer), None)
@@ -347,21 +280,3 @@ def _look_up(
             f"{ref.layer!r}, which nothing in the model gives"
         )
     return value
-
-
-def _unknown(path: str, layer: KerasLayer) -> Problem:
-    if layer.class_name == "Lambda":
-        reason = (
-            "a Lambda layer holds Python code, which is never run; replace it by "
-            "built-in layers and save the model again"
-        )
-    elif layer.class_name.startswith("ops."):
-        reason = "an operation that this version does not convert"
-    elif layer.class_name in NOT_CONVERTED:
-        reason = "a layer of Keras that this version does not convert"
-    else:
-        reason = (
-            "no layer of Keras: a layer of your own, whose code is not in the file "
-            "and would not be run"
-        )
-    return Problem(path, layer.class_name, reason)

@@ -104,7 +104,6 @@ class Meaning:
             implicit mask.
         softmax_uses_mask: the Softmax layer looks at masks.
         uncertain: fields that hang on a backend which the file does not name.
-        reasons: sentences that say what was chosen and why, for ``inspect``.
     """
 
     keras: str
@@ -122,7 +121,6 @@ class Meaning:
     tensor_arguments_drop_mask: bool
     softmax_uses_mask: bool
     uncertain: frozenset[str] = frozenset()
-    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

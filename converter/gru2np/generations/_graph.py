@@ -6,11 +6,12 @@ layers inside wrappers, and bounds what a hostile file could make of that.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
+from gru2np.errors import Problem, UnsupportedModelError
+from gru2np.generations._numbering import count_from_zero
+from gru2np.generations._records import array, fail, record, reference, snake_case, text
 from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
 
 if TYPE_CHECKING:
@@ -41,55 +42,6 @@ class Spelling:
     class_name: Callable[[Mapping[str, Any]], str]
     output_base_apart: bool
     lists_of_one: bool
-
-
-def fail(where: str, expected: str, got: object) -> ModelFileError:
-    """The error of an architecture that is not what Keras writes."""
-    shown = repr(got)
-    if len(shown) > 80:
-        shown = shown[:77] + "..."
-    return ModelFileError(
-        f"architecture: expected {expected}, got {shown} - at {where}"
-    )
-
-
-def record(value: object, where: str) -> dict[str, Any]:
-    """The value, if it is an object."""
-    if not isinstance(value, dict):
-        raise fail(where, "an object", value)
-    return value
-
-
-def array(value: object, where: str) -> list[Any]:
-    """The value, if it is an array."""
-    if not isinstance(value, list):
-        raise fail(where, "an array", value)
-    return value
-
-
-def text(value: object, where: str) -> str:
-    """The value, if it is a string."""
-    if not isinstance(value, str) or not value:
-        raise fail(where, "a name", value)
-    return value
-
-
-def reference(value: object, where: str) -> TensorRef:
-    """``[layer, call, output]`` as every Keras writes it; a fourth item is ignored."""
-    items = array(value, where)
-    if len(items) not in (3, 4) or not isinstance(items[0], str):
-        raise fail(where, "[layer, call, output]", value)
-    for index in items[1:3]:
-        if not isinstance(index, int) or isinstance(index, bool) or index < 0:
-            raise fail(where, "[layer, call, output]", value)
-    return TensorRef(items[0], items[1], items[2])
-
-
-def snake_case(class_name: str) -> str:
-    """A class name as the paths of variables have it (``PReLU``: ``p_re_lu``)."""
-    name = re.sub(r"\W+", "", class_name)
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 class Paths:
@@ -227,7 +179,9 @@ class Walker:
         _check_names(layers, where)
         inputs, input_keys, one_input = self._ports(config, "input_layers", where)
         outputs, output_keys, one_output = self._ports(config, "output_layers", where)
-        layers, outputs = self._rebase(layers, outputs)
+        layers, outputs = count_from_zero(
+            layers, outputs, output_base_apart=self.spelling.output_base_apart
+        )
         return KerasModel(
             str(config.get("name", "model")),
             tuple(layers),
@@ -263,56 +217,6 @@ class Walker:
             )
         refs = tuple(reference(v, f"{at}[{i}]") for i, v in enumerate(items))
         return refs, None, len(refs) == 1 and not self.spelling.lists_of_one
-
-    def _rebase(
-        self, layers: list[KerasLayer], outputs: tuple[TensorRef, ...]
-    ) -> tuple[list[KerasLayer], tuple[TensorRef, ...]]:
-        """Count every layer's calls from 0.
-
-        A nested model that was built with an input owns a hidden first call, so its
-        calls count from 1 in some places of some generations: where the highest
-        index is the number of calls, they do.
-        """
-        calls = {layer.name: len(layer.calls) for layer in layers if layer.model}
-        inner = [ref for layer in layers for ref in _references(layer.calls)]
-        shared = inner if self.spelling.output_base_apart else [*inner, *outputs]
-        bases = _bases(shared, calls)
-        apart = self.spelling.output_base_apart
-        output_bases = _bases(outputs, calls) if apart else bases
-
-        moved = [
-            replace(layer, calls=tuple(_moved(call, bases) for call in layer.calls))
-            for layer in layers
-        ]
-        return moved, tuple(_move(ref, output_bases) for ref in outputs)
-
-
-def _move(ref: TensorRef, bases: Mapping[str, int]) -> TensorRef:
-    return replace(ref, call=ref.call - bases.get(ref.layer, 0))
-
-
-def _moved(call: Call, bases: Mapping[str, int]) -> Call:
-    mask = call.mask
-    if isinstance(mask, TensorRef):
-        mask = _move(mask, bases)
-    elif mask is not None:
-        mask = tuple(ref and _move(ref, bases) for ref in mask)
-    return replace(
-        call, inputs=tuple(_move(ref, bases) for ref in call.inputs), mask=mask
-    )
-
-
-def _references(calls: Iterable[Call]) -> Iterable[TensorRef]:
-    for call in calls:
-        yield from call.references()
-
-
-def _bases(refs: Iterable[TensorRef], calls: Mapping[str, int]) -> dict[str, int]:
-    highest: dict[str, int] = {}
-    for ref in refs:
-        if ref.layer in calls:
-            highest[ref.layer] = max(highest.get(ref.layer, 0), ref.call)
-    return {name: int(top == calls[name] > 0) for name, top in highest.items()}
 
 
 def _check_names(layers: Iterable[KerasLayer], where: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gru2np.generations import _graph
+from gru2np.generations import _graph, _records
 from gru2np.generations._values import plain
 from gru2np.ir import Call, KerasModel, Meaning, TensorRef
 
@@ -63,11 +63,6 @@ def meaning(
     zeroes = in_tensorflow and version >= (2, 2, 4)
     # Keras 2.3 handed its loop over to TensorFlow's.
     repeats = in_tensorflow or version >= (2, 3, 0)
-    masked = (
-        "a masked step repeats the output before it"
-        if repeats
-        else "a masked step gives the carried state"
-    )
     return Meaning(
         keras=writer,
         hard_sigmoid_slope=0.2,
@@ -86,11 +81,6 @@ def meaning(
         merges_skip_masked=False,
         tensor_arguments_drop_mask=False,
         softmax_uses_mask=in_tensorflow,
-        reasons=(
-            f"saved by {writer}: hard_sigmoid is clip(0.2x + 0.5, 0, 1)",
-            f"saved by {writer}: {masked}",
-            f"saved by {writer}: merge layers combine masks by and",
-        ),
     )
 
 
@@ -125,7 +115,7 @@ def _has_open_dtype(model: KerasModel) -> bool:
 
 
 def _class_name(spec: Mapping[str, Any]) -> str:
-    name = _graph.text(spec.get("class_name"), "class_name")
+    name = _records.text(spec.get("class_name"), "class_name")
     module = spec.get("module")
     # A user's class may carry a built-in's name; its module tells.
     built_in = ("keras", "tf_keras", "tensorflow", "tensorflow.python.keras")
@@ -152,18 +142,18 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
     if spec.get("class_name") in TENSORFLOW_OPS:
         return ()
     calls = []
-    value = _graph.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
+    value = _records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
     for i, call in enumerate(value):
         at = f"{where}.inbound_nodes[{i}]"
         refs = _references(call, at, 0)
         keywords: dict[str, Any] = {}
         for ref in refs:
             if len(ref) == 4:
-                keywords.update(_graph.record(ref[3], at))
+                keywords.update(_records.record(ref[3], at))
         mask = keywords.pop("mask", None)
         calls.append(
             Call(
-                inputs=tuple(_graph.reference(ref, at) for ref in refs),
+                inputs=tuple(_records.reference(ref, at) for ref in refs),
                 mask=_mask(mask, f"{at}.mask"),
                 keywords={k: v for k, v in keywords.items() if v is not None},
             )
@@ -173,15 +163,15 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
 
 def _references(value: object, where: str, depth: int) -> list[list[Any]]:
     """The references of a call, lists in lists (states of a stack) laid flat."""
-    items = _graph.array(value, where)
+    items = _records.array(value, where)
     if items and isinstance(items[0], str):
         return [items]
     if depth > _graph.MAX_DEPTH:
-        raise _graph.fail(where, "[layer, call, output]", "deeper lists")
+        raise _records.fail(where, "[layer, call, output]", "deeper lists")
     return [ref for item in items for ref in _references(item, where, depth + 1)]
 
 
 def _mask(value: object, where: str) -> TensorRef | tuple[TensorRef | None, ...] | None:
     if isinstance(value, list) and not (value and isinstance(value[0], str)):
-        return tuple(v and _graph.reference(v, where) for v in value)
-    return None if value is None else _graph.reference(value, where)
+        return tuple(v and _records.reference(v, where) for v in value)
+    return None if value is None else _records.reference(value, where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.errors import UnsupportedModelError
-from gru2np.generations import _graph
+from gru2np.generations import _graph, _records
 from gru2np.generations._values import plain
 from gru2np.ir import Call, KerasModel, Meaning, TensorRef
 
@@ -56,17 +56,11 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
         tensor_arguments_drop_mask=True,
         softmax_uses_mask=True,
         uncertain=frozenset(uncertain if backend is None else ()),
-        reasons=(
-            f"saved by {writer}: hard_sigmoid is clip(x/6 + 0.5, 0, 1)",
-            f"saved by {writer}: a masked step repeats the output before it",
-            f"saved by {writer}: merge layers "
-            + ("combine masks by or" if version >= (3, 4, 0) else "drop masks"),
-        ),
     )
 
 
 def _class_name(spec: Mapping[str, Any]) -> str:
-    name = _graph.text(spec.get("class_name"), "class_name")
+    name = _records.text(spec.get("class_name"), "class_name")
     module, config = spec.get("module"), spec.get("config")
     if isinstance(module, str):
         if module.startswith(("keras.src.ops", "keras.ops")):
@@ -84,26 +78,26 @@ def _class_name(spec: Mapping[str, Any]) -> str:
 
 def _tensor(value: object, where: str) -> TensorRef | None:
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        config = _graph.record(value.get("config"), where)
-        return _graph.reference(config.get("keras_history"), where)
+        config = _records.record(value.get("config"), where)
+        return _records.reference(config.get("keras_history"), where)
     return None
 
 
 def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
     """``[{"args": [...], "kwargs": {...}}, ...]``: a list of calls."""
     calls = []
-    value = _graph.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
+    value = _records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
     for i, item in enumerate(value):
         at = f"{where}.inbound_nodes[{i}]"
-        call = _graph.record(item, at)
+        call = _records.record(item, at)
         inputs: list[TensorRef] = []
         constants: list[tuple[int, Any]] = []
-        for position, argument in enumerate(_graph.array(call.get("args"), at)):
+        for position, argument in enumerate(_records.array(call.get("args"), at)):
             found = _tensors(argument, at)
             inputs.extend(found)
             if not found and argument is not None:
                 constants.append((position, argument))
-        keywords = dict(_graph.record(call.get("kwargs", {}), at))
+        keywords = dict(_records.record(call.get("kwargs", {}), at))
         mask = _mask(keywords.pop("mask", None), at)
         # Tensors of initial_state follow the sequence, as in older files.
         inputs.extend(_states(keywords.pop("initial_state", None), at))

@@ -1,0 +1,58 @@
+"""Records of an architecture, checked as they are read; and names made of classes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gru2np.errors import ModelFileError
+from gru2np.ir import TensorRef
+
+
+def fail(where: str, expected: str, got: object) -> ModelFileError:
+    """The error of an architecture that is not what Keras writes."""
+    shown = repr(got)
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    return ModelFileError(
+        f"architecture: expected {expected}, got {shown} - at {where}"
+    )
+
+
+def record(value: object, where: str) -> dict[str, Any]:
+    """The value, if it is an object."""
+    if not isinstance(value, dict):
+        raise fail(where, "an object", value)
+    return value
+
+
+def array(value: object, where: str) -> list[Any]:
+    """The value, if it is an array."""
+    if not isinstance(value, list):
+        raise fail(where, "an array", value)
+    return value
+
+
+def text(value: object, where: str) -> str:
+    """The value, if it is a string."""
+    if not isinstance(value, str) or not value:
+        raise fail(where, "a name", value)
+    return value
+
+
+def reference(value: object, where: str) -> TensorRef:
+    """``[layer, call, output]`` as every Keras writes it; a fourth item is ignored."""
+    items = array(value, where)
+    if len(items) not in (3, 4) or not isinstance(items[0], str):
+        raise fail(where, "[layer, call, output]", value)
+    for index in items[1:3]:
+        if not isinstance(index, int) or isinstance(index, bool) or index < 0:
+            raise fail(where, "[layer, call, output]", value)
+    return TensorRef(items[0], items[1], items[2])
+
+
+def snake_case(class_name: str) -> str:
+    """A class name as the paths of variables have it (``PReLU``: ``p_re_lu``)."""
+    name = re.sub(r"\W+", "", class_name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
