@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import click
+
 from gru2np.cli import main
 from gru2np.layers import FAMILIES, NOT_CONVERTED
 from gru2np.layers._spec import HARMLESS

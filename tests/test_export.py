@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import shutil
+import zipfile
 
 import h5py
 import numpy as np
@@ -172,6 +173,24 @@ def test_weights_that_do_not_fit_are_told(tmp_path, arrays, text):
     assert isinstance(error, gru2np.ModelFileError)
     with pytest.raises(gru2np.ModelFileError, match=text):
         raise error
+
+
+def test_arrays_that_another_layer_owns_are_refused(tmp_path):
+    """Files since Keras 3.6 name the owner: two Dense layers, their groups swapped."""
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(KERAS_3 / "time_distributed_model" / "model.keras") as source:
+        weights = io.BytesIO(source.read("model.weights.h5"))
+        with h5py.File(weights, "r+") as file:
+            group = file["layers/time_distributed_1/layer/layers"]
+            group.move("dense", "other")
+            group.move("dense_1", "dense")
+            group.move("other", "dense_1")
+        with zipfile.ZipFile(path, "w") as target:
+            for name in ("metadata.json", "config.json"):
+                target.writestr(name, source.read(name))
+            target.writestr("model.weights.h5", weights.getvalue())
+    with pytest.raises(gru2np.ModelFileError, match="got those of 'dense_2'"):
+        gru2np.export(path, io.BytesIO())
 
 
 def test_a_graph_that_waits_for_itself_is_refused(tmp_path):

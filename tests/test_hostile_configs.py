@@ -1,12 +1,12 @@
-"""Architectures with anything anywhere: an error of ours, never a crash, never a hang."""
+"""Architectures with anything anywhere: an error of ours, never a crash or hang."""
 
 import copy
 import dataclasses
 import random
 
-import goldens
 import pytest
 
+import goldens
 import gru2np
 from gru2np.export import converted
 from gru2np.generations import interpret
@@ -82,8 +82,7 @@ def test_one_value_changed_anywhere(case):
             try:
                 convert(raw, config)
                 outcomes["converted"] += 1
-            except gru2np.Gru2npError as error:
-                assert str(error)
+            except gru2np.Gru2npError:
                 outcomes["refused"] += 1
     # Initializers and the like may be anything; most of the rest may not.
     assert outcomes["refused"] > 20
@@ -111,5 +110,5 @@ def test_a_users_class_of_a_built_in_name_is_refused():
         for spec in config["config"]["layers"]:
             if spec["class_name"] == "GRU":
                 spec.update(module="my.package", registered_name="my>GRU")
-        with pytest.raises(gru2np.UnsupportedModelError, match="my.package>GRU"):
+        with pytest.raises(gru2np.UnsupportedModelError, match=r"my\.package>GRU"):
             convert(raw, config)

@@ -58,14 +58,14 @@ _NAME = 30
     "--atol",
     type=click.FloatRange(min=0),
     metavar="A",
-    help="Absolute tolerance.  [default: 1e-6; recorded outputs 2e-5]",
+    help="Absolute tolerance.  [default of float32: 1e-6, recorded 2e-5]",
 )
 @click.option(
     "--rtol",
     type=click.FloatRange(min=0),
     metavar="R",
     help="Tolerance relative to an output's largest number.  "
-    "[default: 1e-5; recorded outputs 1e-4]",
+    "[default of float32: 1e-5, recorded 1e-4]",
 )
 @click.option("--layers", is_flag=True, help="Name the first layer that departs.")
 @click.option(

@@ -41,6 +41,9 @@ class PathStore(Protocol):
     def variables(self, path: str) -> Sequence[StoredTensor]:
         """The variables in the group ``<path>/vars``, in order; empty if none."""
 
+    def owner(self, path: str) -> str | None:
+        """The name of the layer that owns the variables; None in older files."""
+
     def paths(self) -> Iterator[str]:
         """Every path that holds variables."""
 

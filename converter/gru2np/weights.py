@@ -30,12 +30,14 @@ class Slot:
         path: in the bundle: layer path and weight name.
         shape: expected, None where any size fits.
         stored: path of the owner's variables in a ``.weights.h5``.
+        owner: name of the layer that owns them; empty where it is a cell's.
         trainable: stands among the trainable weights of a legacy group.
     """
 
     path: str
     shape: Shape
     stored: str
+    owner: str
     trainable: bool
 
 
@@ -125,7 +127,13 @@ def _by_path(
     for path, slots in owners.items():
         # A layer's own trainable variables stand first, whatever its flag says.
         tensors = raw.paths.variables(path)
-        if len(tensors) != len(slots):
+        owner = raw.paths.owner(path) if raw.container == "keras" else None
+        if owner is not None and slots[0].owner not in ("", owner):
+            problems.append(
+                f"expected the arrays of layer {slots[0].owner!r} at {path}/vars, "
+                f"got those of {owner!r}"
+            )
+        elif len(tensors) != len(slots):
             problems.append(
                 f"expected {len(slots)} arrays at {path}/vars "
                 f"({', '.join(slot.path for slot in slots)}), got {len(tensors)}"
@@ -213,7 +221,8 @@ def _layer_slots(
         rest = name[len(prefix) :]
         if name.startswith(prefix) and "/" not in rest:
             trainable = rest not in spec.non_trainable and not frozen
-            yield Slot(f"{path}/{name}", shape, owner, trainable)
+            name_of_owner = "" if spec.variables else layer.name
+            yield Slot(f"{path}/{name}", shape, owner, name_of_owner, trainable)
 
 
 def _runs(layer: KerasLayer) -> Sequence[tuple[str, KerasLayer]]:

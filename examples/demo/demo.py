@@ -48,7 +48,7 @@ def main() -> int:
     print(
         "digits.h5: a GRU that reads digits row by row, saved by Keras 2.1.4 in 2018's"
     )
-    print("format, which Keras 3 opens with other numbers or not at all.")
+    print("Keras 3.15 cannot open it.")
     for name in ("digits.h5", "pictures.npy"):
         (OUT / name).write_bytes((HERE / name).read_bytes())
     run("gru2np inspect digits.h5")

@@ -42,6 +42,13 @@ class Hdf5Paths:
             self._known[path] = () if group is None else self._read(group, where)
         return self._known[path]
 
+    def owner(self, path: str) -> str | None:
+        """The name of the object that owns the variables; written since Keras 3.6."""
+        below = f"{path}/vars" if path else "vars"
+        group = self._file.group(self._file.root, below, self._file.where)
+        where = f"{self._file.where}/{below}"
+        return None if group is None else self._file.text(group, "name", where)
+
     def _read(self, group: Any, where: str) -> tuple[StoredTensor, ...]:
         found = self._file.children(group, where)
         # Sorted as numbers: "10" stands after "9".
