@@ -216,5 +216,8 @@ def _ask(folder: Path, keras: Keras) -> dict[str, Any]:
 
 def _last_line(text: str) -> str:
     """What Keras says last of the mistake itself, its list of arguments left out."""
-    plain = re.sub(r"\x1b\[\d*m", "", text).split("Arguments received by")[0]
-    return next((x.strip() for x in plain.splitlines()[::-1] if x.strip()), "")
+    plain = re.sub(r"\x1b\[\d*m", "", text)
+    plain = re.split(r"(?:Call a|A)rguments received by", plain)[0]
+    # TensorFlow ends with the node of its graph, [[{{node ...}}]].
+    lines = [line.strip() for line in plain.splitlines() if "{{node" not in line]
+    return next((line for line in lines[::-1] if line), "")

@@ -30,6 +30,8 @@ _KERAS = re.compile(
     r"(\.(activations|constraints|dtype_policies|engine|initializers|layers"
     r"|mixed_precision|models|ops|regularizers)(\.\w+)*)?"
 )
+# TensorFlow 2.6 to 2.12 wrote these names, which tf-keras of today does not know.
+_ACTIVATIONS = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax"}
 _CODE = ("function", "__lambda__")
 
 
@@ -52,6 +54,10 @@ def plain(conversion: Conversion, *, keras2: bool) -> tuple[Any, list[str]]:
     for record in _records(config):
         name, options = record.get("class_name"), record.get("config")
         if isinstance(name, str) and isinstance(options, dict):
+            for key in ("activation", "recurrent_activation"):
+                function = options.get(key)
+                if isinstance(function, str):
+                    options[key] = _ACTIVATIONS.get(function, function)
             for key, value in ABSENT.get(name, {}).items():
                 if key not in options:
                     options[key] = value

@@ -65,7 +65,15 @@ class Verification:
         return max(self.outputs, key=badness)
 
     def as_json(self) -> dict[str, Any]:
-        """The verification as ``verify --json`` prints it."""
+        """The verification as ``verify --json`` prints it, one object.
+
+        ``agree``, ``first_departure`` (a name or null) and ``notes`` sum it up;
+        ``outputs`` and, with ``--layers``, ``layers`` hold a record for each array:
+        ``name``, ``class_name`` of a layer, ``agree``, ``reason`` of a difference,
+        both shapes and dtypes, ``largest_difference`` with ``at``, ``value`` and
+        ``expected`` there, ``largest_relative_difference`` with ``relative_at``, and
+        ``tolerance``.  Numbers that are not finite are strings.
+        """
         first = self.first_departure
         return {
             "agree": self.agrees,
