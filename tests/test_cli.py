@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 import gru2np
 import gru2np_runtime.__main__ as runtime_main
-from gru2np._commands import EXIT_CODES
 from gru2np.cli import cli
+from gru2np.cli.commands import EXIT_CODES
 from modelfiles import fixture, recorded, with_class, with_weight, without_weights
 
 GRU = "keras-2.2/get_weights_explained"
@@ -91,13 +91,7 @@ def test_help_imports_neither_numpy_nor_h5py():
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
-def test_functions_are_not_hidden_by_their_modules():
-    import gru2np.export as by_path
-    from gru2np.export import convert
-
-    assert callable(convert)
-    assert by_path is gru2np.export
-    assert callable(gru2np.export)
+def test_every_public_name_is_found():
     assert sorted(gru2np.__all__) == gru2np.__all__ == sorted(gru2np._HOME)
     for name in gru2np.__all__:
         assert getattr(gru2np, name) is not None
@@ -151,7 +145,7 @@ def test_70_internal_error_with_its_traceback(model, monkeypatch):
     def broken(*_arguments, **_options):
         raise LookupError("a bug")
 
-    monkeypatch.setattr("gru2np._meaning.sentences", broken)
+    monkeypatch.setattr("gru2np.inspection.meaning.sentences", broken)
     result = run("export", model)
     assert result.exit_code == EXIT_CODES["internal"]
     assert "Traceback" in result.stderr

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 import gru2np
 from goldens import all_goldens
-from gru2np._gates import GATES, equations
-from gru2np._table import shorten, size_text, table
 from gru2np.cli import cli
+from gru2np.cli.table import shorten, size_text, table
+from gru2np.inspection.gates import GATES, equations
 from gru2np_runtime import layers
 from modelfiles import changed, fixture, with_class
 
@@ -235,7 +235,7 @@ CASES = [
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_reports_fit_the_terminal(width):
-    from gru2np._render import render
+    from gru2np.inspection.render import render
 
     assert CASES
     for golden in CASES[:: 4 if width == 80 else 7]:

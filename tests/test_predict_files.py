@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 import gru2np
 import gru2np_runtime.__main__ as runtime_main
-from gru2np._commands import EXIT_CODES
 from gru2np.cli import cli
+from gru2np.cli.commands import EXIT_CODES
 from gru2np_runtime import InputError, load
 from gru2np_runtime._arrays import Misuse
 from gru2np_runtime._files import predict_file
@@ -192,7 +192,7 @@ def test_progress_is_told(bundle, data):
 
 
 def test_the_bar_goes_to_standard_error_alone(monkeypatch, capsys):
-    from gru2np._progress import Bar
+    from gru2np.cli.progress import Bar
 
     with Bar(shown=True) as bar:
         bar(5, 10)

@@ -16,10 +16,10 @@ from click.testing import CliRunner
 
 import gru2np
 from goldens import FIXTURES, Golden
-from gru2np import _inputs, _keras_process, _plain_config, _reference
-from gru2np._comparison import TOLERANCES, Tolerance, compare
 from gru2np.cli import cli
-from gru2np.export import convert
+from gru2np.conversion import convert
+from gru2np.verification import faithful, keras_process, plain_config, samples
+from gru2np.verification.comparison import TOLERANCES, Tolerance, compare
 from gru2np_runtime._bundle import MANIFEST, Writer, read_members
 from gru2np_runtime._load import read_bundle
 
@@ -57,7 +57,7 @@ def no_child(monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(_keras_process.subprocess, "run", refuse)
+    monkeypatch.setattr(keras_process.subprocess, "run", refuse)
 
 
 # Comparing.
@@ -122,7 +122,7 @@ def test_nothing_agrees_with_nothing():
 def drawn(name, seed=0):
     with convert(model_of(name)) as conversion:
         names = conversion.built.inputs.names
-        return _inputs.draw(conversion.built.graph, names, seed)
+        return samples.draw(conversion.built.graph, names, seed)
 
 
 def test_drawn_ids_are_rows_of_the_embedding_and_some_steps_are_masked():
@@ -135,13 +135,13 @@ def test_drawn_ids_are_rows_of_the_embedding_and_some_steps_are_masked():
 
 def gru2np_layer(name, op):
     with convert(model_of(name)) as conversion:
-        return next(x for x in _inputs.walk(conversion.built.graph) if x.op == op)
+        return next(x for x in samples.walk(conversion.built.graph) if x.op == op)
 
 
 def test_drawn_steps_hold_the_mask_value_and_a_seed_gives_the_same():
     (x,) = drawn("keras-3.15/masking_gru").values()
     with convert(model_of("keras-3.15/masking_gru")) as conversion:
-        layers = list(_inputs.walk(conversion.built.graph))
+        layers = list(samples.walk(conversion.built.graph))
     for value in {layer.mask_value for layer in layers if layer.op == "masking"}:
         masked = (x == np.float32(value)).all(-1)
         assert masked.any()
@@ -158,24 +158,24 @@ def test_a_stateful_model_gets_several_batches():
 def test_given_arrays_go_by_name_by_order_or_alone(tmp_path):
     x, y = np.zeros((2, 3)), np.ones((2, 4))
     for given in ({"b": y, "a": x}, [x, y]):
-        found = _inputs.by_name(given, ["a", "b"], "input")
+        found = samples.by_name(given, ["a", "b"], "input")
         assert [a.shape for a in found.values()] == [(2, 3), (2, 4)]
     np.savez(tmp_path / "both.npz", x, y)
-    assert _inputs.by_name(tmp_path / "both.npz", ["a", "b"], "input")["b"].max() == 1
+    assert samples.by_name(tmp_path / "both.npz", ["a", "b"], "input")["b"].max() == 1
     np.savez(tmp_path / "one.npz", whatever=x)
-    assert "a" in _inputs.by_name(tmp_path / "one.npz", ["a"], "input")
+    assert "a" in samples.by_name(tmp_path / "one.npz", ["a"], "input")
     for wrong in ({"a": x}, [x], {"a": x, "c": y}, x):
         with pytest.raises(gru2np.InputError, match=r"expected|an array"):
-            _inputs.by_name(wrong, ["a", "b"], "input")
+            samples.by_name(wrong, ["a", "b"], "input")
 
 
 # The choice of Keras.
 
 
 def unlike(name, version):
-    keras = _reference.Keras("tf_keras", "tf-keras", version, 2)
+    keras = faithful.Keras("tf_keras", "tf-keras", version, 2)
     with convert(model_of(name)) as conversion:
-        return list(_reference.unlike(conversion, keras))
+        return list(faithful.unlike(conversion, keras))
 
 
 def test_a_keras_that_zeroes_masked_outputs_is_not_taken_for_one_that_repeats_them():
@@ -191,17 +191,17 @@ def test_states_in_another_order_matter_where_they_are_seen():
 
 
 def test_a_later_keras_3_may_merge_masks_otherwise():
-    keras = _reference.Keras("keras", "keras", "3.3.3", 3)
+    keras = faithful.Keras("keras", "keras", "3.3.3", 3)
     with convert(model_of("keras-3.15/mask_merges_two_h5")) as conversion:
-        assert any("mask" in line for line in _reference.unlike(conversion, keras))
-        same = _reference.Keras("keras", "keras", "3.15.1", 3)
-        assert list(_reference.unlike(conversion, same)) == []
+        assert any("mask" in line for line in faithful.unlike(conversion, keras))
+        same = faithful.Keras("keras", "keras", "3.15.1", 3)
+        assert list(faithful.unlike(conversion, same)) == []
 
 
 def test_an_unfaithful_keras_is_refused_with_the_reason(no_child, monkeypatch):
-    keras = _reference.Keras("tf_keras", "tf-keras", "2.21.0", 2)
-    monkeypatch.setattr(_reference, "_installed", lambda generation: keras)
-    monkeypatch.setattr(_reference.importlib.util, "find_spec", lambda name: name)
+    keras = faithful.Keras("tf_keras", "tf-keras", "2.21.0", 2)
+    monkeypatch.setattr(faithful, "_installed", lambda generation: keras)
+    monkeypatch.setattr(faithful.importlib.util, "find_spec", lambda name: name)
     result = run(model_of(MASKED))
     assert result.exit_code == 3
     assert "masked_output: Keras 2.2.4 means" in result.stderr
@@ -213,7 +213,7 @@ def test_without_tensorflow_it_says_what_to_install(no_child, monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(_reference.importlib.metadata, "version", missing)
+    monkeypatch.setattr(faithful.importlib.metadata, "version", missing)
     result = run(model_of("keras-3.15/gru"))
     assert result.exit_code == 3
     assert "pip install 'gru2np[verify]'" in result.stderr
@@ -233,22 +233,22 @@ def test_what_gru2np_refuses_never_reaches_keras(no_child, tmp_path):
 
 def test_what_names_code_outside_of_keras_is_seen():
     evil = {"module": "os", "class_name": "function", "config": "system"}
-    assert _plain_config.foreign({"config": [{"kernel_initializer": evil}]})
+    assert plain_config.foreign({"config": [{"kernel_initializer": evil}]})
     mine = {"class_name": "function", "config": "mine", "module": None}
-    assert _plain_config.foreign({"bias_constraint": mine})
-    assert not _plain_config.foreign({"compile_config": {"loss": evil}})
+    assert plain_config.foreign({"bias_constraint": mine})
+    assert not plain_config.foreign({"compile_config": {"loss": evil}})
     for module in ("keras.utils", "kerasevil", "keras.src.saving", 3):
-        assert _plain_config.foreign({"module": module, "class_name": "X"})
+        assert plain_config.foreign({"module": module, "class_name": "X"})
     for module in ("keras.layers", "keras", "keras.src.ops.numpy", None):
-        assert not _plain_config.foreign({"module": module, "class_name": "X"})
+        assert not plain_config.foreign({"module": module, "class_name": "X"})
     eval_ = {"module": "builtins", "class_name": "function", "config": "eval"}
-    assert _plain_config.foreign(eval_)
-    assert not _plain_config.foreign({**eval_, "config": "tanh"})
+    assert plain_config.foreign(eval_)
+    assert not plain_config.foreign({**eval_, "config": "tanh"})
 
 
 def plain(name):
     with convert(model_of(name)) as conversion:
-        return _plain_config.plain(conversion, keras2=True)
+        return plain_config.plain(conversion, keras2=True)
 
 
 def test_a_plain_configuration_writes_out_what_old_files_leave_out():
@@ -362,7 +362,7 @@ def test_a_damaged_bundle_differs_and_its_layer_is_named(tmp_path):
 
 @tensorflow
 def test_states_are_carried_from_batch_to_batch():
-    verify = import_module("gru2np.verify").verify
+    verify = import_module("gru2np.verification.verify").verify
     found = verify(model_of("keras-3.15/stateful_masked"), layers=True)
     assert found.agrees
     assert found.first_departure is None

@@ -9,14 +9,11 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gru2np._verification import Verification
-    from gru2np.describe import Report, inspect
+    from gru2np.conversion import Exported, export
     from gru2np.errors import (
         BundleError,
         Gru2npError,
@@ -26,8 +23,9 @@ if TYPE_CHECKING:
         UnsupportedModelError,
         VerificationError,
     )
-    from gru2np.export import Exported, export
-    from gru2np.verify import verify
+    from gru2np.inspection.report import Report, inspect
+    from gru2np.verification.result import Verification
+    from gru2np.verification.verify import verify
     from gru2np_runtime import __version__
 
 __all__ = [
@@ -51,19 +49,19 @@ __all__ = [
 # than `gru2np --help` to answer.
 _HOME = {
     "BundleError": "gru2np.errors",
-    "Exported": "gru2np.export",
+    "Exported": "gru2np.conversion",
     "Gru2npError": "gru2np.errors",
     "InputError": "gru2np.errors",
     "ModelFileError": "gru2np.errors",
     "Problem": "gru2np.errors",
-    "Report": "gru2np.describe",
+    "Report": "gru2np.inspection.report",
     "UnsupportedModelError": "gru2np.errors",
-    "Verification": "gru2np._verification",
+    "Verification": "gru2np.verification.result",
     "VerificationError": "gru2np.errors",
     "__version__": "gru2np_runtime",
-    "export": "gru2np.export",
-    "inspect": "gru2np.describe",
-    "verify": "gru2np.verify",
+    "export": "gru2np.conversion",
+    "inspect": "gru2np.inspection.report",
+    "verify": "gru2np.verification.verify",
 }
 
 
@@ -77,18 +75,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _Package(ModuleType):
-    """The package, whose functions are not hidden by the modules they live in.
-
-    Importing ``gru2np.export`` would otherwise put the module where the function of
-    that name belongs.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -28,6 +28,8 @@ ABSENT: dict[str, dict[str, object]] = {
     "GRUCell": {"reset_after": False},
 }
 
+# Packages whose classes are Keras' own.
+BUILT_IN = frozenset({"keras", "tensorflow", "tf_keras"})
 # Layers that hold an operation of TensorFlow: refused by name, their calls unread.
 TENSORFLOW_OPS = frozenset({"SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer"})
 # Layers that take (batch, time, features) and whose first weight is a kernel.
@@ -118,8 +120,7 @@ def _class_name(spec: Mapping[str, Any]) -> str:
     name = _records.text(spec.get("class_name"), "class_name")
     module = spec.get("module")
     # A user's class may carry a built-in's name; its module tells.
-    built_in = ("keras", "tf_keras", "tensorflow", "tensorflow.python.keras")
-    if isinstance(module, str) and not module.startswith(built_in):
+    if isinstance(module, str) and module.split(".")[0] not in BUILT_IN:
         return f"{module}>{name}"
     return name
 

@@ -65,7 +65,7 @@ def _class_name(spec: Mapping[str, Any]) -> str:
     if isinstance(module, str):
         if module.startswith(("keras.src.ops", "keras.ops")):
             return f"ops.{name}"
-        if not module.startswith(("keras.", "keras_hub.")) and module != "keras":
+        if module.split(".")[0] != "keras":
             return f"{module}>{name}"
     # HDF5 files have no modules; every layer there has one of these, no op has any.
     elif isinstance(config, dict) and not LAYER_OPTIONS & set(config):

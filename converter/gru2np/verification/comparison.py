@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np._inputs import walk
 from gru2np.layers._spec import dtype_name
+from gru2np.verification.samples import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from gru2np.export import Conversion
+    from gru2np.conversion import Conversion
     from gru2np.ir import KerasLayer
 
     Array = NDArray[Any]

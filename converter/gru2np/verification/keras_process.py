@@ -1,7 +1,7 @@
 """The child process: a request written down, a Keras started, its answer read.
 
 The two talk through files in a temporary folder, arrays as ``.npz`` without pickles;
-``_keras_child.py`` is the other side.
+``keras_child.py`` is the other side.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np import _plain_config
-from gru2np._reference import INSTEAD, SHOWN
 from gru2np.errors import VerificationError
+from gru2np.verification import plain_config
+from gru2np.verification.faithful import INSTEAD, SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from gru2np._reference import Keras
-    from gru2np.export import Conversion
+    from gru2np.conversion import Conversion
+    from gru2np.verification.faithful import Keras
 
     Array = NDArray[Any]
 
-CHILD = Path(__file__).with_name("_keras_child.py")
+CHILD = Path(__file__).with_name("keras_child.py")
 # What a person waits for has an end: an hour, in seconds.
 TIMEOUT = 3600
 _SUFFIX = {"hdf5": ".h5", "keras": ".keras"}
@@ -79,8 +79,8 @@ def run(
         VerificationError: Keras cannot load or run the model.
     """
     config = conversion.raw.config
-    plain, written = _plain_config.plain(conversion, keras2=keras.generation == 2)
-    foreign = _plain_config.foreign(plain)
+    plain, written = plain_config.plain(conversion, keras2=keras.generation == 2)
+    foreign = plain_config.foreign(plain)
     if foreign:
         raise VerificationError(
             f"the file names {', '.join(foreign)}, which is not Keras' own, and Keras "
@@ -90,7 +90,7 @@ def run(
     request = {
         "module": keras.module,
         "container": conversion.raw.container,
-        "must_be_plain": bool(written or _plain_config.foreign(config)),
+        "must_be_plain": bool(written or plain_config.foreign(config)),
         "kind": structure.kind,
         "names": structure.names,
         "batch_size": batch_size,

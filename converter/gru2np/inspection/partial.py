@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from gru2np._facts import LayerFacts, Tensor
+from gru2np.inspection.facts import LayerFacts, Tensor
 from gru2np.layers._spec import HARMLESS
 
 if TYPE_CHECKING:

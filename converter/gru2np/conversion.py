@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from gru2np import _meaning
 from gru2np.generations import interpret
 from gru2np.graph import build
+from gru2np.inspection import meaning
 from gru2np.readers import open_model
 from gru2np.weights import find
 from gru2np_runtime import Model, __version__
@@ -92,7 +92,7 @@ class Conversion:
     def sentences(self) -> tuple[str, ...]:
         """What was chosen where generations of Keras differ, for people."""
         graph, config = self.built.graph, self.raw.config
-        return _meaning.sentences(graph, self.model, self.meaning, config)
+        return meaning.sentences(graph, self.model, self.meaning, config)
 
     def manifest(self, weights: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """The manifest; ``weights`` are the records of the weights by path."""
@@ -223,7 +223,7 @@ def _write(conversion: Conversion, file: BinaryIO) -> Exported:
         keras_version=conversion.raw.keras_version,
         meaning=conversion.sentences(),
         not_finite=tuple(not_finite),
-        half_precision=tuple(sorted(_meaning.half_precision(conversion.model))),
+        half_precision=tuple(sorted(meaning.half_precision(conversion.model))),
         notes=tuple(conversion.built.notes),
     )
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gru2np._commands import Command, say
-from gru2np._table import plural, shape_text, shorten
+from gru2np.cli.commands import Command, say
+from gru2np.cli.table import plural, shape_text, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gru2np._comparison import Comparison
-    from gru2np._verification import Verification
+    from gru2np.verification.comparison import Comparison
+    from gru2np.verification.result import Verification
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 # A directory is refused by the readers, which know what kind of model it is.
@@ -107,7 +107,7 @@ def verify(
         raise click.UsageError("--expected needs the --input it was recorded from")
     if expected is not None and layers:
         raise click.UsageError("--layers needs Keras: leave out --expected")
-    from gru2np.verify import verify as run
+    from gru2np.verification.verify import verify as run
 
     found = run(
         model,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gru2np._meaning import activation_text, inside
+from gru2np.inspection.meaning import activation_text, inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

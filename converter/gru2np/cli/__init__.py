@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gru2np._commands import Commands, print_version, say
-from gru2np._progress import Bar
-from gru2np._verify_command import verify
+from gru2np.cli.commands import Commands, print_version, say
+from gru2np.cli.progress import Bar
+from gru2np.cli.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.export import Exported
+    from gru2np.conversion import Exported
     from gru2np_runtime._files import Prediction
 
 QUIET = click.option(
@@ -101,7 +101,7 @@ def export(
     MODEL is a .h5, .hdf5 or .keras file, or an architecture .json with --weights.
     Prints the path of the bundle. No Keras and no TensorFlow is needed.
     """
-    from gru2np.export import export as export_model
+    from gru2np.conversion import export as export_model
     from gru2np_runtime._arrays import check_output
 
     target = output or str(Path(model).with_suffix(".npz"))
@@ -122,7 +122,7 @@ def export(
 def _export_notes(
     exported: Exported, target: str, size: int, note: Callable[[str], None]
 ) -> None:
-    from gru2np._table import plural, size_text
+    from gru2np.cli.table import plural, size_text
 
     note(
         f"wrote {target}: {plural(exported.layers, 'layer')}, "
@@ -168,8 +168,8 @@ def inspect(file: str, weights: str | None, as_json: bool) -> None:
     what that means for its numbers. A model that cannot be converted is explained as
     well, with what stands in the way.
     """
-    from gru2np._render import render
-    from gru2np.describe import inspect as look
+    from gru2np.inspection.render import render
+    from gru2np.inspection.report import inspect as look
 
     report = look(file, weights)
     if as_json:

@@ -13,15 +13,15 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gru2np import _plain_config
+from gru2np.conversion import converted
 from gru2np.errors import Gru2npError, VerificationError
-from gru2np.export import converted
 from gru2np.generations import keras2, keras3
+from gru2np.verification import plain_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gru2np.export import Conversion
+    from gru2np.conversion import Conversion
 
 # Import name and distribution of what can read a generation; the first one installed.
 READERS = {2: (("tf_keras", "tf-keras"), ("keras", "keras")), 3: (("keras", "keras"),)}
@@ -101,7 +101,7 @@ def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
     major, minor, micro = (*re.findall(r"\d+", keras.version), "0", "0")[:3]
     version = int(major), int(minor), int(micro)
     # What Keras will be given, with the options written out that the file leaves out.
-    config, _ = _plain_config.plain(conversion, keras2=keras.generation == 2)
+    config, _ = plain_config.plain(conversion, keras2=keras.generation == 2)
     raw = replace(conversion.raw, backend="tensorflow", config=config)
     try:
         model, meaning = INTERPRET[keras.generation](raw, version, keras.version)

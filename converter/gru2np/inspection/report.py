@@ -7,13 +7,13 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gru2np import _partial
-from gru2np._facts import LayerFacts, Tensor, layers_of
-from gru2np._gates import Gates, gates_of
-from gru2np._meaning import sentences
+from gru2np.conversion import converted
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
-from gru2np.export import converted
 from gru2np.generations import interpret
+from gru2np.inspection import partial
+from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
+from gru2np.inspection.gates import Gates, gates_of
+from gru2np.inspection.meaning import sentences
 from gru2np.readers import open_model
 from gru2np_runtime._bundle import MANIFEST
 from gru2np_runtime._load import read_bundle
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np.export import Conversion
+    from gru2np.conversion import Conversion
     from gru2np.ir import RawModel
     from gru2np_runtime._graph import Graph
 
@@ -77,7 +77,7 @@ class Report:
     refusal: str | None = None
 
     def __str__(self) -> str:
-        from gru2np._render import render
+        from gru2np.inspection.render import render
 
         return "\n".join(render(self))
 
@@ -177,9 +177,9 @@ def _of_model(raw: RawModel, file: str, size: int) -> Report:
             source=source,
             written_by=written_by,
             name=None if model is None else model.name,
-            inputs=() if model is None else tuple(_partial.inputs(model)),
-            parameters=_partial.parameters(raw),
-            layers=_partial.layers(raw, model),
+            inputs=() if model is None else tuple(partial.inputs(model)),
+            parameters=partial.parameters(raw),
+            layers=partial.layers(raw, model),
             **_refused(error),
         )
     return _of_conversion(conversion, file, size)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np._comparison import Comparison
+    from gru2np.verification.comparison import Comparison
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np._table import readable
+from gru2np.cli.table import readable
 from gru2np.layers import LAYERS
 from gru2np.layers import _spec as spec
 from gru2np.layers._spec import dtype_name

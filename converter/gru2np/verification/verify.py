@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np import _inputs, _keras_process, _reference
-from gru2np._comparison import (
+from gru2np.conversion import convert, export
+from gru2np.errors import VerificationError
+from gru2np.verification import faithful, keras_process, samples
+from gru2np.verification.comparison import (
     HALF,
     RECORDED,
     TOLERANCES,
@@ -20,9 +22,7 @@ from gru2np._comparison import (
     compare,
     precision,
 )
-from gru2np._verification import Verification
-from gru2np.errors import VerificationError
-from gru2np.export import convert, export
+from gru2np.verification.result import Verification
 from gru2np_runtime import __version__, load
 from gru2np_runtime._manifest import encode_name
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np.export import Conversion
+    from gru2np.conversion import Conversion
     from gru2np.ir import KerasModel
 
     Array = NDArray[Any]
@@ -110,8 +110,8 @@ class _Verifier:
         self.files = files
         self.precision = precision(conversion)
         # Rows of a stateful model follow each other in batches of its own size.
-        stateful = _inputs.is_stateful(self.graph)
-        self.batch_size = _inputs.declared_batch(self.graph) if stateful else None
+        stateful = samples.is_stateful(self.graph)
+        self.batch_size = samples.declared_batch(self.graph) if stateful else None
         self.atol, self.rtol = atol, rtol
         self.notes: list[str] = []
         self.bundle = None if bundle is None else Path(bundle).name
@@ -137,9 +137,9 @@ class _Verifier:
     ) -> Verification:
         names = self.conversion.built.inputs.names
         if inputs is None:
-            arrays = _inputs.draw(self.graph, names, seed)
+            arrays = samples.draw(self.graph, names, seed)
         else:
-            arrays = _inputs.by_name(inputs, names, "input")
+            arrays = samples.by_name(inputs, names, "input")
             ports = zip(names, self.graph.inputs, strict=True)
             arrays = {name: arrays[name].astype(port.dtype) for name, port in ports}
         # The runtime first: what does not fit the model is found without Keras.
@@ -148,13 +148,13 @@ class _Verifier:
         node_pairs: tuple[Comparison, ...] | None = None
         not_compared: tuple[str, ...] = ()
         if expected is None:
-            keras = _reference.choose(self.conversion)
-            answered = _keras_process.run(
+            keras = faithful.choose(self.conversion)
+            answered = keras_process.run(
                 self.conversion,
                 keras,
                 self.files,
                 given,
-                batch_size=_inputs.declared_batch(self.graph),
+                batch_size=samples.declared_batch(self.graph),
                 floatx=self._floatx(),
                 layers=layers,
             )
@@ -202,7 +202,7 @@ class _Verifier:
         )
 
     def _beside_keras(
-        self, outputs: Mapping[str, Array], answered: _keras_process.Answered
+        self, outputs: Mapping[str, Array], answered: keras_process.Answered
     ) -> Iterator[Comparison]:
         tolerance = self._tolerance(TOLERANCES[self.precision])
         found = answered.outputs
@@ -222,13 +222,13 @@ class _Verifier:
         if self.precision in HALF:
             usual = Tolerance(RECORDED.atol, TOLERANCES[self.precision].rtol)
         tolerance = self._tolerance(usual)
-        given = _inputs.by_name(expected, list(outputs), "expected output")
+        given = samples.by_name(expected, list(outputs), "expected output")
         for name, array in outputs.items():
             # Numbers count here, not how they were stored.
             yield compare(name, array, given[name], tolerance, same_dtype=False)
 
     def _layers(
-        self, inputs: Sequence[Array], answered: _keras_process.Answered
+        self, inputs: Sequence[Array], answered: keras_process.Answered
     ) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
         """Every node of the bundle beside the layer call of that name in Keras."""
         tolerance = self._tolerance(TOLERANCES[self.precision])

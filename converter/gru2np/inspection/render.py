@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from gru2np._meaning import activation_text
-from gru2np._table import (
+from gru2np.cli.table import (
     paragraph,
     plural,
     readable,
@@ -14,14 +13,15 @@ from gru2np._table import (
     size_text,
     table,
 )
+from gru2np.inspection.meaning import activation_text
 from gru2np.readers._damage import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gru2np._facts import LayerFacts
-    from gru2np._gates import Gates
-    from gru2np.describe import Report
+    from gru2np.inspection.facts import LayerFacts
+    from gru2np.inspection.gates import Gates
+    from gru2np.inspection.report import Report
 
 CONTAINERS = {
     "hdf5": "HDF5",

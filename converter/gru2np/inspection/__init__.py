@@ -1,0 +1,1 @@
+"""What ``gru2np inspect`` says of a file."""

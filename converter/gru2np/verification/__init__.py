@@ -1,0 +1,1 @@
+"""Keras beside the runtime: what ``gru2np verify`` does."""
