@@ -18,7 +18,7 @@ from gru2np.graph import build
 from gru2np.inspection import meaning
 from gru2np.readers import open_model
 from gru2np.weights import find
-from gru2np_runtime import Model, __version__
+from gru2np_runtime import __version__
 from gru2np_runtime._arrays import replacing
 from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest
 from gru2np_runtime._graph import Graph, Node
@@ -46,6 +46,7 @@ class Conversion:
         meaning: what its Keras meant.
         built: its graph, with what nobody needs taken out.
         tensors: the stored array of every weight, by path in the bundle.
+        dtypes: what the layer of every weight computes in, by the same paths.
     """
 
     raw: RawModel
@@ -53,31 +54,15 @@ class Conversion:
     meaning: Meaning
     built: Built
     tensors: Mapping[str, StoredTensor]
+    dtypes: Mapping[str, str]
 
     def array(self, path: str) -> NDArray[Any]:
         """A weight as the bundle holds it: float16, or what its layer computes in."""
         array = self.tensors[path].read()
-        dtype = self._dtypes()[path]
+        dtype = self.dtypes[path]
         if array.dtype == np.float16 and dtype == "float32":
             return array
         return array.astype(dtype, copy=False)
-
-    def _dtypes(self) -> dict[str, str]:
-        return dict(_dtypes(self.built.graph, ""))
-
-    def model_in_memory(self) -> Model:
-        """The runtime's model, as ``load`` would give it."""
-        dtypes = self._dtypes()
-        weights = {path: self.array(path).astype(dtypes[path]) for path in self.tensors}
-        return Model(
-            self.built.graph,
-            weights,
-            name=self.model.name,
-            inputs=self.built.inputs,
-            outputs=self.built.outputs,
-            titles=self.built.titles,
-            source=self.source(),
-        )
 
     def source(self) -> dict[str, Any]:
         """Where the model comes from, as the manifest says it."""
@@ -167,9 +152,9 @@ def converted(raw: RawModel, model: KerasModel, meaning: Meaning) -> Conversion:
     built = build(model, meaning)
     tensors = find(model, built.weights, raw)
     built.graph = _needed(built.graph)
-    kept = {path for path, _ in _dtypes(built.graph, "")}
-    tensors = {path: tensor for path, tensor in tensors.items() if path in kept}
-    return Conversion(raw, model, meaning, built, tensors)
+    dtypes = dict(_dtypes(built.graph))
+    tensors = {path: tensor for path, tensor in tensors.items() if path in dtypes}
+    return Conversion(raw, model, meaning, built, tensors, dtypes)
 
 
 def export(
@@ -241,7 +226,7 @@ def _needed(graph: Graph) -> Graph:
     return Graph(graph.inputs, kept[::-1], graph.outputs, layers)
 
 
-def _dtypes(graph: Graph, prefix: str) -> Iterator[tuple[str, str]]:
+def _dtypes(graph: Graph) -> Iterator[tuple[str, str]]:
     """Path and compute dtype of every weight of a graph."""
     _, expected = graph.infer()
     for path, names in expected.items():
@@ -256,4 +241,4 @@ def _dtypes(graph: Graph, prefix: str) -> Iterator[tuple[str, str]]:
                         (p for p in layer.layers if rest.startswith(f"{p}/")), key=len
                     )
                     layer, rest = layer.layers[own], rest[len(own) + 1 :]
-            yield f"{prefix}{path}/{name}", layer.dtype
+            yield f"{path}/{name}", layer.dtype
