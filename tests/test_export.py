@@ -283,3 +283,58 @@ def test_a_live_model_is_saved_and_read(tmp_path):
         rtol=1e-5,
         atol=1e-6,
     )
+
+
+def test_a_layer_called_with_too_many_tensors_is_refused(tmp_path):
+    """Extra inputs are never dropped in silence."""
+    x = {
+        "class_name": "InputLayer",
+        "name": "x",
+        "config": {"name": "x", "batch_input_shape": [None, 3], "dtype": "float32"},
+        "inbound_nodes": [],
+    }
+    twice = [[["x", 0, 0, {}], ["x", 0, 0, {}]]]
+    flat = {
+        "class_name": "Activation",
+        "name": "a",
+        "config": {"name": "a", "activation": "tanh"},
+        "inbound_nodes": twice,
+    }
+    config = {
+        "name": "model",
+        "layers": [x, flat],
+        "input_layers": [["x", 0, 0]],
+        "output_layers": [["a", 0, 0]],
+    }
+    spec = {"class_name": "Model", "config": config, "keras_version": "2.2.4"}
+    with pytest.raises(gru2np.ModelFileError, match="expected one input, got 2"):
+        gru2np.export(saved(tmp_path, spec), io.BytesIO())
+
+
+def test_initial_states_that_do_not_fit_are_refused(tmp_path):
+    """One state for an LSTM, which has two."""
+
+    def input_layer(name, *shape):
+        config = {"name": name, "batch_input_shape": [None, *shape]}
+        return {
+            "class_name": "InputLayer",
+            "name": name,
+            "config": {**config, "dtype": "float32"},
+            "inbound_nodes": [],
+        }
+
+    lstm = {
+        "class_name": "LSTM",
+        "name": "lstm",
+        "config": {"name": "lstm", "units": 2},
+        "inbound_nodes": [[["x", 0, 0, {}], ["h", 0, 0, {}]]],
+    }
+    config = {
+        "name": "model",
+        "layers": [input_layer("x", None, 3), input_layer("h", 2), lstm],
+        "input_layers": [["x", 0, 0], ["h", 0, 0]],
+        "output_layers": [["lstm", 0, 0]],
+    }
+    spec = {"class_name": "Model", "config": config, "keras_version": "2.2.4"}
+    with pytest.raises(gru2np.ModelFileError, match="expected initial states"):
+        gru2np.export(saved(tmp_path, spec), io.BytesIO())

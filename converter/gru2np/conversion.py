@@ -228,7 +228,7 @@ def _needed(graph: Graph) -> Graph:
 
 def _dtypes(graph: Graph) -> Iterator[tuple[str, str]]:
     """Path and compute dtype of every weight of a graph."""
-    _, expected = graph.infer()
+    _, expected = graph.infer_nodes()
     for path, names in expected.items():
         for name in names:
             layer: Layer = graph.layers[path]

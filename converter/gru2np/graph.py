@@ -252,8 +252,7 @@ class Builder:
         node = Node(name, path, inputs, mask)
         shapes = [self.shapes[source][index] for source, index in inputs]
         try:
-            expected = layer.weight_shapes(*shapes)
-            self.shapes[name] = layer.output_shapes(*shapes)
+            expected, self.shapes[name] = layer.infer(*shapes)
         except (IndexError, TypeError, ValueError) as error:
             raise ModelFileError(
                 f"layer {name!r} ({layer.op}) does not take inputs of shape "

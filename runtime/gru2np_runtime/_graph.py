@@ -72,6 +72,7 @@ class Graph(Layer):
     op = "graph"
     keeps_dtype = True
     casts_floats = False
+    takes_several = True
 
     def __init__(
         self,
@@ -111,7 +112,7 @@ class Graph(Layer):
         nodes = [(n.name, n.layer, n.inputs, n.mask) for n in self.nodes]
         return _rebuild, (ports, nodes, results, self.layers)
 
-    def infer(
+    def infer_nodes(
         self, shapes: Sequence[Shape] | None = None
     ) -> tuple[dict[str, tuple[Shape, ...]], dict[str, dict[str, Shape]]]:
         """Shapes of every node's outputs, and of every layer's weights.
@@ -131,8 +132,7 @@ class Graph(Layer):
             layer = self.layers[node.layer]
             try:
                 inputs = [known[name][index] for name, index in node.inputs]
-                expected = layer.weight_shapes(*inputs)
-                known[node.name] = layer.output_shapes(*inputs)
+                expected, known[node.name] = layer.infer(*inputs)
             except (IndexError, TypeError, ValueError) as error:
                 raise ValueError(f"node {node.name!r} ({layer.op}): {error}") from error
             if weights.setdefault(node.layer, expected) != expected:
@@ -145,7 +145,7 @@ class Graph(Layer):
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """Each layer's weights below its path."""
-        _, weights = self.infer(shapes)
+        _, weights = self.infer_nodes(shapes)
         return {
             f"{path}/{name}": shape
             for path, expected in weights.items()
@@ -154,7 +154,7 @@ class Graph(Layer):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """Shapes of the outputs."""
-        known, _ = self.infer(shapes)
+        known, _ = self.infer_nodes(shapes)
         return tuple(
             known[port.source[0]][port.source[1]]
             for port in self.outputs

@@ -48,6 +48,8 @@ class Layer(Attributes):
     casts_floats: ClassVar[bool] = True
     # The dtype of the output where it is neither of these: masks are bool.
     gives_dtype: ClassVar[str | None] = None
+    # Merges take several inputs, recurrent layers their initial states.
+    takes_several: ClassVar[bool] = False
     # The first input is (batch, time, ...) by this layer's own definition.
     is_sequence: ClassVar[bool] = False
     # The number type that the layer computes in, ``float32`` or ``float64``.
@@ -72,6 +74,16 @@ class Layer(Attributes):
             ValueError: the inputs do not fit the layer.
         """
         return (shapes[0],)
+
+    def infer(self, *shapes: Shape) -> tuple[dict[str, Shape], tuple[Shape, ...]]:
+        """Shapes of the weights and of the outputs.
+
+        Raises:
+            ValueError: the inputs do not fit the layer, or are too many.
+        """
+        if len(shapes) > 1 and not self.takes_several:
+            raise ValueError(f"expected one input, got {len(shapes)}")
+        return self.weight_shapes(*shapes), self.output_shapes(*shapes)
 
     def result_dtype(self) -> str | None:
         """The dtype of the outputs; None where it is that of the first input."""

@@ -267,7 +267,7 @@ def _read_layer(
 def _check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
     """Weights and outputs are what the layers make of the declared inputs."""
     try:
-        known, expected = graph.infer()
+        known, expected = graph.infer_nodes()
     except ValueError as error:
         raise BundleError(f"manifest: {error} - at `$.graph`") from None
     flat = {

@@ -88,7 +88,7 @@ class Model:
     @property
     def layers(self) -> list[ModelLayer]:
         """The layers in the order of their first call."""
-        known, expected = self._graph.infer()
+        known, expected = self._graph.infer_nodes()
         found: dict[str, ModelLayer] = {}
         for node in self._graph.nodes:
             if node.layer not in found:

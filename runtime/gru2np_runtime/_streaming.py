@@ -58,7 +58,7 @@ class Stream:
     def __init__(self, plan: GraphPlan) -> None:
         self.plan = plan
         graph = plan.graph
-        self.shapes, _ = graph.infer()
+        self.shapes, _ = graph.infer_nodes()
         demanded = self._demanded()
         self.per_step_inputs = [port.name in demanded for port in graph.inputs]
         if not any(self.per_step_inputs):

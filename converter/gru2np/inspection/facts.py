@@ -74,7 +74,7 @@ def layers_of(
     graph: Graph, titles: Titles, shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[LayerFacts]:
     """The Keras layers among a graph's layers; what masks need is left out."""
-    known, _ = graph.infer()
+    known, _ = graph.infer_nodes()
     calls: dict[str, list[Node]] = {}
     for node in graph.nodes:
         calls.setdefault(node.layer, []).append(node)

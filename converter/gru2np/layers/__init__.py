@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import (
+    cells,
     convolutional,
     core,
     merging,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gru2np.layers._spec import LayerSpec
 
 FAMILIES = (
+    cells,
     convolutional,
     core,
     merging,

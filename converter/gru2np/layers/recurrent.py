@@ -1,17 +1,17 @@
-"""Spelling of GRU, LSTM, SimpleRNN, RNN and their cells."""
+"""Spelling of GRU, LSTM, SimpleRNN, RNN and StackedRNNCells."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers._spec import SEQUENCE, LayerSpec
+from gru2np.layers.cells import gru_options, lstm_options, simple_rnn_options
 from gru2np_runtime import layers as runtime
 from gru2np_runtime._graph import Graph
 
 if TYPE_CHECKING:
     from gru2np.layers._spec import Config
     from gru2np_runtime import Layer
-
 # A single cell run by RNN is the layer of that cell.
 LAYER_OF_CELL = {
     "gru_cell": runtime.GRU,
@@ -20,38 +20,23 @@ LAYER_OF_CELL = {
 }
 
 
-def gru_cell(config: Config) -> Layer:
-    """GRUCell."""
-    return config.build(runtime.GRUCell, **_gru(config))
-
-
-def lstm_cell(config: Config) -> Layer:
-    """LSTMCell."""
-    return config.build(runtime.LSTMCell, **_lstm(config))
-
-
-def simple_rnn_cell(config: Config) -> Layer:
-    """SimpleRNNCell."""
-    return config.build(runtime.SimpleRNNCell, **_simple_rnn(config))
-
-
 def gru(config: Config) -> Layer:
     """GRU."""
-    cell = _gru(config)
+    cell = gru_options(config)
     fused = cell["reset_after"] and _fused(config, cell)
     return config.build(runtime.GRU, **cell, **_sequence(config, fused))
 
 
 def lstm(config: Config) -> Layer:
     """LSTM."""
-    cell = _lstm(config)
+    cell = lstm_options(config)
     return config.build(runtime.LSTM, **cell, **_sequence(config, _fused(config, cell)))
 
 
 def simple_rnn(config: Config) -> Layer:
     """SimpleRNN."""
     return config.build(
-        runtime.SimpleRNN, **_simple_rnn(config), **_sequence(config, False)
+        runtime.SimpleRNN, **simple_rnn_options(config), **_sequence(config, False)
     )
 
 
@@ -98,33 +83,6 @@ def stacked_cells(config: Config) -> Layer:
             config.refuse(f"expected recurrent cells inside, got {cell.op}")
     named = {f"cell_{i}": cell for i, cell in enumerate(cells)}
     return config.build(runtime.RNN, layers=named, reverse_state_order=reverse)
-
-
-def _gru(config: Config) -> dict[str, Any]:
-    return {
-        "units": config.integer("units"),
-        "activation": config.activation("activation", "tanh"),
-        "recurrent_activation": config.activation("recurrent_activation", "sigmoid"),
-        "use_bias": config.boolean("use_bias", True),
-        "reset_after": config.boolean("reset_after"),
-    }
-
-
-def _lstm(config: Config) -> dict[str, Any]:
-    return {
-        "units": config.integer("units"),
-        "activation": config.activation("activation", "tanh"),
-        "recurrent_activation": config.activation("recurrent_activation", "sigmoid"),
-        "use_bias": config.boolean("use_bias", True),
-    }
-
-
-def _simple_rnn(config: Config) -> dict[str, Any]:
-    return {
-        "units": config.integer("units"),
-        "activation": config.activation("activation", "tanh"),
-        "use_bias": config.boolean("use_bias", True),
-    }
 
 
 def _fused(config: Config, cell: dict[str, Any]) -> bool:
@@ -184,11 +142,8 @@ def written_out(layer: Layer, masked: bool, with_states: bool) -> Layer:
 
 LAYERS = {
     "GRU": LayerSpec(gru, mask=SEQUENCE, uses_mask=True, variables="cell"),
-    "GRUCell": LayerSpec(gru_cell),
     "LSTM": LayerSpec(lstm, mask=SEQUENCE, uses_mask=True, variables="cell"),
-    "LSTMCell": LayerSpec(lstm_cell),
     "RNN": LayerSpec(rnn, mask=SEQUENCE, uses_mask=True),
     "SimpleRNN": LayerSpec(simple_rnn, mask=SEQUENCE, uses_mask=True, variables="cell"),
-    "SimpleRNNCell": LayerSpec(simple_rnn_cell),
     "StackedRNNCells": LayerSpec(stacked_cells),
 }

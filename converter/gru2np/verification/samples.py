@@ -93,7 +93,7 @@ def _shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
             for port in graph.inputs
         ]
         try:
-            known, _ = graph.infer(shapes)
+            known, _ = graph.infer_nodes(shapes)
         except ValueError as error:
             reason = reason or str(error)
             continue

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gru2np_runtime._layer import Layer
+    from gru2np_runtime.layers.cells import GRUCell as GRUCell
+    from gru2np_runtime.layers.cells import LSTMCell as LSTMCell
+    from gru2np_runtime.layers.cells import SimpleRNNCell as SimpleRNNCell
     from gru2np_runtime.layers.convolutional import Conv as Conv
     from gru2np_runtime.layers.core import Activation as Activation
     from gru2np_runtime.layers.core import Dense as Dense
@@ -47,10 +50,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.recurrent import GRU as GRU
     from gru2np_runtime.layers.recurrent import LSTM as LSTM
     from gru2np_runtime.layers.recurrent import RNN as RNN
-    from gru2np_runtime.layers.recurrent import GRUCell as GRUCell
-    from gru2np_runtime.layers.recurrent import LSTMCell as LSTMCell
     from gru2np_runtime.layers.recurrent import SimpleRNN as SimpleRNN
-    from gru2np_runtime.layers.recurrent import SimpleRNNCell as SimpleRNNCell
     from gru2np_runtime.layers.reshaping import Cropping as Cropping
     from gru2np_runtime.layers.reshaping import Flatten as Flatten
     from gru2np_runtime.layers.reshaping import Permute as Permute
@@ -83,13 +83,13 @@ FAMILY = {
     "global_average_pooling": "pooling.GlobalAveragePooling",
     "global_max_pooling": "pooling.GlobalMaxPooling",
     "gru": "recurrent.GRU",
-    "gru_cell": "recurrent.GRUCell",
+    "gru_cell": "cells.GRUCell",
     "identity": "core.Identity",
     "layer_normalization": "normalization.LayerNormalization",
     "logical_and": "ops.LogicalAnd",
     "logical_or": "ops.LogicalOr",
     "lstm": "recurrent.LSTM",
-    "lstm_cell": "recurrent.LSTMCell",
+    "lstm_cell": "cells.LSTMCell",
     "masking": "core.Masking",
     "max_pooling": "pooling.MaxPooling",
     "maximum": "merging.Maximum",
@@ -103,7 +103,7 @@ FAMILY = {
     "reshape": "reshaping.Reshape",
     "rnn": "recurrent.RNN",
     "simple_rnn": "recurrent.SimpleRNN",
-    "simple_rnn_cell": "recurrent.SimpleRNNCell",
+    "simple_rnn_cell": "cells.SimpleRNNCell",
     "subtract": "merging.Subtract",
     "time_distributed": "wrappers.TimeDistributed",
     "up_sampling": "reshaping.UpSampling",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Merge(Layer):
     """A merge element by element."""
 
+    takes_several = True
     # How many inputs it takes; 0 for any number.
     count = 0
 
@@ -131,6 +132,7 @@ class Minimum(Merge):
 class Concatenate(Layer):
     """Inputs one behind the other along an axis."""
 
+    takes_several = True
     op = "concatenate"
     keeps_dtype = True
     axis: int = -1
@@ -177,6 +179,7 @@ class Dot(Layer):
         normalize: make vectors along these axes unit vectors first.
     """
 
+    takes_several = True
     op = "dot"
     axes: tuple[int, ...]
     normalize: bool = False

@@ -89,6 +89,7 @@ class Any(Operation):
 class Logical(Operation):
     """An operation on booleans of shapes that fit together."""
 
+    takes_several = True
     gives_dtype = "bool"
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
@@ -261,6 +262,7 @@ class Where(Operation):
     constant, y of x's shape.
     """
 
+    takes_several = True
     op = "where"
     otherwise: float = 0.0
 

@@ -1,188 +1,18 @@
-"""GRU, LSTM, SimpleRNN and stacks of their cells.
-
-Gates stand side by side in the columns of ``kernel`` (features, gates * units) and
-``recurrent_kernel`` (units, gates * units): z, r, h in a GRU; i, f, c, o in an LSTM.
-Equations as in Keras 3.15 ``keras/src/layers/rnn/{gru,lstm,simple_rnn}.py``, which
-every Keras since 1.0 shares; the papers are Cho et al. 2014 (arXiv:1406.1078),
-Hochreiter and Schmidhuber 1997, and for ``reset_after`` arXiv:1406.1078v1.
-"""
+"""GRU, LSTM and SimpleRNN over time, and stacks of their cells."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime._activations import function_of, gates
 from gru2np_runtime._layer import ACROSS, CARRIED, Layer
 from gru2np_runtime._recurrence import Recurrence
+from gru2np_runtime.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime._layer import ActivationSpec, Array, Shape
+    from gru2np_runtime._layer import Array, Shape
     from gru2np_runtime._plan import Plan
-
-
-class Cell(Layer):
-    """One time step of a recurrent layer.
-
-    The product of the input with the kernel needs no state, so it is made for all
-    time steps at once by ``project``; ``advance`` does the rest of one step.
-    """
-
-    gate_count = 1
-    units: int
-
-    def check(self) -> None:
-        """Units are at least 1."""
-        if self.units < 1:
-            raise ValueError(f"{self.op}: units is {self.units}, expected at least 1")
-
-    def state_sizes(self) -> tuple[int, ...]:
-        """Sizes of the states, in Keras' order."""
-        return (self.units,)
-
-    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, units)."""
-        return ((shapes[0][0], self.units),)
-
-    def project(self, weights: Mapping[str, Array], x: Array) -> Array:
-        """x: (n, features) to (n, gates * units)."""
-        projected = x @ weights["kernel"]
-        return projected + weights["bias"] if "bias" in weights else projected
-
-    def advance(
-        self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
-    ) -> tuple[Array, ...]:
-        """The states after one step; the first is the output.
-
-        Args:
-            weights: the cell's arrays.
-            projected: one step of ``project``, (batch, gates * units).
-            states: arrays (batch, units).
-        """
-        raise NotImplementedError
-
-
-class GRUCell(Cell):
-    """``h' = z * h + (1 - z) * hh``; see ``advance``."""
-
-    op = "gru_cell"
-    gate_count = 3
-    units: int
-    activation: ActivationSpec = "tanh"
-    recurrent_activation: ActivationSpec = "sigmoid"
-    use_bias: bool = True
-    reset_after: bool = True
-
-    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """kernel, recurrent_kernel, bias: one row, two with ``reset_after``."""
-        width = 3 * self.units
-        expected: dict[str, Shape] = {
-            "kernel": (shapes[0][-1], width),
-            "recurrent_kernel": (self.units, width),
-        }
-        if self.use_bias:
-            expected["bias"] = (2, width) if self.reset_after else (width,)
-        return expected
-
-    def project(self, weights: Mapping[str, Array], x: Array) -> Array:
-        """x: (n, features) to (n, 3 * units), with the input's bias."""
-        projected = x @ weights["kernel"]
-        if not self.use_bias:
-            return projected
-        bias = weights["bias"]
-        return projected + (bias[0] if self.reset_after else bias)
-
-    def advance(
-        self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
-    ) -> tuple[Array, ...]:
-        """z and r gate; the candidate hh sees h through r, before or after its kernel.
-
-        ``reset_after``: hh = activation(x_h + r * (h @ U_h + b_h)); otherwise
-        hh = activation(x_h + (r * h) @ U_h).
-        """
-        (h,) = states
-        units = self.units
-        gate = gates(self.recurrent_activation, 2)
-        activate = function_of(self.activation)
-        U = weights["recurrent_kernel"]
-        if self.reset_after:
-            recurrent = h @ U
-            if self.use_bias:
-                recurrent = recurrent + weights["bias"][1]
-            zr = gate(projected[:, : 2 * units] + recurrent[:, : 2 * units])
-            z, r = zr[:, :units], zr[:, units:]
-            hh = activate(projected[:, 2 * units :] + r * recurrent[:, 2 * units :])
-        else:
-            zr = gate(projected[:, : 2 * units] + h @ U[:, : 2 * units])
-            z, r = zr[:, :units], zr[:, units:]
-            hh = activate(projected[:, 2 * units :] + (r * h) @ U[:, 2 * units :])
-        return (z * h + (1.0 - z) * hh,)
-
-
-class LSTMCell(Cell):
-    """``c' = f * c + i * hh``, ``h' = o * activation(c')``."""
-
-    op = "lstm_cell"
-    gate_count = 4
-    units: int
-    activation: ActivationSpec = "tanh"
-    recurrent_activation: ActivationSpec = "sigmoid"
-    use_bias: bool = True
-
-    def state_sizes(self) -> tuple[int, ...]:
-        """h and c."""
-        return (self.units, self.units)
-
-    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """kernel, recurrent_kernel, bias (4 * units,)."""
-        return _plain_shapes(self, shapes[0], self.use_bias)
-
-    def advance(
-        self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
-    ) -> tuple[Array, ...]:
-        """Columns i, f, c, o; i, f and o gate."""
-        h, c = states
-        units = self.units
-        activate = function_of(self.activation)
-        total = projected + h @ weights["recurrent_kernel"]
-        i_f = gates(self.recurrent_activation, 2)(total[:, : 2 * units])
-        o = function_of(self.recurrent_activation)(total[:, 3 * units :])
-        hh = activate(total[:, 2 * units : 3 * units])
-        c = i_f[:, units:] * c + i_f[:, :units] * hh
-        return o * activate(c), c
-
-
-class SimpleRNNCell(Cell):
-    """``h' = activation(x @ kernel + bias + h @ recurrent_kernel)``."""
-
-    op = "simple_rnn_cell"
-    units: int
-    activation: ActivationSpec = "tanh"
-    use_bias: bool = True
-
-    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """kernel, recurrent_kernel, bias (units,)."""
-        return _plain_shapes(self, shapes[0], self.use_bias)
-
-    def advance(
-        self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
-    ) -> tuple[Array, ...]:
-        """One product, one function."""
-        total = projected + states[0] @ weights["recurrent_kernel"]
-        return (function_of(self.activation)(total),)
-
-
-def _plain_shapes(cell: Cell, shape: Shape, use_bias: bool) -> dict[str, Shape]:
-    width = cell.gate_count * cell.units
-    expected: dict[str, Shape] = {
-        "kernel": (shape[-1], width),
-        "recurrent_kernel": (cell.units, width),
-    }
-    if use_bias:
-        expected["bias"] = (width,)
-    return expected
-
 
 MASKED_OUTPUTS = ("previous", "state", "zero")
 
@@ -197,6 +27,7 @@ class Recurrent(Layer):
     """
 
     is_sequence = True
+    takes_several = True
     return_sequences: bool = False
     return_state: bool = False
     go_backwards: bool = False
@@ -224,7 +55,8 @@ class Recurrent(Layer):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The sequence or its last step; then, with ``return_state``, the states."""
-        batch, time = shapes[0][:2]
+        check_states(self.op, shapes[1:], self.state_sizes())
+        batch, time, _ = shapes[0]
         if self.time_major:
             batch, time = time, batch
         units = self.cells()[-1][1].units
@@ -252,7 +84,6 @@ class GRU(Recurrent, GRUCell):
         """Itself."""
         return [("", self)]
 
-    output_shapes = Recurrent.output_shapes
     state_sizes = GRUCell.state_sizes
 
 
@@ -265,7 +96,6 @@ class LSTM(Recurrent, LSTMCell):
         """Itself."""
         return [("", self)]
 
-    output_shapes = Recurrent.output_shapes
     state_sizes = LSTMCell.state_sizes
 
 
@@ -278,8 +108,22 @@ class SimpleRNN(Recurrent, SimpleRNNCell):
         """Itself."""
         return [("", self)]
 
-    output_shapes = Recurrent.output_shapes
     state_sizes = SimpleRNNCell.state_sizes
+
+
+def check_states(op: str, shapes: Sequence[Shape], sizes: Sequence[int]) -> None:
+    """Initial states, if any, are (batch, units) for each state of the layer.
+
+    Raises:
+        ValueError: they are not.
+    """
+    fit = len(shapes) in (0, len(sizes)) and all(
+        len(shape) == 2 and shape[1] in (None, size)
+        for shape, size in zip(shapes, sizes)
+    )
+    if not fit:
+        wanted = [("batch", size) for size in sizes]
+        raise ValueError(f"{op}: expected initial states {wanted}, got {list(shapes)}")
 
 
 class RNN(Recurrent):
@@ -323,7 +167,4 @@ class RNN(Recurrent):
         return expected
 
 
-LAYERS = {
-    layer.op: layer
-    for layer in (GRU, GRUCell, LSTM, LSTMCell, RNN, SimpleRNN, SimpleRNNCell)
-}
+LAYERS = {layer.op: layer for layer in (GRU, LSTM, RNN, SimpleRNN)}

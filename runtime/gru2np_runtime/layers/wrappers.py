@@ -8,7 +8,7 @@ import numpy as np
 
 from gru2np_runtime._layer import ACROSS, POINTWISE, Layer
 from gru2np_runtime._plan import Carry, CarryingPlan, Plan, child, make_plan
-from gru2np_runtime.layers.recurrent import Recurrent
+from gru2np_runtime.layers.recurrent import Recurrent, check_states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +35,7 @@ class Bidirectional(Layer):
 
     op = "bidirectional"
     is_sequence = True
+    takes_several = True
     merge_mode: str = "concat"
 
     def check(self) -> None:
@@ -80,6 +81,9 @@ class Bidirectional(Layer):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """Merged or both outputs, then states."""
+        halves = self.halves()
+        sizes = (*halves[0].state_sizes(), *halves[1].state_sizes())
+        check_states(self.op, shapes[1:], sizes)
         forward, *forward_states = self.layers["forward_layer"].output_shapes(shapes[0])
         backward, *backward_states = self.layers["backward_layer"].output_shapes(
             shapes[0]

@@ -1,0 +1,64 @@
+"""Spelling of GRUCell, LSTMCell and SimpleRNNCell, and their options in any layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np.layers._spec import LayerSpec
+from gru2np_runtime import layers as runtime
+
+if TYPE_CHECKING:
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+
+def gru_cell(config: Config) -> Layer:
+    """GRUCell."""
+    return config.build(runtime.GRUCell, **gru_options(config))
+
+
+def lstm_cell(config: Config) -> Layer:
+    """LSTMCell."""
+    return config.build(runtime.LSTMCell, **lstm_options(config))
+
+
+def simple_rnn_cell(config: Config) -> Layer:
+    """SimpleRNNCell."""
+    return config.build(runtime.SimpleRNNCell, **simple_rnn_options(config))
+
+
+def gru_options(config: Config) -> dict[str, Any]:
+    """Options of a GRU's cell."""
+    return {
+        "units": config.integer("units"),
+        "activation": config.activation("activation", "tanh"),
+        "recurrent_activation": config.activation("recurrent_activation", "sigmoid"),
+        "use_bias": config.boolean("use_bias", True),
+        "reset_after": config.boolean("reset_after"),
+    }
+
+
+def lstm_options(config: Config) -> dict[str, Any]:
+    """Options of an LSTM's cell."""
+    return {
+        "units": config.integer("units"),
+        "activation": config.activation("activation", "tanh"),
+        "recurrent_activation": config.activation("recurrent_activation", "sigmoid"),
+        "use_bias": config.boolean("use_bias", True),
+    }
+
+
+def simple_rnn_options(config: Config) -> dict[str, Any]:
+    """Options of a SimpleRNN's cell."""
+    return {
+        "units": config.integer("units"),
+        "activation": config.activation("activation", "tanh"),
+        "use_bias": config.boolean("use_bias", True),
+    }
+
+
+LAYERS = {
+    "GRUCell": LayerSpec(gru_cell),
+    "LSTMCell": LayerSpec(lstm_cell),
+    "SimpleRNNCell": LayerSpec(simple_rnn_cell),
+}
