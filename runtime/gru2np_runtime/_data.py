@@ -114,7 +114,12 @@ def _checked(name: str, value: Data, shape: Shape, dtype: str) -> Array:
                 f"{shape_text(shape)}, got {array.shape[axis]} in "
                 f"{shape_text(array.shape)}"
             )
-    return array.astype(dtype, copy=False)
+    whole = np.dtype(dtype).kind in "iu"
+    if whole and array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"input {name!r}: expected {dtype}, got NaN or infinity")
+    # What float32 cannot hold is infinite there, as in Keras.
+    with np.errstate(over="ignore"):
+        return array.astype(dtype, copy=False)
 
 
 def shape_text(shape: Sequence[int | None]) -> str:

@@ -264,3 +264,12 @@ def test_the_directory_must_say_what_the_headers_say(bundle):
     struct.pack_into("<L", changed, start + 20, size + 1)
     with pytest.raises(BundleError):
         load(bytes(changed))
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MAX_BYTES", 100), ("MAX_MEMBERS", 1)])
+def test_a_bundle_that_outgrows_the_format_is_not_written(monkeypatch, limit, value):
+    monkeypatch.setattr(f"gru2np_runtime._bundle.{limit}", value)
+    writer = Writer(io.BytesIO())
+    writer.add("a", b"")
+    with pytest.raises(BundleError, match="member 'b' outgrows it"):
+        writer.add("b", bytes(100))

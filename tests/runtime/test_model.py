@@ -198,3 +198,20 @@ def test_huge_inputs_saturate_without_a_warning(scale):
     golden, model = case("gru")
     for y in goldens.flat(model.predict(golden.arrays(0, "x")[0] * np.float32(scale))):
         assert np.isfinite(y).all()
+
+
+def test_numbers_beyond_float32_are_infinite_without_a_warning():
+    golden, model = case("simple_rnn_by_hand")
+    x = golden.arrays(0, "x")[0].astype(np.float64)
+    x[0, 0, 0] = 1e300
+    assert model.predict(x).dtype == np.float32
+
+
+def test_ids_must_be_numbers_of_rows():
+    golden, model = case("embedding")
+    (ids,) = golden.arrays(0, "x")[:1]
+    assert model._graph.inputs[0].dtype in ("int32", "float32")
+    with pytest.raises(InputError, match="expected"):
+        model.predict(np.full(ids.shape, 10**6))
+    with pytest.raises(InputError):
+        model.predict(np.full(ids.shape, np.nan))
