@@ -159,8 +159,8 @@ def _verdict(found: Verification) -> str:
     if found.agrees:
         worst = found.worst
         return (
-            f"{click.style('agree', fg='green')}: {outputs}, largest difference "
-            f"{_number(worst.largest)} (tolerance {_number(worst.tolerance)}), {beside}"
+            f"{click.style('agree', fg='green')}: {outputs}, at worst "
+            f"{_number(worst.largest)} of {_number(worst.tolerance)} allowed, {beside}"
         )
     wrong = [output for output in found.outputs if not output.agrees]
     reasons = "; ".join(f"{own.name}: {_why(own)}" for own in wrong)

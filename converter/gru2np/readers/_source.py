@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gru2np.errors import ModelFileError
+from gru2np.errors import Gru2npError, ModelFileError
 from gru2np.readers import _not_yet
 from gru2np.readers._damage import broken, shown
 from gru2np.readers._window import Window
@@ -46,6 +46,8 @@ def open_source(path: str | os.PathLike[str], stack: ExitStack) -> Source:
         if path.exists() and not path.is_file():  # a pipe or a device may never end
             raise broken(name, _EXPECTED, "something that is no regular file")
         return Source(name, Window(stack.enter_context(path.open("rb"))))
+    except Gru2npError:
+        raise
     except FileNotFoundError as error:
         raise ModelFileError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:
