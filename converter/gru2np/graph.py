@@ -143,6 +143,12 @@ class Builder:
         layer = written_out(self.layers[path], path in self.masked, with_states)
         uncertain = self.meaning.uncertain
         stateful = bool(getattr(layer, "stateful", False))
+        if stateful and with_states and self.meaning.stateful_keeps_over_initial:
+            reason = (
+                "tf.keras uses the initial states of a stateful layer on some calls "
+                "and not on others, which is not supported"
+            )
+            self.problems.append(Problem(path, layer.op, reason, "stateful", True))
         if stateful and "stateful_forgets" in uncertain:
             self.notes.append(
                 f"layer {path!r} is stateful: its state is carried from call to call, "

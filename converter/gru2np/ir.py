@@ -95,6 +95,8 @@ class Meaning:
         unrolled_masked_output: the same for layers with ``unroll=True``.
         bidirectional_zeroes: Bidirectional zeroes masked outputs of its halves.
         stateful_forgets: stateful layers begin every call anew.
+        stateful_keeps_over_initial: a stateful layer that is given initial states
+            uses them on its first call only, and later what it carries.
         bidirectional_forgets: a stateful Bidirectional begins every call anew.
         fused_rnn_ignores_zero: GRU and LSTM of TF 2.0 and 2.1 ignore
             ``zero_output_for_mask`` where they could run on cuDNN.
@@ -117,6 +119,7 @@ class Meaning:
     explicit_mask_spreads: bool
     bidirectional_zeroes: bool
     stateful_forgets: bool
+    stateful_keeps_over_initial: bool
     bidirectional_forgets: bool
     fused_rnn_ignores_zero: bool
     merged_mask: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gru2np_runtime._errors import Gru2npError, InputError
 from gru2np_runtime._layer import Layer
 from gru2np_runtime._plan import CarryingPlan, Plan, child, make_plan
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from gru2np_runtime._layer import Array, Shape
 
     Ref = tuple[str, int]
+    Runner = Callable[["Node", Plan, list[Array], Array | None], tuple[Array, ...]]
 
 
 class Port:
@@ -203,8 +206,7 @@ class GraphPlan(Plan):
         inputs: Sequence[Array],
         *,
         release: bool = False,
-        run: Callable[[Node, Plan, list[Array], Array | None], tuple[Array, ...]]
-        | None = None,
+        run: Runner | None = None,
     ) -> dict[str, tuple[Array, ...]]:
         """The outputs of the nodes by name.
 
@@ -216,6 +218,14 @@ class GraphPlan(Plan):
         Raises:
             InputError: sizes that only the data decides do not fit a layer.
         """
+        # States that grow beyond the type become infinite, as in Keras, and nobody
+        # is warned there either.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._values(inputs, release, run)
+
+    def _values(
+        self, inputs: Sequence[Array], release: bool, run: Runner | None
+    ) -> dict[str, tuple[Array, ...]]:
         values: dict[str, tuple[Array, ...]] = {
             port.name: (array,) for port, array in zip(self.graph.inputs, inputs)
         }

@@ -34,14 +34,12 @@ class Spelling:
         class_name: the class of a layer's record, op nodes as ``ops.<class>``.
         output_base_apart: references in ``output_layers`` count nested models'
             calls in their own way (Keras 3).
-        lists_of_one: a list of one tensor is a list, not the tensor (Keras 3).
     """
 
     config: Callable[[str, dict[str, Any]], dict[str, Any]]
     calls: Callable[[str, Mapping[str, Any]], tuple[Call, ...]]
     class_name: Callable[[Mapping[str, Any]], str]
     output_base_apart: bool
-    lists_of_one: bool
 
 
 class Paths:
@@ -216,7 +214,8 @@ class Walker:
                 "build the model with a flat list or dict"
             )
         refs = tuple(reference(v, f"{at}[{i}]") for i, v in enumerate(items))
-        return refs, None, len(refs) == 1 and not self.spelling.lists_of_one
+        # A list of one is given back as the tensor alone, by every Keras.
+        return refs, None, len(refs) == 1
 
 
 def _check_names(layers: Iterable[KerasLayer], where: str) -> None:

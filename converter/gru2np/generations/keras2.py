@@ -48,7 +48,6 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
         calls=_calls,
         class_name=_class_name,
         output_base_apart=False,
-        lists_of_one=False,
     )
     model = _with_input_shape(_graph.Walker(spelling).model(plain(raw.config)), raw)
     # TensorFlow 1.13 to 2.1 all say 2.2.4-tf; only 1.x left this dtype open.
@@ -74,6 +73,7 @@ def meaning(
         explicit_mask_spreads=True,
         bidirectional_zeroes=zeroes,
         stateful_forgets=False,
+        stateful_keeps_over_initial=in_tensorflow,
         # Measured with two calls of predict: Keras 2.0.8 to 2.1.3 and TensorFlow 2
         # carry the states over, Keras 2.1.4 to 2.3.1 and TensorFlow 1.15 do not.
         bidirectional_forgets=tensorflow_1

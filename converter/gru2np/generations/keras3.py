@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Version = tuple[int, int, int]
 
 LAYER_OPTIONS = frozenset({"batch_shape", "layers", "trainable"})
+OPS_WITH_DTYPE = frozenset(
+    {"Cast", "Full", "FullLike", "Ones", "OnesLike", "Zeros", "ZerosLike"}
+)
 
 
 def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, Meaning]:
@@ -26,7 +29,6 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
         calls=_calls,
         class_name=_class_name,
         output_base_apart=True,
-        lists_of_one=True,
     )
     model = _graph.Walker(spelling).model(plain(raw.config))
     return model, meaning(version, text, raw.backend)
@@ -49,6 +51,7 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
         bidirectional_zeroes=True,
         # Measured on 3.3 to 3.10: on JAX, predict gives states back to nobody.
         stateful_forgets=jax,
+        stateful_keeps_over_initial=False,
         bidirectional_forgets=False,
         fused_rnn_ignores_zero=False,
         merged_mask="or" if version >= (3, 4, 0) else "drop",
@@ -67,8 +70,13 @@ def _class_name(spec: Mapping[str, Any]) -> str:
             return f"ops.{name}"
         if module.split(".")[0] != "keras":
             return f"{module}>{name}"
-    # HDF5 files have no modules; every layer there has one of these, no op has any.
-    elif isinstance(config, dict) and not LAYER_OPTIONS & set(config):
+    # HDF5 files have no modules; every layer there has one of these, and no op has
+    # but those that take a dtype.
+    elif (
+        isinstance(config, dict)
+        and not LAYER_OPTIONS & set(config)
+        and ("dtype" not in config or name in OPS_WITH_DTYPE)
+    ):
         return f"ops.{name}"
     registered = spec.get("registered_name")
     if isinstance(registered, str) and ">" in registered:
