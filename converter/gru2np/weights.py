@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.errors import ModelFileError
 from gru2np.layers import LAYERS
+from gru2np.weight_names import agrees, by_name
 from gru2np_runtime._manifest import encode_name
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     Shape = tuple[int | None, ...]
     Expected = Mapping[str, Shape]
+    Owners = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Slot:
         shape: expected, None where any size fits.
         stored: path of the owner's variables in a ``.weights.h5``.
         owner: name of the layer that owns them; empty where it is a cell's.
+        owners: names that it and the layers around it may have had, outermost first.
         trainable: stands among the trainable weights of a legacy group.
     """
 
@@ -38,6 +41,7 @@ class Slot:
     shape: Shape
     stored: str
     owner: str
+    owners: tuple[tuple[str, ...], ...]
     trainable: bool
 
 
@@ -82,15 +86,16 @@ def find(
 def _by_order(
     model: KerasModel, expected: Mapping[str, Expected], raw: RawModel
 ) -> tuple[list[tuple[Slot, StoredTensor]], list[str]]:
-    """Positions: the layers with weights beside the groups with arrays, as in Keras."""
+    """The layers with weights beside the groups with arrays, by position as in Keras.
+
+    Within a group names decide, and the order where they say nothing.
+    """
     assert raw.groups is not None
     wanted = []
     for layer in model.layers:
-        slots = list(_slots(layer, encode_name(layer.name), "", expected))
-        # A group holds the trainable weights, then the others.
-        ordered = sorted(slots, key=lambda slot: not slot.trainable)
-        if ordered:
-            wanted.append((layer, ordered))
+        slots = list(_slots(layer, encode_name(layer.name), "", expected, ()))
+        if slots:
+            wanted.append((layer, slots))
     groups = [(name, arrays) for name, arrays in raw.groups.groups if arrays]
     if len(groups) != len(wanted):
         return [], [
@@ -110,7 +115,18 @@ def _by_order(
                 f"arrays ({', '.join(slot.path for slot in slots)}), got {len(arrays)}"
             )
         else:
-            pairs.extend(zip(slots, arrays, strict=True))
+            # A group holds the trainable weights, then the others.
+            ordered = sorted(slots, key=lambda slot: not slot.trainable)
+            named = by_name(slots, arrays)
+            matched = named or list(zip(ordered, arrays, strict=True))
+            strange = next((pair for pair in matched if not agrees(*pair)), None)
+            if strange is not None:
+                problems.append(
+                    f"{strange[0].path}: expected an array of this name, got "
+                    f"{strange[1].name}; layers that were frozen when the model was "
+                    "saved changed the order of its arrays, and the names do not tell"
+                )
+            pairs.extend(matched)
     return pairs, problems
 
 
@@ -120,7 +136,8 @@ def _by_path(
     assert raw.paths is not None
     owners: dict[str, list[Slot]] = {}
     for layer in model.layers:
-        for slot in _slots(layer, encode_name(layer.name), layer.path, expected):
+        path = encode_name(layer.name)
+        for slot in _slots(layer, path, layer.path, expected, ()):
             owners.setdefault(slot.stored, []).append(slot)
     pairs: list[tuple[Slot, StoredTensor]] = []
     problems = []
@@ -153,28 +170,18 @@ def _slots(
     path: str,
     stored: str,
     expected: Mapping[str, Expected],
-    frozen: bool = False,
+    owners: Owners,
 ) -> Iterator[Slot]:
-    """The weights of a top-level layer, in the order its variables were made."""
+    """The weights of a layer, in the order its variables were made."""
     if layer.model is not None:
-        yield from _model_slots(layer.model, f"{path}/", stored, expected, frozen)
-        return
-    if layer.class_name == "InputLayer":
-        return
-    yield from _layer_slots(layer, path, stored, expected.get(path, {}), "", frozen)
-
-
-def _model_slots(
-    model: KerasModel,
-    prefix: str,
-    stored: str,
-    expected: Mapping[str, Expected],
-    frozen: bool,
-) -> Iterator[Slot]:
-    """A nested model counts by its leaves' own flags, never by its own."""
-    for layer in model.layers:
-        path, inside = prefix + encode_name(layer.name), f"{stored}/{layer.path}"
-        yield from _slots(layer, path, inside, expected, frozen)
+        # A nested model counts by its leaves' own flags, never by its own.
+        for own in layer.model.layers:
+            inside = f"{path}/{encode_name(own.name)}"
+            names = (*owners, (layer.name,))
+            yield from _slots(own, inside, f"{stored}/{own.path}", expected, names)
+    elif layer.class_name != "InputLayer":
+        shapes = expected.get(path, {})
+        yield from _layer_slots(layer, path, stored, shapes, "", False, owners)
 
 
 def _layer_slots(
@@ -184,6 +191,8 @@ def _layer_slots(
     expected: Expected,
     prefix: str,
     frozen: bool,
+    owners: Owners,
+    names: tuple[str, ...] = (),
 ) -> Iterator[Slot]:
     """A layer's own weights, then those of the layers inside it.
 
@@ -194,7 +203,10 @@ def _layer_slots(
         expected: shapes of all weights of that runtime layer.
         prefix: of this layer's weights among them.
         frozen: a wrapper around it is not trainable.
+        owners: names of what is around it.
+        names: that it may have had itself, if not its own.
     """
+    owners = (*owners, names or (layer.name,))
     frozen = frozen or layer.config.get("trainable", True) is False
     if layer.model is not None:
         # A model inside a wrapper: its layers' weights below the wrapper's prefix.
@@ -202,7 +214,8 @@ def _layer_slots(
             name, at = encode_name(own.name), f"{stored}/{own.path}"
             if own.class_name == "InputLayer":
                 continue
-            yield from _layer_slots(own, path, at, expected, f"{prefix}{name}/", False)
+            inside = f"{prefix}{name}/"
+            yield from _layer_slots(own, path, at, expected, inside, False, owners)
         return
     if layer.children:
         for position, (attribute, child) in enumerate(_runs(layer)):
@@ -213,6 +226,8 @@ def _layer_slots(
                 expected,
                 prefix + _prefix(layer, attribute, position),
                 frozen,
+                owners,
+                _half_names(attribute, child),
             )
         return
     spec = LAYERS[layer.class_name]
@@ -222,7 +237,16 @@ def _layer_slots(
         if name.startswith(prefix) and "/" not in rest:
             trainable = rest not in spec.non_trainable and not frozen
             name_of_owner = "" if spec.variables else layer.name
-            yield Slot(f"{path}/{name}", shape, owner, name_of_owner, trainable)
+            at = f"{path}/{name}"
+            yield Slot(at, shape, owner, name_of_owner, owners, trainable)
+
+
+def _half_names(attribute: str, child: KerasLayer) -> tuple[str, ...]:
+    """Names of a half of Bidirectional: its layer's, with the direction before it."""
+    direction = attribute.removesuffix("layer")
+    if direction not in ("forward_", "backward_"):
+        return ()
+    return (direction + child.name.removeprefix(direction),)
 
 
 def _runs(layer: KerasLayer) -> Sequence[tuple[str, KerasLayer]]:
