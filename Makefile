@@ -13,7 +13,7 @@ test: $(VENV)/ready
 
 lint: $(VENV)/ready
 	$(RUN)ruff check . && $(RUN)ruff format --check .
-	$(RUN)cog --check --diff -I docs README.md docs/*.md
+	$(RUN)cog --check --diff -I docs README.md docs/*.md fixtures/README.md
 
 types: $(VENV)/ready
 	$(RUN)mypy
@@ -22,7 +22,7 @@ matrix: $(VENV)/ready
 	$(RUN)python tests/matrix.py
 
 docs: $(VENV)/ready
-	$(RUN)cog -r -I docs README.md docs/*.md
+	$(RUN)cog -r -I docs README.md docs/*.md fixtures/README.md
 
 fixtures:
 	fixtures/make/make.sh $(GENERATION)

@@ -84,6 +84,27 @@ def _families(generations: list[str]) -> str:
     )
 
 
+def fixture_table() -> str:
+    """The generations of the fixtures: who wrote them, in what, and how many."""
+    lines = [
+        "| generation | written by | Python | containers | cases |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for generation in GENERATIONS:
+        facts = [
+            json.loads(path.read_text("utf-8"))
+            for path in sorted((ROOT / "fixtures" / generation).glob("*/case.json"))
+        ]
+        environment = ROOT / "fixtures" / "environments" / f"{generation}.txt"
+        python = environment.read_text("utf-8").partition("\n")[0].split()[-1]
+        containers = ", ".join(sorted({fact["container"] for fact in facts}))
+        writer = facts[0]["writer"]
+        lines.append(
+            f"| {generation} | {writer} | {python} | {containers} | {len(facts)} |"
+        )
+    return "\n".join(lines)
+
+
 def short_layer_list() -> str:
     """The classes in a sentence for each family, for the first page."""
     lines = []

@@ -1,5 +1,7 @@
 """Export: the same bytes each time, safe names, all problems at once, no leftovers."""
 
+import copy
+import dataclasses
 import io
 import json
 import pickle
@@ -12,6 +14,9 @@ import pytest
 
 import goldens
 import gru2np
+from gru2np.conversion import converted
+from gru2np.generations import interpret
+from gru2np.readers import open_model
 from gru2np_runtime import load
 from gru2np_runtime._bundle import MANIFEST, read_members
 from gru2np_runtime._manifest import encode_name
@@ -191,6 +196,29 @@ def test_arrays_that_another_layer_owns_are_refused(tmp_path):
             target.writestr("model.weights.h5", weights.getvalue())
     with pytest.raises(gru2np.ModelFileError, match="got those of 'dense_2'"):
         gru2np.export(path, io.BytesIO())
+
+
+def without_version(drop):
+    """The conversion of a model of masked merges whose file names no version."""
+    with open_model(KERAS_3 / "mask_merges_two" / "model.keras") as raw:
+        config = copy.deepcopy(dict(raw.config))
+        for spec in config["config"]["layers"]:
+            for key in drop:
+                spec["config"].pop(key, None)
+        raw = dataclasses.replace(raw, keras_version=None, config=config)
+        model, meaning = interpret(raw)
+        return converted(raw, model, meaning)
+
+
+def test_an_architecture_of_keras_3_tells_its_age_by_its_inputs():
+    assert not without_version([]).meaning.unknown
+
+
+def test_where_versions_of_keras_3_disagree_an_architecture_is_refused():
+    with pytest.raises(
+        gru2np.UnsupportedModelError, match=r"save the model as \.keras"
+    ):
+        without_version(["optional", "ragged"])
 
 
 def test_a_graph_that_waits_for_itself_is_refused(tmp_path):

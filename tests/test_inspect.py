@@ -10,8 +10,10 @@ import gru2np
 from goldens import all_goldens
 from gru2np.cli import cli
 from gru2np.cli.table import shorten, size_text, table
+from gru2np.inspection import meaning
 from gru2np.inspection.gates import GATES, equations
 from gru2np_runtime import layers
+from gru2np_runtime.layers.recurrent import MASKED_OUTPUTS
 from modelfiles import changed, fixture, with_class
 
 GRU = "keras-2.2/get_weights_explained"
@@ -262,3 +264,7 @@ def test_sizes_for_people():
         size_text(n) for n in (7, 999, 1000, 14_728, 999_600, 2_000_000, 3 * 10**9)
     ]
     assert sizes == ["7 bytes", "999 bytes", "1 kB", "14.7 kB", "1 MB", "2 MB", "3 GB"]
+
+
+def test_every_masked_output_has_its_sentence():
+    assert set(meaning.MASKED_OUTPUT) == set(MASKED_OUTPUTS)

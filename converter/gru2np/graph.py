@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
+from gru2np.layers._spec import dtype_name
 from gru2np.layers.recurrent import written_out
 from gru2np.masks import Masks, Value
 from gru2np.ordering import ordered_calls
@@ -77,10 +78,17 @@ def _give_up(translator: Translator) -> None:
 
 
 def _floating(model: KerasModel) -> str:
-    """The floating point type of a model: old layers do not name theirs."""
-    inputs = (layer for layer in model.layers if layer.class_name == "InputLayer")
-    doubles = any(layer.config.get("dtype") == "float64" for layer in inputs)
-    return "float64" if doubles else "float32"
+    """The floating point type of layers that name none, as in multi-backend Keras.
+
+    It had one type for a whole model, and named it where a layer made an input.
+    """
+    layers = list(model.layers)
+    named = set()
+    while layers:
+        layer = layers.pop()
+        named.add(dtype_name(layer.config.get("dtype")))
+        layers.extend(layer.model.layers if layer.model is not None else ())
+    return "float64" if "float64" in named and "float32" not in named else "float32"
 
 
 class Builder:
@@ -90,6 +98,7 @@ class Builder:
         meaning: of the model's Keras.
         problems: what cannot be converted, noted as it is met.
         notes: where the file leaves a number open.
+        remarks: notes that hold for layers with a mask, by path.
         layers: runtime layers by path.
         nodes: in topological order.
         shapes: of the outputs of every input and node.
@@ -102,6 +111,7 @@ class Builder:
         self.meaning = translator.meaning
         self.problems = translator.problems
         self.notes = translator.notes
+        self.remarks = translator.remarks
         self.layers = dict(translator.layers)
         self.nodes: list[Node] = []
         self.shapes: dict[str, tuple[Shape, ...]] = {}
@@ -155,7 +165,13 @@ class Builder:
                 "as on TensorFlow; on JAX predict did not, and the file does not name "
                 "its backend"
             )
-        masked = getattr(layer, "masked_output", "zero") != "zero"
+        if path in self.masked:
+            self.notes.extend(
+                f"layer {own!r}: {text}"
+                for own, text in self.remarks.items()
+                if own == path or own.startswith(f"{path}/")
+            )
+        masked = getattr(layer, "masked_output", "zero") in ("previous", "state")
         masked = masked and path in self.masked and (with_states or stateful)
         if masked and "masked_output" in uncertain:
             self.notes.append(

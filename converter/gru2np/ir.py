@@ -108,6 +108,8 @@ class Meaning:
         tensor_arguments_drop_mask: a layer called with a second tensor gets no
             implicit mask.
         softmax_uses_mask: the Softmax layer looks at masks.
+        unknown: fields that hang on a version which the file does not name; what
+            would use them is refused.
         uncertain: fields that hang on a backend which the file does not name.
     """
 
@@ -126,6 +128,7 @@ class Meaning:
     merges_skip_masked: bool
     tensor_arguments_drop_mask: bool
     softmax_uses_mask: bool
+    unknown: frozenset[str] = frozenset()
     uncertain: frozenset[str] = frozenset()
 
 

@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 
     Ref = tuple[str, int]
 
-# Stands for a mask that cannot be expressed; whoever uses it is refused.
+# Stand for masks that cannot be told; whoever uses one is refused, with the reason.
 INSIDE: tuple[str, int] = ("", -1)
+UNKNOWN: tuple[str, int] = ("", -2)
+UNUSABLE = {
+    INSIDE: "a mask made inside TimeDistributed is not supported",
+    UNKNOWN: "versions of Keras 3 disagree about this mask, and the architecture does "
+    "not name its own: save the model as .keras",
+}
 
 
 class Value(NamedTuple):
@@ -56,15 +62,15 @@ class Masks:
         mask = explicit or implicit
         refs = [value.ref for value in inputs]
         skips = SKIP_MASKED.get(self.layer.class_name)
+        masked = any(value.mask for value in inputs)
+        if skips and masked and "merges_skip_masked" in meaning.unknown:
+            self._refuse(UNUSABLE[UNKNOWN])
         if (
             skips is not None
             and meaning.merges_skip_masked
             and not any(self._unusable(value.mask) for value in inputs)
         ):
-            if (
-                any(v.mask for v in inputs)
-                and "merges_skip_masked" in meaning.uncertain
-            ):
+            if masked and "merges_skip_masked" in meaning.uncertain:
                 self.builder.notes.append(
                     f"layer {self.path!r}: masked positions are left out, as on "
                     "TensorFlow; JAX counted them, and the file names no backend"
@@ -74,23 +80,24 @@ class Masks:
         if self._unusable(used):
             used = None
         if used is not None and self.builder.layers[self.path].op == "activation":
-            self._refuse("a mask that reaches a Softmax layer")
+            self._refuse("a mask that reaches a Softmax layer is not supported")
         result = self.builder.add(name, self.path, refs, used)
         spread = mask if meaning.explicit_mask_spreads else implicit
+        if mask != implicit and "explicit_mask_spreads" in meaning.unknown:
+            spread = UNKNOWN
         masks = self._output_masks(name, inputs, spread)
         count = len(self.builder.shapes[name])
         masks += [None] * (count - len(masks))
         return [Value((result[0], i), masks[i]) for i in range(count)]
 
     def _unusable(self, mask: Ref | None) -> bool:
-        if mask == INSIDE:
-            self._refuse("a mask made inside TimeDistributed")
-        return mask == INSIDE
+        if mask not in UNUSABLE:
+            return False
+        self._refuse(UNUSABLE[mask])
+        return True
 
     def _refuse(self, reason: str) -> None:
-        self.builder.problems.append(
-            Problem(self.path, self.layer.class_name, f"{reason} is not supported")
-        )
+        self.builder.problems.append(Problem(self.path, self.layer.class_name, reason))
 
     def _output_masks(
         self, name: str, inputs: Sequence[Value], mask: Ref | None
@@ -132,17 +139,21 @@ class Masks:
         if creates_mask(child):
             return INSIDE
         if mask is not None and uses_mask(child):
-            self._refuse("a mask that reaches the layer inside TimeDistributed")
+            self._refuse(
+                "a mask that reaches the layer inside TimeDistributed is not supported"
+            )
         return mask
 
     def _merged(self, name: str, masks: Sequence[Ref | None]) -> Ref | None:
         """Masks of a merge layer's inputs, combined as this Keras does."""
         rule = self.builder.meaning.merged_mask
         given = [mask for mask in masks if mask is not None]
+        if given and "merged_mask" in self.builder.meaning.unknown:
+            return UNKNOWN
         if rule == "drop" or not given or (rule == "or" and len(given) < len(masks)):
             return None
-        if INSIDE in given:
-            return INSIDE
+        if any(mask in UNUSABLE for mask in given):
+            return next(mask for mask in given if mask in UNUSABLE)
         op = runtime.LogicalAnd if rule == "and" else runtime.LogicalOr
         result = given[0]
         for i, mask in enumerate(given[1:]):
@@ -154,6 +165,8 @@ class Masks:
         masks = [value.mask for value in inputs]
         rule = self.builder.meaning.merged_mask
         given = [mask for mask in masks if mask is not None]
+        if given and "merged_mask" in self.builder.meaning.unknown:
+            return UNKNOWN
         if rule == "drop" or not given:
             return None
         layer = self.builder.layers[self.path]
@@ -163,10 +176,10 @@ class Masks:
             # An input without a mask counts as valid everywhere.
             missing = len(given) < len(masks)
             return None if missing and rule == "or" else self._merged(name, given)
-        if INSIDE in given:
-            return INSIDE
+        if any(mask in UNUSABLE for mask in given):
+            return next(mask for mask in given if mask in UNUSABLE)
         if axis != 1:
-            self._refuse("masked inputs concatenated along this axis")
+            self._refuse("masked inputs joined along this axis are not supported")
             return None
         pieces = []
         for i, value in enumerate(inputs):

@@ -25,6 +25,7 @@ class Translator:
         notes: where the file leaves a number open.
         layers: runtime layers by path.
         titles: name and class in Keras by path, of layers inside wrappers too.
+        remarks: what the owner of a layer should know if it is masked, by path.
     """
 
     def __init__(self, meaning: Meaning, default_dtype: str) -> None:
@@ -34,6 +35,7 @@ class Translator:
         self.notes: list[str] = []
         self.layers: dict[str, Layer] = {}
         self.titles: dict[str, tuple[str, str]] = {}
+        self.remarks: dict[str, str] = {}
 
     def translate(self, model: KerasModel, prefix: str) -> None:
         """Translate the layers of a model, and of the models nested in it."""
@@ -59,6 +61,7 @@ class Translator:
             self.problems.append,
             self.child,
             self.default_dtype,
+            self.remarks,
         )
         try:
             translated = spec.convert(config)

@@ -44,6 +44,8 @@ def unpack(
     names: Sequence[str],
     ports: Sequence[Port],
     without_time: Sequence[bool] | None = None,
+    *,
+    time_major: bool = False,
 ) -> list[Array]:
     """One checked array for each input, in order.
 
@@ -52,6 +54,7 @@ def unpack(
         names: of the inputs.
         ports: the inputs.
         without_time: which inputs are handed over as one time step.
+        time_major: axis 0 of some inputs is time, so that it may differ.
 
     Raises:
         InputError: x does not fit; the message names input and axis.
@@ -84,7 +87,7 @@ def unpack(
         arrays.append(_checked(name, value, shape, port.dtype))
     first = arrays[0].shape[0]
     for name, array in zip(names, arrays):
-        if array.shape[0] != first:
+        if array.shape[0] != first and not time_major:
             raise InputError(
                 f"input {name!r}, axis 0: expected batch size {first} "
                 f"as input {names[0]!r} has, got {array.shape[0]}"

@@ -9,6 +9,7 @@ import numpy as np
 from gru2np_runtime._data import Structure, shape_text, unpack
 from gru2np_runtime._errors import InputError
 from gru2np_runtime._graph import GraphPlan
+from gru2np_runtime._plan import CarryingPlan
 from gru2np_runtime._summary import ModelLayer, summary
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ class Model:
         self._stateful = self._plan.stateful()
         self._states: dict[str, list[Array]] = {}
         self._stream: Stream | None = None
+        self._time_major = any(
+            plan.batch_axis
+            for plan in self._plan.plans.values()
+            if isinstance(plan, CarryingPlan)
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (
@@ -281,7 +287,8 @@ class Model:
     def _arrays(
         self, x: Data, without_time: Sequence[bool] | None = None
     ) -> list[Array]:
-        return unpack(x, self._inputs.names, self._graph.inputs, without_time)
+        names, ports = self._inputs.names, self._graph.inputs
+        return unpack(x, names, ports, without_time, time_major=self._time_major)
 
 
 def _rebuild(

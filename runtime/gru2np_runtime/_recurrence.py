@@ -86,19 +86,24 @@ class Recurrence(CarryingPlan):
             else:
                 keep = mask[t][:, None]
                 states = [np.where(keep, n, s) for n, s in zip(new, states)]
-                if layer.masked_output == "state":
-                    held = states[self.outside[layer.masked_state]]
-                else:
-                    held = y if layer.masked_output == "previous" else np.zeros_like(y)
-                y = np.where(keep, new[self.output_state], held)
+                y = np.where(keep, new[self.output_state], self._held(states, y))
             if layer.return_sequences:
                 outputs[position] = y
+        if mask is not None and layer.masked_output == "zero_in_input_order":
+            # Position by position: outputs in the order of processing, mask in its own.
+            outputs[~mask[: len(outputs)]] = 0.0
         after = [states[i] for i in self.outside]
         result = outputs if layer.return_sequences else y
         if layer.return_sequences and not layer.time_major:
             result = outputs.swapaxes(0, 1)
         returned = after if layer.return_state else []
         return (result, *returned), Carry(after, y)
+
+    def _held(self, states: Sequence[Array], y: Array) -> Array:
+        """What a masked step gives, from the states and the output before it."""
+        if self.layer.masked_output == "state":
+            return states[self.outside[self.layer.masked_state]]
+        return np.zeros_like(y) if self.layer.masked_output == "zero" else y
 
     def _step(self, projected: Array, states: Sequence[Array]) -> list[Array]:
         """All cells of the stack, one time step."""

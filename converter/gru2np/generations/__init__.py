@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 # A generation by the major version of Keras.  Keras 1 gets its row here.
 GENERATIONS = {2: keras2, 3: keras3}
-LATEST = "3.15.1"
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?")
 
 
@@ -35,8 +34,7 @@ def interpret(raw: RawModel) -> tuple[KerasModel, Meaning]:
                 f"{raw.file_name}: no keras_version, as Keras 1 saved it; "
                 "this version reads Keras 2.0 and later"
             )
-        # Nothing in it tells which Keras 3, so it is taken for one of today.
-        text = LATEST
+        return keras3.interpret(raw, *keras3.oldest(raw.config))
     match = _VERSION.match(text)
     if match is None:
         raise ModelFileError(

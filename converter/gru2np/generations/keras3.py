@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.errors import UnsupportedModelError
@@ -31,14 +32,39 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
         output_base_apart=True,
     )
     model = _graph.Walker(spelling).model(plain(raw.config))
-    return model, meaning(version, text, raw.backend)
+    found = meaning(version, text, raw.backend)
+    if raw.keras_version is None:
+        unknown = {"explicit_mask_spreads"} if version < (3, 11, 0) else set()
+        if version < (3, 4, 0):
+            unknown |= {"merged_mask", "merges_skip_masked"}
+        found = replace(found, unknown=frozenset(unknown))
+    return model, found
+
+
+def oldest(config: Mapping[str, Any]) -> tuple[Version, str]:
+    """The oldest Keras 3 that wrote such an architecture: JSON does not name it.
+
+    Its inputs tell: ``ragged`` came with 3.9 and ``optional`` after 3.10.
+    """
+    inner = config.get("config")
+    layers = inner.get("layers", []) if isinstance(inner, dict) else []
+    options = [
+        spec["config"]
+        for spec in layers
+        if isinstance(spec, dict) and isinstance(spec.get("config"), dict)
+    ]
+    if any("optional" in own for own in options):
+        return (3, 11, 0), "3.11 or later"
+    if any("ragged" in own and "batch_shape" in own for own in options):
+        return (3, 9, 0), "3.9 or later"
+    return (3, 0, 0), "3"
 
 
 def meaning(version: Version, text: str, backend: str | None) -> Meaning:
     """What a Keras 3 meant; a ``.keras`` archive does not say on which backend."""
     writer = f"Keras {text}" + (f" on {backend}" if backend else "")
     jax = backend == "jax"
-    uncertain = {"masked_output", "stateful_forgets"}
+    uncertain = {"masked_output", "stateful_forgets", "unrolled_ignores_zero"}
     if (3, 4, 0) <= version < (3, 6, 0):
         uncertain.add("merges_skip_masked")
     return Meaning(

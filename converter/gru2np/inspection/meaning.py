@@ -31,6 +31,8 @@ MASKED_OUTPUT = {
     "previous": "at a masked step the output before it is repeated",
     "state": "at a masked step the output is the carried state",
     "zero": "at a masked step the output is zero",
+    "zero_in_input_order": "where the input is masked the output is zero, counted in "
+    "the order of processing, as TensorFlow's unrolled loop does backwards",
 }
 MERGED_MASKS = {
     "logical_and": "a merge layer's mask holds where the masks of all inputs hold",
@@ -137,8 +139,9 @@ def _masks(graph: Graph) -> Iterator[str]:
     for op in dict.fromkeys(layer.op for layer in helpers.values()):
         if op in MERGED_MASKS:
             yield MERGED_MASKS[op]
-    if any("#skipped_" in path for path in helpers):
-        yield "Multiply takes masked positions as 1"
+    skipping = ("#skipped_", "#other_", "#so_far_")
+    if any(word in path for path in helpers for word in skipping):
+        yield "Multiply, Maximum and Minimum leave masked positions out"
 
 
 def _masked(graph: Graph, prefix: str) -> Iterator[tuple[str, Layer]]:

@@ -121,7 +121,8 @@ class Config:
         meaning: Meaning,
         note: Callable[[Problem], None],
         child: Callable[[str, KerasLayer], Layer],
-        default_dtype: str = "float32",
+        default_dtype: str,
+        remarks: dict[str, str],
     ) -> None:
         self.layer = layer
         self.path = path
@@ -129,6 +130,7 @@ class Config:
         self._note = note
         self._child = child
         self.default_dtype = default_dtype
+        self._remarks = remarks
         self._taken: set[str] = set()
 
     def refuse(
@@ -141,6 +143,10 @@ class Config:
         """
         self._note(Problem(self.path, self.layer.class_name, reason, option, value))
         raise Refused
+
+    def remark(self, text: str) -> None:
+        """Say something of the layer that its owner should know if it is masked."""
+        self._remarks[self.path] = text
 
     def value(self, key: str, default: Any = _REQUIRED) -> Any:
         """The option as it stands in the file."""
@@ -214,8 +220,24 @@ class Config:
         layer = dict(self.layer.children).get(attribute)
         if layer is None:
             self.refuse(f"the layer inside is missing: {attribute}")
-        child = replace(layer, config={**layer.config, **(overrides or {})})
+        config = {**layer.config, **(overrides or {})}
+        if config.get("dtype") is None and self.layer.config.get("dtype"):
+            # A layer inside that names no type computes in the one around it.
+            config["dtype"] = self.layer.config["dtype"]
+        child = replace(layer, config=config)
         return self._child(f"{self.path}/{attribute}", child)
+
+    def inner(self, key: str, layer: KerasLayer) -> Config:
+        """The options of a layer that stands as the value of an option."""
+        return Config(
+            layer,
+            f"{self.path}/{key}",
+            self.meaning,
+            self._note,
+            self._child,
+            self.default_dtype,
+            self._remarks,
+        )
 
     def build(self, kind: type[LayerType], **attributes: Any) -> LayerType:
         """The runtime layer, once every option has been taken.

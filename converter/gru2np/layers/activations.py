@@ -91,13 +91,7 @@ def _by_layer(config: Config, key: str, value: dict[str, Any]) -> Specification:
         # The generation has renamed options of the model's layers, not of this one.
         options = {**options, "negative_slope": options["alpha"]}
         del options["alpha"]
-    inner = type(config)(
-        KerasLayer(str(class_name), config.layer.name, options),
-        f"{config.path}/{key}",
-        config.meaning,
-        config._note,
-        config._child,
-    )
+    inner = config.inner(key, KerasLayer(str(class_name), config.layer.name, options))
     found = LAYERS[str(class_name)](inner)
     inner.dtype()
     inner.finish()

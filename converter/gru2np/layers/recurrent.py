@@ -106,13 +106,23 @@ def _sequence(config: Config, fused: bool) -> dict[str, Any]:
     ignored = (fused and meaning.fused_rnn_ignores_zero) or (
         unroll and meaning.unrolled_ignores_zero
     )
+    sequences = config.boolean("return_sequences", False)
+    backwards = config.boolean("go_backwards", False)
+    if zero and not ignored:
+        turned = unroll and backwards and sequences
+        masked = "zero_in_input_order" if turned else "zero"
+    if zero and unroll and "unrolled_ignores_zero" in meaning.uncertain:
+        config.remark(
+            "at masked steps its output is zero, as on TensorFlow; JAX repeats the one "
+            "before in unrolled layers, and the file does not name its backend"
+        )
     return {
-        "return_sequences": config.boolean("return_sequences", False),
+        "return_sequences": sequences,
         "return_state": config.boolean("return_state", False),
-        "go_backwards": config.boolean("go_backwards", False),
+        "go_backwards": backwards,
         "stateful": config.boolean("stateful", False) and not meaning.stateful_forgets,
         "time_major": config.boolean("time_major", False),
-        "masked_output": "zero" if zero and not ignored else masked,
+        "masked_output": masked,
     }
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gru2np_runtime._layer import Array, Shape
     from gru2np_runtime._plan import Plan
 
-MASKED_OUTPUTS = ("previous", "state", "zero")
+MASKED_OUTPUTS = ("previous", "state", "zero", "zero_in_input_order")
 
 
 class Recurrent(Layer):
@@ -23,7 +23,10 @@ class Recurrent(Layer):
     At a masked step states keep their values, and the output is the one of the step
     before, zeros before the first valid step (``masked_output="previous"``); the
     carried state number ``masked_state`` (``"state"``); or zeros (``"zero"``).
-    With ``go_backwards`` outputs stay in the order of processing.
+    With ``go_backwards`` outputs stay in the order of processing.  There TensorFlow's
+    unrolled loop zeroes by the mask in the order of the input, and so other steps than
+    the masked ones (``"zero_in_input_order"``; Keras 3.15
+    ``keras/src/backend/tensorflow/rnn.py``).
     """
 
     is_sequence = True
