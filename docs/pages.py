@@ -12,9 +12,17 @@ from gru2np.layers import FAMILIES, NOT_CONVERTED
 from gru2np.layers._spec import HARMLESS
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def _in_order(name: str) -> tuple[str, list[int]]:
+    """Families apart, versions by number and not by letter."""
+    family, _, version = name.rpartition("-")
+    return family, [int(part) for part in version.split(".")]
+
+
 GENERATIONS = sorted(
     (path.name for path in (ROOT / "fixtures").iterdir() if path.name[-1].isdigit()),
-    key=lambda name: (name.startswith(("tf-1", "tf-2", "tf-k")), name),
+    key=_in_order,
 )
 
 

@@ -19,7 +19,11 @@ STEPWISE = [
     for rule in [layer.over_time(*sized(pattern, None, None))]
     if rule in (POINTWISE, CARRIED)
 ]
-RECURRENT = {op for op, path in FAMILY.items() if path.startswith(("rec", "wrap"))}
+RECURRENT = {
+    op
+    for op, path in FAMILY.items()
+    if path.startswith(("cells.", "recurrent.", "wrappers."))
+}
 
 
 def run(layer, shapes, seed=0):
