@@ -121,8 +121,8 @@ class Config:
         meaning: Meaning,
         note: Callable[[Problem], None],
         child: Callable[[str, KerasLayer], Layer],
-        default_dtype: str,
-        remarks: dict[str, str],
+        default_dtype: str = "float32",
+        remarks: dict[str, str] | None = None,
     ) -> None:
         self.layer = layer
         self.path = path
@@ -130,7 +130,7 @@ class Config:
         self._note = note
         self._child = child
         self.default_dtype = default_dtype
-        self._remarks = remarks
+        self._remarks = {} if remarks is None else remarks
         self._taken: set[str] = set()
 
     def refuse(
