@@ -61,6 +61,8 @@ class Recurrence(CarryingPlan):
     ) -> tuple[tuple[Array, ...], Carry]:
         """x: (batch, time, features); mask: (batch, time), True where valid."""
         layer = self.layer
+        # A mask that is an input of the model may be of any type.
+        mask = None if mask is None else mask.astype(bool, copy=False)
         if not layer.time_major:
             x = x.swapaxes(0, 1)
             mask = None if mask is None else mask.T
