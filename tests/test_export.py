@@ -198,6 +198,45 @@ def test_arrays_that_another_layer_owns_are_refused(tmp_path):
         gru2np.export(path, io.BytesIO())
 
 
+def nested(*names):
+    """A nested Sequential of two Dense layers of one shape; its arrays' names."""
+    dense = [
+        {"class_name": "Dense", "config": {"name": name, "units": 3}}
+        for name in ("first", "second")
+    ]
+    dense[0]["config"]["batch_input_shape"] = [None, 3]
+    inner = {
+        "class_name": "Sequential",
+        "config": {"name": "inner", "layers": dense},
+    }
+    outer = {"name": "outer", "layers": [inner]}
+    spec = {"class_name": "Sequential", "config": outer, "keras_version": "2.2.4"}
+    shapes = {"kernel": (3, 3), "bias": (3,)}
+    arrays = {
+        name: np.full(shapes[name.split("/")[-1].split(":")[0]], i, np.float32)
+        for i, name in enumerate(names)
+    }
+    return spec, [("inner", arrays)]
+
+
+def test_names_decide_where_a_frozen_layer_changed_the_order(tmp_path):
+    """The first layer was frozen when the file was saved: its arrays stand last."""
+    names = ("second/kernel:0", "second/bias:0", "first/kernel:0", "first/bias:0")
+    out = io.BytesIO()
+    gru2np.export(saved(tmp_path, *nested(*names)), out)
+    model = load(out.getvalue())
+    for name, numbers in (("first", (2, 3)), ("second", (0, 1))):
+        weights = next(own for own in model.layers if own.name == name).weights
+        assert (weights["kernel"] == numbers[0]).all()
+        assert (weights["bias"] == numbers[1]).all()
+
+
+def test_names_that_contradict_the_order_and_leave_a_choice_are_refused(tmp_path):
+    names = ("x/kernel:0", "y/kernel:0", "x/bias:0", "y/bias:0")
+    with pytest.raises(gru2np.ModelFileError, match="the names do not tell"):
+        gru2np.export(saved(tmp_path, *nested(*names)), io.BytesIO())
+
+
 def without_version(drop):
     """The conversion of a model of masked merges whose file names no version."""
     with open_model(KERAS_3 / "mask_merges_two" / "model.keras") as raw:

@@ -119,8 +119,10 @@ def _by_order(
             ordered = sorted(slots, key=lambda slot: not slot.trainable)
             named = by_name(slots, arrays)
             matched = named or list(zip(ordered, arrays, strict=True))
+            # The arrays of one layer alone have one order, however they are called.
+            several = len({slot.path.rpartition("/")[0] for slot in slots}) > 1
             strange = next((pair for pair in matched if not agrees(*pair)), None)
-            if strange is not None:
+            if several and strange is not None:
                 problems.append(
                     f"{strange[0].path}: expected an array of this name, got "
                     f"{strange[1].name}; layers that were frozen when the model was "
