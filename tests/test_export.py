@@ -109,10 +109,10 @@ def saved(folder, config, arrays=()):
         file.attrs["backend"] = "tensorflow"
         group = file.create_group("model_weights")
         names = [name for name, _ in arrays]
-        group.attrs["layer_names"] = np.array(names, dtype="S40")
+        group.attrs["layer_names"] = np.array(names, dtype="S6000")
         for name, weights in arrays:
             own = group.create_group(name)
-            own.attrs["weight_names"] = np.array(list(weights), dtype="S40")
+            own.attrs["weight_names"] = np.array(list(weights), dtype="S6000")
             for key, value in weights.items():
                 own[key] = value
     return path
@@ -235,6 +235,24 @@ def test_names_that_contradict_the_order_and_leave_a_choice_are_refused(tmp_path
     names = ("x/kernel:0", "y/kernel:0", "x/bias:0", "y/bias:0")
     with pytest.raises(gru2np.ModelFileError, match="the names do not tell"):
         gru2np.export(saved(tmp_path, *nested(*names)), io.BytesIO())
+
+
+def test_a_number_of_endless_digits_is_no_crash(tmp_path):
+    names = [f"{name}_{'9' * 5000}:0" for name in ("x/kernel", "x/bias")]
+    names += ["y/kernel:0", "y/bias:0"]
+    spec, ((layer, _),) = nested("first/kernel:0")
+    shapes = [(3, 3), (3,)] * 2
+    arrays = {n: np.zeros(s, np.float32) for n, s in zip(names, shapes, strict=True)}
+    with pytest.raises(gru2np.ModelFileError):
+        gru2np.export(saved(tmp_path, spec, [(layer, arrays)]), io.BytesIO())
+
+
+def test_a_model_without_layers_is_refused(tmp_path):
+    config = {"name": "m", "layers": [], "input_layers": [["x", 0, 0]]}
+    config["output_layers"] = [["x", 0, 0]]
+    spec = {"class_name": "Model", "config": config, "keras_version": "2.2.4"}
+    with pytest.raises(gru2np.ModelFileError, match="at least one layer"):
+        gru2np.export(saved(tmp_path, spec), io.BytesIO())
 
 
 def without_version(drop):

@@ -62,7 +62,7 @@ def agrees(slot: Slot, tensor: StoredTensor) -> bool:
 def _parse(path: str, known: Iterable[str]) -> Named | None:
     """``outer/gru/kernel_1:0`` is (outer, gru), kernel, 1."""
     *owner, last = path.split("/")
-    match = re.fullmatch(r"(.+?)(?:_(\d+))?(?::\d+)?(?:_(\d+))?", last)
+    match = re.fullmatch(r"(.+?)(?:_(\d{1,9}))?(?::\d+)?(?:_(\d{1,9}))?", last)
     if match is None or match[1] not in known:
         return None
     return tuple(owner), match[1], int(match[2] or match[3] or 0)

@@ -174,6 +174,8 @@ class Walker:
             op = layer.class_name.startswith("ops.")
             path = "" if op else paths.next(layer.class_name)
             layers.append(replace(layer, calls=calls, path=path))
+        if not layers:
+            raise fail(f"{where}.config.layers", "at least one layer", [])
         _check_names(layers, where)
         inputs, input_keys, one_input = self._ports(config, "input_layers", where)
         outputs, output_keys, one_output = self._ports(config, "output_layers", where)
