@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import struct
 import sys
 import tempfile
 import time
 import tracemalloc
+import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import hostile
+import small_models
 from gru2np.errors import Gru2npError, ModelFileError
 from gru2np.readers import open_model
 from hostile import ATTACKS
+from hostile_folders import shards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,9 +83,9 @@ def read_all(path: Path, weights: Path | None = None) -> list[Any]:
 
 
 def test_the_watch_sees_what_h5py_opens(tmp_path: Path) -> None:
-    path = hostile.write_h5(tmp_path / "model.h5")
+    path = small_models.write_h5(tmp_path / "model.h5")
     with opened_files(tmp_path) as names:
-        hostile.h5py.File(path, "r").close()
+        h5py.File(path, "r").close()
     if sys.platform.startswith("linux"):
         assert names == {"model.h5"}
 
@@ -133,38 +137,48 @@ def test_a_deflated_member_leaves_no_file_behind(
     spool.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(spool))
     path = tmp_path / "model.keras"
-    hostile.write_zip(path, hostile.members(), hostile.zipfile.ZIP_DEFLATED)
+    small_models.write_zip(path, small_models.members(), zipfile.ZIP_DEFLATED)
     with open_model(path) as raw:
         assert raw.paths is not None
         kernel, bias = raw.paths.variables("layers/dense")
-        assert (kernel.read() == hostile.KERNEL).all()
-        assert (bias.read() == hostile.BIAS).all()
+        assert (kernel.read() == small_models.KERNEL).all()
+        assert (bias.read() == small_models.BIAS).all()
         assert list(spool.iterdir()) == []
 
 
 @pytest.fixture(scope="session")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("honest")
-    (folder / "weights.h5").write_bytes(hostile.weights_bytes())
-    (folder / "arch.json").write_text(hostile.json.dumps(hostile.CONFIG))
-    hostile.write_h5(folder / "model.h5")
-    with hostile.h5py.File(folder / "latest.h5", "w", libver="latest") as file:
+    (folder / "weights.h5").write_bytes(small_models.weights_bytes())
+    (folder / "arch.json").write_text(json.dumps(small_models.CONFIG))
+    small_models.write_h5(folder / "model.h5")
+    with h5py.File(folder / "latest.h5", "w", libver="latest") as file:
         file.attrs["keras_version"] = "2.9.0"
-        file.attrs["model_config"] = hostile.json.dumps(hostile.CONFIG)
-        hostile.write_groups(file.create_group("model_weights"))
-    hostile.write_zip(folder / "model.keras", hostile.members())
-    deflated = hostile.zipfile.ZIP_DEFLATED
-    hostile.write_zip(folder / "deflated.keras", hostile.members(), deflated)
+        file.attrs["model_config"] = json.dumps(small_models.CONFIG)
+        small_models.write_groups(file.create_group("model_weights"))
+    small_models.write_zip(folder / "model.keras", small_models.members())
+    deflated = zipfile.ZIP_DEFLATED
+    small_models.write_zip(folder / "deflated.keras", small_models.members(), deflated)
+    (folder / "dependencies.h5").write_bytes(
+        small_models.weights_bytes(small_models.write_dependencies)
+    )
+    for name, data in shards().items():
+        (folder / f"shards_{name}").write_bytes(data)
     return {path.name: path for path in folder.iterdir()}
 
 
-MODELS = ["model.h5", "latest.h5", "model.keras", "deflated.keras", "weights.h5"]
+WEIGHTS = ["weights.h5", "dependencies.h5"]
+SHARDS = ["shards_model.weights.json", "shards_model_00001.weights.h5"]
+MODELS = ["model.h5", "latest.h5", "model.keras", "deflated.keras", *WEIGHTS, *SHARDS]
 
 
 def _read_damaged(name: str, data: bytes, honest: dict[str, Path], folder: Path) -> int:
+    if name in SHARDS:
+        given = {**shards(), name.removeprefix("shards_"): data}
+        return len(read_all(small_models.write_folder(folder / "damaged", given)))
     path = folder / f"damaged_{name}"
     path.write_bytes(data)
-    if name == "weights.h5":
+    if name in WEIGHTS:
         return len(read_all(honest["arch.json"], path))
     return len(read_all(path))
 

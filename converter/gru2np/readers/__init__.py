@@ -11,14 +11,16 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from gru2np.readers import hdf5, json_architecture, keras_zip
+from gru2np.readers import hdf5, json_architecture, keras_folder, keras_zip
 from gru2np.readers._damage import broken, reading
-from gru2np.readers._source import kind_of, open_source
+from gru2np.readers._source import as_folder, kind_of, open_source
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from gru2np.errors import ModelFileError
     from gru2np.ir import RawModel
     from gru2np.readers._source import Source
 
@@ -34,17 +36,24 @@ def open_model(
     """Open a saved model; its weights can be read within the ``with`` block.
 
     Args:
-        path: a whole model (HDF5 or ``.keras``), or an architecture as JSON.
-        weights: the weights file that goes with a JSON architecture.
+        path: a whole model (HDF5, ``.keras`` or its directory), or an architecture as
+            JSON.
+        weights: the weights file that goes with a JSON architecture; of weights in
+            shards the ``.weights.json`` that names them.
 
     Raises:
         ModelFileError: if a file is missing, damaged, hostile or no Keras model.
         UnsupportedModelError: if it is a Keras model of a kind not read yet.
     """
     with ExitStack() as stack:
-        source = open_source(path, stack)
-        with reading(source.name):
-            raw = _read(source, weights, stack)
+        folder = as_folder(path)
+        if folder is None:
+            source = open_source(path, stack)
+            with reading(source.name):
+                raw = _read(source, weights, stack)
+        else:
+            with reading(folder.name):
+                raw = _read_folder(folder, weights, stack)
         yield raw
 
 
@@ -56,10 +65,22 @@ def _read(
         weights_source = None if weights is None else open_source(weights, stack)
         return json_architecture.read(source, weights_source, stack)
     if weights is not None:
-        raise broken(
-            source.name,
-            "an architecture as JSON, for its weights are given apart",
-            "HDF5" if kind == "hdf5" else "a zip archive",
-            "pass a whole model alone, and the JSON of model.to_json() with --weights",
-        )
+        raise _has_weights(source.name, "HDF5" if kind == "hdf5" else "a zip archive")
     return _READERS[kind](source, stack)
+
+
+def _read_folder(
+    folder: Path, weights: str | os.PathLike[str] | None, stack: ExitStack
+) -> RawModel:
+    if weights is not None:
+        raise _has_weights(folder.name, "a directory")
+    return keras_folder.read(folder, stack)
+
+
+def _has_weights(name: str, got: str) -> ModelFileError:
+    return broken(
+        name,
+        "an architecture as JSON, for its weights are given apart",
+        got,
+        "pass a whole model alone, and the JSON of model.to_json() with --weights",
+    )

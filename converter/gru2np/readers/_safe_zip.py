@@ -50,7 +50,11 @@ class SafeZip:
         """The names of all members."""
         return list(self._members)
 
-    def read(self, name: str, most: int) -> bytes:
+    def has(self, name: str) -> bool:
+        """Whether there is a member by this name."""
+        return name in self._members
+
+    def read(self, name: str, most: int, stack: ExitStack) -> bytes:
         """The bytes of a small member."""
         where = f"{self.where} member {name}"
         member = self._member(name)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gru2np.errors import Gru2npError, ModelFileError
-from gru2np.readers import _not_yet
 from gru2np.readers._damage import broken, shown
 from gru2np.readers._window import Window
 
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
     import os
     from contextlib import ExitStack
 
+LFS_POINTER = b"version https://git-lfs"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_EXPECTED = "a Keras model (HDF5, .keras or architecture JSON)"
+EXPECTED = "a Keras model (HDF5, .keras or architecture JSON)"
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,12 @@ class Source:
     Attributes:
         name: its name without the folder.
         window: all its bytes.
+        folder: where it is, and the files that belong to it.
     """
 
     name: str
     window: Window
+    folder: Path
 
 
 def open_source(path: str | os.PathLike[str], stack: ExitStack) -> Source:
@@ -42,14 +44,26 @@ def open_source(path: str | os.PathLike[str], stack: ExitStack) -> Source:
     name = path.name
     try:
         if path.is_dir():
-            _refuse_directory(path)
+            raise broken(name, "a file", "a directory", "give the file itself")
         if path.exists() and not path.is_file():  # a pipe or a device may never end
-            raise broken(name, _EXPECTED, "something that is no regular file")
-        return Source(name, Window(stack.enter_context(path.open("rb"))))
+            raise broken(name, EXPECTED, "something that is no regular file")
+        window = Window(stack.enter_context(path.open("rb")))
+        return Source(name, window, path.parent)
     except Gru2npError:
         raise
     except FileNotFoundError as error:
         raise ModelFileError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path}: cannot be opened ({error})") from error
+
+
+def as_folder(path: str | os.PathLike[str]) -> Path | None:
+    """The path if it is a directory, by a name of its own."""
+    path = Path(path)
+    try:
+        if not path.is_dir():
+            return None
+        return path if path.name else path.resolve()
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{path}: cannot be opened ({error})") from error
 
@@ -69,7 +83,7 @@ def kind_of(source: Source) -> str:
         offset *= 2
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         return "json"
-    raise broken(source.name, _EXPECTED, *_recognise(start))
+    raise broken(source.name, EXPECTED, *_recognise(start))
 
 
 def _recognise(start: bytes) -> tuple[str, str]:
@@ -82,21 +96,9 @@ def _recognise(start: bytes) -> tuple[str, str]:
     return f"a file that begins with {shown(start[:16])}", "it holds no Keras model"
 
 
-def _refuse_directory(path: Path) -> None:
-    marks = {
-        "saved_model.pb": "a TensorFlow SavedModel",
-        "model.weights.h5": "an unzipped Keras model",
-        "checkpoint": "a TensorFlow checkpoint",
-    }
-    for mark, kind in marks.items():
-        if (path / mark).exists():
-            _not_yet.directory(path.name, kind)
-    raise broken(path.name, _EXPECTED, "a directory", "give the model file itself")
-
-
 _FIND_ORIGINAL = "it holds no Keras model, find the original"
 _OTHERS = (
-    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file: git lfs pull"),
+    (LFS_POINTER, "a Git LFS pointer", "fetch the file: git lfs pull"),
     (b"<!doctype", "a web page", "download the file itself (the raw link)"),
     (b"<html", "a web page", "download the file itself (the raw link)"),
     (b"\x1f\x8b", "a gzip archive", "unpack it first"),

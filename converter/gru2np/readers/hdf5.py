@@ -64,7 +64,6 @@ def read(source: Source, stack: ExitStack) -> RawModel:
         advice = "saving was cut short, save it again"
         raise broken(source.name, "the group `model_weights`", "none", advice)
     keras_version, backend = versions(file)
-    _not_yet.keras_1(source.name, keras_version)
     groups = read_groups(file)
     text = file.text(file.root, "model_config", file.where)
     return RawModel(
@@ -142,4 +141,9 @@ def _layer(
 def _check_distinct(names: list[str], where: str) -> None:
     if len(set(names)) < len(names):
         twice = Counter(names).most_common(1)[0][0]
-        raise broken(where, "each name once", f"{shown(twice)} twice")
+        # What stands under the name twice was stored once, if saving got that far.
+        advice = (
+            "saving was cut short, as of some layers in Keras 3.0 to 3.2: arrays are "
+            'missing, save the model again with model.save("model.keras")'
+        )
+        raise broken(where, "each name once", f"{shown(twice)} twice", advice)

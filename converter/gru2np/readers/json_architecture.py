@@ -6,27 +6,37 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gru2np.ir import RawModel
-from gru2np.readers import _not_yet
 from gru2np.readers._damage import broken, shown
+from gru2np.readers._safe_folder import SafeFolder
 from gru2np.readers._safe_hdf5 import SafeHdf5
-from gru2np.readers._safe_json import MOST_BYTES, architecture, parse_object
+from gru2np.readers._safe_json import MOST_BYTES, architecture
 from gru2np.readers._source import kind_of
 from gru2np.readers._window import sha256
 from gru2np.readers.hdf5 import kind_of as hdf5_kind
 from gru2np.readers.hdf5 import read_groups, versions
+from gru2np.readers.shards import ShardedPaths, is_index
 from gru2np.readers.weights_h5 import Hdf5Paths
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import ExitStack
 
+    from gru2np.ir import PathStore
     from gru2np.readers._source import Source
+    from gru2np.readers._window import Window
 
 
 def read(source: Source, weights: Source | None, stack: ExitStack) -> RawModel:
     """An architecture and its weights."""
     data = source.window.at(0, MOST_BYTES + 1)
-    if b'"weight_map"' in data and "weight_map" in parse_object(data, source.name):
-        _not_yet.shards(source.name)
+    if is_index(data, source.name):
+        raise broken(
+            source.name,
+            "a model with its architecture",
+            "the index of weights in shards",
+            "pass the architecture, written by model.to_json(), as the model and this "
+            "file with --weights (in Python, weights=)",
+        )
     config = architecture(data, source.name)
     if weights is None:
         raise broken(
@@ -35,17 +45,11 @@ def read(source: Source, weights: Source | None, stack: ExitStack) -> RawModel:
             "an architecture alone",
             "pass its weights file with --weights (in Python, weights=)",
         )
-    _check_weights(weights)
-    file = SafeHdf5(weights.window, weights.name, stack)
     own_version, own_backend = (_text(config, source, key) for key in _KEYS)
-    if own_version is not None:
-        _not_yet.keras_1(source.name, own_version)
-    groups, paths, stored_version, stored_backend = None, None, None, None
-    if hdf5_kind(file) == "paths":
-        paths = Hdf5Paths(file, own_version)
-    else:
+    groups, stored_version, stored_backend = None, None, None
+    file, paths, windows = _open(weights, stack)
+    if file is not None and paths is None:
         stored_version, stored_backend = versions(file)
-        _not_yet.keras_1(weights.name, stored_version)
         _check_agreement(source, config, own_version, weights, stored_version)
         groups = read_groups(file)
     return RawModel(
@@ -56,21 +60,26 @@ def read(source: Source, weights: Source | None, stack: ExitStack) -> RawModel:
         backend=own_backend or stored_backend,
         container="json+hdf5" if paths is None else "json+weights.h5",
         file_name=source.name,
-        sha256=sha256(source.window, weights.window),
+        sha256=sha256(source.window, *windows),
     )
 
 
 _KEYS = ("keras_version", "backend")
 
 
-def _check_weights(weights: Source) -> None:
+def _open(
+    weights: Source, stack: ExitStack
+) -> tuple[SafeHdf5 | None, PathStore | None, Sequence[Window]]:
+    """Weights by layer or by path, and the files that they are in."""
     kind = kind_of(weights)
     if kind == "hdf5":
-        return
-    if kind == "json":
-        data = weights.window.at(0, MOST_BYTES + 1)
-        if b'"weight_map"' in data:
-            _not_yet.shards(weights.name)
+        file = SafeHdf5(weights.window, weights.name, stack)
+        paths = Hdf5Paths(file) if hdf5_kind(file) == "paths" else None
+        return file, paths, [weights.window]
+    if kind == "json" and is_index(weights.window.at(0, MOST_BYTES + 1), weights.name):
+        folder = SafeFolder(weights.folder, "")
+        shards = ShardedPaths(folder, weights.name, stack)
+        return None, shards, folder.windows()
     got = {"zip": "a whole .keras model or other archive", "json": "JSON"}[kind]
     advice = "a whole model needs no --weights: pass it alone"
     raise broken(weights.name, "weights in HDF5", got, advice)

@@ -1,61 +1,31 @@
-"""The ``.keras`` archive of tf.keras 2.12 and later, and of Keras 3.
-
-metadata.json       the Keras version
-config.json         the architecture
-model.weights.h5    the weights, by path
-assets/             files of layers that have them; never opened
-"""
+"""The ``.keras`` archive of tf.keras 2.12 and later, and of Keras 3."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gru2np.ir import RawModel
-from gru2np.readers import _not_yet
 from gru2np.readers._damage import broken, shown
-from gru2np.readers._safe_hdf5 import SafeHdf5
-from gru2np.readers._safe_json import MOST_BYTES, architecture, parse_object
+from gru2np.readers._members import CONFIG, read_model
 from gru2np.readers._safe_zip import SafeZip
 from gru2np.readers._window import sha256
-from gru2np.readers.weights_h5 import Hdf5Paths
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from gru2np.readers._source import Source
 
-_WEIGHTS = "model.weights.h5"
-
 
 def read(source: Source, stack: ExitStack) -> RawModel:
     """A whole model."""
     archive = SafeZip(source.window, source.name, stack)
-    names = archive.names
-    if "config.json" not in names:
-        _refuse(source, names)
-    if _WEIGHTS not in names:
-        if "model.weights.npz" in names:
-            _not_yet.pickled_weights(source.name)
-        if "model.weights.json" in names:
-            _not_yet.shards(source.name)
-    where = f"{source.name} member"
-    metadata = parse_object(
-        archive.read("metadata.json", MOST_BYTES), f"{where} metadata.json"
-    )
-    keras_version = metadata.get("keras_version")
-    if not isinstance(keras_version, str):
-        got = shown(keras_version)
-        raise broken(f"{where} metadata.json", "the Keras version", got)
-    config = architecture(
-        archive.read("config.json", MOST_BYTES), f"{where} config.json"
-    )
-    config.pop("compile_config", None)  # how it was trained: never read
-    window = archive.window(_WEIGHTS, stack)
-    weights = SafeHdf5(window, f"{source.name}/{_WEIGHTS}", stack)
+    if not archive.has(CONFIG):
+        _refuse(source, archive.names)
+    config, paths, keras_version = read_model(archive, stack)
     return RawModel(
         config=config,
         groups=None,
-        paths=Hdf5Paths(weights, keras_version),
+        paths=paths,
         keras_version=keras_version,
         backend=None,
         container="keras",

@@ -5,13 +5,19 @@ layers/gru/cell/vars/0     and 1, 2, ... in the order of creation
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from gru2np.readers import _not_yet
 from gru2np.readers._damage import broken, shown
+from gru2np.readers._layer_numbers import (
+    DEPENDENCIES,
+    LAYERS,
+    as_since,
+    numbered_since,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np.ir import StoredTensor
     from gru2np.readers._safe_hdf5 import SafeHdf5
@@ -20,44 +26,60 @@ MOST_GROUPS = 50_000
 MOST_DEPTH = 48
 
 #: States of random numbers; inference draws none.
-_RANDOM_STATES = frozenset({"seed_generator", "random_generator"})
+RANDOM_STATES = frozenset({"seed_generator", "random_generator"})
+
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,5}", re.ASCII)
+
+
+def variables_of(path: str) -> str:
+    """The group that holds the variables of what is at a path."""
+    return f"{path}/vars" if path else "vars"
+
+
+def in_order(arrays: Mapping[str, StoredTensor], where: str) -> list[StoredTensor]:
+    """Arrays by their numbers, each there from 0 on; "10" stands after "9"."""
+    names = [str(index) for index in range(len(arrays))]
+    if set(names) != set(arrays):
+        strange = sorted(set(arrays) - set(names))[0]
+        raise broken(where, f"the arrays 0 to {len(arrays) - 1}", shown(strange))
+    return [arrays[name] for name in names]
 
 
 class Hdf5Paths:
-    """Weights by path; ``""`` is the model itself."""
+    """Weights by path; ``""`` is the model itself.
 
-    def __init__(self, file: SafeHdf5, keras_version: str | None) -> None:
-        root, where = file.root, file.where
-        if file.child(root, "_layer_checkpoint_dependencies", where) is not None:
-            _not_yet.checkpoint_dependencies(where, keras_version)
+    Paths are those of Keras 3; where tf.keras 2.12 to 2.14 wrote others, they are
+    translated.
+    """
+
+    def __init__(self, file: SafeHdf5) -> None:
         self._file = file
-        self._known: dict[str, tuple[StoredTensor, ...]] = {}
+        self._known: dict[str, dict[str, StoredTensor]] = {}
+        self._names: dict[str, Mapping[str, str]] = {}
+        self.translates = file.child(file.root, DEPENDENCIES, file.where) is not None
 
     def variables(self, path: str) -> Sequence[StoredTensor]:
         """The variables in the group ``<path>/vars``, in order; empty if none."""
+        return in_order(self.arrays(path), self._variables(path)[1])
+
+    def arrays(self, path: str) -> Mapping[str, StoredTensor]:
+        """What is in the group ``<path>/vars`` by name; empty if there is none."""
         if path not in self._known:
-            below = f"{path}/vars" if path else "vars"
-            group = self._file.group(self._file.root, below, self._file.where)
-            where = f"{self._file.where}/{below}"
-            self._known[path] = () if group is None else self._read(group, where)
+            group, where = self._variables(path)
+            names = [] if group is None else self._file.children(group, where)
+            strange = sorted(name for name in names if not _NUMBER.fullmatch(name))
+            if strange:
+                expected = f"the arrays 0 to {len(names) - 1}"
+                raise broken(where, expected, shown(strange[0]))
+            self._known[path] = {
+                name: self._file.tensor(group, name, where) for name in names
+            }
         return self._known[path]
 
     def owner(self, path: str) -> str | None:
         """The name of the object that owns the variables; written since Keras 3.6."""
-        below = f"{path}/vars" if path else "vars"
-        group = self._file.group(self._file.root, below, self._file.where)
-        where = f"{self._file.where}/{below}"
+        group, where = self._variables(path)
         return None if group is None else self._file.text(group, "name", where)
-
-    def _read(self, group: Any, where: str) -> tuple[StoredTensor, ...]:
-        found = self._file.children(group, where)
-        # Sorted as numbers: "10" stands after "9".
-        names = [str(index) for index in range(len(found))]
-        if set(names) != set(found):
-            strange = sorted(set(found) - set(names))[0]
-            expected = f"the arrays 0 to {len(found) - 1}"
-            raise broken(where, expected, shown(strange))
-        return tuple(self._file.tensor(group, name, where) for name in names)
 
     def paths(self) -> Iterator[str]:
         """Every path of the model that holds variables.
@@ -68,20 +90,21 @@ class Hdf5Paths:
         file = self._file
         if self._holds(file.root, file.where):
             yield ""
-        if file.child(file.root, "layers", file.where) is not None:
-            yield from self._walk()
+        top = DEPENDENCIES if self.translates else LAYERS
+        if file.child(file.root, top, file.where) is not None:
+            yield from self._walk(top)
 
-    def _walk(self) -> Iterator[str]:
+    def _walk(self, top: str) -> Iterator[str]:
         # Groups may contain themselves, so depth and number have a limit.
         file, seen = self._file, 0
-        waiting: list[tuple[str, Any]] = [("layers", file.root)]
+        waiting: list[tuple[str, str, Any]] = [(LAYERS, top, file.root)]
         while waiting:
-            path, above = waiting.pop()
-            where = f"{file.where}/{path}"
-            group = file.group(above, path.rpartition("/")[2], where)
+            path, stored, above = waiting.pop()
+            where = f"{file.where}/{stored}"
+            group = file.group(above, stored.rpartition("/")[2], where)
             if group is None:
                 continue
-            names = file.children(group, where)
+            names = self._spelled(group, path, where)
             seen += len(names)
             if seen > MOST_GROUPS or path.count("/") > MOST_DEPTH:
                 expected = f"a tree of at most {MOST_DEPTH} levels"
@@ -89,10 +112,43 @@ class Hdf5Paths:
             if self._holds(group, where):
                 yield path
             waiting += [
-                (f"{path}/{name}", group)
+                (f"{path}/{name}", f"{stored}/{names[name]}", group)
                 for name in sorted(names, reverse=True)
-                if name != "vars" and name not in _RANDOM_STATES
+                if name != "vars" and name not in RANDOM_STATES
             ]
+
+    def _variables(self, path: str) -> tuple[Any | None, str]:
+        """The group ``<path>/vars``, or None, and where it is."""
+        below = variables_of(path)
+        stored = self._stored(below) if self.translates else below
+        if stored is None:
+            return None, f"{self._file.where}/{below}"
+        group = self._file.group(self._file.root, stored, self._file.where)
+        return group, f"{self._file.where}/{stored}"
+
+    def _stored(self, path: str) -> str | None:
+        """Where the file keeps what is at a path of Keras 3."""
+        group: Any | None = self._file.root
+        stored = walked = ""
+        for name in path.split("/"):
+            where = f"{self._file.where}/{stored}".rstrip("/")
+            if walked not in self._names:
+                self._names[walked] = self._spelled(group, walked, where)
+            own = self._names[walked].get(name)
+            group = None if own is None else self._file.group(group, own, where)
+            if own is None or group is None:
+                return None
+            stored = f"{stored}/{own}".lstrip("/")
+            walked = f"{walked}/{name}".lstrip("/")
+        return stored
+
+    def _spelled(self, group: Any, path: str, where: str) -> Mapping[str, str]:
+        """The names in the group at a path: in Keras 3, and in this file."""
+        names = self._file.children(group, where)
+        if not self.translates:
+            return {name: name for name in names}
+        is_list = path.rpartition("/")[2] == LAYERS
+        return (numbered_since if is_list else as_since)(names, where)
 
     def _holds(self, group: Any, where: str) -> bool:
         inner = self._file.group(group, "vars", where)

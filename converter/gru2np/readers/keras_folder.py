@@ -1,0 +1,70 @@
+"""A model of Keras 3 as a directory: the ``.keras`` archive unzipped.
+
+``model.save(path, zipped=False)`` writes it, and hubs hold models so.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, NoReturn
+
+from gru2np.ir import RawModel
+from gru2np.readers import _not_yet
+from gru2np.readers._damage import broken, shown
+from gru2np.readers._members import CONFIG, WEIGHTS, read_model
+from gru2np.readers._safe_folder import SafeFolder
+from gru2np.readers._source import EXPECTED
+from gru2np.readers._window import sha256
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
+#: Names looked at to say what a directory is; some hold millions.
+MOST_NAMES = 1000
+
+_OTHERS = (
+    ("saved_model.pb", "a TensorFlow SavedModel"),
+    ("saved_model.pbtxt", "a TensorFlow SavedModel"),
+    ("keras_metadata.pb", "a TensorFlow SavedModel"),
+    ("checkpoint", "a TensorFlow checkpoint"),
+    (".index", "a TensorFlow checkpoint"),
+    (".data-00000-of-00001", "a TensorFlow checkpoint"),
+)
+_MODELS = (".keras", ".h5", ".hdf5")
+
+
+def read(path: Path, stack: ExitStack) -> RawModel:
+    """A whole model."""
+    folder = SafeFolder(path, path.name)
+    if not folder.has(CONFIG) or not any(map(folder.has, WEIGHTS)):
+        _refuse(path)
+    config, paths, keras_version = read_model(folder, stack)
+    return RawModel(
+        config=config,
+        groups=None,
+        paths=paths,
+        keras_version=keras_version,
+        backend=None,
+        container="keras",
+        file_name=path.name,
+        sha256=sha256(*folder.windows()),
+    )
+
+
+def _refuse(path: Path) -> NoReturn:
+    """Say what else the directory is, or what it lacks."""
+    names = sorted(own.name for own in islice(path.iterdir(), MOST_NAMES))
+    for mark, kind in _OTHERS:
+        if any(own == mark or own.endswith(mark) for own in names):
+            _not_yet.directory(path.name, kind)
+    models = [own for own in names if own.endswith(_MODELS)]
+    if CONFIG in names or WEIGHTS[0] in names:
+        got = f"a directory of {shown(names[:5])}"
+        expected = f"{CONFIG} and {WEIGHTS[0]}, the parts of an unzipped Keras model"
+        advice = "saving was cut short, or files are missing: save or fetch it again"
+    else:
+        got, expected, advice = "a directory", EXPECTED, "give the model file itself"
+        if models:
+            got = f"a directory that holds {shown(models[:5])}"
+    raise broken(path.name, expected, got, advice)
