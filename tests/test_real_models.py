@@ -16,12 +16,6 @@ ENTRIES = json.loads(INDEX.read_text("utf-8")) if INDEX.exists() else []
 pytestmark = pytest.mark.skipif(not ENTRIES, reason="shared/models is not here")
 
 
-def later(entry):
-    """Whether an entry waits for another generation: Keras 1, Theano, CuDNN."""
-    keras = entry["keras"]
-    return keras.startswith("1.") or "Theano" in keras or "CuDNN" in keras
-
-
 def name(entry):
     return f"{entry['folder']}/{entry['model']}"
 
@@ -34,17 +28,8 @@ def exported(entry):
     return out.getvalue()
 
 
-FAITHFUL = [
-    entry
-    for entry in ENTRIES
-    if entry["status"] in ("full", "derived") and not later(entry)
-]
+FAITHFUL = [entry for entry in ENTRIES if entry["status"] in ("full", "derived")]
 CUSTOM = [entry for entry in ENTRIES if entry["status"] == "custom-layer"]
-LATER = [
-    entry
-    for entry in ENTRIES
-    if entry["status"] in ("full", "derived") and later(entry)
-]
 
 
 @pytest.mark.parametrize("entry", FAITHFUL, ids=name)
@@ -77,9 +62,3 @@ def test_a_layer_of_the_authors_own_is_refused_by_name(entry):
     assert problem.class_name.rpartition(">")[2] in ("MDN", "SelfAttention")
     assert problem.class_name in str(refusal.value)
     assert repr(problem.layer) in str(refusal.value)
-
-
-@pytest.mark.parametrize("entry", LATER, ids=name)
-def test_an_older_generation_is_refused_and_says_which(entry):
-    with pytest.raises(gru2np.UnsupportedModelError, match=r"Keras 1|theano|CuDNN"):
-        exported(entry)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Array = NDArray[Any]
     Shape = tuple[int | None, ...]
 
 
@@ -27,12 +28,14 @@ class StoredTensor:
         shape: its shape.
         dtype: ``float16``, ``bfloat16``, ``float32``, ``float64`` or an integer type.
         read: gives the array; bfloat16 comes widened to float32.
+        form: how the file kept it, in words; empty where it kept it as it is.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     read: Callable[[], NDArray[Any]]
+    form: str = ""
 
 
 class PathStore(Protocol):
@@ -65,9 +68,11 @@ class RawModel:
         paths: weights by path, or None.  Exactly one of the two is given.
         keras_version: as written in the file, or None.
         backend: as written in the file, or None.
-        container: ``hdf5``, ``keras``, ``json+hdf5`` or ``json+weights.h5``.
+        container: ``hdf5``, ``keras`` (an archive, or its directory), ``json+hdf5`` or
+            ``json+weights.h5`` (one file, or shards).
         file_name: the file's name without its folder.
-        sha256: of the file, or of architecture and weights file joined.
+        sha256: of the file, or of all files joined: the architecture first, the others
+            by name.
     """
 
     config: Mapping[str, Any]
@@ -105,9 +110,29 @@ class Meaning:
         unrolled_ignores_zero: layers with ``unroll=True`` ignore
             ``zero_output_for_mask``.
         explicit_mask_spreads: an explicit mask argument is the mask of the output too.
+        own_layers_masked_in_time: TimeDistributed over a class that is none of Keras
+            repeats outputs at masked steps, in batches of a size it knows.
         tensor_arguments_drop_mask: a layer called with a second tensor gets no
             implicit mask.
         softmax_uses_mask: the Softmax layer looks at masks.
+        same_padding: what ``same`` pads in front: ``even``, as much as behind or one
+            less; ``half`` a window, whatever the stride leaves behind (Theano).
+        idle_operations: operations that give their very input back, with its mask,
+            where they have nothing to do: ``cast``, or ``unknown`` where that hangs on
+            version and backend.
+        softmax_masking: what a masked score becomes in Softmax and the heads of
+            attention: see ``gru2np_runtime.layers.Softmax``.
+        fused_heads: MultiHeadAttention runs in one operation where it can, which
+            never zeroes what is masked entirely.
+        heads_use_masks: MultiHeadAttention looks at the masks of its inputs.
+        heads_take_masks: it takes them away from its inputs, for whoever reads those
+            later, and looks at no mask of the query but its own.
+        attention_passes_mask: the query's mask is the mask of Attention's output.
+        attention_misplaces_mask: the value's mask alone meets the batch axis of
+            Attention's scores.
+        least_unit_norm: the smallest norm that UnitNormalization divides by.
+        least_epsilon_ranks: inputs of this many axes whose BatchNormalization has no
+            smaller epsilon than TensorFlow's fused kernel.
         unknown: fields that hang on a version which the file does not name; what
             would use them is refused.
         uncertain: fields that hang on a backend which the file does not name.
@@ -126,10 +151,27 @@ class Meaning:
     fused_rnn_ignores_zero: bool
     merged_mask: str
     merges_skip_masked: bool
+    own_layers_masked_in_time: bool
     tensor_arguments_drop_mask: bool
     softmax_uses_mask: bool
+    same_padding: str
+    idle_operations: str = "unknown"
+    softmax_masking: str = "added"
+    fused_heads: bool = False
+    heads_use_masks: bool = True
+    heads_take_masks: bool = False
+    attention_passes_mask: bool = True
+    attention_misplaces_mask: bool = False
+    least_unit_norm: float = 1e-6
+    least_epsilon_ranks: tuple[int, ...] = ()
     unknown: frozenset[str] = frozenset()
     uncertain: frozenset[str] = frozenset()
+
+
+class Numbers(list[Any]):
+    """The numbers of an array, nested as its axes are, with their dtype beside them."""
+
+    dtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,6 +190,7 @@ class Call:
     Attributes:
         inputs: the tensors, in order: a layer's inputs, then states of a recurrent
             layer.
+        names: the arguments that the inputs are, where a layer names several.
         mask: an explicit mask argument; one for each input where a list was given.
         constants: arguments that are no tensors, of op nodes: values by position
             among all positional arguments.
@@ -159,11 +202,34 @@ class Call:
     mask: TensorRef | tuple[TensorRef | None, ...] | None = None
     constants: tuple[tuple[int, Any], ...] = ()
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
     def references(self) -> tuple[TensorRef, ...]:
         """Every tensor the call reads."""
         masks = self.mask if isinstance(self.mask, tuple) else (self.mask,)
         return (*self.inputs, *(mask for mask in masks if mask is not None))
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way in which a file keeps the weights of a layer.
+
+    Attributes:
+        arrays: names and shapes of the arrays in the order of the file, from names and
+            shapes of the weights.
+        sources: the names of the arrays that a weight is made of.
+        join: a weight from its name and those arrays.
+        words: what is done to them, for people; empty where it is nothing.
+    """
+
+    arrays: Callable[[Mapping[str, Shape]], dict[str, Shape]]
+    sources: Callable[[str], tuple[str, ...]]
+    join: Callable[[str, Sequence[Array]], Array]
+    words: str = ""
+
+
+#: Every weight is one array, as it is and by its own name.
+PLAIN = Form(dict, lambda name: (name,), lambda _name, arrays: arrays[0])
 
 
 @dataclass(frozen=True)
@@ -179,6 +245,7 @@ class KerasLayer:
             ``backward_layer``, ``layer``, ``cell``, ``cells/gru_cell_1``.
         model: the nested model, if it is one.
         path: attribute path of its variables below its model (``layers/gru_1``).
+        forms: how a file may keep its weights; the first that fits the arrays does.
     """
 
     class_name: str
@@ -188,6 +255,7 @@ class KerasLayer:
     children: tuple[tuple[str, KerasLayer], ...] = ()
     model: KerasModel | None = None
     path: str = ""
+    forms: tuple[Form, ...] = (PLAIN,)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gru2np.ir import StoredTensor
-    from gru2np.weights import Slot
+    from gru2np.weight_slots import Slot
 
     # Names that an owner may have had, from the outermost model to the layer itself.
     Owners = tuple[tuple[str, ...], ...]
@@ -26,7 +26,7 @@ def by_name(
     slots: Sequence[Slot], tensors: Sequence[StoredTensor]
 ) -> list[tuple[Slot, StoredTensor]] | None:
     """Every slot with its array; None where the names leave a choice or say nothing."""
-    known = {slot.path.rpartition("/")[2] for slot in slots}
+    known = {_last(slot) for slot in slots}
     shelves: dict[tuple[str, ...], list[tuple[str, int, StoredTensor]]] = {}
     for tensor in tensors:
         named = _parse(tensor.name, known)
@@ -42,8 +42,8 @@ def by_name(
         claims.setdefault(best, []).append(slot)
     pairs = []
     for owner, claimed in claims.items():
-        for name in dict.fromkeys(slot.path.rpartition("/")[2] for slot in claimed):
-            wanted = [s for s in claimed if s.path.rpartition("/")[2] == name]
+        for name in dict.fromkeys(_last(slot) for slot in claimed):
+            wanted = [slot for slot in claimed if _last(slot) == name]
             # Cells of a stack share an owner: kernel, kernel_1, in their order.
             found = sorted((n, t.name, t) for w, n, t in shelves[owner] if w == name)
             if len(found) != len(wanted):
@@ -54,18 +54,33 @@ def by_name(
 
 def agrees(slot: Slot, tensor: StoredTensor) -> bool:
     """Whether an array's own name, if it has one, is that of the weight."""
-    name = slot.path.rpartition("/")[2]
     last = tensor.name.rpartition("/")[2]
-    return not re.match(r"[a-z]", last) or _parse(tensor.name, {name}) is not None
+    known = {_last(slot)}
+    return not re.match(r"[a-z]", last) or _parse(tensor.name, known) is not None
+
+
+def _last(slot: Slot) -> str:
+    return slot.name.rpartition("/")[2]
 
 
 def _parse(path: str, known: Iterable[str]) -> Named | None:
-    """``outer/gru/kernel_1:0`` is (outer, gru), kernel, 1."""
+    """``outer/gru/kernel_1:0`` is (outer, gru), kernel, 1.
+
+    Before Keras 2 the layer's name stood in front of the weight's: ``gru_1_W_z`` is
+    (gru_1), W_z.
+    """
     *owner, last = path.split("/")
     match = re.fullmatch(r"(.+?)(?:_(\d{1,9}))?(?::\d+)?(?:_(\d{1,9}))?", last)
-    if match is None or match[1] not in known:
+    if match is None:
         return None
-    return tuple(owner), match[1], int(match[2] or match[3] or 0)
+    number = int(match[2] or match[3] or 0)
+    if match[1] in known:
+        return tuple(owner), match[1], number
+    # The longest: b_carry and not b.
+    for name in sorted(known, key=len, reverse=True):
+        if match[1].endswith(f"_{name}"):
+            return (match[1][: -len(name) - 1],), name, number
+    return None
 
 
 def _best(owners: Owners, shelves: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:

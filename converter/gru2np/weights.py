@@ -6,47 +6,29 @@ is all there is; files since Keras 3 name every variable by its owner's path.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gru2np.errors import ModelFileError
-from gru2np.layers import LAYERS
+from gru2np.ir import PLAIN, StoredTensor
 from gru2np.weight_names import agrees, by_name
-from gru2np_runtime._manifest import encode_name
+from gru2np.weight_slots import Slots
+from gru2np_runtime._manifest_writer import encode_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from gru2np.ir import KerasLayer, KerasModel, RawModel, StoredTensor
+    from gru2np.ir import Form, KerasModel, RawModel
+    from gru2np.layers.custom import Specs
+    from gru2np.weight_slots import Leaf, Slot
 
     Shape = tuple[int | None, ...]
     Expected = Mapping[str, Shape]
-    Owners = tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Slot:
-    """A weight that a layer wants.
-
-    Attributes:
-        path: in the bundle: layer path and weight name.
-        shape: expected, None where any size fits.
-        stored: path of the owner's variables in a ``.weights.h5``.
-        owner: name of the layer that owns them; empty where it is a cell's.
-        owners: names that it and the layers around it may have had, outermost first.
-        trainable: stands among the trainable weights of a legacy group.
-    """
-
-    path: str
-    shape: Shape
-    stored: str
-    owner: str
-    owners: tuple[tuple[str, ...], ...]
-    trainable: bool
 
 
 def find(
-    model: KerasModel, expected: Mapping[str, Expected], raw: RawModel
+    model: KerasModel, expected: Mapping[str, Expected], raw: RawModel, specs: Specs
 ) -> dict[str, StoredTensor]:
     """The stored array of every weight, by its path in the bundle; nothing is read.
 
@@ -54,37 +36,90 @@ def find(
         model: the model.
         expected: weight shapes by layer path and weight name.
         raw: the file.
+        specs: how classes are converted.
 
     Raises:
         ModelFileError: arrays are missing, left over or of other shapes; all at once.
     """
+    slots = Slots(expected, specs)
     if raw.groups is not None:
-        pairs, problems = _by_order(model, expected, raw)
+        pairs, problems = _by_order(model, slots, raw)
     else:
-        pairs, problems = _by_path(model, expected, raw)
+        pairs, problems = _by_path(model, slots, raw)
+    arrays: dict[Leaf, dict[str, StoredTensor]] = {}
     for slot, tensor in pairs:
-        if len(slot.shape) != len(tensor.shape) or any(
-            wanted not in (None, size)
-            for wanted, size in zip(slot.shape, tensor.shape, strict=True)
-        ):
-            problems.append(
-                f"{slot.path}: expected shape {slot.shape}, got {tensor.shape} "
-                f"at {tensor.name}"
-            )
-        elif tensor.dtype not in ("float16", "bfloat16", "float32", "float64"):
+        if not slot.used:
+            continue
+        arrays.setdefault(slot.leaf, {})[slot.name] = tensor
+        if tensor.dtype not in ("float16", "bfloat16", "float32", "float64"):
             problems.append(
                 f"{slot.path}: expected floating point numbers, got {tensor.dtype}"
             )
+    found = {}
+    for leaf, own in arrays.items():
+        form = next(
+            (form for form in leaf.forms if not _misfits(leaf, form, own)), None
+        )
+        if form is None:
+            problems.extend(_misfits(leaf, leaf.forms[0], own))
+        else:
+            found.update(_joined(leaf, form, own))
     if problems:
         lines = "".join(f"\n  - {problem}" for problem in problems)
         raise ModelFileError(
             f"{raw.file_name}: the weights do not fit the architecture:{lines}"
         )
-    return {slot.path: tensor for slot, tensor in pairs}
+    return found
+
+
+def _misfits(leaf: Leaf, form: Form, own: Mapping[str, StoredTensor]) -> list[str]:
+    """What is wrong with the arrays of a layer, if this is how they are kept."""
+    problems = []
+    for name, shape in form.arrays(leaf.weights).items():
+        tensor = own[name]
+        if len(shape) != len(tensor.shape) or any(
+            wanted not in (None, size)
+            for wanted, size in zip(shape, tensor.shape, strict=True)
+        ):
+            problems.append(
+                f"{leaf.path}{name}: expected shape {shape}, got {tensor.shape} "
+                f"at {tensor.name}"
+            )
+    return problems
+
+
+def _joined(
+    leaf: Leaf, form: Form, own: Mapping[str, StoredTensor]
+) -> dict[str, StoredTensor]:
+    """The weights of a layer by their paths, made of their arrays as they are read."""
+    found = {}
+    for name, shape in leaf.weights.items():
+        tensors = [own[source] for source in form.sources(name)]
+        found[f"{leaf.path}{name}"] = (
+            tensors[0] if form is PLAIN else _weight(form, name, shape, tensors)
+        )
+    return found
+
+
+def _weight(
+    form: Form, name: str, shape: Shape, tensors: Sequence[StoredTensor]
+) -> StoredTensor:
+    first = tensors[0]
+    if None in shape:
+        # Arrays without memory of their own tell the shape before any is read.
+        empty = [np.broadcast_to(np.float32(), tensor.shape) for tensor in tensors]
+        shape = form.join(name, empty).shape
+    return StoredTensor(
+        name=" and ".join(tensor.name for tensor in tensors),
+        shape=tuple(size or 0 for size in shape),
+        dtype=first.dtype,
+        read=lambda: form.join(name, [tensor.read() for tensor in tensors]),
+        form=form.words,
+    )
 
 
 def _by_order(
-    model: KerasModel, expected: Mapping[str, Expected], raw: RawModel
+    model: KerasModel, wanting: Slots, raw: RawModel
 ) -> tuple[list[tuple[Slot, StoredTensor]], list[str]]:
     """The layers with weights beside the groups with arrays, by position as in Keras.
 
@@ -93,7 +128,8 @@ def _by_order(
     assert raw.groups is not None
     wanted = []
     for layer in model.layers:
-        slots = list(_slots(layer, encode_name(layer.name), "", expected, ()))
+        own = wanting.of(layer, encode_name(layer.name), "")
+        slots = [slot for slot in own if slot.in_groups]
         if slots:
             wanted.append((layer, slots))
     groups = [(name, arrays) for name, arrays in raw.groups.groups if arrays]
@@ -120,7 +156,7 @@ def _by_order(
             named = by_name(slots, arrays)
             matched = named or list(zip(ordered, arrays, strict=True))
             # The arrays of one layer alone have one order, however they are called.
-            several = len({slot.path.rpartition("/")[0] for slot in slots}) > 1
+            several = len({slot.leaf for slot in slots}) > 1
             strange = next((pair for pair in matched if not agrees(*pair)), None)
             if several and strange is not None:
                 problems.append(
@@ -133,14 +169,20 @@ def _by_order(
 
 
 def _by_path(
-    model: KerasModel, expected: Mapping[str, Expected], raw: RawModel
+    model: KerasModel, wanting: Slots, raw: RawModel
 ) -> tuple[list[tuple[Slot, StoredTensor]], list[str]]:
     assert raw.paths is not None
     owners: dict[str, list[Slot]] = {}
+    there = set(raw.paths.paths())
     for layer in model.layers:
         path = encode_name(layer.name)
-        for slot in _slots(layer, path, layer.path, expected, ()):
-            owners.setdefault(slot.stored, []).append(slot)
+        for slot in wanting.of(layer, path, layer.path):
+            # Keras 2 held the layers inside a layer in private attributes.
+            outer, _, last = slot.stored.rpartition("/")
+            private = f"{outer}/_{last}"
+            hidden = slot.stored not in there and private in there
+            stored = private if hidden else slot.stored
+            owners.setdefault(stored, []).append(slot)
     pairs: list[tuple[Slot, StoredTensor]] = []
     problems = []
     for path, slots in owners.items():
@@ -165,105 +207,3 @@ def _by_path(
         if path not in owners
     )
     return pairs, problems
-
-
-def _slots(
-    layer: KerasLayer,
-    path: str,
-    stored: str,
-    expected: Mapping[str, Expected],
-    owners: Owners,
-) -> Iterator[Slot]:
-    """The weights of a layer, in the order its variables were made."""
-    if layer.model is not None:
-        # A nested model counts by its leaves' own flags, never by its own.
-        for own in layer.model.layers:
-            inside = f"{path}/{encode_name(own.name)}"
-            names = (*owners, (layer.name,))
-            yield from _slots(own, inside, f"{stored}/{own.path}", expected, names)
-    elif layer.class_name != "InputLayer":
-        shapes = expected.get(path, {})
-        yield from _layer_slots(layer, path, stored, shapes, "", False, owners)
-
-
-def _layer_slots(
-    layer: KerasLayer,
-    path: str,
-    stored: str,
-    expected: Expected,
-    prefix: str,
-    frozen: bool,
-    owners: Owners,
-    names: tuple[str, ...] = (),
-) -> Iterator[Slot]:
-    """A layer's own weights, then those of the layers inside it.
-
-    Args:
-        layer: the layer.
-        path: of the runtime layer that owns the weights.
-        stored: attribute path of the layer's variables.
-        expected: shapes of all weights of that runtime layer.
-        prefix: of this layer's weights among them.
-        frozen: a wrapper around it is not trainable.
-        owners: names of what is around it.
-        names: that it may have had itself, if not its own.
-    """
-    owners = (*owners, names or (layer.name,))
-    frozen = frozen or layer.config.get("trainable", True) is False
-    if layer.model is not None:
-        # A model inside a wrapper: its layers' weights below the wrapper's prefix.
-        for own in layer.model.layers:
-            name, at = encode_name(own.name), f"{stored}/{own.path}"
-            if own.class_name == "InputLayer":
-                continue
-            inside = f"{prefix}{name}/"
-            yield from _layer_slots(own, path, at, expected, inside, False, owners)
-        return
-    if layer.children:
-        for position, (attribute, child) in enumerate(_runs(layer)):
-            yield from _layer_slots(
-                child,
-                path,
-                f"{stored}/{attribute}",
-                expected,
-                prefix + _prefix(layer, attribute, position),
-                frozen,
-                owners,
-                _half_names(attribute, child),
-            )
-        return
-    spec = LAYERS[layer.class_name]
-    owner = f"{stored}/{spec.variables}" if spec.variables else stored
-    for name, shape in expected.items():
-        rest = name[len(prefix) :]
-        if name.startswith(prefix) and "/" not in rest:
-            trainable = rest not in spec.non_trainable and not frozen
-            name_of_owner = "" if spec.variables else layer.name
-            at = f"{path}/{name}"
-            yield Slot(at, shape, owner, name_of_owner, owners, trainable)
-
-
-def _half_names(attribute: str, child: KerasLayer) -> tuple[str, ...]:
-    """Names of a half of Bidirectional: its layer's, with the direction before it."""
-    direction = attribute.removesuffix("layer")
-    if direction not in ("forward_", "backward_"):
-        return ()
-    return (direction + child.name.removeprefix(direction),)
-
-
-def _runs(layer: KerasLayer) -> Sequence[tuple[str, KerasLayer]]:
-    """The layers inside, stacks of cells laid flat with their joined attributes."""
-    found: list[tuple[str, KerasLayer]] = []
-    for attribute, child in layer.children:
-        if child.class_name == "StackedRNNCells":
-            found += [(f"{attribute}/{a}", cell) for a, cell in _runs(child)]
-        else:
-            found.append((attribute, child))
-    return found
-
-
-def _prefix(layer: KerasLayer, attribute: str, position: int) -> str:
-    """Where the weights of a layer inside stand in the runtime layer."""
-    if layer.class_name in ("RNN", "StackedRNNCells"):
-        return "" if attribute == "cell" else f"cell_{position}/"
-    return f"{attribute}/"

@@ -7,12 +7,12 @@ layers inside wrappers, and bounds what a hostile file could make of that.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gru2np.errors import Problem, UnsupportedModelError
 from gru2np.generations._numbering import count_from_zero
 from gru2np.generations._records import array, fail, record, reference, snake_case, text
-from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
+from gru2np.ir import PLAIN, Call, Form, KerasLayer, KerasModel, TensorRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -20,8 +20,18 @@ if TYPE_CHECKING:
 MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
 # Attributes that hold layers, by the option of the config that describes them.
 CHILDREN = ("layer", "backward_layer", "cell", "cells")
+# Classes whose name in Keras is not the one that files say.
+STORED_AS = {"GroupQueryAttention": "GroupedQueryAttention"}
 MAX_DEPTH = 50
 MAX_LAYERS = 20_000
+
+
+class Spelled(NamedTuple):
+    """A layer's class, options and forms of weights, in the one spelling."""
+
+    class_name: str
+    options: dict[str, Any]
+    forms: tuple[Form, ...] = (PLAIN,)
 
 
 @dataclass(frozen=True)
@@ -29,14 +39,14 @@ class Spelling:
     """How one generation writes an architecture.
 
     Attributes:
-        config: a layer's options in the one spelling, from class name and options.
+        spell: a layer in the one spelling, from class name and options.
         calls: a layer's calls from its record, indices as written.
         class_name: the class of a layer's record, op nodes as ``ops.<class>``.
         output_base_apart: references in ``output_layers`` count nested models'
             calls in their own way (Keras 3).
     """
 
-    config: Callable[[str, dict[str, Any]], dict[str, Any]]
+    spell: Callable[[str, dict[str, Any]], Spelled]
     calls: Callable[[str, Mapping[str, Any]], tuple[Call, ...]]
     class_name: Callable[[Mapping[str, Any]], str]
     output_base_apart: bool
@@ -51,7 +61,9 @@ class Paths:
 
     def next(self, class_name: str) -> str:
         """The path of the next item."""
-        name = snake_case(class_name)
+        # Of a class of the user's own, package>Name, the name alone.
+        class_name = class_name.rpartition(">")[2]
+        name = snake_case(STORED_AS.get(class_name, class_name))
         count = self.counts.get(name, 0)
         self.counts[name] = count + 1
         return f"{self.attribute}/{name}" + (f"_{count}" if count else "")
@@ -122,8 +134,14 @@ class Walker:
                 for i, cell in enumerate(inner):
                     child = self.layer(cell, f"{where}.config.cells[{i}]", depth + 1)
                     children.append((paths.next(child.class_name), child))
-        options = self.spelling.config(class_name, options)
-        layer = KerasLayer(class_name, name, options, children=tuple(children))
+        spelled = self.spelling.spell(class_name, options)
+        layer = KerasLayer(
+            spelled.class_name,
+            name,
+            spelled.options,
+            children=tuple(children),
+            forms=spelled.forms,
+        )
         return _with_backward_half(layer) if class_name == "Bidirectional" else layer
 
     def _sequential(
@@ -137,31 +155,52 @@ class Walker:
             specs = array(options.get("layers"), f"{where}.config.layers")
             name = options.get("name", "sequential")
             built = options.get("build_input_shape")
-        layers = [
-            self.layer(spec, f"{where}.config.layers[{i}]", depth)
-            for i, spec in enumerate(specs)
-        ]
-        if not layers:
-            raise fail(f"{where}.config.layers", "at least one layer", [])
-        if layers[0].class_name != "InputLayer":
-            layers.insert(0, _input_of(layers[0], built))
-        chained = [layers[0]]
+        at = f"{where}.config.layers"
+        if not specs:
+            raise fail(at, "at least one layer", [])
+        branches = self._branches(specs[0], at, depth)
+        layers = [self.layer(spec, f"{at}[{i}]", depth) for i, spec in enumerate(specs)]
+        if layers[0].class_name == "InputLayer":
+            chained = [layers.pop(0)]
+        else:
+            chained = [own for branch in branches for own in branch.layers]
+            chained = chained or _inputs_of(layers[0], built)
+        inputs = [ref for branch in branches for ref in branch.inputs]
+        inputs = inputs or [TensorRef(own.name, 0, 0) for own in chained]
+        ends = [ref for branch in branches for ref in branch.outputs] or inputs
         paths = Paths("layers")
-        for layer in layers[1:]:
-            call = Call((TensorRef(chained[-1].name, 0, 0),))
+        for layer in layers:
             path = paths.next(layer.class_name)
             unique = layer.name
             if layer.model is not None and unique in {own.name for own in chained}:
                 # Models inside had no name of their own before Keras 2.2.3.
                 unique = f"{unique}_{len(chained)}"
-            chained.append(replace(layer, name=unique, calls=(call,), path=path))
+            calls = (Call(tuple(ends)),)
+            chained.append(replace(layer, name=unique, calls=calls, path=path))
+            ends = [TensorRef(unique, 0, 0)]
         _check_names(chained, where)
+        single = (len(inputs) == 1, True)
+        model_inputs, outputs = tuple(inputs), tuple(ends)
         return KerasModel(
-            str(name),
-            tuple(chained),
-            (TensorRef(chained[0].name, 0, 0),),
-            (TensorRef(chained[-1].name, 0, 0),),
+            str(name), tuple(chained), model_inputs, outputs, single=single
         )
+
+    def _branches(self, first: object, where: str, depth: int) -> list[KerasModel]:
+        """The models that a first layer of Keras 1 merges; none in other models.
+
+        Its config holds them, and the file keeps their layers beside the model's own.
+        """
+        options = record(first, where).get("config")
+        specs = options.get("layers") if isinstance(options, dict) else None
+        if self.spelling.class_name(record(first, where)) != "Merge" or not specs:
+            return []
+        found = []
+        for i, spec in enumerate(array(specs, where)):
+            at = f"{where}[0].config.layers[{i}]"
+            if record(spec, at).get("class_name") not in MODEL_CLASSES:
+                spec = {"class_name": "Sequential", "config": [spec]}
+            found.append(self.model(spec, at, depth + 1))
+        return found
 
     def _functional(self, config: dict[str, Any], where: str, depth: int) -> KerasModel:
         paths = Paths("layers")
@@ -171,8 +210,10 @@ class Walker:
             layer = self.layer(spec, at, depth)
             calls = self.spelling.calls(at, record(spec, at))
             # Op nodes are no layers: they take no number in the list of layers.
-            op = layer.class_name.startswith("ops.")
+            op = layer.class_name.startswith(("ops.", "tf."))
             path = "" if op else paths.next(layer.class_name)
+            if op:
+                layer, calls = _with_arguments(layer, calls, at)
             layers.append(replace(layer, calls=calls, path=path))
         if not layers:
             raise fail(f"{where}.config.layers", "at least one layer", [])
@@ -220,6 +261,19 @@ class Walker:
         return refs, None, len(refs) == 1
 
 
+def _with_arguments(
+    layer: KerasLayer, calls: tuple[Call, ...], where: str
+) -> tuple[KerasLayer, tuple[Call, ...]]:
+    """The op with the arguments of its one call as options, where files have most."""
+    if len(calls) != 1:
+        return layer, calls
+    twice = set(layer.config) & set(calls[0].keywords)
+    if twice:
+        raise fail(where, "an argument once", min(twice))
+    config = {**layer.config, **calls[0].keywords}
+    return replace(layer, config=config), (replace(calls[0], keywords={}),)
+
+
 def _check_names(layers: Iterable[KerasLayer], where: str) -> None:
     seen = set()
     for layer in layers:
@@ -228,15 +282,20 @@ def _check_names(layers: Iterable[KerasLayer], where: str) -> None:
         seen.add(layer.name)
 
 
-def _input_of(first: KerasLayer, built: object) -> KerasLayer:
-    """The input layer of a Sequential model that wrote none."""
-    shape, dtype = first.config.get("batch_shape", built), first.config.get("dtype")
-    name = f"{first.name}_input"
+def _inputs_of(first: KerasLayer, built: object) -> list[KerasLayer]:
+    """The input layers of a Sequential model that wrote none."""
+    inner: list[KerasLayer] = []
     if first.model is not None:
-        inner = first.model.layers[0]
-        shape, dtype = inner.config.get("batch_shape", shape), inner.config.get("dtype")
-    options = {"batch_shape": shape, "dtype": dtype or "float32"}
-    return KerasLayer("InputLayer", name, options)
+        names = {ref.layer for ref in first.model.inputs}
+        inner = [own for own in first.model.layers if own.name in names]
+    inputs = []
+    for own in inner or [first]:
+        shape = own.config.get("batch_shape", built)
+        dtype = own.config.get("input_dtype", own.config.get("dtype"))
+        options = {"batch_shape": shape, "dtype": dtype or "float32"}
+        name = own.name if len(inner) > 1 else f"{first.name}_input"
+        inputs.append(KerasLayer("InputLayer", name, options))
+    return inputs
 
 
 def _with_backward_half(layer: KerasLayer) -> KerasLayer:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from gru2np.ir import Numbers
+
 
 def plain(value: Any) -> Any:
     """The value with Keras' tags for numbers and tuples resolved, nothing evaluated.
 
     Keras 2.12 wrote ``{"class_name": "__numpy__", "config": {"value": 0.9, ...}}`` for
-    scalars, and older ones ``__tuple__`` and ``TensorShape`` with ``items``.
+    scalars; Keras 3 writes that and ``__tensor__`` for arrays, and older ones
+    ``__tuple__`` and ``TensorShape`` with ``items``.
     """
     if isinstance(value, list):
         return [plain(item) for item in value]
@@ -18,8 +21,11 @@ def plain(value: Any) -> Any:
     tag = value.get("class_name")
     if tag in ("__tuple__", "TensorShape") and isinstance(value.get("items"), list):
         return plain(value["items"])
-    if tag == "__numpy__" and isinstance(value.get("config"), dict):
+    if tag in ("__numpy__", "__tensor__") and isinstance(value.get("config"), dict):
         inner = value["config"].get("value")
+        if isinstance(inner, list):
+            inner = Numbers(inner)
+            inner.dtype = str(value["config"].get("dtype"))
         if isinstance(inner, (int, float, list)):
             return inner
     return {key: plain(item) for key, item in value.items()}

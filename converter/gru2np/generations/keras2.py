@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gru2np.generations import _graph, _records
+from gru2np.generations import _graph, _records, _tensorflow_ops
+from gru2np.generations._classes import MULTI_BACKEND
+from gru2np.generations._forms import flipped, fused
+from gru2np.generations._keras1_layers import File, spelled
 from gru2np.generations._values import plain
-from gru2np.ir import Call, KerasModel, Meaning, TensorRef
+from gru2np.ir import PLAIN, Call, KerasModel, Meaning, TensorRef
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np.ir import RawModel
+    from gru2np.ir import Form, RawModel
 
     Version = tuple[int, int, int]
+    Forms = tuple[Form, ...]
 
 # Options that Keras 3 spells otherwise, by class.
 RENAMED = {
@@ -23,15 +27,34 @@ RENAMED = {
 }
 # Options that some version did not write, with the meaning of their absence.
 ABSENT: dict[str, dict[str, object]] = {
+    # cuDNN has these functions alone.
+    "CuDNNGRU": {"reset_after": True, "recurrent_activation": "sigmoid"},
+    "CuDNNLSTM": {"recurrent_activation": "sigmoid"},
     # The option came with Keras 2.1.5; before, the reset gate always came first.
     "GRU": {"reset_after": False},
     "GRUCell": {"reset_after": False},
 }
+# Layers that name several tensors: the first, and those that stand as keywords.
+TENSOR_KEYWORDS = {
+    "CategoryEncoding": ("inputs", "count_weights"),
+    "MultiHeadAttention": ("query", "value", "key", "attention_mask"),
+}
+# The layers of cuDNN are these, their weights kept in another form.
+CUDNN = {"CuDNNGRU": "GRU", "CuDNNLSTM": "LSTM"}
+# Layers that Keras 2 kept from Keras 1, options and all (keras/legacy/layers.py).
+KEPT = frozenset({"Highway", "MaxoutDense", "Merge"})
+CONV_LSTMS = frozenset({"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
+# How each backend of multi-backend Keras interpolates; only TensorFlow 1's is known.
+BILINEAR = {
+    "cntk": "bilinear of CNTK",
+    "tensorflow": "bilinear_from_corner",
+    "theano": "bilinear of Theano",
+}
+# Layers whose kernels Theano turns around, with the number of their spatial axes.
+CONVOLUTIONS = {"Conv1D": 1, "Conv2D": 2, "Conv3D": 3, "ConvLSTM2D": 2}
 
 # Packages whose classes are Keras' own.
 BUILT_IN = frozenset({"keras", "tensorflow", "tf_keras"})
-# Layers that hold an operation of TensorFlow: refused by name, their calls unread.
-TENSORFLOW_OPS = frozenset({"SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer"})
 # Layers that take (batch, time, features) and whose first weight is a kernel.
 OVER_TIME = frozenset({"Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"})
 # Layers that may stand before them and leave the shape as it is.
@@ -43,27 +66,38 @@ SHAPELESS = frozenset(
 def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, Meaning]:
     """The model in one spelling, and what this Keras meant."""
     in_tensorflow = text.endswith("-tf") or version >= (2, 4, 0)
+    backend = "tf.keras" if in_tensorflow else raw.backend or "tensorflow"
     spelling = _graph.Spelling(
-        config=lambda name, options: _config(name, options, version, in_tensorflow),
-        calls=_calls,
-        class_name=_class_name,
+        spell=lambda name, options: _spelled(name, options, version, backend),
+        calls=calls,
+        class_name=lambda spec: _class_name(spec, backend),
         output_base_apart=False,
     )
     model = _with_input_shape(_graph.Walker(spelling).model(plain(raw.config)), raw)
     # TensorFlow 1.13 to 2.1 all say 2.2.4-tf; only 1.x left this dtype open.
     tensorflow_1 = in_tensorflow and version < (2, 3, 0) and _has_open_dtype(model)
-    return model, meaning(version, text, in_tensorflow, tensorflow_1)
+    return model, meaning(version, text, backend, tensorflow_1)
 
 
 def meaning(
-    version: Version, text: str, in_tensorflow: bool, tensorflow_1: bool = False
+    version: Version, text: str, backend: str, tensorflow_1: bool = False
 ) -> Meaning:
-    """What a Keras 2 meant, as its sources say and running it showed."""
-    writer = f"{'tf.keras' if in_tensorflow else 'Keras'} {text}"
+    """What a Keras 2 meant, as its sources say and running it showed.
+
+    Args:
+        version: as numbers.
+        text: as the file has it.
+        backend: of multi-backend Keras, or ``tf.keras``.
+        tensorflow_1: whether it is certainly TensorFlow 1.
+    """
+    in_tensorflow = backend == "tf.keras"
+    writer = f"tf.keras {text}" if in_tensorflow else f"Keras {text}"
+    if backend not in ("tf.keras", "tensorflow"):
+        writer += f" on {backend.capitalize()}"
     # tf.keras 1.14 began to; 1.13 wrote the same version and cannot be told apart.
     zeroes = in_tensorflow and version >= (2, 2, 4)
-    # Keras 2.3 handed its loop over to TensorFlow's.
-    repeats = in_tensorflow or version >= (2, 3, 0)
+    # Keras 2.3 handed its loop over to TensorFlow's; Theano's always repeated.
+    repeats = in_tensorflow or version >= (2, 3, 0) or backend == "theano"
     return Meaning(
         keras=writer,
         hard_sigmoid_slope=0.2,
@@ -81,9 +115,32 @@ def meaning(
         fused_rnn_ignores_zero=text == "2.2.4-tf",
         merged_mask="and",
         merges_skip_masked=False,
+        own_layers_masked_in_time=in_tensorflow,
         tensor_arguments_drop_mask=False,
         softmax_uses_mask=in_tensorflow,
+        # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
+        idle_operations="cast",
+        same_padding="half" if backend == "theano" else "even",
+        # Measured on TensorFlow 2.4 and 2.10; it came with use_causal_mask.
+        heads_use_masks=version >= (2, 10, 0),
+        least_epsilon_ranks=_fused_ranks(version, backend),
+        unknown=frozenset(
+            {"least_epsilon_ranks"} if (2, 11, 0) <= version < (2, 12, 0) else ()
+        ),
     )
+
+
+def _fused_ranks(version: Version, backend: str) -> tuple[int, ...]:
+    """Where BatchNormalization ran in TensorFlow's kernel, which had a least epsilon.
+
+    Measured on Keras 2.0 to 2.3 and TensorFlow 1.15 to 2.21; those since 2.12 have it
+    no more.  Images in volumes came with 2.5.
+    """
+    if backend == "tensorflow":
+        return (4,) if version >= (2, 2, 0) else ()
+    if backend != "tf.keras" or version >= (2, 12, 0):
+        return ()
+    return (4, 5) if version >= (2, 5, 0) else (4,)
 
 
 def _with_input_shape(model: KerasModel, raw: RawModel) -> KerasModel:
@@ -116,32 +173,60 @@ def _has_open_dtype(model: KerasModel) -> bool:
     )
 
 
-def _class_name(spec: Mapping[str, Any]) -> str:
+def _class_name(spec: Mapping[str, Any], backend: str) -> str:
     name = _records.text(spec.get("class_name"), "class_name")
     module = spec.get("module")
     # A user's class may carry a built-in's name; its module tells.
     if isinstance(module, str) and module.split(".")[0] not in BUILT_IN:
         return f"{module}>{name}"
-    return name
+    known = backend == "tf.keras" or name in MULTI_BACKEND | _graph.MODEL_CLASSES
+    if not known:
+        return f"custom>{name}"
+    return _tensorflow_ops.class_name(spec) if name in _tensorflow_ops.CLASSES else name
 
 
-def _config(
-    class_name: str, options: dict[str, Any], version: Version, in_tensorflow: bool
-) -> dict[str, Any]:
+def _spelled(
+    class_name: str, options: dict[str, Any], version: Version, backend: str
+) -> _graph.Spelled:
+    if class_name.startswith(("ops.", "tf.")):
+        # What an operation of TensorFlow is called with are all its options.
+        return _graph.Spelled(class_name, {})
+    if class_name in KEPT:
+        return spelled(class_name, options, File(version, False, "", {}))
     renamed = {**RENAMED.get(class_name, {}), "batch_input_shape": "batch_shape"}
     config = {renamed.get(key, key): value for key, value in options.items()}
-    for key, value in ABSENT.get(class_name, {}).items():
-        config.setdefault(key, value)
+    config = {**ABSENT.get(class_name, {}), **config}
+    if class_name in CONV_LSTMS:
+        # tf_keras 2.21 layers/rnn/base_conv_rnn.py hands the option to nobody.
+        config["zeroes_masked"] = False
+    if class_name == "UpSampling2D" and config.get("interpolation") == "bilinear":
+        config["interpolation"] = BILINEAR.get(backend, "bilinear")
     stacked = class_name in ("StackedRNNCells", "RNN")
-    if stacked and not in_tensorflow and (2, 0, 9) <= version <= (2, 2, 2):
+    if stacked and backend != "tf.keras" and (2, 0, 9) <= version <= (2, 2, 2):
         config["reverse_state_order"] = True
-    return config
+    canonical = CUDNN.get(class_name, class_name)
+    return _graph.Spelled(canonical, config, _forms(canonical, config, backend))
 
 
-def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
+def _forms(class_name: str, config: Mapping[str, Any], backend: str) -> Forms:
+    """How a file may keep the weights of a layer, told apart by their shapes.
+
+    Keras 2 converts between GRU and CuDNNGRU, and LSTM and CuDNNLSTM, when it loads the
+    weights of the one into the other; so any file may hold either.
+    """
+    if class_name == "GRU" and config.get("reset_after") is True:
+        return (PLAIN, fused(3))
+    if class_name == "LSTM":
+        return (PLAIN, fused(4))
+    if backend == "theano" and class_name in CONVOLUTIONS:
+        return (flipped(PLAIN, CONVOLUTIONS[class_name]),)
+    return (PLAIN,)
+
+
+def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
     """``[[[layer, call, output, keywords], ...], ...]``: a list of calls."""
-    if spec.get("class_name") in TENSORFLOW_OPS:
-        return ()
+    if spec.get("class_name") in _tensorflow_ops.CLASSES:
+        return _tensorflow_ops.calls(where, spec)
     calls = []
     value = _records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
     for i, call in enumerate(value):
@@ -152,9 +237,13 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
             if len(ref) == 4:
                 keywords.update(_records.record(ref[3], at))
         mask = keywords.pop("mask", None)
+        names = TENSOR_KEYWORDS.get(str(spec.get("class_name")), ())
+        named = [name for name in names[1:] if keywords.get(name) is not None]
+        refs += [_records.array(keywords.pop(name), at) for name in named]
         calls.append(
             Call(
                 inputs=tuple(_records.reference(ref, at) for ref in refs),
+                names=(names[0], *named) if names else (),
                 mask=_mask(mask, f"{at}.mask"),
                 keywords={k: v for k, v in keywords.items() if v is not None},
             )

@@ -11,22 +11,37 @@ from gru2np.generations._values import plain
 from gru2np.ir import Call, KerasModel, Meaning, TensorRef
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gru2np.ir import RawModel
 
     Version = tuple[int, int, int]
 
 LAYER_OPTIONS = frozenset({"batch_shape", "layers", "trainable"})
-OPS_WITH_DTYPE = frozenset(
-    {"Cast", "Full", "FullLike", "Ones", "OnesLike", "Zeros", "ZerosLike"}
+# Layers that name several tensors, in the order of their arguments.
+HEADS = (
+    *("query", "value", "key"),
+    *("query_mask", "value_mask", "key_mask", "attention_mask"),
 )
+TENSOR_ARGUMENTS = {
+    "CategoryEncoding": ("inputs", "count_weights"),
+    "GroupQueryAttention": HEADS,
+    "MultiHeadAttention": HEADS,
+}
+OPS_WITH_DTYPE = frozenset(
+    [
+        *("Arange", "Cast", "Cumprod", "Cumsum", "Full", "FullLike", "Ones"),
+        *("OnesLike", "Prod", "Zeros", "ZerosLike"),
+    ]
+)
+# Where operations of Keras stand; some activation functions are operations too.
+OPS = ("keras.src.ops", "keras.ops", "keras.src.activations")
 
 
 def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, Meaning]:
     """The model in one spelling, and what this Keras meant."""
     spelling = _graph.Spelling(
-        config=lambda _name, options: options,
+        spell=lambda name, options: _spelled(name, options, raw),
         calls=_calls,
         class_name=_class_name,
         output_base_apart=True,
@@ -34,11 +49,20 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
     model = _graph.Walker(spelling).model(plain(raw.config))
     found = meaning(version, text, raw.backend)
     if raw.keras_version is None:
-        unknown = {"explicit_mask_spreads"} if version < (3, 11, 0) else set()
+        unknown = {"softmax_masking"}
+        unknown |= {"explicit_mask_spreads"} if version < (3, 11, 0) else set()
         if version < (3, 4, 0):
             unknown |= {"merged_mask", "merges_skip_masked"}
         found = replace(found, unknown=frozenset(unknown))
     return model, found
+
+
+def _spelled(class_name: str, options: dict[str, Any], raw: RawModel) -> _graph.Spelled:
+    # A path's arrays are saved with their adapters merged in; only groups keep these
+    # apart (keras/src/layers/core/dense.py, save_own_variables).
+    adapters = () if raw.paths is None else ("lora_rank", "lora_alpha")
+    config = {k: v for k, v in options.items() if k not in adapters}
+    return _graph.Spelled(class_name, config)
 
 
 def oldest(config: Mapping[str, Any]) -> tuple[Version, str]:
@@ -82,17 +106,32 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
         fused_rnn_ignores_zero=False,
         merged_mask="or" if version >= (3, 4, 0) else "drop",
         merges_skip_masked=version >= ((3, 6, 0) if jax else (3, 4, 0)),
+        own_layers_masked_in_time=False,
         tensor_arguments_drop_mask=True,
         softmax_uses_mask=True,
+        same_padding="even",
+        softmax_masking=_softmax_masking(version),
+        fused_heads=version >= (3, 7, 0),
+        heads_take_masks=version >= (3, 8, 0),
+        attention_passes_mask=version >= (3, 4, 0),
+        attention_misplaces_mask=version < (3, 12, 0),
+        least_unit_norm=1e-12 if version >= (3, 6, 0) else 1e-6,
         uncertain=frozenset(uncertain if backend is None else ()),
     )
+
+
+def _softmax_masking(version: Version) -> str:
+    """Keras 3.15 ``keras/src/layers/activations/softmax.py``, and those before it."""
+    if version >= (3, 14, 0):
+        return "zeroed"
+    return "replaced" if version >= (3, 13, 0) else "added"
 
 
 def _class_name(spec: Mapping[str, Any]) -> str:
     name = _records.text(spec.get("class_name"), "class_name")
     module, config = spec.get("module"), spec.get("config")
     if isinstance(module, str):
-        if module.startswith(("keras.src.ops", "keras.ops")):
+        if module.startswith(OPS):
             return f"ops.{name}"
         if module.split(".")[0] != "keras":
             return f"{module}>{name}"
@@ -126,6 +165,10 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
         call = _records.record(item, at)
         inputs: list[TensorRef] = []
         constants: list[tuple[int, Any]] = []
+        known = TENSOR_ARGUMENTS.get(str(spec.get("class_name")), ())
+        if known:
+            calls.append(_named(call, known, at))
+            continue
         for position, argument in enumerate(_records.array(call.get("args"), at)):
             found = _tensors(argument, at)
             inputs.extend(found)
@@ -144,6 +187,25 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
             )
         )
     return tuple(calls)
+
+
+def _named(call: Mapping[str, Any], known: Sequence[str], at: str) -> Call:
+    """A call whose tensors stand by position or by name."""
+    positional = _records.array(call.get("args"), at)
+    keywords = dict(_records.record(call.get("kwargs", {}), at))
+    for name, value in zip(known, positional, strict=False):
+        keywords.setdefault(name, value)
+    found = {name: _tensor(keywords.get(name), at) for name in known}
+    given = {name: ref for name, ref in found.items() if ref is not None}
+    return Call(
+        inputs=tuple(given.values()),
+        names=tuple(given),
+        keywords={
+            name: value
+            for name, value in keywords.items()
+            if name not in given and value is not None
+        },
+    )
 
 
 def _tensors(value: object, where: str) -> list[TensorRef]:

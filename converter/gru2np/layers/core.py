@@ -8,11 +8,10 @@ from gru2np.layers import activations
 from gru2np.layers._spec import CREATES, KEEPS, LayerSpec
 from gru2np_runtime.layers import (
     Activation,
-    Dense,
     Embedding,
     Identity,
     Masking,
-    PReLU,
+    ReversibleEmbedding,
 )
 
 if TYPE_CHECKING:
@@ -20,16 +19,6 @@ if TYPE_CHECKING:
 
     from gru2np.layers._spec import Config
     from gru2np_runtime import Layer
-
-
-def dense(config: Config) -> Layer:
-    """Dense."""
-    return config.build(
-        Dense,
-        units=config.integer("units"),
-        activation=config.activation("activation"),
-        use_bias=config.boolean("use_bias", True),
-    )
 
 
 def activation(config: Config) -> Layer:
@@ -64,10 +53,19 @@ def embedding(config: Config) -> Layer:
     )
 
 
-def prelu(config: Config) -> Layer:
-    """PReLU."""
-    axes = config.value("shared_axes", None)
-    return config.build(PReLU, shared_axes=[] if axes is None else axes)
+def reversible_embedding(config: Config) -> Layer:
+    """ReversibleEmbedding, which its calls use forward or back."""
+    config.boolean("mask_zero", False)
+    if config.value("reverse_dtype", None) not in (None, config.dtype()):
+        config.refuse("computes backwards in another type", "reverse_dtype")
+    cap = config.value("logit_soft_cap", None)
+    return config.build(
+        ReversibleEmbedding,
+        input_dim=config.integer("input_dim"),
+        output_dim=config.integer("output_dim"),
+        tie_weights=config.boolean("tie_weights", True),
+        logit_soft_cap=0.0 if cap is None else config.number("logit_soft_cap"),
+    )
 
 
 LAYERS = {
@@ -75,13 +73,19 @@ LAYERS = {
     "Softmax": LayerSpec(activation, mask=KEEPS, uses_mask=True),
     "ActivityRegularization": LayerSpec(acts_in_training("l1", "l2"), mask=KEEPS),
     "AlphaDropout": LayerSpec(acts_in_training("rate", "noise_shape"), mask=KEEPS),
-    "Dense": LayerSpec(dense, mask=KEEPS),
     "Dropout": LayerSpec(acts_in_training("rate", "noise_shape"), mask=KEEPS),
     "Embedding": LayerSpec(embedding, mask=CREATES),
     "GaussianDropout": LayerSpec(acts_in_training("rate"), mask=KEEPS),
     "GaussianNoise": LayerSpec(acts_in_training("stddev"), mask=KEEPS),
     "Identity": LayerSpec(acts_in_training(), mask=KEEPS),
     "Masking": LayerSpec(masking, mask=CREATES),
-    "PReLU": LayerSpec(prelu, mask=KEEPS),
-    "SpatialDropout1D": LayerSpec(acts_in_training("rate", "noise_shape"), mask=KEEPS),
+    "ReversibleEmbedding": LayerSpec(
+        reversible_embedding, mask=CREATES, keywords=("reverse",)
+    ),
+    **{
+        f"SpatialDropout{rank}D": LayerSpec(
+            acts_in_training("rate", "noise_shape", "data_format"), mask=KEEPS
+        )
+        for rank in (1, 2, 3)
+    },
 }

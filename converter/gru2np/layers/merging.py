@@ -42,8 +42,17 @@ def dot(config: Config) -> Layer:
     )
 
 
+def cosine(config: Config) -> Layer:
+    """Merge of Keras 1 in its mode ``cos``; its other modes became layers."""
+    if config.value("mode") != "cos":
+        config.refuse("a merge by Python code, which is never run")
+    config.integers("dot_axes", -1, length=2, minimum=-2)
+    return config.build(runtime.Cosine)
+
+
 LAYERS = {
     **{name: LayerSpec(plain, mask=MERGES) for name in PLAIN},
     "Concatenate": LayerSpec(concatenate, mask=CONCATENATES),
     "Dot": LayerSpec(dot),
+    "Merge": LayerSpec(cosine),
 }

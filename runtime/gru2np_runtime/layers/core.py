@@ -1,4 +1,4 @@
-"""Dense, Embedding, Masking and the layers of one function."""
+"""Embedding, Masking and the layers of one function."""
 
 from __future__ import annotations
 
@@ -13,51 +13,15 @@ from gru2np_runtime.layers._axes import (
     activated,
     apart_from_time,
     axis_of,
+    check_choice,
     check_minimum,
 )
+from gru2np_runtime.layers._scores import MASKED_SCORES, masked_softmax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gru2np_runtime._layer import ActivationSpec, Array, Shape
-
-
-class Dense(Layer):
-    """``activation(x @ kernel + bias)`` over the last axis."""
-
-    op = "dense"
-    units: int
-    activation: ActivationSpec = "linear"
-    use_bias: bool = True
-
-    def check(self) -> None:
-        """Units are at least 1."""
-        check_minimum(self.op, "units", [self.units], 1)
-
-    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """kernel (features, units), bias (units,)."""
-        expected: dict[str, Shape] = {"kernel": (shapes[0][-1], self.units)}
-        if self.use_bias:
-            expected["bias"] = (self.units,)
-        return expected
-
-    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, ..., units)."""
-        axis_of(-1, len(shapes[0]))
-        return (activated(self.activation, (*shapes[0][:-1], self.units)),)
-
-    def forward(
-        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
-    ) -> Array:
-        """x: (batch, ..., features) to (batch, ..., units)."""
-        y = inputs[0] @ weights["kernel"]
-        if self.use_bias:
-            y = y + weights["bias"]
-        return function_of(self.activation)(y)
-
-    def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where time is neither the last axis nor the activation's."""
-        return apart_from_time((-1, *axes_of(self.activation)), len(shapes[0]))
 
 
 class Activation(Layer):
@@ -167,40 +131,104 @@ class Embedding(Layer):
         return POINTWISE if len(shapes[0]) > 1 else ACROSS
 
 
-class PReLU(Layer):
-    """``max(x, 0) + alpha * min(x, 0)``, alpha trained; He et al. 2015.
+class Softmax(Layer):
+    """Exponentials normalised over some axes, of which a mask leaves some out.
+
+    Keras 3.15 ``keras/src/layers/activations/softmax.py``.
 
     Args:
-        shared_axes: axes along which one alpha serves all.
+        axes: normalised together.
+        masked_scores: what is masked becomes; see ``_scores.MASKED_SCORES``.
     """
 
-    op = "prelu"
-    shared_axes: tuple[int, ...] = ()
+    op = "softmax"
+    axes: tuple[int, ...] = (-1,)
+    masked_scores: str = "added"
 
     def check(self) -> None:
-        """The batch axis is always shared, and is not named."""
-        check_minimum(self.op, "shared_axes", self.shared_axes, 1)
+        """There is an axis, and what masks do is known."""
+        check_minimum(self.op, "axes", [len(self.axes)], 1)
+        check_choice(self.op, "masked_scores", self.masked_scores, MASKED_SCORES)
 
-    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """alpha: the input's shape without batch, 1 along shared axes."""
-        shared = {axis_of(axis, len(shapes[0])) for axis in self.shared_axes}
-        axes = range(1, len(shapes[0]))
-        return {"alpha": tuple(1 if i in shared else shapes[0][i] for i in axes)}
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The input's."""
+        for axis in self.axes:
+            axis_of(axis, len(shapes[0]))
+        return (shapes[0],)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """x: (batch, ...)."""
+        """x: (batch, ...), mask of the same rank."""
         x = inputs[0]
-        below: Array = weights["alpha"] * np.minimum(x, 0.0)
-        return np.maximum(x, 0.0) + below
+        if mask is not None and mask.ndim != x.ndim:
+            raise InputError(f"softmax: a mask of {mask.shape} for {x.shape}")
+        return masked_softmax(x, mask, self.axes, self.masked_scores)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where every time step has the same alpha."""
-        return POINTWISE if 1 in self.shared_axes else ACROSS
+        """Pointwise but along the time axis."""
+        return apart_from_time(self.axes, len(shapes[0]))
+
+
+class ReversibleEmbedding(Embedding):
+    """Rows of a table by their numbers, and back: how well a vector fits each row.
+
+    Called with ids it is an Embedding.  A second input is turned back instead,
+    ``x @ table.T``, and the first is not looked at: one layer, two uses, the same
+    weights.  Keras 3.15 ``keras/src/layers/core/reversible_embedding.py``.
+
+    Args:
+        tie_weights: the way back uses the same table; else one of its own.
+        logit_soft_cap: ``cap * tanh(x / cap)`` of what comes back; 0: not.
+    """
+
+    op = "reversible_embedding"
+    takes_several = True
+    tie_weights: bool = True
+    logit_soft_cap: float = 0.0
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """embeddings (input_dim, output_dim), reverse_embeddings with axes swapped."""
+        expected = super().weight_shapes(*shapes)
+        if not self.tie_weights:
+            expected["reverse_embeddings"] = (self.output_dim, self.input_dim)
+        return expected
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, ..., output_dim), or back (batch, ..., input_dim)."""
+        if len(shapes) == 1:
+            return super().output_shapes(*shapes)
+        if len(shapes) > 2 or len(shapes[1]) < 2 or shapes[1][-1] != self.output_dim:
+            raise ValueError(f"{self.op}: expected vectors to turn back, got {shapes}")
+        return ((*shapes[1][:-1], self.input_dim),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """ids (batch, ...), or anything and vectors (batch, ..., output_dim)."""
+        if len(inputs) == 1:
+            return super().forward(weights, *inputs)
+        tied = weights["embeddings"].T if self.tie_weights else None
+        kernel = weights["reverse_embeddings"] if tied is None else tied
+        logits: Array = inputs[1].astype(self.dtype, copy=False) @ kernel
+        if not self.logit_soft_cap:
+            return logits
+        capped: Array = np.tanh(logits / self.logit_soft_cap) * self.logit_soft_cap
+        return capped
+
+    def over_time(self, *shapes: Shape) -> str:
+        """Pointwise; there is no time in (batch,) and in what is made of it."""
+        return POINTWISE if len(shapes[-1]) > len(shapes) else ACROSS
 
 
 LAYERS = {
     layer.op: layer
-    for layer in (Activation, Dense, Embedding, Identity, Masking, PReLU)
+    for layer in (
+        Activation,
+        Embedding,
+        Identity,
+        Masking,
+        ReversibleEmbedding,
+        Softmax,
+    )
 }

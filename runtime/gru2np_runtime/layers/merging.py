@@ -224,6 +224,37 @@ class Dot(Layer):
         return product.reshape(x.shape[0], *(rest or [1]))
 
 
+class Cosine(Layer):
+    """The cosine of the angle between two vectors, sample by sample.
+
+    Keras 1.2 ``keras/engine/topology.py``, Merge in mode ``cos``.
+    """
+
+    takes_several = True
+    op = "cosine"
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, 1, 1)."""
+        _check_count(2, shapes)
+        if any(len(shape) != 2 for shape in shapes):
+            raise ValueError(
+                f"cosine: expected inputs of rank 2, got {shapes[0]} and {shapes[1]}"
+            )
+        _equal([shape[1] for shape in shapes], shapes)
+        return ((shapes[0][0], 1, 1),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x, y: (batch, n)."""
+        x, y = inputs
+        if x.shape[1] != y.shape[1]:
+            raise _misfit(self.op, inputs)
+        lengths = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
+        cosine: Array = (x * y).sum(axis=1) / np.maximum(lengths, 1e-8)
+        return cosine[:, None, None]
+
+
 def _unit(x: Array, axis: int) -> Array:
     """X with vectors of length 1 along the axis; those near 0 stay near 0.
 
@@ -271,6 +302,7 @@ LAYERS = {
         Add,
         Average,
         Concatenate,
+        Cosine,
         Dot,
         Maximum,
         Minimum,

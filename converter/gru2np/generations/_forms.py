@@ -1,0 +1,166 @@
+"""How old files keep weights that newer ones keep otherwise.
+
+Each is a ``Form``: from the shapes that a layer wants to the arrays of the file, and
+from those arrays back to its weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np.ir import PLAIN, Form
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gru2np.ir import Array, Shape
+
+    Shapes = Mapping[str, Shape]
+
+# The letters of Keras 1 for the weights of a recurrent layer.
+LETTERS = {"kernel": "W", "recurrent_kernel": "U", "bias": "b"}
+
+
+def renamed(names: Mapping[str, str]) -> Form:
+    """Every weight is one array, some under other names."""
+
+    def arrays(weights: Shapes) -> dict[str, Shape]:
+        return {names.get(name, name): shape for name, shape in weights.items()}
+
+    return replace(PLAIN, arrays=arrays, sources=lambda name: (names.get(name, name),))
+
+
+def gate_by_gate(columns: str, stored: str) -> Form:
+    """Three arrays for each gate (Keras 1, ``consume_less`` ``cpu`` and ``mem``).
+
+    Keras 1.2 ``keras/layers/recurrent.py``, ``build``.
+
+    Args:
+        columns: the gates' letters in the order of a kernel's columns.
+        stored: the same letters in the order of the file.
+    """
+
+    def arrays(weights: Shapes) -> dict[str, Shape]:
+        return {
+            f"{LETTERS[name]}_{gate}": (*shape[:-1], (shape[-1] or 0) // len(columns))
+            for gate in stored
+            for name, shape in weights.items()
+        }
+
+    def sources(name: str) -> tuple[str, ...]:
+        return tuple(f"{LETTERS[name]}_{gate}" for gate in columns)
+
+    def join(_name: str, arrays: Sequence[Array]) -> Array:
+        return np.concatenate(arrays, axis=-1)
+
+    return Form(arrays, sources, join, "matrices of single gates are joined")
+
+
+def of_deviations(form: Form, epsilon: float, *, root: bool) -> Form:
+    """Variances that make up for an epsilon added to the deviation: to use with none.
+
+    Args:
+        form: how the arrays are called.
+        epsilon: added to the deviation.
+        root: the file has variances, and not deviations.
+    """
+
+    def join(name: str, arrays: Sequence[Array]) -> Array:
+        if name != "moving_variance":
+            return arrays[0]
+        deviation = np.sqrt(arrays[0]) if root else arrays[0]
+        return np.square(deviation + epsilon)
+
+    words = "epsilon is added to deviations, as before Keras 1.0.8"
+    return replace(form, join=join, words=words)
+
+
+def unused_statistics() -> Form:
+    """Scale and offset, followed by running statistics that nothing uses.
+
+    BatchNormalization of Keras 1 in ``mode`` 1.
+    """
+
+    def arrays(weights: Shapes) -> dict[str, Shape]:
+        unused = dict.fromkeys(("running_mean", "running_std"), weights["gamma"])
+        return {**weights, **unused}
+
+    return replace(PLAIN, arrays=arrays)
+
+
+def fused(gates: int) -> Form:
+    """CuDNNGRU (3 gates) and CuDNNLSTM (4): blocks transposed, two biases in a row.
+
+    Keras 2.2 ``keras/engine/saving.py``, ``_convert_rnn_weights``.
+    """
+
+    def arrays(weights: Shapes) -> dict[str, Shape]:
+        return {
+            name: (2 * (shape[-1] or 0),) if name == "bias" else shape
+            for name, shape in weights.items()
+        }
+
+    def join(name: str, arrays: Sequence[Array]) -> Array:
+        (stored,) = arrays
+        if name == "bias":
+            rows = stored.reshape(2, -1)
+            # An LSTM has one bias: what cuDNN adds in two places is added here.
+            return rows if gates == 3 else np.add(rows[0], rows[1])
+        blocks = np.hsplit(stored, gates)
+        if name == "kernel":
+            return np.hstack([b.T.reshape(b.shape, order="F") for b in blocks])
+        return np.hstack([block.T for block in blocks])
+
+    words = "weights in cuDNN's own order are rearranged"
+    return replace(PLAIN, arrays=arrays, join=join, words=words)
+
+
+def flipped(form: Form, axes: int) -> Form:
+    """Kernels of true convolutions, as Theano computes: turned around in space.
+
+    Args:
+        form: how they are kept apart from that.
+        axes: the number of spatial axes, which are the kernel's first.
+    """
+
+    def join(name: str, arrays: Sequence[Array]) -> Array:
+        weight = form.join(name, arrays)
+        kernel = name.endswith("kernel")
+        return np.flip(weight, tuple(range(axes))) if kernel else weight
+
+    words = "kernels are turned around in time, as Theano applies them"
+    return replace(form, join=join, words=words)
+
+
+def on_an_image(names: Mapping[str, str]) -> tuple[Form, Form]:
+    """The kernel of a convolution in time, kept as that of an image one pixel wide.
+
+    (steps, 1, channels, filters); before Keras 1.2 (filters, channels, steps, 1), see
+    ``load_weights_from_hdf5_group`` in Keras 1.2 ``keras/engine/topology.py``.
+    """
+    plain = renamed(names)
+
+    def arrays(weights: Shapes) -> dict[str, Shape]:
+        steps, channels, filters = weights["kernel"]
+        return {**plain.arrays(weights), "W": (steps, 1, channels, filters)}
+
+    def older(weights: Shapes) -> dict[str, Shape]:
+        steps, channels, filters = weights["kernel"]
+        return {**plain.arrays(weights), "W": (filters, channels, steps, 1)}
+
+    def join(name: str, arrays: Sequence[Array]) -> Array:
+        return arrays[0][:, 0] if name == "kernel" else arrays[0]
+
+    def join_older(name: str, arrays: Sequence[Array]) -> Array:
+        if name != "kernel":
+            return arrays[0]
+        kernel: Array = arrays[0][..., 0].transpose(2, 1, 0)
+        return kernel
+
+    return (
+        replace(plain, arrays=arrays, join=join),
+        replace(plain, arrays=older, join=join_older),
+    )

@@ -1,0 +1,257 @@
+"""Names of TensorFlow's operations, and what ``keras.ops`` calls them.
+
+``FUNCTIONS`` has Python functions by the name TensorFlow exports them under, ``NODES``
+the kinds of nodes of TensorFlow's graphs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        class_name: the class in ``keras.ops``.
+        operands: parameters of a function that may be tensors, the first one first.
+        takes_list: whether the first argument is a list of tensors.
+        options: options by the name of the parameter, or of the node's attribute.
+        positions: options of a node that are operands, by position.
+        fixed: options where the file has none.
+        neutral: arguments that change nothing as long as they have this value.
+        ignored: arguments that never change a number.
+    """
+
+    class_name: str
+    operands: tuple[str, ...] = ("x",)
+    takes_list: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+    positions: Mapping[int, str] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    neutral: Mapping[str, Any] = field(default_factory=dict)
+    ignored: frozenset[str] = frozenset({"name"})
+
+
+# TensorFlow divides whole numbers in float64.
+WHOLE = {"whole_as": "float64"}
+OF_TWO = {
+    "Add": ("math.add", "__operators__.add"),
+    "Arctan2": ("math.atan2",),
+    "DivideNoNan": ("math.divide_no_nan",),
+    "Equal": ("math.equal", "__operators__.eq"),
+    "FloorOfQuotient": ("math.floordiv", "compat.v1.floor_div"),
+    "Greater": ("math.greater",),
+    "GreaterEqual": ("math.greater_equal",),
+    "Less": ("math.less",),
+    "LessEqual": ("math.less_equal",),
+    "LogicalAnd": ("math.logical_and",),
+    "LogicalOr": ("math.logical_or",),
+    "LogicalXor": ("math.logical_xor",),
+    "Maximum": ("math.maximum",),
+    "Minimum": ("math.minimum",),
+    "Mod": ("math.floormod", "math.mod"),
+    "Multiply": ("math.multiply",),
+    "NotEqual": ("math.not_equal", "__operators__.ne"),
+    "Power": ("math.pow",),
+    "SquaredDifference": ("math.squared_difference",),
+    "Subtract": ("math.subtract",),
+    "TrueDivide": ("math.truediv", "math.divide"),
+}
+OF_ONE = {
+    "Absolute": ("math.abs",),
+    "Arccos": ("math.acos",),
+    "Arccosh": ("math.acosh",),
+    "Arcsin": ("math.asin",),
+    "Arcsinh": ("math.asinh",),
+    "Arctan": ("math.atan",),
+    "Arctanh": ("math.atanh",),
+    "Ceil": ("math.ceil",),
+    "Cos": ("math.cos",),
+    "Cosh": ("math.cosh",),
+    "Elu": ("nn.elu",),
+    "Erf": ("math.erf",),
+    "Exp": ("math.exp",),
+    "Expm1": ("math.expm1",),
+    "Floor": ("math.floor",),
+    "Isfinite": ("math.is_finite",),
+    "Isinf": ("math.is_inf",),
+    "Isnan": ("math.is_nan",),
+    "Log": ("math.log",),
+    "Log1p": ("math.log1p",),
+    "LogSigmoid": ("math.log_sigmoid",),
+    "LogicalNot": ("math.logical_not",),
+    "Negative": ("math.negative",),
+    "Reciprocal": ("math.reciprocal",),
+    "Relu": ("nn.relu",),
+    "Relu6": ("nn.relu6",),
+    "Round": ("math.round", "math.rint"),
+    "Rsqrt": ("math.rsqrt",),
+    "Selu": ("nn.selu",),
+    "Sigmoid": ("math.sigmoid", "nn.sigmoid"),
+    "Sign": ("math.sign",),
+    "Sin": ("math.sin",),
+    "Sinh": ("math.sinh",),
+    "Softplus": ("math.softplus", "nn.softplus"),
+    "Softsign": ("nn.softsign", "math.softsign"),
+    "Sqrt": ("math.sqrt",),
+    "Square": ("math.square",),
+    "StopGradient": ("stop_gradient", "identity"),
+    "Tan": ("math.tan",),
+    "Tanh": ("math.tanh", "nn.tanh"),
+}
+REDUCTIONS = {
+    "All": "math.reduce_all",
+    "Any": "math.reduce_any",
+    "Logsumexp": "math.reduce_logsumexp",
+    "Max": "math.reduce_max",
+    "Mean": "math.reduce_mean",
+    "Min": "math.reduce_min",
+    "Prod": "math.reduce_prod",
+    "Std": "math.reduce_std",
+    "Sum": "math.reduce_sum",
+    "Var": "math.reduce_variance",
+}
+AXIS = {"axis": "axis"}
+REDUCED = {**AXIS, "keepdims": "keepdims"}
+TRANSPOSE = Operation(
+    "Transpose", options={"perm": "axes"}, neutral={"conjugate": False}
+)
+FUNCTIONS: dict[str, Operation] = {
+    **{
+        name: Operation(
+            class_name,
+            # The only one that calls its operands y and x.
+            ("y", "x") if class_name == "Arctan2" else ("x", "y"),
+            fixed=WHOLE if class_name == "TrueDivide" else {},
+            neutral={"incompatible_shape_error": True},
+        )
+        for class_name, names in OF_TWO.items()
+        for name in names
+    },
+    **{name: Operation(kind) for kind, names in OF_ONE.items() for name in names},
+    **{
+        name: Operation(kind, options=REDUCED, fixed={"axis": None, "keepdims": False})
+        for kind, name in REDUCTIONS.items()
+    },
+    "cast": Operation("Cast", options={"dtype": "dtype"}),
+    "clip_by_value": Operation(
+        "Clip", options={"clip_value_min": "x_min", "clip_value_max": "x_max"}
+    ),
+    "compat.v1.squeeze": Operation("Squeeze", options=AXIS, fixed={"axis": None}),
+    "compat.v1.transpose": TRANSPOSE,
+    "concat": Operation("Concatenate", ("values",), takes_list=True, options=AXIS),
+    "expand_dims": Operation("ExpandDims", options=AXIS),
+    "linalg.matmul": Operation(
+        "Matmul",
+        ("a", "b"),
+        options={"transpose_a": "transpose_a", "transpose_b": "transpose_b"},
+        neutral={
+            "adjoint_a": False,
+            "adjoint_b": False,
+            "a_is_sparse": False,
+            "b_is_sparse": False,
+            "output_type": None,
+        },
+    ),
+    "nn.gelu": Operation(
+        "Gelu", options={"approximate": "approximate"}, fixed={"approximate": False}
+    ),
+    "nn.leaky_relu": Operation(
+        "LeakyRelu",
+        options={"alpha": "negative_slope"},
+        fixed={"negative_slope": 0.2},
+    ),
+    "nn.log_softmax": Operation("LogSoftmax", options=AXIS, fixed={"axis": -1}),
+    "nn.silu": Operation("Silu", neutral={"beta": 1.0}),
+    "nn.softmax": Operation("Softmax", options=AXIS, fixed={"axis": -1}),
+    "ones_like": Operation("OnesLike", options={"dtype": "dtype"}),
+    "reshape": Operation("Reshape", options={"shape": "newshape"}),
+    "split": Operation(
+        "Split",
+        options={**AXIS, "num_or_size_splits": "sizes"},
+        fixed={"axis": 0},
+        neutral={"num": None},
+    ),
+    "squeeze": Operation("Squeeze", options=AXIS, fixed={"axis": None}),
+    "stack": Operation(
+        "Stack", ("values",), takes_list=True, options=AXIS, fixed={"axis": 0}
+    ),
+    "transpose": TRANSPOSE,
+    "unstack": Operation("Unstack", options={**AXIS, "num": "num"}, fixed={"axis": 0}),
+    "where": Operation("Where", ("condition", "x", "y")),
+    "zeros_like": Operation("ZerosLike", options={"dtype": "dtype"}),
+}
+FUNCTIONS["nn.swish"] = FUNCTIONS["nn.silu"]
+
+# Kinds of nodes whose operands are all tensors or all but one, and have no options.
+PLAIN_NODES = {
+    **{
+        name: name for name in ("Equal", "Greater", "GreaterEqual", "Less", "LessEqual")
+    },
+    **{name: name for name in ("LogicalAnd", "LogicalNot", "LogicalOr", "Maximum")},
+    **{name: name for name in ("Minimum", "NotEqual", "Ceil", "Cos", "Cosh", "Elu")},
+    **{name: name for name in ("Erf", "Exp", "Expm1", "Floor", "Log", "Log1p", "Relu")},
+    **{name: name for name in ("Relu6", "Reciprocal", "Round", "Rsqrt", "Selu", "Sin")},
+    **{name: name for name in ("Sigmoid", "Sign", "Sinh", "Softplus", "Softsign")},
+    **{name: name for name in ("Sqrt", "Square", "StopGradient", "Tan", "Tanh")},
+    **{name: name for name in ("SquaredDifference", "ZerosLike")},
+    "Abs": "Absolute",
+    "Acos": "Arccos",
+    "Acosh": "Arccosh",
+    "Add": "Add",
+    "AddV2": "Add",
+    "Asin": "Arcsin",
+    "Asinh": "Arcsinh",
+    "Atan": "Arctan",
+    "Atan2": "Arctan2",
+    "Atanh": "Arctanh",
+    "DivNoNan": "DivideNoNan",
+    "FloorDiv": "FloorOfQuotient",
+    "FloorMod": "Mod",
+    "Identity": "StopGradient",
+    "IsFinite": "Isfinite",
+    "IsInf": "Isinf",
+    "IsNan": "Isnan",
+    "Mul": "Multiply",
+    "Neg": "Negative",
+    "Pow": "Power",
+    "RealDiv": "TrueDivide",
+    "Rint": "Round",
+    "Select": "Where",
+    "SelectV2": "Where",
+    "Sub": "Subtract",
+}
+ADJOINTS = {"adj_x": "transpose_a", "adj_y": "transpose_b"}
+NODES: dict[str, Operation] = {
+    **{name: Operation(class_name) for name, class_name in PLAIN_NODES.items()},
+    **{
+        name: Operation(name, positions={1: "axis"}, options={"keep_dims": "keepdims"})
+        for name in ("All", "Any", "Max", "Mean", "Min", "Prod", "Sum")
+    },
+    **{name: Operation("Matmul", options=ADJOINTS) for name in ("BatchMatMul",)},
+    "BatchMatMulV2": Operation("Matmul", options=ADJOINTS),
+    "Cast": Operation("Cast", options={"DstT": "dtype"}),
+    "ConcatV2": Operation("Concatenate", positions={-1: "axis"}),
+    "ExpandDims": Operation("ExpandDims", positions={1: "axis"}),
+    "LeakyRelu": Operation(
+        "LeakyRelu", options={"alpha": "negative_slope"}, fixed={"negative_slope": 0.2}
+    ),
+    # Both take the last axis.
+    "LogSoftmax": Operation("LogSoftmax", fixed={"axis": -1}),
+    "Pack": Operation("Stack", options=AXIS, fixed={"axis": 0}),
+    "Reshape": Operation("Reshape", positions={1: "newshape"}),
+    "Softmax": Operation("Softmax", fixed={"axis": -1}),
+    "Split": Operation("Split", positions={0: "axis"}, options={"num_split": "sizes"}),
+    "SplitV": Operation("Split", positions={1: "sizes", 2: "axis"}),
+    "Squeeze": Operation(
+        "Squeeze", options={"squeeze_dims": "axis"}, fixed={"axis": None}
+    ),
+    "Transpose": Operation("Transpose", positions={1: "axes"}),
+    "Unpack": Operation("Unstack", options={**AXIS, "num": "num"}, fixed={"axis": 0}),
+}

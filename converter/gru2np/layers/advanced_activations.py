@@ -1,0 +1,40 @@
+"""Spelling of trained activations; their meaning is in the runtime's file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.layers._spec import KEEPS, LayerSpec
+from gru2np_runtime import layers as runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+
+def trained(kind: type[Layer]) -> Callable[[Config], Layer]:
+    """A layer with parameters for every feature, some axes sharing theirs."""
+
+    def convert(config: Config) -> Layer:
+        axes = config.value("shared_axes", None)
+        return config.build(kind, shared_axes=[] if axes is None else axes)
+
+    return convert
+
+
+def srelu(config: Config) -> Layer:
+    """SReLU of Keras 1."""
+    return config.build(
+        runtime.SReLU,
+        shared_axes=config.value("shared_axes", []),
+        left_is_capped=config.boolean("left_is_capped"),
+    )
+
+
+LAYERS = {
+    "PReLU": LayerSpec(trained(runtime.PReLU), mask=KEEPS),
+    "ParametricSoftplus": LayerSpec(trained(runtime.ParametricSoftplus), mask=KEEPS),
+    "SReLU": LayerSpec(srelu, mask=KEEPS),
+}

@@ -1,0 +1,66 @@
+"""Spelling of Dense and its relatives; their meaning is in the runtime's dense.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.layers._spec import KEEPS, LayerSpec
+from gru2np_runtime.layers import Dense, EinsumDense, Highway, MaxoutDense
+
+if TYPE_CHECKING:
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+
+def dense(config: Config) -> Layer:
+    """Dense."""
+    return config.build(
+        Dense,
+        units=config.integer("units"),
+        activation=config.activation("activation"),
+        use_bias=config.boolean("use_bias", True),
+    )
+
+
+def highway(config: Config) -> Layer:
+    """Highway of Keras 1."""
+    return config.build(
+        Highway,
+        activation=config.activation("activation"),
+        use_bias=config.boolean("use_bias", True),
+    )
+
+
+def maxout_dense(config: Config) -> Layer:
+    """MaxoutDense of Keras 1."""
+    return config.build(
+        MaxoutDense,
+        units=config.integer("units"),
+        pieces=config.integer("nb_feature", 4),
+        use_bias=config.boolean("use_bias", True),
+    )
+
+
+def einsum_dense(config: Config) -> Layer:
+    """EinsumDense."""
+    equation, bias_axes = config.value("equation"), config.value("bias_axes", None)
+    shape = config.value("output_shape")
+    if not isinstance(equation, str) or not isinstance(bias_axes, (str, type(None))):
+        config.refuse("expected letters", "equation", [equation, bias_axes])
+    # Axes of packed kernels, which quantised layers have.
+    config.value("gptq_unpacked_column_size", None)
+    return config.build(
+        EinsumDense,
+        equation=equation,
+        output_shape=shape if isinstance(shape, list) else [shape],
+        bias_axes=bias_axes or "",
+        activation=config.activation("activation"),
+    )
+
+
+LAYERS = {
+    "Dense": LayerSpec(dense, mask=KEEPS),
+    "EinsumDense": LayerSpec(einsum_dense),
+    "Highway": LayerSpec(highway),
+    "MaxoutDense": LayerSpec(maxout_dense),
+}
