@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gru2np.attention import CALLS, live
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.layers._spec import dtype_name
 from gru2np.layers.recurrent import written_out
 from gru2np.masks import Masks, Value
-from gru2np.ordering import ordered_calls
+from gru2np.ordering import calls_by_depth, ordered_calls
 from gru2np.ports import input_port, structure
 from gru2np.translation import Translator
 from gru2np_runtime._graph import Graph, Node, Port
-from gru2np_runtime._manifest import encode_name
+from gru2np_runtime._manifest import INPUT_DTYPES
+from gru2np_runtime._manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gru2np.ir import Call, KerasLayer, KerasModel, Meaning, TensorRef
+    from gru2np.layers.custom import Specs
     from gru2np_runtime import Layer
     from gru2np_runtime._data import Structure
 
@@ -49,14 +52,14 @@ class Built:
     notes: list[str]
 
 
-def build(model: KerasModel, meaning: Meaning) -> Built:
-    """The graph of a model.
+def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
+    """The graph of a model, its classes converted as ``specs`` say.
 
     Raises:
         ModelFileError: layers do not fit each other.
         UnsupportedModelError: something cannot be converted; everything at once.
     """
-    translator = Translator(meaning, _floating(model))
+    translator = Translator(meaning, _floating(model), specs)
     translator.translate(model, "")
     _give_up(translator)
     builder = Builder(translator)
@@ -96,6 +99,7 @@ class Builder:
 
     Attributes:
         meaning: of the model's Keras.
+        specs: how classes are converted.
         problems: what cannot be converted, noted as it is met.
         notes: where the file leaves a number open.
         remarks: notes that hold for layers with a mask, by path.
@@ -104,11 +108,13 @@ class Builder:
         shapes: of the outputs of every input and node.
         weights: expected shapes by layer path.
         masked: paths of layers that use a mask.
-        input_dtypes: by input name.
+        dtypes: of the outputs of every input and node.
+        taken: tensors whose masks are no more: see ``Meaning.heads_take_masks``.
     """
 
     def __init__(self, translator: Translator) -> None:
         self.meaning = translator.meaning
+        self.specs = translator.specs
         self.problems = translator.problems
         self.notes = translator.notes
         self.remarks = translator.remarks
@@ -117,7 +123,8 @@ class Builder:
         self.shapes: dict[str, tuple[Shape, ...]] = {}
         self.weights: dict[str, dict[str, Shape]] = {}
         self.masked: set[str] = set()
-        self.input_dtypes: dict[str, str] = {}
+        self.dtypes: dict[str, str] = {}
+        self.taken: set[Ref] = set()
 
     def finish(self, model: KerasModel) -> Graph:
         """The graph of the model; an empty one with its problems noted."""
@@ -133,7 +140,7 @@ class Builder:
                 continue
             ports.append(port)
             self.shapes[port.name] = (port.shape,)
-            self.input_dtypes[port.name] = port.dtype
+            self.dtypes[port.name] = port.dtype
             bound.append(Value((port.name, 0), None))
         if self.problems:
             return Graph([], [], [], {})
@@ -141,7 +148,13 @@ class Builder:
         results = []
         for ref, value in zip(model.outputs, outputs, strict=True):
             shape = self.shapes[value.ref[0]][value.ref[1]]
-            results.append(Port(ref.layer, shape, self.dtype_of(value.ref), value.ref))
+            dtype = self.dtypes[value.ref[0]]
+            if dtype not in INPUT_DTYPES:
+                reason = "outputs of this dtype are not supported; cast them to float32"
+                self.problems.append(
+                    Problem(ref.layer, "output", reason, "dtype", dtype)
+                )
+            results.append(Port(ref.layer, shape, dtype, value.ref))
         with_states = {node.layer for node in self.nodes if len(node.inputs) > 1}
         layers = {
             path: self._written_out(path, path in with_states)
@@ -181,21 +194,6 @@ class Builder:
             )
         return layer
 
-    def dtype_of(self, ref: Ref) -> str:
-        """The dtype of a tensor, found by walking back to what decides it."""
-        nodes = {node.name: node for node in self.nodes}
-        name, cast = ref[0], None
-        while name in nodes:
-            layer = self.layers[nodes[name].layer]
-            result = layer.result_dtype()
-            if result is not None:
-                return cast if cast and result.startswith("float") else result
-            if layer.casts_floats and cast is None:
-                cast = layer.dtype
-            name = nodes[name].inputs[0][0]
-        dtype = self.input_dtypes.get(name, "float32")
-        return cast if cast and dtype.startswith("float") else dtype
-
     def lay(
         self, model: KerasModel, prefix: str, inputs: Sequence[Value], expansion: int
     ) -> list[Value]:
@@ -203,21 +201,30 @@ class Builder:
         values: dict[tuple[str, int, int], Value] = {}
         for ref, value in zip(model.inputs, inputs, strict=True):
             values[ref.layer, ref.call, ref.output] = value
-        for layer, index in ordered_calls(model):
+        # Only where attention takes masks away does the order decide anything.
+        heads = any(own.class_name == "MultiHeadAttention" for own in model.layers)
+        by_depth = heads and self.meaning.heads_take_masks
+        order = calls_by_depth if by_depth else ordered_calls
+        for layer, index in order(model):
             call = layer.calls[index]
             path = prefix + encode_name(layer.name)
             reader = f"layer {path!r}"
-            given = [_look_up(values, ref, reader) for ref in call.inputs]
+            given = [live(self, _look_up(values, ref, reader)) for ref in call.inputs]
             masks = call.mask if isinstance(call.mask, tuple) else (call.mask,)
             explicit = [
                 None if ref is None else _look_up(values, ref, reader).ref
-                for ref in masks
+                for ref in masks or (None,)
             ]
             number = expansion * len(layer.calls) + index
             if layer.model is None:
                 name = f"{path}#{number}" if number else path
                 self._check_call(path, layer, call)
-                results = Masks(self, layer, path).call(name, given, explicit[0])
+                masks_of_call = Masks(self, layer, path)
+                special = CALLS.get(layer.class_name)
+                if special is None:
+                    results = masks_of_call.call(name, given, explicit[0])
+                else:
+                    results = special(masks_of_call, name, given, call, explicit)
             else:
                 explicit += [None] * len(given)
                 given = [
@@ -238,10 +245,14 @@ class Builder:
 
     def _check_call(self, path: str, layer: KerasLayer, call: Call) -> None:
         """Note arguments of a call that the graph cannot hold."""
-        if isinstance(call.mask, tuple) and any(call.mask):
+        spec = self.specs.get(layer.class_name)
+        listed = isinstance(call.mask, tuple) and any(call.mask)
+        if listed and layer.class_name not in CALLS:
             reason = "a list of masks is not supported"
             self.problems.append(Problem(path, layer.class_name, reason, "mask"))
         for key, value in call.keywords.items():
+            if spec is not None and key in spec.keywords:
+                continue
             if key != "training":
                 reason = "an argument of the call that this version does not know"
             elif value is True:
@@ -273,12 +284,22 @@ class Builder:
             )
         node = Node(name, path, inputs, mask)
         shapes = [self.shapes[source][index] for source, index in inputs]
+        dtypes = [self.dtypes[source] for source, _ in inputs]
         try:
             expected, self.shapes[name] = layer.infer(*shapes)
+            self.dtypes[name] = layer.output_dtype(*dtypes)
         except (IndexError, TypeError, ValueError) as error:
-            raise ModelFileError(
+            pairs = zip(dtypes, shapes, strict=True)
+            given = [f"{dtype} {shape}" for dtype, shape in pairs]
+            text = (
                 f"layer {name!r} ({layer.op}) does not take inputs of shape "
-                f"{', '.join(map(str, shapes))}: {error}"
+                f"{', '.join(given)}: {error}"
+            )
+            # Operations of this project do less than those of Keras; layers do not.
+            raise (
+                ModelFileError(text)
+                if layer.casts_floats
+                else UnsupportedModelError(text)
             ) from None
         if self.weights.setdefault(path, expected) != expected:
             raise ModelFileError(

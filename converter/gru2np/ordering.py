@@ -13,6 +13,55 @@ if TYPE_CHECKING:
     from gru2np.ir import KerasLayer, KerasModel
 
 
+def calls_by_depth(model: KerasModel) -> list[tuple[KerasLayer, int]]:
+    """The calls in the order in which Keras 3 runs them.
+
+    Those first that are farthest from the outputs.  Keras 3.15
+    ``keras/src/ops/function.py``, ``map_graph``.
+
+    Raises:
+        ModelFileError: calls wait for each other in a circle.
+    """
+    ordered = list(ordered_calls(model))
+    layers = {layer.name: layer for layer in model.layers}
+    finished = _from_outputs(model, layers)
+    depths: dict[tuple[str, int], int] = {}
+    deepest: dict[str, int] = {}
+    for node in reversed(finished):
+        depth = max(depths.get(node, 0), deepest.get(node[0], 0))
+        depths[node] = deepest[node[0]] = depth
+        for ref in layers[node[0]].calls[node[1]].references():
+            parent = (ref.layer, ref.call)
+            if parent in finished:
+                depths[parent] = max(depth + 1, depths.get(parent, 0))
+    # Calls of one depth keep the order in which they were found.
+    place = {
+        node: i for i, node in enumerate(sorted(depths, key=lambda node: -depths[node]))
+    }
+    return sorted(ordered, key=lambda call: place.get((call[0].name, call[1]), -1))
+
+
+def _from_outputs(
+    model: KerasModel, layers: dict[str, KerasLayer]
+) -> dict[tuple[str, int], None]:
+    """Calls found by going back from each output in turn, each after what it reads."""
+    finished: dict[tuple[str, int], None] = {}
+    for output in model.outputs:
+        pending = [(output.layer, output.call, False)]
+        while pending:
+            name, index, read = pending.pop()
+            layer = layers.get(name)
+            if layer is None or index >= len(layer.calls) or (name, index) in finished:
+                continue
+            if read:
+                finished[name, index] = None
+                continue
+            pending.append((name, index, True))
+            refs = layer.calls[index].references()
+            pending.extend((ref.layer, ref.call, False) for ref in reversed(refs))
+    return finished
+
+
 def ordered_calls(model: KerasModel) -> Iterator[tuple[KerasLayer, int]]:
     """The calls, each after those it reads; the order of the file where it is free.
 

@@ -61,6 +61,18 @@ def _sizes(value: object) -> tuple[int | None, ...]:
     raise TypeError("array of int or null")
 
 
+def _numbers(value: object) -> tuple[float, ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(_number(item) for item in value)
+    raise TypeError("array of number")
+
+
+def _items(value: object) -> tuple[tuple[int | None, ...], ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(_sizes(item) for item in value)
+    raise TypeError("array of arrays of int or null")
+
+
 def _pairs(value: object) -> tuple[tuple[int, ...], ...]:
     if isinstance(value, (list, tuple)):
         return tuple(_integers(item) for item in value)
@@ -82,10 +94,16 @@ ATTRIBUTE_KINDS: dict[str, Callable[[Any], object]] = {
     "str": _string,
     "tuple[int, ...]": _integers,
     "tuple[int | None, ...]": _sizes,
+    "tuple[float, ...]": _numbers,
     "tuple[tuple[int, ...], ...]": _pairs,
+    "tuple[tuple[int | None, ...], ...]": _items,
     "ActivationSpec": check_activation,
     "FloatType": _float_type,
 }
+
+
+# Before the names of classes that are not this package's, where an op stands.
+OWN = "custom>"
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -100,6 +118,9 @@ class Attributes:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        if cls.__module__.partition(".")[0] != __name__.partition(".")[0]:
+            # What it means is its author's business, even if it builds on a layer here.
+            cls.op = OWN + cls.__name__
         # Before Python 3.10 the attribute is inherited; since then it is the class's.
         annotations = (
             cls.__annotations__
@@ -154,6 +175,11 @@ class Attributes:
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.attributes(), self.layers)
+
+    @classmethod
+    def attribute_kinds(cls) -> dict[str, str]:
+        """The declared attributes, and the spelling of each one's annotation."""
+        return dict(cls._kinds)
 
     def attributes(self) -> dict[str, Any]:
         """The declared attributes and their values."""

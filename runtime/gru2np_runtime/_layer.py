@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # How a layer treats the time axis of a sequence; see ``Layer.over_time``.
 POINTWISE = "pointwise"
 CARRIED = "carried"
+LAST = "last"
 ACROSS = "across"
 
 
@@ -52,12 +53,27 @@ class Layer(Attributes):
     takes_several: ClassVar[bool] = False
     # The first input is (batch, time, ...) by this layer's own definition.
     is_sequence: ClassVar[bool] = False
+    # Of a user's own layer: its output keeps the mask of its input.
+    supports_masking: ClassVar[bool] = False
+    # Of a user's own layer: ``forward`` is given the mask of its input.
+    uses_mask: ClassVar[bool] = False
+    # Of a user's own layer: weights that Keras does not train, and saves last.
+    non_trainable: ClassVar[tuple[str, ...]] = ()
     # The number type that the layer computes in, ``float32`` or ``float64``.
     dtype: FloatType = "float32"
 
     if TYPE_CHECKING:
         # Child layers by name; none in most layers.
         layers: Mapping[str, Layer] = {}
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Attributes of a user's own layer from the options of its Keras class.
+
+        As they are; override it where names or values differ.  Options that concern
+        training (initializers, regularizers, ...) are not among them.
+        """
+        return options
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """Weight names and shapes, in Keras' order, for inputs of these shapes.
@@ -91,6 +107,18 @@ class Layer(Attributes):
             return self.gives_dtype
         return self.dtype
 
+    def output_dtype(self, *dtypes: str) -> str:
+        """The dtype of the outputs for inputs of these dtypes.
+
+        Raises:
+            ValueError: the layer does not take such inputs.
+        """
+        result = self.result_dtype()
+        if result is not None:
+            return result
+        cast = self.casts_floats and dtypes[0].startswith("float")
+        return self.dtype if cast else dtypes[0]
+
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array | tuple[Array, ...]:
@@ -102,7 +130,8 @@ class Layer(Attributes):
 
         Returns:
             ``POINTWISE``: every time step alone; ``CARRIED``: in order, with a state;
-            ``ACROSS``: needs all time steps at once, so it cannot run step by step.
+            ``LAST``: the last time step only, and the output has no time axis to step
+            along; ``ACROSS``: all time steps at once, so it cannot run step by step.
         """
         return ACROSS
 

@@ -38,7 +38,7 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
         output_base_apart=False,
     )
     model = _graph.Walker(spelling).model(plain(raw.config))
-    return _from_inputs(model), meaning(text, theano)
+    return _from_inputs(model), meaning(text, theano if tensors else None)
 
 
 def oldest(config: Mapping[str, Any]) -> tuple[Version, str]:
@@ -46,26 +46,29 @@ def oldest(config: Mapping[str, Any]) -> tuple[Version, str]:
     return (1, 0, 0), "1"
 
 
-def meaning(text: str, theano: bool) -> Meaning:
-    """What a Keras 1 meant."""
+def meaning(text: str, theano: bool | None) -> Meaning:
+    """What a Keras 1 meant; without weights, nothing tells its backend."""
+    backend = {True: " on Theano", False: " on TensorFlow", None: ""}[theano]
     return Meaning(
-        keras=f"Keras {text} on {'Theano' if theano else 'TensorFlow'}",
+        keras=f"Keras {text}{backend}",
         hard_sigmoid_slope=0.2,
         masked_output="previous" if theano else "state",
         unrolled_masked_output="previous",
         unrolled_ignores_zero=False,
         explicit_mask_spreads=True,
         bidirectional_zeroes=False,
+        bidirectional_keeps_zero=False,
         stateful_forgets=False,
         stateful_keeps_over_initial=False,
         bidirectional_forgets=False,
         fused_rnn_ignores_zero=False,
         merged_mask="and",
         merges_skip_masked=False,
+        masks_in_time="kept",
         own_layers_masked_in_time=False,
         tensor_arguments_drop_mask=False,
         softmax_uses_mask=False,
-        same_padding="half" if theano else "even",
+        same_padding={True: "half", False: "even", None: "unclear"}[theano],
     )
 
 

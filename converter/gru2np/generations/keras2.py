@@ -43,6 +43,8 @@ TENSOR_KEYWORDS = {
 CUDNN = {"CuDNNGRU": "GRU", "CuDNNLSTM": "LSTM"}
 # Layers that Keras 2 kept from Keras 1, options and all (keras/legacy/layers.py).
 KEPT = frozenset({"Highway", "MaxoutDense", "Merge"})
+# Means of windows that Theano took over the padding too, until Keras 2.1.5.
+MEANS = frozenset({"AveragePooling1D", "AveragePooling2D"})
 CONV_LSTMS = frozenset({"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
 # How each backend of multi-backend Keras interpolates; only TensorFlow 1's is known.
 BILINEAR = {
@@ -52,6 +54,9 @@ BILINEAR = {
 }
 # Layers whose kernels Theano turns around, with the number of their spatial axes.
 CONVOLUTIONS = {"Conv1D": 1, "Conv2D": 2, "Conv3D": 3, "ConvLSTM2D": 2}
+
+# Where padding ``same`` begins on backends other than TensorFlow; see ``Meaning``.
+SAME_PADDING = {"theano": "half", "cntk": "unclear"}
 
 # Packages whose classes are Keras' own.
 BUILT_IN = frozenset({"keras", "tensorflow", "tf_keras"})
@@ -76,11 +81,17 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
     model = _with_input_shape(_graph.Walker(spelling).model(plain(raw.config)), raw)
     # TensorFlow 1.13 to 2.1 all say 2.2.4-tf; only 1.x left this dtype open.
     tensorflow_1 = in_tensorflow and version < (2, 3, 0) and _has_open_dtype(model)
-    return model, meaning(version, text, backend, tensorflow_1)
+    # Of these, 1.15 and later wrote whether an input is ragged.
+    early = text == "2.2.4-tf" and not any("ragged" in x.config for x in model.layers)
+    return model, meaning(version, text, backend, tensorflow_1, early)
 
 
 def meaning(
-    version: Version, text: str, backend: str, tensorflow_1: bool = False
+    version: Version,
+    text: str,
+    backend: str,
+    tensorflow_1: bool = False,
+    tensorflow_1_13: bool = False,
 ) -> Meaning:
     """What a Keras 2 meant, as its sources say and running it showed.
 
@@ -89,12 +100,13 @@ def meaning(
         text: as the file has it.
         backend: of multi-backend Keras, or ``tf.keras``.
         tensorflow_1: whether it is certainly TensorFlow 1.
+        tensorflow_1_13: whether it may be TensorFlow 1.13.
     """
     in_tensorflow = backend == "tf.keras"
     writer = f"tf.keras {text}" if in_tensorflow else f"Keras {text}"
     if backend not in ("tf.keras", "tensorflow"):
         writer += f" on {backend.capitalize()}"
-    # tf.keras 1.14 began to; 1.13 wrote the same version and cannot be told apart.
+    # tf.keras 1.13 began to, for a last output too, and wrote that into the halves.
     zeroes = in_tensorflow and version >= (2, 2, 4)
     # Keras 2.3 handed its loop over to TensorFlow's; Theano's always repeated.
     repeats = in_tensorflow or version >= (2, 3, 0) or backend == "theano"
@@ -106,6 +118,7 @@ def meaning(
         unrolled_ignores_zero=False,
         explicit_mask_spreads=True,
         bidirectional_zeroes=zeroes,
+        bidirectional_keeps_zero=tensorflow_1_13,
         stateful_forgets=False,
         stateful_keeps_over_initial=in_tensorflow,
         # Measured with two calls of predict: Keras 2.0.8 to 2.1.3 and TensorFlow 2
@@ -115,12 +128,13 @@ def meaning(
         fused_rnn_ignores_zero=text == "2.2.4-tf",
         merged_mask="and",
         merges_skip_masked=False,
+        masks_in_time=_masks_in_time(version, in_tensorflow),
         own_layers_masked_in_time=in_tensorflow,
         tensor_arguments_drop_mask=False,
         softmax_uses_mask=in_tensorflow,
         # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
         idle_operations="cast",
-        same_padding="half" if backend == "theano" else "even",
+        same_padding=SAME_PADDING.get(backend, "even"),
         # Measured on TensorFlow 2.4 and 2.10; it came with use_causal_mask.
         heads_use_masks=version >= (2, 10, 0),
         least_epsilon_ranks=_fused_ranks(version, backend),
@@ -128,6 +142,12 @@ def meaning(
             {"least_epsilon_ranks"} if (2, 11, 0) <= version < (2, 12, 0) else ()
         ),
     )
+
+
+def _masks_in_time(version: Version, in_tensorflow: bool) -> str:
+    if in_tensorflow:
+        return "folded"
+    return "folded_in_free_batches" if version >= (2, 2, 0) else "kept"
 
 
 def _fused_ranks(version: Version, backend: str) -> tuple[int, ...]:
@@ -196,11 +216,16 @@ def _spelled(
     renamed = {**RENAMED.get(class_name, {}), "batch_input_shape": "batch_shape"}
     config = {renamed.get(key, key): value for key, value in options.items()}
     config = {**ABSENT.get(class_name, {}), **config}
+    if class_name in MEANS and backend == "theano" and version < (2, 1, 5):
+        config["counts_padding"] = True
     if class_name in CONV_LSTMS:
         # tf_keras 2.21 layers/rnn/base_conv_rnn.py hands the option to nobody.
         config["zeroes_masked"] = False
     if class_name == "UpSampling2D" and config.get("interpolation") == "bilinear":
         config["interpolation"] = BILINEAR.get(backend, "bilinear")
+    if class_name == "TimeDistributed" and "int" in str(config.get("dtype")):
+        # TensorFlow 1 noted the type of the input; the layer inside has its own.
+        del config["dtype"]
     stacked = class_name in ("StackedRNNCells", "RNN")
     if stacked and backend != "tf.keras" and (2, 0, 9) <= version <= (2, 2, 2):
         config["reverse_state_order"] = True

@@ -26,12 +26,13 @@ HEADS = (
 TENSOR_ARGUMENTS = {
     "CategoryEncoding": ("inputs", "count_weights"),
     "GroupQueryAttention": HEADS,
+    "GroupedQueryAttention": HEADS,
     "MultiHeadAttention": HEADS,
 }
 OPS_WITH_DTYPE = frozenset(
     [
-        *("Arange", "Cast", "Cumprod", "Cumsum", "Full", "FullLike", "Ones"),
-        *("OnesLike", "Prod", "Zeros", "ZerosLike"),
+        *("Arange", "Cast", "ConvertToTensor", "Cumprod", "Cumsum", "Full"),
+        *("FullLike", "Ones", "OnesLike", "Prod", "Zeros", "ZerosLike"),
     ]
 )
 # Where operations of Keras stand; some activation functions are operations too.
@@ -49,8 +50,11 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
     model = _graph.Walker(spelling).model(plain(raw.config))
     found = meaning(version, text, raw.backend)
     if raw.keras_version is None:
-        unknown = {"softmax_masking"}
-        unknown |= {"explicit_mask_spreads"} if version < (3, 11, 0) else set()
+        unknown = set()
+        if version < (3, 11, 0):
+            unknown |= {"explicit_mask_spreads", "softmax_masking"}
+        if version < (3, 6, 0):
+            unknown |= {"least_unit_norm"}
         if version < (3, 4, 0):
             unknown |= {"merged_mask", "merges_skip_masked"}
         found = replace(found, unknown=frozenset(unknown))
@@ -100,17 +104,19 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
         explicit_mask_spreads=version >= (3, 11, 0),
         bidirectional_zeroes=True,
         # Measured on 3.3 to 3.10: on JAX, predict gives states back to nobody.
+        bidirectional_keeps_zero=False,
         stateful_forgets=jax,
         stateful_keeps_over_initial=False,
         bidirectional_forgets=False,
         fused_rnn_ignores_zero=False,
         merged_mask="or" if version >= (3, 4, 0) else "drop",
         merges_skip_masked=version >= ((3, 6, 0) if jax else (3, 4, 0)),
+        masks_in_time="steps",
         own_layers_masked_in_time=False,
         tensor_arguments_drop_mask=True,
         softmax_uses_mask=True,
         same_padding="even",
-        softmax_masking=_softmax_masking(version),
+        softmax_masking="zeroed" if version >= (3, 10, 0) else "added",
         fused_heads=version >= (3, 7, 0),
         heads_take_masks=version >= (3, 8, 0),
         attention_passes_mask=version >= (3, 4, 0),
@@ -118,13 +124,6 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
         least_unit_norm=1e-12 if version >= (3, 6, 0) else 1e-6,
         uncertain=frozenset(uncertain if backend is None else ()),
     )
-
-
-def _softmax_masking(version: Version) -> str:
-    """Keras 3.15 ``keras/src/layers/activations/softmax.py``, and those before it."""
-    if version >= (3, 14, 0):
-        return "zeroed"
-    return "replaced" if version >= (3, 13, 0) else "added"
 
 
 def _class_name(spec: Mapping[str, Any]) -> str:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._errors import InputError
-from gru2np_runtime._layer import ACROSS, POINTWISE, Layer
+from gru2np_runtime._layer import ACROSS, POINTWISE
 from gru2np_runtime.layers._axes import apart_from_time, axis_of, check_choice
+from gru2np_runtime.layers._operation import Operation, broadcast, fitting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,18 +26,6 @@ NUMBERS = (
     *("uint8", "uint16", "uint32", "uint64"),
     *("float32", "float64"),
 )
-
-
-class Operation(Layer):
-    """An operation that takes its inputs as they are, and time step by time step."""
-
-    keeps_dtype = True
-    casts_floats = False
-
-    def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where the time axes stand side by side."""
-        ranks = {len(shape) for shape in shapes}
-        return POINTWISE if len(ranks) == 1 and ranks != {1} else ACROSS
 
 
 class NotEqual(Operation):
@@ -94,16 +82,7 @@ class Logical(Operation):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The shapes, broadcast from the last axis on."""
-        rank = max(len(shape) for shape in shapes)
-        aligned = [(*(1,) * (rank - len(shape)), *shape) for shape in shapes]
-        sizes = []
-        for each in zip(*aligned):
-            several = {size for size in each if size != 1}
-            known = several - {None}
-            if len(known) > 1:
-                raise ValueError(f"{self.op}: shapes {shapes} do not fit together")
-            sizes.append(known.pop() if known else None if several else 1)
-        return (tuple(sizes),)
+        return (broadcast(self.op, shapes),)
 
 
 class LogicalAnd(Logical):
@@ -115,7 +94,7 @@ class LogicalAnd(Logical):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x0 and x1 and ..., to bool."""
-        return reduce(np.logical_and, _fitting(self.op, inputs))
+        return reduce(np.logical_and, fitting(self.op, inputs))
 
 
 class LogicalOr(Logical):
@@ -127,16 +106,7 @@ class LogicalOr(Logical):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x0 or x1 or ..., to bool."""
-        return reduce(np.logical_or, _fitting(self.op, inputs))
-
-
-def _fitting(op: str, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
-    try:
-        np.broadcast_shapes(*(x.shape for x in inputs))
-    except ValueError:
-        shapes = ", ".join(str(x.shape) for x in inputs)
-        raise InputError(f"{op}: shapes {shapes} do not fit together") from None
-    return inputs
+        return reduce(np.logical_or, fitting(self.op, inputs))
 
 
 class ExpandDims(Operation):

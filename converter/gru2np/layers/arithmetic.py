@@ -1,0 +1,109 @@
+"""Spelling of ``keras.ops`` nodes of two operands, one of which may be a constant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np.layers._arguments import build, constant, operands, tensors
+from gru2np.layers._spec import LayerSpec
+from gru2np_runtime import layers as runtime
+
+if TYPE_CHECKING:
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+BINARY = {
+    "Add": "add",
+    "Arctan2": "arctan2",
+    "Divide": "divide",
+    "DivideNoNan": "divide_no_nan",
+    "Equal": "equal",
+    "FloorDivide": "floor_divide",
+    "FloorOfQuotient": "floor_of_quotient",
+    "Greater": "greater",
+    "GreaterEqual": "greater_equal",
+    "Less": "less",
+    "LessEqual": "less_equal",
+    "LogicalXor": "logical_xor",
+    "Maximum": "maximum",
+    "Minimum": "minimum",
+    "Mod": "mod",
+    "Multiply": "multiply",
+    "NotEqual": "not_equal",
+    "Power": "power",
+    "SquaredDifference": "squared_difference",
+    "Subtract": "subtract",
+    "TrueDivide": "divide",
+}
+LOGIC: dict[str, type[Layer]] = {
+    "LogicalAnd": runtime.LogicalAnd,
+    "LogicalOr": runtime.LogicalOr,
+}
+
+
+def binary(config: Config) -> Layer:
+    """A function of two tensors, or of a tensor and a constant on either side."""
+    attributes: dict[str, Any] = {}
+    constants = operands(config)
+    if constants:
+        count = len(config.layer.calls[0].inputs)
+        if len(constants) != 1 or count != 1 or constants[0][0] not in (0, 1):
+            config.refuse("expected two operands, at least one of them a tensor")
+        position, value = constants[0]
+        attributes = {
+            **constant(config, value),
+            "constant_first": position == 0,
+        }
+    else:
+        tensors(config, 2)
+    whole_as = config.value("whole_as", None) or config.default_dtype
+    function = BINARY[config.layer.class_name.removeprefix("ops.")]
+    return build(
+        config, runtime.Binary, function=function, dtype=whole_as, **attributes
+    )
+
+
+def not_equal(config: Config) -> Layer:
+    """NotEqual; of a tensor and a number it is what masks are made of."""
+    constants = operands(config)
+    single = len(constants) == 1 and type(constants[0][1]) in (int, float)
+    if not single or len(config.layer.calls[0].inputs) != 1:
+        return binary(config)
+    return build(config, runtime.NotEqual, value=float(constants[0][1]))
+
+
+def logic(config: Config) -> Layer:
+    """LogicalAnd, LogicalOr."""
+    tensors(config, 2)
+    return build(config, LOGIC[config.layer.class_name.removeprefix("ops.")])
+
+
+def where(config: Config) -> Layer:
+    """Where, with a number or a tensor on either side."""
+    attributes: dict[str, Any] = {}
+    kinds = set()
+    for position, value in operands(config):
+        if position not in (1, 2) or type(value) not in (int, float):
+            config.refuse(f"expected a tensor as argument {position}", value=value)
+        found = constant(config, value)
+        attributes["x" if position == 1 else "y"] = found["constant"]
+        kinds.add(found["constant_kind"])
+    given = sum(len(call.inputs) for call in config.layer.calls)
+    if given + len(attributes) != 3:
+        config.refuse("expected a condition and two values")
+    kind = "float" if "float" in kinds else "int" if kinds else ""
+    return build(
+        config,
+        runtime.Select,
+        constant_kind=kind,
+        dtype=config.default_dtype,
+        **attributes,
+    )
+
+
+LAYERS = {
+    **{f"ops.{name}": LayerSpec(binary) for name in BINARY},
+    **{f"ops.{name}": LayerSpec(logic) for name in LOGIC},
+    "ops.NotEqual": LayerSpec(not_equal),
+    "ops.Where": LayerSpec(where),
+}

@@ -1,0 +1,154 @@
+"""Spelling of ``keras.ops`` nodes of one operand, element by element."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np.layers import activations
+from gru2np.layers._arguments import build, tensors
+from gru2np.layers._spec import LayerSpec
+from gru2np_runtime import layers as runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+UNARY = {
+    "Absolute": "absolute",
+    "Arccos": "arccos",
+    "Arccosh": "arccosh",
+    "Arcsin": "arcsin",
+    "Arcsinh": "arcsinh",
+    "Arctan": "arctan",
+    "Arctanh": "arctanh",
+    "Ceil": "ceil",
+    "Cos": "cos",
+    "Cosh": "cosh",
+    "Erf": "erf",
+    "Exp": "exp",
+    "Expm1": "expm1",
+    "Floor": "floor",
+    "Isfinite": "isfinite",
+    "Isinf": "isinf",
+    "Isnan": "isnan",
+    "Log": "log",
+    "Log10": "log10",
+    "Log1p": "log1p",
+    "Log2": "log2",
+    "LogicalNot": "logical_not",
+    "Negative": "negative",
+    "Reciprocal": "reciprocal",
+    "Round": "round",
+    "Rsqrt": "rsqrt",
+    "Sign": "sign",
+    "Sin": "sin",
+    "Sinh": "sinh",
+    "Sqrt": "sqrt",
+    "Square": "square",
+    "StopGradient": "identity",
+    "Tan": "tan",
+    "Trunc": "trunc",
+}
+# Activation functions without options, by class, as activations.NAMES calls them.
+NAMED = {
+    "HardSigmoid": "hard_sigmoid",
+    "Relu": "relu",
+    "HardSilu": "hard_silu",
+    "HardTanh": "hard_tanh",
+    "LogSigmoid": "log_sigmoid",
+    "Relu6": "relu6",
+    "Selu": "selu",
+    "Sigmoid": "sigmoid",
+    "Silu": "silu",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "SparsePlus": "sparse_plus",
+    "SparseSigmoid": "sparse_sigmoid",
+    "Tanh": "tanh",
+    "TanhShrink": "tanh_shrink",
+}
+
+
+def unary(config: Config) -> Layer:
+    """A function of one tensor."""
+    tensors(config, 1)
+    name = config.layer.class_name.removeprefix("ops.")
+    if name == "Round" and config.value("decimals", 0) != 0:
+        config.refuse(
+            "rounded to whole numbers only", "decimals", config.value("decimals")
+        )
+    return build(config, runtime.Unary, function=UNARY[name])
+
+
+def named(config: Config) -> Any:
+    """An activation function without options."""
+    name = NAMED[config.layer.class_name.removeprefix("ops.")]
+    return activations.specification(config, "activation", name)
+
+
+def elu(config: Config) -> Any:
+    """Elu, Celu."""
+    name = config.layer.class_name.removeprefix("ops.").lower()
+    return {"function": name, "alpha": config.number("alpha", 1.0)}
+
+
+def gelu(config: Config) -> Any:
+    """Gelu."""
+    if config.boolean("approximate"):
+        return {"function": "gelu", "approximate": True}
+    return "gelu"
+
+
+def leaky_relu(config: Config) -> Any:
+    """LeakyRelu."""
+    return activations.leaky_relu(config)
+
+
+def log_softmax(config: Config) -> Any:
+    """LogSoftmax."""
+    return {"function": "log_softmax", "axis": _axis(config)}
+
+
+def softmax(config: Config) -> Any:
+    """Softmax."""
+    return {"function": "softmax", "axis": _axis(config)}
+
+
+def _axis(config: Config) -> int:
+    axis = config.value("axis", -1)
+    return -1 if axis is None else config.integer("axis", -1, minimum=-32)
+
+
+ACTIVATIONS: dict[str, Callable[[Config], Any]] = {
+    **dict.fromkeys(NAMED, named),
+    "Celu": elu,
+    "Elu": elu,
+    "Gelu": gelu,
+    "LeakyRelu": leaky_relu,
+    "LogSoftmax": log_softmax,
+    "ReLU": activations.relu,
+    "Softmax": softmax,
+}
+
+
+def activated(config: Config) -> Layer:
+    """An activation function as an operation."""
+    tensors(config, 1)
+    name = config.layer.class_name.removeprefix("ops.")
+    return build(config, runtime.Activated, function=ACTIVATIONS[name](config))
+
+
+def clip(config: Config) -> Layer:
+    """Clip between two numbers."""
+    tensors(config, 1)
+    lower, upper = config.number("x_min"), config.number("x_max")
+    return build(config, runtime.Clip, lower=lower, upper=upper)
+
+
+LAYERS = {
+    **{f"ops.{name}": LayerSpec(unary) for name in UNARY},
+    **{f"ops.{name}": LayerSpec(activated) for name in ACTIVATIONS},
+    "ops.Clip": LayerSpec(clip),
+}

@@ -1,0 +1,67 @@
+"""Spelling of ``keras.ops`` nodes that reduce axes, and of products of matrices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.layers._arguments import axes, build, tensors
+from gru2np.layers._spec import LayerSpec
+from gru2np_runtime import layers as runtime
+
+if TYPE_CHECKING:
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+REDUCTIONS = {
+    "All": "all",
+    "Amax": "max",
+    "Amin": "min",
+    "Logsumexp": "logsumexp",
+    "Max": "max",
+    "Mean": "mean",
+    "Min": "min",
+    "Prod": "prod",
+    "Std": "std",
+    "Sum": "sum",
+    "Var": "var",
+}
+
+
+def reduction(config: Config) -> Layer:
+    """A function that reduces axes behind the batch."""
+    tensors(config, 1)
+    for key in ("dtype", "initial"):
+        if config.value(key, None) is not None:
+            config.refuse("not supported; leave it out", key, config.value(key))
+    return build(
+        config,
+        runtime.Reduction,
+        function=REDUCTIONS[config.layer.class_name.removeprefix("ops.")],
+        axes=axes(config),
+        keepdims=config.boolean("keepdims", False),
+    )
+
+
+def any_(config: Config) -> Layer:
+    """Any."""
+    tensors(config, 1)
+    keepdims = config.boolean("keepdims", False)
+    return build(config, runtime.Any, axes=axes(config), keepdims=keepdims)
+
+
+def matmul(config: Config) -> Layer:
+    """Matmul of two tensors."""
+    tensors(config, 2)
+    return build(
+        config,
+        runtime.Matmul,
+        transpose_first=config.boolean("transpose_a", False),
+        transpose_second=config.boolean("transpose_b", False),
+    )
+
+
+LAYERS = {
+    **{f"ops.{name}": LayerSpec(reduction) for name in REDUCTIONS},
+    "ops.Any": LayerSpec(any_),
+    "ops.Matmul": LayerSpec(matmul),
+}

@@ -1,0 +1,130 @@
+"""Spelling of ``keras.ops`` nodes that slice, join, and turn tensors."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from gru2np.layers._arguments import axes, axis, build, operands, tensors
+from gru2np.layers._spec import IDLE, LayerSpec
+from gru2np_runtime import layers as runtime
+
+if TYPE_CHECKING:
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+BATCH = "a slice that leaves the batch whole, as x[:, ...] does"
+
+
+def get_item(config: Config) -> Layer:
+    """GetItem with indices, slices, new axes and an ellipsis."""
+    constants = operands(config)
+    if len(constants) != 1 or constants[0][0] != 1:
+        config.refuse("expected a tensor and a key of numbers and slices")
+    key = constants[0][1]
+    items = [_item(config, item) for item in (key if isinstance(key, list) else [key])]
+    if not items or items[0] not in ([None], [None] * 3, [None, None, 1]):
+        config.refuse(f"expected {BATCH}", "key", key)
+    return build(config, runtime.GetItem, items=items)
+
+
+def _item(config: Config, item: Any) -> list[int | None]:
+    """An index, a slice, a new axis or an ellipsis, as the runtime has them."""
+    if item is None:
+        return []
+    if isinstance(item, dict) and item.get("class_name") == "__ellipsis__":
+        return [None]
+    values = [item]
+    if isinstance(item, dict) and item.get("class_name") == "__slice__":
+        ends = item.get("config")
+        if isinstance(ends, dict) and set(ends) <= {"start", "stop", "step"}:
+            values = [ends.get(key) for key in ("start", "stop", "step")]
+    for value in values:
+        whole = type(value) is int and -(2**31) < value < 2**31
+        if not whole and not (value is None and len(values) == 3):
+            config.refuse("expected an index or a slice of numbers", "key", item)
+    return values
+
+
+def expand_dims(config: Config) -> Layer:
+    """ExpandDims."""
+    tensors(config, 1)
+    return build(config, runtime.ExpandDims, axis=axis(config))
+
+
+def squeeze(config: Config) -> Layer:
+    """Squeeze of axes that are named."""
+    tensors(config, 1)
+    return build(config, runtime.Squeeze, axes=axes(config))
+
+
+def reshape(config: Config) -> Layer:
+    """Reshape that leaves the batch, written as -1 or null, where it is."""
+    tensors(config, 1)
+    shape = config.value("newshape")
+    if not isinstance(shape, list) or not shape or shape[0] not in (-1, None):
+        config.refuse(
+            "expected a shape whose first size is -1, the batch", "newshape", shape
+        )
+    target = [-1 if size is None else size for size in shape[1:]]
+    return build(config, runtime.Reshaped, target_shape=target)
+
+
+def transpose(config: Config) -> Layer:
+    """Transpose that leaves the batch where it is."""
+    tensors(config, 1)
+    order = config.value("axes")
+    if not isinstance(order, list) or not order or order[0] != 0:
+        config.refuse("expected axes that begin with 0, the batch", "axes", order)
+    rank = len(order)
+    if not all(type(i) is int and -rank <= i < rank for i in order):
+        config.refuse("expected every axis once", "axes", order)
+    return build(config, runtime.Transpose, dims=[i % rank for i in order[1:]])
+
+
+def concatenate(config: Config) -> Layer:
+    """Concatenate of a list of tensors."""
+    tensors(config, None)
+    return build(config, runtime.Joined, axis=axis(config, -1))
+
+
+def stack(config: Config) -> Layer:
+    """Stack of a list of tensors."""
+    tensors(config, None)
+    return build(config, runtime.Stack, axis=axis(config))
+
+
+def split(config: Config) -> Layer:
+    """Split in equal pieces, at indices, or in pieces of given sizes."""
+    tensors(config, 1)
+    sizes = config.value("sizes", None)
+    pieces = config.value("indices_or_sections", None) if sizes is None else sizes
+    whole = pieces if isinstance(pieces, list) else [pieces]
+    if not all(type(n) is int and 0 < n < 2**31 for n in whole) or not whole:
+        config.refuse("expected positive numbers", "indices_or_sections", pieces)
+    if not isinstance(pieces, list):
+        return build(config, runtime.Split, axis=axis(config), sections=pieces)
+    bounds = pieces if sizes is None else list(accumulate(pieces))[:-1]
+    if not bounds:
+        return build(config, runtime.Split, axis=axis(config), sections=1)
+    return build(config, runtime.Split, axis=axis(config), bounds=bounds)
+
+
+def unstack(config: Config) -> Layer:
+    """Unstack: every index of an axis an output."""
+    tensors(config, 1)
+    config.value("num", None)
+    return build(config, runtime.Split, axis=axis(config), squeeze=True)
+
+
+LAYERS = {
+    "ops.Concatenate": LayerSpec(concatenate, mask=IDLE),
+    "ops.ExpandDims": LayerSpec(expand_dims),
+    "ops.GetItem": LayerSpec(get_item, mask=IDLE),
+    "ops.Reshape": LayerSpec(reshape, mask=IDLE),
+    "ops.Split": LayerSpec(split),
+    "ops.Squeeze": LayerSpec(squeeze),
+    "ops.Stack": LayerSpec(stack),
+    "ops.Transpose": LayerSpec(transpose, mask=IDLE),
+    "ops.Unstack": LayerSpec(unstack),
+}
