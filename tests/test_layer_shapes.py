@@ -9,7 +9,16 @@ from gru2np_runtime import InputError, layers
 from gru2np_runtime._layer import CARRIED, POINTWISE
 from gru2np_runtime._plan import make_plan
 from gru2np_runtime.layers import FAMILY
-from layer_examples import examples, identity, inputs_of, sized, weights_of
+from layer_examples import (
+    ROWS,
+    VECTOR,
+    WHOLE,
+    examples,
+    identity,
+    inputs_of,
+    sized,
+    weights_of,
+)
 
 EXAMPLES = [e for dtype in ("float32", "float64") for e in examples(dtype)]
 # (layer, shapes, rule) of those that run step by step.
@@ -49,7 +58,7 @@ def test_shape_and_dtype_are_as_told(example, batch, steps):
         pytest.skip("too few steps")
     inputs, _, y = run(layer, shapes)
     assert y.shape == told
-    assert y.dtype == (layer.result_dtype() or inputs[0].dtype)
+    assert y.dtype == layer.output_dtype(*(x.dtype.name for x in inputs))
     # With open sizes, what is told is the same or open.
     (open_shape,) = layer.output_shapes(*sized(pattern, None, None))
     assert len(open_shape) == len(told)
@@ -109,6 +118,15 @@ def test_pointwise_is_step_by_step(layer, pattern, rule):
         (layers.Add(), [(None, None, 4), (None, None)], "across"),
         (layers.Add(), [(None, 4, 4), (None, 4)], "across"),
         (layers.LogicalOr(), [(None, None), (None, None, 4)], "across"),
+        (layers.Binary(function="maximum", **ROWS), [(None, 5, 4)], "across"),
+        (layers.Binary(function="maximum", **VECTOR), [(None, 5, 4)], "pointwise"),
+        (layers.GetItem(items=[WHOLE, (-1,)]), [(None, None, 4)], "last"),
+        (layers.GetItem(items=[WHOLE, (-2,)]), [(None, None, 4)], "across"),
+        (layers.GetItem(items=[WHOLE, (), WHOLE]), [(None, None, 4)], "across"),
+        (layers.GetItem(items=[(None,), (2,)]), [(None, None, 4)], "pointwise"),
+        (layers.Reduction(function="sum", axes=[-2]), [(None, None, 4)], "across"),
+        (layers.Stack(axis=2), [(None, None, 4)] * 2, "pointwise"),
+        (layers.Matmul(), [(None, 4, 4)] * 2, "across"),
         (layers.ExpandDims(axis=1), [(None, 4)], "across"),
         (layers.BroadcastTo(shape=(None, 5, 4)), [(None, None, 1)], "across"),
     ],

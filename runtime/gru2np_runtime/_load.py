@@ -14,23 +14,27 @@ from gru2np_runtime._model import Model
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
-    from gru2np_runtime._layer import Array
+    from gru2np_runtime._layer import Array, Layer
 
     Source = str | os.PathLike[str] | bytes | BinaryIO
 
 
-def load(source: Source) -> Model:
+def load(
+    source: Source, *, custom_layers: Mapping[str, type[Layer]] | None = None
+) -> Model:
     """Load a bundle.
 
     Args:
         source: a path, the bundle's bytes, or a binary file object.
+        custom_layers: classes of your own that the bundle was exported with, by name.
 
     Raises:
         BundleError: it breaks a rule of the format, or is damaged.
         FileNotFoundError: there is no such file.
     """
-    manifest, arrays = read_bundle(source)
+    manifest, arrays = read_bundle(source, custom_layers)
     weights = {
         record.path: _widened(arrays[record.path]) for record in manifest.weights
     }
@@ -45,7 +49,9 @@ def load(source: Source) -> Model:
     )
 
 
-def read_bundle(source: Source) -> tuple[Manifest, dict[str, Array]]:
+def read_bundle(
+    source: Source, custom_layers: Mapping[str, type[Layer]] | None = None
+) -> tuple[Manifest, dict[str, Array]]:
     """The manifest and the arrays as stored, by path.
 
     Raises:
@@ -58,7 +64,8 @@ def read_bundle(source: Source) -> tuple[Manifest, dict[str, Array]]:
     else:
         data = Path(source).read_bytes()
     members = read_members(data)
-    manifest = read_manifest(_parse(bytes(members.pop(MANIFEST))))
+    value = _parse(bytes(members.pop(MANIFEST)))
+    manifest = read_manifest(value, custom_layers)
     arrays = {}
     for record in manifest.weights:
         name = f"{record.path}.npy"

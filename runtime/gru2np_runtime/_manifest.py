@@ -11,10 +11,10 @@ MANIFEST_VERSION is the version of the meaning of ``manifest.json``.  To change 
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from gru2np_runtime._attributes import OWN
 from gru2np_runtime._bundle import DTYPES
 from gru2np_runtime._data import Structure
 from gru2np_runtime._errors import BundleError
@@ -23,7 +23,7 @@ from gru2np_runtime._record import Record, reference_of
 from gru2np_runtime.layers import FAMILY, layer_class
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from gru2np_runtime._layer import Layer, Shape
 
@@ -76,24 +76,14 @@ class Manifest:
         self.source = source
 
 
-def encode_name(name: str) -> str:
-    """A layer's name as a component of a path; no two names give the same."""
-    encoded = "".join(
-        c if c.isascii() and (c.isalnum() or c in "_-. ") else _percent(c) for c in name
-    )
-    if not encoded.strip("."):
-        encoded = "".join(_percent(c) for c in encoded)
-    return encoded
-
-
-def _percent(character: str) -> str:
-    return "".join(
-        f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass")
-    )
-
-
-def read_manifest(value: object) -> Manifest:
+def read_manifest(
+    value: object, custom_layers: Mapping[str, type[Layer]] | None = None
+) -> Manifest:
     """Check a manifest and build its graph.
+
+    Args:
+        value: the manifest.
+        custom_layers: classes of the user's own, by name.
 
     Raises:
         BundleError: it breaks a rule; the message ends with where.
@@ -114,23 +104,22 @@ def read_manifest(value: object) -> Manifest:
     root.string("producer")
     name = root.string("name")
     source = root.take("source", dict, "object")
-    weights: list[WeightRecord] = []
-    titles: dict[str, tuple[str, str]] = {}
+    reader = _Reader(custom_layers or {})
     inputs, outputs = root.record("inputs"), root.record("outputs")
-    graph = _read_graph(root.record("graph"), "", weights, titles, 0)
+    graph = reader.graph(root.record("graph"), "", 0)
     structures = [
         _read_structure(record, len(ports))
         for record, ports in ((inputs, graph.inputs), (outputs, graph.outputs))
     ]
     root.done()
-    _check_shapes(graph, weights)
+    _check_shapes(graph, reader.weights)
     return Manifest(
         graph=graph,
-        weights=weights,
+        weights=reader.weights,
         name=name,
         inputs=structures[0],
         outputs=structures[1],
-        titles=titles,
+        titles=reader.titles,
         source=source,
     )
 
@@ -149,119 +138,128 @@ def _read_structure(record: Record, count: int) -> Structure:
     return Structure(kind, names)
 
 
-def _read_graph(
-    record: Record,
-    prefix: str,
-    weights: list[WeightRecord],
-    titles: dict[str, tuple[str, str]],
-    depth: int,
-) -> Graph:
-    inputs = []
-    for port in record.records("inputs"):
-        inputs.append(
-            Port(
-                port.string("name"),
-                port.shape("shape"),
-                port.choice("dtype", INPUT_DTYPES),
-            )
-        )
-        if not inputs[-1].shape:
-            raise BundleError(f"manifest: expected a batch axis - at `{port.path}`")
-        port.done()
-    layers = {}
-    group = record.record("layers")
-    for path, value in group.value.items():
-        if not all(_COMPONENT.fullmatch(part) for part in path.split("/")):
-            raise BundleError(f"manifest: illegal path `{path}` - at `{group.path}`")
-        layers[path] = _read_layer(
-            Record(value, f"{group.path}[{path!r}]"),
-            prefix + path,
-            weights,
-            titles,
-            depth,
-        )
-    nodes = []
-    for node in record.records("nodes"):
-        sources = node.take("inputs", list, "array")
-        nodes.append(
-            Node(
-                node.string("name"),
-                node.string("layer"),
-                [
-                    reference_of(ref, f"{node.path}.inputs[{i}]")
-                    for i, ref in enumerate(sources)
-                ],
-                node.reference("mask") if "mask" in node.value else None,
-            )
-        )
-        if not sources:
-            raise BundleError(f"manifest: expected inputs - at `{node.path}.inputs`")
-        node.done()
-    outputs = []
-    for port in record.records("outputs"):
-        outputs.append(
-            Port(
-                port.string("name"),
-                port.shape("shape"),
-                port.choice("dtype", INPUT_DTYPES),
-                port.reference("source"),
-            )
-        )
-        port.done()
-    if not inputs or not outputs:
-        raise BundleError(f"manifest: no inputs or no outputs - at `{record.path}`")
-    record.done()
-    try:
-        return Graph(inputs, nodes, outputs, layers)
-    except ValueError as error:
-        raise BundleError(f"manifest: {error} - at `{record.path}`") from None
+class _Reader:
+    """Reads layers and graphs in one another; collects their weights and titles."""
 
+    def __init__(self, custom_layers: Mapping[str, type[Layer]]) -> None:
+        self.custom = {kind.op: kind for kind in custom_layers.values()}
+        self.weights: list[WeightRecord] = []
+        self.titles: dict[str, tuple[str, str]] = {}
 
-def _read_layer(
-    record: Record,
-    path: str,
-    weights: list[WeightRecord],
-    titles: dict[str, tuple[str, str]],
-    depth: int,
-) -> Layer:
-    if depth > MAX_DEPTH:
-        raise BundleError(f"manifest: layers nested too deep - at `{record.path}`")
-    op = record.string("op")
-    if "keras" in record.value:
-        keras = record.record("keras")
-        titles[path] = (keras.string("name"), keras.string("class_name"))
-        keras.done()
-    for name, value in record.record("weights").value.items():
-        weight = Record(value, f"{record.path}.weights.{name}")
-        digest = weight.string("sha256")
-        if not _HASH.fullmatch(digest) or not _COMPONENT.fullmatch(name):
-            raise BundleError(f"manifest: illegal name or hash - at `{weight.path}`")
-        shape = tuple(n for n in weight.shape("shape", known=True) if n is not None)
-        dtype = weight.choice("dtype", DTYPES)
-        weights.append(WeightRecord(f"{path}/{name}", dtype, shape, digest))
-        weight.done()
-    if op == "graph":
-        graph = record.record("graph")
-        record.done()
-        return _read_graph(graph, f"{path}/", weights, titles, depth + 1)
-    attributes = record.take("attributes", dict, "object")
-    children = {}
-    if "layers" in record.value:
+    def graph(self, record: Record, prefix: str, depth: int) -> Graph:
+        """A graph; ``prefix`` stands before the paths of its layers."""
+        inputs = []
+        for port in record.records("inputs"):
+            inputs.append(
+                Port(
+                    port.string("name"),
+                    port.shape("shape"),
+                    port.choice("dtype", INPUT_DTYPES),
+                )
+            )
+            if not inputs[-1].shape:
+                raise BundleError(f"manifest: expected a batch axis - at `{port.path}`")
+            port.done()
+        layers = {}
         group = record.record("layers")
-        for name, value in group.value.items():
-            inner = Record(value, f"{group.path}.{name}")
-            children[name] = _read_layer(
-                inner, f"{path}/{name}", weights, titles, depth + 1
+        for path, value in group.value.items():
+            if not all(_COMPONENT.fullmatch(part) for part in path.split("/")):
+                raise BundleError(
+                    f"manifest: illegal path `{path}` - at `{group.path}`"
+                )
+            own = Record(value, f"{group.path}[{path!r}]")
+            layers[path] = self.layer(own, prefix + path, depth)
+        nodes = []
+        for node in record.records("nodes"):
+            sources = node.take("inputs", list, "array")
+            nodes.append(
+                Node(
+                    node.string("name"),
+                    node.string("layer"),
+                    [
+                        reference_of(ref, f"{node.path}.inputs[{i}]")
+                        for i, ref in enumerate(sources)
+                    ],
+                    node.reference("mask") if "mask" in node.value else None,
+                )
             )
-    record.done()
-    if op not in FAMILY:
-        raise BundleError(f"manifest: unknown op `{op}` - at `{record.path}.op`")
-    try:
-        return layer_class(op)(layers=children, **attributes)
-    except (TypeError, ValueError) as error:
-        raise BundleError(
-            f"manifest: {error} - at `{record.path}.attributes`"
-        ) from None
+            if not sources:
+                raise BundleError(
+                    f"manifest: expected inputs - at `{node.path}.inputs`"
+                )
+            node.done()
+        outputs = []
+        for port in record.records("outputs"):
+            outputs.append(
+                Port(
+                    port.string("name"),
+                    port.shape("shape"),
+                    port.choice("dtype", INPUT_DTYPES),
+                    port.reference("source"),
+                )
+            )
+            port.done()
+        if not inputs or not outputs:
+            raise BundleError(f"manifest: no inputs or no outputs - at `{record.path}`")
+        record.done()
+        try:
+            return Graph(inputs, nodes, outputs, layers)
+        except ValueError as error:
+            raise BundleError(f"manifest: {error} - at `{record.path}`") from None
+
+    def layer(self, record: Record, path: str, depth: int) -> Layer:
+        """A layer and the layers inside it."""
+        if depth > MAX_DEPTH:
+            raise BundleError(f"manifest: layers nested too deep - at `{record.path}`")
+        op = record.string("op")
+        if "keras" in record.value:
+            keras = record.record("keras")
+            self.titles[path] = (keras.string("name"), keras.string("class_name"))
+            keras.done()
+        for name, value in record.record("weights").value.items():
+            weight = Record(value, f"{record.path}.weights.{name}")
+            digest = weight.string("sha256")
+            legal = all(_COMPONENT.fullmatch(part) for part in name.split("/"))
+            if not legal or not _HASH.fullmatch(digest):
+                raise BundleError(
+                    f"manifest: illegal name or hash - at `{weight.path}`"
+                )
+            shape = tuple(n for n in weight.shape("shape", known=True) if n is not None)
+            dtype = weight.choice("dtype", DTYPES)
+            self.weights.append(WeightRecord(f"{path}/{name}", dtype, shape, digest))
+            weight.done()
+        if op == "graph":
+            graph = record.record("graph")
+            record.done()
+            return self.graph(graph, f"{path}/", depth + 1)
+        attributes = record.take("attributes", dict, "object")
+        children = {}
+        if "layers" in record.value:
+            group = record.record("layers")
+            for name, value in group.value.items():
+                inner = Record(value, f"{group.path}.{name}")
+                children[name] = self.layer(inner, f"{path}/{name}", depth + 1)
+        record.done()
+        kind = self._class(op, f"{record.path}.op")
+        try:
+            return kind(layers=children, **attributes)
+        except (TypeError, ValueError) as error:
+            raise BundleError(
+                f"manifest: {error} - at `{record.path}.attributes`"
+            ) from None
+
+    def _class(self, op: str, where: str) -> type[Layer]:
+        if op in FAMILY:
+            return layer_class(op)
+        if op in self.custom:
+            return self.custom[op]
+        if op.startswith(OWN):
+            name = op[len(OWN) :]
+            raise BundleError(
+                f"layer of class {name!r}, which is none of Keras: give your own with "
+                f"load(..., custom_layers={{{name!r}: {name}}}) - at `{where}`"
+            )
+        raise BundleError(f"manifest: unknown op `{op}` - at `{where}`")
 
 
 def _check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
@@ -300,73 +298,3 @@ def _fits(shape: Shape, wanted: Shape) -> bool:
     return len(shape) == len(wanted) and all(
         w in (None, n) for n, w in zip(shape, wanted)
     )
-
-
-def graph_record(
-    graph: Graph, describe: Callable[[str], Mapping[str, Any]], path: str = ""
-) -> dict[str, Any]:
-    """A graph as the manifest holds it.
-
-    Args:
-        graph: the graph.
-        describe: more keys of a layer's record, by full path: weights, Keras name.
-        path: prefix of the layers' paths, empty or ending with ``/``.
-    """
-    nodes = []
-    for node in graph.nodes:
-        record: dict[str, Any] = {
-            "name": node.name,
-            "layer": node.layer,
-            "inputs": [list(ref) for ref in node.inputs],
-        }
-        if node.mask is not None:
-            record["mask"] = list(node.mask)
-        nodes.append(record)
-    return {
-        "inputs": [
-            {"name": port.name, "shape": list(port.shape), "dtype": port.dtype}
-            for port in graph.inputs
-        ],
-        "nodes": nodes,
-        "outputs": [
-            {
-                "name": port.name,
-                "shape": list(port.shape),
-                "dtype": port.dtype,
-                "source": list(port.source or ()),
-            }
-            for port in graph.outputs
-        ],
-        "layers": {
-            name: layer_record(layer, describe, path + name)
-            for name, layer in graph.layers.items()
-        },
-    }
-
-
-def layer_record(
-    layer: Layer, describe: Callable[[str], Mapping[str, Any]], path: str
-) -> dict[str, Any]:
-    """A layer as the manifest holds it; see ``graph_record``."""
-    record = {"op": layer.op, "weights": {}, **describe(path)}
-    if isinstance(layer, Graph):
-        record["graph"] = graph_record(layer, describe, f"{path}/")
-        return record
-    record["attributes"] = {k: json_value(v) for k, v in layer.attributes().items()}
-    if layer.layers:
-        record["layers"] = {
-            name: layer_record(child, describe, f"{path}/{name}")
-            for name, child in layer.layers.items()
-        }
-    return record
-
-
-def json_value(value: Any) -> Any:
-    """A value as JSON has it; numbers that are not finite stand as strings."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if value != value else "inf" if value > 0 else "-inf"
-    if isinstance(value, (list, tuple)):
-        return [json_value(item) for item in value]
-    if isinstance(value, dict):
-        return {key: json_value(item) for key, item in value.items()}
-    return value

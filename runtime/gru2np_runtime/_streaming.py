@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime._errors import InputError
-from gru2np_runtime._layer import ACROSS, CARRIED, POINTWISE
+from gru2np_runtime._layer import ACROSS, CARRIED, LAST, POINTWISE
 from gru2np_runtime._plan import Carry, CarryingPlan
 
 if TYPE_CHECKING:
@@ -124,6 +124,9 @@ class Stream:
         rule = layer.over_time(*shapes)
         if rule == ACROSS:
             raise _in_the_way(node, layer.op, "it needs all time steps at once")
+        if rule == LAST:
+            # What it gives at a step is what it would give had the sequence ended.
+            return
         outputs = len(self.shapes[node.name])
         if rule == POINTWISE:
             for ref, shape, carries_time in zip(node.inputs, shapes, per_step):
@@ -143,7 +146,7 @@ class Stream:
         if not isinstance(plan, CarryingPlan):
             raise _in_the_way(node, layer.op, "it has no stepwise form")
         self.carried.append(node.name)
-        if rule == CARRIED and len(self.shapes[node.name][0]) >= 3:
+        if rule == CARRIED and getattr(layer, "return_sequences", True):
             self.per_step.add((node.name, 0))
 
     def initial_state(self, batch_size: int) -> State:
@@ -176,8 +179,13 @@ class Stream:
             plan = self._carrying(node)
             wanted = plan.state_shapes()
             states = [np.array(a, plan.layer.dtype) for a in arrays[node.name]]
-            got = [a.shape[1:] for a in states]
-            if got != wanted:
+            # A size of 0 is one that only the input tells.
+            fits = len(states) == len(wanted) and all(
+                len(a.shape) == len(own) + 1
+                and all(n in (0, m) for n, m in zip(own, a.shape[1:]))
+                for a, own in zip(states, wanted)
+            )
+            if not fits:
                 raise InputError(
                     f"state of layer {node.name!r}: expected arrays of shape "
                     f"{[('batch', *shape) for shape in wanted]}, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gru2np.errors import Problem
@@ -22,6 +22,7 @@ MERGES = "merges"  # its output has the masks of all inputs combined
 CONCATENATES = "concatenates"  # the same, piece by piece along an axis
 SEQUENCE = "sequence"  # the same mask where it gives a sequence, else none
 CREATES = "creates"  # its output has a new mask, made from its input
+IDLE = "stops, but perhaps where it changes nothing"  # see ``Meaning``
 
 _REQUIRED: Any = object()
 
@@ -47,6 +48,7 @@ HARMLESS = {
     "gamma_initializer": "the trained weights are in the file",
     "gamma_regularizer": "a term of the loss",
     "implementation": "another way to the same numbers",
+    "input_dtype": "read by the model's input",
     "input_length": "a hint of a shape",
     "kernel_constraint": "acts in training",
     "kernel_initializer": "the trained weights are in the file",
@@ -81,6 +83,12 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
 }
 
 
+# What to say of an option that is refused, where there is more to say.
+UNKNOWN = "an option this version does not know, so it may change numbers"
+_ADAPTED = "adapters (LoRA) stand apart from their kernels here; save it as .keras"
+REASONS = {"lora_rank": _ADAPTED, "lora_alpha": _ADAPTED}
+
+
 @dataclass(frozen=True)
 class LayerSpec:
     """One row of a layers table: how a Keras class becomes a runtime layer.
@@ -91,6 +99,10 @@ class LayerSpec:
         uses_mask: its numbers depend on the mask of its input.
         non_trainable: weights that a legacy file keeps behind the trainable ones.
         variables: attribute that holds its variables (``cell``).
+        parts: attributes of the layers that it holds itself, by what their weights
+            are called after (``query/kernel``: ``query_dense``); else they are alike.
+        unused: variables that files hold behind its weights, and that change nothing.
+        keywords: arguments of its calls that are no tensors, beside ``training``.
     """
 
     convert: Callable[[Config], Layer]
@@ -98,6 +110,9 @@ class LayerSpec:
     uses_mask: bool = False
     non_trainable: frozenset[str] = frozenset()
     variables: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
 
 
 class Refused(Exception):
@@ -270,7 +285,7 @@ class Config:
                 Problem(
                     self.path,
                     self.layer.class_name,
-                    "an option this version does not know, so it may change numbers",
+                    REASONS.get(key, UNKNOWN),
                     key,
                     self.layer.config[key],
                 )
@@ -285,6 +300,9 @@ class Config:
             value = self.default_dtype
         name = dtype_name(value)
         if name is None:
+            kind = value.get("class_name") if isinstance(value, dict) else None
+            if isinstance(kind, str) and kind.startswith("Quantized"):
+                self.refuse("quantised to whole numbers; save it before quantize()")
             self.refuse("expected a floating point policy", "dtype", value)
         return "float64" if name == "float64" else "float32"
 

@@ -131,6 +131,8 @@ def relu(config: Config) -> Specification:
 
 def softmax(config: Config) -> Specification:
     """Softmax over one axis, or over several together."""
+    # Read where a mask reaches the layer.
+    config.boolean("robust_masking", False)
     axis = config.value("axis", -1)
     axes = axis if isinstance(axis, (list, tuple)) else [axis]
     for item in axes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gru2np.layers._spec import LayerSpec
 from gru2np_runtime.layers import Conv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gru2np.layers._spec import Config
     from gru2np_runtime import Layer
@@ -18,22 +18,94 @@ def conv(rank: int) -> Callable[[Config], Layer]:
     """A convolution over so many spatial axes."""
 
     def convert(config: Config) -> Layer:
+        padding = config.choice("padding", ("valid", "same", "causal", "full"), "valid")
+        options = window(config, rank, padding)
+        refuse_sparse_volumes(
+            config, padding, options["kernel_size"], options["strides"]
+        )
         return config.build(
             Conv,
             filters=config.integer("filters"),
-            kernel_size=config.integers("kernel_size", length=rank),
-            strides=config.integers("strides", 1, length=rank),
-            dilation=config.integers("dilation_rate", 1, length=rank),
-            padding=config.choice("padding", ("valid", "same", "causal"), "valid"),
             groups=config.integer("groups", 1),
-            data_format=config.choice(
-                "data_format", ("channels_last", "channels_first"), "channels_last"
-            ),
-            activation=config.activation("activation"),
-            use_bias=config.boolean("use_bias", True),
+            **options,
+            **ending(config),
         )
 
     return convert
 
 
-LAYERS = {"Conv1D": LayerSpec(conv(1))}
+def window(config: Config, rank: int, padding: str) -> dict[str, Any]:
+    """Options of a kernel that slides over so many spatial axes."""
+    kernel_size = config.integers("kernel_size", length=rank)
+    dilation = config.integers("dilation_rate", 1, length=rank)
+    check_clear(config, padding, dilation, rank)
+    return {
+        "kernel_size": kernel_size,
+        "strides": config.integers("strides", 1, length=rank),
+        "dilation": dilation,
+        "padding": padding,
+        "before": before(config, padding, kernel_size, dilation),
+        "data_format": data_format(config),
+    }
+
+
+def check_clear(
+    config: Config, padding: str, dilation: Sequence[int] = (), rank: int = 1
+) -> None:
+    """Refuse windows of CNTK, and of Keras 1 where nothing tells its backend.
+
+    Measured on CNTK 2.7: padding depends on the length, and dilation is ignored.
+    """
+    if config.meaning.same_padding == "unclear" and (
+        padding != "valid" or rank > 1 or any(gap > 1 for gap in dilation)
+    ):
+        config.refuse(
+            "such windows begin elsewhere on another backend: the one that saved this "
+            "is CNTK, or cannot be told from the file"
+        )
+
+
+def before(
+    config: Config, padding: str, kernel_size: Sequence[int], dilation: Sequence[int]
+) -> list[int]:
+    """What ``same`` pads in front where it is half a window, on Theano."""
+    if padding != "same" or config.meaning.same_padding != "half":
+        return []
+    reach = zip(kernel_size, dilation, strict=True)
+    return [((size - 1) * gap + 1) // 2 for size, gap in reach]
+
+
+def refuse_sparse_volumes(
+    config: Config, padding: str, sizes: Sequence[int], strides: Sequence[int]
+) -> None:
+    """Refuse ``same`` over three axes with windows far apart.
+
+    Measured on TensorFlow 2.10 and 2.21: where strides leave out two steps and more,
+    its CPU kernels for volumes may start in the middle of what is left out, others at
+    the first step, and which of them runs the file does not say.
+    """
+    apart = any(step >= size + 2 for size, step in zip(sizes, strides, strict=True))
+    if len(sizes) == 3 and padding == "same" and apart:
+        config.refuse(
+            "with padding same, where windows over three axes start hangs on the "
+            "machine if strides are larger than windows by 2 and more",
+            "strides",
+            [*strides],
+        )
+
+
+def ending(config: Config) -> dict[str, Any]:
+    """What becomes of the product with a kernel."""
+    return {
+        "activation": config.activation("activation"),
+        "use_bias": config.boolean("use_bias", True),
+    }
+
+
+def data_format(config: Config) -> str:
+    """Whether the channels stand behind the spatial axes or before them."""
+    formats = ("channels_last", "channels_first")
+    return config.choice("data_format", formats, "channels_last")
+
+
+LAYERS = {f"Conv{rank}D": LayerSpec(conv(rank)) for rank in (1, 2, 3)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers._spec import KEEPS, LayerSpec
+from gru2np_runtime import layers as runtime
 from gru2np_runtime.layers import BatchNormalization, LayerNormalization
 
 if TYPE_CHECKING:
@@ -12,15 +13,38 @@ if TYPE_CHECKING:
     from gru2np_runtime import Layer
 
 
+# TensorFlow's fused kernel took no smaller epsilon.
+LEAST_EPSILON = 1.001e-5
+
+
 def batch_normalization(config: Config) -> Layer:
     """BatchNormalization; ``momentum`` and ``renorm_*`` act in training."""
     axis = config.value("axis", -1)
-    return config.build(
-        BatchNormalization,
-        # TensorFlow's Keras 2 writes a list of one.
-        axis=axis[0] if isinstance(axis, list) and len(axis) == 1 else axis,
-        **_options(config),
-    )
+    if config.value("mode", 0) == 2:
+        # Keras 1; its modes 0 and 1 have been told apart before.
+        config.refuse("normalised by the statistics of every batch anew", "mode", 2)
+    # TensorFlow's Keras 2 writes a list of one.
+    axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+    options = _options(config)
+    fused = config.meaning.least_epsilon_ranks if _may_fuse(config, axis) else ()
+    if fused and options["epsilon"] < LEAST_EPSILON:
+        if "least_epsilon_ranks" in config.meaning.unknown:
+            config.refuse(
+                "TensorFlow's kernels disagree about so small an epsilon",
+                "epsilon",
+                options["epsilon"],
+            )
+        options.update(least_epsilon=LEAST_EPSILON, least_epsilon_ranks=fused)
+    return config.build(BatchNormalization, axis=axis, **options)
+
+
+def _may_fuse(config: Config, axis: object) -> bool:
+    """Whether TensorFlow runs the layer in one kernel, if its input is an image."""
+    fused = config.value("fused", None) is not False
+    whole = config.value("virtual_batch_size", None) is None
+    # Multi-backend Keras left channels_first to other kernels.
+    in_front = axis == 1 and config.meaning.keras.startswith("tf.keras")
+    return fused and whole and config.dtype() == "float32" and (axis != 1 or in_front)
 
 
 def layer_normalization(config: Config) -> Layer:
@@ -30,8 +54,56 @@ def layer_normalization(config: Config) -> Layer:
         LayerNormalization,
         axes=axis if isinstance(axis, list) else [axis],
         rms_scaling=config.boolean("rms_scaling", False),
+        deviation_epsilon=config.number("deviation_epsilon", 0.0),
         **_options(config),
     )
+
+
+def group_normalization(config: Config) -> Layer:
+    """GroupNormalization."""
+    return config.build(
+        runtime.GroupNormalization,
+        groups=config.integer("groups", 32, minimum=-1),
+        axis=config.integer("axis", -1, minimum=-32),
+        **_options(config),
+    )
+
+
+def rms_normalization(config: Config) -> Layer:
+    """RMSNormalization."""
+    return config.build(
+        runtime.RMSNormalization,
+        axes=_axes(config),
+        epsilon=config.number("epsilon", 1e-6),
+    )
+
+
+def unit_normalization(config: Config) -> Layer:
+    """UnitNormalization."""
+    if "least_unit_norm" in config.meaning.unknown:
+        config.refuse(
+            "versions of Keras 3 disagree about the smallest norm, and the "
+            "architecture does not name its own: save the model as .keras"
+        )
+    return config.build(
+        runtime.UnitNormalization,
+        axes=_axes(config),
+        least_norm=config.meaning.least_unit_norm,
+    )
+
+
+def spectral_normalization(config: Config) -> Layer:
+    """SpectralNormalization: the layer inside, whose kernel has been normalised."""
+    config.integer("power_iterations", 1)
+    layer = config.child("layer")
+    config.dtype()
+    config.finish()
+    return layer
+
+
+def _axes(config: Config) -> object:
+    axis = config.value("axis", -1)
+    return axis if isinstance(axis, list) else [axis]
 
 
 def _options(config: Config) -> dict[str, Any]:
@@ -48,5 +120,9 @@ LAYERS = {
         mask=KEEPS,
         non_trainable=frozenset({"moving_mean", "moving_variance"}),
     ),
+    "GroupNormalization": LayerSpec(group_normalization, mask=KEEPS),
     "LayerNormalization": LayerSpec(layer_normalization, mask=KEEPS),
+    "RMSNormalization": LayerSpec(rms_normalization),
+    "SpectralNormalization": LayerSpec(spectral_normalization),
+    "UnitNormalization": LayerSpec(unit_normalization, mask=KEEPS),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers._spec import LayerSpec
+from gru2np.layers.convolutional import check_clear, data_format, refuse_sparse_volumes
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -22,12 +23,26 @@ def pooling(kind: type[Layer], rank: int) -> Callable[[Config], Layer]:
         strides = size
         if config.value("strides", None) is not None:
             strides = config.integers("strides", length=rank)
+        padding = config.choice("padding", ("valid", "same"), "valid")
+        check_clear(config, padding, rank=rank)
+        refuse_sparse_volumes(config, padding, size, strides)
+        before: list[int] = []
+        if padding == "same" and config.meaning.same_padding == "half":
+            # Keras 2.0 keras/backend/theano_backend.py, pool2d: no half at all.
+            before = [n - 2 if n > 2 and n % 2 else n - 1 for n in size]
+            if rank == 3 and 1 in size:
+                config.refuse("Theano pads such windows by less than nothing")
+        more = {}
+        if kind is runtime.AveragePooling:
+            more["counts_padding"] = config.boolean("counts_padding", False)
         return config.build(
             kind,
             pool_size=size,
             strides=strides,
-            padding=config.choice("padding", ("valid", "same"), "valid"),
-            data_format=_data_format(config),
+            padding=padding,
+            before=before,
+            data_format=data_format(config),
+            **more,
         )
 
     return convert
@@ -40,22 +55,29 @@ def global_pooling(kind: type[Layer]) -> Callable[[Config], Layer]:
         return config.build(
             kind,
             keepdims=config.boolean("keepdims", False),
-            data_format=_data_format(config),
+            data_format=data_format(config),
         )
 
     return convert
 
 
-def _data_format(config: Config) -> str:
-    formats = ("channels_last", "channels_first")
-    return config.choice("data_format", formats, "channels_last")
-
-
 LAYERS = {
-    "AveragePooling1D": LayerSpec(pooling(runtime.AveragePooling, 1)),
-    "GlobalAveragePooling1D": LayerSpec(
-        global_pooling(runtime.GlobalAveragePooling), uses_mask=True
-    ),
-    "GlobalMaxPooling1D": LayerSpec(global_pooling(runtime.GlobalMaxPooling)),
-    "MaxPooling1D": LayerSpec(pooling(runtime.MaxPooling, 1)),
+    **{
+        f"{name}Pooling{rank}D": LayerSpec(pooling(kind, rank))
+        for name, kind in (
+            ("Average", runtime.AveragePooling),
+            ("Max", runtime.MaxPooling),
+        )
+        for rank in (1, 2, 3)
+    },
+    **{
+        f"Global{name}Pooling{rank}D": LayerSpec(
+            global_pooling(kind), uses_mask=name == "Average" and rank == 1
+        )
+        for name, kind in (
+            ("Average", runtime.GlobalAveragePooling),
+            ("Max", runtime.GlobalMaxPooling),
+        )
+        for rank in (1, 2, 3)
+    },
 }

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers._spec import LayerSpec
+from gru2np.layers.convolutional import data_format
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gru2np.layers._spec import Config
     from gru2np_runtime import Layer
 
 
 def flatten(config: Config) -> Layer:
     """Flatten; ``data_format`` came with Keras 2.2."""
-    return config.build(runtime.Flatten, data_format=_data_format(config))
+    return config.build(runtime.Flatten, data_format=data_format(config))
 
 
 def reshape(config: Config) -> Layer:
@@ -32,37 +35,57 @@ def repeat_vector(config: Config) -> Layer:
     return config.build(runtime.RepeatVector, n=config.integer("n"))
 
 
-def zero_padding(config: Config) -> Layer:
-    """ZeroPadding1D; one number stands for both ends."""
-    return config.build(
-        runtime.ZeroPadding,
-        padding=[config.integers("padding", 1, length=2, minimum=0)],
-        data_format=_data_format(config),
-    )
+def zero_padding(rank: int) -> Callable[[Config], Layer]:
+    """ZeroPadding over so many spatial axes."""
+
+    def convert(config: Config) -> Layer:
+        return config.build(
+            runtime.ZeroPadding,
+            padding=_pairs(config, "padding", rank),
+            data_format=data_format(config),
+        )
+
+    return convert
 
 
-def cropping(config: Config) -> Layer:
-    """Cropping1D; one number stands for both ends."""
-    ends = config.integers("cropping", 1, length=2, minimum=0)
-    return config.build(runtime.Cropping, cropping=[ends])
+def cropping(rank: int) -> Callable[[Config], Layer]:
+    """Cropping over so many spatial axes."""
+
+    def convert(config: Config) -> Layer:
+        return config.build(
+            runtime.Cropping,
+            cropping=_pairs(config, "cropping", rank),
+            data_format=data_format(config),
+        )
+
+    return convert
 
 
-def up_sampling(config: Config) -> Layer:
-    """UpSampling1D."""
-    return config.build(runtime.UpSampling, size=config.integers("size", 2, length=1))
-
-
-def _data_format(config: Config) -> str:
-    formats = ("channels_last", "channels_first")
-    return config.choice("data_format", formats, "channels_last")
+def _pairs(config: Config, key: str, rank: int) -> list[tuple[int, ...]]:
+    """A pair for each axis; one number stands for both ends, or for all axes."""
+    value = config.value(key, 1)
+    if rank == 1:
+        return [config.integers(key, 1, length=2, minimum=0)]
+    if not isinstance(value, (list, tuple)) or not any(
+        isinstance(pair, (list, tuple)) for pair in value
+    ):
+        ends = config.integers(key, 1, length=rank, minimum=0)
+        return [(end, end) for end in ends]
+    pairs = [pair if isinstance(pair, (list, tuple)) else [] for pair in value]
+    if len(pairs) != rank or any(len(pair) != 2 for pair in pairs):
+        config.refuse(f"expected {rank} pairs", key, value)
+    for end in (end for pair in pairs for end in pair):
+        # bool is an int to Python, never to a file format.
+        if not isinstance(end, int) or isinstance(end, bool) or not 0 <= end < 2**31:
+            config.refuse("expected integers of at least 0", key, value)
+    return [tuple(pair) for pair in pairs]
 
 
 LAYERS = {
-    "Cropping1D": LayerSpec(cropping),
     "Flatten": LayerSpec(flatten),
     "Permute": LayerSpec(permute),
     "RepeatVector": LayerSpec(repeat_vector),
     "Reshape": LayerSpec(reshape),
-    "UpSampling1D": LayerSpec(up_sampling),
-    "ZeroPadding1D": LayerSpec(zero_padding),
+    **{f"Cropping{rank}D": LayerSpec(cropping(rank)) for rank in (1, 2, 3)},
+    **{f"ZeroPadding{rank}D": LayerSpec(zero_padding(rank)) for rank in (1, 2, 3)},
 }

@@ -24,8 +24,10 @@ def bidirectional(config: Config) -> Layer:
         if config.meaning.bidirectional_forgets:
             overrides["stateful"] = False
         if config.meaning.bidirectional_zeroes:
-            sequences = child.config.get("return_sequences", False)
-            overrides["zero_output_for_mask"] = sequences
+            asked = child.config.get("zero_output_for_mask") is True
+            overrides["zero_output_for_mask"] = child.config.get(
+                "return_sequences", False
+            ) or (asked and config.meaning.bidirectional_keeps_zero)
         halves[name] = config.child(name, overrides)
     # Written beside the halves by some versions; the halves are what counts.
     for key in ("return_sequences", "return_state", "go_backwards", "stateful"):

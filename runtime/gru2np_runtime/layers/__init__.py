@@ -7,19 +7,49 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gru2np_runtime._layer import Layer
+    from gru2np_runtime.layers.adaptive_pooling import (
+        AdaptiveAveragePooling as AdaptiveAveragePooling,
+    )
+    from gru2np_runtime.layers.adaptive_pooling import (
+        AdaptiveMaxPooling as AdaptiveMaxPooling,
+    )
+    from gru2np_runtime.layers.advanced_activations import (
+        ParametricSoftplus as ParametricSoftplus,
+    )
+    from gru2np_runtime.layers.advanced_activations import PReLU as PReLU
+    from gru2np_runtime.layers.advanced_activations import SReLU as SReLU
+    from gru2np_runtime.layers.arithmetic import Binary as Binary
+    from gru2np_runtime.layers.arithmetic import Select as Select
+    from gru2np_runtime.layers.attention import Attention as Attention
+    from gru2np_runtime.layers.attention import MultiHeadAttention as MultiHeadAttention
     from gru2np_runtime.layers.cells import GRUCell as GRUCell
     from gru2np_runtime.layers.cells import LSTMCell as LSTMCell
     from gru2np_runtime.layers.cells import SimpleRNNCell as SimpleRNNCell
     from gru2np_runtime.layers.convolutional import Conv as Conv
+    from gru2np_runtime.layers.convolutional_recurrent import ConvLSTM as ConvLSTM
     from gru2np_runtime.layers.core import Activation as Activation
-    from gru2np_runtime.layers.core import Dense as Dense
     from gru2np_runtime.layers.core import Embedding as Embedding
     from gru2np_runtime.layers.core import Identity as Identity
     from gru2np_runtime.layers.core import Masking as Masking
-    from gru2np_runtime.layers.core import PReLU as PReLU
+    from gru2np_runtime.layers.core import ReversibleEmbedding as ReversibleEmbedding
+    from gru2np_runtime.layers.core import Softmax as Softmax
+    from gru2np_runtime.layers.dense import Dense as Dense
+    from gru2np_runtime.layers.dense import EinsumDense as EinsumDense
+    from gru2np_runtime.layers.dense import Highway as Highway
+    from gru2np_runtime.layers.dense import MaxoutDense as MaxoutDense
+    from gru2np_runtime.layers.encoding import CategoryEncoding as CategoryEncoding
+    from gru2np_runtime.layers.encoding import Discretization as Discretization
+    from gru2np_runtime.layers.encoding import IntegerLookup as IntegerLookup
+    from gru2np_runtime.layers.functions import Activated as Activated
+    from gru2np_runtime.layers.functions import Clip as Clip
+    from gru2np_runtime.layers.functions import Unary as Unary
+    from gru2np_runtime.layers.locally_connected import (
+        LocallyConnected as LocallyConnected,
+    )
     from gru2np_runtime.layers.merging import Add as Add
     from gru2np_runtime.layers.merging import Average as Average
     from gru2np_runtime.layers.merging import Concatenate as Concatenate
+    from gru2np_runtime.layers.merging import Cosine as Cosine
     from gru2np_runtime.layers.merging import Dot as Dot
     from gru2np_runtime.layers.merging import Maximum as Maximum
     from gru2np_runtime.layers.merging import Minimum as Minimum
@@ -29,7 +59,14 @@ if TYPE_CHECKING:
         BatchNormalization as BatchNormalization,
     )
     from gru2np_runtime.layers.normalization import (
+        GroupNormalization as GroupNormalization,
+    )
+    from gru2np_runtime.layers.normalization import (
         LayerNormalization as LayerNormalization,
+    )
+    from gru2np_runtime.layers.normalization import RMSNormalization as RMSNormalization
+    from gru2np_runtime.layers.normalization import (
+        UnitNormalization as UnitNormalization,
     )
     from gru2np_runtime.layers.ops import Any as Any
     from gru2np_runtime.layers.ops import BroadcastTo as BroadcastTo
@@ -47,10 +84,14 @@ if TYPE_CHECKING:
     )
     from gru2np_runtime.layers.pooling import GlobalMaxPooling as GlobalMaxPooling
     from gru2np_runtime.layers.pooling import MaxPooling as MaxPooling
+    from gru2np_runtime.layers.preprocessing import Rescaling as Rescaling
+    from gru2np_runtime.layers.preprocessing import Standardization as Standardization
     from gru2np_runtime.layers.recurrent import GRU as GRU
     from gru2np_runtime.layers.recurrent import LSTM as LSTM
     from gru2np_runtime.layers.recurrent import RNN as RNN
     from gru2np_runtime.layers.recurrent import SimpleRNN as SimpleRNN
+    from gru2np_runtime.layers.reducing import Matmul as Matmul
+    from gru2np_runtime.layers.reducing import Reduction as Reduction
     from gru2np_runtime.layers.reshaping import Cropping as Cropping
     from gru2np_runtime.layers.reshaping import Flatten as Flatten
     from gru2np_runtime.layers.reshaping import Permute as Permute
@@ -58,54 +99,105 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.reshaping import Reshape as Reshape
     from gru2np_runtime.layers.reshaping import UpSampling as UpSampling
     from gru2np_runtime.layers.reshaping import ZeroPadding as ZeroPadding
+    from gru2np_runtime.layers.resizing import Resizing as Resizing
+    from gru2np_runtime.layers.separable import DepthwiseConv as DepthwiseConv
+    from gru2np_runtime.layers.separable import SeparableConv as SeparableConv
+    from gru2np_runtime.layers.slicing import GetItem as GetItem
+    from gru2np_runtime.layers.slicing import Joined as Joined
+    from gru2np_runtime.layers.slicing import Reshaped as Reshaped
+    from gru2np_runtime.layers.slicing import Split as Split
+    from gru2np_runtime.layers.slicing import Squeeze as Squeeze
+    from gru2np_runtime.layers.slicing import Stack as Stack
+    from gru2np_runtime.layers.slicing import Transpose as Transpose
+    from gru2np_runtime.layers.transposed import ConvTranspose as ConvTranspose
     from gru2np_runtime.layers.wrappers import Bidirectional as Bidirectional
     from gru2np_runtime.layers.wrappers import TimeDistributed as TimeDistributed
 
 # op: family.class.  A test holds this against each family's own LAYERS table.
 FAMILY = {
+    "activated": "functions.Activated",
     "activation": "core.Activation",
+    "adaptive_average_pooling": "adaptive_pooling.AdaptiveAveragePooling",
+    "adaptive_max_pooling": "adaptive_pooling.AdaptiveMaxPooling",
     "add": "merging.Add",
     "any": "ops.Any",
+    "attention": "attention.Attention",
     "average": "merging.Average",
     "average_pooling": "pooling.AveragePooling",
     "batch_normalization": "normalization.BatchNormalization",
     "bidirectional": "wrappers.Bidirectional",
+    "binary": "arithmetic.Binary",
     "broadcast_to": "ops.BroadcastTo",
     "cast": "ops.Cast",
+    "category_encoding": "encoding.CategoryEncoding",
+    "clip": "functions.Clip",
     "concatenate": "merging.Concatenate",
     "conv": "convolutional.Conv",
+    "conv_lstm": "convolutional_recurrent.ConvLSTM",
+    "conv_transpose": "transposed.ConvTranspose",
+    "cosine": "merging.Cosine",
     "cropping": "reshaping.Cropping",
-    "dense": "core.Dense",
+    "dense": "dense.Dense",
+    "depthwise_conv": "separable.DepthwiseConv",
+    "discretization": "encoding.Discretization",
     "dot": "merging.Dot",
+    "einsum_dense": "dense.EinsumDense",
     "embedding": "core.Embedding",
     "expand_dims": "ops.ExpandDims",
     "flatten": "reshaping.Flatten",
+    "get_item": "slicing.GetItem",
     "global_average_pooling": "pooling.GlobalAveragePooling",
     "global_max_pooling": "pooling.GlobalMaxPooling",
+    "group_normalization": "normalization.GroupNormalization",
     "gru": "recurrent.GRU",
     "gru_cell": "cells.GRUCell",
+    "highway": "dense.Highway",
     "identity": "core.Identity",
+    "integer_lookup": "encoding.IntegerLookup",
+    "joined": "slicing.Joined",
     "layer_normalization": "normalization.LayerNormalization",
+    "locally_connected": "locally_connected.LocallyConnected",
     "logical_and": "ops.LogicalAnd",
     "logical_or": "ops.LogicalOr",
     "lstm": "recurrent.LSTM",
     "lstm_cell": "cells.LSTMCell",
     "masking": "core.Masking",
+    "matmul": "reducing.Matmul",
     "max_pooling": "pooling.MaxPooling",
     "maximum": "merging.Maximum",
+    "maxout_dense": "dense.MaxoutDense",
     "minimum": "merging.Minimum",
+    "multi_head_attention": "attention.MultiHeadAttention",
     "multiply": "merging.Multiply",
     "not_equal": "ops.NotEqual",
     "ones_like": "ops.OnesLike",
+    "parametric_softplus": "advanced_activations.ParametricSoftplus",
     "permute": "reshaping.Permute",
-    "prelu": "core.PReLU",
+    "prelu": "advanced_activations.PReLU",
+    "reduction": "reducing.Reduction",
     "repeat_vector": "reshaping.RepeatVector",
+    "rescaling": "preprocessing.Rescaling",
     "reshape": "reshaping.Reshape",
+    "reshaped": "slicing.Reshaped",
+    "resizing": "resizing.Resizing",
+    "reversible_embedding": "core.ReversibleEmbedding",
+    "rms_normalization": "normalization.RMSNormalization",
     "rnn": "recurrent.RNN",
+    "select": "arithmetic.Select",
+    "separable_conv": "separable.SeparableConv",
     "simple_rnn": "recurrent.SimpleRNN",
     "simple_rnn_cell": "cells.SimpleRNNCell",
+    "softmax": "core.Softmax",
+    "split": "slicing.Split",
+    "squeeze": "slicing.Squeeze",
+    "srelu": "advanced_activations.SReLU",
+    "stack": "slicing.Stack",
+    "standardization": "preprocessing.Standardization",
     "subtract": "merging.Subtract",
     "time_distributed": "wrappers.TimeDistributed",
+    "transpose": "slicing.Transpose",
+    "unary": "functions.Unary",
+    "unit_normalization": "normalization.UnitNormalization",
     "up_sampling": "reshaping.UpSampling",
     "where": "ops.Where",
     "zero_padding": "reshaping.ZeroPadding",

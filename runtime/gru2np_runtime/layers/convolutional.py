@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gru2np_runtime._activations import axes_of, function_of
-from gru2np_runtime._layer import ACROSS, CARRIED, POINTWISE, Layer
+from gru2np_runtime._layer import ACROSS, CARRIED, POINTWISE
 from gru2np_runtime._plan import Carry, CarryingPlan, Plan
 from gru2np_runtime.layers._axes import (
     DATA_FORMATS,
@@ -19,13 +18,15 @@ from gru2np_runtime.layers._axes import (
     check_rank,
 )
 from gru2np_runtime.layers._windows import (
+    Spatial,
     as_given,
     channels_last,
+    check_before,
+    convolve,
     counts,
     given,
     last,
     padded,
-    windows,
 )
 
 if TYPE_CHECKING:
@@ -34,19 +35,20 @@ if TYPE_CHECKING:
     from gru2np_runtime._layer import ActivationSpec, Array, Shape
 
 
-class Conv(Layer):
+class Conv(Spatial):
     """``activation(windows of x @ kernel + bias)``, kernel unflipped as in TensorFlow.
 
-    Spatial attributes have one number for each spatial axis: one for Conv1D.
+    Spatial attributes have one number for each spatial axis: one for Conv1D.  With
+    ``before``, ``same`` pads so much in front, and is not shared out evenly.
     """
 
     op = "conv"
-    is_sequence = True
     filters: int
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]
     dilation: tuple[int, ...]
     padding: str = "valid"
+    before: tuple[int, ...] = ()
     groups: int = 1
     data_format: str = "channels_last"
     activation: ActivationSpec = "linear"
@@ -64,7 +66,9 @@ class Conv(Layer):
                 )
         check_minimum(self.op, "filters", [self.filters], 1)
         check_minimum(self.op, "groups", [self.groups], 1)
-        check_choice(self.op, "padding", self.padding, ("valid", "same", "causal"))
+        choices = ("valid", "same", "causal", "full")
+        check_choice(self.op, "padding", self.padding, choices)
+        check_before(self.op, self.before, self.reach, self.padding)
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
         if self.filters % self.groups:
             raise ValueError(
@@ -106,23 +110,13 @@ class Conv(Layer):
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
         x = channels_last(inputs[0], self.data_format)
-        x = padded(x, self.reach, self.strides, self.padding, 0.0)
+        x = padded(x, self.reach, self.strides, self.padding, 0.0, self.before)
         return self.convolve(weights, x)
 
     def convolve(self, weights: Mapping[str, Array], x: Array) -> Array:
         """x: (batch, *space, channels), padded already."""
-        taps, groups = prod(self.kernel_size), self.groups
-        view = windows(x, self.kernel_size, self.strides, self.dilation)
-        rank = len(self.kernel_size)
-        places = view.shape[: rank + 1]
-        depth = x.shape[-1] // groups
-        # One row for each window and group, in the order of the kernel's rows.
-        rows = np.moveaxis(view, rank + 1, -1)
-        rows = rows.reshape(prod(places), taps, groups, depth).transpose(2, 0, 1, 3)
-        rows = rows.reshape(groups, prod(places), taps * depth)
-        columns = weights["kernel"].reshape(taps, depth, groups, -1)
-        columns = columns.transpose(2, 0, 1, 3).reshape(groups, taps * depth, -1)
-        y = (rows @ columns).transpose(1, 0, 2).reshape(*places, self.filters)
+        kernel = weights["kernel"]
+        y = convolve(x, kernel, self.strides, self.dilation, self.groups)
         if self.use_bias:
             y = y + weights["bias"]
         return function_of(self.activation)(as_given(y, self.data_format))

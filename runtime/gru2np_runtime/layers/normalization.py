@@ -1,4 +1,4 @@
-"""Batch normalisation and layer normalisation."""
+"""Normalisation over a batch, a layer, groups of channels and vectors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._layer import Layer
+from gru2np_runtime._layer import ACROSS, Layer
 from gru2np_runtime.layers._axes import apart_from_time, axis_of
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ class Normalization(Layer):
     def check(self) -> None:
         """A variance stays at least 0."""
         if not self.epsilon >= 0:
-            raise ValueError(
-                f"{self.op}: epsilon is {self.epsilon}, expected 0 or more"
-            )
+            raise ValueError(f"{self.op}: epsilon {self.epsilon} is below 0")
 
     def parameters(self, shape: Shape) -> dict[str, Shape]:
         """gamma with ``scale``, beta with ``center``."""
@@ -41,6 +39,7 @@ class Normalization(Layer):
         variance: Array,
         weights: Mapping[str, Array],
         shape: tuple[int, ...],
+        deviation_epsilon: float = 0.0,
     ) -> Array:
         """The formula, in the order of Keras' own operations.
 
@@ -50,10 +49,11 @@ class Normalization(Layer):
             variance: broadcasts to x.
             weights: gamma and beta, if they are there.
             shape: in which gamma and beta stand beside x.
+            deviation_epsilon: added to the deviation.
         """
         # A variance of 0 with epsilon 0 gives what it gives in Keras.
         with np.errstate(divide="ignore", invalid="ignore"):
-            factor = 1.0 / np.sqrt(variance + self.epsilon)
+            factor = 1.0 / (np.sqrt(variance + self.epsilon) + deviation_epsilon)
             if "gamma" in weights:
                 factor = factor * weights["gamma"].reshape(shape)
             offset = -mean * factor
@@ -67,10 +67,17 @@ class BatchNormalization(Normalization):
 
     Ioffe and Szegedy 2015, arXiv:1502.03167; Keras 3.15
     ``keras/src/layers/normalization/batch_normalization.py``.
+
+    Args:
+        axis: the axis.
+        least_epsilon: of inputs of ``least_epsilon_ranks`` axes: TensorFlow's fused
+            kernel, which Keras 2 called for images, took no smaller epsilon.
     """
 
     op = "batch_normalization"
     axis: int = -1
+    least_epsilon: float = 0.0
+    least_epsilon_ranks: tuple[int, ...] = ()
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """gamma, beta, moving_mean, moving_variance: (size of the axis,)."""
@@ -90,6 +97,8 @@ class BatchNormalization(Normalization):
         shape = tuple(x.shape[i] if i == axis else 1 for i in range(x.ndim))
         mean = weights["moving_mean"].reshape(shape)
         variance = weights["moving_variance"].reshape(shape)
+        if x.ndim in self.least_epsilon_ranks and self.epsilon < self.least_epsilon:
+            variance = variance + (self.least_epsilon - self.epsilon)
         return self.apply(x, mean, variance, weights, shape)
 
     def over_time(self, *shapes: Shape) -> str:
@@ -105,11 +114,14 @@ class LayerNormalization(Normalization):
     Args:
         rms_scaling: ``x / sqrt(variance + epsilon) * gamma``.  Keras' name promises
             the root of the mean square, its code takes the variance.
+        deviation_epsilon: added to the deviation, after epsilon to the variance:
+            BatchNormalization in mode 1, Keras 1.2 ``keras/layers/normalization.py``.
     """
 
     op = "layer_normalization"
     axes: tuple[int, ...] = (-1,)
     rms_scaling: bool = False
+    deviation_epsilon: float = 0.0
 
     def check(self) -> None:
         """There is an axis."""
@@ -130,19 +142,165 @@ class LayerNormalization(Normalization):
         x = inputs[0]
         axes = tuple(sorted(axis_of(axis, x.ndim) for axis in self.axes))
         shape = tuple(x.shape[i] if i in axes else 1 for i in range(x.ndim))
-        # Over no element at all a mean is NaN, and nothing shows it.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            size = float(np.prod([x.shape[axis] for axis in axes]))
-            mean = x.sum(axis=axes, keepdims=True) / size
-            apart = x - mean
-            variance = (apart * apart).sum(axis=axes, keepdims=True) / size
+        mean, variance = moments(x, axes)
         # From x - mean at once: where all x are equal, the difference is exactly 0.
-        centred = x if self.rms_scaling else apart
-        return self.apply(centred, np.zeros_like(mean), variance, weights, shape)
+        centred = x if self.rms_scaling else x - mean
+        zero = np.zeros_like(mean)
+        return self.apply(
+            centred, zero, variance, weights, shape, self.deviation_epsilon
+        )
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for means over time."""
         return apart_from_time(self.axes, len(shapes[0]))
 
 
-LAYERS = {layer.op: layer for layer in (BatchNormalization, LayerNormalization)}
+class GroupNormalization(Normalization):
+    """Normalised with the mean and variance of each sample over groups of channels.
+
+    Wu and He 2018, arXiv:1803.08494; Keras 3.15
+    ``keras/src/layers/normalization/group_normalization.py``.
+
+    Args:
+        groups: how many; -1: each channel is one.
+    """
+
+    op = "group_normalization"
+    groups: int
+    axis: int = -1
+
+    def check(self) -> None:
+        """There is a group."""
+        super().check()
+        if self.groups < 1 and self.groups != -1:
+            raise ValueError(f"{self.op}: groups is {self.groups}, expected 1 or more")
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """gamma, beta: (channels,)."""
+        channels = shapes[0][axis_of(self.axis, len(shapes[0]))]
+        if channels is None or channels % self._groups(channels):
+            raise ValueError(
+                f"{self.op}: {channels} channels make no {self.groups} groups"
+            )
+        return self.parameters((channels,))
+
+    def _groups(self, channels: int) -> int:
+        return channels if self.groups == -1 else self.groups
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, ...)."""
+        x = inputs[0]
+        axis = axis_of(self.axis, x.ndim)
+        groups = self._groups(x.shape[axis])
+        split = (groups, x.shape[axis] // groups)
+        grouped = x.reshape(*x.shape[:axis], *split, *x.shape[axis + 1 :])
+        axes = tuple(i for i in range(1, grouped.ndim) if i != axis)
+        mean, variance = moments(grouped, axes)
+        shape = (*(1,) * axis, *split, *(1,) * (x.ndim - axis - 1))
+        return self.apply(grouped, mean, variance, weights, shape).reshape(x.shape)
+
+    def over_time(self, *shapes: Shape) -> str:
+        """Means are over all axes but the batch."""
+        return ACROSS
+
+
+class RMSNormalization(Layer):
+    """``x / sqrt(mean(x * x) + epsilon) * scale``; scale meets the last axes of x.
+
+    Zhang and Sennrich 2019, arXiv:1910.07467; Keras 3.15 ``keras/src/ops/nn.py``.
+    """
+
+    op = "rms_normalization"
+    axes: tuple[int, ...] = (-1,)
+    epsilon: float = 1e-6
+
+    def check(self) -> None:
+        """There is an axis, and a mean stays at least 0."""
+        if not self.axes or not self.epsilon >= 0:
+            raise ValueError(f"{self.op}: illegal axes or epsilon: {self}")
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """scale: sizes of the axes, in their order."""
+        x = shapes[0]
+        return {"scale": tuple(x[axis] for axis in self._sorted(len(x)))}
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The input's."""
+        x = shapes[0]
+        kept = [x[axis] for axis in self._sorted(len(x))]
+        if any(n not in (1, size) for n, size in zip(kept[::-1], x[::-1])):
+            raise ValueError(f"{self.op}: a scale of {kept} for an input of {x}")
+        return (x,)
+
+    def _sorted(self, rank: int) -> list[int]:
+        return sorted(axis_of(axis, rank) for axis in self.axes)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, ...)."""
+        x = inputs[0]
+        axes = self._sorted(x.ndim)
+        size = float(np.prod([x.shape[axis] for axis in axes]))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = (x * x).sum(axis=tuple(axes), keepdims=True) / size
+            y: Array = x * (1.0 / np.sqrt(mean + self.epsilon))
+            return y * weights["scale"]
+
+    def over_time(self, *shapes: Shape) -> str:
+        """Pointwise but for means over time."""
+        return apart_from_time(self.axes, len(shapes[0]))
+
+
+class UnitNormalization(Layer):
+    """``x / max(norm(x), least_norm)``, the norm being the Euclidean one.
+
+    Keras 3.15 ``keras/src/layers/normalization/unit_normalization.py``.
+    """
+
+    op = "unit_normalization"
+    axes: tuple[int, ...] = (-1,)
+    least_norm: float
+
+    def check(self) -> None:
+        """There is an axis, and nothing is divided by 0."""
+        if not self.axes or not self.least_norm > 0:
+            raise ValueError(f"{self.op}: illegal axes or least_norm: {self}")
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, ...)."""
+        x = inputs[0]
+        axes = tuple(axis_of(axis, x.ndim) for axis in self.axes)
+        norm = np.sqrt((x * x).sum(axis=axes, keepdims=True))
+        y: Array = x * (1.0 / np.maximum(norm, norm.dtype.type(self.least_norm)))
+        return y
+
+    def over_time(self, *shapes: Shape) -> str:
+        """Pointwise but for norms over time."""
+        return apart_from_time(self.axes, len(shapes[0]))
+
+
+def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Mean and variance over some axes, which are kept with size 1."""
+    # Over no element at all a mean is NaN, and nothing shows it.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = float(np.prod([x.shape[axis] for axis in axes]))
+        mean = x.sum(axis=axes, keepdims=True) / size
+        apart = x - mean
+        return mean, (apart * apart).sum(axis=axes, keepdims=True) / size
+
+
+LAYERS = {
+    layer.op: layer
+    for layer in (
+        BatchNormalization,
+        GroupNormalization,
+        LayerNormalization,
+        RMSNormalization,
+        UnitNormalization,
+    )
+}

@@ -15,8 +15,10 @@ from gru2np_runtime.layers._axes import (
     check_rank,
 )
 from gru2np_runtime.layers._windows import (
+    Spatial,
     as_given,
     channels_last,
+    check_before,
     counts,
     given,
     last,
@@ -30,16 +32,18 @@ if TYPE_CHECKING:
     from gru2np_runtime._layer import Array, Shape
 
 
-class Pooling(Layer):
+class Pooling(Spatial):
     """One number for each window and channel.
 
-    ``pool_size`` and ``strides`` have one number for each spatial axis.
+    ``pool_size`` and ``strides`` have one number for each spatial axis, and so has
+    ``before``: what ``same`` pads in front, where it is not shared out evenly.
     """
 
-    is_sequence = True
+    per_axis = "pool_size"
     pool_size: tuple[int, ...]
     strides: tuple[int, ...]
     padding: str = "valid"
+    before: tuple[int, ...] = ()
     data_format: str = "channels_last"
 
     def check(self) -> None:
@@ -49,6 +53,7 @@ class Pooling(Layer):
         if not self.pool_size or len(self.pool_size) != len(self.strides):
             raise ValueError(f"{self.op}: pool_size and strides differ in length")
         check_choice(self.op, "padding", self.padding, ("valid", "same"))
+        check_before(self.op, self.before, self.pool_size, self.padding)
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
@@ -60,7 +65,7 @@ class Pooling(Layer):
 
     def view(self, x: Array, pad: float) -> Array:
         """x: (batch, *space, channels) to (batch, *windows, channels, *pool_size)."""
-        x = padded(x, self.pool_size, self.strides, self.padding, pad)
+        x = padded(x, self.pool_size, self.strides, self.padding, pad, self.before)
         return windows(x, self.pool_size, self.strides, (1,) * len(self.pool_size))
 
     def inside(self) -> tuple[int, ...]:
@@ -83,9 +88,10 @@ class MaxPooling(Pooling):
 
 
 class AveragePooling(Pooling):
-    """The mean of each window; padding does not count."""
+    """The mean of each window; padding counts, as zeros, with ``counts_padding``."""
 
     op = "average_pooling"
+    counts_padding: bool = False
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -93,6 +99,8 @@ class AveragePooling(Pooling):
         """x: (batch, *space, channels), or (batch, channels, *space)."""
         x = channels_last(inputs[0], self.data_format)
         total = self.view(x, 0.0).sum(axis=self.inside())
+        if self.counts_padding:
+            return as_given(total / float(math.prod(self.pool_size)), self.data_format)
         # One sample of one channel of ones: sums are the numbers of elements.
         ones = np.ones((1, *x.shape[1:-1], 1), x.dtype)
         return as_given(

@@ -15,7 +15,13 @@ from gru2np_runtime.layers._axes import (
     check_minimum,
     check_rank,
 )
-from gru2np_runtime.layers._windows import as_given, channels_last, given, last
+from gru2np_runtime.layers._windows import (
+    Spatial,
+    as_given,
+    channels_last,
+    given,
+    last,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,11 +148,11 @@ class RepeatVector(Reshaping):
         return inputs[0][:, None].repeat(self.n, axis=1)
 
 
-class ZeroPadding(Reshaping):
+class ZeroPadding(Reshaping, Spatial):
     """Zeros in front of and behind each spatial axis; ``padding`` has pairs."""
 
     op = "zero_padding"
-    is_sequence = True
+    per_axis = "padding"
     padding: tuple[tuple[int, ...], ...]
     data_format: str = "channels_last"
 
@@ -173,11 +179,11 @@ class ZeroPadding(Reshaping):
         return as_given(np.pad(x, [(0, 0), *self.padding, (0, 0)]), self.data_format)
 
 
-class Cropping(Reshaping):
+class Cropping(Reshaping, Spatial):
     """Less in front of and behind each spatial axis; ``cropping`` has pairs."""
 
     op = "cropping"
-    is_sequence = True
+    per_axis = "cropping"
     cropping: tuple[tuple[int, ...], ...]
     data_format: str = "channels_last"
 
@@ -221,11 +227,11 @@ class Cropping(Reshaping):
         return as_given(x[tuple(kept)], self.data_format)
 
 
-class UpSampling(Reshaping):
+class UpSampling(Reshaping, Spatial):
     """Every step of a spatial axis ``size`` times."""
 
     op = "up_sampling"
-    is_sequence = True
+    per_axis = "size"
     size: tuple[int, ...]
     data_format: str = "channels_last"
 

@@ -191,7 +191,7 @@ class TimeDistributed(Layer):
 
 
 class TimeDistributedPlan(Plan):
-    """Runs the child on (batch * time, ...)."""
+    """Runs the child on (batch * time, ...), with the mask of every step."""
 
     def __init__(self, layer: TimeDistributed, weights: Mapping[str, Array]) -> None:
         super().__init__(layer, weights)
@@ -201,7 +201,9 @@ class TimeDistributedPlan(Plan):
         """x: (batch, time, ...)."""
         x = inputs[0]
         folded = x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
-        outputs = self.inner.run([folded], None)
+        if mask is not None:
+            mask = mask.reshape(folded.shape[0], *mask.shape[2:])
+        outputs = self.inner.run([folded], mask)
         return tuple(y.reshape(*x.shape[:2], *y.shape[1:]) for y in outputs)
 
 

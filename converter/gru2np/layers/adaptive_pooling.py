@@ -1,0 +1,38 @@
+"""Spelling of adaptive pooling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.layers._spec import LayerSpec
+from gru2np.layers.convolutional import data_format
+from gru2np_runtime import layers as runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+
+def adaptive(kind: type[Layer], rank: int) -> Callable[[Config], Layer]:
+    """Adaptive pooling over so many spatial axes."""
+
+    def convert(config: Config) -> Layer:
+        return config.build(
+            kind,
+            output_size=config.integers("output_size", length=rank),
+            data_format=data_format(config),
+        )
+
+    return convert
+
+
+LAYERS = {
+    f"Adaptive{name}Pooling{rank}D": LayerSpec(adaptive(kind, rank))
+    for name, kind in (
+        ("Average", runtime.AdaptiveAveragePooling),
+        ("Max", runtime.AdaptiveMaxPooling),
+    )
+    for rank in (1, 2, 3)
+}

@@ -1,0 +1,123 @@
+"""Spelling of attention; its meaning is in the runtime's file of this name.
+
+What stands in the calls of these layers is read in ``gru2np/attention.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np.layers._spec import IDLE, LayerSpec
+from gru2np_runtime.layers import Attention, Identity, MultiHeadAttention
+
+if TYPE_CHECKING:
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+# Options of the calls.
+KEYWORDS = ("return_attention_scores", "use_causal_mask")
+# The attributes that hold the projections: with an underscore in Keras 2.
+PARTS = {
+    "attention_output": "output_dense",
+    "gate": "gate_dense",
+    "key": "key_dense",
+    "query": "query_dense",
+    "value": "value_dense",
+}
+
+
+def attention(config: Config) -> Layer:
+    """Attention; Keras 2 had ``causal`` among its options, too."""
+    config.boolean("causal", False)
+    return config.build(
+        Attention,
+        score=config.choice("score_mode", ("dot", "concat"), "dot"),
+        use_scale=config.boolean("use_scale", False),
+    )
+
+
+def additive_attention(config: Config) -> Layer:
+    """AdditiveAttention."""
+    config.boolean("causal", False)
+    return config.build(
+        Attention, score="additive", use_scale=config.boolean("use_scale", True)
+    )
+
+
+def multi_head_attention(config: Config) -> Layer:
+    """MultiHeadAttention."""
+    for option in ("query_shape", "key_shape", "value_shape"):
+        # Shapes it was built for, written by Keras 2.
+        config.value(option, None)
+    key_dim = config.integer("key_dim")
+    value_dim = config.value("value_dim", None)
+    return config.build(
+        MultiHeadAttention,
+        num_heads=config.integer("num_heads"),
+        key_dim=key_dim,
+        value_dim=config.integer("value_dim") if value_dim else key_dim,
+        output_shape=_several(config, "output_shape"),
+        attention_axes=_several(config, "attention_axes"),
+        **_options(config, robust=config.boolean("softmax_robust_masking", False)),
+    )
+
+
+def group_query_attention(config: Config) -> Layer:
+    """GroupQueryAttention, called GroupedQueryAttention in Keras."""
+    return config.build(
+        MultiHeadAttention,
+        num_heads=config.integer("num_query_heads"),
+        key_value_heads=config.integer("num_key_value_heads"),
+        key_dim=config.integer("head_dim"),
+        value_dim=config.integer("head_dim"),
+        **_options(config, robust=False),
+    )
+
+
+def convert_to_tensor(config: Config) -> Layer:
+    """ConvertToTensor of what is one, where Attention makes its output's mask."""
+    if config.value("dtype", None) is not None:
+        config.refuse("converts to another type", "dtype", config.value("dtype"))
+    for option in ("sparse", "ragged"):
+        config.value(option, None)
+    return config.build(Identity)
+
+
+def _options(config: Config, robust: bool) -> dict[str, Any]:
+    window = config.value("sliding_window", None)
+    config.value("flash_attention", None)
+    return {
+        "use_bias": config.boolean("use_bias", True),
+        "use_gate": config.boolean("use_gate", False),
+        "sliding_window": config.integer("sliding_window") if window else 0,
+        "masked_scores": "replaced" if robust else config.meaning.softmax_masking,
+    }
+
+
+def _several(config: Config, key: str) -> list[int]:
+    """An int or a list of them; None and an empty list are the layer's own choice."""
+    value = config.value(key, None)
+    items = value if isinstance(value, (list, tuple)) else [value] if value else []
+    for item in items:
+        if not isinstance(item, int) or isinstance(item, bool) or item < 1:
+            config.refuse("expected integers above 0", key, value)
+    return list(items)
+
+
+LAYERS = {
+    "AdditiveAttention": LayerSpec(additive_attention, keywords=KEYWORDS),
+    "Attention": LayerSpec(attention, keywords=KEYWORDS),
+    "ops.ConvertToTensor": LayerSpec(convert_to_tensor, mask=IDLE),
+    # Archives say the one, HDF5 files the other.
+    **dict.fromkeys(
+        ("GroupQueryAttention", "GroupedQueryAttention"),
+        LayerSpec(
+            group_query_attention,
+            keywords=KEYWORDS,
+            parts={part: f"_{attribute}" for part, attribute in PARTS.items()},
+        ),
+    ),
+    "MultiHeadAttention": LayerSpec(
+        multi_head_attention, keywords=KEYWORDS, parts=PARTS
+    ),
+}

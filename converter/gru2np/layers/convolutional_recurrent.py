@@ -1,0 +1,52 @@
+"""Spelling of ConvLSTM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.layers._spec import SEQUENCE, LayerSpec
+from gru2np.layers.convolutional import before, refuse_sparse_volumes, window
+from gru2np.layers.recurrent import _sequence
+from gru2np_runtime.layers import ConvLSTM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+
+def conv_lstm(rank: int) -> Callable[[Config], Layer]:
+    """A ConvLSTM over so many spatial axes."""
+
+    def convert(config: Config) -> Layer:
+        padding = config.choice("padding", ("valid", "same"), "valid")
+        options = window(config, rank, padding)
+        refuse_sparse_volumes(
+            config, padding, options["kernel_size"], options["strides"]
+        )
+        ones = (1,) * rank
+        sequence = _sequence(config, False)
+        if not config.boolean("zeroes_masked", True):
+            # Whatever zero_output_for_mask says, as Keras 2 has it.
+            sequence["masked_output"] = config.meaning.masked_output
+        return config.build(
+            ConvLSTM,
+            filters=config.integer("filters"),
+            recurrent_before=before(config, "same", options["kernel_size"], ones),
+            activation=config.activation("activation", "tanh"),
+            recurrent_activation=config.activation("recurrent_activation", "sigmoid"),
+            use_bias=config.boolean("use_bias", True),
+            **options,
+            **sequence,
+        )
+
+    return convert
+
+
+LAYERS = {
+    f"ConvLSTM{rank}D": LayerSpec(
+        conv_lstm(rank), mask=SEQUENCE, uses_mask=True, variables="cell"
+    )
+    for rank in (1, 2, 3)
+}

@@ -1,0 +1,73 @@
+"""Layers of the user's own: classes handed over by name, never found in a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.layers import LAYERS
+from gru2np.layers._spec import HARMLESS, KEEPS, STOPS, LayerSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+    CustomLayers = Mapping[str, type[Layer]]
+
+# The attribute whose value is a function, and is spelled as in files of Keras.
+FUNCTION = "ActivationSpec"
+
+
+class Specs:
+    """The closed table of Keras' classes, and before it the user's own.
+
+    Args:
+        custom_layers: subclasses of ``gru2np_runtime.Layer`` by the name that their
+            Keras class has in the file.
+
+    Raises:
+        TypeError: one of them is no such class.
+    """
+
+    def __init__(self, custom_layers: CustomLayers | None = None) -> None:
+        from gru2np_runtime import Layer
+
+        self._own: dict[str, LayerSpec] = {}
+        for name, kind in (custom_layers or {}).items():
+            if not isinstance(kind, type) or not issubclass(kind, Layer):
+                raise TypeError(
+                    f"custom_layers[{name!r}]: expected a subclass of "
+                    f"gru2np_runtime.Layer, got {kind!r}"
+                )
+            self._own[name] = LayerSpec(
+                _converter(kind),
+                mask=KEEPS if kind.supports_masking else STOPS,
+                uses_mask=kind.uses_mask,
+                non_trainable=frozenset(kind.non_trainable),
+            )
+
+    def get(self, class_name: str) -> LayerSpec | None:
+        """How a class is converted; None if nothing is known of it."""
+        # Keras writes package>Name, the generations add a module or that it is custom.
+        own = self._own.get(class_name.rpartition(">")[2])
+        return own if own is not None else LAYERS.get(class_name)
+
+
+def _converter(kind: type[Layer]) -> Callable[[Config], Layer]:
+    """From a layer's options to the class, through its ``from_options``."""
+
+    def convert(config: Config) -> Layer:
+        options = {
+            key: config.value(key)
+            for key in config.layer.config
+            if key not in HARMLESS and key != "dtype"
+        }
+        kinds = kind.attribute_kinds()
+        attributes = dict(kind.from_options(options))
+        for key in attributes.keys() & options.keys():
+            if kinds.get(key) == FUNCTION:
+                attributes[key] = config.activation(key)
+        return config.build(kind, **attributes)
+
+    return convert

@@ -1,0 +1,63 @@
+"""Spelling of depthwise and separable convolution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np.layers._spec import LayerSpec
+from gru2np.layers.convolutional import ending, window
+from gru2np_runtime import layers as runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+
+def depthwise(rank: int) -> Callable[[Config], Layer]:
+    """A depthwise convolution over so many spatial axes."""
+
+    def convert(config: Config) -> Layer:
+        # Some versions say beside it what follows from the multiplier.
+        config.value("filters", None)
+        options = _options(config, rank, ("valid", "same"))
+        return config.build(runtime.DepthwiseConv, **options)
+
+    return convert
+
+
+def separable(rank: int) -> Callable[[Config], Layer]:
+    """A separable convolution over so many spatial axes."""
+    paddings = ("valid", "same", "causal") if rank == 1 else ("valid", "same")
+
+    def convert(config: Config) -> Layer:
+        options = _options(config, rank, paddings)
+        filters = config.integer("filters")
+        return config.build(runtime.SeparableConv, filters=filters, **options)
+
+    return convert
+
+
+def _options(config: Config, rank: int, paddings: tuple[str, ...]) -> dict[str, Any]:
+    for kernel in ("depthwise", "pointwise"):
+        for option in ("initializer", "regularizer", "constraint"):
+            # The trained weights are in the file; the others act in training.
+            config.value(f"{kernel}_{option}", None)
+    if config.meaning.same_padding != "even":
+        config.refuse(
+            "depthwise and separable convolutions of Theano are not supported"
+        )
+    if config.integer("groups", 1) != 1:
+        config.refuse("every channel is a group of its own already", "groups")
+    return {
+        "depth_multiplier": config.integer("depth_multiplier", 1),
+        **window(config, rank, config.choice("padding", paddings, "valid")),
+        **ending(config),
+    }
+
+
+LAYERS = {
+    **{f"DepthwiseConv{rank}D": LayerSpec(depthwise(rank)) for rank in (1, 2)},
+    **{f"SeparableConv{rank}D": LayerSpec(separable(rank)) for rank in (1, 2)},
+}

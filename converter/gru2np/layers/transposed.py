@@ -1,0 +1,47 @@
+"""Spelling of transposed convolution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.layers._spec import LayerSpec
+from gru2np.layers.convolutional import ending, window
+from gru2np_runtime.layers import ConvTranspose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+
+def conv_transpose(rank: int) -> Callable[[Config], Layer]:
+    """A transposed convolution over so many spatial axes."""
+
+    def convert(config: Config) -> Layer:
+        padding = config.choice("padding", ("valid", "same"), "valid")
+        if config.meaning.same_padding != "even":
+            config.refuse("transposed convolutions of Theano are not supported")
+        if config.integer("groups", 1) != 1:
+            config.refuse("Keras has no transposed convolution in groups", "groups")
+        output_padding = []
+        if config.value("output_padding", None) is not None:
+            output_padding = [
+                *config.integers("output_padding", length=rank, minimum=0)
+            ]
+        options = window(config, rank, padding)
+        del options["before"]
+        return config.build(
+            ConvTranspose,
+            filters=config.integer("filters"),
+            output_padding=output_padding,
+            **options,
+            **ending(config),
+        )
+
+    return convert
+
+
+LAYERS = {
+    f"Conv{rank}DTranspose": LayerSpec(conv_transpose(rank)) for rank in (1, 2, 3)
+}

@@ -1,0 +1,299 @@
+"""Attention: of one head on plain vectors, and of many heads with projections."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np_runtime._functions import sigmoid
+from gru2np_runtime._layer import Layer
+from gru2np_runtime.layers._axes import check_choice, check_minimum
+from gru2np_runtime.layers._scores import MASKED_SCORES, causal, masked_softmax
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gru2np_runtime._layer import Array, Shape
+
+
+class Attention(Layer):
+    """``softmax(score(query, key)) @ value``.
+
+    The score is ``scale * (query . key)`` (``dot``), ``weight * sum(tanh(scale *
+    (query + key)))`` (``concat``) or ``sum(scale * tanh(query + key))``
+    (``additive``).  Luong et al. 2015, Bahdanau et al. 2015; Keras 3.15
+    ``keras/src/layers/attention``.
+
+    Args:
+        score: one of these.
+        use_scale: there is a scale; of one number for each feature if ``additive``.
+        causal: a query sees the keys up to its own position only.
+        return_scores: the weights of the values are the second output.
+    """
+
+    op = "attention"
+    takes_several = True
+    score: str = "dot"
+    use_scale: bool = False
+    causal: bool = False
+    return_scores: bool = False
+
+    def check(self) -> None:
+        """The score is known."""
+        check_choice(self.op, "score", self.score, ("dot", "concat", "additive"))
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """scale () or (features,), concat_score_weight ()."""
+        expected: dict[str, Shape] = {}
+        if self.use_scale:
+            expected["scale"] = (shapes[0][-1],) if self.score == "additive" else ()
+        if self.score == "concat":
+            expected["concat_score_weight"] = ()
+        return expected
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, ..., queries, value features), (batch, ..., queries, keys)."""
+        if len(shapes) not in (2, 3) or len({len(shape) for shape in shapes}) > 1:
+            raise ValueError(
+                f"attention: expected query, value and perhaps key of one rank, "
+                f"got {shapes}"
+            )
+        query, value, key = shapes[0], shapes[1], shapes[-1]
+        if len(query) < 3:
+            raise ValueError(
+                f"attention: expected (batch, ..., steps, features), got {query}"
+            )
+        features = {query[-1], key[-1]} - ({1} if self.score != "dot" else set())
+        if len(features - {None}) > 1:
+            raise ValueError(
+                f"attention: query {query} and key {key} differ in features"
+            )
+        output = (*query[:-1], value[-1])
+        return (output, (*query[:-1], key[-2])) if self.return_scores else (output,)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array | tuple[Array, ...]:
+        """query (batch, queries, features), value, key; mask (batch, 1, keys)."""
+        query, value, key = inputs[0], inputs[1], inputs[-1]
+        scores = self.scores(weights, query, key)
+        if self.causal:
+            mask = causal(mask, scores.shape[-2], scores.shape[-1])
+        scores = masked_softmax(scores, mask, (-1,), "added")
+        y: Array = scores @ value
+        return (y, scores) if self.return_scores else y
+
+    def scores(self, weights: Mapping[str, Array], query: Array, key: Array) -> Array:
+        """How much each query (.., queries, features) asks for each key."""
+        if self.score == "dot":
+            product: Array = query @ key.swapaxes(-2, -1)
+            return product * weights["scale"] if self.use_scale else product
+        together = query[..., :, None, :] + key[..., None, :, :]
+        scale = weights.get("scale")
+        if self.score == "additive":
+            both = np.tanh(together)
+            total: Array = (both if scale is None else scale * both).sum(axis=-1)
+            return total
+        total = np.tanh(together if scale is None else scale * together).sum(axis=-1)
+        return weights["concat_score_weight"] * total
+
+
+class MultiHeadAttention(Layer):
+    """Attention of several heads, between projections of its inputs.
+
+    Vaswani et al. 2017, arXiv:1706.03762; with fewer heads for keys and values than
+    for queries, Ainslie et al. 2023, arXiv:2305.13245; Keras 3.15
+    ``keras/src/layers/attention``.
+
+    Args:
+        num_heads: heads of the queries.
+        key_value_heads: heads of keys and values, each for as many of the queries'; 0:
+            as many as those.
+        key_dim: size of each head of queries and keys.
+        value_dim: size of each head of values.
+        output_shape: of each step of the output; empty: the query's features.
+        attention_axes: axes that are attended over together; empty: all but the batch
+            and the features.
+        use_bias: the projections have biases.
+        use_gate: heads are multiplied by a sigmoid of another projection of the query.
+        sliding_window: a query sees keys at a smaller distance only; 0: all.
+        causal: a query sees the keys up to its own position only.
+        return_scores: the weights of the values are the second output.
+        masked_scores: what a masked score becomes, one of ``MASKED_SCORES``.
+    """
+
+    op = "multi_head_attention"
+    takes_several = True
+    num_heads: int
+    key_dim: int
+    value_dim: int
+    key_value_heads: int = 0
+    output_shape: tuple[int, ...] = ()
+    attention_axes: tuple[int, ...] = ()
+    use_bias: bool = True
+    use_gate: bool = False
+    sliding_window: int = 0
+    causal: bool = False
+    return_scores: bool = False
+    masked_scores: str = "added"
+
+    def check(self) -> None:
+        """Sizes are at least 1, and the heads can be shared out."""
+        check_minimum(self.op, "num_heads", [self.num_heads], 1)
+        check_minimum(self.op, "key_dim", [self.key_dim], 1)
+        check_minimum(self.op, "value_dim", [self.value_dim], 1)
+        check_minimum(self.op, "output_shape", self.output_shape, 1)
+        check_minimum(self.op, "attention_axes", self.attention_axes, 1)
+        check_minimum(self.op, "sliding_window", [self.sliding_window], 0)
+        check_minimum(self.op, "key_value_heads", [self.key_value_heads], 0)
+        check_choice(self.op, "masked_scores", self.masked_scores, MASKED_SCORES)
+        if len(set(self.attention_axes)) != len(self.attention_axes):
+            raise ValueError(f"{self.op}: attention_axes names an axis twice")
+        if self.num_heads % self._shared():
+            raise ValueError(
+                f"{self.op}: {self.num_heads} heads of queries are no multiple of "
+                f"{self.key_value_heads} of keys"
+            )
+
+    def _shared(self) -> int:
+        return self.key_value_heads or self.num_heads
+
+    def _output(self, query: Shape) -> Shape:
+        return self.output_shape or (query[-1],)
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """query, key, gate, value: kernel (features, heads, size), bias (heads, size).
+
+        attention_output: kernel (heads, size, ...), bias (...), of the output shape.
+        """
+        query, value, key = shapes[0], shapes[1], shapes[-1]
+        heads, shared = self.num_heads, self._shared()
+        parts = {
+            "query": (query[-1], heads, self.key_dim),
+            "key": (key[-1], shared, self.key_dim),
+            "gate": (query[-1], heads, self.value_dim),
+            "value": (value[-1], shared, self.value_dim),
+        }
+        if not self.use_gate:
+            del parts["gate"]
+        expected: dict[str, Shape] = {}
+        for name, shape in parts.items():
+            expected[f"{name}/kernel"] = shape
+            if self.use_bias:
+                expected[f"{name}/bias"] = shape[1:]
+        output = self._output(query)
+        expected["attention_output/kernel"] = (heads, self.value_dim, *output)
+        if self.use_bias:
+            expected["attention_output/bias"] = output
+        return expected
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The query's with other features; (batch, ..., heads, queries, keys)."""
+        query, key = shapes[0], shapes[-1]
+        if len(shapes) not in (2, 3) or len({len(shape) for shape in shapes}) > 1:
+            raise ValueError(
+                f"{self.op}: expected query, value and perhaps key of one rank, "
+                f"got {shapes}"
+            )
+        axes = self.axes(len(query))
+        if len(query) < 3 or any(axis > len(query) - 2 for axis in axes):
+            raise ValueError(f"{self.op}: no axis {axes} to attend over in {query}")
+        if len(query) > 3 and (self.causal or self.sliding_window):
+            raise ValueError(
+                f"{self.op}: which steps are causal in {query} is not said"
+            )
+        output = (*query[:-1], *self._output(query))
+        if not self.return_scores:
+            return (output,)
+        apart = [size for i, size in enumerate(query[:-1]) if i not in axes]
+        asked, seen = [query[i] for i in axes], [key[i] for i in axes]
+        return output, (*apart, self.num_heads, *asked, *seen)
+
+    def axes(self, rank: int) -> tuple[int, ...]:
+        """The axes that are attended over, for inputs of this rank."""
+        return self.attention_axes or tuple(range(1, rank - 1))
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array | tuple[Array, ...]:
+        """query (batch, ..., features), value, key; mask (batch, queries, keys)."""
+        axes = self.axes(inputs[0].ndim)
+        query = self._heads(weights, "query", inputs[0])
+        key = self._heads(weights, "key", inputs[-1])
+        value = self._heads(weights, "value", inputs[1])
+        asked = tuple(query.shape[axis] for axis in axes)
+        seen = tuple(key.shape[axis] for axis in axes)
+        # (batch, ..., heads, queries, size), all that is attended over in one axis.
+        query, key, value = (_flat(x, axes) for x in (query, key, value))
+        scores = (query * (1.0 / math.sqrt(self.key_dim))) @ key.swapaxes(-2, -1)
+        scores = scores.reshape(*scores.shape[:-2], *asked, *seen)
+        found_mask = self._mask(mask, scores.ndim, asked, seen)
+        over = tuple(range(-len(axes), 0))
+        scores = masked_softmax(scores, found_mask, over, self.masked_scores)
+        heads = scores.shape[: -2 * len(axes)]
+        found = scores.reshape(*heads, math.prod(asked), math.prod(seen)) @ value
+        found = found.reshape(*found.shape[:-2], *asked, self.value_dim)
+        order = _attended_last(found.ndim, axes)
+        found = found.transpose([order.index(axis) for axis in range(found.ndim)])
+        if self.use_gate:
+            found = found * sigmoid(_projected(weights, "gate", inputs[0]))
+        y = np.tensordot(found, weights["attention_output/kernel"], axes=2)
+        if self.use_bias:
+            y = y + weights["attention_output/bias"]
+        return (y, scores) if self.return_scores else y
+
+    def _heads(self, weights: Mapping[str, Array], name: str, x: Array) -> Array:
+        """x projected to (batch, ..., heads, size), one head for each of the query."""
+        y = _projected(weights, name, x)
+        heads = y.shape[-2]
+        return y if heads == self.num_heads else y.repeat(self.num_heads // heads, -2)
+
+    def _mask(
+        self,
+        mask: Array | None,
+        rank: int,
+        asked: tuple[int, ...],
+        seen: tuple[int, ...],
+    ) -> Array | None:
+        """The mask in the rank of the scores; new axes stand before the attended."""
+        if mask is not None:
+            attended = 2 * len(asked)
+            missing = (1,) * (rank - mask.ndim)
+            mask = mask.reshape(
+                *mask.shape[:-attended], *missing, *mask.shape[-attended:]
+            )
+        if self.causal:
+            mask = causal(mask, asked[0], seen[0])
+        if self.sliding_window:
+            apart = np.abs(np.arange(asked[0])[:, None] - np.arange(seen[0]))
+            near = apart < self.sliding_window
+            mask = near if mask is None else mask & near
+        return mask
+
+
+def _projected(weights: Mapping[str, Array], name: str, x: Array) -> Array:
+    """x (..., features) times a kernel (features, heads, size), and its bias."""
+    kernel = weights[f"{name}/kernel"]
+    y = (x @ kernel.reshape(kernel.shape[0], -1)).reshape(
+        *x.shape[:-1], *kernel.shape[1:]
+    )
+    bias = weights.get(f"{name}/bias")
+    return y if bias is None else y + bias
+
+
+def _attended_last(rank: int, axes: tuple[int, ...]) -> list[int]:
+    """The axes of (batch, ..., heads, size), those attended over before the size."""
+    apart = [axis for axis in range(rank - 1) if axis not in axes]
+    return [*apart, *axes, rank - 1]
+
+
+def _flat(x: Array, axes: tuple[int, ...]) -> Array:
+    """(batch, ..., heads, size) as (batch, ..., heads, steps, size)."""
+    moved: Array = x.transpose(_attended_last(x.ndim, axes))
+    steps = math.prod(moved.shape[-1 - len(axes) : -1])
+    return moved.reshape(*moved.shape[: -1 - len(axes)], steps, moved.shape[-1])
+
+
+LAYERS = {layer.op: layer for layer in (Attention, MultiHeadAttention)}

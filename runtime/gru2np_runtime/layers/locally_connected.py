@@ -1,0 +1,153 @@
+"""Local connections: a convolution with weights of its own at every place."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np_runtime._activations import function_of
+from gru2np_runtime.layers._axes import (
+    DATA_FORMATS,
+    activated,
+    check_choice,
+    check_minimum,
+    check_rank,
+)
+from gru2np_runtime.layers._windows import (
+    Spatial,
+    as_given,
+    channels_last,
+    counts,
+    given,
+    last,
+    padded,
+    windows,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gru2np_runtime._layer import ActivationSpec, Array, Shape
+
+
+class LocallyConnected(Spatial):
+    """``activation(window @ the kernel of its place + the bias of its place)``.
+
+    A kernel's rows stand in the order of a window: with ``channels_first`` one channel
+    after the other.  With ``dense`` the kernel has a number for every pair of an input
+    and an output, used where the one is in the window of the other; ``same`` is for
+    that alone, and pads half a window in front whatever the strides.  tf_keras 2.21
+    ``tf_keras/src/layers/locally_connected``, ``implementation`` 1 and 2.
+    """
+
+    op = "locally_connected"
+    filters: int
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str = "valid"
+    dense: bool = False
+    data_format: str = "channels_last"
+    activation: ActivationSpec = "linear"
+    use_bias: bool = True
+
+    def check(self) -> None:
+        """Sizes are positive and belong to the same axes."""
+        for name in ("kernel_size", "strides"):
+            sizes = getattr(self, name)
+            check_minimum(self.op, name, sizes, 1)
+            if not sizes or len(sizes) != len(self.kernel_size):
+                raise ValueError(f"{self.op}: kernel_size, strides differ in length")
+        check_minimum(self.op, "filters", [self.filters], 1)
+        check_choice(self.op, "padding", self.padding, ("valid", "same"))
+        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
+        if self.padding == "same" and not self.dense:
+            raise ValueError(f"{self.op}: padding same needs a dense kernel")
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """kernel (places, window, filters), bias (*windows, filters).
+
+        A dense kernel is (*space, channels, *windows, filters), or with
+        ``channels_first`` (channels, *space, filters, *windows).
+        """
+        check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
+        _, *space, channels = last(shapes[0], self.data_format)
+        fitting = counts(tuple(space), self.kernel_size, self.strides, self.padding)
+        known = [size for size in fitting if size is not None]
+        if channels is None or len(known) < len(fitting):
+            raise ValueError(f"{self.op}: sizes are open in an input {shapes[0]}")
+        kernel: Shape = (prod(known), prod(self.kernel_size) * channels, self.filters)
+        if self.dense:
+            outputs = given((None, *fitting, self.filters), self.data_format)
+            kernel = (*shapes[0][1:], *outputs[1:])
+        expected: dict[str, Shape] = {"kernel": kernel}
+        if self.use_bias:
+            expected["bias"] = (*fitting, self.filters)
+        return expected
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, *windows, filters), or (batch, filters, *windows)."""
+        check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
+        batch, *space, _ = last(shapes[0], self.data_format)
+        fitting = counts(tuple(space), self.kernel_size, self.strides, self.padding)
+        y = given((batch, *fitting, self.filters), self.data_format)
+        return (activated(self.activation, y),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space)."""
+        x = channels_last(inputs[0], self.data_format)
+        kernel = weights["kernel"]
+        y = self._dense(kernel, x) if self.dense else self._by_place(kernel, x)
+        y = as_given(y, self.data_format)
+        if self.use_bias:
+            # Keras reads the same numbers in another shape, and transposes nothing.
+            y = y + weights["bias"].reshape(y.shape[1:])
+        return function_of(self.activation)(y)
+
+    def _by_place(self, kernel: Array, x: Array) -> Array:
+        """One matrix product for each place."""
+        rank = len(self.kernel_size)
+        view = windows(x, self.kernel_size, self.strides, (1,) * rank)
+        if self.data_format == "channels_last":
+            view = np.moveaxis(view, rank + 1, -1)
+        batch, *space = view.shape[: rank + 1]
+        rows = view.reshape(batch, prod(space), kernel.shape[1]).swapaxes(0, 1)
+        y: Array = (rows @ kernel).swapaxes(0, 1)
+        return y.reshape(batch, *space, self.filters)
+
+    def _dense(self, kernel: Array, x: Array) -> Array:
+        """One matrix product, of what is within reach."""
+        space, rank = x.shape[1:-1], len(self.kernel_size)
+        if self.data_format == "channels_first":
+            kernel = np.moveaxis(np.moveaxis(kernel, 0, rank), rank + 1, -1)
+        within = self._within(space)
+        fitting = within.shape[rank:]
+        inside = within.reshape(*space, 1, *fitting, 1)
+        rows = x.reshape(x.shape[0], prod(x.shape[1:]))
+        columns = np.where(inside, kernel, kernel.dtype.type(0))
+        y: Array = rows @ columns.reshape(rows.shape[1], prod(fitting) * self.filters)
+        return y.reshape(x.shape[0], *fitting, self.filters)
+
+    def _within(self, space: tuple[int, ...]) -> Array:
+        """(*space, *windows), True where a place is in a window."""
+        # Each place by its number, from 1 on, and 0 for padding.
+        numbers = np.arange(1.0, prod(space) + 1).reshape(1, *space, 1)
+        ones = (1,) * len(space)
+        halves = [size // 2 for size in self.kernel_size]
+        if self.padding == "valid":
+            halves = []
+        numbers = padded(
+            numbers, self.kernel_size, self.strides, self.padding, 0.0, halves
+        )
+        view = windows(numbers, self.kernel_size, self.strides, ones)[0]
+        fitting = view.shape[: len(space)]
+        found = np.zeros((prod(space) + 1, prod(fitting)), bool)
+        members = view.reshape(prod(fitting), -1).astype(int)
+        found[members, np.arange(prod(fitting))[:, None]] = True
+        return found[1:].reshape(*space, *fitting)
+
+
+LAYERS = {LocallyConnected.op: LocallyConnected}

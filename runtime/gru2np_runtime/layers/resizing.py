@@ -1,0 +1,71 @@
+"""Resizing: other numbers of steps along spatial axes, made of those there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np_runtime._errors import InputError
+from gru2np_runtime._layer import Layer
+from gru2np_runtime.layers._axes import (
+    DATA_FORMATS,
+    check_choice,
+    check_minimum,
+    check_rank,
+)
+from gru2np_runtime.layers._resampling import INTERPOLATIONS, resampled
+from gru2np_runtime.layers._windows import as_given, channels_last, given, last
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gru2np_runtime._layer import Array, Shape
+
+
+class Resizing(Layer):
+    """Spatial axes of ``sizes`` steps, or ``factors`` times as long.
+
+    Keras 3.15 ``keras/src/layers/preprocessing/image_preprocessing/resizing.py`` and
+    ``keras/src/layers/reshaping/up_sampling2d.py``.
+    """
+
+    op = "resizing"
+    sizes: tuple[int, ...] = ()
+    factors: tuple[int, ...] = ()
+    interpolation: str = "bilinear"
+    data_format: str = "channels_last"
+
+    def check(self) -> None:
+        """One number of at least 1 for each spatial axis, in one of two ways."""
+        if bool(self.sizes) == bool(self.factors):
+            raise ValueError(f"{self.op}: expected either sizes or factors")
+        check_minimum(self.op, "sizes", self.sizes, 1)
+        check_minimum(self.op, "factors", self.factors, 1)
+        check_choice(self.op, "interpolation", self.interpolation, INTERPOLATIONS)
+        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
+
+    def wanted(self, space: Shape) -> Shape:
+        """What becomes of the spatial axes."""
+        if self.sizes:
+            return self.sizes
+        return tuple(None if n is None else n * m for n, m in zip(space, self.factors))
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, *sizes, channels), or (batch, channels, *sizes)."""
+        check_rank(self.op, shapes[0], len(self.sizes or self.factors) + 2)
+        batch, *space, channels = last(shapes[0], self.data_format)
+        wanted = self.wanted(tuple(space))
+        return (given((batch, *wanted, channels), self.data_format),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space)."""
+        x = channels_last(inputs[0], self.data_format)
+        if 0 in x.shape[1:-1]:
+            raise InputError(f"{self.op}: nothing to resize in {inputs[0].shape}")
+        for axis, size in enumerate(self.wanted(x.shape[1:-1]), start=1):
+            x = resampled(x, axis, size or 0, self.interpolation)
+        return as_given(x, self.data_format)
+
+
+LAYERS = {Resizing.op: Resizing}

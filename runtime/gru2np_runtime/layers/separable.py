@@ -1,0 +1,160 @@
+"""Depthwise and separable convolution: every channel by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np_runtime._activations import function_of
+from gru2np_runtime.layers._axes import (
+    DATA_FORMATS,
+    activated,
+    check_choice,
+    check_minimum,
+    check_rank,
+)
+from gru2np_runtime.layers._windows import (
+    Spatial,
+    as_given,
+    channels_last,
+    check_before,
+    convolve,
+    counts,
+    given,
+    last,
+    padded,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gru2np_runtime._layer import ActivationSpec, Array, Shape
+
+
+class DepthwiseConv(Spatial):
+    """``activation(windows of each channel @ its kernel + bias)``.
+
+    Channel i gives the channels ``i * depth_multiplier`` and following.  Spatial
+    attributes have one number for each spatial axis; ``before`` as in a convolution.
+    """
+
+    op = "depthwise_conv"
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    depth_multiplier: int = 1
+    padding: str = "valid"
+    before: tuple[int, ...] = ()
+    data_format: str = "channels_last"
+    activation: ActivationSpec = "linear"
+    use_bias: bool = True
+
+    def check(self) -> None:
+        """Sizes are positive and belong to the same axes."""
+        for name in ("kernel_size", "strides", "dilation"):
+            sizes = getattr(self, name)
+            check_minimum(self.op, name, sizes, 1)
+            if not sizes or len(sizes) != len(self.kernel_size):
+                raise ValueError(
+                    f"{self.op}: kernel_size, strides, dilation differ in length"
+                )
+        check_minimum(self.op, "depth_multiplier", [self.depth_multiplier], 1)
+        choices = ("valid", "same", "causal")
+        check_choice(self.op, "padding", self.padding, choices)
+        check_before(self.op, self.before, self.reach, self.padding)
+        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
+        if self.padding == "causal" and len(self.kernel_size) != 1:
+            raise ValueError(f"{self.op}: causal padding is for one spatial axis")
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """What the kernel spans along each axis, gaps included."""
+        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation))
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """depthwise_kernel (*kernel_size, channels, depth_multiplier), bias."""
+        check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
+        channels = last(shapes[0], self.data_format)[-1]
+        expected: dict[str, Shape] = {
+            "depthwise_kernel": (*self.kernel_size, channels, self.depth_multiplier)
+        }
+        if self.use_bias:
+            expected["bias"] = (self.filters_of(channels),)
+        return expected
+
+    def filters_of(self, channels: int | None) -> int | None:
+        """How many channels come out."""
+        return None if channels is None else channels * self.depth_multiplier
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, *windows, filters), or (batch, filters, *windows)."""
+        check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
+        batch, *space, channels = last(shapes[0], self.data_format)
+        fitting = counts(tuple(space), self.reach, self.strides, self.padding)
+        y = given((batch, *fitting, self.filters_of(channels)), self.data_format)
+        return (activated(self.activation, y),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space)."""
+        x = channels_last(inputs[0], self.data_format)
+        x = padded(x, self.reach, self.strides, self.padding, 0.0, self.before)
+        y = self.mixed(weights, self.apart(weights["depthwise_kernel"], x))
+        if self.use_bias:
+            y = y + weights["bias"]
+        return function_of(self.activation)(as_given(y, self.data_format))
+
+    def apart(self, kernel: Array, x: Array) -> Array:
+        """Every channel of x, (batch, *space, channels), with its own kernel."""
+        *sizes, channels, multiplier = kernel.shape
+        # A convolution with as many groups as channels.
+        kernel = kernel.reshape(*sizes, 1, channels * multiplier)
+        return convolve(x, kernel, self.strides, self.dilation, channels)
+
+    def mixed(self, weights: Mapping[str, Array], y: Array) -> Array:
+        """What becomes of the channels; here they stay apart."""
+        return y
+
+
+class SeparableConv(DepthwiseConv):
+    """A depthwise convolution, and a product over its channels at every place.
+
+    Keras 3.15 ``keras/src/layers/convolutional/base_separable_conv.py``; Chollet 2017
+    (arXiv:1610.02357).
+    """
+
+    op = "separable_conv"
+    filters: int
+
+    def check(self) -> None:
+        """As a depthwise convolution; there are filters."""
+        super().check()
+        check_minimum(self.op, "filters", [self.filters], 1)
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """The depthwise kernel; pointwise_kernel (1, ..., channels, filters); bias."""
+        expected = super().weight_shapes(*shapes)
+        channels = last(shapes[0], self.data_format)[-1]
+        ones = (1,) * len(self.kernel_size)
+        expected["pointwise_kernel"] = (
+            *ones,
+            None if channels is None else channels * self.depth_multiplier,
+            self.filters,
+        )
+        if self.use_bias:
+            # Keras makes the bias last.
+            expected["bias"] = expected.pop("bias")
+        return expected
+
+    def filters_of(self, channels: int | None) -> int | None:
+        """As many as there are filters."""
+        return self.filters
+
+    def mixed(self, weights: Mapping[str, Array], y: Array) -> Array:
+        """All channels of a place together."""
+        kernel = weights["pointwise_kernel"]
+        mixed: Array = y @ kernel.reshape(kernel.shape[-2:])
+        return mixed
+
+
+LAYERS = {layer.op: layer for layer in (DepthwiseConv, SeparableConv)}
