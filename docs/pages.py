@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gru2np.cli import main
+from gru2np.generations import interpret
+from gru2np.graph import build
 from gru2np.layers import FAMILIES, NOT_CONVERTED
-from gru2np.layers._spec import HARMLESS
+from gru2np.layers._spec import HARMLESS, Config
+from gru2np.layers.custom import Specs
+from gru2np.readers import open_model
+
+if TYPE_CHECKING:
+    from gru2np.ir import KerasModel
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _in_order(name: str) -> tuple[str, list[int]]:
-    """Families apart, versions by number and not by letter."""
-    family, _, version = name.rpartition("-")
-    return family, [int(part) for part in version.split(".")]
+# Generations of the fixtures: a package, its version, and where it counts a backend.
+_GENERATION = re.compile(r"(keras|tf|tf-keras)-([\d.]+)(?:-(\w+))?")
+CONTAINERS = {
+    "hdf5": "HDF5",
+    "keras": "`.keras`",
+    "hdf5.keras": "HDF5 called `.keras`",
+    "directory": "directory",
+    "json+hdf5": "JSON + HDF5",
+    "json+weights.h5": "JSON + `.weights.h5`",
+    "json+shards": "JSON + shards",
+}
+
+
+def _in_order(name: str) -> tuple[str, list[int], str]:
+    """Packages apart, versions by number and not by letter."""
+    package, version, backend = _parts(name)
+    return package, [int(part) for part in version.split(".")], backend
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    match = _GENERATION.fullmatch(name)
+    assert match is not None, name
+    return match[1], match[2], match[3] or ""
 
 
 GENERATIONS = sorted(
-    (path.name for path in (ROOT / "fixtures").iterdir() if path.name[-1].isdigit()),
+    (p.name for p in (ROOT / "fixtures").iterdir() if _GENERATION.fullmatch(p.name)),
     key=_in_order,
 )
 
@@ -47,21 +77,76 @@ def commands() -> str:
     return "\n\n".join(f"## {name}\n\n{help_of(name)}" for name in names)
 
 
-def proofs() -> dict[str, list[str]]:
-    """The generations whose fixtures hold a class, by Keras class."""
-    found: dict[str, set[str]] = {}
-    for path in (ROOT / "fixtures").glob("*/*/case.json"):
-        for class_name in json.loads(path.read_text("utf-8"))["classes"]:
-            found.setdefault(class_name, set()).add(path.parent.parent.name)
-    return {name: sorted(names) for name, names in found.items()}
+@cache
+def proofs() -> dict[str, dict[str, str]]:
+    """By class in the one spelling, a case of every generation whose files hold it."""
+    found: dict[str, dict[str, str]] = {}
+    for generation in GENERATIONS:
+        for name, fact in _facts(generation).items():
+            if "refused" in fact or "custom" in fact:
+                continue
+            with open_model(*_files(ROOT / "fixtures" / generation / name)) as raw:
+                model, _ = interpret(raw)
+            for class_name in _classes(model):
+                found.setdefault(class_name, {}).setdefault(generation, name)
+    return found
+
+
+def _files(folder: Path) -> tuple[Path, Path | None]:
+    """The model of a case, and its weights where they stand apart."""
+    names = ("model.h5", "model.keras", "model", "architecture.json")
+    model = next(path for name in names if (path := folder / name).exists())
+    if model.suffix != ".json":
+        return model, None
+    names = ("weights.h5", "model.weights.json")
+    return model, next(path for name in names if (path := folder / name).exists())
+
+
+def _classes(model: KerasModel) -> set[str]:
+    """The classes of a model's layers and of the layers inside them."""
+    found, pending = set(), list(model.layers)
+    while pending:
+        layer = pending.pop()
+        if layer.model is not None:
+            pending.extend(layer.model.layers)
+        else:
+            found.add(layer.class_name)
+        pending.extend(child for _, child in layer.children)
+    return found
+
+
+@cache
+def options() -> dict[str, dict[str, None]]:
+    """The options that are read of every class, noted while cases are read."""
+    found: dict[str, dict[str, None]] = {}
+    taken = Config.value
+
+    def noting(self: Config, key: str, *default: Any) -> Any:
+        found.setdefault(self.layer.class_name, {})[key] = None
+        return taken(self, key, *default)
+
+    Config.value = noting  # type: ignore[method-assign, assignment]
+    try:
+        for cases in proofs().values():
+            for generation, name in cases.items():
+                _read(ROOT / "fixtures" / generation / name)
+    finally:
+        Config.value = taken  # type: ignore[method-assign]
+    return found
+
+
+@cache
+def _read(folder: Path) -> None:
+    with open_model(*_files(folder)) as raw:
+        model, meaning = interpret(raw)
+        build(model, meaning, Specs())
 
 
 def layer_table() -> str:
     """Every Keras class that is converted, and the Keras generations that prove it."""
-    proven = proofs()
     lines = [
-        "| family | Keras class | mask of its input | proven by files of |",
-        "|---|---|---|---|",
+        "| family | Keras class | options | mask of its input | proven by files of |",
+        "|---|---|---|---|---|",
     ]
     for family in FAMILIES:
         title = family.__name__.rpartition(".")[2]
@@ -69,27 +154,35 @@ def layer_table() -> str:
             plain = class_name.removeprefix("ops.")
             shown = f"`keras.ops` {plain}" if plain != class_name else plain
             mask = spec.mask + (", used" if spec.uses_mask else "")
-            files = _families(proven.get(plain, []))
-            lines.append(f"| {title} | {shown} | {mask} | {files} |")
+            files = _families(list(proofs().get(class_name, {})))
+            read = ", ".join(
+                key for key in sorted(options().get(class_name, {})) if key != "dtype"
+            )
+            lines.append(f"| {title} | {shown} | {read} | {mask} | {files} |")
             title = ""
     return "\n".join(lines)
 
 
 def _families(generations: list[str]) -> str:
-    """Generations in short: those of one family behind one another."""
+    """Generations in short: those of one package behind one another."""
     grouped: dict[str, list[str]] = {}
-    for name in generations:
-        family, _, version = name.rpartition("-")
-        grouped.setdefault(family, []).append(version)
+    for name in sorted(generations, key=_in_order):
+        package, version, backend = _parts(name)
+        shown = f"{version} ({backend.capitalize()})" if backend else version
+        grouped.setdefault(package, []).append(shown)
     names = {"keras": "Keras", "tf": "TensorFlow", "tf-keras": "tf-keras"}
-
-    def order(version: str) -> tuple[int, ...]:
-        return tuple(int(part) for part in version.split("."))
-
     return "; ".join(
-        f"{names[family]} {', '.join(sorted(versions, key=order))}"
-        for family, versions in sorted(grouped.items())
+        f"{names[package]} {', '.join(versions)}"
+        for package, versions in sorted(grouped.items())
     )
+
+
+def _facts(generation: str) -> dict[str, dict[str, Any]]:
+    """What is said of every case of a generation, by its folder."""
+    return {
+        path.parent.name: json.loads(path.read_text("utf-8"))
+        for path in sorted((ROOT / "fixtures" / generation).glob("*/case.json"))
+    }
 
 
 def fixture_table() -> str:
@@ -99,10 +192,7 @@ def fixture_table() -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for generation in GENERATIONS:
-        facts = [
-            json.loads(path.read_text("utf-8"))
-            for path in sorted((ROOT / "fixtures" / generation).glob("*/case.json"))
-        ]
+        facts = list(_facts(generation).values())
         environment = ROOT / "fixtures" / "environments" / f"{generation}.txt"
         python = environment.read_text("utf-8").partition("\n")[0].split()[-1]
         containers = ", ".join(sorted({fact["container"] for fact in facts}))
@@ -110,6 +200,86 @@ def fixture_table() -> str:
         lines.append(
             f"| {generation} | {writer} | {python} | {containers} | {len(facts)} |"
         )
+    return "\n".join(lines)
+
+
+def container_table() -> str:
+    """How many files of each generation and container give what their Keras gave."""
+    lines = [
+        f"| generation | {' | '.join(CONTAINERS.values())} |",
+        f"|---|{'---|' * len(CONTAINERS)}",
+    ]
+    for generation in GENERATIONS:
+        held = [
+            fact["container"]
+            for fact in _facts(generation).values()
+            if "refused" not in fact
+        ]
+        counts = [str(held.count(container) or "") for container in CONTAINERS]
+        lines.append(f"| {_families([generation])} | {' | '.join(counts)} |")
+    return "\n".join(lines)
+
+
+def case_table() -> str:
+    """Every case, what it shows, and whose files show it."""
+    shown: dict[str, list[str]] = {}
+    words: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    for generation in GENERATIONS:
+        for name, fact in _facts(generation).items():
+            # The same model in another container ends in that container's name.
+            name = re.sub(r"_(h5|json|shards|directory|keras)$", "", name)
+            if generation not in shown.setdefault(name, []):
+                shown[name].append(generation)
+            words.setdefault(name, fact["description"].rstrip("."))
+            if "refused" in fact:
+                refused[name] = fact["refused"]
+    lines = ["| case | what it shows | files of |", "|---|---|---|"]
+    for name in sorted(shown):
+        text = words[name]
+        if name in refused:
+            text += f"; *refused: {refused[name]}*"
+        lines.append(f"| {name} | {text} | {_families(shown[name])} |")
+    return "\n".join(lines)
+
+
+def reopened_table() -> str:
+    """What today's Keras makes of the whole models of each older generation."""
+    data = json.loads((ROOT / "fixtures" / "reopened.json").read_text("utf-8"))
+    lines = [
+        f"| saved by | files | Keras {data['keras']} gives the same "
+        "| **gives other numbers** | does not open |",
+        "|---|---|---|---|---|",
+    ]
+    totals = [0, 0, 0]
+    for generation in GENERATIONS:
+        outcomes = [
+            found["outcome"]
+            for name, found in data["files"].items()
+            if name.startswith(f"{generation}/")
+        ]
+        if outcomes:
+            counts = [outcomes.count(kind) for kind in ("same", "other", "fails")]
+            totals = [a + b for a, b in zip(totals, counts, strict=True)]
+            cells = " | ".join(map(str, [len(outcomes), *counts]))
+            lines.append(f"| {_families([generation])} | {cells} |")
+    cells = " | ".join(map(str, [sum(totals), *totals]))
+    lines.append(f"| together | {cells} |")
+    return "\n".join(lines)
+
+
+def other_numbers() -> str:
+    """The files that today's Keras opens without a word and answers otherwise."""
+    data = json.loads((ROOT / "fixtures" / "reopened.json").read_text("utf-8"))
+    lines = ["| file | what it shows | largest difference |", "|---|---|---|"]
+    for generation in GENERATIONS:
+        facts = _facts(generation)
+        for name, found in sorted(data["files"].items()):
+            folder, _, case = name.partition("/")
+            if folder == generation and found["outcome"] == "other":
+                apart = found.get("difference", found.get("shape"))
+                text = facts[case]["description"].rstrip(".")
+                lines.append(f"| {name} | {text} | {apart} |")
     return "\n".join(lines)
 
 
@@ -125,8 +295,24 @@ def short_layer_list() -> str:
 
 
 def refused_classes() -> str:
-    """The classes of Keras that are refused by name."""
-    return ", ".join(sorted(NOT_CONVERTED))
+    """The classes of Keras that are refused by name, and why."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in sorted(NOT_CONVERTED.items()):
+        by_reason.setdefault(reason, []).append(name)
+    rows = [f"| {', '.join(names)} | {why} |" for why, names in by_reason.items()]
+    return "\n".join(["| class | why it is refused |", "|---|---|", *rows])
+
+
+def source(path: str, name: str) -> str:
+    """The code of a class or function, as it stands in a file."""
+    text = (ROOT / path).read_text("utf-8")
+    found = next(
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name
+    )
+    lines = text.splitlines()[found.lineno - 1 : found.end_lineno]
+    return "\n".join(["```python", *lines, "```"])
 
 
 def harmless_options() -> str:

@@ -16,13 +16,15 @@ import numpy as np
 from gru2np.generations import interpret
 from gru2np.graph import build
 from gru2np.inspection import meaning
+from gru2np.layers.custom import Specs
 from gru2np.readers import open_model
 from gru2np.weights import find
 from gru2np_runtime import __version__
 from gru2np_runtime._arrays import replacing
 from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest
 from gru2np_runtime._graph import Graph, Node
-from gru2np_runtime._manifest import FORMAT, MANIFEST_VERSION, graph_record
+from gru2np_runtime._manifest import FORMAT, MANIFEST_VERSION
+from gru2np_runtime._manifest_writer import graph_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from gru2np.graph import Built
     from gru2np.ir import KerasModel, Meaning, RawModel, StoredTensor
+    from gru2np.layers.custom import CustomLayers
     from gru2np_runtime import Layer
 
     FilePath = str | os.PathLike[str]
@@ -46,7 +49,7 @@ class Conversion:
         meaning: what its Keras meant.
         built: its graph, with what nobody needs taken out.
         tensors: the stored array of every weight, by path in the bundle.
-        dtypes: what the layer of every weight computes in, by the same paths.
+        owners: by the same paths, the path of the layer and what it computes in.
     """
 
     raw: RawModel
@@ -54,12 +57,12 @@ class Conversion:
     meaning: Meaning
     built: Built
     tensors: Mapping[str, StoredTensor]
-    dtypes: Mapping[str, str]
+    owners: Mapping[str, tuple[str, str]]
 
     def array(self, path: str) -> NDArray[Any]:
         """A weight as the bundle holds it: float16, or what its layer computes in."""
         array = self.tensors[path].read()
-        dtype = self.dtypes[path]
+        _, dtype = self.owners[path]
         if array.dtype == np.float16 and dtype == "float32":
             return array
         return array.astype(dtype, copy=False)
@@ -77,14 +80,21 @@ class Conversion:
     def sentences(self) -> tuple[str, ...]:
         """What was chosen where generations of Keras differ, for people."""
         graph, config = self.built.graph, self.raw.config
-        return meaning.sentences(graph, self.model, self.meaning, config)
+        forms: dict[str, dict[str, None]] = {}
+        for path, tensor in self.tensors.items():
+            if tensor.form:
+                forms.setdefault(tensor.form, {})[self.owners[path][0]] = None
+        return (
+            *meaning.sentences(graph, self.model, self.meaning, config),
+            *meaning.of_storage(forms),
+        )
 
     def manifest(self, weights: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """The manifest; ``weights`` are the records of the weights by path."""
         by_layer: dict[str, dict[str, Any]] = {}
         for path, record in weights.items():
-            layer, _, name = path.rpartition("/")
-            by_layer.setdefault(layer, {})[name] = record
+            layer = self.owners[path][0]
+            by_layer.setdefault(layer, {})[path[len(layer) + 1 :]] = record
 
         def describe(path: str) -> dict[str, Any]:
             more: dict[str, Any] = {"weights": by_layer.get(path, {})}
@@ -135,7 +145,11 @@ class Exported:
 
 
 @contextmanager
-def convert(model: FilePath, weights: FilePath | None = None) -> Iterator[Conversion]:
+def convert(
+    model: FilePath,
+    weights: FilePath | None = None,
+    custom_layers: CustomLayers | None = None,
+) -> Iterator[Conversion]:
     """Convert a file, open as long as the context lasts.
 
     Raises:
@@ -144,17 +158,23 @@ def convert(model: FilePath, weights: FilePath | None = None) -> Iterator[Conver
     """
     with open_model(model, weights) as raw:
         keras_model, meaning = interpret(raw)
-        yield converted(raw, keras_model, meaning)
+        yield converted(raw, keras_model, meaning, custom_layers)
 
 
-def converted(raw: RawModel, model: KerasModel, meaning: Meaning) -> Conversion:
+def converted(
+    raw: RawModel,
+    model: KerasModel,
+    meaning: Meaning,
+    custom_layers: CustomLayers | None = None,
+) -> Conversion:
     """The conversion of a model under a meaning."""
-    built = build(model, meaning)
-    tensors = find(model, built.weights, raw)
+    specs = Specs(custom_layers)
+    built = build(model, meaning, specs)
+    tensors = find(model, built.weights, raw, specs)
     built.graph = _needed(built.graph)
-    dtypes = dict(_dtypes(built.graph))
-    tensors = {path: tensor for path, tensor in tensors.items() if path in dtypes}
-    return Conversion(raw, model, meaning, built, tensors, dtypes)
+    owners = dict(_owners(built.graph))
+    tensors = {path: tensor for path, tensor in tensors.items() if path in owners}
+    return Conversion(raw, model, meaning, built, tensors, owners)
 
 
 def export(
@@ -162,6 +182,7 @@ def export(
     out: FilePath | BinaryIO,
     *,
     weights: FilePath | None = None,
+    custom_layers: CustomLayers | None = None,
 ) -> Exported:
     """Write a saved Keras model as a bundle.
 
@@ -170,6 +191,9 @@ def export(
             file, or a live ``keras.Model``, which is saved and read like a file.
         out: path of the bundle, replaced if it exists, or a binary file object.
         weights: path of the weights file that belongs to an architecture.
+        custom_layers: classes of your own, subclasses of ``gru2np_runtime.Layer``, by
+            the names of the Keras classes they stand for.  They are never looked for
+            in the file.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
@@ -179,8 +203,8 @@ def export(
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
             model.save(path)
-            return export(path, out, weights=weights)
-    with convert(model, weights) as conversion:
+            return export(path, out, weights=weights, custom_layers=custom_layers)
+    with convert(model, weights, custom_layers) as conversion:
         if not isinstance(out, (str, os.PathLike)):
             return _write(conversion, out)
         with replacing(out) as file:
@@ -226,19 +250,20 @@ def _needed(graph: Graph) -> Graph:
     return Graph(graph.inputs, kept[::-1], graph.outputs, layers)
 
 
-def _dtypes(graph: Graph) -> Iterator[tuple[str, str]]:
-    """Path and compute dtype of every weight of a graph."""
+def _owners(graph: Graph) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Path of every weight of a graph, path of its layer, what that computes in."""
     _, expected = graph.infer_nodes()
     for path, names in expected.items():
         for name in names:
             layer: Layer = graph.layers[path]
-            rest = name
+            at, rest = path, name
             while rest.partition("/")[0] in layer.layers:
                 first, _, rest = rest.partition("/")
-                layer = layer.layers[first]
+                layer, at = layer.layers[first], f"{at}/{first}"
                 if isinstance(layer, Graph):
                     own = max(
                         (p for p in layer.layers if rest.startswith(f"{p}/")), key=len
                     )
-                    layer, rest = layer.layers[own], rest[len(own) + 1 :]
-            yield f"{path}/{name}", layer.dtype
+                    layer, at = layer.layers[own], f"{at}/{own}"
+                    rest = rest[len(own) + 1 :]
+            yield f"{path}/{name}", (at, layer.dtype)

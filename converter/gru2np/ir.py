@@ -99,6 +99,8 @@ class Meaning:
             ``previous`` (see ``gru2np_runtime.layers.Recurrent``).
         unrolled_masked_output: the same for layers with ``unroll=True``.
         bidirectional_zeroes: Bidirectional zeroes masked outputs of its halves.
+        bidirectional_keeps_zero: and where a half asks for zeroes itself, it zeroes a
+            last output too.
         stateful_forgets: stateful layers begin every call anew.
         stateful_keeps_over_initial: a stateful layer that is given initial states
             uses them on its first call only, and later what it carries.
@@ -110,13 +112,18 @@ class Meaning:
         unrolled_ignores_zero: layers with ``unroll=True`` ignore
             ``zero_output_for_mask``.
         explicit_mask_spreads: an explicit mask argument is the mask of the output too.
+        masks_in_time: masks at TimeDistributed: ``kept``, and no business of the layer
+            inside; ``steps``, given to it and kept; ``folded``, given to it, and the
+            output's are what it makes of them; ``folded_in_free_batches``, folded
+            where the size of a batch is not declared and kept where it is.
         own_layers_masked_in_time: TimeDistributed over a class that is none of Keras
             repeats outputs at masked steps, in batches of a size it knows.
         tensor_arguments_drop_mask: a layer called with a second tensor gets no
             implicit mask.
         softmax_uses_mask: the Softmax layer looks at masks.
         same_padding: what ``same`` pads in front: ``even``, as much as behind or one
-            less; ``half`` a window, whatever the stride leaves behind (Theano).
+            less; ``half`` a window, whatever the stride leaves behind (Theano); or
+            ``unclear`` (CNTK, or Keras 1 without weights).
         idle_operations: operations that give their very input back, with its mask,
             where they have nothing to do: ``cast``, or ``unknown`` where that hangs on
             version and backend.
@@ -145,12 +152,14 @@ class Meaning:
     unrolled_ignores_zero: bool
     explicit_mask_spreads: bool
     bidirectional_zeroes: bool
+    bidirectional_keeps_zero: bool
     stateful_forgets: bool
     stateful_keeps_over_initial: bool
     bidirectional_forgets: bool
     fused_rnn_ignores_zero: bool
     merged_mask: str
     merges_skip_masked: bool
+    masks_in_time: str
     own_layers_masked_in_time: bool
     tensor_arguments_drop_mask: bool
     softmax_uses_mask: bool

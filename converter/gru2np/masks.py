@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from gru2np import masks_in_time
 from gru2np.errors import Problem
-from gru2np.layers import LAYERS
 from gru2np.layers import _spec as spec
+from gru2np.mask_sources import IDLED, UNKNOWN, UNUSABLE
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
     from gru2np_runtime import Layer
 
     Ref = tuple[str, int]
-
-# Stand for masks that cannot be told; whoever uses one is refused, with the reason.
-INSIDE: tuple[str, int] = ("", -1)
-UNKNOWN: tuple[str, int] = ("", -2)
-UNUSABLE = {
-    INSIDE: "a mask made inside TimeDistributed is not supported",
-    UNKNOWN: "versions of Keras 3 disagree about this mask, and the architecture does "
-    "not name its own: save the model as .keras",
-}
 
 
 class Value(NamedTuple):
@@ -48,7 +40,9 @@ class Masks:
         self.builder = builder
         self.layer = layer
         self.path = path
-        self.spec = LAYERS[layer.class_name]
+        found = builder.specs.get(layer.class_name)
+        assert found is not None  # what nobody can convert has been refused
+        self.spec = found
 
     def call(
         self, name: str, inputs: Sequence[Value], explicit: Ref | None
@@ -64,7 +58,7 @@ class Masks:
         skips = SKIP_MASKED.get(self.layer.class_name)
         masked = any(value.mask for value in inputs)
         if skips and masked and "merges_skip_masked" in meaning.unknown:
-            self._refuse(UNUSABLE[UNKNOWN])
+            self.refuse(UNUSABLE[UNKNOWN])
         if (
             skips is not None
             and meaning.merges_skip_masked
@@ -76,11 +70,9 @@ class Masks:
                     "TensorFlow; JAX counted them, and the file names no backend"
                 )
             return [skips(self, name, inputs)]
-        used = mask if self.spec.uses_mask else None
-        if self._unusable(used):
-            used = None
-        if used is not None and self.builder.layers[self.path].op == "activation":
-            self._refuse("a mask that reaches a Softmax layer is not supported")
+        used = self.usable(mask) if self.spec.uses_mask else None
+        if self.builder.layers[self.path].op == "time_distributed":
+            used = masks_in_time.used(self, inputs[0], mask)
         result = self.builder.add(name, self.path, refs, used)
         spread = mask if meaning.explicit_mask_spreads else implicit
         if mask != implicit and "explicit_mask_spreads" in meaning.unknown:
@@ -90,13 +82,18 @@ class Masks:
         masks += [None] * (count - len(masks))
         return [Value((result[0], i), masks[i]) for i in range(count)]
 
+    def usable(self, mask: Ref | None) -> Ref | None:
+        """The mask, unless nobody can tell it; then the layer is refused."""
+        return None if self._unusable(mask) else mask
+
     def _unusable(self, mask: Ref | None) -> bool:
         if mask not in UNUSABLE:
             return False
-        self._refuse(UNUSABLE[mask])
+        self.refuse(UNUSABLE[mask])
         return True
 
-    def _refuse(self, reason: str) -> None:
+    def refuse(self, reason: str) -> None:
+        """Note why the layer cannot be converted."""
         self.builder.problems.append(Problem(self.path, self.layer.class_name, reason))
 
     def _output_masks(
@@ -106,7 +103,7 @@ class Masks:
         layer = self.builder.layers[self.path]
         if rule == spec.KEEPS:
             if layer.op == "time_distributed":
-                return [self._time_distributed(layer, mask)]
+                return [masks_in_time.given(self, name, inputs[0], mask)]
             return [mask]
         if rule == spec.SEQUENCE:
             kept = mask if getattr(layer, "return_sequences", False) else None
@@ -118,31 +115,37 @@ class Masks:
             return [self._merged(name, [value.mask for value in inputs])]
         if rule == spec.CONCATENATES:
             return [self._concatenated(name, inputs)]
+        if rule == spec.IDLE and self._idle(name, inputs):
+            if self.builder.meaning.idle_operations == "unknown":
+                return [mask and IDLED]
+            return [mask if layer.op == "cast" else None]
         return [None]
+
+    def _idle(self, name: str, inputs: Sequence[Value]) -> bool:
+        """Whether an operation gives back what it got."""
+        builder, source = self.builder, inputs[0].ref
+        same = builder.shapes[name] == (builder.shapes[source[0]][source[1]],)
+        same = same and builder.dtypes[name] == builder.dtypes[source[0]]
+        layer = builder.layers[self.path]
+        if isinstance(layer, runtime.GetItem):
+            same = same and all(item[2:] in ((), (None,), (1,)) for item in layer.items)
+        if isinstance(layer, runtime.Transpose):
+            same = list(layer.dims) == sorted(layer.dims)
+        return same and len(inputs) == 1
 
     def _created(self, name: str, x: Ref) -> Ref | None:
         """Masking: any feature differs from its value; Embedding: the id is not 0."""
         layer = self.builder.layers[self.path]
         if isinstance(layer, runtime.Masking):
-            differs = self._node(
+            differs = self.node(
                 name, "differs", [x], runtime.NotEqual(value=layer.mask_value)
             )
-            return self._node(
+            return self.node(
                 name, "mask", [differs], runtime.Any(axes=(-1,), keepdims=False)
             )
         if not self.layer.config.get("mask_zero", False):
             return None
-        return self._node(name, "mask", [x], runtime.NotEqual(value=0.0))
-
-    def _time_distributed(self, layer: object, mask: Ref | None) -> Ref | None:
-        child = dict(self.layer.children)["layer"]
-        if creates_mask(child):
-            return INSIDE
-        if mask is not None and uses_mask(child):
-            self._refuse(
-                "a mask that reaches the layer inside TimeDistributed is not supported"
-            )
-        return mask
+        return self.node(name, "mask", [x], runtime.NotEqual(value=0.0))
 
     def _merged(self, name: str, masks: Sequence[Ref | None]) -> Ref | None:
         """Masks of a merge layer's inputs, combined as this Keras does."""
@@ -158,7 +161,7 @@ class Masks:
         result = given[0]
         for i, mask in enumerate(given[1:]):
             if mask != result:
-                result = self._node(name, f"mask_{i}", [result, mask], op())
+                result = self.node(name, f"mask_{i}", [result, mask], op())
         return result
 
     def _concatenated(self, name: str, inputs: Sequence[Value]) -> Ref | None:
@@ -179,7 +182,7 @@ class Masks:
         if any(mask in UNUSABLE for mask in given):
             return next(mask for mask in given if mask in UNUSABLE)
         if axis != 1:
-            self._refuse("masked inputs joined along this axis are not supported")
+            self.refuse("masked inputs joined along this axis are not supported")
             return None
         pieces = []
         for i, value in enumerate(inputs):
@@ -187,18 +190,18 @@ class Masks:
                 pieces.append(value.mask)
                 continue
             # No number equals nan: valid everywhere, in the shape of the input.
-            differs = self._node(
+            differs = self.node(
                 name, f"differs_{i}", [value.ref], runtime.NotEqual(value=math.nan)
             )
             pieces.append(
-                self._node(
+                self.node(
                     name,
                     f"valid_{i}",
                     [differs],
                     runtime.Any(axes=(-1,), keepdims=False),
                 )
             )
-        return self._node(name, "mask", pieces, runtime.Concatenate(axis=1))
+        return self.node(name, "mask", pieces, runtime.Concatenate(axis=1))
 
     def _multiply(self, name: str, inputs: Sequence[Value]) -> Value:
         """Multiply since Keras 3.4: masked positions count as 1.
@@ -248,12 +251,13 @@ class Masks:
         constant = otherwise if isinstance(otherwise, float) else 0.0
         others = [] if isinstance(otherwise, float) else [otherwise]
         layer = runtime.Where(otherwise=constant, dtype=self._dtype())
-        return self._node(name, label, [mask, x, *others], layer)
+        return self.node(name, label, [mask, x, *others], layer)
 
     def _dtype(self) -> str:
         return self.builder.layers[self.path].dtype
 
-    def _node(self, name: str, label: str, inputs: Sequence[Ref], layer: Layer) -> Ref:
+    def node(self, name: str, label: str, inputs: Sequence[Ref], layer: Layer) -> Ref:
+        """Add a node of the masks' own to that of a call; its output."""
         path = f"{name}#{label}"
         return self.builder.add(path, path, inputs, layer=layer)
 
@@ -263,52 +267,3 @@ SKIP_MASKED: dict[str, Callable[[Masks, str, Sequence[Value]], Value]] = {
     "Minimum": Masks._extreme,
     "Multiply": Masks._multiply,
 }
-
-
-def creates_mask(layer: KerasLayer) -> bool:
-    """Whether a layer's output has a mask that its input has not."""
-    if layer.model is not None:
-        return _model_gives_mask(layer)
-    if layer.class_name == "Embedding":
-        return bool(layer.config.get("mask_zero", False))
-    return layer.class_name == "Masking" or any(
-        creates_mask(child) for _, child in layer.children
-    )
-
-
-def _model_gives_mask(layer: KerasLayer) -> bool:
-    """Whether a mask made in a nested model comes out of it, at most.
-
-    A recurrent layer that gives its last step ends every mask before it.
-    """
-    assert layer.model is not None
-    by_name = {own.name: own for own in layer.model.layers}
-    pending = [ref.layer for ref in layer.model.outputs]
-    seen = set()
-    while pending:
-        own = by_name.get(pending.pop())
-        if own is None or own.name in seen:
-            continue
-        seen.add(own.name)
-        if creates_mask(own):
-            return True
-        known = LAYERS.get(own.class_name)
-        rule = known.mask if known is not None else spec.KEEPS
-        sequence = any(
-            inner.config.get("return_sequences", False)
-            for inner in (own, *(child for _, child in own.children))
-        )
-        if rule == spec.STOPS or (rule == spec.SEQUENCE and not sequence):
-            continue
-        pending.extend(ref.layer for call in own.calls for ref in call.inputs)
-    return False
-
-
-def uses_mask(layer: KerasLayer) -> bool:
-    """Whether a mask could change a layer's numbers."""
-    if layer.model is not None:
-        return any(uses_mask(own) for own in layer.model.layers)
-    known = LAYERS.get(layer.class_name)
-    return (known is not None and known.uses_mask) or any(
-        uses_mask(child) for _, child in layer.children
-    )

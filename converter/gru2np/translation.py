@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from gru2np.errors import Problem
 from gru2np.layers import LAYERS, NOT_CONVERTED
 from gru2np.layers._spec import Config, Refused
-from gru2np_runtime._manifest import encode_name
+from gru2np_runtime._manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from gru2np.ir import KerasLayer, KerasModel, Meaning
+    from gru2np.layers.custom import Specs
     from gru2np_runtime import Layer
 
 
@@ -21,6 +22,7 @@ class Translator:
     Attributes:
         meaning: of the model's Keras.
         default_dtype: of layers that name none.
+        specs: how classes are converted.
         problems: what cannot be converted, noted as it is met.
         notes: where the file leaves a number open.
         layers: runtime layers by path.
@@ -28,9 +30,10 @@ class Translator:
         remarks: what the owner of a layer should know if it is masked, by path.
     """
 
-    def __init__(self, meaning: Meaning, default_dtype: str) -> None:
+    def __init__(self, meaning: Meaning, default_dtype: str, specs: Specs) -> None:
         self.meaning = meaning
         self.default_dtype = default_dtype
+        self.specs = specs
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.layers: dict[str, Layer] = {}
@@ -50,7 +53,7 @@ class Translator:
 
     def layer(self, path: str, layer: KerasLayer) -> Layer | None:
         """The runtime layer; None if it cannot be converted, its problem noted."""
-        spec = LAYERS.get(layer.class_name)
+        spec = self.specs.get(layer.class_name)
         if spec is None:
             self.problems.append(_unknown(path, layer))
             return None
@@ -67,7 +70,8 @@ class Translator:
             translated = spec.convert(config)
         except Refused:
             return None
-        self.titles[path] = (layer.name, layer.class_name)
+        # Of a class of the user's own, package>Name, the name alone.
+        self.titles[path] = (layer.name, layer.class_name.rpartition(">")[2])
         return translated
 
     def child(self, path: str, layer: KerasLayer) -> Layer:
@@ -88,7 +92,7 @@ class Translator:
         # need each other.
         from gru2np.graph import Builder
 
-        inner = Translator(self.meaning, self.default_dtype)
+        inner = Translator(self.meaning, self.default_dtype, self.specs)
         inner.translate(model, "")
         graph = None if inner.problems else Builder(inner).finish(model)
         if graph is not None and not inner.problems:
@@ -108,18 +112,22 @@ class Translator:
 
 
 def _unknown(path: str, layer: KerasLayer) -> Problem:
-    if layer.class_name == "Lambda":
+    name = layer.class_name.removeprefix("custom>")
+    if layer.class_name.startswith(("ops.", "tf.")):
         reason = (
-            "a Lambda layer holds Python code, which is never run; replace it by "
-            "built-in layers and save the model again"
+            "an operation that this version does not convert; build the model of "
+            "layers, or of operations that it does"
         )
-    elif layer.class_name.startswith("ops."):
-        reason = "an operation that this version does not convert"
     elif layer.class_name in NOT_CONVERTED:
-        reason = "a layer of Keras that this version does not convert"
+        reason = NOT_CONVERTED[layer.class_name]
+    elif name != layer.class_name and (name in LAYERS or name in NOT_CONVERTED):
+        reason = (
+            "a layer of your own: the Keras that saved it had none of this name, and "
+            "the code of yours is not in the file and would not be run"
+        )
     else:
         reason = (
             "no layer of Keras: a layer of your own, whose code is not in the file "
             "and would not be run"
         )
-    return Problem(path, layer.class_name, reason)
+    return Problem(path, name, reason)

@@ -98,13 +98,13 @@ def export(
 ) -> None:
     """Make a bundle of a saved model.
 
-    MODEL is a .h5, .hdf5 or .keras file, or an architecture .json with --weights.
-    Prints the path of the bundle. No Keras and no TensorFlow is needed.
+    MODEL is a .h5, .hdf5 or .keras file, a .keras directory, or an architecture
+    .json with --weights (.h5, .weights.h5, or the .weights.json of shards). Prints the path of the bundle. No Keras and no TensorFlow is needed.
     """
     from gru2np.conversion import export as export_model
     from gru2np_runtime._arrays import check_output
 
-    target = output or str(Path(model).with_suffix(".npz"))
+    target = output or str(_beside(Path(model)))
     given = [model] if weights is None else [model, weights]
     check_output(target, force=force, inputs=given)
     exported = export_model(model, target, weights=weights)
@@ -117,6 +117,14 @@ def export(
     _export_notes(exported, target, size, say(quiet))
     more = "" if weights is None else f" --weights {_quoted(weights)}"
     say(quiet)(f"Next: gru2np verify {_quoted(model)} {_quoted(target)}{more}")
+
+
+def _beside(model: Path) -> Path:
+    """Where the bundle of a model goes: beside it, under its name."""
+    if not model.is_dir():
+        return model.with_suffix(".npz")
+    folder = model.resolve()
+    return folder.with_name(f"{folder.name}.npz")
 
 
 def _export_notes(

@@ -12,7 +12,7 @@ from gru2np.cli.table import readable
 from gru2np.layers import LAYERS
 from gru2np.layers import _spec as spec
 from gru2np.layers._spec import dtype_name
-from gru2np.masks import creates_mask
+from gru2np.mask_sources import creates_mask
 from gru2np_runtime._graph import Graph
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def sentences(
         meaning: what its Keras meant.
         config: the architecture as it stands in the file.
     """
-    found = [*_hard_sigmoids(graph), *_masks(graph)]
+    found = [*_hard_sigmoids(graph), *_masks(graph), *_shifted(graph)]
     silent = list(_without_reset_after(config))
     if silent:
         found.append(
@@ -87,6 +87,12 @@ def sentences(
     return tuple(found)
 
 
+def of_storage(forms: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """What is done to stored weights, with the layers it is done to."""
+    for words, paths in forms.items():
+        yield f"{words} ({_names(paths)})"
+
+
 def half_precision(model: KerasModel) -> set[str]:
     """The half precision policies among a model's layers."""
     policies = set()
@@ -110,6 +116,16 @@ def _hard_sigmoids(graph: Graph) -> Iterator[str]:
         )
 
 
+def _shifted(graph: Graph) -> Iterator[str]:
+    """Windows that begin where TensorFlow's do not."""
+    paths = [path for path, layer in inside("", graph) if getattr(layer, "before", ())]
+    if paths:
+        yield (
+            "padding same begins where Theano begins, which is not TensorFlow's place "
+            f"({_names(paths)})"
+        )
+
+
 def _without_reset_after(config: object) -> Iterator[str]:
     """Names of the GRUs whose options leave ``reset_after`` out."""
     pending = [config]
@@ -119,7 +135,10 @@ def _without_reset_after(config: object) -> Iterator[str]:
             pending.extend(reversed(value))
         elif isinstance(value, dict):
             options = value.get("config")
+            # Keras 1 wrote output_dim, and had one kind of GRU.
             gru = value.get("class_name") in ("GRU", "GRUCell")
+            if gru and "output_dim" in (options if isinstance(options, dict) else {}):
+                gru = False
             if gru and isinstance(options, dict) and "reset_after" not in options:
                 yield str(value.get("name") or options.get("name", "GRUCell"))
             pending.extend(reversed(list(value.values())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gru2np.cli.table import (
@@ -85,7 +86,8 @@ def _head(report: Report, width: int) -> Iterator[str]:
         rows.append(("container", f"gru2np bundle, {size_text(report.size)}"))
         rows.append(("made of", f"{source.get('file_name')} ({_container(container)})"))
     elif container is not None:
-        rows.append(("container", f"{_container(container)}, {size_text(report.size)}"))
+        kind = "directory" if Path(report.file).is_dir() else _container(container)
+        rows.append(("container", f"{kind}, {size_text(report.size)}"))
     if report.name is not None:
         facts = [plural(len(report.layers), "layer")]
         if report.parameters is not None:

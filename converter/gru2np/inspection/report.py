@@ -17,7 +17,7 @@ from gru2np.inspection.meaning import sentences
 from gru2np.readers import open_model
 from gru2np_runtime._bundle import MANIFEST
 from gru2np_runtime._load import read_bundle
-from gru2np_runtime._manifest import json_value
+from gru2np_runtime._manifest_writer import json_value
 
 if TYPE_CHECKING:
     import os
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from gru2np_runtime._graph import Graph
 
     FilePath = str | os.PathLike[str]
+    from gru2np.layers.custom import CustomLayers
+
     Titles = Mapping[str, tuple[str, str]]
 
 
@@ -87,7 +89,12 @@ class Report:
         return record
 
 
-def inspect(path: FilePath, weights: FilePath | None = None) -> Report:
+def inspect(
+    path: FilePath,
+    weights: FilePath | None = None,
+    *,
+    custom_layers: CustomLayers | None = None,
+) -> Report:
     """Look into a model file or a bundle; told by content, never by suffix.
 
     A model that cannot be converted is described as far as its file goes, with what
@@ -96,18 +103,20 @@ def inspect(path: FilePath, weights: FilePath | None = None) -> Report:
     Args:
         path: a model file, an architecture, or a bundle.
         weights: the weights file that belongs to an architecture.
+        custom_layers: classes of your own, as ``export`` takes them.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
         BundleError: the bundle breaks a rule.
     """
     place = Path(path)
-    size = place.stat().st_size if place.is_file() else 0
+    parts = [place] if place.is_file() else sorted(place.glob("*"))
+    size = sum(part.stat().st_size for part in parts if part.is_file())
     if weights is None and is_bundle(place):
-        return _of_bundle(place, size)
+        return _of_bundle(place, size, custom_layers)
     try:
         with open_model(path, weights) as raw:
-            return _of_model(raw, str(path), size)
+            return _of_model(raw, str(path), size, custom_layers)
     except UnsupportedModelError as error:
         # Recognised by its container, and no more can be said.
         return Report(str(path), "model", size, **_refused(error))
@@ -124,7 +133,7 @@ def is_bundle(path: Path) -> bool:
     return start.startswith(b"PK\x03\x04") and arrays
 
 
-def _of_bundle(path: Path, size: int) -> Report:
+def _of_bundle(path: Path, size: int, own: CustomLayers | None) -> Report:
     data = path.read_bytes()
     if MANIFEST.encode() not in data[-200:]:
         raise ModelFileError(
@@ -132,7 +141,7 @@ def _of_bundle(path: Path, size: int) -> Report:
             "arrays, or a bundle cut short; arrays of a single layer run with "
             "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...)"
         )
-    manifest, arrays = read_bundle(data)
+    manifest, arrays = read_bundle(data, own)
     source = manifest.source
     version = source.get("keras_version")
     shapes = {record.path: record.shape for record in manifest.weights}
@@ -156,7 +165,7 @@ def _of_bundle(path: Path, size: int) -> Report:
     )
 
 
-def _of_model(raw: RawModel, file: str, size: int) -> Report:
+def _of_model(raw: RawModel, file: str, size: int, own: CustomLayers | None) -> Report:
     source = {
         "file_name": raw.file_name,
         "sha256": raw.sha256,
@@ -168,7 +177,7 @@ def _of_model(raw: RawModel, file: str, size: int) -> Report:
     try:
         model, meaning = interpret(raw)
         written_by = meaning.keras
-        conversion = converted(raw, model, meaning)
+        conversion = converted(raw, model, meaning, own)
     except UnsupportedModelError as error:
         return Report(
             file,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.conversion import converted
 from gru2np.errors import Gru2npError, VerificationError
-from gru2np.generations import keras2, keras3
+from gru2np.generations import generation_of, keras2, keras3
 from gru2np.verification import plain_config
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ def choose(conversion: Conversion) -> Keras:
     Raises:
         VerificationError: there is none; the message says what to do.
     """
-    text = conversion.raw.keras_version or "3"
-    generation = int(text.partition(".")[0])
+    generation = generation_of(conversion.raw)
     if generation not in READERS:
         raise VerificationError(
-            f"saved by Keras {text}, which no Keras of today can stand for: {INSTEAD}"
+            f"saved by {conversion.meaning.keras}, whose files no Keras of today "
+            f"opens: {INSTEAD}"
         )
     keras = _installed(generation)
     if keras is None or importlib.util.find_spec("tensorflow") is None:
@@ -115,8 +115,18 @@ def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
     writer = conversion.meaning.keras
     lines = list(_graphs(ours["graph"], theirs["graph"], writer, str(keras)))
     yield from lines
-    stored = {path: tensor.name for path, tensor in conversion.tensors.items()}
-    other_stored = {path: tensor.name for path, tensor in other.tensors.items()}
+    stored, other_stored = (
+        {path: (tensor.name, tensor.form) for path, tensor in own.tensors.items()}
+        for own in (conversion, other)
+    )
+    for path, (name, form) in stored.items():
+        theirs_form = other_stored.get(path, (name, form))[1]
+        if form != theirs_form:
+            lines.append(path)
+            yield (
+                f"weight {path!r}: {writer}: {form or 'as it is'}, "
+                f"{keras}: {theirs_form or 'as it is'}"
+            )
     if not lines and (
         any(ours[key] != theirs[key] for key in ("graph", "inputs", "outputs"))
         or stored != other_stored

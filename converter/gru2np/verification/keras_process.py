@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import VerificationError
-from gru2np.verification import plain_config
+from gru2np.verification import handed_over, plain_config
 from gru2np.verification.faithful import INSTEAD, SHOWN
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 CHILD = Path(__file__).with_name("keras_child.py")
 # What a person waits for has an end: an hour, in seconds.
 TIMEOUT = 3600
-_SUFFIX = {"hdf5": ".h5", "keras": ".keras"}
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,9 @@ def run(
     }
     with tempfile.TemporaryDirectory(prefix="gru2np-") as name:
         folder = Path(name)
-        request["model"] = str(_named_right(files[0], conversion, folder, False))
-        weights = files[1] and _named_right(files[1], conversion, folder, True)
+        container = conversion.raw.container
+        request["model"] = str(handed_over.model(files[0], container, folder))
+        weights = files[1] and handed_over.weights(files[1], container, folder)
         request["weights"] = str(weights) if weights else None
         (folder / "request.json").write_text(json.dumps(request), "utf-8")
         (folder / "config.json").write_text(json.dumps(plain), "utf-8")
@@ -146,23 +145,6 @@ def _answered(
         (own["key"], arrays[own["array"]], own["dtype"]) for own in answer["outputs"]
     ]
     return Answered(keras, answer["tensorflow"], outputs, nodes, classes, tuple(notes))
-
-
-def _named_right(
-    path: Path, conversion: Conversion, folder: Path, weights: bool
-) -> Path:
-    """The file under a suffix that Keras goes by; files are often called otherwise."""
-    container = conversion.raw.container
-    if weights:
-        suffix = ".weights.h5" if container == "json+weights.h5" else ".h5"
-    else:
-        suffix = _SUFFIX.get(container, ".json")
-    target = folder / f"{'trained' if weights else 'model'}{suffix}"
-    try:
-        target.symlink_to(path.resolve())
-    except OSError:
-        shutil.copyfile(path, target)
-    return target
 
 
 def environment(folder: Path) -> dict[str, str]:

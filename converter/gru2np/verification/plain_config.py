@@ -14,7 +14,7 @@ import builtins
 import re
 from typing import TYPE_CHECKING, Any
 
-from gru2np.generations.keras2 import ABSENT
+from gru2np.generations.keras2 import ABSENT, CUDNN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,6 +62,8 @@ def plain(conversion: Conversion, *, keras2: bool) -> tuple[Any, list[str]]:
                 if key not in options:
                     options[key] = value
                     written[f"{name} {key}={value!r}"] = None
+            # Keras 2 gives the weights of either to the other.
+            record["class_name"] = CUDNN.get(name, name)
     return config, list(written)
 
 

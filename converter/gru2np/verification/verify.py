@@ -24,7 +24,7 @@ from gru2np.verification.comparison import (
 )
 from gru2np.verification.result import Verification
 from gru2np_runtime import __version__, load
-from gru2np_runtime._manifest import encode_name
+from gru2np_runtime._manifest_writer import encode_name
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from gru2np.conversion import Conversion
     from gru2np.ir import KerasModel
+    from gru2np.layers.custom import CustomLayers
 
     Array = NDArray[Any]
     FilePath = str | os.PathLike[str]
@@ -50,6 +51,7 @@ def verify(
     rtol: float | None = None,
     layers: bool = False,
     seed: int = 0,
+    custom_layers: CustomLayers | None = None,
 ) -> Verification:
     """Run a model in Keras and in the runtime, and compare what they give.
 
@@ -69,6 +71,8 @@ def verify(
         rtol: the same, relative to the largest number of an output.
         layers: compare every layer's output too.
         seed: of the drawn inputs.
+        custom_layers: classes of your own, as ``export`` takes them; then outputs must
+            be given as ``expected``, for Keras would need classes of its own kind.
 
     Raises:
         ModelFileError, UnsupportedModelError: the model cannot be converted.
@@ -82,14 +86,20 @@ def verify(
             if inputs is None
             else "recorded outputs say nothing of the layers inside"
         )
+    if expected is None and custom_layers:
+        raise VerificationError(
+            f"Keras would need its own classes for {', '.join(custom_layers)}: "
+            f"{faithful.INSTEAD}"
+        )
     with ExitStack() as stack:
         if hasattr(model, "save") and hasattr(model, "get_config"):
             live, folder = model, stack.enter_context(tempfile.TemporaryDirectory())
             model = Path(folder) / "model.keras"
             live.save(model)
-        conversion = stack.enter_context(convert(model, weights))
+        conversion = stack.enter_context(convert(model, weights, custom_layers))
         files = Path(model), None if weights is None else Path(weights)
-        return _Verifier(conversion, files, bundle, atol, rtol).verify(
+        own = custom_layers or {}
+        return _Verifier(conversion, files, bundle, atol, rtol, own).verify(
             inputs, expected, layers, seed
         )
 
@@ -104,6 +114,7 @@ class _Verifier:
         bundle: FilePath | None,
         atol: float | None,
         rtol: float | None,
+        custom_layers: CustomLayers,
     ) -> None:
         self.conversion = conversion
         self.graph = conversion.built.graph
@@ -117,10 +128,10 @@ class _Verifier:
         self.bundle = None if bundle is None else Path(bundle).name
         if bundle is None:
             memory = io.BytesIO()
-            export(files[0], memory, weights=files[1])
-            self.model = load(memory.getvalue())
+            export(files[0], memory, weights=files[1], custom_layers=custom_layers)
+            self.model = load(memory.getvalue(), custom_layers=custom_layers)
         else:
-            self.model = load(bundle)
+            self.model = load(bundle, custom_layers=custom_layers)
             self._check_source()
 
     def _check_source(self) -> None:

@@ -1,0 +1,53 @@
+"""The files of a model in the form and under the names that Keras goes by.
+
+Files are often called otherwise than Keras expects, and it opens no directory.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SUFFIX = {"hdf5": ".h5", "keras": ".keras"}
+_MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
+
+
+def model(path: Path, container: str, folder: Path) -> Path:
+    """The model, or its architecture, as Keras opens it, in this folder."""
+    target = folder / f"model{_SUFFIX.get(container, '.json')}"
+    if not path.is_dir():
+        return _linked(path, target)
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in _MEMBERS:
+            archive.write(path / name, name)
+    return target
+
+
+def weights(path: Path, container: str, folder: Path) -> Path:
+    """The weights of an architecture, in this folder; shards beside their index."""
+    if container != "json+weights.h5":
+        return _linked(path, folder / "trained.h5")
+    with path.open("rb") as file:
+        index = file.read(512).lstrip().startswith(b"{")
+    if not index:
+        return _linked(path, folder / "trained.weights.h5")
+    shards = json.loads(path.read_text("utf-8"))["weight_map"].values()
+    for names in shards:
+        for name in [names] if isinstance(names, str) else names:
+            if not (folder / name).exists():
+                _linked(path.parent / name, folder / name)
+    # By its own name: Keras opens the first shard by that, whatever the index says.
+    return _linked(path, folder / path.name)
+
+
+def _linked(path: Path, target: Path) -> Path:
+    try:
+        target.symlink_to(path.resolve())
+    except OSError:
+        shutil.copyfile(path, target)
+    return target
