@@ -30,7 +30,7 @@ def test_gru_from_bare_matrices(capsys):
 def test_stateful_stack(capsys):
     carried, stepped = example("stateful_stack").main()
     assert max(carried, stepped) < goldens.ATOL
-    assert "3000 calls" in capsys.readouterr().out
+    assert "500 calls" in capsys.readouterr().out
 
 
 def test_get_weights_explained(capsys):
@@ -43,6 +43,11 @@ def test_get_weights_explained(capsys):
 def test_simple_rnn_by_hand(capsys):
     assert max(example("simple_rnn_by_hand").main()) < goldens.ATOL
     assert "step 9" in capsys.readouterr().out
+
+
+def test_custom_layer(capsys):
+    assert example("custom_layer").main() < goldens.ATOL
+    assert "AttentionByHand" in capsys.readouterr().out
 
 
 def test_the_demo_agrees_with_keras(capfd, monkeypatch, tmp_path):

@@ -19,7 +19,7 @@ from gru2np.generations import interpret
 from gru2np.readers import open_model
 from gru2np_runtime import load
 from gru2np_runtime._bundle import MANIFEST, read_members
-from gru2np_runtime._manifest import encode_name
+from gru2np_runtime._manifest_writer import encode_name
 
 KERAS_2 = goldens.FIXTURES / "keras-2.2"
 KERAS_3 = goldens.FIXTURES / "keras-3.15"
@@ -129,7 +129,7 @@ def test_all_problems_come_at_once(tmp_path):
         ("Lambda", {"name": "code", "function": "..."}),
         ("GRU", {"name": "gru", "units": 2, "reset_after": False, "colour": "red"}),
         ("MyAttention", {"name": "attention"}),
-        ("Conv2D", {"name": "conv"}),
+        ("ConvLSTM2DCell", {"name": "conv"}),
         ("Dense", {"name": "dense", "units": 2, "activation": "my_function"}),
     )
     error = refusal(saved(tmp_path, config))
@@ -139,7 +139,7 @@ def test_all_problems_come_at_once(tmp_path):
         ("code", "Lambda", None),
         ("gru", "GRU", "colour"),
         ("attention", "MyAttention", None),
-        ("conv", "Conv2D", None),
+        ("conv", "ConvLSTM2DCell", None),
         ("dense", "Dense", "activation"),
     }
     assert "5 problems" in str(error)
