@@ -13,6 +13,7 @@ from gru2np.masks import Masks, Value
 from gru2np.ordering import calls_by_depth, ordered_calls
 from gru2np.ports import input_port, structure
 from gru2np.translation import Translator
+from gru2np_runtime._errors import Unsupported
 from gru2np_runtime._graph import Graph, Node, Port
 from gru2np_runtime._manifest import INPUT_DTYPES
 from gru2np_runtime._manifest_writer import encode_name
@@ -296,10 +297,9 @@ class Builder:
                 f"{', '.join(given)}: {error}"
             )
             # Operations of this project do less than those of Keras; layers do not.
+            misfit = layer.casts_floats and not isinstance(error, Unsupported)
             raise (
-                ModelFileError(text)
-                if layer.casts_floats
-                else UnsupportedModelError(text)
+                ModelFileError(text) if misfit else UnsupportedModelError(text)
             ) from None
         if self.weights.setdefault(path, expected) != expected:
             raise ModelFileError(

@@ -121,6 +121,7 @@ class Meaning:
         tensor_arguments_drop_mask: a layer called with a second tensor gets no
             implicit mask.
         softmax_uses_mask: the Softmax layer looks at masks.
+        dots_of_any_rank: Dot of inputs of rank above 3 is what its name says.
         same_padding: what ``same`` pads in front: ``even``, as much as behind or one
             less; ``half`` a window, whatever the stride leaves behind (Theano); or
             ``unclear`` (CNTK, or Keras 1 without weights).
@@ -163,6 +164,7 @@ class Meaning:
     own_layers_masked_in_time: bool
     tensor_arguments_drop_mask: bool
     softmax_uses_mask: bool
+    dots_of_any_rank: bool
     same_padding: str
     idle_operations: str = "unknown"
     softmax_masking: str = "added"

@@ -16,3 +16,7 @@ class BundleError(Gru2npError, ValueError):
 
 class InputError(Gru2npError, ValueError):
     """Data or a state that does not fit the model."""
+
+
+class Unsupported(ValueError):
+    """A legal use of a layer that this project does not compute."""

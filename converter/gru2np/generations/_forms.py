@@ -131,8 +131,61 @@ def flipped(form: Form, axes: int) -> Form:
         kernel = name.endswith("kernel")
         return np.flip(weight, tuple(range(axes))) if kernel else weight
 
-    words = "kernels are turned around in time, as Theano applies them"
-    return replace(form, join=join, words=words)
+    where = "time" if axes == 1 else "space"
+    words = f"kernels are turned around in {where}, as Theano applies them"
+    return replace(form, join=join, words=_and(form.words, words))
+
+
+def channels_in_front(form: Form) -> Form:
+    """Kernels kept as (outputs, inputs, *space): Keras 1, ``dim_ordering`` ``th``.
+
+    Keras 1.2 ``keras/backend/tensorflow_backend.py``, ``_preprocess_conv2d_kernel``.
+
+    Args:
+        form: how they are kept apart from that; what has one axis is no kernel.
+    """
+
+    def arrays(weights: Shapes) -> dict[str, Shape]:
+        return {
+            name: (*shape[:-3:-1], *shape[:-2]) if len(shape) > 1 else shape
+            for name, shape in form.arrays(weights).items()
+        }
+
+    def join(name: str, arrays: Sequence[Array]) -> Array:
+        return form.join(
+            name,
+            [
+                np.moveaxis(array, (0, 1), (-1, -2)) if array.ndim > 1 else array
+                for array in arrays
+            ],
+        )
+
+    words = _and(form.words, "kernels with channels in front are transposed")
+    return replace(form, arrays=arrays, join=join, words=words)
+
+
+def swapped(form: Form) -> Form:
+    """Kernels of transposed convolutions, kept with their inputs before their outputs.
+
+    Args:
+        form: how they are kept apart from that.
+    """
+
+    def swap(shape: Shape) -> Shape:
+        return (*shape[:-2], shape[-1], shape[-2])
+
+    def arrays(weights: Shapes) -> dict[str, Shape]:
+        return form.arrays({**weights, "kernel": swap(weights["kernel"])})
+
+    def join(name: str, arrays: Sequence[Array]) -> Array:
+        weight = form.join(name, arrays)
+        return weight.swapaxes(-1, -2) if name == "kernel" else weight
+
+    return replace(form, arrays=arrays, join=join)
+
+
+def _and(*words: str) -> str:
+    return ", ".join(part for part in words if part)
 
 
 def on_an_image(names: Mapping[str, str]) -> tuple[Form, Form]:

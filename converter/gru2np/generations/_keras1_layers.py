@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from gru2np.generations._forms import (
     flipped,
@@ -13,48 +13,13 @@ from gru2np.generations._forms import (
     unused_statistics,
 )
 from gru2np.generations._graph import Spelled
+from gru2np.generations._keras1_images import CHANGED_IMAGES, IMAGES
+from gru2np.generations._keras1_rows import KERNEL, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from gru2np.ir import Form
-
-    Version = tuple[int, int, int]
-    Options = dict[str, Any]
-    Forms = tuple[Form, ...]
-    Changed = tuple[str, Options]
-
-
-class File(NamedTuple):
-    """What holds for a whole file.
-
-    Attributes:
-        version: of its Keras.
-        theano: whether its backend was Theano.
-        dtype: of the numbers, one for all layers; empty where layers say it.
-        shapes: of all arrays, by their names without a group's.
-    """
-
-    version: Version
-    theano: bool
-    dtype: str
-    shapes: Mapping[str, tuple[int, ...]]
-
-
-class Row(NamedTuple):
-    """How Keras 1 wrote a layer.
-
-    Attributes:
-        class_name: in the one spelling.
-        options: names in the one spelling of options that had others.
-        arrays: names in the file of weights that had others.
-        forms: how its weights are kept, where names are not all.
-    """
-
-    class_name: str
-    options: Mapping[str, str] = {}
-    arrays: Mapping[str, str] = {}
-    forms: Callable[[Options, File], Forms] | None = None
+    from gru2np.generations._keras1_rows import Changed, File, Forms, Options
 
 
 # Options that change no number: initial values, what acts in training, and hints of a
@@ -70,7 +35,6 @@ DROPPED = frozenset(
     }
 )
 
-_KERNEL = {"kernel": "W", "bias": "b"}
 _DENSE = {"output_dim": "units", "bias": "use_bias"}
 _RECURRENT = {"output_dim": "units", "inner_activation": "recurrent_activation"}
 _POOLING = {
@@ -125,15 +89,16 @@ def _deviation(file: File) -> str | None:
 
 def _convolution(_options: Options, file: File) -> Forms:
     """The kernel of an image, turned around on Theano."""
-    forms = on_an_image(_KERNEL)
+    forms = on_an_image(KERNEL)
     return tuple(flipped(form, 1) for form in forms) if file.theano else forms
 
 
 _RECURRENT_ARRAYS = {"kernel": "W", "recurrent_kernel": "U", "bias": "b"}
-_HIGHWAY_ARRAYS = {**_KERNEL, "carry_kernel": "W_carry", "carry_bias": "b_carry"}
+_HIGHWAY_ARRAYS = {**KERNEL, "carry_kernel": "W_carry", "carry_bias": "b_carry"}
 _STATISTICS = {"moving_mean": "running_mean", "moving_variance": "running_std"}
 
 LAYERS = {
+    **IMAGES,
     "Activation": Row("Activation"),
     "ActivityRegularization": Row("ActivityRegularization"),
     "AtrousConvolution1D": Row("Conv1D", _CONVOLUTION, forms=_convolution),
@@ -142,7 +107,7 @@ LAYERS = {
     "Bidirectional": Row("Bidirectional"),
     "Convolution1D": Row("Conv1D", _CONVOLUTION, forms=_convolution),
     "Cropping1D": Row("Cropping1D"),
-    "Dense": Row("Dense", _DENSE, _KERNEL),
+    "Dense": Row("Dense", _DENSE, KERNEL),
     "Dropout": Row("Dropout", {"p": "rate"}),
     "ELU": Row("ELU"),
     "Embedding": Row("Embedding", arrays={"embeddings": "W"}),
@@ -156,9 +121,10 @@ LAYERS = {
     "InputLayer": Row("InputLayer", {"input_dtype": "dtype"}),
     "LSTM": Row("LSTM", _RECURRENT, forms=_gates("ifco", "icfo")),
     "LeakyReLU": Row("LeakyReLU", {"alpha": "negative_slope"}),
+    "LocallyConnected1D": Row("LocallyConnected1D", _CONVOLUTION, KERNEL),
     "Masking": Row("Masking"),
     "MaxPooling1D": Row("MaxPooling1D", _POOLING),
-    "MaxoutDense": Row("MaxoutDense", _DENSE, _KERNEL),
+    "MaxoutDense": Row("MaxoutDense", _DENSE, KERNEL),
     "Merge": Row("Merge"),
     "PReLU": Row("PReLU", arrays={"alpha": "alphas"}),
     "ParametricSoftplus": Row(
@@ -172,22 +138,12 @@ LAYERS = {
     "SpatialDropout1D": Row("SpatialDropout1D", {"p": "rate"}),
     "ThresholdedReLU": Row("ThresholdedReLU"),
     "TimeDistributed": Row("TimeDistributed"),
-    "TimeDistributedDense": Row("Dense", _DENSE, _KERNEL),
+    "TimeDistributedDense": Row("Dense", _DENSE, KERNEL),
     "UpSampling1D": Row("UpSampling1D", {"length": "size"}),
     "ZeroPadding1D": Row("ZeroPadding1D"),
 }
 # Layers of Keras 1 that have no row: known, and refused by name later.
-OTHERS = frozenset(
-    {
-        *("AtrousConvolution2D", "AveragePooling2D", "AveragePooling3D"),
-        *("ConvLSTM2D", "Convolution2D", "Convolution3D", "Cropping2D", "Cropping3D"),
-        *("Deconvolution2D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"),
-        *("GlobalMaxPooling2D", "GlobalMaxPooling3D", "Lambda", "LocallyConnected1D"),
-        *("LocallyConnected2D", "MaxPooling2D", "MaxPooling3D"),
-        *("SeparableConvolution2D", "SpatialDropout2D", "SpatialDropout3D"),
-        *("UpSampling2D", "UpSampling3D", "ZeroPadding2D", "ZeroPadding3D"),
-    }
-)
+OTHERS = frozenset({"Lambda"})
 # Merge by its mode; ``cos`` has no layer of its own since.
 MERGES = {
     "ave": "Average",
@@ -263,6 +219,7 @@ def _trained(class_name: str, array: str) -> Callable[[Options, File], Changed]:
 
 # Layers whose options say more than names.
 CHANGED: dict[str, Callable[[Options, File], Changed]] = {
+    **CHANGED_IMAGES,
     "BatchNormalization": _batch_normalization,
     "GRU": lambda options, _: ("GRU", {**options, "reset_after": False}),
     "Merge": _merge,

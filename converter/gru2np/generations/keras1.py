@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.generations import _graph, _records
-from gru2np.generations._keras1_layers import LAYERS, OTHERS, File, spelled
+from gru2np.generations._keras1_images import ordering
+from gru2np.generations._keras1_layers import LAYERS, OTHERS, spelled
+from gru2np.generations._keras1_rows import File
 from gru2np.generations._values import plain
 from gru2np.generations.keras2 import calls
 from gru2np.ir import KerasModel, Meaning
@@ -30,14 +32,16 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
     theano = bool(tensors) and not any(":" in tensor.name for tensor in tensors)
     # One type for a whole model, which only inputs and weights name.
     dtype = tensors[0].dtype if tensors else "float32"
-    file = File(version, theano, dtype, {_last(t.name): t.shape for t in tensors})
+    config = plain(raw.config)
+    shapes = {_last(tensor.name): tensor.shape for tensor in tensors}
+    file = File(version, theano, dtype, shapes, ordering(config))
     spelling = _graph.Spelling(
         spell=lambda name, options: spelled(name, options, file),
         calls=calls,
         class_name=_class_name,
         output_base_apart=False,
     )
-    model = _graph.Walker(spelling).model(plain(raw.config))
+    model = _graph.Walker(spelling).model(config)
     return _from_inputs(model), meaning(text, theano if tensors else None)
 
 
@@ -68,6 +72,7 @@ def meaning(text: str, theano: bool | None) -> Meaning:
         own_layers_masked_in_time=False,
         tensor_arguments_drop_mask=False,
         softmax_uses_mask=False,
+        dots_of_any_rank=False,
         same_padding={True: "half", False: "even", None: "unclear"}[theano],
     )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gru2np.generations import _graph, _records, _tensorflow_ops
 from gru2np.generations._classes import MULTI_BACKEND
 from gru2np.generations._forms import flipped, fused
-from gru2np.generations._keras1_layers import File, spelled
+from gru2np.generations._keras1_layers import spelled
+from gru2np.generations._keras1_rows import File
 from gru2np.generations._values import plain
 from gru2np.ir import PLAIN, Call, KerasModel, Meaning, TensorRef
 
@@ -134,6 +135,7 @@ def meaning(
         softmax_uses_mask=in_tensorflow,
         # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
         idle_operations="cast",
+        dots_of_any_rank=False,
         same_padding=SAME_PADDING.get(backend, "even"),
         # Measured on TensorFlow 2.4 and 2.10; it came with use_causal_mask.
         heads_use_masks=version >= (2, 10, 0),

@@ -115,6 +115,7 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
         own_layers_masked_in_time=False,
         tensor_arguments_drop_mask=True,
         softmax_uses_mask=True,
+        dots_of_any_rank=True,
         same_padding="even",
         softmax_masking="zeroed" if version >= (3, 10, 0) else "added",
         fused_heads=version >= (3, 7, 0),

@@ -14,22 +14,17 @@ _CELL = "a cell, which only its own layer may hold"
 _FILTER = "a filter for images: apply it to them before the model"
 _FOREIGN = "a program of another framework, which is never run"
 _HASH = "hashes by a function of TensorFlow's own: do it before the model"
-_KERAS_1 = "a layer for images of Keras 1, which later versions spell otherwise"
 _SOUND = "spectrograms of sound: compute them before the model"
 _TEXT = "strings, which no array of numbers holds: look them up before the model"
 
 NOT_CONVERTED = {
     "AbstractRNNCell": _BASE,
-    "AtrousConvolution2D": _KERAS_1,
     "AugMix": _AUGMENTATION,
     "AutoContrast": _FILTER,
     "CenterCrop": "crops and resizes by rules that changed with versions of Keras",
     "ContrastLimitedAdaptiveHistogramEqualization": _FILTER,
     "ConvLSTM2DCell": _CELL,
-    "Convolution2D": _KERAS_1,
-    "Convolution3D": _KERAS_1,
     "CutMix": _AUGMENTATION,
-    "Deconvolution2D": _KERAS_1,
     "DenseFeatures": "columns of a table by name: make arrays of them before the model",
     "Equalization": _FILTER,
     "FlaxLayer": _FOREIGN,
@@ -63,7 +58,6 @@ NOT_CONVERTED = {
     "RandomShear": _AUGMENTATION,
     "RandomWidth": _AUGMENTATION,
     "STFTSpectrogram": _SOUND,
-    "SeparableConvolution2D": _KERAS_1,
     "Solarization": _AUGMENTATION,
     "StringLookup": _TEXT,
     "TFSMLayer": _FOREIGN,

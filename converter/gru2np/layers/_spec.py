@@ -86,6 +86,7 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
 # What to say of an option that is refused, where there is more to say.
 UNKNOWN = "an option this version does not know, so it may change numbers"
 _ADAPTED = "adapters (LoRA) stand apart from their kernels here; save it as .keras"
+QUANTISED = ("Quantized", "Int", "Float8")
 REASONS = {"lora_rank": _ADAPTED, "lora_alpha": _ADAPTED}
 
 
@@ -301,7 +302,7 @@ class Config:
         name = dtype_name(value)
         if name is None:
             kind = value.get("class_name") if isinstance(value, dict) else None
-            if isinstance(kind, str) and kind.startswith("Quantized"):
+            if isinstance(kind, str) and kind.startswith(QUANTISED):
                 self.refuse("quantised to whole numbers; save it before quantize()")
             self.refuse("expected a floating point policy", "dtype", value)
         return "float64" if name == "float64" else "float32"

@@ -18,7 +18,10 @@ def conv(rank: int) -> Callable[[Config], Layer]:
     """A convolution over so many spatial axes."""
 
     def convert(config: Config) -> Layer:
-        padding = config.choice("padding", ("valid", "same", "causal", "full"), "valid")
+        # Theano alone has the last.
+        full = ("full",) if config.meaning.same_padding == "half" else ()
+        choices = ("valid", "same", "causal", *full)
+        padding = config.choice("padding", choices, "valid")
         options = window(config, rank, padding)
         refuse_sparse_volumes(
             config, padding, options["kernel_size"], options["strides"]

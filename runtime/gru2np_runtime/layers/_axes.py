@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime._activations import axes_of
+from gru2np_runtime._errors import Unsupported
 from gru2np_runtime._layer import ACROSS, POINTWISE
 
 if TYPE_CHECKING:
@@ -19,9 +20,12 @@ def axis_of(axis: int, rank: int) -> int:
     """The axis counted from the front.
 
     Raises:
-        ValueError: an array of that rank has no such axis, or it is the batch axis.
+        ValueError: an array of that rank has no such axis.
+        Unsupported: it is the batch axis, which mixes samples.
     """
-    if not -rank < axis < rank or axis == 0:
+    if axis in (0, -rank):
+        raise Unsupported(f"axis {axis} is the batch, whose samples are kept apart")
+    if not -rank < axis < rank:
         raise ValueError(f"axis {axis} of an input of rank {rank}")
     return axis % rank
 

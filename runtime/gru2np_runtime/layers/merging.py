@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._errors import InputError
+from gru2np_runtime._errors import InputError, Unsupported
 from gru2np_runtime._layer import ACROSS, POINTWISE, Layer
 from gru2np_runtime.layers._axes import apart_from_time, axis_of
 
@@ -172,17 +172,18 @@ class Dot(Layer):
     """Sums of products over one axis of each of two inputs, sample by sample.
 
     The output has the other axes of the first input, then those of the second.
-    Inputs have rank 2 or 3: above that, Keras before 2.3 multiplied otherwise.
 
     Args:
         axes: the axis of the first input, the axis of the second.
         normalize: make vectors along these axes unit vectors first.
+        any_rank: above 3 too, where Keras before 3 multiplied otherwise.
     """
 
     takes_several = True
     op = "dot"
     axes: tuple[int, ...]
     normalize: bool = False
+    any_rank: bool = False
 
     def check(self) -> None:
         """There are two axes."""
@@ -192,8 +193,9 @@ class Dot(Layer):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, rest of the first, rest of the second), at least (batch, 1)."""
         _check_count(2, shapes)
-        if not all(len(shape) in (2, 3) for shape in shapes):
-            raise ValueError(
+        most = max(map(len, shapes)) if self.any_rank else 3
+        if not all(2 <= len(shape) <= most for shape in shapes):
+            raise Unsupported(
                 f"dot: expected inputs of rank 2 or 3, got {shapes[0]} and {shapes[1]}"
             )
         axes = [axis_of(a, len(shape)) for a, shape in zip(self.axes, shapes)]
@@ -209,7 +211,7 @@ class Dot(Layer):
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """x, y: (batch, n) or (batch, n, m) in any order of n and m."""
+        """x, y: (batch, n) or (batch, n, ...) in any order of n and the rest."""
         x, y = inputs
         if self.normalize:
             x, y = (_unit(array, axis) for array, axis in zip(inputs, self.axes))

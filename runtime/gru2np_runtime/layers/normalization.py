@@ -25,7 +25,7 @@ class Normalization(Layer):
     def check(self) -> None:
         """A variance stays at least 0."""
         if not self.epsilon >= 0:
-            raise ValueError(f"{self.op}: epsilon {self.epsilon} is below 0")
+            raise ValueError(f"{self.op}: epsilon is {self.epsilon}, below 0")
 
     def parameters(self, shape: Shape) -> dict[str, Shape]:
         """gamma with ``scale``, beta with ``center``."""
