@@ -15,7 +15,8 @@ from gru2np.cli import main
 from gru2np.generations import interpret
 from gru2np.graph import build
 from gru2np.layers import FAMILIES, NOT_CONVERTED
-from gru2np.layers._spec import HARMLESS, Config
+from gru2np.layers._options import HARMLESS
+from gru2np.layers._spec import Config
 from gru2np.layers.custom import Specs
 from gru2np.readers import open_model
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gru2np.attention import CALLS, live
+from gru2np.carrying import settled
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.layers._spec import dtype_name
-from gru2np.layers.recurrent import written_out
 from gru2np.masks import Masks, Value
 from gru2np.ordering import calls_by_depth, ordered_calls
 from gru2np.ports import input_port, structure
@@ -158,42 +158,10 @@ class Builder:
             results.append(Port(ref.layer, shape, dtype, value.ref))
         with_states = {node.layer for node in self.nodes if len(node.inputs) > 1}
         layers = {
-            path: self._written_out(path, path in with_states)
+            path: settled(self, path, path in with_states)
             for path in dict.fromkeys(node.layer for node in self.nodes)
         }
         return Graph(ports, self.nodes, results, layers)
-
-    def _written_out(self, path: str, with_states: bool) -> Layer:
-        layer = written_out(self.layers[path], path in self.masked, with_states)
-        uncertain = self.meaning.uncertain
-        stateful = bool(getattr(layer, "stateful", False))
-        if stateful and with_states and self.meaning.stateful_keeps_over_initial:
-            reason = (
-                "tf.keras uses the initial states of a stateful layer on some calls "
-                "and not on others, which is not supported"
-            )
-            self.problems.append(Problem(path, layer.op, reason, "stateful", True))
-        if stateful and "stateful_forgets" in uncertain:
-            self.notes.append(
-                f"layer {path!r} is stateful: its state is carried from call to call, "
-                "as on TensorFlow; on JAX predict did not, and the file does not name "
-                "its backend"
-            )
-        if path in self.masked:
-            self.notes.extend(
-                f"layer {own!r}: {text}"
-                for own, text in self.remarks.items()
-                if own == path or own.startswith(f"{path}/")
-            )
-        masked = getattr(layer, "masked_output", "zero") in ("previous", "state")
-        masked = masked and path in self.masked and (with_states or stateful)
-        if masked and "masked_output" in uncertain:
-            self.notes.append(
-                f"layer {path!r}: before the first valid step its output is zero, "
-                "as on TensorFlow; JAX gives the initial state, and the file does "
-                "not name its backend"
-            )
-        return layer
 
     def lay(
         self, model: KerasModel, prefix: str, inputs: Sequence[Value], expansion: int

@@ -99,7 +99,8 @@ def export(
     """Make a bundle of a saved model.
 
     MODEL is a .h5, .hdf5 or .keras file, a .keras directory, or an architecture
-    .json with --weights (.h5, .weights.h5, or the .weights.json of shards). Prints the path of the bundle. No Keras and no TensorFlow is needed.
+    .json with --weights (.h5, .weights.h5, or the .weights.json of shards). Prints
+    the path of the bundle. No Keras and no TensorFlow is needed.
     """
     from gru2np.conversion import export as export_model
     from gru2np_runtime._arrays import check_output

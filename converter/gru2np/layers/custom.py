@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import LAYERS
-from gru2np.layers._spec import HARMLESS, KEEPS, STOPS, LayerSpec
+from gru2np.layers._options import HARMLESS
+from gru2np.layers._spec import KEEPS, STOPS, LayerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -33,27 +33,7 @@ def concatenate(config: Config) -> Layer:
     return config.build(runtime.Concatenate, axis=axis)
 
 
-def dot(config: Config) -> Layer:
-    """Dot; one axis stands for the same axis of both."""
-    return config.build(
-        runtime.Dot,
-        axes=config.integers("axes", length=2, minimum=-32),
-        normalize=config.boolean("normalize", False),
-        any_rank=config.meaning.dots_of_any_rank,
-    )
-
-
-def cosine(config: Config) -> Layer:
-    """Merge of Keras 1 in its mode ``cos``; its other modes became layers."""
-    if config.value("mode") != "cos":
-        config.refuse("a merge by Python code, which is never run")
-    config.integers("dot_axes", -1, length=2, minimum=-2)
-    return config.build(runtime.Cosine)
-
-
 LAYERS = {
     **{name: LayerSpec(plain, mask=MERGES) for name in PLAIN},
     "Concatenate": LayerSpec(concatenate, mask=CONCATENATES),
-    "Dot": LayerSpec(dot),
-    "Merge": LayerSpec(cosine),
 }

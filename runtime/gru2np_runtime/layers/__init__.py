@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.merging import Add as Add
     from gru2np_runtime.layers.merging import Average as Average
     from gru2np_runtime.layers.merging import Concatenate as Concatenate
-    from gru2np_runtime.layers.merging import Cosine as Cosine
-    from gru2np_runtime.layers.merging import Dot as Dot
     from gru2np_runtime.layers.merging import Maximum as Maximum
     from gru2np_runtime.layers.merging import Minimum as Minimum
     from gru2np_runtime.layers.merging import Multiply as Multiply
@@ -86,6 +84,8 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.pooling import MaxPooling as MaxPooling
     from gru2np_runtime.layers.preprocessing import Rescaling as Rescaling
     from gru2np_runtime.layers.preprocessing import Standardization as Standardization
+    from gru2np_runtime.layers.products import Cosine as Cosine
+    from gru2np_runtime.layers.products import Dot as Dot
     from gru2np_runtime.layers.recurrent import GRU as GRU
     from gru2np_runtime.layers.recurrent import LSTM as LSTM
     from gru2np_runtime.layers.recurrent import RNN as RNN
@@ -135,12 +135,12 @@ FAMILY = {
     "conv": "convolutional.Conv",
     "conv_lstm": "convolutional_recurrent.ConvLSTM",
     "conv_transpose": "transposed.ConvTranspose",
-    "cosine": "merging.Cosine",
+    "cosine": "products.Cosine",
     "cropping": "reshaping.Cropping",
     "dense": "dense.Dense",
     "depthwise_conv": "separable.DepthwiseConv",
     "discretization": "encoding.Discretization",
-    "dot": "merging.Dot",
+    "dot": "products.Dot",
     "einsum_dense": "dense.EinsumDense",
     "embedding": "core.Embedding",
     "expand_dims": "ops.ExpandDims",

@@ -7,12 +7,11 @@ Keras 2 and 3 alike put axes of size 1 behind the batch axis of inputs of lower 
 from __future__ import annotations
 
 from functools import reduce
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._errors import InputError, Unsupported
+from gru2np_runtime._errors import InputError
 from gru2np_runtime._layer import ACROSS, POINTWISE, Layer
 from gru2np_runtime.layers._axes import apart_from_time, axis_of
 
@@ -35,7 +34,7 @@ class Merge(Layer):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The inputs' shapes, broadcast."""
-        _check_count(self.count, shapes)
+        check_count(self.count, shapes)
         rank = max(len(shape) for shape in shapes)
         aligned = [
             (*shape[:1], *(1,) * (rank - len(shape)), *shape[1:]) for shape in shapes
@@ -55,7 +54,7 @@ class Merge(Layer):
             try:
                 np.broadcast_shapes(*(x.shape for x in aligned))
             except ValueError:
-                raise _misfit(self.op, inputs) from None
+                raise misfit(self.op, inputs) from None
         return self.combine(aligned)
 
     def over_time(self, *shapes: Shape) -> str:
@@ -139,7 +138,7 @@ class Concatenate(Layer):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The sizes along the axis added up, the others equal."""
-        _check_count(0, shapes)
+        check_count(0, shapes)
         rank = len(shapes[0])
         axis = axis_of(self.axis, rank)
         if any(len(shape) != rank for shape in shapes):
@@ -149,7 +148,7 @@ class Concatenate(Layer):
             along = shape[axis]
             size = None if size is None or along is None else size + along
         sizes = [
-            _equal(each, shapes) if i != axis else size
+            equal(each, shapes) if i != axis else size
             for i, each in enumerate(zip(*shapes))
         ]
         return (tuple(sizes),)
@@ -161,115 +160,14 @@ class Concatenate(Layer):
         try:
             return np.concatenate(inputs, axis=self.axis)
         except ValueError:
-            raise _misfit(self.op, inputs) from None
+            raise misfit(self.op, inputs) from None
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but along time."""
         return apart_from_time([self.axis], len(shapes[0]))
 
 
-class Dot(Layer):
-    """Sums of products over one axis of each of two inputs, sample by sample.
-
-    The output has the other axes of the first input, then those of the second.
-
-    Args:
-        axes: the axis of the first input, the axis of the second.
-        normalize: make vectors along these axes unit vectors first.
-        any_rank: above 3 too, where Keras before 3 multiplied otherwise.
-    """
-
-    takes_several = True
-    op = "dot"
-    axes: tuple[int, ...]
-    normalize: bool = False
-    any_rank: bool = False
-
-    def check(self) -> None:
-        """There are two axes."""
-        if len(self.axes) != 2:
-            raise ValueError(f"dot: axes is {self.axes}, expected two")
-
-    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, rest of the first, rest of the second), at least (batch, 1)."""
-        _check_count(2, shapes)
-        most = max(map(len, shapes)) if self.any_rank else 3
-        if not all(2 <= len(shape) <= most for shape in shapes):
-            raise Unsupported(
-                f"dot: expected inputs of rank 2 or 3, got {shapes[0]} and {shapes[1]}"
-            )
-        axes = [axis_of(a, len(shape)) for a, shape in zip(self.axes, shapes)]
-        _equal([shape[a] for a, shape in zip(axes, shapes)], shapes)
-        rest = [
-            size
-            for axis, shape in zip(axes, shapes)
-            for i, size in enumerate(shape)
-            if i not in (0, axis)
-        ]
-        return ((shapes[0][0], *(rest or [1])),)
-
-    def forward(
-        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
-    ) -> Array:
-        """x, y: (batch, n) or (batch, n, ...) in any order of n and the rest."""
-        x, y = inputs
-        if self.normalize:
-            x, y = (_unit(array, axis) for array, axis in zip(inputs, self.axes))
-        x = np.moveaxis(x, self.axes[0], -1)
-        y = np.moveaxis(y, self.axes[1], 1)
-        rest = (*x.shape[1:-1], *y.shape[2:])
-        rows = x.reshape(x.shape[0], prod(x.shape[1:-1]), x.shape[-1])
-        columns = y.reshape(*y.shape[:2], prod(y.shape[2:]))
-        if rows.shape[2] != columns.shape[1]:
-            raise _misfit(self.op, inputs)
-        product: Array = rows @ columns
-        return product.reshape(x.shape[0], *(rest or [1]))
-
-
-class Cosine(Layer):
-    """The cosine of the angle between two vectors, sample by sample.
-
-    Keras 1.2 ``keras/engine/topology.py``, Merge in mode ``cos``.
-    """
-
-    takes_several = True
-    op = "cosine"
-
-    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, 1, 1)."""
-        _check_count(2, shapes)
-        if any(len(shape) != 2 for shape in shapes):
-            raise ValueError(
-                f"cosine: expected inputs of rank 2, got {shapes[0]} and {shapes[1]}"
-            )
-        _equal([shape[1] for shape in shapes], shapes)
-        return ((shapes[0][0], 1, 1),)
-
-    def forward(
-        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
-    ) -> Array:
-        """x, y: (batch, n)."""
-        x, y = inputs
-        if x.shape[1] != y.shape[1]:
-            raise _misfit(self.op, inputs)
-        lengths = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
-        cosine: Array = (x * y).sum(axis=1) / np.maximum(lengths, 1e-8)
-        return cosine[:, None, None]
-
-
-def _unit(x: Array, axis: int) -> Array:
-    """X with vectors of length 1 along the axis; those near 0 stay near 0.
-
-    The bound is that of Keras 2, ``tf.math.l2_normalize``; Keras 3's is 1e-7 for the
-    length itself, which no other vectors notice.
-    """
-    with np.errstate(over="ignore"):
-        square = (x * x).sum(axis=axis, keepdims=True)
-    unit: Array = x / np.sqrt(np.maximum(square, 1e-12))
-    return unit
-
-
-def _equal(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | None:
+def equal(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | None:
     """The one size that is known among these, which must be equal."""
     known = {size for size in sizes if size is not None}
     if len(known) > 1:
@@ -277,7 +175,8 @@ def _equal(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | None:
     return known.pop() if known else None
 
 
-def _check_count(count: int, shapes: Sequence[Shape]) -> None:
+def check_count(count: int, shapes: Sequence[Shape]) -> None:
+    """Raise ``ValueError`` for other than ``count`` inputs; 0 is any number."""
     if not shapes or count not in (0, len(shapes)):
         raise ValueError(f"expected {count or 'some'} inputs, got {len(shapes)}")
 
@@ -293,7 +192,8 @@ def _broadcast(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | No
     return None if several else 1
 
 
-def _misfit(op: str, inputs: Sequence[Array]) -> InputError:
+def misfit(op: str, inputs: Sequence[Array]) -> InputError:
+    """The error of inputs whose shapes do not fit together."""
     shapes = ", ".join(str(x.shape) for x in inputs)
     return InputError(f"{op}: inputs of shapes {shapes} do not fit together")
 
@@ -304,8 +204,6 @@ LAYERS = {
         Add,
         Average,
         Concatenate,
-        Cosine,
-        Dot,
         Maximum,
         Minimum,
         Multiply,

@@ -1,0 +1,36 @@
+"""Spelling of Dot and its like; their meaning is in the runtime's file of this name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.layers._spec import LayerSpec
+from gru2np_runtime import layers as runtime
+
+if TYPE_CHECKING:
+    from gru2np.layers._spec import Config
+    from gru2np_runtime import Layer
+
+
+def dot(config: Config) -> Layer:
+    """Dot; one axis stands for the same axis of both."""
+    return config.build(
+        runtime.Dot,
+        axes=config.integers("axes", length=2, minimum=-32),
+        normalize=config.boolean("normalize", False),
+        any_rank=config.meaning.dots_of_any_rank,
+    )
+
+
+def cosine(config: Config) -> Layer:
+    """Merge of Keras 1 in its mode ``cos``; its other modes became layers."""
+    if config.value("mode") != "cos":
+        config.refuse("a merge by Python code, which is never run")
+    config.integers("dot_axes", -1, length=2, minimum=-2)
+    return config.build(runtime.Cosine)
+
+
+LAYERS = {
+    "Dot": LayerSpec(dot),
+    "Merge": LayerSpec(cosine),
+}
