@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Generations of the fixtures: a package, its version, and where it counts a backend.
 _GENERATION = re.compile(r"(keras|tf|tf-keras)-([\d.]+)(?:-(\w+))?")
+BACKENDS = {"theano": "Theano", "cntk": "CNTK"}
 CONTAINERS = {
     "hdf5": "HDF5",
     "keras": "`.keras`",
@@ -169,7 +170,7 @@ def _families(generations: list[str]) -> str:
     grouped: dict[str, list[str]] = {}
     for name in sorted(generations, key=_in_order):
         package, version, backend = _parts(name)
-        shown = f"{version} ({backend.capitalize()})" if backend else version
+        shown = f"{version} ({BACKENDS[backend]})" if backend else version
         grouped.setdefault(package, []).append(shown)
     names = {"keras": "Keras", "tf": "TensorFlow", "tf-keras": "tf-keras"}
     return "; ".join(

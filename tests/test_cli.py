@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 
 import gru2np
 import gru2np_runtime.__main__ as runtime_main
+from goldens import FIXTURES
 from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
 from modelfiles import fixture, recorded, with_class, with_weight, without_weights
@@ -375,3 +377,15 @@ def test_letters_that_the_terminal_does_not_have(tmp_path):
     done = program("inspect", model, env=environment)
     assert done.returncode == 0
     assert b"\\u0413\\u0420\\u0423" in done.stdout
+
+
+@pytest.mark.parametrize(("given", "name"), [("model", "model.npz"), (".", "work.npz")])
+def test_the_bundle_of_a_directory_stands_beside_it(given, name, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    folder = work if given == "." else work / given
+    shutil.copytree(FIXTURES / "keras-3.15" / "gru_directory" / "model", folder)
+    monkeypatch.chdir(work)
+    result = CliRunner().invoke(cli, ["export", given])
+    assert result.exit_code == 0, result.output
+    beside = tmp_path if given == "." else work
+    assert (beside / name).exists()

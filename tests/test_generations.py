@@ -157,3 +157,23 @@ def test_tf_keras_stands_for_cudnn_layers():
     keras = faithful.Keras("tf_keras", "tf-keras", "2.21.0", 2)
     with convert(fixture(CUDNN)) as conversion:
         assert not list(faithful.unlike(conversion, keras))
+
+
+def test_it_says_what_no_file_says():
+    assert "if a mask was given to the call" in meaning("keras-2.2/encoder_decoder")
+    assert "if a mask was given to the call" not in meaning("tf-2.4/dict_outputs")
+    assert "if a mask was given to the call" not in meaning("keras-2.2/stateful")
+
+
+@pytest.mark.parametrize(
+    ("case", "writer"),
+    [
+        ("keras-2.1-theano/masking_gru", "Keras 2.1.4 on Theano\n"),
+        ("keras-2.1-cntk/masking_gru", "Keras 2.1.4 on CNTK\n"),
+        ("keras-1.2-theano/gru", "Keras 1.2.2 on Theano\n"),
+        ("keras-2.2/gru", "Keras 2.2.4 on TensorFlow\n"),
+    ],
+)
+def test_it_names_the_backend_once(case, writer):
+    text = CliRunner().invoke(cli, ["inspect", str(fixture(case))]).stdout
+    assert f"saved by     {writer}" in text

@@ -141,6 +141,8 @@ class Meaning:
         least_unit_norm: the smallest norm that UnitNormalization divides by.
         least_epsilon_ranks: inputs of this many axes whose BatchNormalization has no
             smaller epsilon than TensorFlow's fused kernel.
+        unsaid: what calls of this Keras could hold and its files never say: ``mask``,
+            ``causal``.
         unknown: fields that hang on a version which the file does not name; what
             would use them is refused.
         uncertain: fields that hang on a backend which the file does not name.
@@ -175,6 +177,7 @@ class Meaning:
     attention_misplaces_mask: bool = False
     least_unit_norm: float = 1e-6
     least_epsilon_ranks: tuple[int, ...] = ()
+    unsaid: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
     uncertain: frozenset[str] = frozenset()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers import LAYERS
 from gru2np.layers import _spec as spec
-from gru2np.mask_sources import INSIDE, creates_mask, uses_mask
+from gru2np.mask_sources import INSIDE, UNUSABLE, creates_mask, uses_mask
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -35,13 +35,15 @@ def used(masks: Masks, x: Value, mask: Ref | None) -> Ref | None:
         return None
     if _rule(masks, x) == "kept" or not uses_mask(child, masks.builder.specs):
         return None
+    if masks.usable(mask) is None:
+        return None
     if child.model is not None or len(_shape(masks, mask)) < 3:
         masks.refuse(
             "a mask of whole steps, or of a model inside TimeDistributed, is not "
             "supported"
         )
         return None
-    return masks.usable(mask)
+    return mask
 
 
 def given(masks: Masks, name: str, x: Value, mask: Ref | None) -> Ref | None:
@@ -52,7 +54,7 @@ def given(masks: Masks, name: str, x: Value, mask: Ref | None) -> Ref | None:
     if creates_mask(child):
         # One inside a model cannot be told from outside.
         return INSIDE if child.model is not None else _created(masks, name, child, x)
-    if mask is None or mask == INSIDE:
+    if mask is None or mask in UNUSABLE:
         return mask
     known = masks.builder.specs.get(child.class_name)
     sequence = bool(child.config.get("return_sequences", False))

@@ -123,11 +123,12 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
     elif name != layer.class_name and (name in LAYERS or name in NOT_CONVERTED):
         reason = (
             "a layer of your own: the Keras that saved it had none of this name, and "
-            "the code of yours is not in the file and would not be run"
+            "the code of yours is not in the file and would not be run; give a class "
+            "for it in Python, custom_layers="
         )
     else:
         reason = (
             "no layer of Keras: a layer of your own, whose code is not in the file "
-            "and would not be run"
+            "and would not be run; give a class for it in Python, custom_layers="
         )
     return Problem(path, name, reason)

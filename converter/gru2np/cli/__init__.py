@@ -124,7 +124,8 @@ def _beside(model: Path) -> Path:
     """Where the bundle of a model goes: beside it, under its name."""
     if not model.is_dir():
         return model.with_suffix(".npz")
-    folder = model.resolve()
+    # Of . and .. the name alone says nothing.
+    folder = model if model.name.strip(".") else model.resolve()
     return folder.with_name(f"{folder.name}.npz")
 
 

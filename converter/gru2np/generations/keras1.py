@@ -73,6 +73,7 @@ def meaning(text: str, theano: bool | None) -> Meaning:
         tensor_arguments_drop_mask=False,
         softmax_uses_mask=False,
         dots_of_any_rank=False,
+        unsaid=frozenset({"mask"}),
         same_padding={True: "half", False: "even", None: "unclear"}[theano],
     )
 

@@ -106,7 +106,7 @@ def meaning(
     in_tensorflow = backend == "tf.keras"
     writer = f"tf.keras {text}" if in_tensorflow else f"Keras {text}"
     if backend not in ("tf.keras", "tensorflow"):
-        writer += f" on {backend.capitalize()}"
+        writer += f" on {'CNTK' if backend == 'cntk' else backend.capitalize()}"
     # tf.keras 1.13 began to, for a last output too, and wrote that into the halves.
     zeroes = in_tensorflow and version >= (2, 2, 4)
     # Keras 2.3 handed its loop over to TensorFlow's; Theano's always repeated.
@@ -136,6 +136,8 @@ def meaning(
         # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
         idle_operations="cast",
         dots_of_any_rank=False,
+        # Measured: TensorFlow 2.4 wrote causal, 2.10 and tf-keras 2.21 do not.
+        unsaid=frozenset({"causal" if in_tensorflow else "mask"}),
         same_padding=SAME_PADDING.get(backend, "even"),
         # Measured on TensorFlow 2.4 and 2.10; it came with use_causal_mask.
         heads_use_masks=version >= (2, 10, 0),

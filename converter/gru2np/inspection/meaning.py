@@ -79,12 +79,40 @@ def sentences(
         found.append(
             f"states carry over from call to call ({_names(stateful)} stateful)"
         )
+    if meaning is not None:
+        found.extend(_unsaid(graph, meaning, config))
     half = [] if model is None else sorted(half_precision(model))
     if half:
         found.append(
             f"computed in float32, though saved with the policy {', '.join(half)}"
         )
     return tuple(found)
+
+
+def _unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
+    """What a call may have held and no file of this Keras says."""
+    functional = isinstance(config, dict) and config.get("class_name") != "Sequential"
+    masked = {path for path, _ in _masked(graph, "")}
+    unmasked = [
+        path
+        for path, layer in graph.layers.items()
+        if hasattr(layer, "return_sequences") and path not in masked
+    ]
+    if "mask" in meaning.unsaid and functional and unmasked:
+        yield (
+            f"unmasked ({_names(unmasked)}): if a mask was given to the call itself, "
+            f"mask=..., no file of {meaning.keras} says so, and no Keras reads it so"
+        )
+    causal = [
+        path
+        for path, layer in graph.layers.items()
+        if layer.op == "attention" and not getattr(layer, "causal", False)
+    ]
+    if "causal" in meaning.unsaid and causal:
+        yield (
+            f"not causal ({_names(causal)}): if it was, causal=True, files of "
+            f"{meaning.keras} may not say so, and no Keras reads it so"
+        )
 
 
 def of_storage(forms: Mapping[str, Iterable[str]]) -> Iterator[str]:

@@ -78,7 +78,7 @@ def _head(report: Report, width: int) -> Iterator[str]:
     if report.written_by is not None:
         backend = str(source.get("backend") or "")
         # Some writers name the backend themselves.
-        named = not backend or backend in report.written_by
+        named = backend.lower() in report.written_by.lower()
         on = "" if named else f" on {BACKENDS.get(backend, backend)}"
         rows.append(("saved by", report.written_by + on))
     container = source.get("container")
