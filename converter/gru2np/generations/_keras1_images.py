@@ -58,7 +58,10 @@ def _deconvolution(options: Options, file: File) -> Forms:
 
 
 def _conv_lstm(options: Options, file: File) -> Forms:
-    """One kernel for each gate."""
+    """One kernel for each gate.
+
+    Keras 1 never wrote this layer's ``subsample``, and read such files as steps of 1.
+    """
     return (_kept(gate_by_gate("ifco", "icfo"), options, file, 2),)
 
 

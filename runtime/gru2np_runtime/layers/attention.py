@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gru2np_runtime._errors import Unsupported
 from gru2np_runtime._functions import sigmoid
 from gru2np_runtime._layer import Layer
 from gru2np_runtime.layers._axes import check_choice, check_minimum
@@ -201,9 +202,7 @@ class MultiHeadAttention(Layer):
         if len(query) < 3 or any(axis > len(query) - 2 for axis in axes):
             raise ValueError(f"{self.op}: no axis {axes} to attend over in {query}")
         if len(query) > 3 and (self.causal or self.sliding_window):
-            raise ValueError(
-                f"{self.op}: which steps are causal in {query} is not said"
-            )
+            raise Unsupported(f"{self.op}: causal over several axes of {query}")
         output = (*query[:-1], *self._output(query))
         if not self.return_scores:
             return (output,)
