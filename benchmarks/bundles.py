@@ -1,0 +1,115 @@
+"""Write the model of each folder as a bundle: ``python bundles.py FOLDER...``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gru2np_runtime import __version__, layers
+from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest
+from gru2np_runtime._graph import Graph, Node, Port
+from gru2np_runtime._manifest import FORMAT, MANIFEST_VERSION
+from gru2np_runtime._manifest_writer import graph_record
+from models import Workload, read_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gru2np_runtime import Layer
+    from models import Array
+
+CELLS = {"gru": layers.GRU, "lstm": layers.LSTM, "simple_rnn": layers.SimpleRNN}
+
+
+def recurrent(workload: Workload, number: int) -> Layer:
+    """One recurrent layer of the stack, as the runtime has it."""
+    options = {
+        "units": workload.units,
+        "return_sequences": workload.returns_sequences(number),
+    }
+    cell = CELLS[workload.cell]
+    if not workload.bidirectional:
+        return cell(**options)
+    halves = {
+        "forward_layer": cell(**options),
+        "backward_layer": cell(go_backwards=True, **options),
+    }
+    return layers.Bidirectional(layers=halves)
+
+
+def write_bundle(folder: Path, workload: Workload) -> None:
+    """Write ``model.npz``."""
+    given, head = read_weights(folder)
+    built: dict[str, Layer] = {}
+    weights: dict[str, dict[str, Array]] = {}
+    for number, directions in enumerate(given):
+        name = f"recurrent_{number}"
+        built[name] = recurrent(workload, number)
+        prefixes = ("forward_layer/", "backward_layer/")
+        if not workload.bidirectional:
+            prefixes = ("",)
+        for prefix, arrays in zip(prefixes, directions, strict=True):
+            weights[name + "/" + prefix] = arrays
+    if head is not None:
+        built["dense"] = layers.Dense(units=workload.head)
+        weights["dense/"] = head
+    sources = ["x", *built]
+    nodes = [
+        Node(name, name, [(source, 0)])
+        for name, source in zip(built, sources[:-1], strict=True)
+    ]
+    last = workload.head or workload.width
+    shape = (None, *((None,) if workload.sequences else ()), last)
+    graph = Graph(
+        [Port("x", (None, None, workload.features), "float32")],
+        nodes,
+        [Port("y", shape, "float32", (sources[-1], 0))],
+        built,
+    )
+    with (folder / "model.npz").open("wb") as file:
+        writer = Writer(file)
+        records: dict[str, dict[str, Any]] = {}
+        for prefix, arrays in weights.items():
+            record = records.setdefault(prefix.rstrip("/"), {})
+            for name, array in arrays.items():
+                data = writer.add_array(prefix + name, array)
+                record[name] = {
+                    "shape": list(array.shape),
+                    "dtype": "float32",
+                    "sha256": hashlib.sha256(data).hexdigest(),
+                }
+        manifest = _manifest(workload, graph, records)
+        writer.add(MANIFEST, encode_manifest(manifest))
+        writer.close()
+
+
+def _manifest(
+    workload: Workload, graph: Graph, records: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    def describe(path: str) -> dict[str, Any]:
+        return {"weights": records.get(path, {})}
+
+    return {
+        "format": FORMAT,
+        "version": MANIFEST_VERSION,
+        "producer": f"gru2np {__version__}",
+        "name": workload.name,
+        "source": {},
+        "inputs": {"kind": "one", "names": ["x"]},
+        "outputs": {"kind": "one", "names": ["y"]},
+        "graph": graph_record(graph, describe),
+    }
+
+
+def main(folders: list[str]) -> None:
+    """Write the bundle of each folder."""
+    for folder in map(Path, folders):
+        record = json.loads((folder / "workload.json").read_text("utf-8"))
+        write_bundle(folder, Workload.from_json(record))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

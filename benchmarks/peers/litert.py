@@ -1,0 +1,75 @@
+"""LiteRT, with what TensorFlow converts from the Keras model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from peers import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from models import Array, Workload
+    from peers import Run
+
+
+class LiteRT:
+    """An interpreter for each model."""
+
+    step_rank = 3
+
+    def __init__(self, threads: int | None) -> None:
+        from importlib.metadata import version
+
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.interpreter: Any = Interpreter
+        self.threads = threads
+        self.version = f"ai-edge-litert {version('ai-edge-litert')}"
+
+    def load(self, workload: Workload, folder: Path) -> Callable[[], Run]:
+        """The interpreter; its first output is y, the others are states."""
+        path = folder / "model.tflite"
+        if not path.exists():
+            error = path.with_name(path.name + ".error")
+            raise Missing(error.read_text("utf-8") if error.exists() else "no file")
+        interpreter = self.interpreter(str(path), num_threads=self.threads)
+        interpreter.allocate_tensors()
+        # Inputs come in no order of their own, and are called a0, a1, ...
+        details = sorted(interpreter.get_input_details(), key=lambda d: d["name"])
+        inputs = [detail["index"] for detail in details]
+        outputs = [detail["index"] for detail in interpreter.get_output_details()]
+        put, get = interpreter.set_tensor, interpreter.get_tensor
+        invoke = interpreter.invoke
+
+        def run(x: Array) -> Array:
+            put(inputs[0], x)
+            invoke()
+            return get(outputs[0])
+
+        if not workload.step:
+            return lambda: run
+        pairs = list(zip(inputs[1:], outputs[1:], strict=True))
+
+        def begin() -> Run:
+            for detail in details[1:]:
+                put(detail["index"], np.zeros(detail["shape"], np.float32))
+
+            def step(x: Array) -> Array:
+                put(inputs[0], x)
+                invoke()
+                for here, there in pairs:
+                    put(here, get(there))
+                return get(outputs[0])
+
+            return step
+
+        return begin
+
+
+def start(variant: str, threads: int | None) -> LiteRT:
+    """Import it."""
+    return LiteRT(threads)

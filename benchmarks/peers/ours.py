@@ -1,0 +1,63 @@
+"""gru2np: with the C kernel, with NumPy, and with the plain reference loop."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from peers import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from models import Array, Workload
+    from peers import Run
+
+
+class Ours:
+    """``gru2np_runtime`` with bundles."""
+
+    step_rank = 2
+
+    def __init__(self, kernel: str) -> None:
+        os.environ["GRU2NP_KERNEL"] = "c" if kernel == "c" else "numpy"
+        import warnings
+
+        import gru2np_runtime
+        from gru2np_runtime import _kernel, _plan
+
+        with warnings.catch_warnings():
+            # Said in the report.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            runs = _kernel.kernel()
+        if kernel == "c" and runs != "c":
+            raise Missing("the C kernel is not built here; `make kernel` builds it")
+        if kernel == "plain":
+            _plan.KERNELS.clear()
+        self.version = f"gru2np {gru2np_runtime.__version__}"
+
+    def load(self, workload: Workload, folder: Path) -> Callable[[], Run]:
+        """The bundle."""
+        from gru2np_runtime import load
+
+        model = load(folder / "model.npz")
+        if not workload.step:
+            return lambda: model.predict
+
+        def begin() -> Run:
+            state = model.initial_state(batch_size=1)
+
+            def step(x: Array) -> Array:
+                nonlocal state
+                y, state = model.step(x, state)
+                return y
+
+            return step
+
+        return begin
+
+
+def start(variant: str, threads: int | None) -> Ours:
+    """Threads come from the environment."""
+    return Ours(variant)

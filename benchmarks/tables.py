@@ -1,0 +1,226 @@
+"""Markdown tables of what was measured."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from fleet import ratio
+from goals import accuracy, speed, start
+from models import BATCHES, SEQUENCES, STEPS
+from peers import BASELINE, PEERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+TITLES = {w.name: w.title for w in (*STEPS, *SEQUENCES, *BATCHES)}
+# Calls from which a p99 says something.
+FEW = 200
+OURS = ("gru2np c", "gru2np numpy")
+
+
+def number(value: float) -> str:
+    """Two digits that count, or all before the point."""
+    if value >= 99.5:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """In the unit that fits."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return f"{number(seconds / scale)} {unit}"
+    return f"{number(seconds * 1e9)} ns"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table; all columns but the first are numbers."""
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return ["| " + " | ".join(row) + " |" for row in (heads, rule, *rows)]
+
+
+def _columns(names: Iterable[str], measured: dict[str, Any]) -> list[str]:
+    there = {
+        name
+        for workload in names
+        for name, found in measured.get(workload, {}).items()
+        if found
+    }
+    return [name for name in PEERS if name in there]
+
+
+def ratios(names: Sequence[str], measured: dict[str, Any]) -> list[str]:
+    """Ratios to ONNX Runtime, with the error against float64 below each."""
+    names = [name for name in names if name in measured]
+    if not names:
+        return []
+    columns = _columns(names, measured)
+    base = BASELINE if BASELINE in columns else "gru2np numpy"
+    others = [name for name in columns if name != base]
+    rows = []
+    for workload in names:
+        found = measured[workload]
+        cells = [TITLES.get(workload, workload), _absolute(found.get(base))]
+        cells.extend(_ratio(found, name, base) for name in others)
+        rows.append(cells)
+    return table(["", base, *others], rows)
+
+
+def _absolute(record: dict[str, Any] | None) -> str:
+    if not record or not record.get("rounds"):
+        return "–"
+    best = min(record["rounds"])
+    return f"{duration(best)}<br>{record['difference']:.1e}"
+
+
+def _ratio(found: dict[str, Any], name: str, base: str) -> str:
+    got = ratio(found, name, base)
+    if got is None:
+        return "failed" if found.get(name, {}).get("error") else "–"
+    value = f"**{number(got[0])}**" if name in OURS else number(got[0])
+    return f"{value}<br>{found[name]['difference']:.1e}"
+
+
+def spread(names: Sequence[str], measured: dict[str, Any]) -> list[str]:
+    """How far the ratios of single rounds lie from their median, in sentences."""
+    widths = [
+        (got[2] - got[1]) / got[0]
+        for workload in names
+        for name in measured.get(workload, {})
+        if name != BASELINE
+        and (got := ratio(measured[workload], name, BASELINE)) is not None
+    ]
+    if not widths:
+        return []
+    rounds = [
+        len(record["rounds"])
+        for workload in names
+        for record in measured.get(workload, {}).values()
+        if record.get("rounds")
+    ]
+    middle = statistics.median(widths)
+    count = " to ".join(str(n) for n in sorted({min(rounds), max(rounds)}))
+    return [
+        f"{count} rounds; smallest and largest ratio of a row "
+        f"lie {middle:.0%} of the median apart (the median of all rows; at worst "
+        f"{max(widths):.0%})."
+    ]
+
+
+def latencies(found: dict[str, Any]) -> list[str]:
+    """Percentiles of single steps."""
+    rows = []
+    for workload, by_name in found.items():
+        for name in PEERS:
+            if name not in by_name:
+                continue
+            record = by_name[name]
+            percentiles = [duration(value) for value in record["percentiles"]]
+            if record["count"] < FEW:
+                percentiles[-1] = "–"
+            rows.append(
+                [f"{TITLES[workload]}: {name}", *percentiles, str(record["count"])]
+            )
+    return table(["", "p50", "p90", "p99", "calls"], rows) if rows else []
+
+
+def cold(found: dict[str, Any]) -> list[str]:
+    """Start, memory and size."""
+    rows = []
+    alone = found.get("NumPy alone")
+    for name, record in found.items():
+        if "error" in record:
+            rows.append([name, *["failed"] * 5])
+            continue
+        over = (
+            "–" if alone is None else f"{(record['cpu'] - alone['cpu']) * 1e3:.0f} ms"
+        )
+        rows.append(
+            [
+                name,
+                duration(record["wall"]),
+                duration(record["cpu"]),
+                over,
+                f"{record['memory'] / 1e6:,.0f} MB",
+                f"{record['size'] / 1e6:,.0f} MB",
+            ]
+        )
+    heads = ["", "wall", "CPU", "CPU over NumPy alone", "peak memory", "installed"]
+    return table(heads, rows)
+
+
+def threads(found: dict[str, Any]) -> list[str]:
+    """Wall time by the number of threads."""
+    counts = sorted({int(n) for f in found.values() for v in f.values() for n in v})
+    rows = []
+    for workload, by_name in found.items():
+        for name, times in by_name.items():
+            times = {int(n): seconds for n, seconds in times.items()}
+            cells = [duration(times[n]) if n in times else "–" for n in counts]
+            gain = "–"
+            if len(times) > 1:
+                gain = f"{number(times[min(times)] / times[max(times)])}x"
+            rows.append([f"{TITLES[workload]}: {name}", *cells, gain])
+    heads = [f"{n} thread{'s' if n > 1 else ''}" for n in counts]
+    return table(["", *heads, "gain"], rows) if rows else []
+
+
+def losses(measured: dict[str, Any]) -> list[str]:
+    """Every workload where another runtime is faster than one of ours."""
+    lines = []
+    for workload, found in measured.items():
+        for ours in OURS:
+            faster = []
+            for name in PEERS:
+                if name.startswith("gru2np"):
+                    continue
+                got = ratio(found, ours, name)
+                if got is not None and got[0] > 1.0:
+                    faster.append((got[0], name))
+            if faster:
+                listed = ", ".join(
+                    f"{name} ({number(times)}x)" for times, name in sorted(faster)[::-1]
+                )
+                lines.append(f"- {TITLES.get(workload, workload)}, {ours}: {listed}")
+    return lines
+
+
+def bounds(measured: dict[str, Any], started: dict[str, Any]) -> list[str]:
+    """Ratios and errors beside their bounds."""
+    rows = [
+        [
+            f"{TITLES[workload]}: {name} / {other}",
+            number(got),
+            number(bound),
+            _verdict(got, bound),
+        ]
+        for name, workload, other, got, bound in speed(measured)
+    ]
+    errors = accuracy(measured)
+    over = [row for row in errors if row[2] > row[3]]
+    rows += [
+        [
+            f"Start: {what}",
+            f"{got:.0f} {unit}",
+            f"{bound:.0f} {unit}",
+            _verdict(got, bound),
+        ]
+        for what, got, bound, unit in start(started)
+    ]
+    lines = table(["", "got", "bound", ""], rows) if rows else []
+    if errors:
+        lines += [
+            "",
+            f"Accuracy: {len(errors) - len(over)} of {len(errors)} outputs are within "
+            "twice Keras' own error against float64, or 5e-7.",
+        ]
+    lines += [
+        f"Missed: {TITLES[workload]}, {name}: {own:.1e}, bound {bound:.1e}."
+        for name, workload, own, bound in over
+    ]
+    return lines
+
+
+def _verdict(got: float, bound: float) -> str:
+    return "kept" if got <= bound else "**missed**"
