@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV = .venv
 RUN = $(VENV)/bin/
 
-.PHONY: demo test lint types matrix docs fixtures dist clean
+.PHONY: demo test lint types matrix docs fixtures kernel bench dist clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python examples/demo/demo.py
@@ -27,11 +27,19 @@ docs: $(VENV)/ready
 fixtures:
 	fixtures/make/make.sh $(GENERATION)
 
+kernel: $(VENV)/ready
+	$(RUN)python -m gru2np_runtime.build
+
+# BENCH=--quick takes a minute or two.
+bench: .venv-bench/ready
+	-cd runtime && ../.venv-bench/bin/python -m gru2np_runtime.build
+	.venv-bench/bin/python benchmarks/run.py $(BENCH)
+
 dist: $(VENV)/ready
 	$(RUN)python -m build && $(RUN)python -m build runtime --outdir dist
 
 clean:
-	rm -rf $(VENV) .venv-demo build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-demo .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -40,3 +48,7 @@ $(VENV)/ready: pyproject.toml
 .venv-demo/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/pip install -q . && touch $@
+
+.venv-bench/ready: benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python benchmarks/install.py && touch $@

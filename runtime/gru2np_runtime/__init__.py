@@ -16,6 +16,7 @@
 
 from gru2np_runtime import layers
 from gru2np_runtime._errors import BundleError, Gru2npError, InputError
+from gru2np_runtime._kernel import kernel
 from gru2np_runtime._layer import Layer
 from gru2np_runtime._load import load
 from gru2np_runtime._model import Model
@@ -30,6 +31,7 @@ __all__ = [
     "Model",
     "State",
     "__version__",
+    "kernel",
     "layers",
     "load",
 ]

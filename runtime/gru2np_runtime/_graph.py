@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime._stack import Stack
 
     Ref = tuple[str, int]
     Runner = Callable[["Node", Plan, list[Array], Array | None], tuple[Array, ...]]
@@ -188,9 +189,18 @@ class GraphPlan(Plan):
         for name, position in last_use.items():
             if name not in kept:
                 self.released[position].append(name)
+        # The whole graph in the compiled kernel, where it is a chain of its layers.
+        self.stack: Stack | None = None
+        kinds = {type(plan).__name__ for plan in self.plans.values()}
+        if "CompiledRecurrence" in kinds:
+            from gru2np_runtime._stack import stack_of
+
+            self.stack = stack_of(self)
 
     def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
         """Run the graph on whole inputs."""
+        if self.stack is not None and self.stack.takes(inputs[0]):
+            return (self.stack.predict(inputs[0]),)
         return self.outputs(self.values(inputs, release=True))
 
     def outputs(self, values: Mapping[str, tuple[Array, ...]]) -> tuple[Array, ...]:

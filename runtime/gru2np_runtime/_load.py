@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -62,7 +61,9 @@ def read_bundle(
     elif hasattr(source, "read"):
         data = source.read()
     else:
-        data = Path(source).read_bytes()
+        # pathlib takes longer to import than the bundle to read.
+        with open(source, "rb") as file:  # noqa: PTH123
+            data = file.read()
     members = read_members(data)
     value = _parse(bytes(members.pop(MANIFEST)))
     manifest = read_manifest(value, custom_layers)

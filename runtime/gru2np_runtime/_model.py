@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np_runtime._chunks import Chunks, joined
 from gru2np_runtime._data import Structure, shape_text, unpack
 from gru2np_runtime._errors import InputError
 from gru2np_runtime._graph import GraphPlan
 from gru2np_runtime._plan import CarryingPlan
-from gru2np_runtime._summary import ModelLayer, summary
+from gru2np_runtime._summary import ModelLayer, plan_table, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +50,7 @@ class Model:
         self._outputs = outputs or Structure("one", [p.name for p in graph.outputs])
         self._plan = GraphPlan(graph, weights)
         self._stateful = self._plan.stateful()
+        self._chunks = Chunks(self._plan)
         self._states: dict[str, list[Array]] = {}
         self._stream: Stream | None = None
         self._time_major = any(
@@ -144,12 +146,26 @@ class Model:
         """Print the layers, their shapes and parameters."""
         print(self)
 
+    def plan(self) -> str:
+        """Which way each layer runs, as a table to print.
+
+        ``plain`` is a layer's own forward pass; the last line says how ``step`` runs.
+        """
+        try:
+            chain = self._streaming().chain is not None
+        except InputError as error:
+            steps = str(error)
+        else:
+            steps = "the stack of layers at once" if chain else "layer by layer"
+        return f"{plan_table(self._plan.plans)}\nstep: {steps}"
+
     def predict(self, x: Data, batch_size: int | None = None) -> Data:
         """Run the model.
 
         Args:
             x: an array (batch, ...), a list of arrays, or a dict by input name.
-            batch_size: rows computed at once; all of them if not given.
+            batch_size: rows computed at once; if not given all of them, or as many as
+                the memory between the layers is bounded for.
 
         Returns:
             An array, a list or a dict, as the model was built; float32 or float64 as
@@ -158,19 +174,27 @@ class Model:
         Raises:
             InputError: x does not fit the model's inputs.
         """
+        stack = self._plan.stack
+        if stack is not None and batch_size is None and not self._stateful:
+            # The checks below, at the price of a call of the kernel.
+            time = self._graph.inputs[0].shape[1]
+            if type(x) is np.ndarray and stack.takes(x) and time in (None, x.shape[1]):
+                return self._outputs.pack((stack.predict(x),))
         arrays = self._arrays(x)
         rows = arrays[0].shape[0]
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {batch_size}")
         if self._stateful:
             batch_size = self._stateful_batch(rows, batch_size)
+        elif batch_size is None:
+            batch_size = self._chunks.rows(arrays)
         if batch_size is None or rows <= batch_size:
             return self._outputs.pack(self._run(arrays))
-        parts = [
+        parts = (
             self._run([x[start : start + batch_size] for x in arrays])
             for start in range(0, rows, batch_size)
-        ]
-        return self._outputs.pack([np.concatenate(part) for part in zip(*parts)])
+        )
+        return self._outputs.pack(joined(parts, rows, batch_size))
 
     __call__ = predict
 
@@ -224,7 +248,16 @@ class Model:
         Raises:
             InputError: x does not fit, or its batch is not the state's.
         """
-        stream = self._streaming()
+        stream = self._stream or self._streaming()
+        runner = state._runner
+        if (
+            runner is not None
+            and runner.chain is stream.chain
+            and type(x) is np.ndarray
+            and x.shape == runner.shape
+            and x.dtype == runner.chain.dtype
+        ):
+            return self._outputs.pack((runner.step(x),)), state
         arrays = self._arrays(x, stream.per_step_inputs)
         for name, array in zip(self.input_names, arrays):
             if array.shape[0] != state.batch_size:
@@ -243,6 +276,9 @@ class Model:
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         if not self._stateful:
+            steps = self._chunks.steps(arrays)
+            if steps is not None:
+                return self._chunks.run(arrays, steps)
             return list(self._plan.run(arrays, None))
         values = self._plan.values(arrays, run=self._run_node, release=True)
         return list(self._plan.outputs(values))

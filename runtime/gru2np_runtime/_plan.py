@@ -52,6 +52,10 @@ class Plan:
             outputs = self.layer.forward(self.weights, *inputs, mask=mask)
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
+    def how(self) -> str:
+        """Which way the layer runs, to read; see ``Model.plan``."""
+        return "plain"
+
 
 class CarryingPlan(Plan):
     """A plan of a layer that runs forward in time with a state."""
@@ -84,9 +88,25 @@ class CarryingPlan(Plan):
         raise NotImplementedError
 
 
+def _compiled(layer: Layer, weights: Mapping[str, Array]) -> Plan | None:
+    from gru2np_runtime._compiled import compiled
+
+    return compiled(layer, weights)
+
+
+def _recurrence(layer: Layer, weights: Mapping[str, Array]) -> Plan | None:
+    from gru2np_runtime.kernels.recurrence import recurrence
+
+    return recurrence(layer, weights)
+
+
 # Faster plans by op, tried in order: an entry returns None for options that are not
 # its own, and the layer's own plan is always there at the end.
-KERNELS: dict[str, tuple[Callable[[Layer, Mapping[str, Array]], Plan | None], ...]] = {}
+KERNELS: dict[str, tuple[Callable[[Layer, Mapping[str, Array]], Plan | None], ...]] = {
+    "gru": (_compiled, _recurrence),
+    "lstm": (_compiled, _recurrence),
+    "simple_rnn": (_compiled, _recurrence),
+}
 
 
 def make_plan(layer: Layer, weights: Mapping[str, Array]) -> Plan:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gru2np_runtime._graph import GraphPlan, Node
     from gru2np_runtime._layer import Array, Shape
     from gru2np_runtime._plan import Plan
+    from gru2np_runtime._stack import Stack, StackRunner
+    from gru2np_runtime.kernels.stepping import Chain, Runner
 
 
 class State:
@@ -25,11 +27,18 @@ class State:
         batch_size: rows of every step.
     """
 
-    __slots__ = ("_carries", "batch_size")
+    __slots__ = ("_carries", "_links", "_runner", "batch_size")
 
     def __init__(self, carries: Mapping[str, Carry | None], batch_size: int) -> None:
         self._carries = dict(carries)
         self.batch_size = batch_size
+        # Buffers of a stack of layers that steps fast; the carries look into them.
+        self._runner: Runner | StackRunner | None = None
+        # The same for single layers of other graphs, by node.
+        self._links: dict[str, Runner] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return State, (self.copy()._carries, self.batch_size)
 
     def copy(self) -> State:
         """A state that later steps do not change."""
@@ -74,6 +83,16 @@ class Stream:
         for node in graph.nodes:
             self._classify(node)
         self.per_step_outputs = [port.source in self.per_step for port in graph.outputs]
+        self.chain: Chain | Stack | None = None
+        self.links: dict[str, Chain] = {}
+        if plan.stack is not None:
+            self.chain = plan.stack
+        elif any(type(p).__name__ == "FastRecurrence" for p in plan.plans.values()):
+            from gru2np_runtime.kernels.stepping import chain_of, links_of
+
+            self.chain = chain_of(plan)
+            if self.chain is None:
+                self.links = links_of(plan, self.carried)
 
     def _demanded(self) -> set[str]:
         """Names from which time reaches a layer that works over time, walking back."""
@@ -203,10 +222,25 @@ class Stream:
 
     def step(self, inputs: Sequence[Array], state: State) -> list[Array]:
         """Run one time step, and move the state on."""
+        if self.chain is not None:
+            runner = state._runner
+            if runner is None or runner.chain is not self.chain:
+                runner = self.chain.runner(state._carries, state.batch_size)
+                state._runner = runner
+            return [runner.step(inputs[0])]
         arrays = [
             x[:, None] if carries_time else x
             for x, carries_time in zip(inputs, self.per_step_inputs)
         ]
+        return [
+            np.array(y[:, 0] if carries_time else y)
+            for y, carries_time in zip(
+                self.advance(arrays, state), self.per_step_outputs
+            )
+        ]
+
+    def advance(self, arrays: Sequence[Array], state: State) -> tuple[Array, ...]:
+        """Run some time steps, (batch, time, ...), and move the state on."""
 
         def run(
             node: Node, plan: Plan, values: list[Array], mask: Array | None
@@ -216,14 +250,23 @@ class Stream:
             carry = state._carries[node.name]
             if carry is None:
                 carry = plan.begin(state.batch_size, values[1:])
+                state._carries[node.name] = carry
+            if node.name in self.links and values[0].shape[1] == 1:
+                y = self._link(node.name, state).step(values[0][:, 0])
+                return (y[:, None] if (node.name, 0) in self.per_step else y,)
+            state._links.pop(node.name, None)
             outputs, state._carries[node.name] = plan.advance(values[0], mask, carry)
             return outputs
 
-        values = self.plan.values(arrays, run=run, release=True)
-        return [
-            np.array(y[:, 0] if carries_time else y)
-            for y, carries_time in zip(self.plan.outputs(values), self.per_step_outputs)
-        ]
+        return self.plan.outputs(self.plan.values(arrays, run=run, release=True))
+
+    def _link(self, name: str, state: State) -> Runner:
+        """The buffers of one layer in a state."""
+        runner = state._links.get(name)
+        if runner is None or runner.chain is not self.links[name]:
+            runner = self.links[name].runner(state._carries, state.batch_size)
+            state._links[name] = runner
+        return runner
 
     def _carrying(self, node: Node) -> CarryingPlan:
         plan = self.plan.plans[node.layer]

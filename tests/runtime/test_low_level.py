@@ -63,7 +63,10 @@ def test_any_size_steps_like_its_sequence(kind, features, units):
     rng = np.random.default_rng(0)
     layer = getattr(layers, kind)(units=units, return_sequences=True)
     shapes = layer.weight_shapes((None, None, features))
-    bound = layer.bind(**{name: rng.normal(size=s) for name, s in shapes.items()})
+    # A step adds in another order than a sequence, and large weights amplify that.
+    bound = layer.bind(
+        **{name: rng.normal(scale=0.3, size=s) for name, s in shapes.items()}
+    )
     x = rng.normal(size=(4, 9, features)).astype(np.float32)
     y = bound(x)
     assert y.shape == (4, 9, units)

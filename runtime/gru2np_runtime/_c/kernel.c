@@ -1,0 +1,510 @@
+/* GRU, LSTM, SimpleRNN and the Dense after them, in plain C.
+
+   cc -O3 -shared -fPIC kernel.c -o libgru2np.so
+
+   No Python.h, no libm, no memory of its own, no threads: the caller hands over packed
+   weights that nothing here changes, states, and a workspace of the size told by
+   gru2np_workspace. Every function can run in many threads at once on different states
+   and workspaces. Sizes are checked by the caller (kernel.py).
+
+   lanes.h holds all that depends on the width of a vector. It is compiled for 4 lanes
+   (SSE2, NEON), 8 (AVX2 and FMA) and 16 (AVX-512), and the level says which to run. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Raised at every change of a record or of a function's arguments. */
+#define ABI 1
+
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+#define INLINE inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+#if defined(__FAST_MATH__)
+#error "strict floating point is needed: remove -ffast-math"
+#endif
+
+enum { GRU_AFTER, GRU_BEFORE, LSTM, SIMPLE_RNN, DENSE };
+enum { LINEAR, TANH, SIGMOID, HARD_SIGMOID, RELU, SOFTMAX };
+/* What a masked step gives: the output before it, a state, or zeros. */
+enum { PREVIOUS, STATE_H, STATE_C, ZERO };
+
+/* Terms that are added in one chain where several rows run together. */
+enum { BLOCK = 128 };
+
+/* Rows that run through time together, and time steps whose inputs do. */
+enum { MOST_ROWS = 96, MOST_TILE = 16, ALIGNMENT = 16 };
+
+struct matrix {
+    int64_t K, vectors, panels;
+    const float *data;
+};
+
+/* width: the units, filled up to whole panels. */
+struct layer {
+    int32_t kind, activation, gate, level;
+    float slope, gate_slope;
+    int64_t features, units, width;
+    struct matrix input, recurrent, candidate;
+};
+
+struct width {
+    int lanes;
+    void (*product)(const struct matrix *, const float *const *, int64_t, float *);
+    void (*step)(const struct layer *, int64_t, const float *, const uint8_t *,
+                 float *, float *, float *);
+    void (*activate_row)(const struct layer *, float *);
+    void (*apply)(int32_t, float, float *, int64_t);
+};
+
+static INLINE int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+#if defined(__aarch64__)
+#define FOUR_LANES_WIDE 1
+#else
+#define FOUR_LANES_WIDE 0
+#endif
+#define LANES 4
+#define WIDE FOUR_LANES_WIDE
+#define NAME(x) x##_4
+#include "lanes.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define X86 1
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+#define LANES 8
+#define WIDE 0
+#define NAME(x) x##_8
+#include "lanes.h"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+/* GRU2NP_EMULATE runs the 16 lanes on AVX2, so that they can be tested anywhere. */
+#if defined(GRU2NP_EMULATE)
+#define WIDEST_TARGET "avx2,fma"
+#else
+#define WIDEST_TARGET "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"
+#endif
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target(WIDEST_TARGET))), apply_to = function)
+#else
+#pragma GCC push_options
+#if defined(GRU2NP_EMULATE)
+#pragma GCC target("avx2,fma")
+#else
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+#endif
+#endif
+#define LANES 16
+#define WIDE 1
+#define NAME(x) x##_16
+#include "lanes.h"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
+
+static const struct width *const WIDTHS[] = {
+    &functions_4,
+#if defined(X86)
+    &functions_8,
+    &functions_16,
+#endif
+};
+
+EXPORT int32_t gru2np_abi(void)
+{
+    return ABI;
+}
+
+/* The widest level of this machine: 0 for 4 lanes, 1 for 8, 2 for 16. */
+EXPORT int32_t gru2np_level(void)
+{
+#if defined(X86)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return 0;
+#if defined(GRU2NP_EMULATE)
+    return 2;
+#else
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        return 2;
+    return 1;
+#endif
+#else
+    return 0;
+#endif
+}
+
+static int64_t up_to(int64_t n, int64_t multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+static int64_t matrix_size(const struct matrix *m, int64_t lanes)
+{
+    return m->panels * m->vectors * lanes * (m->K + 1);
+}
+
+/* Sizes of everything that is packed, from kind, level, features and units. */
+static int64_t lay_out(struct layer *l)
+{
+    const int64_t lanes = WIDTHS[l->level]->lanes;
+    const int64_t vectors = (l->units + lanes - 1) / lanes;
+    const int64_t side = least(vectors, 4);
+    struct matrix none = {0, 0, 0, NULL};
+    l->input = l->recurrent = l->candidate = none;
+    l->input.K = l->features;
+    l->recurrent.K = l->candidate.K = l->units;
+    if (l->kind == SIMPLE_RNN || l->kind == DENSE) {
+        l->input.vectors = l->recurrent.vectors = side;
+        l->input.panels = (vectors + side - 1) / side;
+        l->recurrent.panels = l->kind == DENSE ? 0 : l->input.panels;
+        l->width = l->input.panels * side * lanes;
+    } else {
+        l->input.vectors = l->recurrent.vectors = l->kind == LSTM ? 4 : 3;
+        l->input.panels = l->recurrent.panels = vectors;
+        l->width = vectors * lanes;
+    }
+    if (l->kind == GRU_BEFORE) {
+        int64_t together = 4;
+        while (vectors % together)
+            together--;
+        l->recurrent.vectors = 2;
+        l->candidate.vectors = together;
+        l->candidate.panels = vectors / together;
+    }
+    return matrix_size(&l->input, lanes) + matrix_size(&l->recurrent, lanes) +
+           matrix_size(&l->candidate, lanes);
+}
+
+/* Packs the gates from `first` on of a kernel (K, gates * units) and its bias. */
+static float *pack_matrix(const struct layer *l, struct matrix *m, const float *kernel,
+                          const float *bias, int64_t columns, int64_t gates,
+                          int64_t first, float *out)
+{
+    const int64_t lanes = WIDTHS[l->level]->lanes, panel = m->vectors * lanes;
+    const int64_t side = m->vectors / gates;
+    float *const data = out, *const biases = out + m->panels * panel * m->K;
+    for (int64_t p = 0; p < m->panels; p++)
+        for (int64_t v = 0; v < m->vectors; v++)
+            for (int64_t i = 0; i < lanes; i++) {
+                const int64_t unit = (p * side + v % side) * lanes + i;
+                const int64_t column = (first + v / side) * l->units + unit;
+                const int64_t at = v * lanes + i;
+                const int real = unit < l->units;
+                for (int64_t k = 0; k < m->K; k++)
+                    data[(p * m->K + k) * panel + at] =
+                        real ? kernel[k * columns + column] : 0.0f;
+                biases[p * panel + at] = real && bias ? bias[column] : 0.0f;
+            }
+    m->data = data;
+    return biases + m->panels * panel;
+}
+
+/* Bytes of a layer's record. */
+EXPORT int64_t gru2np_record(void)
+{
+    return (int64_t)sizeof(struct layer);
+}
+
+/* Fills in a record, and tells how many floats its packed weights take; -1 where the
+   level or the kind is not known. */
+EXPORT int64_t gru2np_describe(struct layer *l, int32_t level, int32_t kind,
+                               int32_t activation, float slope, int32_t gate,
+                               float gate_slope, int64_t features, int64_t units)
+{
+    if (level < 0 || level > gru2np_level() || kind < 0 || kind > DENSE)
+        return -1;
+    memset(l, 0, sizeof *l);
+    l->level = level;
+    l->kind = kind;
+    l->activation = activation;
+    l->slope = slope;
+    l->gate = gate;
+    l->gate_slope = gate_slope;
+    l->features = features;
+    l->units = units;
+    return lay_out(l);
+}
+
+/* Packs weights in Keras' layout into `out`; biases may be NULL. */
+EXPORT void gru2np_pack(struct layer *l, const float *kernel, const float *recurrent,
+                        const float *bias, const float *recurrent_bias, float *out)
+{
+    const int64_t gates = l->kind == LSTM                                     ? 4
+                          : l->kind == GRU_AFTER || l->kind == GRU_BEFORE ? 3
+                                                                             : 1;
+    const int64_t columns = gates * l->units;
+    out = pack_matrix(l, &l->input, kernel, bias, columns, gates, 0, out);
+    if (l->kind == GRU_BEFORE) {
+        out = pack_matrix(l, &l->recurrent, recurrent, NULL, columns, 2, 0, out);
+        pack_matrix(l, &l->candidate, recurrent, NULL, columns, 1, 2, out);
+    } else if (l->kind != DENSE) {
+        pack_matrix(l, &l->recurrent, recurrent, recurrent_bias, columns, gates, 0,
+                    out);
+    }
+}
+
+/* Floats in a row of projected inputs. */
+static int64_t projected(const struct layer *l)
+{
+    return l->input.panels * l->input.vectors * WIDTHS[l->level]->lanes;
+}
+
+/* Rows that run together: chunks of nearly one size, whole register tiles. */
+static int64_t chunk_of(int64_t batch)
+{
+    if (batch < 1)
+        return 1;
+    const int64_t chunks = (batch + MOST_ROWS - 1) / MOST_ROWS;
+    const int64_t rows = (batch + chunks - 1) / chunks;
+    return chunks == 1 ? rows : least(up_to(rows, 24), MOST_ROWS);
+}
+
+static int64_t tile_of(int64_t rows, int64_t time)
+{
+    const int64_t steps = least(MOST_TILE, MOST_ROWS / rows);
+    return least(time, steps < 1 ? 1 : steps);
+}
+
+/* Floats of workspace that a call of gru2np_run needs. */
+EXPORT int64_t gru2np_workspace(const struct layer *l, int64_t batch, int64_t time)
+{
+    const int64_t rows = chunk_of(batch), tile = tile_of(rows, time);
+    return tile * rows * projected(l) + 6 * rows * l->width + ALIGNMENT;
+}
+
+struct call {
+    const float *x;              /* (batch, time, features), strides in floats */
+    const uint8_t *mask;         /* (batch, time), strides in bytes, or NULL */
+    float *h, *c;                /* (batch, units): states, in and out; c of LSTM */
+    float *last;                 /* (batch, units): the output before, and the last */
+    float *y;                    /* (batch, time, units), strides in floats, or NULL */
+    float *work;
+    int64_t batch, time;
+    int64_t x_row, x_time, mask_row, mask_time, y_row, y_time;
+    int64_t backwards, masked;
+};
+
+static float *aligned(float *p)
+{
+    const uintptr_t bytes = ALIGNMENT * sizeof(float);
+    return (float *)(((uintptr_t)p + bytes - 1) / bytes * bytes);
+}
+
+static void run_chunk(const struct layer *l, const struct call *call, int64_t first,
+                      int64_t rows)
+{
+    const struct width *f = WIDTHS[l->level];
+    const int64_t width = l->width, units = l->units, wide = projected(l);
+    const int64_t tile = tile_of(rows, call->time);
+    const size_t size = (size_t)units * sizeof(float);
+    float *x = aligned(call->work), *h = x + tile * rows * wide;
+    float *c = h + rows * width, *work = c + rows * width;
+    const float *row[MOST_ROWS];
+    uint8_t valid[MOST_ROWS], started[MOST_ROWS];
+
+    memset(h, 0, (size_t)(2 * rows * width) * sizeof(float));
+    for (int64_t i = 0; i < rows; i++) {
+        memcpy(h + i * width, call->h + (first + i) * units, size);
+        if (l->kind == LSTM)
+            memcpy(c + i * width, call->c + (first + i) * units, size);
+        started[i] = call->mask == NULL;
+    }
+    for (int64_t begin = 0; begin < call->time; begin += tile) {
+        const int64_t steps = least(tile, call->time - begin);
+        for (int64_t s = 0; s < steps; s++) {
+            const int64_t t = call->backwards ? call->time - 1 - begin - s : begin + s;
+            for (int64_t i = 0; i < rows; i++)
+                row[s * rows + i] =
+                    call->x + (first + i) * call->x_row + t * call->x_time;
+        }
+        f->product(&l->input, row, steps * rows, x);
+        for (int64_t s = 0; s < steps; s++) {
+            const int64_t at = begin + s;
+            const int64_t t = call->backwards ? call->time - 1 - at : at;
+            const int final = at == call->time - 1;
+            if (call->mask)
+                for (int64_t i = 0; i < rows; i++)
+                    valid[i] = call->mask[(first + i) * call->mask_row +
+                                          t * call->mask_time] != 0;
+            f->step(l, rows, x + s * rows * wide, call->mask ? valid : NULL, h, c,
+                    work);
+            if (!final && !call->y)
+                if (!call->mask)
+                    continue;
+            for (int64_t i = 0; i < rows; i++) {
+                float *last = call->last + (first + i) * units;
+                const float *source = h + i * width;
+                if (call->mask && valid[i])
+                    started[i] = 1;
+                else if (call->mask && call->masked == STATE_C)
+                    source = c + i * width;
+                else if (call->mask && call->masked == PREVIOUS && !started[i])
+                    source = last;
+                if (call->mask && !valid[i] && call->masked == ZERO) {
+                    if (call->y)
+                        memset(call->y + (first + i) * call->y_row +
+                                   at * call->y_time,
+                               0, size);
+                    if (final)
+                        memset(last, 0, size);
+                    continue;
+                }
+                if (call->y)
+                    memcpy(call->y + (first + i) * call->y_row + at * call->y_time,
+                           source, size);
+                if (final && source != last)
+                    memcpy(last, source, size);
+            }
+        }
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        memcpy(call->h + (first + i) * units, h + i * width, size);
+        if (l->kind == LSTM)
+            memcpy(call->c + (first + i) * units, c + i * width, size);
+    }
+}
+
+/* A recurrent layer over time. batch and time are at least 1. */
+EXPORT void gru2np_run(const struct layer *l, const struct call *call)
+{
+    const int64_t chunk = chunk_of(call->batch);
+    for (int64_t first = 0; first < call->batch; first += chunk)
+        run_chunk(l, call, first, least(chunk, call->batch - first));
+}
+
+/* Units filled up to whole panels. */
+EXPORT int64_t gru2np_width(const struct layer *l)
+{
+    return l->width;
+}
+
+/* Floats of workspace that a layer adds to gru2np_stack. */
+EXPORT int64_t gru2np_stack_workspace(const struct layer *l, int64_t rows, int64_t time)
+{
+    const int64_t chunk = chunk_of(rows), steps = tile_of(chunk, time);
+    return steps * chunk * (l->width + projected(l)) + 4 * chunk * l->width + ALIGNMENT;
+}
+
+/* A chain of layers over time, each fed with the output of the one before.
+
+   states: for each recurrent layer h, and c of an LSTM, (rows, width) each, moved on in
+   place; y: every step, or the last where y_time is 0; work: the sum of
+   gru2np_stack_workspace. Strides in floats. rows and time are at least 1. */
+struct stack {
+    const struct layer *const *layers;
+    const float *x;
+    float *states, *y, *work;
+    int64_t count, rows, time;
+    int64_t x_row, x_time, y_row, y_time;
+    int64_t anew; /* the states are zeros first */
+};
+
+static void stack_chunk(const struct stack *stack, int64_t first, int64_t rows)
+{
+    const int64_t tile = tile_of(rows, stack->time);
+    const float *row[MOST_ROWS];
+    int64_t last_recurrent = 0;
+    for (int64_t n = 0; n < stack->count; n++)
+        if (stack->layers[n]->kind != DENSE)
+            last_recurrent = n;
+    for (int64_t begin = 0; begin < stack->time; begin += tile) {
+        const int64_t steps = least(tile, stack->time - begin);
+        const int final = begin + steps == stack->time;
+        int64_t many = steps * rows;
+        float *state = stack->states, *work = aligned(stack->work);
+        const struct layer *l = stack->layers[0];
+        for (int64_t s = 0; s < steps; s++)
+            for (int64_t i = 0; i < rows; i++)
+                row[s * rows + i] = stack->x + (first + i) * stack->x_row +
+                                    (begin + s) * stack->x_time;
+        for (int64_t n = 0; n < stack->count; n++) {
+            l = stack->layers[n];
+            const struct width *f = WIDTHS[l->level];
+            const int64_t width = l->width, wide = projected(l);
+            float *out = work;
+            if (l->kind == DENSE) {
+                f->product(&l->input, row, many, out);
+                for (int64_t i = 0; i < many; i++)
+                    f->activate_row(l, out + i * width);
+                work += many * width;
+            } else {
+                const int settles = n == last_recurrent && stack->y_time == 0;
+                const int64_t size = stack->rows * width;
+                float *h = state + first * width;
+                float *x = work + many * width;
+                f->product(&l->input, row, many, x);
+                for (int64_t s = 0; s < steps; s++) {
+                    f->step(l, rows, x + s * rows * wide, NULL, h, h + size,
+                            x + many * wide);
+                    if (steps > 1 && !settles)
+                        memcpy(out + s * rows * width, h,
+                               (size_t)(rows * width) * sizeof(float));
+                }
+                state += l->kind == LSTM ? 2 * size : size;
+                work += many * width;
+                if (steps == 1 || settles)
+                    out = h;
+                if (settles)
+                    many = rows;
+                if (settles && !final)
+                    break;
+            }
+            for (int64_t i = 0; i < many; i++)
+                row[i] = out + i * width;
+        }
+        if (stack->y_time == 0 && !final)
+            continue;
+        for (int64_t i = 0; i < many; i++)
+            memcpy(stack->y + (first + i % rows) * stack->y_row +
+                       (begin + i / rows) * stack->y_time,
+                   row[i], (size_t)l->units * sizeof(float));
+    }
+}
+
+EXPORT void gru2np_stack(const struct stack *stack)
+{
+    const int64_t chunk = chunk_of(stack->rows);
+    if (stack->anew) {
+        int64_t size = 0;
+        for (int64_t n = 0; n < stack->count; n++) {
+            const struct layer *l = stack->layers[n];
+            size += (l->kind == DENSE ? 0 : l->kind == LSTM ? 2 : 1) * l->width;
+        }
+        memset(stack->states, 0, (size_t)(size * stack->rows) * sizeof(float));
+    }
+    for (int64_t first = 0; first < stack->rows; first += chunk)
+        stack_chunk(stack, first, least(chunk, stack->rows - first));
+}
+
+/* For the tests: one activation over an array whose size is a multiple of 16. */
+EXPORT void gru2np_apply(int32_t level, int32_t kind, float slope, float *x,
+                         int64_t count)
+{
+    WIDTHS[level]->apply(kind, slope, x, count);
+}

@@ -1,0 +1,133 @@
+"""Which kernel runs: the compiled library beside this package, or NumPy alone.
+
+``GRU2NP_KERNEL`` is read whenever a model is loaded: ``numpy``, ``c``, or unset, which
+is ``c`` where the library loads.
+"""
+
+# pathlib would cost a start more than all of this.
+# ruff: noqa: PTH100, PTH110, PTH118, PTH119, PTH120, PTH122, PTH123
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from gru2np_runtime._errors import InputError
+
+if TYPE_CHECKING:
+    Library = Any
+
+LIBRARY = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)),
+    "_c",
+    "libgru2np.dll" if sys.platform == "win32" else "libgru2np.so",
+)
+# What the library must answer to gru2np_abi; kernel.c has the same number.
+ABI = 1
+_pointer, _int, _long = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
+_float = ctypes.c_float
+_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+    "gru2np_abi": (_int, []),
+    "gru2np_level": (_int, []),
+    "gru2np_record": (_long, []),
+    "gru2np_describe": (
+        _long,
+        [_pointer, _int, _int, _int, _float, _int, _float, _long, _long],
+    ),
+    "gru2np_pack": (None, [_pointer] * 6),
+    "gru2np_workspace": (_long, [_pointer, _long, _long]),
+    "gru2np_run": (None, [_pointer, _pointer]),
+    "gru2np_width": (_long, [_pointer]),
+    "gru2np_stack": (None, [_pointer]),
+    "gru2np_stack_workspace": (_long, [_pointer, _long, _long]),
+    "gru2np_apply": (None, [_int, _int, _float, _pointer, _long]),
+}
+
+# The library once it is loaded, or why it is not; by its path.
+_loaded: dict[str, Library | str] = {}
+_warned: set[str] = set()
+
+
+def kernel() -> str:
+    """The kernel that a model loaded now runs on: ``c`` or ``numpy``.
+
+    Raises:
+        InputError: ``GRU2NP_KERNEL`` is neither.
+    """
+    return "numpy" if library() is None else "c"
+
+
+def library() -> Library | None:
+    """The compiled library, or None where NumPy is to run.
+
+    Raises:
+        InputError: ``GRU2NP_KERNEL`` is neither ``c`` nor ``numpy``.
+    """
+    wanted = os.environ.get("GRU2NP_KERNEL", "")
+    if wanted not in ("", "c", "numpy"):
+        raise InputError(f"GRU2NP_KERNEL: expected c or numpy, got {wanted!r}")
+    if wanted == "numpy":
+        return None
+    found = _loaded.get(LIBRARY)
+    if found is None:
+        found = _loaded[LIBRARY] = open_library(LIBRARY)
+    if not isinstance(found, str):
+        return found
+    # A wheel without the library is as it should be; a broken library is not.
+    if (wanted == "c" or os.path.exists(LIBRARY)) and found not in _warned:
+        _warned.add(found)
+        warnings.warn(
+            f"the compiled kernel does not run, NumPy does: {found}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return None
+
+
+def describe() -> str:
+    """The kernel in a line for people, with its vectors."""
+    found = library()
+    if found is None:
+        return "kernel: numpy"
+    return f"kernel: c, {4 << level(found)} floats at once"
+
+
+def level(found: Library) -> int:
+    """The widest vectors of this machine: 0 for 4 floats, 1 for 8, 2 for 16."""
+    return int(found.gru2np_level())
+
+
+def open_library(path: str) -> Library | str:
+    """The library with its functions declared, or what is wrong with it."""
+    again = "build it with: python -m gru2np_runtime.build"
+    name = os.path.basename(path)
+    if not os.path.exists(path):
+        return f"there is no {name}; {again}"
+    try:
+        # Loading a file that was cut short can end the process.
+        if not _is_whole(path):
+            return f"{name} is damaged, its checksum is wrong; {again}"
+        found = ctypes.CDLL(path)
+        for symbol, (result, arguments) in _FUNCTIONS.items():
+            function = getattr(found, symbol)
+            function.restype, function.argtypes = result, arguments
+    except (AttributeError, OSError) as error:
+        return f"{name} does not load: {error}; {again}"
+    if found.gru2np_abi() != ABI:
+        return f"{name}: expected interface {ABI}, got {found.gru2np_abi()}; {again}"
+    return found
+
+
+def _is_whole(path: str) -> bool:
+    """Whether size and CRC-32 are those of the file beside the library, if any."""
+    beside = os.path.splitext(path)[0] + ".crc"
+    if not os.path.exists(beside):
+        return True
+    import zlib
+
+    with open(path, "rb") as library, open(beside, encoding="ascii") as file:
+        content = library.read()
+        return file.read().strip() == f"{len(content)} {zlib.crc32(content):08x}"

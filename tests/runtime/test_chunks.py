@@ -1,0 +1,86 @@
+"""Large inputs run in parts, in bounded memory, with the same numbers."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from gru2np_runtime import _chunks, layers
+from gru2np_runtime._graph import Graph, Node, Port
+from gru2np_runtime._model import Model
+
+
+def stack(*parts, features=3, names=None):
+    """A model of layers one after the other, with random weights."""
+    rng = np.random.default_rng(0)
+    own, weights, nodes = {}, {}, []
+    before, shape = ("x", 0), (None, None, features)
+    for i, layer in enumerate(parts):
+        name = f"{layer.op}_{i}"
+        own[name] = layer
+        for weight, size in layer.weight_shapes(shape).items():
+            values = rng.normal(scale=0.3, size=size)
+            weights[f"{name}/{weight}"] = values.astype("float32")
+        nodes.append(Node(name, name, [before]))
+        before, shape = (name, 0), layer.output_shapes(shape)[0]
+    return Model(
+        Graph(
+            [Port("x", (None, None, features), "float32")],
+            nodes,
+            [Port("y", shape, "float32", before)],
+            own,
+        ),
+        weights,
+    )
+
+
+def models():
+    sequence = {"return_sequences": True}
+    return {
+        "sequences": stack(layers.GRU(units=8, **sequence), layers.Dense(units=2)),
+        "last": stack(layers.LSTM(units=8, **sequence), layers.SimpleRNN(units=4)),
+        "causal": stack(
+            layers.Conv(
+                filters=4,
+                kernel_size=(3,),
+                strides=(1,),
+                dilation=(1,),
+                padding="causal",
+            ),
+            layers.GRU(units=8, **sequence),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", models())
+@pytest.mark.parametrize("shape", [(600, 40, 3), (1, 3000, 3), (3, 1500, 3)])
+def test_parts_are_the_whole(monkeypatch, name, shape):
+    model = models()[name]
+    x = np.random.default_rng(1).normal(size=shape).astype("float32")
+    whole = model.predict(x)
+    monkeypatch.setattr(_chunks, "BYTES", 1)
+    arrays = [x]
+    assert model._chunks.rows(arrays) == (None if shape[0] < 129 else 128)
+    assert model._chunks.steps([x[:128]]) == (None if shape[1] < 129 else 128)
+    np.testing.assert_allclose(model.predict(x), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_memory_is_bounded_by_a_part(monkeypatch):
+    """A long sequence whose layers would hold 12 MB holds a fraction of that."""
+    model = models()["last"]
+    x = np.zeros((1, 200_000, 3), "float32")
+    monkeypatch.setattr(_chunks, "BYTES", 2**20)
+    model.predict(x[:, :300])
+    tracemalloc.start()
+    model.predict(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**21
+
+
+def test_layers_across_rows_run_whole(monkeypatch):
+    """Operations on tensors may mix rows: only the caller cuts them."""
+    monkeypatch.setattr(_chunks, "BYTES", 1)
+    model = stack(layers.GRU(units=8), layers.Unary(function="negative"))
+    x = np.ones((300, 20, 3), "float32")
+    assert model._chunks.rows([x]) is None
