@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -28,12 +29,16 @@ def exported(entry):
     return out.getvalue()
 
 
+# Keras' own outputs are 1.8e-5 from what float64 gives here: two that round as well as
+# Keras may be twice that apart.
+ATOL = {"textgenrnn_cudnn/hacker_news_cudnn_full.h5": 5e-5}
 FAITHFUL = [entry for entry in ENTRIES if entry["status"] in ("full", "derived")]
 CUSTOM = [entry for entry in ENTRIES if entry["status"] == "custom-layer"]
 
 
 @pytest.mark.parametrize("entry", FAITHFUL, ids=name)
 def test_it_gives_what_its_keras_gave(entry):
+    close = partial(assert_close, atol=ATOL.get(name(entry), goldens.ATOL))
     model = load(exported(entry))
     with np.load(MODELS / entry["folder"] / entry["oracle"]) as data:
         oracle = {key: data[key] for key in data.files}
@@ -49,9 +54,9 @@ def test_it_gives_what_its_keras_gave(entry):
         close(y[0] if isinstance(y, list) else y, oracle[tap])
 
 
-def close(y, expected):
+def assert_close(y, expected, atol):
     assert y.shape == expected.shape
-    np.testing.assert_allclose(y, expected, rtol=goldens.RTOL, atol=goldens.ATOL)
+    np.testing.assert_allclose(y, expected, rtol=goldens.RTOL, atol=atol)
 
 
 @pytest.mark.parametrize("entry", CUSTOM, ids=name)
