@@ -2,13 +2,16 @@
 
 import doctest
 import importlib.util
+import io
 import json
 
 import jsonschema
 import pytest
 
 import goldens
+import gru2np
 import gru2np_runtime
+import proofs
 from gru2np.layers import LAYERS, NOT_CONVERTED
 from gru2np_runtime._bundle import MANIFEST, read_members
 
@@ -38,6 +41,50 @@ def test_the_package_s_first_example_runs():
 def test_manifests_fit_the_schema(golden):
     manifest = json.loads(bytes(read_members(golden.bundle())[MANIFEST]))
     jsonschema.validate(manifest, SCHEMA)
+
+
+def proved_and_small():
+    """The manifest of a bundle with a proof, and its weights as int8."""
+    golden = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "conv_lstm_states")
+    out = io.BytesIO()
+    gru2np.export(golden.files()[0], out, store="int8")
+    data = proofs.proved(out.getvalue(), golden.arrays(0, "x"), golden.arrays(0, "y"))
+    return proofs.opened(data)[0]
+
+
+def records(value, path=()):
+    """Every object inside, with the keys that lead to it."""
+    if isinstance(value, dict):
+        yield path, value
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        if isinstance(inner, (dict, list)):
+            yield from records(inner, (*path, key))
+
+
+def test_a_proof_and_small_storage_fit_the_schema():
+    manifest = proved_and_small()
+    jsonschema.validate(manifest, SCHEMA)
+    assert manifest["storage"]["saturated"]
+    fixed = 0
+    for path, record in records({k: manifest[k] for k in ("proof", "storage")}):
+        # Names of inputs and outputs are free, all other keys are not.
+        if path and path[-1] not in ("inputs", "outputs", "saturated"):
+            record["more"] = 1
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(manifest, SCHEMA)
+            del record["more"]
+            fixed += 1
+    assert fixed > 10
+    layers = manifest["graph"]["layers"].values()
+    weights = [own for layer in layers for own in layer["weights"].values()]
+    small = next(own for own in weights if own["dtype"] == "int8")
+    scale = small.pop("scale")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(manifest, SCHEMA)
+    small.update(scale=scale, dtype="float16")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(manifest, SCHEMA)
 
 
 @pytest.mark.parametrize("key", ["version", "graph", "inputs"])
@@ -76,3 +123,16 @@ def test_links_lead_somewhere(page):
         target = part.split(")")[0].split("#")[0]
         if target and "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    ("page", "kept"),
+    [
+        ("worst 3.1e-8 at [2, 0]: agree", True),
+        ("worst 3.1e-8 at [2, 0]: differ", False),
+        ("worst 0.2 at [2, 0]: agree", False),
+    ],
+)
+def test_a_page_keeps_what_rounding_alone_would_change(page, kept):
+    text = "worst 5.7e-7 at [1, 4]: agree"
+    assert pages().settled(text, page) == (page if kept else text)

@@ -1,4 +1,4 @@
-"""Strategies of whole models: graphs of calls, and what else makes an example."""
+"""Strategies of the calls of a model, and of models inside of models."""
 
 from __future__ import annotations
 
@@ -7,61 +7,13 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from properties import layers
-from properties.layers import SMALL, UNITS, Context, Tensor, rarely
+from properties.drawing import VOCABULARY, Graph, count
+from properties.layers import UNITS, Tensor, rarely
 
 MERGES = [
     *("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply"),
     "Subtract",
 ]
-VOCABULARY = 6
-
-
-class Graph:
-    """A model while it is drawn: its inputs and calls, and the tensors they give."""
-
-    def __init__(self, draw, context):
-        self.draw = draw
-        self.context = context
-        self.inputs = []
-        self.calls = []
-        self.tensors = []
-
-    def input(self, kind, features=None):
-        """One more input; all inputs come before the calls."""
-        time = self.context.time
-        features = features or self.draw(SMALL)
-        shapes = {
-            "vector": [features],
-            "sequence": [time, features],
-            "sequences": [2, time, features],
-            "ids": [time],
-            "mask": [time],
-        }
-        source = {"kind": kind, "shape": shapes[kind]}
-        if kind == "ids":
-            source["size"] = VOCABULARY
-        self.inputs.append(source)
-        self.tensors.append(Tensor(kind, features))
-
-    def call(self, layer, of, given, **arguments):
-        """One more call, and the tensors that it gives."""
-        self.calls.append({"layer": layer, "of": list(of), **arguments})
-        self.tensors.extend(given)
-
-    def of_kind(self, *kinds):
-        return [i for i, tensor in enumerate(self.tensors) if tensor.kind in kinds]
-
-    def pick(self, *kinds):
-        """A tensor of these kinds, mostly one of the last."""
-        found = self.of_kind(*kinds)[::-1]
-        return self.draw(st.sampled_from([*found[:1] * 3, *found]))
-
-    def alike(self, index):
-        """The tensors of the kind and size of this one."""
-        return [i for i, t in enumerate(self.tensors) if t == self.tensors[index]]
-
-    def described(self, outputs):
-        return {"inputs": self.inputs, "calls": self.calls, "outputs": outputs}
 
 
 def masked(graph):
@@ -207,38 +159,9 @@ def shared(graph):
     ]
     number, call = graph.draw(st.sampled_from(calls[::-1]))
     of = [graph.draw(st.sampled_from(graph.alike(i)[::-1])) for i in call["of"]]
-    start = len(graph.inputs) + sum(_count(graph, c) for c in graph.calls[:number])
-    given = graph.tensors[start : start + _count(graph, call)]
+    start = len(graph.inputs) + sum(count(graph, c) for c in graph.calls[:number])
+    given = graph.tensors[start : start + count(graph, call)]
     graph.call(number, of, given)
-
-
-def _count(graph, call):
-    """How many tensors a call gave."""
-    if "operator" in call:
-        return 1
-    layer = call["layer"]
-    if isinstance(layer, int):
-        return _count(graph, graph.calls[layer])
-    if layer["class"] == "model":
-        return len(layer["outputs"])
-    inside = layer.get("layer", layer)
-    first = 2 if layer.get("merge_mode", "concat") is None else 1
-    if not inside.get("return_state"):
-        return first
-    return first + len(_states(layer))
-
-
-def _states(layer):
-    """Sizes of the states of a layer that keeps some."""
-    if layer["class"] == "Bidirectional":
-        back = layer.get("backward_layer", layer["layer"])
-        return [*_states(layer["layer"]), *_states(back)]
-    if layer["class"] != "RNN":
-        return layers.states_of(layer)
-    inside = layer["cell"]
-    if isinstance(inside, dict):
-        inside = inside.get("cells", [inside])
-    return [size for one in inside for size in layers.states_of(one)]
 
 
 def nested(graph):
@@ -264,7 +187,7 @@ def submodel(graph, tensors, *, single=False):
         isinstance(call.get("layer"), dict)
         and call["of"] == [i]
         and set(call) == {"layer", "of"}
-        and _count(own, call) == 1
+        and count(own, call) == 1
         for i, call in enumerate(own.calls)
     )
     if in_a_row and outputs == [len(own.calls)] and graph.draw(st.booleans()):
@@ -352,59 +275,3 @@ def chosen(graph, *, single=False):
     if rarely(graph.draw):
         outputs.append(graph.draw(st.sampled_from(made)))
     return list(dict.fromkeys(outputs))
-
-
-@st.composite
-def time_major(draw):
-    """A recurrent layer of Keras 2 whose first axis is time, masked or not."""
-    context = Context("tf_keras", None, False, draw(st.sampled_from([0.0, -1.0])))
-    graph = Graph(draw, context)
-    rows = draw(st.sampled_from([2, 1, 3]))
-    features = draw(SMALL)
-    graph.inputs = [{"kind": "sequence", "shape": [rows, features]}]
-    graph.tensors = [Tensor("sequence", features)]
-    if draw(st.booleans()):
-        masked(graph)
-    # The model gives as many rows as it is given: the steps.
-    layer, given, _ = over_time(
-        graph,
-        several=False,
-        fixed={"time_major": True, "return_sequences": True},
-    )
-    graph.call(layer, [len(graph.tensors) - 1], given)
-    recipe = example(draw, graph, draw(st.sampled_from([3, 1, 5])))
-    return {**recipe, "steps": rows, "time_major": True}
-
-
-@st.composite
-def models(draw, keras, inputs, plans, stateful=None):
-    """An example: a model of these kinds of calls, and everything beside it.
-
-    ``inputs``: lists of kinds of inputs, one of which is drawn; ``plans``: of lists
-    of kinds of calls, one for each call.
-    """
-    time = draw(st.sampled_from([None, 4, None, 3, 1]))
-    if stateful is None:
-        stateful = rarely(draw)
-    value = draw(st.sampled_from([0.0, -1.0]))
-    graph = Graph(draw, Context(keras, time, stateful, value))
-    for kind in draw(st.sampled_from(inputs)):
-        graph.input(kind)
-    grow(graph, draw(st.sampled_from(plans)))
-    recipe = example(draw, graph, draw(st.sampled_from([2, 1, 3])))
-    return {**recipe, "stateful": True} if stateful else recipe
-
-
-def example(draw, graph, rows):
-    """The model, the file that keeps it, and the data that it is given."""
-    context = graph.context
-    return {
-        "keras": context.keras,
-        "container": draw(st.sampled_from(["keras", "h5"])),
-        "dtype": "float64" if rarely(draw) else "float32",
-        "model": graph.described(chosen(graph)),
-        "rows": rows,
-        "steps": context.time or draw(st.sampled_from([3, 5, 4, 2, 4, 1])),
-        "mask_value": context.mask_value,
-        "seed": draw(st.integers(0, 999)),
-    }
