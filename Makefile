@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV = .venv
 RUN = $(VENV)/bin/
+KERNEL = runtime/gru2np_runtime/_c/libgru2np.so
 
 .PHONY: demo test lint types matrix docs fixtures kernel bench dist clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python examples/demo/demo.py
 
-test: $(VENV)/ready
+test: $(VENV)/ready $(KERNEL)
 	$(RUN)python -m pytest -q
 
 lint: $(VENV)/ready
@@ -30,7 +31,11 @@ fixtures:
 kernel: $(VENV)/ready
 	$(RUN)python -m gru2np_runtime.build
 
-# BENCH=--quick takes a minute or two.
+# The install makes it; this makes it again when the source changes.
+$(KERNEL): $(wildcard $(dir $(KERNEL))*.[ch]) | $(VENV)/ready
+	-$(RUN)python -m gru2np_runtime.build
+
+# BENCH=--quick takes a few minutes.
 bench: .venv-bench/ready
 	-cd runtime && ../.venv-bench/bin/python -m gru2np_runtime.build
 	.venv-bench/bin/python benchmarks/run.py $(BENCH)

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from gru2np_runtime import _compiled, _kernel, layers
+from gru2np_runtime import _compiled, _kernel, _stack, layers
 from gru2np_runtime._recurrence import Recurrence
 
 HARD = {"function": "hard_sigmoid", "slope": 0.2}
@@ -103,11 +103,151 @@ class Case:
             np.testing.assert_allclose(y, wanted, rtol=2e-6, atol=2e-6)
 
 
-if __name__ == "__main__":
-    found = _kernel.open_library(sys.argv[1])
+# Layers of every kind, and the rows they are given in one batch: what a broken sensor
+# or a wrong scale makes of an input, and nothing of it may reach another row.
+KINDS = (
+    (layers.GRU, {}),
+    (layers.GRU, {"reset_after": False, "recurrent_activation": HARD}),
+    (layers.LSTM, {}),
+    (layers.LSTM, {"recurrent_activation": HARD}),
+    (layers.SimpleRNN, {"activation": "sigmoid"}),
+)
+ROWS = (0.5, np.nan, np.inf, -np.inf, 1e-42, 3e38, -0.0, -30.0)
+MOST_UNITS = 70
+
+
+def check_units(library, width, units) -> None:
+    """Layers of so many units, with every array as large as the library asks for."""
+    rng = np.random.default_rng(units)
+    features, time = units % 9 + 1, units % 4 + 1
+    x = rng.normal(size=(len(ROWS), time, features)).astype(np.float32)
+    x[:, 0, 0] = ROWS
+    for cls, options in KINDS:
+        layer = cls(units=units, return_sequences=True, **options)
+        weights = random_weights(layer, features, rng)
+        plain = Recurrence(layer, weights)
+        with np.errstate(all="ignore"):
+            (wanted,), after = plain.advance(x, None, plain.begin(len(x), ()))
+        packed = _compiled.pack_recurrent(library, layer, weights, width)
+        for rows in (1, len(ROWS)):
+            y, states = run_apart(library, packed, x[:rows], len(after.states))
+            near(y, wanted[:rows])
+            for state, expected in zip(states, after.states):
+                near(state, expected[:rows])
+            parts = [(layer.op, packed, len(states))]
+            near(stack_apart(library, parts, x[:rows]), wanted[:rows])
+
+
+def random_weights(layer, features, rng):
+    shapes = layer.weight_shapes((None, None, features))
+    return {
+        name: (rng.normal(size=shape) * 0.2).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+
+
+def small_gru():
+    """A layer with weights, ready to run on the kernel that was chosen."""
+    gru = layers.GRU(units=5, return_sequences=True)
+    return gru.bind(**random_weights(gru, 3, np.random.default_rng(3)))
+
+
+def near(y, wanted):
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
+
+
+def place(array):
+    return array.__array_interface__["data"][0]
+
+
+def run_apart(library, packed, x, count):
+    """Outputs and states of a call whose arrays lie apart from each other."""
+    rows, time, _ = x.shape
+    x = x.copy()
+    states = [np.zeros((rows, packed.units), np.float32) for _ in range(count)]
+    last = np.zeros((rows, packed.units), np.float32)
+    y = np.empty((rows, time, packed.units), np.float32)
+    size = library.gru2np_workspace(packed.address, rows, time)
+    arrays = (states[0], states[-1], last, y, np.empty(size, np.float32))
+    row, step, _ = (stride // 4 for stride in x.strides)
+    y_row, y_step, _ = (stride // 4 for stride in y.strides)
+    call = _compiled._CALL.pack(
+        place(x),
+        0,
+        *map(place, arrays),
+        rows,
+        time,
+        row,
+        step,
+        0,
+        0,
+        y_row,
+        y_step,
+        0,
+        0,
+    )
+    library.gru2np_run(packed.address, call)
+    np.testing.assert_array_equal(last, y[:, -1])
+    return y, states
+
+
+def stack_apart(library, parts, x, *, every_step=True):
+    """Outputs of a stack whose arrays lie apart from each other."""
+    rows, time, _ = x.shape
+    x = x.copy()
+    stack = _stack.Stack(parts, every_step=every_step)
+    states, work = (np.empty(n, np.float32) for n in stack.workspace(rows, time))
+    y = np.empty((rows, time if every_step else 1, stack.units), np.float32)
+    strides = [stride // 4 for array in (x, y) for stride in array.strides[:2]]
+    if not every_step:
+        strides[3] = 0
+    places = [place(array) for array in (x, states, y, work)]
+    library.gru2np_stack(stack.call(places, (rows, time), strides, anew=True))
+    return y
+
+
+def check_stack(library, width) -> None:
+    """Layers of every kind in one call, for batches and times around whole tiles."""
+    rng = np.random.default_rng(width)
+    for every_step in (False, True):
+        chain = (
+            layers.LSTM(units=7, return_sequences=True),
+            layers.Dense(units=9, activation="softmax"),
+            layers.GRU(units=11, reset_after=False, return_sequences=True),
+            layers.SimpleRNN(units=50, return_sequences=True),
+            layers.Dense(units=3, activation="sigmoid"),
+        )
+        bound, parts, features = [], [], 5
+        for layer in chain:
+            weights = random_weights(layer, features, rng)
+            bound.append((layer, weights))
+            features = layer.units
+            count = {"lstm": 2, "dense": 0}.get(layer.op, 1)
+            pack = _compiled.pack_recurrent if count else _compiled.pack_dense
+            parts.append((layer.op, pack(library, layer, weights, width), count))
+        for rows, time in ((1, 1), (1, 33), (2, 16), (97, 2), (200, 1)):
+            x = rng.normal(size=(rows, time, 5)).astype(np.float32)
+            wanted = x
+            for layer, weights in bound:
+                wanted = layer.plan(weights).run([wanted], None)[0]
+            if not every_step:
+                wanted = wanted[:, -1:]
+            near(stack_apart(library, parts, x, every_step=every_step), wanted)
+
+
+def main(path, cases) -> None:
+    """Check a library with all its widths."""
+    found = _kernel.open_library(path)
     if isinstance(found, str):
         sys.exit(found)
-    for number in range(int(sys.argv[2])):
-        for width in range(_kernel.level(found) + 1):
+    for width in range(_kernel.level(found) + 1):
+        for number in range(cases):
             Case(number).check(found, width)
-    print("checked", sys.argv[2])
+        check_stack(found, width)
+        for units in range(1, MOST_UNITS + 1):
+            check_units(found, width, units)
+    print("checked", cases, "cases with widths up to", 4 << _kernel.level(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

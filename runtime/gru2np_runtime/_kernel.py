@@ -9,7 +9,6 @@ is ``c`` where the library loads.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import warnings
@@ -27,23 +26,22 @@ LIBRARY = os.path.join(
 )
 # What the library must answer to gru2np_abi; kernel.c has the same number.
 ABI = 1
-_pointer, _int, _long = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
-_float = ctypes.c_float
-_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
-    "gru2np_abi": (_int, []),
-    "gru2np_level": (_int, []),
-    "gru2np_record": (_long, []),
+# By name what a function gives, and what it takes.
+_FUNCTIONS = {
+    "gru2np_abi": ("int", ""),
+    "gru2np_level": ("int", ""),
+    "gru2np_record": ("long", ""),
     "gru2np_describe": (
-        _long,
-        [_pointer, _int, _int, _int, _float, _int, _float, _long, _long],
+        "long",
+        "pointer int int int float int float long long",
     ),
-    "gru2np_pack": (None, [_pointer] * 6),
-    "gru2np_workspace": (_long, [_pointer, _long, _long]),
-    "gru2np_run": (None, [_pointer, _pointer]),
-    "gru2np_width": (_long, [_pointer]),
-    "gru2np_stack": (None, [_pointer]),
-    "gru2np_stack_workspace": (_long, [_pointer, _long, _long]),
-    "gru2np_apply": (None, [_int, _int, _float, _pointer, _long]),
+    "gru2np_pack": ("", "pointer pointer pointer pointer pointer pointer"),
+    "gru2np_workspace": ("long", "pointer long long"),
+    "gru2np_run": ("", "pointer pointer"),
+    "gru2np_width": ("long", "pointer"),
+    "gru2np_stack": ("", "pointer"),
+    "gru2np_stack_workspace": ("long", "pointer long long"),
+    "gru2np_apply": ("", "int int float pointer long"),
 }
 
 # The library once it is loaded, or why it is not; by its path.
@@ -106,6 +104,16 @@ def open_library(path: str) -> Library | str:
     name = os.path.basename(path)
     if not os.path.exists(path):
         return f"there is no {name}; {again}"
+    # Imported where there is a library alone.
+    import ctypes
+
+    types = {
+        "": None,
+        "pointer": ctypes.c_void_p,
+        "int": ctypes.c_int32,
+        "long": ctypes.c_int64,
+        "float": ctypes.c_float,
+    }
     try:
         # Loading a file that was cut short can end the process.
         if not _is_whole(path):
@@ -113,7 +121,8 @@ def open_library(path: str) -> Library | str:
         found = ctypes.CDLL(path)
         for symbol, (result, arguments) in _FUNCTIONS.items():
             function = getattr(found, symbol)
-            function.restype, function.argtypes = result, arguments
+            function.restype = types[result]
+            function.argtypes = [types[argument] for argument in arguments.split()]
     except (AttributeError, OSError) as error:
         return f"{name} does not load: {error}; {again}"
     if found.gru2np_abi() != ABI:
@@ -128,6 +137,7 @@ def _is_whole(path: str) -> bool:
         return True
     import zlib
 
-    with open(path, "rb") as library, open(beside, encoding="ascii") as file:
+    with open(path, "rb") as library, open(beside, "rb") as file:
         content = library.read()
-        return file.read().strip() == f"{len(content)} {zlib.crc32(content):08x}"
+        told = f"{len(content)} {zlib.crc32(content):08x}"
+        return file.read().strip() == told.encode()

@@ -89,9 +89,14 @@ class CarryingPlan(Plan):
 
 
 def _compiled(layer: Layer, weights: Mapping[str, Array]) -> Plan | None:
+    from gru2np_runtime._kernel import library
+
+    found = library()
+    if found is None:
+        return None
     from gru2np_runtime._compiled import compiled
 
-    return compiled(layer, weights)
+    return compiled(found, layer, weights)
 
 
 def _recurrence(layer: Layer, weights: Mapping[str, Array]) -> Plan | None:

@@ -87,23 +87,27 @@ class Stack:
 
     def takes(self, x: Array) -> bool:
         """Whether ``predict`` can run on x; the other way refuses what does not fit."""
+        shape = x.shape
         return (
-            x.ndim == 3
-            and x.shape[2] == self.features
-            and x.dtype == np.float32
-            and 0 not in x.shape
+            len(shape) == 3
+            and shape[2] == self.features
+            and x.dtype == self.dtype
+            and 0 not in shape
         )
 
     def predict(self, x: Array) -> Array:
         """x: (batch, time, features), float32, none of them 0, from zero states."""
-        batch, time = x.shape[:2]
+        batch, time, _ = x.shape
         if x.strides[2] != 4 or not x.flags.aligned:
             x = np.ascontiguousarray(x)
-        shape = (batch, time, self.units) if self.every_step else (batch, self.units)
-        y = np.empty(shape, np.float32)
-        row, step = x.strides[0] // 4, x.strides[1] // 4
-        y_row, y_step = y.strides[0] // 4, self.units if self.every_step else 0
-        x_start, y_start = address_of(x), address_of(y)
+        row, step, _ = x.strides
+        if self.every_step:
+            y = np.empty((batch, time, self.units), np.float32)
+            y_row, y_step = time * self.units, self.units
+        else:
+            y = np.empty((batch, self.units), np.float32)
+            y_row, y_step = self.units, 0
+        strides = row // 4, step // 4, y_row, y_step
         calls, blocks = [], []
         for start, stop in parts(batch, time * self.products):
             rows = min(ROWS, stop - start)
@@ -111,23 +115,18 @@ class Stack:
             block = np.empty(states + work, np.float32)
             blocks.append(block)
             address = address_of(block)
-            calls.append(
-                [
-                    self.call(
-                        (
-                            x_start + 4 * first * row,
-                            address,
-                            y_start + 4 * first * y_row,
-                            address + 4 * states,
-                        ),
-                        (min(rows, stop - first), time),
-                        (row, step, y_row, y_step),
-                        anew=True,
-                    )
-                    for first in range(start, stop, rows)
-                ]
-            )
-        run_all(self.library.gru2np_stack, calls)
+            own = []
+            for first in range(start, stop, rows):
+                places = (
+                    address_of(x) + first * row,
+                    address,
+                    address_of(y) + 4 * first * y_row,
+                    address + 4 * states,
+                )
+                shape = min(rows, stop - first), time
+                own.append(self.call(places, shape, strides, anew=True))
+            calls.append(own)
+        run_all(self.library.gru2np_stack, calls, (x, y, blocks, self))
         return y
 
     def runner(self, carries: Mapping[str, Carry | None], rows: int) -> StackRunner:

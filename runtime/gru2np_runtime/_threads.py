@@ -49,22 +49,39 @@ def parts(rows: int, products: int) -> list[tuple[int, int]]:
 
 
 def run_all(
-    function: Callable[[bytes], None], calls: Sequence[Sequence[bytes]]
+    function: Callable[[bytes], None],
+    calls: Sequence[Sequence[bytes]],
+    arrays: Sequence[object],
 ) -> None:
-    """The calls of each part in order, the parts at the same time."""
+    """The calls of each part in order, the parts at the same time.
 
-    def run(part: Sequence[bytes]) -> None:
+    Args:
+        function: what runs a call.
+        calls: of each part.
+        arrays: whose addresses the calls hold.
+    """
+    if len(calls) == 1:
+        for call in calls[0]:
+            function(call)
+        return
+
+    def run(part: Sequence[bytes], arrays: Sequence[object]) -> None:
         for call in part:
             function(call)
 
-    if len(calls) == 1:
-        return run(calls[0])
     import threading
 
-    threads = [threading.Thread(target=run, args=(part,)) for part in calls[1:]]
+    # A thread keeps the arrays that it writes to: an interrupt ends the wait for it.
+    threads = [threading.Thread(target=run, args=(part, arrays)) for part in calls[1:]]
+    started = []
     for thread in threads:
-        thread.start()
-    run(calls[0])
-    for thread in threads:
+        try:
+            thread.start()
+        except RuntimeError:
+            # No more threads are to be had: the part runs here.
+            break
+        started.append(thread)
+    for part in (calls[0], *calls[1 + len(started) :]):
+        run(part, arrays)
+    for thread in started:
         thread.join()
-    return None

@@ -1,4 +1,6 @@
-"""Every fixture gives what its Keras gave."""
+"""Every fixture gives what its Keras gave, with each kernel."""
+
+import functools
 
 import numpy as np
 import pytest
@@ -16,9 +18,15 @@ def strict_numbers():
         yield
 
 
+@functools.cache
+def bundle_of(golden):
+    """The bundle, made once for both kernels."""
+    return golden.bundle()
+
+
 @pytest.mark.parametrize("golden", CASES, ids=lambda golden: golden.name)
-def test_predict_gives_what_keras_gave(golden):
-    model = load(golden.bundle())
+def test_predict_gives_what_keras_gave(golden, kernel):
+    model = load(bundle_of(golden))
     for call in range(golden.calls):
         inputs = dict(zip(model.input_names, golden.arrays(call, "x")))
         outputs = goldens.flat(model.predict(inputs))
@@ -31,8 +39,8 @@ def test_predict_gives_what_keras_gave(golden):
 @pytest.mark.parametrize(
     "golden", [g for g in CASES if g.taps()], ids=lambda golden: golden.name
 )
-def test_activations_are_the_outputs_of_the_layers(golden):
-    model = load(golden.bundle())
+def test_activations_are_the_outputs_of_the_layers(golden, kernel):
+    model = load(bundle_of(golden))
     inputs = dict(zip(model.input_names, golden.arrays(0, "x")))
     activations = model.activations(inputs)
     for name, wanted in golden.taps().items():

@@ -5,11 +5,13 @@
    No Python.h, no libm, no memory of its own, no threads: the caller hands over packed
    weights that nothing here changes, states, and a workspace of the size told by
    gru2np_workspace. Every function can run in many threads at once on different states
-   and workspaces. Sizes are checked by the caller (kernel.py).
+   and workspaces. Sizes are checked by the caller (_compiled.py, _stack.py).
 
    lanes.h holds all that depends on the width of a vector. It is compiled for 4 lanes
-   (SSE2, NEON), 8 (AVX2 and FMA) and 16 (AVX-512), and the level says which to run. */
+   (SSE2, NEON), 8 (AVX2 and FMA) and 16 (AVX-512), and the level says which to run.
+   run.h runs one layer, stack.h a chain of them. */
 
+#include <float.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -30,6 +32,8 @@
 #endif
 #if defined(__FAST_MATH__)
 #error "strict floating point is needed: remove -ffast-math"
+#elif FLT_EVAL_METHOD != 0
+#error "floats must be computed as floats: on 32-bit x86 add -msse2 -mfpmath=sse"
 #endif
 
 enum { GRU_AFTER, GRU_BEFORE, LSTM, SIMPLE_RNN, DENSE };
@@ -58,9 +62,10 @@ struct layer {
 
 struct width {
     int lanes;
-    void (*product)(const struct matrix *, const float *const *, int64_t, float *);
+    void (*product)(const struct matrix *, const float *const *, int64_t, float *,
+                    int);
     void (*step)(const struct layer *, int64_t, const float *, const uint8_t *,
-                 float *, float *, float *);
+                 float *, float *, float *, int);
     void (*activate_row)(const struct layer *, float *);
     void (*apply)(int32_t, float, float *, int64_t);
 };
@@ -68,6 +73,14 @@ struct width {
 static INLINE int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+/* Asks for memory that will be read, or none: what follows a matrix does no harm. */
+static INLINE uintptr_t fetch(uintptr_t from, int64_t bytes)
+{
+    for (int64_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const void *)(from + (uintptr_t)i), 0, 2);
+    return from + (uintptr_t)bytes;
 }
 
 #if defined(__aarch64__)
@@ -255,9 +268,8 @@ EXPORT int64_t gru2np_describe(struct layer *l, int32_t level, int32_t kind,
 EXPORT void gru2np_pack(struct layer *l, const float *kernel, const float *recurrent,
                         const float *bias, const float *recurrent_bias, float *out)
 {
-    const int64_t gates = l->kind == LSTM                                     ? 4
-                          : l->kind == GRU_AFTER || l->kind == GRU_BEFORE ? 3
-                                                                             : 1;
+    const int gru = l->kind == GRU_AFTER || l->kind == GRU_BEFORE;
+    const int64_t gates = l->kind == LSTM ? 4 : gru ? 3 : 1;
     const int64_t columns = gates * l->units;
     out = pack_matrix(l, &l->input, kernel, bias, columns, gates, 0, out);
     if (l->kind == GRU_BEFORE) {
@@ -267,6 +279,12 @@ EXPORT void gru2np_pack(struct layer *l, const float *kernel, const float *recur
         pack_matrix(l, &l->recurrent, recurrent, recurrent_bias, columns, gates, 0,
                     out);
     }
+}
+
+/* Units filled up to whole panels. */
+EXPORT int64_t gru2np_width(const struct layer *l)
+{
+    return l->width;
 }
 
 /* Floats in a row of projected inputs. */
@@ -291,24 +309,17 @@ static int64_t tile_of(int64_t rows, int64_t time)
     return least(time, steps < 1 ? 1 : steps);
 }
 
-/* Floats of workspace that a call of gru2np_run needs. */
-EXPORT int64_t gru2np_workspace(const struct layer *l, int64_t batch, int64_t time)
+/* No chunk of a batch has more rows, and no tile more products of an input, whatever
+   the sizes of its chunks and of the last one are. */
+static int64_t most_rows(int64_t batch)
 {
-    const int64_t rows = chunk_of(batch), tile = tile_of(rows, time);
-    return tile * rows * projected(l) + 6 * rows * l->width + ALIGNMENT;
+    return batch < 1 ? 1 : least(batch, MOST_ROWS);
 }
 
-struct call {
-    const float *x;              /* (batch, time, features), strides in floats */
-    const uint8_t *mask;         /* (batch, time), strides in bytes, or NULL */
-    float *h, *c;                /* (batch, units): states, in and out; c of LSTM */
-    float *last;                 /* (batch, units): the output before, and the last */
-    float *y;                    /* (batch, time, units), strides in floats, or NULL */
-    float *work;
-    int64_t batch, time;
-    int64_t x_row, x_time, mask_row, mask_time, y_row, y_time;
-    int64_t backwards, masked;
-};
+static int64_t most_products(int64_t batch, int64_t time)
+{
+    return least(MOST_ROWS, most_rows(batch) * least(time, MOST_TILE));
+}
 
 static float *aligned(float *p)
 {
@@ -316,191 +327,8 @@ static float *aligned(float *p)
     return (float *)(((uintptr_t)p + bytes - 1) / bytes * bytes);
 }
 
-static void run_chunk(const struct layer *l, const struct call *call, int64_t first,
-                      int64_t rows)
-{
-    const struct width *f = WIDTHS[l->level];
-    const int64_t width = l->width, units = l->units, wide = projected(l);
-    const int64_t tile = tile_of(rows, call->time);
-    const size_t size = (size_t)units * sizeof(float);
-    float *x = aligned(call->work), *h = x + tile * rows * wide;
-    float *c = h + rows * width, *work = c + rows * width;
-    const float *row[MOST_ROWS];
-    uint8_t valid[MOST_ROWS], started[MOST_ROWS];
-
-    memset(h, 0, (size_t)(2 * rows * width) * sizeof(float));
-    for (int64_t i = 0; i < rows; i++) {
-        memcpy(h + i * width, call->h + (first + i) * units, size);
-        if (l->kind == LSTM)
-            memcpy(c + i * width, call->c + (first + i) * units, size);
-        started[i] = call->mask == NULL;
-    }
-    for (int64_t begin = 0; begin < call->time; begin += tile) {
-        const int64_t steps = least(tile, call->time - begin);
-        for (int64_t s = 0; s < steps; s++) {
-            const int64_t t = call->backwards ? call->time - 1 - begin - s : begin + s;
-            for (int64_t i = 0; i < rows; i++)
-                row[s * rows + i] =
-                    call->x + (first + i) * call->x_row + t * call->x_time;
-        }
-        f->product(&l->input, row, steps * rows, x);
-        for (int64_t s = 0; s < steps; s++) {
-            const int64_t at = begin + s;
-            const int64_t t = call->backwards ? call->time - 1 - at : at;
-            const int final = at == call->time - 1;
-            if (call->mask)
-                for (int64_t i = 0; i < rows; i++)
-                    valid[i] = call->mask[(first + i) * call->mask_row +
-                                          t * call->mask_time] != 0;
-            f->step(l, rows, x + s * rows * wide, call->mask ? valid : NULL, h, c,
-                    work);
-            if (!final && !call->y)
-                if (!call->mask)
-                    continue;
-            for (int64_t i = 0; i < rows; i++) {
-                float *last = call->last + (first + i) * units;
-                const float *source = h + i * width;
-                if (call->mask && valid[i])
-                    started[i] = 1;
-                else if (call->mask && call->masked == STATE_C)
-                    source = c + i * width;
-                else if (call->mask && call->masked == PREVIOUS && !started[i])
-                    source = last;
-                if (call->mask && !valid[i] && call->masked == ZERO) {
-                    if (call->y)
-                        memset(call->y + (first + i) * call->y_row +
-                                   at * call->y_time,
-                               0, size);
-                    if (final)
-                        memset(last, 0, size);
-                    continue;
-                }
-                if (call->y)
-                    memcpy(call->y + (first + i) * call->y_row + at * call->y_time,
-                           source, size);
-                if (final && source != last)
-                    memcpy(last, source, size);
-            }
-        }
-    }
-    for (int64_t i = 0; i < rows; i++) {
-        memcpy(call->h + (first + i) * units, h + i * width, size);
-        if (l->kind == LSTM)
-            memcpy(call->c + (first + i) * units, c + i * width, size);
-    }
-}
-
-/* A recurrent layer over time. batch and time are at least 1. */
-EXPORT void gru2np_run(const struct layer *l, const struct call *call)
-{
-    const int64_t chunk = chunk_of(call->batch);
-    for (int64_t first = 0; first < call->batch; first += chunk)
-        run_chunk(l, call, first, least(chunk, call->batch - first));
-}
-
-/* Units filled up to whole panels. */
-EXPORT int64_t gru2np_width(const struct layer *l)
-{
-    return l->width;
-}
-
-/* Floats of workspace that a layer adds to gru2np_stack. */
-EXPORT int64_t gru2np_stack_workspace(const struct layer *l, int64_t rows, int64_t time)
-{
-    const int64_t chunk = chunk_of(rows), steps = tile_of(chunk, time);
-    return steps * chunk * (l->width + projected(l)) + 4 * chunk * l->width + ALIGNMENT;
-}
-
-/* A chain of layers over time, each fed with the output of the one before.
-
-   states: for each recurrent layer h, and c of an LSTM, (rows, width) each, moved on in
-   place; y: every step, or the last where y_time is 0; work: the sum of
-   gru2np_stack_workspace. Strides in floats. rows and time are at least 1. */
-struct stack {
-    const struct layer *const *layers;
-    const float *x;
-    float *states, *y, *work;
-    int64_t count, rows, time;
-    int64_t x_row, x_time, y_row, y_time;
-    int64_t anew; /* the states are zeros first */
-};
-
-static void stack_chunk(const struct stack *stack, int64_t first, int64_t rows)
-{
-    const int64_t tile = tile_of(rows, stack->time);
-    const float *row[MOST_ROWS];
-    int64_t last_recurrent = 0;
-    for (int64_t n = 0; n < stack->count; n++)
-        if (stack->layers[n]->kind != DENSE)
-            last_recurrent = n;
-    for (int64_t begin = 0; begin < stack->time; begin += tile) {
-        const int64_t steps = least(tile, stack->time - begin);
-        const int final = begin + steps == stack->time;
-        int64_t many = steps * rows;
-        float *state = stack->states, *work = aligned(stack->work);
-        const struct layer *l = stack->layers[0];
-        for (int64_t s = 0; s < steps; s++)
-            for (int64_t i = 0; i < rows; i++)
-                row[s * rows + i] = stack->x + (first + i) * stack->x_row +
-                                    (begin + s) * stack->x_time;
-        for (int64_t n = 0; n < stack->count; n++) {
-            l = stack->layers[n];
-            const struct width *f = WIDTHS[l->level];
-            const int64_t width = l->width, wide = projected(l);
-            float *out = work;
-            if (l->kind == DENSE) {
-                f->product(&l->input, row, many, out);
-                for (int64_t i = 0; i < many; i++)
-                    f->activate_row(l, out + i * width);
-                work += many * width;
-            } else {
-                const int settles = n == last_recurrent && stack->y_time == 0;
-                const int64_t size = stack->rows * width;
-                float *h = state + first * width;
-                float *x = work + many * width;
-                f->product(&l->input, row, many, x);
-                for (int64_t s = 0; s < steps; s++) {
-                    f->step(l, rows, x + s * rows * wide, NULL, h, h + size,
-                            x + many * wide);
-                    if (steps > 1 && !settles)
-                        memcpy(out + s * rows * width, h,
-                               (size_t)(rows * width) * sizeof(float));
-                }
-                state += l->kind == LSTM ? 2 * size : size;
-                work += many * width;
-                if (steps == 1 || settles)
-                    out = h;
-                if (settles)
-                    many = rows;
-                if (settles && !final)
-                    break;
-            }
-            for (int64_t i = 0; i < many; i++)
-                row[i] = out + i * width;
-        }
-        if (stack->y_time == 0 && !final)
-            continue;
-        for (int64_t i = 0; i < many; i++)
-            memcpy(stack->y + (first + i % rows) * stack->y_row +
-                       (begin + i / rows) * stack->y_time,
-                   row[i], (size_t)l->units * sizeof(float));
-    }
-}
-
-EXPORT void gru2np_stack(const struct stack *stack)
-{
-    const int64_t chunk = chunk_of(stack->rows);
-    if (stack->anew) {
-        int64_t size = 0;
-        for (int64_t n = 0; n < stack->count; n++) {
-            const struct layer *l = stack->layers[n];
-            size += (l->kind == DENSE ? 0 : l->kind == LSTM ? 2 : 1) * l->width;
-        }
-        memset(stack->states, 0, (size_t)(size * stack->rows) * sizeof(float));
-    }
-    for (int64_t first = 0; first < stack->rows; first += chunk)
-        stack_chunk(stack, first, least(chunk, stack->rows - first));
-}
+#include "run.h"
+#include "stack.h"
 
 /* For the tests: one activation over an array whose size is a multiple of 16. */
 EXPORT void gru2np_apply(int32_t level, int32_t kind, float slope, float *x,

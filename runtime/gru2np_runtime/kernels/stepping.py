@@ -8,7 +8,7 @@ adds the bias.  Several rows stand units-major, (size, rows), in the same order.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from gru2np_runtime.kernels.steps import (
     ResetAfter,
     ResetBefore,
     SimpleRNN,
-    Slot,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +32,40 @@ if TYPE_CHECKING:
     from gru2np_runtime.kernels.steps import Advance
 
 STEPPED = {"lstm": LSTM, "simple_rnn": SimpleRNN}
+
+
+class Slot:
+    """What one layer of the stack reads and writes.
+
+    Attributes:
+        given: [input, 1].
+        both: [input, 1, output].
+        value: the output.
+        biased: [1, output].
+        tail: () for a single row, else (rows,).
+    """
+
+    __slots__ = ("biased", "both", "given", "tail", "value")
+
+    def __init__(self, vector: Array, start: int, features: int, units: int) -> None:
+        middle = start + features
+        self.given = vector[start : middle + 1]
+        self.both = vector[start : middle + 1 + units]
+        self.value = vector[middle + 1 : middle + 1 + units]
+        self.biased = vector[middle : middle + 1 + units]
+        self.tail = vector.shape[1:]
+
+    def empty(self, size: int) -> Array:
+        """A buffer beside the vector."""
+        return np.empty((size, *self.tail), self.value.dtype)
+
+    def ones(self, size: int) -> Array:
+        """A constant."""
+        return np.ones((size, *self.tail), self.value.dtype)
+
+    def product(self, operand: Array, matrix: Array) -> tuple[Any, Array]:
+        """A callable and its first argument; the second is where the product goes."""
+        return (matrix.T.dot, operand) if self.tail else (operand.dot, matrix)
 
 
 class Chain:

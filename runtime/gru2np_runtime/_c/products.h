@@ -1,0 +1,148 @@
+/* Rows times packed matrices. Included by lanes.h, once for each width. */
+
+/* One row times one panel. The sum over k runs in several chains, which hides the
+   latency of the additions and rounds less than one long chain. */
+static INLINE void NAME(row)(const int vectors, const float *a, int64_t K,
+                             const float *w, const float *bias, float *out)
+{
+    const int chains = vectors == 1 ? 8 : vectors == 4 ? 2 : 4;
+    vec sum[8][4];
+    int64_t k = 0;
+    UNROLL for (int s = 0; s < chains; s++)
+        UNROLL for (int v = 0; v < vectors; v++)
+            sum[s][v] = s ? V(0.0f) : LOAD(bias + v * LANES);
+    for (; k + chains <= K; k += chains) {
+        UNROLL for (int s = 0; s < chains; s++) {
+            vec x = V(a[k + s]);
+            UNROLL for (int v = 0; v < vectors; v++)
+                sum[s][v] += LOAD(w + (s * vectors + v) * LANES) * x;
+        }
+        w += chains * vectors * LANES;
+    }
+    for (; k < K; k++) {
+        vec x = V(a[k]);
+        UNROLL for (int v = 0; v < vectors; v++)
+            sum[0][v] += LOAD(w + v * LANES) * x;
+        w += vectors * LANES;
+    }
+    UNROLL for (int v = 0; v < vectors; v++) {
+        UNROLL for (int step = chains / 2; step; step /= 2)
+            UNROLL for (int s = 0; s < step; s++)
+                sum[s][v] += sum[s + step][v];
+        STORE(out + v * LANES, sum[0][v]);
+    }
+}
+
+/* Several rows times the terms from k to end of one panel, every sum in a register.
+   The first block begins with the bias, the others go on from what is in `out`. */
+static INLINE void NAME(rows)(const int count, const int vectors,
+                              const float *const *a, int64_t k, int64_t end,
+                              const float *w, const float *bias, float *out,
+                              int64_t out_row)
+{
+    vec sum[8][4];
+    const float *row[8];
+    const int first = k == 0;
+    UNROLL for (int i = 0; i < count; i++) {
+        row[i] = a[i];
+        UNROLL for (int v = 0; v < vectors; v++)
+            sum[i][v] = first ? LOAD(bias + v * LANES) : V(0.0f);
+    }
+    for (w += k * vectors * LANES; k < end; k++) {
+        vec weight[4];
+        UNROLL for (int v = 0; v < vectors; v++)
+            weight[v] = LOAD(w + v * LANES);
+        UNROLL for (int i = 0; i < count; i++) {
+            vec x = V(row[i][k]);
+            UNROLL for (int v = 0; v < vectors; v++)
+                sum[i][v] += weight[v] * x;
+        }
+        w += vectors * LANES;
+    }
+    UNROLL for (int i = 0; i < count; i++) {
+        UNROLL for (int v = 0; v < vectors; v++) {
+            float *place = out + i * out_row + v * LANES;
+            if (!first)
+                sum[i][v] += LOAD(place);
+            STORE(place, sum[i][v]);
+        }
+    }
+}
+
+#define SOME_ROWS(count, vectors)                                                  \
+    case count:                                                                    \
+        NAME(rows)(count, vectors, b, k, end, w, bias, o, out_row);                \
+        break;
+
+/* Blocks of terms stay in the nearest cache while the rows go by, and sums made of
+   blocks round less than one long chain. Where a matrix is larger than that cache, each
+   group of rows asks for its part of the next block. */
+#define PANEL(vectors, most)                                                       \
+    static void NAME(panel##vectors)(const float *const *a, int64_t rows,          \
+                                     int64_t K, const float *w, const float *bias, \
+                                     float *out, int64_t out_row)                  \
+    {                                                                              \
+        if (rows == 1) {                                                           \
+            NAME(row)(vectors, a[0], K, w, bias, out);                             \
+            return;                                                                \
+        }                                                                          \
+        for (int64_t k = 0; k == 0 || k < K; k += BLOCK) {                         \
+            const int64_t end = least(k + BLOCK, K);                               \
+            const float *const *b = a;                                             \
+            int64_t left = rows;                                                   \
+            float *o = out;                                                        \
+            const int64_t size = K > BLOCK ? (end - k) * vectors * LANES * 4 : 0;  \
+            uintptr_t next = (uintptr_t)(w + end * vectors * LANES);               \
+            for (; left >= most; left -= most, b += most, o += most * out_row) {   \
+                next = fetch(next, size * most / rows);                            \
+                NAME(rows)(most, vectors, b, k, end, w, bias, o, out_row);         \
+            }                                                                      \
+            switch (left) {                                                        \
+                SOME_ROWS(1, vectors)                                              \
+                SOME_ROWS(2, vectors)                                              \
+                MORE_ROWS_##most(vectors)                                          \
+            }                                                                      \
+        }                                                                          \
+    }
+#define MORE_ROWS_3(vectors)
+#define MORE_ROWS_4(vectors) SOME_ROWS(3, vectors)
+#define MORE_ROWS_6(vectors)                                                       \
+    MORE_ROWS_4(vectors) SOME_ROWS(4, vectors) SOME_ROWS(5, vectors)
+#define MORE_ROWS_8(vectors)                                                       \
+    MORE_ROWS_6(vectors) SOME_ROWS(6, vectors) SOME_ROWS(7, vectors)
+
+/* As many rows at once as leave every sum in a register. */
+PANEL(1, 8)
+#if WIDE
+PANEL(2, 8)
+PANEL(3, 8)
+PANEL(4, 6)
+#else
+PANEL(2, 6)
+PANEL(3, 4)
+PANEL(4, 3)
+#endif
+
+/* out (rows, width) = a (rows, K) times the matrix, plus its bias. From the last panel
+   on where `turned`: a caller that takes turns finds in the cache what it read last. */
+static void NAME(product)(const struct matrix *m, const float *const *a, int64_t rows,
+                          float *out, int turned)
+{
+    const int64_t panel_width = m->vectors * LANES;
+    const int64_t width = m->panels * panel_width;
+    const float *bias = m->data + width * m->K;
+    for (int64_t n = 0; n < m->panels; n++) {
+        const int64_t p = turned ? m->panels - 1 - n : n;
+        const float *w = m->data + p * panel_width * m->K;
+        const float *b = bias + p * panel_width;
+        float *o = out + p * panel_width;
+        if (m->vectors == 3)
+            NAME(panel3)(a, rows, m->K, w, b, o, width);
+        else if (m->vectors == 4)
+            NAME(panel4)(a, rows, m->K, w, b, o, width);
+        else if (m->vectors == 2)
+            NAME(panel2)(a, rows, m->K, w, b, o, width);
+        else
+            NAME(panel1)(a, rows, m->K, w, b, o, width);
+    }
+}
