@@ -193,3 +193,36 @@ def gates(specification: ActivationSpec, count: int) -> Callable[[Array], Array]
     return lambda x: np.concatenate(
         [function(gate) for gate in np.split(x, count, axis=-1)], axis=-1
     )
+
+
+# Activations written into an array that nobody else holds yet: a large array that is
+# new costs more than the arithmetic on it.  The numbers are those of ``FUNCTIONS``, to
+# the last bit.
+
+
+def add_to(y: Array, x: Array) -> Array:
+    """y + x, in the memory of y where it holds the result."""
+    return np.add(y, x, out=y) if y.dtype == x.dtype else y + x
+
+
+def _sigmoid(y: Array) -> Array:
+    np.negative(y, out=y)
+    np.exp(y, out=y)
+    np.add(y, 1.0, out=y)
+    return np.divide(1.0, y, out=y)
+
+
+IN_PLACE: dict[str, Callable[[Array], Array]] = {
+    "linear": lambda y: y,
+    "relu": lambda y: np.maximum(y, 0.0, out=y),
+    "sigmoid": _quietly(_sigmoid),
+    "softmax": _quietly(lambda y: softmax(y, out=y)),
+    "tanh": lambda y: np.tanh(y, out=y),
+}
+
+
+def activate(specification: ActivationSpec, y: Array) -> Array:
+    """The activation of y, an array of floats that may be written over."""
+    if isinstance(specification, str) and specification in IN_PLACE:
+        return IN_PLACE[specification](y)
+    return function_of(specification)(y)

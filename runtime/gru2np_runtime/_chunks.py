@@ -10,7 +10,7 @@ from gru2np_runtime._activations import axes_of
 from gru2np_runtime._errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from gru2np_runtime._graph import GraphPlan
     from gru2np_runtime._layer import Array, Layer
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 # Values between the layers, in bytes, that a call may hold at once.
 BYTES = 2**26
+# The same for what cannot run forward in time: segments cost more than the whole.
+WHOLE = 2**27
 # Rows and steps are taken by this number, as the recurrent layers take them.
 ROWS = STEPS = 128
-# Inputs of fewer numbers are not worth the look.
-SMALL = 4096
 # Layers that by definition treat every row of a batch alone; operations on tensors
 # may not, and a layer of the user's own is unknown.
 ROW_BY_ROW = frozenset(
@@ -96,16 +96,13 @@ class Chunks:
     def rows(self, arrays: Sequence[Array]) -> int | None:
         """Rows to run at once; None for all."""
         rows = arrays[0].shape[0]
-        small = sum(x.size for x in arrays) < SMALL
-        if small or rows <= ROWS or not self.by_rows:
+        if rows <= ROWS or not self.by_rows:
             return None
         wanted = int(BYTES / max(1.0, self._bytes(arrays))) // ROWS * ROWS
         return None if wanted >= rows else max(ROWS, wanted)
 
     def steps(self, arrays: Sequence[Array]) -> int | None:
         """Time steps to run at once; None for all, or where time is not run along."""
-        if sum(x.size for x in arrays) < SMALL:
-            return None
         size = arrays[0].shape[0] * self._bytes(arrays)
         if size <= BYTES:
             return None
@@ -124,8 +121,16 @@ class Chunks:
         steps = max(STEPS, int(BYTES * time / size) // STEPS * STEPS)
         return None if steps >= time else steps
 
-    def run(self, arrays: Sequence[Array], steps: int) -> list[Array]:
-        """The model's outputs, from so many time steps after the other."""
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The model's outputs for these rows, its time in pieces where it is long."""
+        steps = self.steps(arrays)
+        if steps is not None:
+            return self._forward(arrays, steps)
+        outputs = self._in_segments(arrays)
+        return list(self.plan.run(arrays, None)) if outputs is None else outputs
+
+    def _forward(self, arrays: Sequence[Array], steps: int) -> list[Array]:
+        """The outputs, from so many time steps after the other."""
         stream = self.stream()
         assert stream is not None
         rows = arrays[0].shape[0]
@@ -148,6 +153,19 @@ class Chunks:
                 else:
                     results[i] = y
         return results
+
+    def _in_segments(self, arrays: Sequence[Array]) -> list[Array] | None:
+        """The outputs, computed in segments; None where the model has to run whole."""
+        size = arrays[0].shape[0] * self._bytes(arrays)
+        ports = zip(arrays, self.plan.graph.inputs)
+        times = [x.shape[1] for x, p in ports if x.ndim > 1 and p.shape[1] is None]
+        if size <= WHOLE or not times:
+            return None
+        from gru2np_runtime._segments import run
+        from gru2np_runtime._timelines import KEPT
+
+        steps = int(BYTES / KEPT * max(times) / size) // STEPS * STEPS
+        return run(self.plan, arrays, max(STEPS, steps))
 
     def stream(self) -> Stream | None:
         """The model step by step, if it runs forward in time."""
@@ -182,14 +200,17 @@ class Chunks:
         return self._row_bytes[1]
 
 
-def joined(parts: Iterable[Sequence[Array]], rows: int, batch_size: int) -> list[Array]:
-    """Outputs of all rows from those of their parts, written in one place."""
+def in_batches(
+    run: Callable[[list[Array]], list[Array]], arrays: Sequence[Array], batch_size: int
+) -> list[Array]:
+    """The outputs of all rows, so many at once, written in one place."""
+    rows = arrays[0].shape[0]
     results: list[Array] = []
-    rest: list[Sequence[Array]] = []
-    for number, part in enumerate(parts):
-        start = number * batch_size
+    rest: list[list[Array]] = []
+    for start in range(0, rows, batch_size):
         now = slice(start, min(start + batch_size, rows))
-        if number == 0 and all(y.shape[:1] == (batch_size,) for y in part):
+        part = run([x[now] for x in arrays])
+        if start == 0 and all(y.shape[:1] == (batch_size,) for y in part):
             results = [np.empty((rows, *y.shape[1:]), y.dtype) for y in part]
         if not results:
             # An operation on the batch axis: an output has rows of its own.

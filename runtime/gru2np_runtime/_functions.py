@@ -96,12 +96,19 @@ def softsign(x: Array) -> Array:
     return x / (1.0 + np.abs(x))
 
 
-def softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
-    """Normalised exponentials over one axis, or over several together."""
+def softmax(
+    x: Array, axis: int | Sequence[int] = -1, out: Array | None = None
+) -> Array:
+    """Normalised exponentials over one axis, or over several together.
+
+    They are written to ``out``, if given, which may be x itself.
+    """
     axes = axis if isinstance(axis, int) else tuple(axis)
-    e: Array = np.exp(x - x.max(axis=axes, keepdims=True, initial=-math.inf))
-    total: Array = e.sum(axis=axes, keepdims=True)
-    return e / total
+    largest = x.max(axis=axes, keepdims=True, initial=-math.inf)
+    y: Array = np.subtract(x, largest, out=out)
+    np.exp(y, out=y)
+    np.divide(y, y.sum(axis=axes, keepdims=True), out=y)
+    return y
 
 
 def log_softmax(x: Array, axis: int = -1) -> Array:

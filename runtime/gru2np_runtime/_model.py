@@ -6,21 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime._chunks import Chunks, joined
-from gru2np_runtime._data import Structure, shape_text, unpack
+from gru2np_runtime._data import Structure, unpack
 from gru2np_runtime._errors import InputError
 from gru2np_runtime._graph import GraphPlan
 from gru2np_runtime._plan import CarryingPlan
-from gru2np_runtime._summary import ModelLayer, plan_table, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gru2np_runtime._chunks import Chunks
     from gru2np_runtime._data import Data
-    from gru2np_runtime._graph import Graph, Node
+    from gru2np_runtime._graph import Graph
     from gru2np_runtime._layer import Array, Shape
-    from gru2np_runtime._plan import Plan
+    from gru2np_runtime._stateful import Stateful
     from gru2np_runtime._streaming import State, Stream
+    from gru2np_runtime._summary import ModelLayer
+
+# Inputs of fewer numbers run whole, without a look at what they need.
+SMALL = 4096
 
 
 class Model:
@@ -40,18 +43,25 @@ class Model:
         outputs: Structure | None = None,
         titles: Mapping[str, tuple[str, str]] | None = None,
         source: Mapping[str, Any] | None = None,
+        storage: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.source = dict(source or {})
+        self.storage = None if storage is None else dict(storage)
         self._graph = graph
         self._weights = dict(weights)
         self._titles = dict(titles or {})
         self._inputs = inputs or Structure("one", [p.name for p in graph.inputs])
         self._outputs = outputs or Structure("one", [p.name for p in graph.outputs])
         self._plan = GraphPlan(graph, weights)
-        self._stateful = self._plan.stateful()
-        self._chunks = Chunks(self._plan)
-        self._states: dict[str, list[Array]] = {}
+        # What only some models or calls need is imported and made there.
+        self._stateful: Stateful | None = None
+        stateful = self._plan.stateful()
+        if stateful:
+            from gru2np_runtime._stateful import Stateful
+
+            self._stateful = Stateful(self._plan, stateful, self._inputs.names[0])
+        self._sizes: Chunks | None = None
         self._stream: Stream | None = None
         self._time_major = any(
             plan.batch_axis
@@ -69,8 +79,9 @@ class Model:
                 "outputs": (self._outputs.kind, self._outputs.names),
                 "titles": self._titles,
                 "source": self.source,
+                "storage": self.storage,
             },
-            self._states,
+            {} if self._stateful is None else self._stateful.states,
         )
 
     @property
@@ -96,23 +107,9 @@ class Model:
     @property
     def layers(self) -> list[ModelLayer]:
         """The layers in the order of their first call."""
-        known, expected = self._graph.infer_nodes()
-        found: dict[str, ModelLayer] = {}
-        for node in self._graph.nodes:
-            if node.layer not in found:
-                name, class_name = self._titles.get(node.layer, (node.layer, ""))
-                layer = self._graph.layers[node.layer]
-                found[node.layer] = ModelLayer(
-                    name,
-                    class_name or layer.op,
-                    layer,
-                    {
-                        k: self._weights[f"{node.layer}/{k}"]
-                        for k in expected[node.layer]
-                    },
-                    known[node.name],
-                )
-        return list(found.values())
+        from gru2np_runtime._summary import model_layers
+
+        return model_layers(self._graph, self._weights, self._titles)
 
     def get_layer(self, name: str) -> ModelLayer:
         """The layer of that name or path.
@@ -120,24 +117,18 @@ class Model:
         Raises:
             InputError: there is none; the message lists those there are.
         """
-        layers = self.layers
-        for layer in layers:
-            if layer.name == name:
-                return layer
-        names = ", ".join(repr(layer.name) for layer in layers)
-        raise InputError(f"no layer {name!r}; the model has {names}")
+        from gru2np_runtime._summary import layer_named
+
+        return layer_named(self.layers, name)
 
     def count_params(self) -> int:
         """How many numbers the model's weights hold."""
         return sum(int(array.size) for array in self._weights.values())
 
     def __str__(self) -> str:
-        inputs = ", ".join(
-            f"{name} {shape_text(shape)}"
-            for name, shape in zip(self.input_names, self.input_shapes)
-        )
-        title = f"{self.name}: {inputs}, {self.count_params():,} parameters"
-        return summary(title, self.layers)
+        from gru2np_runtime._summary import summary
+
+        return summary(self)
 
     def __repr__(self) -> str:
         return f"<gru2np model {self.name!r}>"
@@ -151,13 +142,9 @@ class Model:
 
         ``plain`` is a layer's own forward pass; the last line says how ``step`` runs.
         """
-        try:
-            chain = self._streaming().chain is not None
-        except InputError as error:
-            steps = str(error)
-        else:
-            steps = "the stack of layers at once" if chain else "layer by layer"
-        return f"{plan_table(self._plan.plans)}\nstep: {steps}"
+        from gru2np_runtime._summary import plan_table
+
+        return plan_table(self._plan.plans, self._streaming)
 
     def predict(self, x: Data, batch_size: int | None = None) -> Data:
         """Run the model.
@@ -184,17 +171,15 @@ class Model:
         rows = arrays[0].shape[0]
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {batch_size}")
-        if self._stateful:
-            batch_size = self._stateful_batch(rows, batch_size)
-        elif batch_size is None:
+        if self._stateful is not None:
+            batch_size = self._stateful.batch_size(rows, batch_size)
+        elif batch_size is None and sum(x.size for x in arrays) >= SMALL:
             batch_size = self._chunks.rows(arrays)
         if batch_size is None or rows <= batch_size:
             return self._outputs.pack(self._run(arrays))
-        parts = (
-            self._run([x[start : start + batch_size] for x in arrays])
-            for start in range(0, rows, batch_size)
-        )
-        return self._outputs.pack(joined(parts, rows, batch_size))
+        from gru2np_runtime._chunks import in_batches
+
+        return self._outputs.pack(in_batches(self._run, arrays, batch_size))
 
     __call__ = predict
 
@@ -203,9 +188,7 @@ class Model:
 
         States of a stateful model are used and left as they are.
         """
-        before = dict(self._states)
-        values = self._plan.values(self._arrays(x), run=self._run_node)
-        self._states = before
+        values = (self._stateful or self._plan).values(self._arrays(x))
         return {
             node.name: values[node.name][0]
             if len(values[node.name]) == 1
@@ -215,7 +198,8 @@ class Model:
 
     def reset_states(self) -> None:
         """Set the states of a stateful model back to zeros."""
-        self._states = {}
+        if self._stateful is not None:
+            self._stateful.states = {}
 
     def initial_state(self, batch_size: int = 1) -> State:
         """The state before the first time step.
@@ -275,50 +259,19 @@ class Model:
         return self._stream
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
-        if not self._stateful:
-            steps = self._chunks.steps(arrays)
-            if steps is not None:
-                return self._chunks.run(arrays, steps)
-            return list(self._plan.run(arrays, None))
-        values = self._plan.values(arrays, run=self._run_node, release=True)
-        return list(self._plan.outputs(values))
+        if self._stateful is not None:
+            return self._stateful.run(arrays)
+        if sum(x.size for x in arrays) >= SMALL:
+            return self._chunks.run(arrays)
+        return list(self._plan.run(arrays, None))
 
-    def _run_node(
-        self, node: Node, plan: Plan, inputs: list[Array], mask: Array | None
-    ) -> tuple[Array, ...]:
-        """Run a node; a stateful layer starts where its last call ended."""
-        stateful = self._stateful.get(node.layer)
-        if stateful is None:
-            return plan.run(inputs, mask)
-        states = inputs[1:] or self._states.get(node.layer, [])
-        rows = inputs[0].shape[stateful.batch_axis]
-        if states and states[0].shape[0] != rows:
-            raise InputError(
-                f"layer {node.layer!r} carries states of batch size "
-                f"{states[0].shape[0]}, got a batch of {rows}; "
-                "call reset_states() to begin anew"
-            )
-        carry = stateful.begin(rows, states)
-        outputs, carry = stateful.advance(inputs[0], mask, carry)
-        self._states[node.layer] = carry.states
-        return outputs
+    @property
+    def _chunks(self) -> Chunks:
+        if self._sizes is None:
+            from gru2np_runtime._chunks import Chunks
 
-    def _stateful_batch(self, rows: int, batch_size: int | None) -> int | None:
-        """Keras' rule: a stateful model takes whole batches of its declared size."""
-        declared = self._graph.inputs[0].shape[0]
-        if declared is None:
-            return batch_size
-        if batch_size not in (None, declared):
-            raise InputError(
-                f"batch_size: this stateful model was built for {declared}, "
-                f"got {batch_size}"
-            )
-        if rows != declared and (batch_size is None or rows % declared):
-            raise InputError(
-                f"input {self.input_names[0]!r}, axis 0: this stateful model was "
-                f"built for batches of {declared}, got {rows}"
-            )
-        return declared
+            self._sizes = Chunks(self._plan)
+        return self._sizes
 
     def _arrays(
         self, x: Data, without_time: Sequence[bool] | None = None
@@ -336,5 +289,6 @@ def _rebuild(
     options["inputs"] = Structure(*options["inputs"])
     options["outputs"] = Structure(*options["outputs"])
     model = Model(graph, weights, **options)
-    model._states = states
+    if model._stateful is not None:
+        model._stateful.states = states
     return model

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime._data import shape_text
+from gru2np_runtime._errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from gru2np_runtime._graph import Graph
     from gru2np_runtime._layer import Array, Layer, Shape
+    from gru2np_runtime._model import Model
     from gru2np_runtime._plan import Plan
+    from gru2np_runtime._streaming import Stream
 
 # Where plans of wrappers keep those of the layers inside.
 PARTS = ("forward", "backward", "inner")
@@ -51,17 +55,68 @@ class ModelLayer:
         return sum(int(array.size) for array in self.weights.values())
 
 
-def summary(title: str, layers: Iterable[ModelLayer]) -> str:
-    """A line of title, and a table with a row for each layer."""
-    rows = [("layer", "class", "output shape", "parameters")]
+def model_layers(
+    graph: Graph, weights: Mapping[str, Array], titles: Mapping[str, tuple[str, str]]
+) -> list[ModelLayer]:
+    """The layers of a graph in the order of their first call.
+
+    Args:
+        graph: the graph.
+        weights: its arrays by path.
+        titles: name and Keras class by a layer's path.
+    """
+    known, expected = graph.infer_nodes()
+    found: dict[str, ModelLayer] = {}
+    for node in graph.nodes:
+        if node.layer not in found:
+            name, class_name = titles.get(node.layer, (node.layer, ""))
+            layer = graph.layers[node.layer]
+            found[node.layer] = ModelLayer(
+                name,
+                class_name or layer.op,
+                layer,
+                {k: weights[f"{node.layer}/{k}"] for k in expected[node.layer]},
+                known[node.name],
+            )
+    return list(found.values())
+
+
+def layer_named(layers: Sequence[ModelLayer], name: str) -> ModelLayer:
+    """The layer of that name or path.
+
+    Raises:
+        InputError: there is none; the message lists those there are.
+    """
     for layer in layers:
+        if layer.name == name:
+            return layer
+    names = ", ".join(repr(layer.name) for layer in layers)
+    raise InputError(f"no layer {name!r}; the model has {names}")
+
+
+def summary(model: Model) -> str:
+    """A line of title, and a table with a row for each layer."""
+    inputs = ", ".join(
+        f"{name} {shape_text(shape)}"
+        for name, shape in zip(model.input_names, model.input_shapes)
+    )
+    title = f"{model.name}: {inputs}, {model.count_params():,} parameters"
+    if model.storage is not None:
+        title += f", kernels stored as {model.storage['dtype']}"
+    rows = [("layer", "class", "output shape", "parameters")]
+    for layer in model.layers:
         shapes = ", ".join(shape_text(shape) for shape in layer.output_shapes)
         rows.append((layer.name, layer.class_name, shapes, f"{layer.count_params():,}"))
     return "\n".join([title, *_table(rows, right=3)])
 
 
-def plan_table(plans: Mapping[str, Plan]) -> str:
-    """A table with a row for each layer and each layer inside another."""
+def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> str:
+    """A table with a row for each layer and each layer inside another.
+
+    Args:
+        plans: of the layers, by path.
+        streaming: makes the model step by step, for the last line.
+    """
     rows = [("layer", "op", "runs")]
 
     def add(name: str, plan: Plan) -> None:
@@ -74,7 +129,13 @@ def plan_table(plans: Mapping[str, Plan]) -> str:
 
     for name, plan in plans.items():
         add(name, plan)
-    return "\n".join(_table(rows))
+    try:
+        chain = streaming().chain is not None
+    except InputError as error:
+        steps = str(error)
+    else:
+        steps = "the stack of layers at once" if chain else "layer by layer"
+    return "\n".join([*_table(rows), f"step: {steps}"])
 
 
 def _table(rows: Sequence[tuple[str, ...]], right: int | None = None) -> list[str]:

@@ -65,17 +65,57 @@ def test_parts_are_the_whole(monkeypatch, name, shape):
     np.testing.assert_allclose(model.predict(x), whole, rtol=1e-5, atol=1e-6)
 
 
-def test_memory_is_bounded_by_a_part(monkeypatch):
-    """A long sequence whose layers would hold 12 MB holds a fraction of that."""
-    model = models()["last"]
-    x = np.zeros((1, 200_000, 3), "float32")
-    monkeypatch.setattr(_chunks, "BYTES", 2**20)
-    model.predict(x[:, :300])
-    tracemalloc.start()
-    model.predict(x)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2**21
+def bidirectional(units, *, every=True):
+    """A GRU in both directions."""
+    halves = {
+        "forward_layer": layers.GRU(units=units, return_sequences=every),
+        "backward_layer": layers.GRU(
+            units=units, return_sequences=every, go_backwards=True
+        ),
+    }
+    return layers.Bidirectional(layers=halves)
+
+
+def convolution(padding="same"):
+    return layers.Conv(
+        filters=8, kernel_size=(5,), strides=(1,), dilation=(1,), padding=padding
+    )
+
+
+def long_models():
+    """A model for each way to run along time."""
+    pool = layers.MaxPooling(pool_size=(4,), strides=(4,), padding="valid")
+    head = layers.Dense(units=1)
+    return {
+        "forward": stack(layers.LSTM(units=8, return_sequences=True), head),
+        "causal": stack(convolution("causal"), layers.GRU(units=8), head),
+        "both directions": stack(bidirectional(4), head),
+        "both directions, last": stack(bidirectional(4, every=False), head),
+        "windows": stack(convolution(), pool, bidirectional(4), head),
+    }
+
+
+@pytest.mark.parametrize("name", long_models())
+def test_memory_does_not_grow_with_the_input(monkeypatch, name):
+    """What four times the input takes beside its output, and the numbers it gives."""
+    model = long_models()[name]
+    x = np.random.default_rng(1).normal(size=(1, 32_000, 3)).astype("float32")
+    whole = model.predict(x)
+    for limit in ("BYTES", "WHOLE"):
+        monkeypatch.setattr(_chunks, limit, 2**16)
+
+    def run(time):
+        tracemalloc.start()
+        y = model.predict(x[:, :time])
+        peak = tracemalloc.get_traced_memory()[1] - y.nbytes
+        tracemalloc.stop()
+        return y, peak
+
+    run(8_000)
+    _, before = run(8_000)
+    y, after = run(32_000)
+    np.testing.assert_allclose(y, whole, rtol=1e-5, atol=1e-6)
+    assert after < 1.5 * before + 2**16
 
 
 def test_layers_across_rows_run_whole(monkeypatch):

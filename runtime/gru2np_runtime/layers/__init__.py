@@ -62,10 +62,8 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.normalization import (
         LayerNormalization as LayerNormalization,
     )
-    from gru2np_runtime.layers.normalization import RMSNormalization as RMSNormalization
-    from gru2np_runtime.layers.normalization import (
-        UnitNormalization as UnitNormalization,
-    )
+    from gru2np_runtime.layers.norms import RMSNormalization as RMSNormalization
+    from gru2np_runtime.layers.norms import UnitNormalization as UnitNormalization
     from gru2np_runtime.layers.ops import Any as Any
     from gru2np_runtime.layers.ops import BroadcastTo as BroadcastTo
     from gru2np_runtime.layers.ops import Cast as Cast
@@ -181,7 +179,7 @@ FAMILY = {
     "reshaped": "slicing.Reshaped",
     "resizing": "resizing.Resizing",
     "reversible_embedding": "core.ReversibleEmbedding",
-    "rms_normalization": "normalization.RMSNormalization",
+    "rms_normalization": "norms.RMSNormalization",
     "rnn": "recurrent.RNN",
     "select": "arithmetic.Select",
     "separable_conv": "separable.SeparableConv",
@@ -197,7 +195,7 @@ FAMILY = {
     "time_distributed": "wrappers.TimeDistributed",
     "transpose": "slicing.Transpose",
     "unary": "functions.Unary",
-    "unit_normalization": "normalization.UnitNormalization",
+    "unit_normalization": "norms.UnitNormalization",
     "up_sampling": "reshaping.UpSampling",
     "where": "ops.Where",
     "zero_padding": "reshaping.ZeroPadding",

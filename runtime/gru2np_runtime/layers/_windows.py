@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
     from gru2np_runtime._layer import Array, Shape
 
+# Windows that are copied at once: as many as a product needs to be fast, and more of
+# them where they are small, 256 KB in float32.
+ROWS, PIECE = 1024, 1 << 16
+# Windows up to this size are pooled number by number, all windows at once.
+TAPS = 32
+
 
 class Spatial(Layer):
     """A layer over as many spatial axes as its attribute ``per_axis`` has entries."""
@@ -154,6 +160,39 @@ def windows(
     return view[index]
 
 
+def pooled(x: Array, axis: int, size: int, stride: int, function: np.ufunc) -> Array:
+    """One number for each window along an axis of x.
+
+    Args:
+        x: (batch, *space, channels), padded already.
+        axis: one of the spatial axes.
+        size: of a window.
+        stride: from the beginning of one to that of the next.
+        function: of two numbers.
+
+    Raises:
+        InputError: a window is longer than x.
+    """
+    many = count(x.shape[axis], size, stride, "valid")
+    ahead = (slice(None),) * axis
+    if size > TAPS:
+        view = np.lib.stride_tricks.sliding_window_view(x, size, axis=axis)
+        every = (*ahead, slice(None, None, stride))
+        y: Array = function.reduce(view[every], axis=-1)
+        return y
+
+    def tap(start: int) -> Array:
+        now = (*ahead, slice(start, start + (many - 1) * stride + 1, stride))
+        return x[now]
+
+    if size == 1:
+        return tap(0)
+    y = function(tap(0), tap(1))
+    for start in range(2, size):
+        function(y, tap(start), out=y)
+    return y
+
+
 def convolve(
     x: Array,
     kernel: Array,
@@ -177,12 +216,50 @@ def convolve(
     first = len(sizes) + 1
     view = windows(x, sizes, strides, dilation)
     places = view.shape[:first]
-    # Splitting one axis needs no copy; the reshape after the transpose is the only one.
+    # Splitting one axis needs no copy; rows are copied out of this view.
     view = view.reshape(*places, groups, depth, *sizes)
     taps = range(first + 2, view.ndim)
     rows = view.transpose(first, *range(first), *taps, first + 1)
-    rows = rows.reshape(groups, prod(places), prod(sizes) * depth)
     columns = kernel.reshape(prod(sizes) * depth, groups, filters // groups)
-    product = rows @ columns.swapaxes(0, 1)
+    columns = columns.swapaxes(0, 1)
+    if groups == 1:
+        return _product(rows[0], columns[0])
+    product = rows.reshape(groups, prod(places), prod(sizes) * depth) @ columns
     y: Array = product.swapaxes(0, 1).reshape(*places, filters)
+    return y
+
+
+def _product(windowed: Array, kernel: Array) -> Array:
+    """Windows times a kernel, a piece at a time that stays in the cache.
+
+    Args:
+        windowed: a view (batch, *windows, *sizes, channels).
+        kernel: (sizes and channels in one axis, filters).
+
+    Returns:
+        (batch, *windows, filters).
+    """
+    depth, filters = kernel.shape
+    places = windowed.shape[: windowed.ndim // 2]
+    if windowed.flags.c_contiguous:
+        whole: Array = windowed.reshape(prod(places), depth) @ kernel
+        return whole.reshape(*places, filters)
+    y = np.empty((*places, filters), np.result_type(windowed, kernel))
+    within = prod(places[2:])
+    lines = max(1, max(ROWS, PIECE // depth) // max(1, within))
+    samples = max(1, lines // max(1, places[1]))
+    lines = min(lines, places[1])
+    most = (min(samples, places[0]), lines, *windowed.shape[2:])
+    piece = np.empty(most, windowed.dtype)
+    for first in range(0, places[0], samples):
+        some = slice(first, first + samples)
+        for line in range(0, places[1], max(1, lines)):
+            now = windowed[some, line : line + lines]
+            copied = piece[: now.shape[0], : now.shape[1]]
+            copied[...] = now
+            count = prod(now.shape[: len(places)])
+            # One array of rows: samples are whole where there are several.
+            a = copied.reshape(count, depth)
+            out = y[some, line : line + lines].reshape(count, filters)
+            np.matmul(a, kernel, out=out)
     return y

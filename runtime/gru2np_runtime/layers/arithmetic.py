@@ -84,6 +84,8 @@ BINARY = {**ARITHMETIC, **COMPARISONS, **LOGIC}
 # Whole numbers become ``dtype`` here.
 QUOTIENTS = ("divide", "divide_no_nan")
 FLOATS_ONLY = ("arctan2", "squared_difference")
+# Of two arrays of floats there is nothing to find out before.
+SETTLED = ("add", "divide", "maximum", "minimum", "multiply", "subtract")
 # Division that whole numbers have no 0 for.
 WHOLE_DIVISION = ("floor_divide", "floor_of_quotient", "mod")
 
@@ -181,6 +183,9 @@ class Binary(Operation):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x, and y where there is no constant: (batch, ...), of any dtype."""
+        if self._plain(inputs):
+            with np.errstate(all="ignore"):
+                return np.asarray(ARITHMETIC[self.function](*inputs))
         kind = self._common(tuple(x.dtype.name for x in inputs))
         with np.errstate(all="ignore"):
             operands = [x.astype(kind, copy=False) for x in inputs]
@@ -193,6 +198,13 @@ class Binary(Operation):
                 raise InputError(f"{self.function}: whole numbers divided by 0")
             x, y = fitting(self.op, operands)
             return np.asarray(BINARY[self.function](x, y))
+
+    def _plain(self, inputs: tuple[Array, ...]) -> bool:
+        """Two arrays of the same floats and shape: all that follows is settled."""
+        if len(inputs) != 2 or self.function not in SETTLED:
+            return False
+        x, y = inputs
+        return x.shape == y.shape and x.dtype == y.dtype and x.dtype.kind == "f"
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise, unless the constant has a number for every time step."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,18 @@ from gru2np_runtime._errors import Unsupported
 from gru2np_runtime._functions import sigmoid
 from gru2np_runtime._layer import Layer
 from gru2np_runtime.layers._axes import check_choice, check_minimum
-from gru2np_runtime.layers._scores import MASKED_SCORES, causal, masked_softmax
+from gru2np_runtime.layers._heads import attended_last, flat, joined, projected
+from gru2np_runtime.layers._scores import (
+    MASKED_SCORES,
+    causal,
+    in_pieces,
+    in_rank,
+    masked_softmax,
+    nearby,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gru2np_runtime._layer import Array, Shape
 
@@ -78,13 +87,25 @@ class Attention(Layer):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array | tuple[Array, ...]:
         """query (batch, queries, features), value, key; mask (batch, 1, keys)."""
+        attend = partial(self.attend, weights)
+        if self.return_scores:
+            return attend(inputs, mask)
+        query, key = inputs[0].shape, inputs[-1].shape
+        size = math.prod(query[1:-1]) * key[-2]
+        if self.score != "dot":
+            size *= max(query[-1], key[-1])
+        return in_pieces(attend, inputs, mask, size)
+
+    def attend(
+        self, weights: Mapping[str, Array], inputs: Sequence[Array], mask: Array | None
+    ) -> tuple[Array, Array]:
+        """The output, and the weights of the values."""
         query, value, key = inputs[0], inputs[1], inputs[-1]
         scores = self.scores(weights, query, key)
         if self.causal:
             mask = causal(mask, scores.shape[-2], scores.shape[-1])
-        scores = masked_softmax(scores, mask, (-1,), "added")
-        y: Array = scores @ value
-        return (y, scores) if self.return_scores else y
+        scores = masked_softmax(scores, mask, (-1,), "added", scores)
+        return scores @ value, scores
 
     def scores(self, weights: Mapping[str, Array], query: Array, key: Array) -> Array:
         """How much each query (.., queries, features) asks for each key."""
@@ -218,6 +239,17 @@ class MultiHeadAttention(Layer):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array | tuple[Array, ...]:
         """query (batch, ..., features), value, key; mask (batch, queries, keys)."""
+        attend = partial(self.attend, weights)
+        if self.return_scores:
+            return attend(inputs, mask)
+        seen = [inputs[-1].shape[axis] for axis in self.axes(inputs[-1].ndim)]
+        size = self.num_heads * math.prod(inputs[0].shape[1:-1]) * math.prod(seen)
+        return in_pieces(attend, inputs, mask, size)
+
+    def attend(
+        self, weights: Mapping[str, Array], inputs: Sequence[Array], mask: Array | None
+    ) -> tuple[Array, Array]:
+        """The output, and the weights of the values."""
         axes = self.axes(inputs[0].ndim)
         query = self._heads(weights, "query", inputs[0])
         key = self._heads(weights, "key", inputs[-1])
@@ -225,27 +257,25 @@ class MultiHeadAttention(Layer):
         asked = tuple(query.shape[axis] for axis in axes)
         seen = tuple(key.shape[axis] for axis in axes)
         # (batch, ..., heads, queries, size), all that is attended over in one axis.
-        query, key, value = (_flat(x, axes) for x in (query, key, value))
-        scores = (query * (1.0 / math.sqrt(self.key_dim))) @ key.swapaxes(-2, -1)
+        query, key, value = (flat(x, axes) for x in (query, key, value))
+        np.multiply(query, 1.0 / math.sqrt(self.key_dim), out=query)
+        scores = query @ key.swapaxes(-2, -1)
         scores = scores.reshape(*scores.shape[:-2], *asked, *seen)
         found_mask = self._mask(mask, scores.ndim, asked, seen)
         over = tuple(range(-len(axes), 0))
-        scores = masked_softmax(scores, found_mask, over, self.masked_scores)
+        scores = masked_softmax(scores, found_mask, over, self.masked_scores, scores)
         heads = scores.shape[: -2 * len(axes)]
         found = scores.reshape(*heads, math.prod(asked), math.prod(seen)) @ value
         found = found.reshape(*found.shape[:-2], *asked, self.value_dim)
-        order = _attended_last(found.ndim, axes)
+        order = attended_last(found.ndim, axes)
         found = found.transpose([order.index(axis) for axis in range(found.ndim)])
         if self.use_gate:
-            found = found * sigmoid(_projected(weights, "gate", inputs[0]))
-        y = np.tensordot(found, weights["attention_output/kernel"], axes=2)
-        if self.use_bias:
-            y = y + weights["attention_output/bias"]
-        return (y, scores) if self.return_scores else y
+            found = found * sigmoid(projected(weights, "gate", inputs[0]))
+        return joined(weights, found), scores
 
     def _heads(self, weights: Mapping[str, Array], name: str, x: Array) -> Array:
         """x projected to (batch, ..., heads, size), one head for each of the query."""
-        y = _projected(weights, name, x)
+        y = projected(weights, name, x)
         heads = y.shape[-2]
         return y if heads == self.num_heads else y.repeat(self.num_heads // heads, -2)
 
@@ -258,41 +288,12 @@ class MultiHeadAttention(Layer):
     ) -> Array | None:
         """The mask in the rank of the scores; new axes stand before the attended."""
         if mask is not None:
-            attended = 2 * len(asked)
-            missing = (1,) * (rank - mask.ndim)
-            mask = mask.reshape(
-                *mask.shape[:-attended], *missing, *mask.shape[-attended:]
-            )
+            mask = in_rank(mask, rank, 2 * len(asked))
         if self.causal:
             mask = causal(mask, asked[0], seen[0])
         if self.sliding_window:
-            apart = np.abs(np.arange(asked[0])[:, None] - np.arange(seen[0]))
-            near = apart < self.sliding_window
-            mask = near if mask is None else mask & near
+            mask = nearby(mask, asked[0], seen[0], self.sliding_window)
         return mask
-
-
-def _projected(weights: Mapping[str, Array], name: str, x: Array) -> Array:
-    """x (..., features) times a kernel (features, heads, size), and its bias."""
-    kernel = weights[f"{name}/kernel"]
-    y = (x @ kernel.reshape(kernel.shape[0], -1)).reshape(
-        *x.shape[:-1], *kernel.shape[1:]
-    )
-    bias = weights.get(f"{name}/bias")
-    return y if bias is None else y + bias
-
-
-def _attended_last(rank: int, axes: tuple[int, ...]) -> list[int]:
-    """The axes of (batch, ..., heads, size), those attended over before the size."""
-    apart = [axis for axis in range(rank - 1) if axis not in axes]
-    return [*apart, *axes, rank - 1]
-
-
-def _flat(x: Array, axes: tuple[int, ...]) -> Array:
-    """(batch, ..., heads, size) as (batch, ..., heads, steps, size)."""
-    moved: Array = x.transpose(_attended_last(x.ndim, axes))
-    steps = math.prod(moved.shape[-1 - len(axes) : -1])
-    return moved.reshape(*moved.shape[: -1 - len(axes)], steps, moved.shape[-1])
 
 
 LAYERS = {layer.op: layer for layer in (Attention, MultiHeadAttention)}

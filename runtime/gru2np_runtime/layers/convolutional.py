@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._activations import axes_of, function_of
+from gru2np_runtime._activations import activate, add_to, axes_of
 from gru2np_runtime._layer import ACROSS, CARRIED, POINTWISE
 from gru2np_runtime._plan import Carry, CarryingPlan, Plan
 from gru2np_runtime.layers._axes import (
@@ -118,8 +118,8 @@ class Conv(Spatial):
         kernel = weights["kernel"]
         y = convolve(x, kernel, self.strides, self.dilation, self.groups)
         if self.use_bias:
-            y = y + weights["bias"]
-        return function_of(self.activation)(as_given(y, self.data_format))
+            y = add_to(y, weights["bias"])
+        return activate(self.activation, as_given(y, self.data_format))
 
     def over_time(self, *shapes: Shape) -> str:
         """Carried where it looks back only; pointwise where it looks at one step."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._activations import axes_of, function_of
+from gru2np_runtime._activations import activate, add_to, axes_of, function_of
 from gru2np_runtime._functions import sigmoid
 from gru2np_runtime._layer import Layer
 from gru2np_runtime.layers._axes import (
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 
     from gru2np_runtime._layer import ActivationSpec, Array, Shape
 
-_EQUATION = re.compile(
-    r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?"
-)
+# Compiled where an equation is read: most models have none.
+_EQUATION = r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?"
 
 
 class Dense(Layer):
@@ -55,10 +55,12 @@ class Dense(Layer):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, ..., features) to (batch, ..., units)."""
-        y = inputs[0] @ weights["kernel"]
+        x, kernel = inputs[0], weights["kernel"]
+        # One product of all rows: NumPy makes one for each of the first axis.
+        y = x.reshape(prod(x.shape[:-1]), kernel.shape[0]) @ kernel
         if self.use_bias:
-            y = y + weights["bias"]
-        return function_of(self.activation)(y)
+            y = add_to(y, weights["bias"])
+        return activate(self.activation, y.reshape(*x.shape[:-1], kernel.shape[1]))
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise where time is neither the last axis nor the activation's."""
@@ -197,7 +199,7 @@ class EinsumDense(Layer):
         Raises:
             ValueError: the equation is none that Keras takes.
         """
-        match = _EQUATION.fullmatch(self.equation)
+        match = re.fullmatch(_EQUATION, self.equation)
         if match is None:
             raise ValueError(f"{self.op}: illegal equation {self.equation!r}")
         left, x, right, kernel, left_too, y, right_too = match.groups()
@@ -253,8 +255,8 @@ class EinsumDense(Layer):
         """x: (batch, ...)."""
         y: Array = np.einsum(self.equation, inputs[0], weights["kernel"], optimize=True)
         if self.bias_axes:
-            y = y + weights["bias"]
-        return function_of(self.activation)(y)
+            y = add_to(y, weights["bias"])
+        return activate(self.activation, y)
 
 
 LAYERS = {layer.op: layer for layer in (Dense, EinsumDense, Highway, MaxoutDense)}

@@ -1,11 +1,13 @@
-"""Normalisation over a batch, a layer, groups of channels and vectors."""
+"""Normalisation with a mean and a variance: of a batch, a layer, groups of channels."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gru2np_runtime._activations import add_to
 from gru2np_runtime._layer import ACROSS, Layer
 from gru2np_runtime.layers._axes import apart_from_time, axis_of
 
@@ -39,7 +41,6 @@ class Normalization(Layer):
         variance: Array,
         weights: Mapping[str, Array],
         shape: tuple[int, ...],
-        deviation_epsilon: float = 0.0,
     ) -> Array:
         """The formula, in the order of Keras' own operations.
 
@@ -49,17 +50,16 @@ class Normalization(Layer):
             variance: broadcasts to x.
             weights: gamma and beta, if they are there.
             shape: in which gamma and beta stand beside x.
-            deviation_epsilon: added to the deviation.
         """
         # A variance of 0 with epsilon 0 gives what it gives in Keras.
         with np.errstate(divide="ignore", invalid="ignore"):
-            factor = 1.0 / (np.sqrt(variance + self.epsilon) + deviation_epsilon)
+            factor = 1.0 / np.sqrt(variance + self.epsilon)
             if "gamma" in weights:
                 factor = factor * weights["gamma"].reshape(shape)
             offset = -mean * factor
             if "beta" in weights:
                 offset = offset + weights["beta"].reshape(shape)
-            return x * factor + offset
+            return add_to(x * factor, offset)
 
 
 class BatchNormalization(Normalization):
@@ -142,13 +142,20 @@ class LayerNormalization(Normalization):
         x = inputs[0]
         axes = tuple(sorted(axis_of(axis, x.ndim) for axis in self.axes))
         shape = tuple(x.shape[i] if i in axes else 1 for i in range(x.ndim))
-        mean, variance = moments(x, axes)
+        _, variance, centred = moments(x, axes)
         # From x - mean at once: where all x are equal, the difference is exactly 0.
-        centred = x if self.rms_scaling else x - mean
-        zero = np.zeros_like(mean)
-        return self.apply(
-            centred, zero, variance, weights, shape, self.deviation_epsilon
-        )
+        y = x.copy() if self.rms_scaling else centred
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = 1.0 / (np.sqrt(variance + self.epsilon) + self.deviation_epsilon)
+            if self.epsilon < np.finfo(x.dtype).tiny:
+                # Keras' offset, mean * factor, is no number where this is infinite.
+                factor[np.isinf(factor)] = math.nan
+            if "gamma" in weights:
+                factor = factor * weights["gamma"].reshape(shape)
+            np.multiply(y, factor, out=y)
+            if "beta" in weights:
+                np.add(y, weights["beta"].reshape(shape), out=y)
+        return y
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for means over time."""
@@ -197,7 +204,7 @@ class GroupNormalization(Normalization):
         split = (groups, x.shape[axis] // groups)
         grouped = x.reshape(*x.shape[:axis], *split, *x.shape[axis + 1 :])
         axes = tuple(i for i in range(1, grouped.ndim) if i != axis)
-        mean, variance = moments(grouped, axes)
+        mean, variance, _ = moments(grouped, axes)
         shape = (*(1,) * axis, *split, *(1,) * (x.ndim - axis - 1))
         return self.apply(grouped, mean, variance, weights, shape).reshape(x.shape)
 
@@ -206,101 +213,17 @@ class GroupNormalization(Normalization):
         return ACROSS
 
 
-class RMSNormalization(Layer):
-    """``x / sqrt(mean(x * x) + epsilon) * scale``; scale meets the last axes of x.
-
-    Zhang and Sennrich 2019, arXiv:1910.07467; Keras 3.15 ``keras/src/ops/nn.py``.
-    """
-
-    op = "rms_normalization"
-    axes: tuple[int, ...] = (-1,)
-    epsilon: float = 1e-6
-
-    def check(self) -> None:
-        """There is an axis, and a mean stays at least 0."""
-        if not self.axes or not self.epsilon >= 0:
-            raise ValueError(f"{self.op}: illegal axes or epsilon: {self}")
-
-    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """scale: sizes of the axes, in their order."""
-        x = shapes[0]
-        return {"scale": tuple(x[axis] for axis in self._sorted(len(x)))}
-
-    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The input's."""
-        x = shapes[0]
-        kept = [x[axis] for axis in self._sorted(len(x))]
-        if any(n not in (1, size) for n, size in zip(kept[::-1], x[::-1])):
-            raise ValueError(f"{self.op}: a scale of {kept} for an input of {x}")
-        return (x,)
-
-    def _sorted(self, rank: int) -> list[int]:
-        return sorted(axis_of(axis, rank) for axis in self.axes)
-
-    def forward(
-        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
-    ) -> Array:
-        """x: (batch, ...)."""
-        x = inputs[0]
-        axes = self._sorted(x.ndim)
-        size = float(np.prod([x.shape[axis] for axis in axes]))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            mean = (x * x).sum(axis=tuple(axes), keepdims=True) / size
-            y: Array = x * (1.0 / np.sqrt(mean + self.epsilon))
-            return y * weights["scale"]
-
-    def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but for means over time."""
-        return apart_from_time(self.axes, len(shapes[0]))
-
-
-class UnitNormalization(Layer):
-    """``x / max(norm(x), least_norm)``, the norm being the Euclidean one.
-
-    Keras 3.15 ``keras/src/layers/normalization/unit_normalization.py``.
-    """
-
-    op = "unit_normalization"
-    axes: tuple[int, ...] = (-1,)
-    least_norm: float
-
-    def check(self) -> None:
-        """There is an axis, and nothing is divided by 0."""
-        if not self.axes or not self.least_norm > 0:
-            raise ValueError(f"{self.op}: illegal axes or least_norm: {self}")
-
-    def forward(
-        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
-    ) -> Array:
-        """x: (batch, ...)."""
-        x = inputs[0]
-        axes = tuple(axis_of(axis, x.ndim) for axis in self.axes)
-        norm = np.sqrt((x * x).sum(axis=axes, keepdims=True))
-        y: Array = x * (1.0 / np.maximum(norm, norm.dtype.type(self.least_norm)))
-        return y
-
-    def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but for norms over time."""
-        return apart_from_time(self.axes, len(shapes[0]))
-
-
-def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """Mean and variance over some axes, which are kept with size 1."""
+def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """Mean and variance over some axes, which are kept with size 1; and x - mean."""
     # Over no element at all a mean is NaN, and nothing shows it.
     with np.errstate(divide="ignore", invalid="ignore"):
-        size = float(np.prod([x.shape[axis] for axis in axes]))
+        size = float(math.prod(x.shape[axis] for axis in axes))
         mean = x.sum(axis=axes, keepdims=True) / size
         apart = x - mean
-        return mean, (apart * apart).sum(axis=axes, keepdims=True) / size
+        return mean, (apart * apart).sum(axis=axes, keepdims=True) / size, apart
 
 
 LAYERS = {
     layer.op: layer
-    for layer in (
-        BatchNormalization,
-        GroupNormalization,
-        LayerNormalization,
-        RMSNormalization,
-        UnitNormalization,
-    )
+    for layer in (BatchNormalization, GroupNormalization, LayerNormalization)
 }

@@ -23,7 +23,7 @@ from gru2np_runtime.layers._windows import (
     given,
     last,
     padded,
-    windows,
+    pooled,
 )
 
 if TYPE_CHECKING:
@@ -63,14 +63,22 @@ class Pooling(Spatial):
         fitting = counts(tuple(space), self.pool_size, self.strides, self.padding)
         return (given((batch, *fitting, channels), self.data_format),)
 
-    def view(self, x: Array, pad: float) -> Array:
-        """x: (batch, *space, channels) to (batch, *windows, channels, *pool_size)."""
-        x = padded(x, self.pool_size, self.strides, self.padding, pad, self.before)
-        return windows(x, self.pool_size, self.strides, (1,) * len(self.pool_size))
+    def pool(self, x: Array, pad: float, function: np.ufunc) -> Array:
+        """x: (batch, *space, channels) to (batch, *windows, channels).
 
-    def inside(self) -> tuple[int, ...]:
-        """The axes of a ``view`` that are within a window."""
-        return tuple(range(-len(self.pool_size), 0))
+        Args:
+            x: what is pooled.
+            pad: what stands in the padding.
+            function: of two numbers, in whatever order.
+
+        Raises:
+            InputError: a window is longer than x.
+        """
+        x = padded(x, self.pool_size, self.strides, self.padding, pad, self.before)
+        for axis, (size, stride) in enumerate(zip(self.pool_size, self.strides), 1):
+            x = pooled(x, axis, size, stride, function)
+        # Windows of one number are the numbers of the input themselves.
+        return x if max(self.pool_size) > 1 else x.copy()
 
 
 class MaxPooling(Pooling):
@@ -83,8 +91,7 @@ class MaxPooling(Pooling):
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
         x = channels_last(inputs[0], self.data_format)
-        y = self.view(x, -math.inf).max(axis=self.inside())
-        return as_given(y, self.data_format)
+        return as_given(self.pool(x, -math.inf, np.maximum), self.data_format)
 
 
 class AveragePooling(Pooling):
@@ -98,14 +105,12 @@ class AveragePooling(Pooling):
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
         x = channels_last(inputs[0], self.data_format)
-        total = self.view(x, 0.0).sum(axis=self.inside())
+        total = self.pool(x, 0.0, np.add)
         if self.counts_padding:
             return as_given(total / float(math.prod(self.pool_size)), self.data_format)
         # One sample of one channel of ones: sums are the numbers of elements.
         ones = np.ones((1, *x.shape[1:-1], 1), x.dtype)
-        return as_given(
-            total / self.view(ones, 0.0).sum(axis=self.inside()), self.data_format
-        )
+        return as_given(total / self.pool(ones, 0.0, np.add), self.data_format)
 
 
 class GlobalPooling(Layer):

@@ -97,6 +97,12 @@ class Bidirectional(Layer):
             outputs = (forward,)
         return (*outputs, *forward_states, *backward_states)
 
+    def merged(self, forward: Array, backward: Array) -> tuple[Array, ...]:
+        """The outputs of both halves as ``merge_mode`` has them."""
+        if self.merge_mode == "none":
+            return forward, backward
+        return (MERGES[self.merge_mode](forward, backward),)
+
     def over_time(self, *shapes: Shape) -> str:
         """One half starts at the end."""
         return ACROSS
@@ -145,9 +151,7 @@ class BidirectionalPlan(CarryingPlan):
         recurrent = self.layer.halves()[0]
         if recurrent.return_sequences:
             backward = np.flip(backward, axis=0 if recurrent.time_major else 1)
-        merged: tuple[Array, ...] = (forward, backward)
-        if self.layer.merge_mode != "none":
-            merged = (MERGES[self.layer.merge_mode](forward, backward),)
+        merged = self.layer.merged(forward, backward)
         return (*merged, *forward_states, *backward_states), Carry(carries)
 
 
