@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gru2np.conversion import Exported, export
+    from gru2np.conversion import export
     from gru2np.errors import (
         BundleError,
         Gru2npError,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gru2np.inspection.report import Report, inspect
     from gru2np.verification.result import Verification
     from gru2np.verification.verify import verify
+    from gru2np.writing import Exported
     from gru2np_runtime import __version__
 
 __all__ = [
@@ -49,7 +50,7 @@ __all__ = [
 # than `gru2np --help` to answer.
 _HOME = {
     "BundleError": "gru2np.errors",
-    "Exported": "gru2np.conversion",
+    "Exported": "gru2np.writing",
     "Gru2npError": "gru2np.errors",
     "InputError": "gru2np.errors",
     "ModelFileError": "gru2np.errors",

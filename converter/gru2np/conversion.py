@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,12 +15,12 @@ from gru2np.generations import interpret
 from gru2np.graph import build
 from gru2np.inspection import meaning
 from gru2np.layers.custom import Specs
+from gru2np.owners import Owner, needed, owners_of
 from gru2np.readers import open_model
 from gru2np.weights import find
+from gru2np.writing import Exported, write
 from gru2np_runtime import __version__
 from gru2np_runtime._arrays import replacing
-from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest
-from gru2np_runtime._graph import Graph, Node
 from gru2np_runtime._manifest import FORMAT, MANIFEST_VERSION
 from gru2np_runtime._manifest_writer import graph_record
 
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     from gru2np.graph import Built
     from gru2np.ir import KerasModel, Meaning, RawModel, StoredTensor
     from gru2np.layers.custom import CustomLayers
-    from gru2np_runtime import Layer
 
     FilePath = str | os.PathLike[str]
 
@@ -49,7 +46,7 @@ class Conversion:
         meaning: what its Keras meant.
         built: its graph, with what nobody needs taken out.
         tensors: the stored array of every weight, by path in the bundle.
-        owners: by the same paths, the path of the layer and what it computes in.
+        owners: by the same paths, the layers they belong to.
     """
 
     raw: RawModel
@@ -57,12 +54,12 @@ class Conversion:
     meaning: Meaning
     built: Built
     tensors: Mapping[str, StoredTensor]
-    owners: Mapping[str, tuple[str, str]]
+    owners: Mapping[str, Owner]
 
     def array(self, path: str) -> NDArray[Any]:
         """A weight as the bundle holds it: float16, or what its layer computes in."""
         array = self.tensors[path].read()
-        _, dtype = self.owners[path]
+        dtype = self.owners[path].dtype
         if array.dtype == np.float16 and dtype == "float32":
             return array
         return array.astype(dtype, copy=False)
@@ -83,7 +80,7 @@ class Conversion:
         forms: dict[str, dict[str, None]] = {}
         for path, tensor in self.tensors.items():
             if tensor.form:
-                forms.setdefault(tensor.form, {})[self.owners[path][0]] = None
+                forms.setdefault(tensor.form, {})[self.owners[path].path] = None
         return (
             *meaning.sentences(graph, self.model, self.meaning, config),
             *meaning.of_storage(forms),
@@ -93,7 +90,7 @@ class Conversion:
         """The manifest; ``weights`` are the records of the weights by path."""
         by_layer: dict[str, dict[str, Any]] = {}
         for path, record in weights.items():
-            layer = self.owners[path][0]
+            layer = self.owners[path].path
             by_layer.setdefault(layer, {})[path[len(layer) + 1 :]] = record
 
         def describe(path: str) -> dict[str, Any]:
@@ -119,29 +116,6 @@ class Conversion:
             },
             "graph": graph_record(self.built.graph, describe),
         }
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What an export wrote.
-
-    Attributes:
-        layers: how many layers, those of nested models included.
-        parameters: how many numbers the weights hold.
-        keras_version: as written in the model file, or None.
-        meaning: what was chosen where generations of Keras differ, in sentences.
-        not_finite: weights that hold NaN or infinity, by path in the bundle.
-        half_precision: policies of half precision whose layers run in float32.
-        notes: where the file leaves a number open.
-    """
-
-    layers: int
-    parameters: int
-    keras_version: str | None
-    meaning: tuple[str, ...]
-    not_finite: tuple[str, ...]
-    half_precision: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 @contextmanager
@@ -171,8 +145,8 @@ def converted(
     specs = Specs(custom_layers)
     built = build(model, meaning, specs)
     tensors = find(model, built.weights, raw, specs)
-    built.graph = _needed(built.graph)
-    owners = dict(_owners(built.graph))
+    built.graph = needed(built.graph)
+    owners = dict(owners_of(built.graph))
     tensors = {path: tensor for path, tensor in tensors.items() if path in owners}
     return Conversion(raw, model, meaning, built, tensors, owners)
 
@@ -183,6 +157,8 @@ def export(
     *,
     weights: FilePath | None = None,
     custom_layers: CustomLayers | None = None,
+    store: str | None = None,
+    prove: Any = None,
 ) -> Exported:
     """Write a saved Keras model as a bundle.
 
@@ -194,76 +170,36 @@ def export(
         custom_layers: classes of your own, subclasses of ``gru2np_runtime.Layer``, by
             the names of the Keras classes they stand for.  They are never looked for
             in the file.
+        store: ``float16`` or ``int8``: keep kernels and tables of embeddings smaller;
+            what that costs is measured, and stands in the bundle.
+        prove: inputs, as ``verify`` takes them: run Keras on them and put its outputs
+            into the bundle, for ``load(..., check=True)`` to replay.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
-        UnsupportedModelError: it cannot be converted faithfully.
+        UnsupportedModelError: it cannot be converted faithfully, or is of float64 and
+            would be stored small.
+        VerificationError: no installed Keras can run the file as it was meant, or it
+            gives something else; nothing is written.
     """
     if hasattr(model, "save") and hasattr(model, "get_config"):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
             model.save(path)
-            return export(path, out, weights=weights, custom_layers=custom_layers)
+            return export(
+                path,
+                out,
+                weights=weights,
+                custom_layers=custom_layers,
+                store=store,
+                prove=prove,
+            )
+    if store is not None or prove is not None:
+        from gru2np.verification.proving import export_proved
+
+        return export_proved(model, out, weights, custom_layers, store, prove)
     with convert(model, weights, custom_layers) as conversion:
         if not isinstance(out, (str, os.PathLike)):
-            return _write(conversion, out)
+            return write(conversion, out)
         with replacing(out) as file:
-            return _write(conversion, file)
-
-
-def _write(conversion: Conversion, file: BinaryIO) -> Exported:
-    writer, not_finite = Writer(file), []
-    records = {}
-    for path in conversion.tensors:
-        array = conversion.array(path)
-        data = writer.add_array(path, array)
-        if not np.isfinite(array).all():
-            not_finite.append(path)
-        records[path] = {
-            "dtype": array.dtype.name,
-            "shape": list(array.shape),
-            "sha256": hashlib.sha256(data).hexdigest(),
-        }
-    writer.add(MANIFEST, encode_manifest(conversion.manifest(records)))
-    writer.close()
-    return Exported(
-        layers=sum("#" not in path for path in conversion.built.graph.layers),
-        parameters=sum(prod(tensor.shape) for tensor in conversion.tensors.values()),
-        keras_version=conversion.raw.keras_version,
-        meaning=conversion.sentences(),
-        not_finite=tuple(not_finite),
-        half_precision=tuple(sorted(meaning.half_precision(conversion.model))),
-        notes=tuple(conversion.built.notes),
-    )
-
-
-def _needed(graph: Graph) -> Graph:
-    """The graph without nodes that no output needs."""
-    needed = {port.source[0] for port in graph.outputs if port.source is not None}
-    kept: list[Node] = []
-    for node in reversed(graph.nodes):
-        if node.name in needed:
-            kept.append(node)
-            needed.update(name for name, _ in node.references())
-    used = {node.layer for node in kept}
-    layers = {path: layer for path, layer in graph.layers.items() if path in used}
-    return Graph(graph.inputs, kept[::-1], graph.outputs, layers)
-
-
-def _owners(graph: Graph) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Path of every weight of a graph, path of its layer, what that computes in."""
-    _, expected = graph.infer_nodes()
-    for path, names in expected.items():
-        for name in names:
-            layer: Layer = graph.layers[path]
-            at, rest = path, name
-            while rest.partition("/")[0] in layer.layers:
-                first, _, rest = rest.partition("/")
-                layer, at = layer.layers[first], f"{at}/{first}"
-                if isinstance(layer, Graph):
-                    own = max(
-                        (p for p in layer.layers if rest.startswith(f"{p}/")), key=len
-                    )
-                    layer, at = layer.layers[own], f"{at}/{own}"
-                    rest = rest[len(own) + 1 :]
-            yield f"{path}/{name}", (at, layer.dtype)
+            return write(conversion, file)

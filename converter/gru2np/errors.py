@@ -7,7 +7,8 @@ Gru2npError                       the root; everything below is one of these
 ├── UnsupportedModelError (NotImplementedError)
 │                                 a model that cannot be converted faithfully
 └── VerificationError (RuntimeError)
-                                  no Keras can be run to verify against
+    │                             no Keras can be run to verify against
+    └── Disagreement              Keras gives something else than the bundle
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ class ModelFileError(Gru2npError, ValueError):
 
 class VerificationError(Gru2npError, RuntimeError):
     """No Keras that means what the file meant can be run here."""
+
+
+class Disagreement(VerificationError):
+    """Keras gives something else than the bundle, which proves nothing then."""
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,19 @@
 (1, 2)
 """
 
+from typing import TYPE_CHECKING
+
 from gru2np_runtime import layers
 from gru2np_runtime._errors import BundleError, Gru2npError, InputError
 from gru2np_runtime._kernel import kernel
 from gru2np_runtime._layer import Layer
 from gru2np_runtime._load import load
 from gru2np_runtime._model import Model
-from gru2np_runtime._streaming import State
 from gru2np_runtime._version import __version__
+
+if TYPE_CHECKING:
+    from gru2np_runtime._scorer import Scorer
+    from gru2np_runtime._streaming import State
 
 __all__ = [
     "BundleError",
@@ -29,9 +34,23 @@ __all__ = [
     "InputError",
     "Layer",
     "Model",
+    "Scorer",
     "State",
     "__version__",
     "kernel",
     "layers",
     "load",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Most programs that predict never step: what that needs is imported when named.
+    if name == "State":
+        from gru2np_runtime._streaming import State
+
+        return State
+    if name == "Scorer":
+        from gru2np_runtime._scorer import Scorer
+
+        return Scorer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,17 +9,18 @@ Exit codes are those of ``gru2np``: see EXIT_CODES.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gru2np_runtime import BundleError, Gru2npError, __version__, load
 from gru2np_runtime._arrays import Misuse, check_output
-from gru2np_runtime._files import predict_file
-from gru2np_runtime._load import read_bundle
+from gru2np_runtime._files import Interrupted, predict_file
+from gru2np_runtime._journal import Recovery, begun_with
+from gru2np_runtime._load import open_bundle
+from gru2np_runtime._tables import TableOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,17 @@ EXIT_CODES = {
     "broken_pipe": 141,
 }
 
+EXAMPLES = {
+    "predict": (
+        "python -m gru2np_runtime predict model.npz x.npy -o y.npy",
+        "python -m gru2np_runtime predict model.npz x.npy -o y.npy --resume",
+    ),
+    "check": (
+        "python -m gru2np_runtime check model.npz",
+        "PYTHONPATH=device python -m gru2np_runtime check device/model.npz",
+    ),
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
@@ -44,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command is None:
             parser.print_help(sys.stderr)
             return EXIT_CODES["usage"]
-        options.run(options)
+        code: int | None = options.run(options)
         sys.stdout.flush()
     except Misuse as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -63,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         sys.excepthook(type(error), error, error.__traceback__)
         return EXIT_CODES["internal"]
-    return EXIT_CODES["done"]
+    return code or EXIT_CODES["done"]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,13 +84,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    predict = commands.add_parser("predict", help="score the rows of a file")
+    predict = _command(commands, "predict", "score the rows of a file")
     predict.add_argument("bundle", metavar="BUNDLE", help="made by gru2np export")
     predict.add_argument(
-        "input", metavar="INPUT", help=".npy, or .npz with arrays by name; - for stdin"
+        "input",
+        metavar="INPUT",
+        help=".npy, .npz with arrays by name, or .csv; - for stdin",
     )
     predict.add_argument(
-        "-o", "--output", required=True, help=".npy or .npz to write; - for stdout"
+        "-o",
+        "--output",
+        required=True,
+        help=".npy, .npz or .csv to write; - for stdout",
     )
     predict.add_argument(
         "--batch-size", type=_positive, metavar="N", help="rows at once (1024)"
@@ -86,10 +103,41 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "-f", "--force", action="store_true", help="replace an existing output"
     )
+    predict.add_argument(
+        "--header",
+        action="store_true",
+        default=None,
+        help="the first line of a table is names",
+    )
+    predict.add_argument(
+        "--no-header",
+        dest="header",
+        action="store_false",
+        default=None,
+        help="it is numbers",
+    )
+    predict.add_argument(
+        "--columns", metavar="A,B,...", help="those of a table to take"
+    )
+    predict.add_argument(
+        "--resume", action="store_true", help="go on where a run was interrupted"
+    )
     predict.set_defaults(run=_predict)
-    check = commands.add_parser("check", help="check every weight's SHA-256")
+    check = _command(commands, "check", "check every SHA-256, and replay the proof")
     check.add_argument("bundle", metavar="BUNDLE", help="made by gru2np export")
     check.set_defaults(run=_check)
+    return parser
+
+
+def _command(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
+    """A command whose help ends with examples, as those of gru2np."""
+    examples = "".join(f"\n  {example}" for example in EXAMPLES[name])
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=about,
+        epilog=f"examples:{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     return parser
 
 
@@ -103,16 +151,32 @@ def _predict(options: argparse.Namespace) -> None:
     for path in (options.bundle, options.input):
         if path != "-" or path is options.bundle:
             _must_exist(path)
-    if options.output != "-":
+    piped = options.output == "-"
+    if piped and options.resume:
+        raise Misuse("--resume needs a file: a pipe keeps nothing")
+    recovery = None
+    if not piped:
         inputs = [options.bundle, options.input]
         check_output(options.output, force=options.force, inputs=inputs)
-    prediction = predict_file(
-        load(options.bundle),
-        sys.stdin.buffer if options.input == "-" else options.input,
-        sys.stdout.buffer if options.output == "-" else options.output,
-        batch_size=options.batch_size,
-    )
-    piped = options.output == "-"
+        recovery = Recovery(
+            begun_with(options.bundle), options.resume, anew=options.force
+        )
+    try:
+        prediction = predict_file(
+            load(options.bundle),
+            sys.stdin.buffer if options.input == "-" else options.input,
+            sys.stdout.buffer if piped else options.output,
+            batch_size=options.batch_size,
+            table=TableOptions(options.header, options.columns),
+            recovery=recovery,
+        )
+    except Interrupted as stopped:
+        print(
+            f"{stopped.rows:,} rows are kept in {options.output}.partial: the same "
+            "command with --resume goes on from there.",
+            file=sys.stderr,
+        )
+        raise
     if not piped and not sys.stdout.isatty():
         print(options.output)
     where = "standard output" if piped else options.output
@@ -120,25 +184,17 @@ def _predict(options: argparse.Namespace) -> None:
         print(f"wrote {where}: {name} {shape} {dtype}", file=sys.stderr)
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: argparse.Namespace) -> int:
+    from gru2np_runtime._proof import check
+
     _must_exist(options.bundle)
-    manifest, arrays = read_bundle(options.bundle)
-    wrong = [
-        record.path
-        for record in manifest.weights
-        if hashlib.sha256(arrays[record.path].tobytes()).hexdigest() != record.sha256
-    ]
-    if wrong:
-        lines = "".join(f"\n  - {path}" for path in wrong)
-        raise BundleError(
-            f"{options.bundle}: weights that are not those exported, for their "
-            f"SHA-256 differs from the manifest:{lines}"
-        )
-    numbers = sum(array.size for array in arrays.values())
-    print(
-        f"{options.bundle}: sound: {len(arrays)} weights, {numbers:,} numbers, "
-        "every SHA-256 as the manifest says"
-    )
+    try:
+        opened = open_bundle(options.bundle)
+        checked = check(opened, opened.model())
+    except BundleError as error:
+        raise BundleError(f"{options.bundle}: {error}") from None
+    print(f"{options.bundle}: {checked}")
+    return EXIT_CODES["differs" if checked.differs else "done"]
 
 
 def _must_exist(path: str) -> None:

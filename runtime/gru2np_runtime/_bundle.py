@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ALIGNMENT = 64
 MANIFEST = "manifest.json"
-DTYPES = ("float16", "float32", "float64")
+DTYPES = ("float16", "float32", "float64", "int8")
 MAX_BYTES = 2**32 - 1
 MAX_MEMBERS = 65535
 

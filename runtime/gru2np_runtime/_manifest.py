@@ -15,17 +15,20 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime._attributes import OWN
-from gru2np_runtime._bundle import DTYPES
 from gru2np_runtime._data import Structure
 from gru2np_runtime._errors import BundleError
 from gru2np_runtime._graph import Graph, Node, Port
+from gru2np_runtime._manifest_rules import check_shapes, check_storage
+from gru2np_runtime._members import read_weight
 from gru2np_runtime._record import Record, reference_of
 from gru2np_runtime.layers import FAMILY, layer_class
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from gru2np_runtime._layer import Layer, Shape
+    from gru2np_runtime._layer import Layer
+    from gru2np_runtime._members import Member, WeightRecord
+    from gru2np_runtime._proof_record import Proof
 
 MANIFEST_VERSION = 1
 FORMAT = "gru2np"
@@ -34,27 +37,22 @@ MAX_DEPTH = 50
 # A component of a path: what is no letter, digit, _ - . or space stands as %XX.
 # Nodes that a mask needs stand behind #, which no name of a layer holds.
 _COMPONENT = re.compile(r"(?!\.+$)(?:[A-Za-z0-9_\-. #]|%[0-9A-F]{2})+")
-_HASH = re.compile(r"[0-9a-f]{64}")
-
-
-class WeightRecord:
-    """A weight as the manifest declares it."""
-
-    __slots__ = ("dtype", "path", "sha256", "shape")
-
-    def __init__(
-        self, path: str, dtype: str, shape: tuple[int, ...], sha256: str
-    ) -> None:
-        self.path = path
-        self.dtype = dtype
-        self.shape = shape
-        self.sha256 = sha256
 
 
 class Manifest:
     """A manifest that has been read: the graph and what stands around it."""
 
-    __slots__ = ("graph", "inputs", "name", "outputs", "source", "titles", "weights")
+    __slots__ = (
+        "graph",
+        "inputs",
+        "name",
+        "outputs",
+        "proof",
+        "source",
+        "storage",
+        "titles",
+        "weights",
+    )
 
     def __init__(
         self,
@@ -66,6 +64,8 @@ class Manifest:
         outputs: Structure,
         titles: dict[str, tuple[str, str]],
         source: dict[str, Any],
+        storage: dict[str, Any] | None = None,
+        proof: Proof | None = None,
     ) -> None:
         self.graph = graph
         self.weights = weights
@@ -74,6 +74,15 @@ class Manifest:
         self.outputs = outputs
         self.titles = titles
         self.source = source
+        self.storage = storage
+        self.proof = proof
+
+    def members(self) -> Iterator[Member]:
+        """Every array that the bundle must hold, in order."""
+        for weight in self.weights:
+            yield from weight.members()
+        if self.proof is not None:
+            yield from self.proof.members()
 
 
 def read_manifest(
@@ -111,8 +120,19 @@ def read_manifest(
         _read_structure(record, len(ports))
         for record, ports in ((inputs, graph.inputs), (outputs, graph.outputs))
     ]
+    storage, proof = None, None
+    if "storage" in root.value or "proof" in root.value:
+        from gru2np_runtime._proof_record import read_proof, read_storage
+
+        given = _named(structures[0], graph.inputs)
+        made = _named(structures[1], graph.outputs)
+        if "storage" in root.value:
+            storage = read_storage(root.record("storage"), list(made))
+        if "proof" in root.value:
+            proof = read_proof(root.record("proof"), given, made)
     root.done()
-    _check_shapes(graph, reader.weights)
+    check_storage(storage, reader.weights)
+    check_shapes(graph, reader.weights)
     return Manifest(
         graph=graph,
         weights=reader.weights,
@@ -121,7 +141,13 @@ def read_manifest(
         outputs=structures[1],
         titles=reader.titles,
         source=source,
+        storage=storage,
+        proof=proof,
     )
+
+
+def _named(structure: Structure, ports: Sequence[Port]) -> dict[str, Port]:
+    return dict(zip(structure.names, ports))
 
 
 def _read_structure(record: Record, count: int) -> Structure:
@@ -218,16 +244,11 @@ class _Reader:
             keras.done()
         for name, value in record.record("weights").value.items():
             weight = Record(value, f"{record.path}.weights.{name}")
-            digest = weight.string("sha256")
-            legal = all(_COMPONENT.fullmatch(part) for part in name.split("/"))
-            if not legal or not _HASH.fullmatch(digest):
+            if not all(_COMPONENT.fullmatch(part) for part in name.split("/")):
                 raise BundleError(
                     f"manifest: illegal name or hash - at `{weight.path}`"
                 )
-            shape = tuple(n for n in weight.shape("shape", known=True) if n is not None)
-            dtype = weight.choice("dtype", DTYPES)
-            self.weights.append(WeightRecord(f"{path}/{name}", dtype, shape, digest))
-            weight.done()
+            self.weights.append(read_weight(weight, f"{path}/{name}"))
         if op == "graph":
             graph = record.record("graph")
             record.done()
@@ -260,41 +281,3 @@ class _Reader:
                 f"load(..., custom_layers={{{name!r}: {name}}}) - at `{where}`"
             )
         raise BundleError(f"manifest: unknown op `{op}` - at `{where}`")
-
-
-def _check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
-    """Weights and outputs are what the layers make of the declared inputs."""
-    try:
-        known, expected = graph.infer_nodes()
-    except ValueError as error:
-        raise BundleError(f"manifest: {error} - at `$.graph`") from None
-    flat = {
-        f"{path}/{name}": shape
-        for path, own in expected.items()
-        for name, shape in own.items()
-    }
-    declared = {weight.path: weight.shape for weight in weights}
-    for path in sorted(set(flat) ^ set(declared)):
-        state = "is missing" if path in flat else "belongs to no layer"
-        raise BundleError(f"manifest: weight {path!r} {state} - at `$.graph.layers`")
-    for path, wanted in flat.items():
-        if not _fits(declared[path], wanted):
-            raise BundleError(
-                f"manifest: weight {path!r}: expected shape {wanted}, "
-                f"got {declared[path]} - at `$.graph.layers`"
-            )
-    for port in graph.outputs:
-        if port.source is None or port.source[1] >= len(known[port.source[0]]):
-            raise BundleError(f"manifest: output {port.name!r} - at `$.graph.outputs`")
-        shape = known[port.source[0]][port.source[1]]
-        if port.shape != shape:
-            raise BundleError(
-                f"manifest: output {port.name!r}: expected shape {list(shape)}, "
-                f"got {list(port.shape)} - at `$.graph.outputs`"
-            )
-
-
-def _fits(shape: Shape, wanted: Shape) -> bool:
-    return len(shape) == len(wanted) and all(
-        w in (None, n) for n, w in zip(shape, wanted)
-    )

@@ -16,6 +16,7 @@ from gru2np.cli.table import (
 )
 from gru2np.inspection.meaning import activation_text
 from gru2np.readers._damage import shown
+from gru2np.storage import costs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,6 +102,11 @@ def _head(report: Report, width: int) -> Iterator[str]:
         for i, tensor in enumerate(tensors):
             text = f"{tensor.name} {shape_text(tensor.shape)} {tensor.dtype}"
             rows.append(("" if i else kind, text))
+    if report.storage is not None:
+        rows.append(("stored", costs(report.storage)))
+    if report.proof is not None:
+        cases = plural(len(report.proof["cases"]), "case")
+        rows.append(("proof", f"{cases} beside {report.proof['reference']}"))
     for label, text in rows:
         yield from paragraph(text, width, f"  {label:11}  ")
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gru2np.conversion import Conversion
     from gru2np.ir import RawModel
     from gru2np_runtime._graph import Graph
+    from gru2np_runtime._manifest import Manifest
 
     FilePath = str | os.PathLike[str]
     from gru2np.layers.custom import CustomLayers
@@ -55,6 +56,12 @@ class Report:
         layers: in the order they run.
         gates: the weights of every GRU, LSTM and SimpleRNN, explained.
         meaning: what was chosen where generations of Keras differ.
+        storage: of a bundle stored small, how and at what cost: ``dtype``, ``weights``
+            (how many of them are small), ``inputs`` (what it was measured on) and
+            ``outputs``, each with ``largest_difference``, ``relative`` and
+            ``root_mean_square``; ``saturated``, the same of gates at their limits.
+        proof: of a bundle that carries one: ``reference``, ``runtime``, ``seed`` and
+            the ``cases``, each with ``name`` and ``description``.
         convertible: whether ``export`` takes it.
         problems: what cannot be converted.
         refusal: the text with which ``export`` refuses it, or None.
@@ -74,6 +81,8 @@ class Report:
     layers: tuple[LayerFacts, ...] = ()
     gates: tuple[Gates, ...] = ()
     meaning: tuple[str, ...] = ()
+    storage: Mapping[str, Any] | None = None
+    proof: Mapping[str, Any] | None = None
     convertible: bool = True
     problems: tuple[Problem, ...] = ()
     refusal: str | None = None
@@ -155,6 +164,8 @@ def _of_bundle(path: Path, size: int, own: CustomLayers | None) -> Report:
         input_structure=manifest.inputs.kind,
         output_structure=manifest.outputs.kind,
         meaning=sentences(manifest.graph),
+        storage=_storage(manifest),
+        proof=_proof(manifest),
         **_of_graph(
             manifest.graph,
             manifest.titles,
@@ -163,6 +174,28 @@ def _of_bundle(path: Path, size: int, own: CustomLayers | None) -> Report:
             (manifest.inputs.names, manifest.outputs.names),
         ),
     )
+
+
+def _storage(manifest: Manifest) -> dict[str, Any] | None:
+    if manifest.storage is None:
+        return None
+    kind = manifest.storage["dtype"]
+    small = sum(weight.dtype == kind for weight in manifest.weights)
+    return {**manifest.storage, "weights": small}
+
+
+def _proof(manifest: Manifest) -> dict[str, Any] | None:
+    proof = manifest.proof
+    if proof is None:
+        return None
+    return {
+        "reference": proof.reference,
+        "runtime": proof.runtime,
+        "seed": proof.seed,
+        "cases": [
+            {"name": case.name, "description": case.description} for case in proof.cases
+        ],
+    }
 
 
 def _of_model(raw: RawModel, file: str, size: int, own: CustomLayers | None) -> Report:

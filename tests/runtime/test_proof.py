@@ -1,0 +1,315 @@
+"""A bundle's proof: replayed with NumPy alone, and any change of it found."""
+
+import io
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import goldens
+import gru2np_runtime
+import proofs
+from gru2np_runtime import BundleError, Model, kernel, load
+from gru2np_runtime.__main__ import EXIT_CODES, main
+from gru2np_runtime._bundle import MANIFEST, read_members
+from gru2np_runtime._load import open_bundle
+from gru2np_runtime._proof import check
+from gru2np_runtime._replay import difference
+
+# One of each kind: masks, two inputs, dict outputs, ids, states, whole numbers.
+NAMES = (
+    "keras-2.2/gru",
+    "keras-2.2/embedding_mask",
+    "keras-3.15/dict_outputs",
+    "keras-3.15/encoder_decoder",
+    "keras-3.15/float64_model",
+    "keras-3.15/gru_options",
+    "keras-3.15/mask_bidirectional",
+    "keras-3.15/mixed_stack",
+    "keras-3.15/several_inputs_outputs",
+    "keras-3.15/stateful",
+    "keras-3.15/whole_numbers",
+)
+GRU = goldens.Golden(goldens.FIXTURES / "keras-2.2" / "gru")
+
+
+def golden_of(name):
+    return goldens.Golden(goldens.FIXTURES / name)
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return proofs.golden_proved(GRU)
+
+
+@pytest.fixture(params=["numpy", "c"])
+def kernel_here(request, monkeypatch):
+    monkeypatch.setenv("GRU2NP_KERNEL", request.param)
+    monkeypatch.setattr("gru2np_runtime._kernel._warned", set())
+    if request.param == "c":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("GRU2NP_KERNEL")
+            if kernel() != "c":
+                pytest.skip("the compiled kernel is not built")
+    return request.param
+
+
+def checked(data):
+    opened = open_bundle(data)
+    return check(opened, opened.model())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_keras_gave_is_found_again(name, kernel_here):
+    golden = golden_of(name)
+    found = checked(proofs.golden_proved(golden))
+    assert not found.problems
+    assert sum(own.numbers for own in found.whole) == sum(
+        y.size for y in golden.arrays(0, "y")
+    )
+    assert f"kernel: {kernel_here}" in str(found)
+    load(proofs.golden_proved(golden), check=True)
+
+
+def steps_of(found, output):
+    return {own.how for own in found.steps if own.output == output}
+
+
+def test_every_step_of_a_sequence_is_compared():
+    """Sequences at every step beside Keras; last steps where Keras gave no more."""
+    found = checked(proofs.golden_proved(golden_of("keras-2.2/embedding_mask")))
+    (name,) = load(golden_of("keras-2.2/embedding_mask").bundle()).output_names
+    assert steps_of(found, name) == {f"step {t}" for t in range(7)}
+    assert "step by step: 1 of 1 case, " in str(found)
+    cells = golden_of("keras-3.15/stacked_cells")
+    found = checked(proofs.golden_proved(cells))
+    sequence, last = load(cells.bundle()).output_names[:2]
+    assert steps_of(found, sequence) == {f"step {t}" for t in range(5)}
+    assert steps_of(found, last) == {"step 4"}
+
+
+def test_steps_whose_sequence_so_far_may_be_run_too():
+    """Where Keras gave the last step alone, some others are this runtime's own."""
+    found = checked(proofs.golden_proved(GRU))
+    assert steps_of(found, "gru_1") == {f"step {t}" for t in range(6)}
+
+
+def test_a_model_that_cannot_step_says_why():
+    found = checked(proofs.golden_proved(golden_of("keras-3.15/mask_bidirectional")))
+    assert not found.steps
+    assert "not run: this model cannot run step by step: layer" in str(found)
+
+
+def test_a_fault_of_the_steps_alone_is_found(bundle, monkeypatch):
+    def wrong(self, x, state):
+        y, state = right(self, x, state)
+        return y + np.float32(0.01), state
+
+    right = Model.step
+    monkeypatch.setattr(Model, "step", wrong)
+    found = checked(bundle)
+    assert all(own.agrees for own in found.whole)
+    assert "step 0: 1.0e-2 of" in found.problems[0]
+    with pytest.raises(BundleError, match="output 'gru_1', step 0"):
+        load(bundle, check=True)
+
+
+def test_another_model_is_found(bundle):
+    """All hashes are as the manifest says; the numbers are not what Keras gave."""
+    changed = proofs.another_weight(bundle)
+    load(changed)
+    with pytest.raises(BundleError, match=r"does not hold here \(kernel: .*'gru_1'"):
+        load(changed, check=True)
+
+
+def test_a_difference_within_what_is_allowed_is_none():
+    x, y = GRU.arrays(0, "x"), GRU.arrays(0, "y")
+    shifted = [array + np.float32(1e-3) for array in y]
+    data = proofs.proved(GRU.bundle(), x, shifted, allowed=2e-3)
+    assert not checked(data).problems
+    data = proofs.proved(GRU.bundle(), x, shifted, allowed=5e-4)
+    assert "of 5.0e-4 allowed" in checked(data).problems[0]
+
+
+def test_a_stateful_model_carries_its_states_and_is_left_at_zero():
+    golden = golden_of("keras-3.15/stateful")
+    calls = [
+        (golden.arrays(i, "x"), golden.arrays(i, "y")) for i in range(golden.calls)
+    ]
+    x = [np.concatenate([x[0] for x, _ in calls])]
+    y = [np.concatenate([y[0] for _, y in calls])]
+    data = proofs.proved(golden.bundle(), x, y, calls=len(calls))
+    model = load(data, check=True)
+    first = x[0][: len(x[0]) // len(calls)]
+    np.testing.assert_array_equal(model.predict(first), load(data).predict(first))
+    with pytest.raises(
+        BundleError, match=f"expected calls of equal size, got {len(x[0]) - 1} "
+    ):
+        load(proofs.proved(golden.bundle(), x, y, calls=len(x[0]) - 1))
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "expected"),
+    [
+        ([1.0, np.nan], [1.0, np.nan], 0.0),
+        ([1.0, np.nan], [1.0, 2.0], np.inf),
+        ([np.inf], [np.inf], 0.0),
+        ([np.inf], [-np.inf], np.inf),
+        ([3, 4], [3, 6], 2.0),
+        ([2**62], [2**62 + 1], 1.0),
+        ([True], [False], 1.0),
+        ([[1.0]], [1.0], np.inf),
+        ([], [], 0.0),
+    ],
+)
+def test_differences(got, wanted, expected):
+    assert difference(np.array(got), np.array(wanted)) == expected
+
+
+# Damage
+
+
+def positions(data):
+    """Where the numbers of each member begin and end."""
+    whole = np.frombuffer(data, np.uint8).ctypes.data
+    for name, member in read_members(data).items():
+        start = np.frombuffer(member, np.uint8).ctypes.data - whole
+        yield name, start, start + len(member)
+
+
+def test_any_byte_changed_is_found_and_its_member_named(bundle):
+    owner = {}
+    for name, start, end in positions(bundle):
+        owner.update(dict.fromkeys(range(start, end), name))
+    assert len(owner) > len(bundle) / 2
+    for position in range(len(bundle)):
+        damaged = bytearray(bundle)
+        damaged[position] ^= 1 << position % 8
+        with pytest.raises(BundleError) as caught:
+            load(bytes(damaged), check=True)
+        if position in owner:
+            expected = f"{owner[position]!r} is damaged: its checksum differs"
+            assert expected in str(caught.value)
+
+
+def resealed(data, position):
+    """A byte changed, and the member's checksum made to fit in both places."""
+    changed = bytearray(data)
+    changed[position] ^= 1
+    start = struct.unpack_from("<L", data, len(data) - 6)[0]
+    entry = start
+    for _, begin, end in positions(data):
+        length, offset = (
+            struct.unpack_from("<H", data, entry + 28)[0],
+            struct.unpack_from("<L", data, entry + 42)[0],
+        )
+        if begin <= position < end:
+            crc = zlib.crc32(changed[begin:end])
+            struct.pack_into("<L", changed, entry + 16, crc)
+            struct.pack_into("<L", changed, offset + 14, crc)
+        entry += 46 + length
+    return bytes(changed)
+
+
+def test_a_number_changed_with_its_checksum_is_found_by_its_hash(bundle):
+    named = []
+    for name, _, end in list(positions(bundle)):
+        if name == MANIFEST:
+            continue
+        changed = resealed(bundle, end - 1)
+        load(changed)
+        with pytest.raises(BundleError, match="SHA-256 differs") as caught:
+            load(changed, check=True)
+        assert f"\n  - {name[:-4]}" in str(caught.value)
+        named.append(name)
+    assert "proof#0/inputs/gru_1_input.npy" in named
+    assert "gru_1/kernel.npy" in named
+
+
+# The command
+
+
+def test_the_command_says_what_it_compared(bundle, tmp_path, capsys):
+    path = tmp_path / "model.npz"
+    path.write_bytes(bundle)
+    assert main(["check", str(path)]) == EXIT_CODES["done"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{path}: sound: 3 weights, 72 numbers")
+    assert lines[1].startswith("proof: 1 case, ")
+    assert "beside Keras 0 (tensorflow 0), at worst " in lines[1]
+    assert lines[2].startswith("step by step: 1 of 1 case, ")
+    assert lines[3].startswith(f"kernel: {kernel()}")
+
+
+def test_the_command_ends_with_1_where_the_proof_does_not_hold(
+    bundle, tmp_path, capsys
+):
+    path = tmp_path / "model.npz"
+    path.write_bytes(proofs.another_weight(bundle))
+    assert main(["check", str(path)]) == EXIT_CODES["differs"]
+    assert "\ndiffer: case 'given', output 'gru_1': " in capsys.readouterr().out
+
+
+def test_the_command_says_that_there_is_no_proof(tmp_path, capsys):
+    path = tmp_path / "model.npz"
+    path.write_bytes(GRU.bundle())
+    assert main(["check", str(path)]) == EXIT_CODES["done"]
+    assert "no proof" in capsys.readouterr().out
+    load(path, check=True)
+
+
+def numpy_alone(folder):
+    """A folder to import from that holds NumPy and the runtime, and nothing else."""
+    installed = Path(np.__file__).parent
+    for name in ("numpy", "numpy.libs"):
+        if (installed.parent / name).is_dir():
+            (folder / name).symlink_to(installed.parent / name)
+    source = Path(gru2np_runtime.__file__).parent
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(source, folder / "gru2np_runtime", ignore=ignored)
+    return folder
+
+
+def test_on_a_python_with_numpy_alone(bundle, tmp_path):
+    """Check passes; with one byte changed it fails and names the member."""
+    site = tmp_path / "site"
+    site.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(numpy_alone(site))}
+
+    def run(*arguments):
+        command = [sys.executable, "-S", *arguments]
+        return subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+
+    for name in ("h5py", "click", "gru2np"):
+        assert run("-c", f"import {name}").returncode == 1
+    path = tmp_path / "model.npz"
+    path.write_bytes(bundle)
+    done = run("-m", "gru2np_runtime", "check", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "proof: 1 case" in done.stdout
+    named = {name: end for name, _, end in positions(bundle)}
+    for name, changed in (
+        ("gru_1/kernel", "gru_1/kernel.npy"),
+        ("proof#0/outputs/gru_1", "proof#0/outputs/gru_1.npy"),
+    ):
+        damaged = bytearray(bundle)
+        damaged[named[changed] - 1] ^= 1
+        path.write_bytes(damaged)
+        done = run("-m", "gru2np_runtime", "check", str(path))
+        assert done.returncode == 3
+        assert name in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_numpy_opens_a_bundle_with_its_proof(bundle):
+    with np.load(io.BytesIO(bundle), allow_pickle=False) as data:
+        (y,) = GRU.arrays(0, "y")
+        np.testing.assert_array_equal(data["proof#0/outputs/gru_1"], y)
