@@ -74,7 +74,7 @@ def test_every_help_ends_with_examples(command, option):
 
 
 def test_the_commands():
-    assert sorted(cli.commands) == ["export", "inspect", "predict", "verify"]
+    assert sorted(cli.commands) == ["export", "inspect", "predict", "ship", "verify"]
 
 
 def test_version():
@@ -213,6 +213,9 @@ def test_export_json(model, tmp_path):
         "not_finite": [],
         "half_precision": [],
         "notes": [],
+        "storage": None,
+        "stored_small": 0,
+        "proof": None,
     }
 
 

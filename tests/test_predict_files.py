@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -239,7 +240,7 @@ def wrong_data(folder):
         "record.npy": "expected numbers",
         "objects.npy": "holds Python objects (dtype object), which are never unpickled",
         "objects.npz": "holds Python objects (dtype object), which are never unpickled",
-        "objects_packed.npz": "Object arrays cannot be loaded",
+        "objects_packed.npz": "(dtype object), which are never unpickled",
         "two.npz": "expected arrays gru_1_input, got gru_1_input, other",
         "none.npz": "expected arrays gru_1_input, got none",
         "cut.npy": "is cut short: expected 60 bytes",
@@ -269,6 +270,22 @@ def test_wrong_data_is_refused_with_a_reason(bundle, tmp_path, capsys):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_file_that_is_cut_short_while_it_is_read(
+    bundle, tmp_path, monkeypatch, order
+):
+    monkeypatch.setattr("gru2np_runtime._arrays.COLUMNS_BYTES", 1)
+    path, out = tmp_path / "x.npy", tmp_path / "y.npy"
+    np.save(path, np.zeros((5000, 3, 1), "float32", order=order))
+
+    def cut(_done, _rows):
+        os.truncate(path, 300)
+
+    with pytest.raises(InputError, match=r"x\.npy: was cut short while it was read"):
+        predict_file(load(bundle), path, out, batch_size=50, progress=cut)
+    assert not out.exists()
+
+
 def test_existing_output_is_kept(bundle, data, tmp_path):
     out = tmp_path / "y.npy"
     out.write_bytes(b"precious")
@@ -290,7 +307,7 @@ def test_interrupted_halfway(bundle, data, tmp_path, monkeypatch):
         calls.append(1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gru2np_runtime._arrays.RowWriter.add", interrupt)
+    monkeypatch.setattr("gru2np_runtime._outputs.RowWriter.add", interrupt)
     before = sorted(tmp_path.iterdir())
     result = run(bundle, "-i", data, "-o", tmp_path / "y.npy")
     assert result.exit_code == EXIT_CODES["interrupted"]
@@ -305,7 +322,7 @@ def test_a_model_file_is_no_bundle(data, tmp_path):
 
 
 def test_outputs_that_are_no_rows_cannot_be_joined():
-    from gru2np_runtime._arrays import RowWriter
+    from gru2np_runtime._outputs import RowWriter
 
     writer = RowWriter(io.BytesIO())
     writer.add(np.ones((2, 3)), 4)
@@ -351,7 +368,7 @@ def test_runtime_internal_and_interrupted(bundle, monkeypatch, capsys):
         def raising(_path):
             raise error
 
-        monkeypatch.setattr(runtime_main, "read_bundle", raising)
+        monkeypatch.setattr(runtime_main, "open_bundle", raising)
         return main("check", bundle)
 
     assert fail(KeyboardInterrupt()) == EXIT_CODES["interrupted"]

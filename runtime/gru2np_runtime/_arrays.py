@@ -1,13 +1,16 @@
-"""Arrays in files: ``.npy`` and ``.npz`` mapped into memory, written row by row.
+"""Arrays in files: ``.npy`` and ``.npz`` read row by row; files replaced when whole.
 
 Nothing is unpickled, and no array has to fit into memory.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import shutil
 import tempfile
-from contextlib import contextmanager
+import zlib
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -18,7 +21,7 @@ from gru2np_runtime._errors import Gru2npError, InputError
 
 if TYPE_CHECKING:
     import zipfile
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from gru2np_runtime._layer import Array
 
@@ -30,15 +33,87 @@ _HEADERS = {
     (1, 0): npy.read_array_header_1_0,
     (2, 0): npy.read_array_header_2_0,
 }
+# Of an array whose columns come first: bytes read at once.
+COLUMNS_BYTES = 2**25
 # Offsets of a zip member's local header: its length, and two lengths that follow it.
 _LOCAL_HEADER, _LOCAL_LENGTHS = 30, 26
+
+
+class FileArray:
+    """An array in a file, of which only the rows asked for are in memory.
+
+    Attributes:
+        shape: its shape, rows included.
+        dtype: its dtype.
+        row_bytes: how many bytes a row has.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        label: str,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        offset: int = 0,
+        *,
+        columns_first: bool = False,
+    ) -> None:
+        self.shape, self.dtype = shape, dtype
+        self._file, self._label, self._offset = file, label, offset
+        self.row_bytes = math.prod(shape[1:]) * dtype.itemsize
+        self._order: Literal["C", "F"] = "F" if columns_first else "C"
+        # Where columns come first: rows that were read, and the first one's number.
+        self._block: tuple[int, Array] = 0, np.empty((0, *shape[1:]), dtype)
+
+    def whole(self) -> Array:
+        """All of it, mapped."""
+        if 0 in self.shape:
+            return np.zeros(self.shape, self.dtype, self._order)
+        return np.memmap(
+            self._file, self.dtype, "r", self._offset, self.shape, self._order
+        )
+
+    def rows(self, start: int, stop: int) -> Array:
+        """A copy of some rows.
+
+        Raises:
+            InputError: the file was cut short while it was read.
+        """
+        # Pages of a mapped file would stay in memory, and a file that is cut short
+        # while it is mapped ends the process.
+        stop = max(min(stop, self.shape[0]), start)
+        if self._order == "F":
+            return self._by_columns(start, stop)
+        shape = (stop - start, *self.shape[1:])
+        self._file.seek(self._offset + start * self.row_bytes)
+        found = np.fromfile(self._file, self.dtype, math.prod(shape))
+        if found.size != math.prod(shape):
+            raise InputError(f"{self._label}: was cut short while it was read")
+        return found.reshape(shape)
+
+    def _by_columns(self, start: int, stop: int) -> Array:
+        """As ``rows``, where each column lies in one piece."""
+        first, block = self._block
+        if not first <= start <= stop <= first + len(block):
+            # Many rows at once, since each column is a read of its own.
+            first, size = start, COLUMNS_BYTES // max(self.row_bytes, 1)
+            last = min(max(stop, start + size), self.shape[0])
+            columns = np.empty((math.prod(self.shape[1:]), last - first), self.dtype)
+            for i, column in enumerate(columns):
+                skipped = (i * self.shape[0] + first) * self.dtype.itemsize
+                self._file.seek(self._offset + skipped)
+                read: Any = self._file
+                if read.readinto(column) != column.nbytes:
+                    raise InputError(f"{self._label}: was cut short while it was read")
+            block = columns.reshape(*reversed(self.shape[1:]), last - first).T
+            self._block = first, block
+        return np.ascontiguousarray(block[start - first : stop - first])
 
 
 def map_arrays(file: BinaryIO, label: str) -> Array | dict[str, Array]:
     """The array of a ``.npy``, or those of a ``.npz`` by name; told by content.
 
-    Arrays are mapped, so that only the rows in use are in memory; compressed members
-    are read whole.
+    Arrays are mapped, so that only what is in use is in memory.
 
     Args:
         file: open, seekable, with a file descriptor.
@@ -47,61 +122,76 @@ def map_arrays(file: BinaryIO, label: str) -> Array | dict[str, Array]:
     Raises:
         InputError: it is neither, it is cut short, or it holds Python objects.
     """
+    with ExitStack() as stack:
+        found = file_arrays(file, label, stack)
+        if isinstance(found, FileArray):
+            return found.whole()
+        return {name: array.whole() for name, array in found.items()}
+
+
+def file_arrays(
+    file: BinaryIO, label: str, stack: ExitStack, folder: FilePath | None = None
+) -> FileArray | dict[str, FileArray]:
+    """As ``map_arrays``, but nothing is in memory until rows are asked for.
+
+    Args:
+        file: open, seekable, with a file descriptor.
+        label: what messages call it.
+        stack: keeps temporary files open, into which compressed members go.
+        folder: where those are; the system's place for them if not given.
+
+    Raises:
+        InputError: it is neither, it is cut short, or it holds Python objects.
+    """
+    file.seek(0)
     start = file.read(len(_NPY))
     size = file.seek(0, os.SEEK_END)
     if start == _NPY:
-        return _mapped(file, label, 0, size)
+        return _found(file, label, 0, size)
     if start[:4] in _ZIP:
-        return _map_members(file, label)
+        return _members(file, label, stack, folder)
     got = f"a file that begins with {start!r}" if start else "an empty file"
     raise InputError(f"{label}: expected a .npy or .npz file, got {got}")
 
 
-def _mapped(file: BinaryIO, label: str, start: int, end: int) -> Array:
+def spool(stack: ExitStack, folder: FilePath | None = None) -> BinaryIO:
+    """A temporary file without a name, gone when the stack closes."""
+    file: Any = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+    opened: BinaryIO = stack.enter_context(file)
+    return opened
+
+
+def _found(file: BinaryIO, label: str, start: int, end: int) -> FileArray:
     """The array whose ``.npy`` bytes lie between start and end."""
     file.seek(start)
     try:
         read_header = _HEADERS[npy.read_magic(file)]
-        shape, fortran_order, dtype = read_header(file)
+        shape, columns_first, dtype = read_header(file)
     # Damaged headers were seen to raise half a dozen kinds of error.
     except Exception:
         raise InputError(
             f"{label}: its header is damaged, or it was not saved by NumPy"
         ) from None
-    return _map(file, label, dtype, shape, fortran_order, end)
-
-
-def _map(
-    file: BinaryIO,
-    label: str,
-    dtype: np.dtype[Any],
-    shape: tuple[int, ...],
-    fortran_order: bool,
-    end: int,
-) -> Array:
     if dtype.hasobject:
         raise InputError(
             f"{label}: holds Python objects (dtype {dtype}), which are never "
             "unpickled; save it as numbers: np.save(path, x.astype('float32'))"
         )
-    offset, needed = file.tell(), dtype.itemsize
-    for n in shape:
-        needed *= n
+    offset, needed = file.tell(), dtype.itemsize * math.prod(shape)
     if any(n < 0 for n in shape) or needed > end - offset:
         raise InputError(
             f"{label}: is cut short: expected {needed} bytes for {dtype} of shape "
             f"{shape}, got {end - offset}"
         )
-    order: Literal["C", "F"] = "F" if fortran_order else "C"
-    if needed == 0:
-        return np.zeros(shape, dtype, order)
-    return np.memmap(file, dtype, "r", offset, shape, order)
+    return FileArray(file, label, dtype, shape, offset, columns_first=columns_first)
 
 
-def _map_members(file: BinaryIO, label: str) -> dict[str, Array]:
+def _members(
+    file: BinaryIO, label: str, stack: ExitStack, folder: FilePath | None
+) -> dict[str, FileArray]:
     import zipfile
 
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, FileArray] = {}
     try:
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
@@ -110,78 +200,35 @@ def _map_members(file: BinaryIO, label: str) -> dict[str, Array]:
                         f"{label}: expected arrays, got {member.filename!r} among them"
                     )
                 name = member.filename[: -len(".npy")]
-                arrays[name] = _member(file, f"{label}, {name!r}", archive, member)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+                member_label = f"{label}, {name!r}"
+                if member.compress_type == zipfile.ZIP_STORED and not (
+                    member.flag_bits & 1
+                ):
+                    start = _start(file, member)
+                    end = start + member.file_size
+                    arrays[name] = _found(file, member_label, start, end)
+                    continue
+                unpacked = spool(stack, folder)
+                with archive.open(member) as packed:
+                    shutil.copyfileobj(packed, unpacked, 1 << 20)
+                unpacked.flush()
+                arrays[name] = _found(unpacked, member_label, 0, unpacked.tell())
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise InputError(f"{label}: is no sound .npz: {error}") from None
     return arrays
 
 
-def _member(
-    file: BinaryIO, label: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo
-) -> Array:
-    import zipfile
-    import zlib
-
-    if member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1:
-        file.seek(member.header_offset + _LOCAL_LENGTHS)
-        lengths = np.frombuffer(file.read(4), "<u2")
-        start = member.header_offset + _LOCAL_HEADER + int(lengths.sum())
-        return _mapped(file, label, start, start + member.file_size)
-    with archive.open(member) as packed:
-        try:
-            array: Array = npy.read_array(packed, allow_pickle=False)
-        except (ValueError, zlib.error) as error:
-            raise InputError(f"{label}: cannot be read: {error}") from None
-    return array
-
-
-class RowWriter:
-    """Writes an array to a file or a stream as its rows come in, as ``.npy``.
-
-    Attributes:
-        shape: of the whole array, once the first rows are there.
-        dtype: its dtype.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.shape: tuple[int, ...] = ()
-        self.dtype = np.dtype("float32")
-        self._left: int | None = None
-
-    def add(self, rows: Array, count: int) -> None:
-        """Write rows; ``count`` is how many there will be in all."""
-        if self._left is None:
-            self.shape, self.dtype = (count, *rows.shape[1:]), rows.dtype
-            header: dict[str, Any] = {
-                "descr": npy.dtype_to_descr(rows.dtype),
-                "fortran_order": False,
-                "shape": self.shape,
-            }
-            npy.write_array_header_1_0(self.file, header)
-            self._left = count
-        self._left -= len(rows)
-        if self._left < 0 or rows.shape[1:] != self.shape[1:]:
-            raise InputError(
-                f"batches give {self.shape[1:]} and then {rows.shape[1:]}, so they "
-                "are no rows of one array: score them all at once (--batch-size)"
-            )
-        if rows.size:
-            self.file.write(np.ascontiguousarray(rows).data.cast("B"))
-
-
-def write_npz(file: BinaryIO, members: Mapping[str, BinaryIO]) -> None:
-    """Join ``.npy`` files into an ``.npz``, whatever their names and sizes."""
-    import shutil
-    import zipfile
-
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, member in members.items():
-            # One fixed date: the same numbers are the same bytes.
-            record = zipfile.ZipInfo(f"{name}.npy")
-            member.seek(0)
-            with archive.open(record, "w", force_zip64=True) as target:
-                shutil.copyfileobj(member, target, 1 << 20)
+def _start(file: BinaryIO, member: zipfile.ZipInfo) -> int:
+    """Where the bytes of a stored member begin."""
+    file.seek(member.header_offset + _LOCAL_LENGTHS)
+    lengths = np.frombuffer(file.read(4), "<u2")
+    return member.header_offset + _LOCAL_HEADER + int(lengths.sum())
 
 
 class Misuse(Exception):

@@ -15,21 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gru2np.cli.commands import Commands, print_version, say
-from gru2np.cli.progress import Bar
+from gru2np.cli.commands import EXIT_CODES, Commands, print_version, say
+from gru2np.cli.options import FILE, FORCE, JSON, QUIET
+from gru2np.cli.predict import predict
+from gru2np.cli.ship import ship
 from gru2np.cli.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.conversion import Exported
-    from gru2np_runtime._files import Prediction
+    from gru2np.writing import Exported
 
-QUIET = click.option(
-    "-q", "--quiet", is_flag=True, help="No notes on standard error, only warnings."
-)
-FORCE = click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 WEIGHTS = click.option(
     "--weights",
     type=click.Path(exists=True, dir_okay=False),
@@ -38,7 +34,6 @@ WEIGHTS = click.option(
 )
 # A directory is refused by the readers, which know what kind of model it is.
 EXISTING = click.Path(exists=True)
-FILE = click.Path(exists=True, dir_okay=False)
 
 
 @click.group(
@@ -60,7 +55,7 @@ def cli(ctx: click.Context) -> None:
 
     export makes a bundle of a model file, with no Keras installed; verify proves that
     it computes what Keras computes; inspect explains what is in either file; predict
-    runs a bundle.
+    runs a bundle; ship lays it down for another machine.
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False
@@ -74,6 +69,7 @@ def cli(ctx: click.Context) -> None:
     examples=(
         "gru2np export model.h5",
         "gru2np export architecture.json --weights weights.h5 -o model.npz",
+        "gru2np export model.h5 --store int8 --prove x.npy",
     )
 )
 @click.argument("model", type=EXISTING)
@@ -85,13 +81,29 @@ def cli(ctx: click.Context) -> None:
     help="The bundle to write.  [default: MODEL with the suffix .npz]",
 )
 @WEIGHTS
+@click.option(
+    "--store",
+    type=click.Choice(("float16", "int8")),
+    help="Keep kernels and embeddings smaller; what that costs is measured.",
+)
+@click.option(
+    "--prove",
+    type=FILE,
+    metavar="X",
+    help="Inputs, .npy or .npz by input name: run Keras on them, and put its outputs "
+    "into the bundle for the target to check.",
+)
 @FORCE
 @JSON
 @QUIET
+@click.pass_context
 def export(
+    context: click.Context,
     model: str,
     output: str | None,
     weights: str | None,
+    store: str | None,
+    prove: str | None,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -100,22 +112,34 @@ def export(
 
     MODEL is a .h5, .hdf5 or .keras file, a .keras directory, or an architecture
     .json with --weights (.h5, .weights.h5, or the .weights.json of shards). Prints
-    the path of the bundle. No Keras and no TensorFlow is needed.
+    the path of the bundle. No Keras and no TensorFlow is needed, but for --prove.
+
+    Ends with 1 if --prove finds that Keras gives something else; then nothing is
+    written.
     """
     from gru2np.conversion import export as export_model
+    from gru2np.errors import Disagreement
     from gru2np_runtime._arrays import check_output
 
     target = output or str(_beside(Path(model)))
-    given = [model] if weights is None else [model, weights]
+    given = [path for path in (model, weights, prove) if path is not None]
     check_output(target, force=force, inputs=given)
-    exported = export_model(model, target, weights=weights)
+    try:
+        exported = export_model(
+            model, target, weights=weights, store=store, prove=prove
+        )
+    except Disagreement as error:
+        click.echo(f"Error: {error}", err=True)
+        context.exit(EXIT_CODES["differs"])
     size = Path(target).stat().st_size
     if as_json:
         click.echo(json.dumps(_exported_record(exported, target, size), indent=2))
     elif not sys.stdout.isatty():
         # On a terminal the next line says it in words.
         click.echo(target)
-    _export_notes(exported, target, size, say(quiet))
+    _export_notes(exported, target, size, store, say(quiet))
+    if exported.proof is not None:
+        return
     more = "" if weights is None else f" --weights {_quoted(weights)}"
     say(quiet)(f"Next: gru2np verify {_quoted(model)} {_quoted(target)}{more}")
 
@@ -130,7 +154,11 @@ def _beside(model: Path) -> Path:
 
 
 def _export_notes(
-    exported: Exported, target: str, size: int, note: Callable[[str], None]
+    exported: Exported,
+    target: str,
+    size: int,
+    store: str | None,
+    note: Callable[[str], None],
 ) -> None:
     from gru2np.cli.table import plural, size_text
 
@@ -138,6 +166,16 @@ def _export_notes(
         f"wrote {target}: {plural(exported.layers, 'layer')}, "
         f"{plural(exported.parameters, 'parameter')}, {size_text(size)}"
     )
+    if exported.storage is not None:
+        from gru2np.storage import costs
+
+        note(costs({**exported.storage, "weights": exported.stored_small[0]}))
+    elif store is not None:
+        note(
+            f"Note: no weight is large enough to gain from {store}; none is stored so."
+        )
+    if exported.proof is not None:
+        note(str(exported.proof))
     if exported.half_precision:
         policies = ", ".join(exported.half_precision)
         note(f"Note: saved with the policy {policies}, computed in float32.")
@@ -164,14 +202,29 @@ def _exported_record(exported: Exported, target: str, size: int) -> dict[str, An
         "not_finite": list(exported.not_finite),
         "half_precision": list(exported.half_precision),
         "notes": list(exported.notes),
+        "storage": exported.storage,
+        "stored_small": exported.stored_small[0],
+        "proof": exported.proof and exported.proof.as_json(),
     }
 
 
-@cli.command(examples=("gru2np inspect model.h5", "gru2np inspect model.npz --json"))
+@cli.command(
+    examples=("gru2np inspect model.h5", "gru2np inspect model.npz --report page.html")
+)
 @click.argument("file", metavar="MODEL|BUNDLE", type=EXISTING)
 @WEIGHTS
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(dir_okay=False),
+    metavar="PAGE.html",
+    help="Write it as a page to look at too: one file of HTML.",
+)
+@FORCE
 @JSON
-def inspect(file: str, weights: str | None, as_json: bool) -> None:
+def inspect(
+    file: str, weights: str | None, page: str | None, force: bool, as_json: bool
+) -> None:
     """Explain what is in a model file or a bundle.
 
     Its layers, which columns of the weights are which gate, which Keras wrote it and
@@ -181,99 +234,22 @@ def inspect(file: str, weights: str | None, as_json: bool) -> None:
     from gru2np.inspection.render import render
     from gru2np.inspection.report import inspect as look
 
-    report = look(file, weights)
+    if page is None:
+        report = look(file, weights)
+    else:
+        from gru2np.reports.page import write_inspection
+        from gru2np_runtime._arrays import check_output
+
+        given = [file] if weights is None else [file, weights]
+        check_output(page, force=force, inputs=given)
+        report = write_inspection(page, file, weights)
+        say(False)(f"wrote {page}")
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
         return
     width = min(max(shutil.get_terminal_size((88, 24)).columns, 80), 100)
     lines = render(report, width, lambda title: click.style(title, bold=True))
     click.echo("\n".join(lines))
-
-
-@cli.command(
-    examples=(
-        "gru2np predict model.npz -i x.npy -o y.npy",
-        "gru2np predict model.npz -i - -o - < x.npy > y.npy",
-    )
-)
-@click.argument("bundle", type=FILE)
-@click.option(
-    "-i",
-    "--input",
-    "source",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-    metavar="X",
-    required=True,
-    help=".npy, or .npz with the arrays by input name; - for standard input.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(allow_dash=True),
-    metavar="Y",
-    required=True,
-    help=".npy, or .npz with the arrays by output name; - for standard output.",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Rows at once.  [default: 1024; of a stateful model its own]",
-)
-@FORCE
-@JSON
-@QUIET
-def predict(
-    bundle: str,
-    source: str,
-    output: str,
-    batch_size: int | None,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Run a bundle on the rows of a file.
-
-    Batch by batch, in constant memory. Prints the path of the output.
-    """
-    from gru2np_runtime import load
-    from gru2np_runtime._arrays import check_output
-    from gru2np_runtime._files import predict_file
-
-    piped = output == "-"
-    if piped and as_json:
-        raise click.UsageError("standard output takes the array or --json, not both")
-    if not piped:
-        inputs = [bundle] if source == "-" else [bundle, source]
-        check_output(output, force=force, inputs=inputs)
-    with Bar(shown=sys.stderr.isatty() and not quiet) as bar:
-        prediction = predict_file(
-            load(bundle),
-            sys.stdin.buffer if source == "-" else source,
-            sys.stdout.buffer if piped else output,
-            batch_size=batch_size,
-            progress=bar,
-        )
-    if as_json:
-        click.echo(json.dumps(_prediction_record(prediction, output), indent=2))
-    elif not piped and not sys.stdout.isatty():
-        click.echo(output)
-    for name, shape, dtype in prediction.outputs:
-        where = "standard output" if piped else output
-        say(quiet)(f"wrote {where}: {name} {shape} {dtype}")
-
-
-def _prediction_record(prediction: Prediction, output: str) -> dict[str, Any]:
-    """What ``predict --json`` prints."""
-    return {
-        "output": output,
-        "rows": prediction.rows,
-        "batch_size": prediction.batch_size,
-        "outputs": [
-            {"name": name, "shape": list(shape), "dtype": dtype}
-            for name, shape, dtype in prediction.outputs
-        ],
-    }
 
 
 def _quoted(path: str) -> str:
@@ -283,6 +259,8 @@ def _quoted(path: str) -> str:
     return shlex.quote(path)
 
 
+cli.add_command(predict)
+cli.add_command(ship)
 cli.add_command(verify)
 
 

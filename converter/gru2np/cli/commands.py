@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # What each exit code says; the runtime's own command line has the same table.
 EXIT_CODES = {
@@ -53,17 +53,25 @@ class Command(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
-        if not self.examples:
-            return
-        with formatter.section("Examples"):
-            for example in self.examples:
-                formatter.write(f"  {example}\n")
+        _write_examples(self.examples, formatter)
+
+
+def _write_examples(examples: Iterable[str], formatter: click.HelpFormatter) -> None:
+    with formatter.section("Examples"):
+        for example in examples:
+            formatter.write(f"  {example}\n")
 
 
 class Commands(click.Group):
     """The group: turns every error into its text and its exit code, in one place."""
 
     command_class = Command
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the first example of each command."""
+        commands = (self.get_command(ctx, name) for name in self.list_commands(ctx))
+        own = [c.examples[0] for c in commands if isinstance(c, Command) and c.examples]
+        _write_examples(own, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""

@@ -1,8 +1,9 @@
-"""A progress bar whose length is known only once the first batch is done."""
+"""A progress bar with rate and time left, drawn on standard error."""
 
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,9 +11,12 @@ import click
 if TYPE_CHECKING:
     from types import TracebackType
 
+# Of the rate, so that it follows a machine that becomes busy and yet stands still.
+SECONDS = 10.0
+
 
 class Bar:
-    """Called with rows done and rows in all; draws on standard error.
+    """Called with rows done and rows in all.
 
     Args:
         shown: whether anybody is looking.
@@ -21,18 +25,27 @@ class Bar:
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
         self._bar: Any = None
+        self._rate = Rate()
 
     def __enter__(self) -> Bar:
         return self
 
     def __call__(self, done: int, rows: int) -> None:
         """Move on; a single batch needs no bar."""
+        self._rate.add(time.monotonic(), done)
         if self._bar is None:
             if done >= rows or not self._shown:
                 return
-            bar = click.progressbar(length=rows, label="predict", file=sys.stderr)
+            bar: Any = click.progressbar(
+                length=rows,
+                label="predict",
+                file=sys.stderr,
+                show_eta=False,
+                show_percent=True,
+                item_show_func=lambda left: self._rate.text(left or 0),
+            )
             self._bar = bar.__enter__()
-        self._bar.update(done - self._bar.pos)
+        self._bar.update(done - self._bar.pos, rows - done)
 
     def __exit__(
         self,
@@ -42,3 +55,33 @@ class Bar:
     ) -> None:
         if self._bar is not None:
             self._bar.__exit__(kind, error, trace)
+
+
+class Rate:
+    """Rows a second, over the last few seconds."""
+
+    def __init__(self) -> None:
+        self._moments: list[tuple[float, int]] = []
+
+    def add(self, now: float, done: int) -> None:
+        """So many rows are done at a time in seconds."""
+        self._moments.append((now, done))
+        while len(self._moments) > 2 and now - self._moments[1][0] > SECONDS:
+            del self._moments[0]
+
+    def per_second(self) -> float:
+        """0 where nothing can be said."""
+        (start, first), (end, last) = self._moments[0], self._moments[-1]
+        return (last - first) / (end - start) if end > start else 0.0
+
+    def text(self, left: int) -> str:
+        """Rate and time left for so many rows, as ``12,345 rows/s, 0:01:02 left``."""
+        rate = self.per_second()
+        if rate <= 0:
+            return ""
+        speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+        if not left:
+            return f"{speed} rows/s"
+        seconds = int(left / rate)
+        hours, minutes = divmod(seconds // 60, 60)
+        return f"{speed} rows/s, {hours}:{minutes:02}:{seconds % 60:02} left"

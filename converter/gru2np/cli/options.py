@@ -1,0 +1,12 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import click
+
+QUIET = click.option(
+    "-q", "--quiet", is_flag=True, help="No notes on standard error, only warnings."
+)
+FORCE = click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+FILE = click.Path(exists=True, dir_okay=False)

@@ -1,0 +1,137 @@
+"""``gru2np predict``: the command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gru2np.cli.commands import Command, say
+from gru2np.cli.options import FILE, FORCE, JSON, QUIET
+from gru2np.cli.progress import Bar
+
+if TYPE_CHECKING:
+    from gru2np_runtime._files import Prediction
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "gru2np predict model.npz -i x.npy -o y.npy",
+        "gru2np predict model.npz -i x.npy -o y.npy --resume",
+        "gru2np predict model.npz -i - -o - < x.npy > y.npy",
+    ),
+)
+@click.argument("bundle", type=FILE)
+@click.option(
+    "-i",
+    "--input",
+    "source",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="X",
+    required=True,
+    help=".npy, .npz with the arrays by input name, or a .csv table of one row a "
+    "sample; - for standard input.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(allow_dash=True),
+    metavar="Y",
+    required=True,
+    help=".npy, .npz with the arrays by output name, or .csv; - for standard output, "
+    "a table for a table.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Rows at once.  [default: 1024, or 64 MiB of them; of a stateful model its "
+    "own]",
+)
+@click.option(
+    "--header/--no-header",
+    default=None,
+    help="Whether the first line of a table is names.  [default: found out]",
+)
+@click.option(
+    "--columns",
+    metavar="A,B,...",
+    help="Columns of a table to take, by name or by number from 1.",
+)
+@click.option("--resume", is_flag=True, help="Go on where a run was interrupted.")
+@FORCE
+@JSON
+@QUIET
+def predict(
+    bundle: str,
+    source: str,
+    output: str,
+    batch_size: int | None,
+    header: bool | None,
+    columns: str | None,
+    resume: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run a bundle on the rows of a file.
+
+    Batch by batch, in constant memory. Rows that are done are kept in Y.partial, from
+    where --resume goes on. Prints the path of the output.
+    """
+    from gru2np_runtime import load
+    from gru2np_runtime._arrays import check_output
+    from gru2np_runtime._files import Interrupted, predict_file
+    from gru2np_runtime._journal import Recovery, begun_with
+    from gru2np_runtime._tables import TableOptions
+
+    piped = output == "-"
+    if piped and as_json:
+        raise click.UsageError("standard output takes the array or --json, not both")
+    if piped and resume:
+        raise click.UsageError("--resume needs a file: a pipe keeps nothing")
+    if not piped:
+        inputs = [bundle] if source == "-" else [bundle, source]
+        check_output(output, force=force, inputs=inputs)
+    recovery = None if piped else Recovery(begun_with(bundle), resume, force)
+    try:
+        with Bar(shown=sys.stderr.isatty() and not quiet) as bar:
+            prediction = predict_file(
+                load(bundle),
+                sys.stdin.buffer if source == "-" else source,
+                sys.stdout.buffer if piped else output,
+                batch_size=batch_size,
+                progress=bar,
+                table=TableOptions(header, columns),
+                recovery=recovery,
+            )
+    except Interrupted as stopped:
+        click.echo(
+            f"{stopped.rows:,} rows are kept in {output}.partial: the same command "
+            "with --resume goes on from there.",
+            err=True,
+        )
+        raise
+    if as_json:
+        click.echo(json.dumps(_record(prediction, output), indent=2))
+    elif not piped and not sys.stdout.isatty():
+        click.echo(output)
+    for name, shape, dtype in prediction.outputs:
+        where = "standard output" if piped else output
+        say(quiet)(f"wrote {where}: {name} {shape} {dtype}")
+
+
+def _record(prediction: Prediction, output: str) -> dict[str, Any]:
+    """What ``predict --json`` prints."""
+    return {
+        "output": output,
+        "rows": prediction.rows,
+        "batch_size": prediction.batch_size,
+        "outputs": [
+            {"name": name, "shape": list(shape), "dtype": dtype}
+            for name, shape, dtype in prediction.outputs
+        ],
+    }

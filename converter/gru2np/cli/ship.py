@@ -1,0 +1,55 @@
+"""``gru2np ship``: the command."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import sys
+
+import click
+
+from gru2np.cli.commands import Command, say
+from gru2np.cli.options import FILE, JSON, QUIET
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "gru2np ship model.npz device",
+        "gru2np ship model.npz device --compiled --force",
+    ),
+)
+@click.argument("bundle", type=FILE)
+@click.argument("folder", type=click.Path())
+@click.option(
+    "--compiled",
+    is_flag=True,
+    help="Also the kernel as compiled here, for machines of this kind.",
+)
+@click.option(
+    "-f", "--force", is_flag=True, help="Replace a folder that ship made before."
+)
+@JSON
+@QUIET
+def ship(
+    bundle: str, folder: str, compiled: bool, force: bool, as_json: bool, quiet: bool
+) -> None:
+    """Lay down all that a machine needs to run a bundle.
+
+    Into FOLDER go the bundle, the runtime as Python files, a program run.py of ten
+    lines, a README and the licence. It runs there on Python with NumPy alone, with
+    nothing installed. Prints the path of the folder.
+    """
+    from gru2np.cli.table import size_text
+    from gru2np.shipping import ship as lay_down
+
+    shipped = lay_down(bundle, folder, force=force, compiled=compiled)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(shipped), indent=2))
+    elif not sys.stdout.isatty():
+        # On a terminal the next line says it in words.
+        click.echo(folder)
+    note = say(quiet)
+    note(f"wrote {folder}: {shipped.files} files, {size_text(shipped.bytes)}")
+    note(f"Next: cd {shlex.quote(folder)} && python run.py")

@@ -1,0 +1,342 @@
+"""What ship lays down runs on Python with NumPy alone, and takes its place whole."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import goldens
+import gru2np
+import gru2np_runtime
+import proofs
+from gru2np import shipping
+from gru2np.cli import cli
+from gru2np.cli.commands import EXIT_CODES
+from gru2np_runtime._arrays import Misuse
+from gru2np_runtime._bundle import MANIFEST, read_members
+from test_examples import example
+
+GRU = goldens.Golden(goldens.FIXTURES / "keras-2.2" / "gru")
+LIBRARY = Path(gru2np_runtime.__file__).parent / "_c" / shipping.LIBRARIES[0]
+
+
+def ship(*arguments):
+    return CliRunner().invoke(cli, ["ship", *map(str, arguments)])
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def proved():
+    return proofs.golden_proved(GRU)
+
+
+@pytest.fixture
+def bundle(tmp_path, proved):
+    path = tmp_path / "gru.npz"
+    path.write_bytes(proved)
+    return path
+
+
+@pytest.fixture(scope="module")
+def numpy_alone(tmp_path_factory):
+    """Runs Python in a folder, NumPy beside its standard library and nothing else."""
+    site = tmp_path_factory.mktemp("site")
+    installed = Path(np.__file__).parent
+    for name in ("numpy", "numpy.libs"):
+        if (installed.parent / name).is_dir():
+            (site / name).symlink_to(installed.parent / name)
+
+    def run(folder, *arguments):
+        return subprocess.run(
+            [sys.executable, "-S", *map(str, arguments)],
+            env={**os.environ, "PYTHONPATH": str(site)},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def saved(path, arrays, input_names):
+    """Inputs as run.py takes them."""
+    if len(input_names) == 1:
+        np.save(path.with_suffix(".npy"), arrays[0])
+        return path.with_suffix(".npy")
+    np.savez(path.with_suffix(".npz"), **dict(zip(input_names, arrays, strict=True)))
+    return path.with_suffix(".npz")
+
+
+# One input; several of each; outputs by name; ids; a batch of its own; float64.
+CASES = (
+    "keras-2.2/gru",
+    "keras-3.15/several_inputs_outputs",
+    "keras-3.15/dict_outputs",
+    "keras-3.15/embedding",
+    "keras-3.15/stateful",
+    "keras-3.15/float64_model",
+)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_program_gives_what_keras_gave(tmp_path, numpy_alone, case):
+    golden = goldens.Golden(goldens.FIXTURES / case)
+    (tmp_path / "m.npz").write_bytes(golden.bundle())
+    folder = tmp_path / "device"
+    assert ship(tmp_path / "m.npz", folder).exit_code == 0
+    model = gru2np_runtime.load(folder / "model.npz")
+    x = saved(tmp_path / "x", golden.arrays(0, "x"), model.input_names)
+    several = len(model.output_names) > 1
+    y = tmp_path / ("y.npz" if several else "y.npy")
+    done = numpy_alone(folder, "run.py", x, y)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    if several:
+        with np.load(y) as found:
+            outputs = [found[name] for name in model.output_names]
+    else:
+        outputs = [np.load(y)]
+    for output, expected in zip(outputs, golden.arrays(0, "y"), strict=True):
+        golden.close(output, expected)
+
+
+def test_on_numpy_alone(bundle, tmp_path, numpy_alone):
+    folder = tmp_path / "device"
+    assert ship(bundle, folder).exit_code == 0
+    for module in ("h5py", "click", "gru2np"):
+        assert numpy_alone(folder, "-c", f"import {module}").returncode == 1
+    where = "import gru2np_runtime as r; print(r.__file__)"
+    used = numpy_alone(folder, "-c", where).stdout.strip()
+    assert used == str(folder / "gru2np_runtime" / "__init__.py")
+    # Nothing given, zeros go in; nothing but the outputs comes out.
+    done = numpy_alone(tmp_path, folder / "run.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("[[")
+    x, y = GRU.arrays(0, "x")[0], GRU.arrays(0, "y")[0]
+    np.save(tmp_path / "x.npy", x)
+    command = ["-m", "gru2np_runtime", "predict", "model.npz", tmp_path / "x.npy"]
+    done = numpy_alone(folder, *command, "-o", tmp_path / "y.npz")
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "y.npz") as found:
+        GRU.close(found["gru_1"], y)
+
+
+def test_check_passes_and_names_the_member_that_changed(bundle, tmp_path, numpy_alone):
+    folder = tmp_path / "device"
+    assert ship(bundle, folder).exit_code == 0
+    check = ["-m", "gru2np_runtime", "check", "model.npz"]
+    done = numpy_alone(folder, *check)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "model.npz: sound" in done.stdout
+    assert "proof: 1 case" in done.stdout
+    whole = (folder / "model.npz").read_bytes()
+    members = read_members(whole)
+    for name in ("gru_1/kernel.npy", "proof#0/outputs/gru_1.npy", MANIFEST):
+        member = members[name]
+        start = whole.index(bytes(member))
+        damaged = bytearray(whole)
+        damaged[start + len(member) // 2] ^= 1
+        (folder / "model.npz").write_bytes(damaged)
+        done = numpy_alone(folder, *check)
+        assert done.returncode == EXIT_CODES["refused"]
+        assert name.removesuffix(".npy") in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_what_is_laid_down(bundle, tmp_path):
+    folder = tmp_path / "device"
+    result = ship(bundle, folder)
+    assert result.exit_code == 0
+    assert result.stdout == f"{folder}\n"
+    assert f"Next: cd {folder} && python run.py" in result.stderr
+    assert set(names(folder)) == shipping.OURS - {"__pycache__"}
+    assert (folder / "model.npz").read_bytes() == bundle.read_bytes()
+    licence = (goldens.ROOT / "LICENSE").read_text("utf-8")
+    assert (folder / "LICENSE").read_text("utf-8") == licence
+    assert len((folder / "run.py").read_text("utf-8").splitlines()) == 10
+    source = Path(gru2np_runtime.__file__).parent
+    for path in source.rglob("*"):
+        copy = folder / "gru2np_runtime" / path.relative_to(source)
+        wanted = path.suffix in (".py", ".c", ".h") or path.name == "py.typed"
+        assert copy.exists() == (wanted or (path.is_dir() and copy.is_dir()))
+        if wanted:
+            assert copy.read_bytes() == path.read_bytes()
+    for path in folder.rglob("*.py"):
+        ast.parse(path.read_text("utf-8"), feature_version=(3, 9))
+
+
+def test_the_readme_s_commands_are_those_that_run(bundle, tmp_path):
+    ship(bundle, tmp_path / "device")
+    readme = (tmp_path / "device" / "README.txt").read_text("utf-8")
+    for text in (
+        "python run.py x.npy y.npy",
+        "python -m gru2np_runtime predict model.npz x.npy -o y.npz",
+        "python -m gru2np_runtime check model.npz",
+        "python -m gru2np_runtime.build",
+        gru2np_runtime.__version__,
+    ):
+        assert text in readme
+    assert str(tmp_path) not in readme
+
+
+def test_json(bundle, tmp_path):
+    result = ship(bundle, tmp_path / "device", "--json", "-q")
+    record = json.loads(result.stdout)
+    assert result.stderr == ""
+    files = [p for p in (tmp_path / "device").rglob("*") if p.is_file()]
+    assert record["files"] == len(files)
+    assert record["bytes"] == sum(path.stat().st_size for path in files)
+    assert record["folder"] == str(tmp_path / "device")
+    assert record["runtime"] == gru2np_runtime.__version__
+    assert record["compiled"] is False
+    assert len(record["sha256"]) == 64
+
+
+def test_names_of_any_letters_go_into_the_program(tmp_path, numpy_alone):
+    case = "keras-3.15/several_inputs_outputs"
+    manifest, members = proofs.opened(goldens.Golden(goldens.FIXTURES / case).bundle())
+    name = manifest["inputs"]["names"][0]
+    wild = json.dumps("{x} \" ' \n é #")
+    text = json.dumps(manifest).replace(json.dumps(name), wild)
+    (tmp_path / "m.npz").write_bytes(proofs.written(json.loads(text), members))
+    result = ship(tmp_path / "m.npz", tmp_path / "device")
+    assert result.exit_code == 0, result.output
+    done = numpy_alone(tmp_path / "device", "run.py")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not LIBRARY.exists(), reason="the compiled kernel is not built")
+def test_the_compiled_kernel_goes_along_when_asked(bundle, tmp_path, numpy_alone):
+    folder = tmp_path / "device"
+    assert ship(bundle, folder, "--compiled").exit_code == 0
+    code = "import gru2np_runtime as r; print(r.kernel())"
+    assert numpy_alone(folder, "-c", code).stdout == "c\n"
+    assert numpy_alone(folder, "run.py").returncode == 0
+
+
+def test_no_compiled_kernel_to_ship(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipping, "LIBRARIES", ("none.so",))
+    with pytest.raises(Misuse, match=r"python -m gru2np_runtime\.build"):
+        shipping.ship(bundle, tmp_path / "device", compiled=True)
+    assert names(tmp_path) == ["gru.npz"]
+
+
+# Nothing is lost, and nothing is half there
+
+
+def test_what_is_there_is_not_lost(bundle, tmp_path):
+    folder = tmp_path / "device"
+    folder.mkdir()
+    # An empty folder is as good as none.
+    assert ship(bundle, folder).exit_code == 0
+    (folder / "run.py").write_text("changed")
+    again = ship(bundle, folder)
+    assert again.exit_code == EXIT_CODES["usage"]
+    assert "is not empty: --force replaces it" in again.stderr
+    assert (folder / "run.py").read_text() == "changed"
+    assert ship(bundle, folder, "--force").exit_code == 0
+    assert (folder / "run.py").read_text() != "changed"
+    (folder / "y.npy").write_bytes(b"a night's work")
+    foreign = ship(bundle, folder, "--force")
+    assert foreign.exit_code == EXIT_CODES["usage"]
+    assert "holds what ship did not write, y.npy" in foreign.stderr
+    assert (folder / "y.npy").exists()
+    (folder / "y.npy").unlink()
+    own = ship(folder / "model.npz", folder, "--force")
+    assert own.exit_code == EXIT_CODES["usage"]
+    assert (folder / "model.npz").exists()
+    assert names(tmp_path) == ["device", "gru.npz"]
+
+
+def test_no_place_for_a_folder(bundle, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    for place, text in (
+        (bundle, "is no folder"),
+        (tmp_path / "link", "is no folder"),
+        (tmp_path / "missing" / "device", "there is no folder"),
+    ):
+        result = ship(bundle, place, "--force")
+        assert result.exit_code == EXIT_CODES["usage"]
+        assert text in result.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no bundle"])
+def test_what_is_no_bundle_is_not_shipped(tmp_path, content):
+    (tmp_path / "m.npz").write_bytes(content)
+    result = ship(tmp_path / "m.npz", tmp_path / "device")
+    assert result.exit_code == EXIT_CODES["refused"]
+    assert result.stderr.startswith(f"Error: {tmp_path / 'm.npz'}: ")
+    assert names(tmp_path) == ["m.npz"]
+
+
+def test_a_damaged_bundle_is_not_shipped(bundle, tmp_path):
+    damaged = bytearray(bundle.read_bytes())
+    damaged[300] ^= 1
+    bundle.write_bytes(damaged)
+    result = ship(bundle, tmp_path / "device")
+    assert result.exit_code == EXIT_CODES["refused"]
+    assert names(tmp_path) == ["gru.npz"]
+
+
+def test_layers_of_one_s_own_are_named(tmp_path):
+    golden = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "custom_layers")
+    own = example("custom_layer").OWN
+    gru2np.export(golden.files()[0], tmp_path / "m.npz", custom_layers=own)
+    result = ship(tmp_path / "m.npz", tmp_path / "device")
+    assert result.exit_code == EXIT_CODES["refused"]
+    assert "AttentionByHand" in result.stderr
+    assert names(tmp_path) == ["m.npz"]
+
+
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("error", [FULL, KeyboardInterrupt(), MemoryError()])
+def test_all_or_nothing(bundle, tmp_path, monkeypatch, error):
+    folder = tmp_path / "device"
+    assert ship(bundle, folder).exit_code == 0
+    before = (folder / "README.txt").stat()
+
+    def stop(*_arguments):
+        raise error
+
+    for place in ("_readme", "_take_place"):
+        with monkeypatch.context() as patched:
+            patched.setattr(shipping, place, stop)
+            for target, more in ((folder, ["--force"]), (tmp_path / "new", [])):
+                result = ship(bundle, target, *more)
+                assert result.exit_code != 0
+                if error is FULL:
+                    assert result.exit_code == EXIT_CODES["refused"]
+                    assert "cannot be written: No space left" in result.stderr
+        assert (folder / "README.txt").stat() == before
+        assert names(tmp_path) == ["device", "gru.npz"]
+
+
+def test_what_was_there_comes_back_when_the_new_cannot_take_its_place(
+    bundle, tmp_path, monkeypatch
+):
+    folder = tmp_path / "device"
+    assert ship(bundle, folder).exit_code == 0
+    (folder / "run.py").write_text("the one before")
+    rename = Path.rename
+
+    def refuse(path, target):
+        if path.name == "new":
+            raise OSError(13, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    result = ship(bundle, folder, "--force")
+    assert result.exit_code == EXIT_CODES["refused"]
+    assert (folder / "run.py").read_text() == "the one before"
+    assert names(tmp_path) == ["device", "gru.npz"]
