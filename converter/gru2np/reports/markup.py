@@ -1,0 +1,116 @@
+"""HTML and SVG, written so that no text can become a tag."""
+
+from __future__ import annotations
+
+import unicodedata
+from html import escape
+from typing import TYPE_CHECKING
+
+from gru2np.cli.table import readable, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    Child = str | None
+    Attribute = str | float | None
+
+# Names longer than this say no more when they are whole.
+LONGEST_NAME = 60
+LONGEST_TITLE = 300
+# Elements that have no end tag in HTML.
+_VOID = frozenset({"meta", "br", "hr", "wbr"})
+# Python's spelling of attributes that are no Python names.
+_ATTRIBUTES = {"class_": "class", "for_": "for", "view_box": "viewBox"}
+# SVG's names with a capital letter; all other attributes are in small letters.
+_CAPITAL = {"preserve_aspect_ratio": "preserveAspectRatio"}
+# Invisible letters that words need: the joiners of Persian, Hindi and emoji.
+_JOINERS = "\u200c\u200d"
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def element(tag: str, *children: Child, **attributes: Attribute) -> Markup:
+    """An element.
+
+    Args:
+        tag: its name.
+        children: ``Markup`` stands as it is, any other text is escaped, None is left
+            out.
+        attributes: values are escaped; None is left out.  ``class_`` is class,
+            ``aria_label`` is aria-label.
+    """
+    parts = [f"<{tag}"]
+    for key, value in attributes.items():
+        if value is not None:
+            name = _ATTRIBUTES.get(key) or _CAPITAL.get(key) or key.replace("_", "-")
+            shown = number(value) if isinstance(value, float) else visible(str(value))
+            parts.append(f' {name}="{escape(shown)}"')
+    inner = "".join(map(_child, children))
+    end = "" if tag in _VOID else f"</{tag}>"
+    return Markup(f"{''.join(parts)}>{inner}{end}")
+
+
+def _child(child: Child) -> str:
+    if child is None:
+        return ""
+    return child if isinstance(child, Markup) else escape(visible(child), quote=False)
+
+
+def join(children: Iterable[Child]) -> Markup:
+    """Children one after the other."""
+    return Markup("".join(map(_child, children)))
+
+
+def visible(text: str) -> str:
+    """The text with every letter that cannot be seen written out.
+
+    Control characters, halves of surrogate pairs, and marks that turn the direction
+    of what follows stand as ``\\u202e``.
+    """
+    return "".join(
+        f"\\u{ord(letter):04x}"
+        if unicodedata.category(letter) in _UNSEEN and letter not in _JOINERS
+        else letter
+        for letter in text
+    )
+
+
+def short_name(path: str, width: int = LONGEST_NAME) -> str:
+    """A path of the bundle for people, its middle left out where it is too long."""
+    return shorten(visible(readable(path[:4000])), width)
+
+
+def name(path: str, width: int = LONGEST_NAME) -> Markup:
+    """The path as an element whose direction is its own, whole in its title."""
+    whole = shorten(readable(path[:4000]), LONGEST_TITLE)
+    shown = short_name(path, width)
+    return element("bdi", shown, title=None if shown == whole else whole)
+
+
+def number(value: float) -> str:
+    """A coordinate: two decimals are more than a screen shows."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text in ("", "-0") else text
+
+
+def difference(value: float) -> str:
+    """A difference or a bound: two digits say enough."""
+    if value != value:
+        return "-"
+    return "0" if value == 0 else f"{value:.1e}".replace("e-0", "e-")
+
+
+def quantity(value: float) -> str:
+    """A number of anything, with three digits: 12,345 or 1.23 M."""
+    if abs(value) < 100_000:
+        return f"{value:,.0f}"
+    units = ["k", "M", "G", "T"]
+    value /= 1000
+    while abs(value) >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.3g} {units[0]}"
