@@ -15,11 +15,13 @@ import pytest
 from click.testing import CliRunner
 
 import gru2np
-from goldens import FIXTURES, Golden
+from goldens import FIXTURES, ROOT, Golden
 from gru2np.cli import cli
 from gru2np.conversion import convert
 from gru2np.verification import faithful, keras_process, plain_config, samples
-from gru2np.verification.comparison import TOLERANCES, Tolerance, compare
+from gru2np.verification.comparison import Tolerance, compare
+from gru2np.verification.settings import TOLERANCES
+from gru2np_runtime import load
 from gru2np_runtime._bundle import MANIFEST, Writer, read_members
 from gru2np_runtime._load import read_bundle
 
@@ -27,6 +29,7 @@ FLOAT32 = TOLERANCES["float32"]
 MASKED = "keras-2.2/mask_bidirectional"
 OLD = "keras-2.1/mixed_stack"
 STACK = "keras-2.1/stacked_cells"
+MODELS = ROOT.parent / "shared" / "models"
 
 
 def golden(name):
@@ -190,6 +193,15 @@ def test_states_in_another_order_matter_where_they_are_seen():
     assert any("reverse_state_order" in x for x in unlike(STACK, "2.21.0"))
 
 
+@pytest.mark.parametrize("name", ["keras-2.1", "keras-2.2", "tf-1.15"])
+def test_a_keras_that_takes_frozen_layers_for_others_is_not_asked(name):
+    """It goes by an order that the names of the arrays belie, all of one shape."""
+    lines = unlike(f"{name}/frozen_unsaid", "2.21.0")
+    assert lines[0].startswith("weight 'outer/")
+    assert "first/kernel:0, tf-keras 2.21.0: " in lines[0]
+    assert unlike(f"{name}/frozen_nested", "2.21.0") == []
+
+
 def test_a_later_keras_3_may_merge_masks_otherwise():
     keras = faithful.Keras("keras", "keras", "3.3.3", 3)
     with convert(model_of("keras-3.15/mask_merges_two_h5")) as conversion:
@@ -306,16 +318,92 @@ def test_expected_needs_its_input_and_no_layers(no_child, tmp_path):
     options = ["--expected", path, "--input", path, "--layers"]
     assert run(model_of(OLD), *options).exit_code == 2
     assert run(model_of(OLD), "--input", path).exit_code == 3
+    assert run(model_of(OLD), "--input", path, "--case", "long").exit_code == 2
+    assert run(model_of(OLD), "--case", "no").exit_code == 3
+    assert run(model_of(OLD), "--record").exit_code == 2
+    assert run(model_of(OLD), "--report", path).exit_code == 2
+
+
+def stand_in(monkeypatch, answer):
+    """Give ``answer(x, y)`` for Keras' outputs, y being what the runtime gives."""
+
+    def ask(folder, keras):
+        model = load(golden("keras-3.15/gru").bundle())
+        cases = []
+        with np.load(folder / "inputs.npz") as inputs:
+            for i in range(len(inputs.files)):
+                x = inputs[f"case{i}_x0"]
+                try:
+                    np.savez(folder / f"arrays{i}.npz", y0=answer(x, model.predict(x)))
+                except ValueError as error:
+                    cases.append({"failed": f"ValueError: {error}"})
+                    continue
+                one = {"key": None, "array": "y0", "dtype": "float32"}
+                cases.append({"outputs": [one], "nodes": []})
+        version = {"version": keras.version, "tensorflow": "2.21.0", "plain": False}
+        return {**version, "cases": cases}
+
+    monkeypatch.setattr(keras_process, "_ask", ask)
+    keras = faithful.Keras("keras", "keras", "3.15.1", 3)
+    monkeypatch.setattr(faithful, "_installed", lambda generation: keras)
+    monkeypatch.setattr(faithful.importlib.util, "find_spec", lambda name: name)
+
+
+def test_a_case_that_keras_refuses_is_left_out_with_a_note(monkeypatch):
+    """And where it refuses every case, it cannot run the model."""
+    most = 100
+
+    def answer(x, y):
+        if x.shape[1] > most:
+            raise ValueError(f"at most {most} steps")
+        return y
+
+    stand_in(monkeypatch, answer)
+    result = run(model_of("keras-3.15/gru"))
+    assert result.exit_code == 0, result.stderr
+    assert "Note: case long is left out: Keras 3.15.1" in result.stderr
+    assert "at most 100 steps" in result.stderr
+    assert "\nlong" not in result.stdout
+    assert "\none-step" in result.stdout
+    most = 0
+    result = run(model_of("keras-3.15/gru"))
+    assert result.exit_code == 3
+    assert "cannot run this model: ValueError: at most 0 steps" in result.stderr
+
+
+def test_large_numbers_that_overflow_in_keras_say_nothing(monkeypatch):
+    """What is NaN then hangs on how it is compiled; what is finite does not."""
+
+    def answer(x, y):
+        return y / (np.abs(x).max() < 50)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stand_in(monkeypatch, answer)
+        result = run(model_of("keras-3.15/gru"))
+    assert result.exit_code == 0, result.stderr
+    assert "case saturated is left out: numbers that large overflow" in result.stderr
+    stand_in(monkeypatch, lambda x, y: y + (np.abs(x).max() > 50))
+    result = run(model_of("keras-3.15/gru"))
+    assert result.exit_code == 1
+    assert "saturated" in result.stdout.splitlines()[-3]
 
 
 # Real Keras, in child processes of some seconds each.
 
 
 @tensorflow
-def test_a_model_of_keras_3_agrees_layer_by_layer():
+def test_a_model_of_keras_3_agrees_layer_by_layer(tmp_path):
     """Its nested model is called twice, so calls are numbered across models."""
-    result = run(model_of("keras-3.15/nested_twice"), "--layers")
+    model, bundle, page = model_of("keras-3.15/nested_twice"), "m.npz", "page.html"
+    bundle, page = tmp_path / bundle, tmp_path / page
+    gru2np.export(model, bundle)
+    result = run(model, bundle, "--layers", "--record", "--report", page)
     assert result.exit_code == 0, result.stderr
+    assert f"wrote {page}" in result.stderr
+    assert "</html>" in page.read_text("utf-8")
+    assert "recorded in m.npz: " in result.stderr
+    load(bundle, check=True)
+    assert json.loads(bytes(read_members(bundle.read_bytes())[MANIFEST]))["proof"]
     assert result.stdout.splitlines()[-1].startswith("agree: ")
     assert "#1" in result.stdout
     assert "not compared" not in result.stdout
@@ -330,6 +418,8 @@ def test_an_old_model_of_keras_2_agrees_in_tf_keras():
     answer = json.loads(result.stdout)
     assert answer["agree"]
     assert answer["first_departure"] is None
+    assert answer["cases"][0]["name"] == "typical"
+    assert all(case["agree"] and case["seed"] == 0 for case in answer["cases"])
     assert answer["reference"].startswith("tf-keras 2")
     assert "reset_after=False" in answer["notes"][0]
     assert {"GRU", "LSTM"} <= {layer["class_name"] for layer in answer["layers"]}
@@ -351,13 +441,32 @@ def test_a_damaged_bundle_differs_and_its_layer_is_named(tmp_path):
             writer.add_array(name, array)
         writer.add(MANIFEST, manifest)
         writer.close()
-    result = run(model_of(OLD), tmp_path / "damaged.npz", "--layers", "--seed", "3")
+    options = ["--layers", "--seed", "3", "--case", "saturated", "--record"]
+    before = (tmp_path / "damaged.npz").read_bytes()
+    result = run(model_of(OLD), tmp_path / "damaged.npz", *options)
     assert result.exit_code == 1, result.stderr
+    assert "nothing is recorded: what differs is no proof" in result.stderr
+    assert (tmp_path / "damaged.npz").read_bytes() == before
     lines = result.stdout.splitlines()
-    assert lines[-2].startswith("first departure: layer gru_2 (GRU)")
+    assert lines[-2].startswith("first departure: layer gru_2 (GRU): ")
+    assert "from float64" in lines[-2]
+    assert lines[1].startswith("input ")
+    assert lines[1].endswith(" float32, seed 3, case saturated")
     assert lines[-1].startswith("differ: 1 of 1 output")
     marked = next(line for line in lines if line.endswith("< the first"))
     assert marked.startswith("gru_2")
+
+
+@tensorflow
+def test_a_model_that_amplifies_rounding_neither_agrees_nor_differs():
+    """Two LSTM of large weights: after 40 random ids a last digit is half of all."""
+    model = MODELS / "textgenrnn_cudnn" / "hacker_news_cudnn_full.h5"
+    if not model.exists():
+        pytest.skip("shared/models is not here")
+    result = run(model, "--case", "odd-batch")
+    assert result.exit_code == 3
+    assert "no two programs agree on it; --layers compares" in result.stderr
+    assert result.stdout == ""
 
 
 @tensorflow

@@ -1,34 +1,26 @@
-"""``gru2np verify``: the command, and the table a person reads."""
+"""``gru2np verify``: the command."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.table import plural, shape_text, shorten
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from gru2np.verification.comparison import Comparison
-    from gru2np.verification.result import Verification
+from gru2np.cli.options import FORCE, JSON, QUIET
+from gru2np.cli.verify_report import report
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 # A directory is refused by the readers, which know what kind of model it is.
 _MODEL = click.Path(exists=True, path_type=Path)
-# A layer's name wider than this leaves no room for the numbers.
-_NAME = 30
 
 
 @click.command(
     cls=Command,
     examples=(
         "gru2np verify model.h5",
-        "gru2np verify model.h5 model.npz --input x.npy --layers",
+        "gru2np verify model.h5 model.npz --layers --record",
         "gru2np verify model.h5 --input x.npy --expected y.npy",
     ),
 )
@@ -40,7 +32,7 @@ _NAME = 30
     "inputs",
     type=_FILE,
     metavar="X",
-    help="Inputs, .npy or .npz by input name; drawn to fit the model if not given.",
+    help="Inputs, .npy or .npz by input name; several cases are drawn if not given.",
 )
 @click.option(
     "--expected",
@@ -67,7 +59,11 @@ _NAME = 30
     help="Tolerance relative to an output's largest number.  "
     "[default of float32: 1e-5, recorded 1e-4]",
 )
-@click.option("--layers", is_flag=True, help="Name the first layer that departs.")
+@click.option(
+    "--layers",
+    is_flag=True,
+    help="Feed each layer what Keras fed it; name the first that departs.",
+)
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -75,10 +71,26 @@ _NAME = 30
     metavar="N",
     help="Of the drawn inputs.  [default: 0]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
-    "-q", "--quiet", is_flag=True, help="No notes on standard error, only warnings."
+    "--case",
+    metavar="NAME",
+    help="Draw this case only, one that a report names.",
 )
+@click.option(
+    "--record",
+    is_flag=True,
+    help="Put inputs and Keras' outputs into BUNDLE, for check to replay.",
+)
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="PAGE.html",
+    help="Write a page to look at, HTML in one file.",
+)
+@FORCE
+@JSON
+@QUIET
 @click.pass_context
 def verify(
     context: click.Context,
@@ -91,6 +103,10 @@ def verify(
     rtol: float | None,
     layers: bool,
     seed: int,
+    case: str | None,
+    record: bool,
+    page: Path | None,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -98,7 +114,11 @@ def verify(
 
     Keras runs in a child process: Keras 3 for files of Keras 3, tf-keras for files of
     Keras 2. BUNDLE is what export wrote; without it, what export would write now. Two
-    numbers agree if they are no further apart than A + R * max|y|.
+    numbers agree if they are no further apart than A + R * max|y|, or if float64 shows
+    that Keras and the runtime are about as far from exact, by rounding alone.
+
+    Without --input the cases are made from the model, so that faults show: masks of
+    every pattern, one step and many, saturated gates, zeros, every id, other batches.
 
     Ends with 0 if every output agrees, with 1 if one differs, with 3 if no Keras here
     can run the file as it was meant.
@@ -107,6 +127,15 @@ def verify(
         raise click.UsageError("--expected needs the --input it was recorded from")
     if expected is not None and layers:
         raise click.UsageError("--layers needs Keras: leave out --expected")
+    if case is not None and inputs is not None:
+        raise click.UsageError("--case draws its inputs: leave out --input")
+    if record and bundle is None:
+        raise click.UsageError("--record needs the BUNDLE that it is put into")
+    if page is not None:
+        from gru2np_runtime._arrays import check_output
+
+        read = [path for path in (model, bundle, weights, inputs, expected) if path]
+        check_output(page, force=force, inputs=read)
     from gru2np.verification.verify import verify as run
 
     found = run(
@@ -117,145 +146,37 @@ def verify(
         weights=weights,
         atol=atol,
         rtol=rtol,
-        layers=layers,
+        # The page shows errors by layer.
+        layers=layers or (page is not None and expected is None),
         seed=seed,
+        case=case,
     )
     for note in found.notes:
         say(quiet)(f"Note: {note}")
     if as_json:
         click.echo(json.dumps(found.as_json(), ensure_ascii=False, allow_nan=False))
     else:
-        for line in report(found, inputs):
+        for line in report(found, None if inputs is None else inputs.name):
             click.echo(line)
+    if page is not None:
+        from gru2np.reports.page import write_verification
+
+        write_verification(
+            page,
+            found,
+            model,
+            weights=weights,
+            bundle=bundle,
+            given=inputs,
+            expected=expected,
+            atol=atol,
+            rtol=rtol,
+        )
+        say(quiet)(f"wrote {page}")
+    if record and bundle is not None and found.agrees:
+        from gru2np.verification.proof import record as put
+
+        say(quiet)(str(put(bundle, found)))
+    elif record:
+        say(quiet)("nothing is recorded: what differs is no proof")
     context.exit(0 if found.agrees else 1)
-
-
-def report(found: Verification, given: Path | None = None) -> Iterator[str]:
-    """The lines of the report, the verdict last."""
-    bundle = f" as {found.bundle}" if found.bundle else ", exported in memory"
-    yield f"{found.model} ({found.written_by}){bundle}"
-    for i, (name, (shape, dtype)) in enumerate(found.inputs.items()):
-        source = f"seed {found.drawn}" if given is None else given.name
-        head = "input" if i == 0 else ""
-        yield f"{head:<6}{name} {shape_text(shape)} {dtype}, {source}"
-    yield ""
-    if found.layers is not None:
-        yield from _layer_table(found)
-        if found.not_compared:
-            yield f"not compared: {', '.join(found.not_compared)}"
-        yield ""
-    yield from _output_table(found)
-    yield ""
-    first = found.first_departure
-    if first is not None:
-        yield f"first departure: layer {first.name} ({first.kind}): {first.reason}"
-    yield _verdict(found)
-
-
-def _verdict(found: Verification) -> str:
-    count = len(found.outputs)
-    outputs = plural(count, "output")
-    beside = f"{found.reference} beside {found.runtime}"
-    if found.agrees:
-        worst = found.worst
-        return (
-            f"{click.style('agree', fg='green')}: {outputs}, at worst "
-            f"{_number(worst.largest)} of {_number(worst.tolerance)} allowed, {beside}"
-        )
-    wrong = [output for output in found.outputs if not output.agrees]
-    reasons = "; ".join(f"{own.name}: {_why(own)}" for own in wrong)
-    return (
-        f"{click.style('differ', fg='red')}: {len(wrong)} of {outputs} ({reasons}), "
-        f"{beside}"
-    )
-
-
-def _why(own: Comparison) -> str:
-    if own.reason == "too far":
-        return f"{_number(own.largest)} is beyond {_number(own.tolerance)}"
-    if own.reason == "another shape":
-        return (
-            f"shape {shape_text(own.shape)}, expected {shape_text(own.expected_shape)}"
-        )
-    if own.reason == "another dtype":
-        return f"{own.dtype}, expected {own.expected_dtype}"
-    return own.reason
-
-
-def _layer_table(found: Verification) -> Iterator[str]:
-    """Every layer call on a line, the first departure marked."""
-    first = found.first_departure
-    head = ("layer", "class", "shape", "difference", "at", "tolerance", "verdict")
-    rows = [
-        (
-            shorten(own.name, _NAME),
-            own.kind,
-            shape_text(own.shape),
-            _number(own.largest),
-            _index(own.at),
-            _number(own.tolerance),
-            _word(own) + (" < the first" if own is first else ""),
-        )
-        for own in found.layers or ()
-    ]
-    return _table(head, rows, {3, 5})
-
-
-def _output_table(found: Verification) -> Iterator[str]:
-    """Every output on a line, with both numbers where they are furthest apart."""
-    head = ("output", "shape", "difference", "at", "here", "expected", "relative", "at")
-    rows = [
-        (
-            shorten(own.name, _NAME),
-            shape_text(own.shape),
-            _number(own.largest),
-            _index(own.at),
-            _value(own.value),
-            _value(own.expected),
-            _number(own.relative),
-            _index(own.relative_at),
-            _number(own.tolerance),
-            _word(own),
-        )
-        for own in found.outputs
-    ]
-    return _table((*head, "tolerance", "verdict"), rows, {2, 4, 5, 6, 8})
-
-
-def _table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], right: set[int]
-) -> Iterator[str]:
-    """The lines of a table; the last column is the verdict, in its colour."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for number, row in enumerate((head, *rows)):
-        cells = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        cells[-1] = row[-1]
-        if number and row[-1] != "agree":
-            cells[-1] = click.style(row[-1], fg="red")
-        yield "  ".join(cells)
-        if number == 0:
-            yield "  ".join("─" * width for width in widths)
-
-
-def _word(own: Comparison) -> str:
-    return "agree" if own.agrees else "differ"
-
-
-def _index(at: Sequence[int] | None) -> str:
-    return "-" if at is None else str(list(at))
-
-
-def _number(number: float) -> str:
-    """A difference: two digits say enough."""
-    if number != number:
-        return "-"
-    return "0" if number == 0 else f"{number:.1e}".replace("e-0", "e-")
-
-
-def _value(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, (bool, int)) else f"{value:.7g}"

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.layers._spec import dtype_name
-from gru2np.verification.samples import walk
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from gru2np.conversion import Conversion
-    from gru2np.ir import KerasLayer
+    from gru2np.verification.float64 import Float64
 
     Array = NDArray[Any]
     Number = int | float | bool
@@ -35,17 +31,10 @@ class Tolerance:
     rtol: float
 
 
-# Two programs on one machine, by the least precise number type of the model.
-TOLERANCES = {
-    "float32": Tolerance(1e-6, 1e-5),
-    "float64": Tolerance(1e-12, 1e-10),
-    # Keras computes these in half precision, gru2np in float32.
-    "float16": Tolerance(0.0, 2e-3),
-    "bfloat16": Tolerance(0.0, 2e-2),
-}
-# Outputs recorded by another machine or another version.
-RECORDED = Tolerance(2e-5, 1e-4)
+# Computed in float32 here, whatever Keras does.
 HALF = ("float16", "bfloat16")
+TOO_FAR = "too far"
+NOT_FINITE = "infinite or NaN on one side"
 
 
 @dataclass(frozen=True)
@@ -68,6 +57,9 @@ class Comparison:
         relative_at: its index.
         tolerance: the largest absolute difference that counts as equal.
         reason: why they differ, in a few words; empty where they agree.
+        case: name of the case.
+        float64: the third party; None where it was not asked.
+        rounding: the tolerance is exceeded, but float64 shows that by rounding alone.
     """
 
     name: str
@@ -84,18 +76,65 @@ class Comparison:
     relative_at: tuple[int, ...] | None
     tolerance: float
     reason: str
+    case: str = ""
+    float64: Float64 | None = None
+    rounding: bool = False
 
     @property
     def agrees(self) -> bool:
-        """Whether the two arrays are equal within the tolerance."""
+        """Whether the two arrays are equal within the tolerance, rounding apart."""
         return not self.reason
+
+    @property
+    def verdict(self) -> str:
+        """``agree``, ``rounding`` or ``differ``."""
+        if self.reason:
+            return "differ"
+        return "rounding" if self.rounding else "agree"
+
+    @property
+    def badness(self) -> tuple[bool, float]:
+        """How far from equal, measured by the tolerance, for finding the worst."""
+        if math.isnan(self.largest):
+            return not self.agrees, math.inf
+        return not self.agrees, self.largest / (self.tolerance or 1.0)
+
+    def beside(self, float64: Float64 | None, *, lenient: bool = True) -> Comparison:
+        """The same with the third party heard.
+
+        Args:
+            float64: what it says; None if nothing.
+            lenient: rounding beyond the tolerance counts as equal.
+        """
+        if float64 is None:
+            return self
+        rounding = (
+            lenient and self.reason == TOO_FAR and float64.is_rounding(self.tolerance)
+        )
+        found = replace(self, float64=float64)
+        return found.excused() if rounding else found
+
+    @property
+    def amplified(self) -> bool:
+        """Whether the arrays are far apart, and would be for a last digit."""
+        return (
+            self.reason == TOO_FAR
+            and self.float64 is not None
+            and self.float64.is_amplified(self.tolerance)
+        )
+
+    def excused(self) -> Comparison:
+        """The same, its difference taken for rounding."""
+        return replace(self, rounding=True, reason="")
 
     def as_json(self) -> dict[str, Any]:
         """The comparison as ``verify --json`` prints it."""
         return {
             "name": self.name,
             **({"class_name": self.kind} if self.kind else {}),
+            "case": self.case,
             "agree": self.agrees,
+            "verdict": self.verdict,
             "reason": self.reason,
             "shape": list(self.shape),
             "expected_shape": list(self.expected_shape),
@@ -108,6 +147,11 @@ class Comparison:
             "largest_relative_difference": finite(self.relative),
             "relative_at": None if self.relative_at is None else list(self.relative_at),
             "tolerance": finite(self.tolerance),
+            "float64": self.float64
+            and {
+                "expected": finite(self.float64.theirs),
+                "value": finite(self.float64.ours),
+            },
         }
 
 
@@ -125,6 +169,7 @@ def compare(
     tolerance: Tolerance,
     *,
     kind: str = "",
+    case: str = "",
     expected_dtype: str | None = None,
     same_dtype: bool = True,
 ) -> Comparison:
@@ -137,6 +182,7 @@ def compare(
         tolerance: relative to floating point numbers only, so that whole numbers
             agree only where they are equal.
         kind: the Keras class, for a node.
+        case: name of the case.
         expected_dtype: where the array came widened, what it was.
         same_dtype: another dtype counts as different (half precision apart, which
             the runtime computes in float32).
@@ -150,7 +196,7 @@ def compare(
         allowed = _allowed(expected, tolerance)
         largest, at, relative, relative_at = _largest(got, expected)
         if largest > allowed:
-            reason = "infinite or NaN on one side" if largest == math.inf else "too far"
+            reason = NOT_FINITE if largest == math.inf else TOO_FAR
         elif same_dtype and wanted_dtype not in (got.dtype.name, *HALF):
             reason = "another dtype"
     return Comparison(
@@ -168,7 +214,31 @@ def compare(
         relative_at=relative_at,
         tolerance=allowed,
         reason=reason,
+        case=case,
     )
+
+
+def refused(
+    name: str, expected: Array, reason: str, *, kind: str = "", case: str = ""
+) -> Comparison:
+    """The comparison of an array that the runtime would not compute."""
+    nothing = np.zeros((0,), expected.dtype)
+    found = compare(name, nothing, expected, Tolerance(0.0, 0.0), kind=kind, case=case)
+    return replace(found, reason=f"refused here: {reason}", largest=math.nan, at=None)
+
+
+def distance(got: Array, expected: Array) -> float:
+    """Largest absolute difference; inf where NaN or an infinity is on one side only."""
+    return math.nan if got.shape != expected.shape else _largest(got, expected)[0]
+
+
+def worst(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Of the comparisons of one name the worst, in the order of the names."""
+    found: dict[str, Comparison] = {}
+    for own in comparisons:
+        if own.name not in found or own.badness > found[own.name].badness:
+            found[own.name] = own
+    return list(found.values())
 
 
 def _allowed(expected: Array, tolerance: Tolerance) -> float:
@@ -202,25 +272,3 @@ def _peak(array: Array) -> tuple[float, tuple[int, ...]]:
     place = np.unravel_index(int(np.argmax(array)), array.shape)
     at = tuple(int(i) for i in place)
     return float(array[at]), at
-
-
-def precision(conversion: Conversion) -> str:
-    """The least precise number type that the model computes in, in its Keras."""
-    policies = {dtype_name(own) for own in _policies(conversion.model.layers)}
-    for half in HALF[::-1]:
-        if policies & {half, f"mixed_{half}"}:
-            return half
-    computed = {
-        layer.dtype
-        for layer in walk(conversion.built.graph)
-        if layer.op != "graph" and not layer.keeps_dtype and layer.gives_dtype is None
-    }
-    return "float64" if computed == {"float64"} else "float32"
-
-
-def _policies(layers: Sequence[KerasLayer]) -> Iterator[object]:
-    for layer in layers:
-        if layer.class_name != "InputLayer":
-            yield layer.config.get("dtype")
-        inside = [child for _, child in layer.children]
-        yield from _policies([*inside, *(layer.model.layers if layer.model else ())])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gru2np.conversion import converted
 from gru2np.errors import Gru2npError, VerificationError
 from gru2np.generations import generation_of, keras2, keras3
+from gru2np.ir import GroupStore
 from gru2np.verification import plain_config
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ READERS = {2: (("tf_keras", "tf-keras"), ("keras", "keras")), 3: (("keras", "ker
 INTERPRET = {2: keras2.interpret, 3: keras3.interpret}
 INSTEAD = "give outputs that were recorded when the model was trained with --expected"
 SHOWN = 5
+# Behind an array's name it makes one that says nothing.
+UNNAMED = "/0"
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,10 @@ def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
     version = int(major), int(minor), int(micro)
     # What Keras will be given, with the options written out that the file leaves out.
     config, _ = plain_config.plain(conversion, keras2=keras.generation == 2)
-    raw = replace(conversion.raw, backend="tensorflow", config=config)
+    groups = conversion.raw.groups
+    if keras.generation == 2:
+        groups = _without_names(groups)
+    raw = replace(conversion.raw, backend="tensorflow", config=config, groups=groups)
     try:
         model, meaning = INTERPRET[keras.generation](raw, version, keras.version)
         other = converted(raw, model, meaning)
@@ -116,22 +122,38 @@ def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
     lines = list(_graphs(ours["graph"], theirs["graph"], writer, str(keras)))
     yield from lines
     stored, other_stored = (
-        {path: (tensor.name, tensor.form) for path, tensor in own.tensors.items()}
+        {
+            path: (tensor.name.replace(UNNAMED, ""), tensor.form or "as it is")
+            for path, tensor in own.tensors.items()
+        }
         for own in (conversion, other)
     )
-    for path, (name, form) in stored.items():
-        theirs_form = other_stored.get(path, (name, form))[1]
-        if form != theirs_form:
-            lines.append(path)
-            yield (
-                f"weight {path!r}: {writer}: {form or 'as it is'}, "
-                f"{keras}: {theirs_form or 'as it is'}"
-            )
+    for path, mine in stored.items():
+        for one, another in zip(mine, other_stored.get(path, mine), strict=True):
+            if one != another:
+                lines.append(path)
+                yield f"weight {path!r}: {writer}: {one}, {keras}: {another}"
     if not lines and (
         any(ours[key] != theirs[key] for key in ("graph", "inputs", "outputs"))
         or stored != other_stored
     ):
         yield "the order of its layers, inputs, outputs or weights"
+
+
+def _without_names(groups: GroupStore | None) -> GroupStore | None:
+    """The groups of a legacy file, their arrays in order and under no names.
+
+    Names tell which layer each array of a group belongs to.  Keras 2 does not read
+    them: it goes by the order, and by what its architecture says is frozen.
+    """
+    if groups is None:
+        return None
+    return GroupStore(
+        tuple(
+            (name, tuple(replace(own, name=own.name + UNNAMED) for own in arrays))
+            for name, arrays in groups.groups
+        )
+    )
 
 
 def _forget_hidden_states(graph: Mapping[str, Any]) -> None:

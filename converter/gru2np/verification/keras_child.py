@@ -2,8 +2,8 @@
 
 Run by path, with the folder of a request as its only argument; it imports nothing of
 gru2np, so that what it says comes from Keras alone.  It reads ``request.json`` and
-``inputs.npz``; it writes ``arrays.npz`` and then ``answer.json``, which says what went
-wrong where something did.
+``inputs.npz``; it writes the arrays of every case, ``arrays0.npz`` and so on, and then
+``answer.json``, which says what went wrong where something did.
 """
 
 from __future__ import annotations
@@ -39,33 +39,60 @@ def answer(folder: Path) -> dict[str, Any]:
         keras = importlib.import_module(request["module"])
     except Exception as error:
         raise Stopped("import") from error
-    if request["floatx"] == "float64":
-        # For layers that name no dtype, and because predict casts inputs to floatx.
-        keras.backend.set_floatx("float64")
-    with np.load(folder / "inputs.npz") as data:
-        inputs = [data[f"x{i}"] for i in range(len(request["names"]))]
-    arrays: dict[str, Any] = {}
+    # For layers that name no dtype, and because predict casts inputs to floatx.
+    keras.backend.set_floatx(request["floatx"])
     model, plain = _load(keras, request, folder)
-    try:
-        x = _pack(inputs, request)
-        rows = request["batch_size"] or len(inputs[0])
-        result = model.predict(x, batch_size=max(rows, 1), verbose=0)
-        outputs = _named(result, arrays, "y")
-        nodes: list[dict[str, Any]] = []
-        if request["layers"]:
-            # Loaded anew: what is stateful begins at zero again.
-            model, _ = _load(keras, request, folder)
-            nodes = _record(keras, model, inputs, request, arrays)
-    except Exception as error:
-        raise Stopped("predict") from error
-    np.savez(folder / "arrays.npz", **arrays)
+    cases = [
+        _predicted(keras, model, request, folder, number)
+        for number in range(request["cases"])
+    ]
+    if request["layers"]:
+        # Loaded anew: the graph that predict traced stands in nobody's way.
+        model, _ = _load(keras, request, folder)
+        recorder = Recorder(keras, model)
+        for number, case in enumerate(cases):
+            if "failed" not in case:
+                try:
+                    case["nodes"] = _record(recorder, request, folder, number)
+                except Exception as error:
+                    raise Stopped("predict") from error
     return {
         "version": keras.__version__,
         "tensorflow": importlib.import_module("tensorflow").__version__,
         "plain": plain,
-        "outputs": outputs,
-        "nodes": nodes,
+        "cases": cases,
     }
+
+
+def _inputs(request: dict[str, Any], folder: Path, number: int) -> list[Any]:
+    with np.load(folder / "inputs.npz") as data:
+        return [data[f"case{number}_x{i}"] for i in range(len(request["names"]))]
+
+
+def _predicted(
+    keras: Any, model: Any, request: dict[str, Any], folder: Path, number: int
+) -> dict[str, Any]:
+    """The outputs of a case; where Keras refuses its inputs, how it says so."""
+    inputs = _inputs(request, folder, number)
+    rows = request["batch_size"] or len(inputs[0])
+    arrays: dict[str, Any] = {}
+    _forget_states(keras, model)
+    try:
+        x = _pack(inputs, request)
+        result = model.predict(x, batch_size=max(rows, 1), verbose=0)
+        outputs = _named(result, arrays, "y")
+    except Exception as error:
+        return {"failed": f"{type(error).__name__}: {error}"}
+    np.savez(folder / f"arrays{number}.npz", **arrays)
+    return {"outputs": outputs, "nodes": []}
+
+
+def _forget_states(keras: Any, model: Any) -> None:
+    """Let what is stateful begin at zero, as after loading."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.RNN) and layer.stateful:
+            forget = getattr(layer, "reset_state", None) or layer.reset_states
+            forget()
 
 
 def _load(keras: Any, request: dict[str, Any], folder: Path) -> tuple[Any, bool]:
@@ -166,19 +193,19 @@ class Frame:
             for node in depths[depth]:
                 operation: Any = getattr(node, "operation", None) or node.layer
                 places = [id(own) for own in operation._inbound_nodes]
-                place = places.index(id(node))
-                self.order.setdefault(id(operation), []).append(place)
+                self.order.setdefault(id(operation), []).append(places.index(id(node)))
         for operation_id, places in self.order.items():
             # A nested model owns a call that belongs to no other model.
             self.order[operation_id] = [sorted(places).index(p) for p in places]
         self.counts: dict[int, int] = {}
 
-    def number_of(self, operation: Any) -> int:
-        """The number of the call that begins now, counted over the whole model."""
+    def next_call(self, operation: Any) -> tuple[list[str], int]:
+        """Path and number of the call that begins now, counted over the whole model."""
         order = self.order.get(id(operation), [0])
         count = self.counts.get(id(operation), 0)
         self.counts[id(operation)] = count + 1
-        return self.number * len(order) + order[count]
+        number = self.number * len(order) + order[count]
+        return [*self.path, operation.name], number
 
 
 class Recorder:
@@ -190,20 +217,24 @@ class Recorder:
         self.frames: list[Frame] = []
         self.found: dict[tuple[tuple[str, ...], int], list[Any]] = {}
         self.kinds: dict[tuple[str, ...], tuple[str, bool]] = {}
+        layer_class = keras.layers.Layer
+        _instrument(layer_class, self, ())
+        if hasattr(keras, "Operation"):
+            # Layers are operations; those of them that are layers have been seen to.
+            _instrument(keras.Operation, self, layer_class)
 
     def call(self, original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
         """Run a call, and keep its result if it is one of the model's own layers."""
-        if operation is self.model:
-            return self._inside(
-                Frame(operation, [], 0), original, operation, args, kwargs
-            )
-        if not self.frames or id(operation) not in self.frames[-1].members:
+        whole, inside = operation is self.model, self.frames[-1:]
+        if not whole and not any(id(operation) in own.members for own in inside):
             return original(operation, *args, **kwargs)
-        frame = self.frames[-1]
-        number, path = frame.number_of(operation), [*frame.path, operation.name]
+        path, number = ([], 0) if whole else inside[0].next_call(operation)
         if isinstance(operation, self.keras.Model):
-            inner = Frame(operation, path, number)
-            return self._inside(inner, original, operation, args, kwargs)
+            self.frames.append(Frame(operation, path, number))
+            try:
+                return original(operation, *args, **kwargs)
+            finally:
+                self.frames.pop()
         result = original(operation, *args, **kwargs)
         found = self.found.setdefault((tuple(path), number), [])
         found.append([np.asarray(tensor) for tensor in _flat(result)])
@@ -211,50 +242,34 @@ class Recorder:
         self.kinds[tuple(path)] = type(operation).__name__, is_layer
         return result
 
-    def _inside(
-        self, frame: Frame, original: Any, operation: Any, args: Any, kwargs: Any
-    ) -> Any:
-        self.frames.append(frame)
-        try:
-            return original(operation, *args, **kwargs)
-        finally:
-            self.frames.pop()
-
 
 def _record(
-    keras: Any,
-    model: Any,
-    inputs: list[Any],
-    request: dict[str, Any],
-    arrays: dict[str, Any],
+    recorder: Recorder, request: dict[str, Any], folder: Path, number: int
 ) -> list[dict[str, Any]]:
-    """Run the model eagerly, batch by batch, and keep what every layer gives."""
-    recorder = Recorder(keras, model)
-    layer_class = keras.layers.Layer
-    _instrument(layer_class, recorder, ())
-    if hasattr(keras, "Operation"):
-        # Layers are operations; those of them that are layers have been seen to.
-        _instrument(keras.Operation, recorder, layer_class)
+    """Run a case eagerly, batch by batch, and keep what every layer gives."""
+    inputs = _inputs(request, folder, number)
+    recorder.found, recorder.kinds = {}, {}
+    _forget_states(recorder.keras, recorder.model)
     rows = max(request["batch_size"] or len(inputs[0]), 1)
     convert = importlib.import_module("tensorflow").convert_to_tensor
     for start in range(0, len(inputs[0]), rows):
         batch = [convert(x[start : start + rows]) for x in inputs]
-        model(_pack(batch, request), training=False)
-    nodes = []
-    for i, ((path, number), calls) in enumerate(recorder.found.items()):
-        joined = [
-            np.concatenate(np.atleast_1d(*parts)) if len(parts) > 1 else parts[0]
-            for parts in zip(*calls, strict=True)
-        ]
-        nodes.append(
-            {
-                "path": list(path),
-                "call": number,
-                "class_name": recorder.kinds[path][0],
-                "is_layer": recorder.kinds[path][1],
-                "outputs": _named(joined, arrays, f"node{i}_"),
-            }
-        )
+        recorder.model(_pack(batch, request), training=False)
+    arrays: dict[str, Any] = {}
+    nodes = [
+        {
+            "path": list(path),
+            "call": call,
+            "class_name": recorder.kinds[path][0],
+            "is_layer": recorder.kinds[path][1],
+            "batches": [
+                _named(outputs, arrays, f"node{i}_{batch}_")
+                for batch, outputs in enumerate(batches)
+            ],
+        }
+        for i, ((path, call), batches) in enumerate(recorder.found.items())
+    ]
+    np.savez(folder / f"nodes{number}.npz", **arrays)
     return nodes
 
 

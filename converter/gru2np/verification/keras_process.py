@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,11 @@ import numpy as np
 
 from gru2np.errors import VerificationError
 from gru2np.verification import handed_over, plain_config
+from gru2np.verification.evidence import Reference
 from gru2np.verification.faithful import INSTEAD, SHOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,43 +40,87 @@ TIMEOUT = 3600
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """What Keras gave for one case.
+
+    Attributes:
+        arrays: by key of a dict, else in order, as (key, array, dtype in Keras).
+        refused: what it said where it does not take these inputs.
+    """
+
+    arrays: list[tuple[str | None, Array, str]]
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class NodeOutputs:
+    """What one layer call gave in one case.
+
+    Attributes:
+        kind: its class.
+        is_layer: whether it is a layer and no operation.
+        batches: its outputs, a list for each batch, as (array, dtype in Keras).
+    """
+
+    kind: str
+    is_layer: bool
+    batches: list[list[tuple[Array, str]]]
+
+
+@dataclass(frozen=True)
 class Answered:
     """What Keras gave.
 
     Attributes:
         keras: which one it was.
-        tensorflow: the version it ran on.
-        outputs: by key of a dict, else in order, as (key, array, dtype in Keras).
-        nodes: outputs of every layer call, by path and number of the call.
-        classes: class name by path, and whether it is a layer and no operation.
+        reference: the same with the version of TensorFlow it ran on.
+        cases: its outputs, case by case.
         notes: what had to be done to the file.
     """
 
     keras: Keras
-    tensorflow: str
-    outputs: list[tuple[str | None, Array, str]]
-    nodes: dict[tuple[tuple[str, ...], int], list[tuple[Array, str]]]
-    classes: dict[tuple[str, ...], tuple[str, bool]]
+    reference: Reference
+    cases: list[Outputs]
     notes: tuple[str, ...]
+    folder: Path
+    answer: Mapping[str, Any]
 
-    def __str__(self) -> str:
-        return f"{self.keras} (tensorflow {self.tensorflow})"
+    def nodes(self, case: int) -> dict[tuple[tuple[str, ...], int], NodeOutputs]:
+        """What every layer call gave in a case, by path and number of the call."""
+        records = self.answer["cases"][case].get("nodes")
+        if not records:
+            return {}
+        arrays = _arrays(self.folder / f"nodes{case}.npz")
+        return {
+            (tuple(node["path"]), node["call"]): NodeOutputs(
+                node["class_name"],
+                node["is_layer"],
+                [
+                    [(arrays[own["array"]], own["dtype"]) for own in batch]
+                    for batch in node["batches"]
+                ],
+            )
+            for node in records
+        }
 
 
+@contextmanager
 def run(
     conversion: Conversion,
     keras: Keras,
     files: tuple[Path, Path | None],
-    inputs: Sequence[Array],
+    cases: Sequence[Sequence[Array]],
     *,
     batch_size: int | None,
     floatx: str,
     layers: bool,
-) -> Answered:
-    """Run a Keras beside: load the model, predict, and bring back the arrays.
+) -> Iterator[Answered]:
+    """Run a Keras beside: load the model once, predict every case.
+
+    The arrays of layers are read as they are asked for, while the context lasts.
 
     Raises:
-        VerificationError: Keras cannot load or run the model.
+        VerificationError: Keras cannot load the model, or run it on any of the cases.
     """
     config = conversion.raw.config
     plain, written = plain_config.plain(conversion, keras2=keras.generation == 2)
@@ -91,6 +137,7 @@ def run(
         "must_be_plain": bool(written or plain_config.foreign(config)),
         "kind": structure.kind,
         "names": structure.names,
+        "cases": len(cases),
         "batch_size": batch_size,
         "floatx": floatx,
         "layers": layers,
@@ -103,48 +150,59 @@ def run(
         request["weights"] = str(weights) if weights else None
         (folder / "request.json").write_text(json.dumps(request), "utf-8")
         (folder / "config.json").write_text(json.dumps(plain), "utf-8")
-        arrays: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
+        arrays: dict[str, Any] = {
+            f"case{number}_x{i}": x
+            for number, inputs in enumerate(cases)
+            for i, x in enumerate(inputs)
+        }
         np.savez(folder / "inputs.npz", **arrays)
         answer = _ask(folder, keras)
-        with np.load(folder / "arrays.npz") as data:
-            results = {key: data[key] for key in data.files}
-    if answer["version"] != keras.version:
-        raise VerificationError(
-            f"{keras} is installed, but importing {keras.module} gives version "
-            f"{answer['version']}: {INSTEAD}"
+        if answer["version"] != keras.version:
+            raise VerificationError(
+                f"{keras} is installed, but importing {keras.module} gives version "
+                f"{answer['version']}: {INSTEAD}"
+            )
+        found = [_outputs(case, folder, i) for i, case in enumerate(answer["cases"])]
+        if all(case.refused for case in found):
+            raise _cannot(keras, "run this model", found[0].refused)
+        yield Answered(
+            keras,
+            Reference(keras.name, keras.version, answer["tensorflow"]),
+            found,
+            _notes(answer, keras, written),
+            folder,
+            answer,
         )
-    return _answered(answer, results, keras, written)
 
 
-def _answered(
-    answer: Mapping[str, Any],
-    arrays: Mapping[str, Array],
-    keras: Keras,
-    written: Sequence[str],
-) -> Answered:
-    notes = []
+def _outputs(case: Mapping[str, Any], folder: Path, number: int) -> Outputs:
+    if "failed" in case:
+        return Outputs([], _last_line(case["failed"]) or "no reason given")
+    arrays = _arrays(folder / f"arrays{number}.npz")
+    return Outputs(
+        [(own["key"], arrays[own["array"]], own["dtype"]) for own in case["outputs"]]
+    )
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    with np.load(path) as data:
+        return {key: data[key] for key in data.files}
+
+
+def _notes(
+    answer: Mapping[str, Any], keras: Keras, written: Sequence[str]
+) -> tuple[str, ...]:
     if written:
-        notes.append(
+        return (
             f"the file leaves out what its Keras took for granted; {keras} was told: "
-            + ", ".join(written)
+            + ", ".join(written),
         )
-    elif answer["plain"]:
-        notes.append(
+    if answer["plain"]:
+        return (
             f"{keras} was given a copy of the file, its configuration without "
-            "initializers, regularizers and constraints"
+            "initializers, regularizers and constraints",
         )
-    nodes = {}
-    classes = {}
-    for node in answer["nodes"]:
-        path = tuple(node["path"])
-        classes[path] = node["class_name"], node["is_layer"]
-        nodes[path, node["call"]] = [
-            (arrays[own["array"]], own["dtype"]) for own in node["outputs"]
-        ]
-    outputs = [
-        (own["key"], arrays[own["array"]], own["dtype"]) for own in answer["outputs"]
-    ]
-    return Answered(keras, answer["tensorflow"], outputs, nodes, classes, tuple(notes))
+    return ()
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -189,11 +247,15 @@ def _ask(folder: Path, keras: Keras) -> dict[str, Any]:
     if "failed" in answer:
         doing = {"import": "be imported", "load": "load this file"}
         what = doing.get(answer["failed"], "run this model")
-        raise VerificationError(
-            f"{keras} is the right one for this file, but cannot {what}: "
-            f"{_last_line(answer['error'])}\n{INSTEAD}"
-        )
+        raise _cannot(keras, what, _last_line(answer["error"]))
     return answer
+
+
+def _cannot(keras: Keras, what: str, reason: str) -> VerificationError:
+    return VerificationError(
+        f"{keras} is the right one for this file, but cannot {what}: "
+        f"{reason}\n{INSTEAD}"
+    )
 
 
 def _last_line(text: str) -> str:

@@ -30,6 +30,12 @@ ROWS = 3
 LENGTHS = (7, 12, 24, 48, 100, 200, 400, 1000, 4000)
 # Numbers that no layer turns into a row of a table.
 WHOLE_NUMBERS = 10
+# What takes ids, and how many it takes.
+TABLES = {
+    "category_encoding": "num_tokens",
+    "embedding": "input_dim",
+    "reversible_embedding": "input_dim",
+}
 
 
 @dataclass
@@ -37,7 +43,8 @@ class Use:
     """What a model does with an input, as far as drawing it is concerned.
 
     Attributes:
-        rows: of the smallest Embedding it feeds; None if it feeds none.
+        rows: of the smallest table it feeds, of an Embedding or of categories; None if
+            it feeds none.
         mask_values: what marks a step as padding, for each layer that looks for it.
     """
 
@@ -75,31 +82,38 @@ def draw(graph: Graph, names: Sequence[str], seed: int) -> dict[str, Array]:
     rows = declared_batch(graph) or ROWS
     if is_stateful(graph) and declared_batch(graph):
         rows *= ROWS
-    shapes = _shapes(graph, declared_batch(graph) or rows)
+    sizes = shapes(graph, declared_batch(graph) or rows)
     rng = np.random.default_rng(seed)
-    uses = _uses(graph)
-    return {
-        name: _array(rng, port, (rows, *shape[1:]), uses[port.name])
-        for name, port, shape in zip(names, graph.inputs, shapes, strict=True)
-    }
+    known = uses(graph)
+    arrays = {}
+    for name, port, shape in zip(names, graph.inputs, sizes, strict=True):
+        use = known[port.name]
+        arrays[name] = array(rng, port, (rows, *shape[1:]), use)
+        if use.mask_values and len(shape) > 1:
+            _pad(arrays[name], use.mask_values)
+    return arrays
 
 
-def _shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
-    """Sizes for the free axes that every layer of the model takes."""
+def shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
+    """Shapes of the inputs with sizes for the free axes that every layer takes.
+
+    Raises:
+        VerificationError: no size fits.
+    """
     reason = ""
     for length in LENGTHS:
-        shapes = [
+        found = [
             (rows, *(length if n is None else n for n in port.shape[1:]))
             for port in graph.inputs
         ]
         try:
-            known, _ = graph.infer_nodes(shapes)
+            known, _ = graph.infer_nodes(found)
         except ValueError as error:
             reason = reason or str(error)
             continue
-        sizes = [n for found in known.values() for shape in found for n in shape]
+        sizes = [n for own in known.values() for shape in own for n in shape]
         if all(n is None or n > 0 for n in sizes):
-            return shapes
+            return found
         reason = reason or "a layer is left with nothing"
     raise VerificationError(
         f"no inputs could be drawn that fit this model ({reason}): give some "
@@ -107,25 +121,26 @@ def _shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
     )
 
 
-def _uses(graph: Graph) -> dict[str, Use]:
+def uses(graph: Graph) -> dict[str, Use]:
     """Who reads each input, directly or through layers that only move numbers."""
-    uses = {port.name: Use() for port in graph.inputs}
+    found = {port.name: Use() for port in graph.inputs}
     sources = {port.name: {port.name} for port in graph.inputs}
     for node in graph.nodes:
         layer = graph.layers[node.layer]
         read = {name for ref, _ in node.inputs for name in sources.get(ref, ())}
         for name in read:
-            _note(uses[name], layer)
+            _note(found[name], layer)
         embeds = any(isinstance(inner, runtime.Embedding) for inner in walk(layer))
         if layer.keeps_dtype and layer.gives_dtype is None and not embeds:
             sources[node.name] = read
-    return uses
+    return found
 
 
 def _note(use: Use, layer: Layer) -> None:
     for inner in walk(layer):
-        if isinstance(inner, runtime.Embedding):
-            use.rows = min(inner.input_dim, use.rows or inner.input_dim)
+        if inner.op in TABLES:
+            rows = getattr(inner, TABLES[inner.op])
+            use.rows = min(rows, use.rows or rows)
     value = math.nan
     if isinstance(layer, runtime.Masking):
         value = layer.mask_value
@@ -135,20 +150,17 @@ def _note(use: Use, layer: Layer) -> None:
         use.mask_values.append(value)
 
 
-def _array(
+def array(
     rng: np.random.Generator, port: Port, shape: tuple[int, ...], use: Use
 ) -> Array:
+    """An array for an input; nothing in it is masked on purpose."""
     if use.rows is not None:
-        array = rng.integers(0, use.rows, shape).astype(port.dtype)
-    elif port.dtype.startswith("float"):
-        array = rng.normal(size=shape).astype(port.dtype)
-    elif port.dtype == "bool":
-        array = rng.random(shape) < 0.7
-    else:
-        array = rng.integers(0, WHOLE_NUMBERS, shape).astype(port.dtype)
-    if use.mask_values and len(shape) > 1:
-        _pad(array, use.mask_values)
-    return array
+        return rng.integers(0, use.rows, shape).astype(port.dtype)
+    if port.dtype.startswith("float"):
+        return rng.normal(size=shape).astype(port.dtype)
+    if port.dtype == "bool":
+        return rng.random(shape) < 0.7
+    return rng.integers(0, WHOLE_NUMBERS, shape).astype(port.dtype)
 
 
 def _pad(array: Array, values: Sequence[float]) -> None:

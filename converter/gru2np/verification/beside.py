@@ -1,0 +1,297 @@
+"""A bundle beside what Keras gave: its outputs, and its layers, in every case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np import storage
+from gru2np.errors import VerificationError
+from gru2np.verification import float64, samples
+from gru2np.verification.cases import SATURATED
+from gru2np.verification.comparison import (
+    HALF,
+    NOT_FINITE,
+    Comparison,
+    Tolerance,
+    compare,
+    refused,
+)
+from gru2np.verification.evidence import Case, Evidence, NodeEvidence
+from gru2np.verification.layerwise import Layerwise, unnamed
+from gru2np.verification.result import Verification
+from gru2np.verification.settings import RECORDED, TOLERANCES, precision
+from gru2np_runtime import InputError, __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gru2np.conversion import Conversion
+    from gru2np.verification.cases import Drawn
+    from gru2np.verification.evidence import Reference
+    from gru2np.verification.keras_process import Answered
+    from gru2np.verification.settings import Settings
+    from gru2np_runtime import Model
+
+    Array = NDArray[Any]
+
+# Bytes of layers' arrays that the evidence keeps; a person looks at no more.
+KEPT = 2**27
+
+
+class Beside:
+    """One bundle, and everything it is compared with."""
+
+    def __init__(
+        self,
+        conversion: Conversion,
+        model: Model,
+        bundle: str | None,
+        settings: Settings,
+    ) -> None:
+        self.conversion = conversion
+        self.model = model
+        self.bundle = bundle
+        self.settings = settings
+        self.graph = conversion.built.graph
+        self.precision = precision(conversion)
+        # Rows of a model with its own batch size follow each other in such batches.
+        self.batch_size = samples.declared_batch(self.graph)
+        self.notes: list[str] = []
+        if model.storage is not None:
+            self.notes.append(storage.note(model.storage))
+        self.drawn: list[Drawn] = []
+        self.outputs: list[dict[str, Array] | str] = []
+        if bundle is not None:
+            self._check_source()
+
+    def _check_source(self) -> None:
+        source, file = self.model.source, self.conversion.raw
+        if source.get("sha256") != file.sha256:
+            self.notes.append(
+                f"{self.bundle} was exported from another file than {file.file_name} "
+                f"({source.get('file_name')}, sha256 "
+                f"{str(source.get('sha256'))[:8]}… and {file.sha256[:8]}…)"
+            )
+
+    def _tolerance(self, output: str, usual: Tolerance, case: str) -> Tolerance:
+        """How far an output may be away, with what small storage costs."""
+        if self.model.storage is not None:
+            usual = storage.tolerance(self.model.storage, output, usual, case)
+        return self.settings.tolerance(usual)
+
+    def predict(self, drawn: Sequence[Drawn]) -> None:
+        """Run the runtime on every case.
+
+        Raises:
+            InputError: it takes none of them.
+        """
+        stateful = samples.is_stateful(self.graph)
+        refusal = None
+        for case in drawn:
+            self.model.reset_states()
+            try:
+                result = self.model.predict(
+                    self.conversion.built.inputs.pack(list(case.inputs.values())),
+                    self.batch_size if stateful else None,
+                )
+            except InputError as error:
+                refusal = refusal or error
+                self.outputs.append(str(error))
+            else:
+                self.outputs.append(self._by_name(result))
+        if refusal is not None and all(isinstance(own, str) for own in self.outputs):
+            raise refusal
+        self.drawn = list(drawn)
+
+    def _by_name(self, result: Any) -> dict[str, Array]:
+        if isinstance(result, dict):
+            return result
+        items = result if isinstance(result, list) else [result]
+        return dict(zip(self.model.output_names, items, strict=True))
+
+    def beside_recorded(self, expected: Any) -> Verification:
+        """Compare with outputs that were recorded, for inputs that were given."""
+        usual = RECORDED
+        if self.precision in HALF:
+            usual = Tolerance(RECORDED.atol, TOLERANCES[self.precision].rtol)
+        tolerance = self.settings.tolerance(usual)
+        (outputs,), (drawn,) = self.outputs, self.drawn
+        assert not isinstance(outputs, str)
+        given = samples.by_name(expected, list(outputs), "expected output")
+        compared = []
+        for name, x in outputs.items():
+            own = self._tolerance(name, usual, drawn.name)
+            # Numbers count here, not how they were stored.
+            compared.append(
+                compare(name, x, given[name], own, case=drawn.name, same_dtype=False)
+            )
+        case = self._case(drawn, given, outputs, compared)
+        return self._verification(Evidence(None, tolerance, (case,)))
+
+    def beside_keras(self, answered: Answered) -> Verification:
+        """Compare with what Keras gave."""
+        tolerance = self.settings.tolerance(TOLERANCES[self.precision])
+        exact = None
+        if self.precision == "float32":
+            exact = float64.plan(self.model._graph, self.model._weights)
+        layerwise = None
+        if self.settings.layers and self.model.storage is not None:
+            self.notes.append("layers are not compared: small kernels make each depart")
+        elif self.settings.layers:
+            names = frozenset(unnamed(self.conversion.model))
+            layerwise = Layerwise(
+                self.model._plan, exact, names, tolerance, self.settings.lenient
+            )
+        found, kept = [], 0
+        for number, (drawn, outputs) in enumerate(
+            zip(self.drawn, self.outputs, strict=True)
+        ):
+            given = answered.cases[number]
+            if given.refused:
+                self.notes.append(
+                    f"case {drawn.name} is left out: {answered.reference} does not "
+                    f"take its inputs: {given.refused}"
+                )
+                continue
+            case = self._beside_outputs(drawn, outputs, answered, number)
+            lenient = self.settings.lenient
+            if exact is not None and not isinstance(outputs, str):
+                case = float64.hear(
+                    case,
+                    exact,
+                    self._batches(case.inputs),
+                    asked=self.settings.layers,
+                    lenient=lenient,
+                )
+            if layerwise is not None:
+                case = self._layers(case, layerwise, answered, number, KEPT - kept)
+                kept += sum(node.size for node in case.nodes)
+            reason = self._says_nothing(case, answered.reference)
+            if reason:
+                self.notes.append(f"case {case.name} is left out: {reason}")
+                continue
+            found.append(case.judged_by_layers() if lenient else case)
+        if not found:
+            raise VerificationError(
+                f"{answered.reference} and the runtime cannot be compared: "
+                f"{'; '.join(self.notes)}"
+            )
+        self.notes.extend(answered.notes)
+        evidence = Evidence(answered.reference, tolerance, tuple(found))
+        left = () if layerwise is None else tuple(layerwise.not_compared)
+        return self._verification(evidence, left)
+
+    def _says_nothing(self, case: Case, reference: Reference) -> str:
+        """Why a case cannot tell right from wrong; empty where it can."""
+        if case.name == SATURATED and any(
+            own.reason == NOT_FINITE and not np.isfinite(case.expected[own.name]).all()
+            for own in case.compared
+        ):
+            # What is infinite then, and what NaN, hangs on how Keras is compiled.
+            return f"numbers that large overflow in {reference}"
+        if not self.settings.lenient or not any(own.amplified for own in case.compared):
+            return ""
+        reason = (
+            "this model makes so much of a last digit that no two programs agree on it"
+        )
+        if case.layers is None:
+            return f"{reason}; --layers compares its layers, each by itself"
+        return reason if any(own.amplified for own in case.layers) else ""
+
+    def _beside_outputs(
+        self,
+        drawn: Drawn,
+        outputs: dict[str, Array] | str,
+        answered: Answered,
+        number: int,
+    ) -> Case:
+        names = self.model.output_names
+        found = answered.cases[number].arrays
+        if len(found) != len(names):
+            raise VerificationError(
+                f"{answered.reference} gives {len(found)} outputs, "
+                f"the bundle {len(names)}"
+            )
+        by_key = {key: (array, dtype) for key, array, dtype in found}
+        expected, compared = {}, []
+        for i, name in enumerate(names):
+            array, dtype = by_key[name] if name in by_key else found[i][1:]
+            expected[name] = array
+            if isinstance(outputs, str):
+                compared.append(refused(name, array, outputs, case=drawn.name))
+            else:
+                compared.append(
+                    compare(
+                        name,
+                        outputs[name],
+                        array,
+                        self._tolerance(name, TOLERANCES[self.precision], drawn.name),
+                        case=drawn.name,
+                        expected_dtype=dtype,
+                    )
+                )
+        return self._case(
+            drawn, expected, {} if isinstance(outputs, str) else outputs, compared
+        )
+
+    def _layers(
+        self,
+        case: Case,
+        layerwise: Layerwise,
+        answered: Answered,
+        number: int,
+        room: int,
+    ) -> Case:
+        compared: list[Comparison] = []
+        nodes: list[NodeEvidence] = []
+        batches = self._batches(case.inputs)
+        for found, node in layerwise.case(case.name, batches, answered.nodes(number)):
+            compared += found
+            room -= node.size
+            if room >= 0:
+                nodes.append(node)
+        return replace(case, layers=tuple(compared), nodes=tuple(nodes))
+
+    def _batches(self, inputs: Mapping[str, Array]) -> list[list[Array]]:
+        """The inputs of each call, as the graph takes them."""
+        arrays = list(inputs.values())
+        rows = len(arrays[0])
+        size = max(self.batch_size or rows, 1)
+        starts = range(0, max(rows, 1), size)
+        return [[x[start : start + size] for x in arrays] for start in starts]
+
+    def _case(
+        self,
+        drawn: Drawn,
+        expected: Mapping[str, Array],
+        outputs: Mapping[str, Array],
+        compared: Sequence[Comparison],
+    ) -> Case:
+        return Case(
+            name=drawn.name,
+            description=drawn.description,
+            seed=drawn.seed,
+            calls=len(self._batches(drawn.inputs)),
+            inputs=drawn.inputs,
+            expected=expected,
+            outputs=outputs,
+            compared=tuple(compared),
+        )
+
+    def _verification(
+        self, evidence: Evidence, not_compared: tuple[str, ...] = ()
+    ) -> Verification:
+        return Verification(
+            model=self.conversion.raw.file_name,
+            written_by=self.conversion.meaning.keras,
+            bundle=self.bundle,
+            runtime=f"gru2np_runtime {__version__}",
+            evidence=evidence,
+            not_compared=not_compared,
+            notes=tuple(self.notes),
+        )

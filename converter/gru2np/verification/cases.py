@@ -1,0 +1,273 @@
+"""Inputs that find faults, made from the graph: several cases, each with its aim.
+
+A fault shows only where the inputs reach it: a mask that is ignored needs masked
+steps, a slope of an activation needs numbers on it, a state needs a second call.
+Every case is drawn with a seed and its own name, so that one alone can be drawn again.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np.errors import VerificationError
+from gru2np.verification import samples
+from gru2np.verification.mask_patterns import PATTERNS, mask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gru2np.verification.mask_patterns import Pattern
+    from gru2np_runtime._graph import Graph, Port
+
+    Array = NDArray[Any]
+
+# The name of the case whose inputs were given.
+GIVEN = "given"
+SATURATED = "saturated"
+# Each of these exceeds what a sum of gates takes before it saturates.
+LARGE = 100.0
+LONG = (250, 100, 50)
+# More rows than any kernel computes at once, and a number that nothing divides.
+ODD = 17
+# Multiplications that one case may cost; more than seconds is too much to wait for.
+WORK = 4e9
+# Numbers of one row from which on more rows than a few are too many.
+LARGE_ROW = 50_000
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The inputs of one case.
+
+    Attributes:
+        name: of the case.
+        description: what it tries, in a line.
+        seed: it was drawn with; None where the arrays were given.
+        inputs: arrays by input name.
+    """
+
+    name: str
+    description: str
+    seed: int | None
+    inputs: Mapping[str, Array]
+
+
+def draw(
+    graph: Graph,
+    names: Sequence[str],
+    seed: int,
+    only: str | None = None,
+    *,
+    half: bool = False,
+) -> list[Drawn]:
+    """The cases that fit a model, the same for the same seed.
+
+    Args:
+        graph: the model's.
+        names: of its inputs.
+        seed: of all cases; each is drawn apart, from the seed and its name.
+        only: the name of the one case that is wanted.
+        half: Keras computes in half precision, which leaves nothing certain of the
+            sums of large numbers.
+
+    Raises:
+        VerificationError: no inputs fit the model, or it has no such case.
+    """
+    maker = _Maker(graph, names, seed, half)
+    found = [
+        Drawn(name, description, seed, make())
+        for name, description, make in maker.cases()
+        if only in (None, name)
+    ]
+    if not found:
+        known = ", ".join(name for name, _, _ in maker.cases())
+        raise VerificationError(f"this model has no case {only!r}: it has {known}")
+    return found
+
+
+class _Maker:
+    """What the cases of one model have in common."""
+
+    def __init__(
+        self, graph: Graph, names: Sequence[str], seed: int, half: bool
+    ) -> None:
+        self.graph = graph
+        self.names = names
+        self.seed = seed
+        self.half = half
+        self.batch = samples.declared_batch(graph)
+        self.stateful = samples.is_stateful(graph)
+        self.typical = samples.shapes(graph, self.batch or samples.ROWS)
+        self.uses = samples.uses(graph)
+        self.row = sum(prod(shape[1:]) for shape in self.typical)
+        # Numbers that each step is multiplied with, as far as weights tell it.
+        _, weights = graph.infer_nodes(self.typical)
+        self.parameters = sum(
+            prod(n or 1 for n in shape)
+            for path, shapes in weights.items()
+            for shape in shapes.values()
+            if graph.layers[path].op != "embedding"
+        )
+
+    def cases(self) -> Iterator[tuple[str, str, Callable[[], dict[str, Array]]]]:
+        """Name, description, and what draws it."""
+        calls = f", {samples.ROWS} calls, states carried" if self.stateful else ""
+        masks = any(self._is_masked(port) for port in self.graph.inputs)
+        padded = "; steps masked at both ends and inside" if masks else ""
+        kinds = self._kinds()
+        yield (
+            "typical",
+            f"{kinds}{padded}{calls}",
+            lambda: samples.draw(self.graph, self.names, self.seed),
+        )
+        if masks:
+            for name, (description, pattern) in PATTERNS.items():
+                yield name, description, self._drawn(name, pattern=pattern)
+        if self._fits(1):
+            yield "one-step", "a single time step", self._drawn("one-step", steps=1)
+        long = self._long()
+        if long:
+            text = f"{long} time steps"
+            yield "long", text, self._drawn("long", rows=2, steps=long)
+        floats = self._float_inputs()
+        if floats and not all(0 in self.uses[port.name].mask_values for port in floats):
+            yield "zeros", "nothing but zeros", self._drawn("zeros", scale=0.0)
+        if floats and not self.half:
+            text = f"numbers {LARGE:.0f} times as large: gates saturate"
+            yield SATURATED, text, self._drawn(SATURATED, scale=LARGE)
+        tables = [own.rows for own in self.uses.values() if own.rows]
+        if tables:
+            yield self._every_id(max(tables))
+        if self.batch is None:
+            yield "one-row", "a batch of one", self._drawn("one-row", rows=1)
+            if self._work(ODD, 1) <= WORK and self.row <= LARGE_ROW:
+                text = f"a batch of {ODD}"
+                yield "odd-batch", text, self._drawn("odd-batch", rows=ODD)
+
+    def _kinds(self) -> str:
+        kinds = {
+            "ids" if self.uses[port.name].rows else _kind(port)
+            for port in self.graph.inputs
+        }
+        return " and ".join(sorted(kinds))
+
+    def _is_masked(self, port: Port) -> bool:
+        """Whether steps of an input can be marked as padding."""
+        if len(port.shape) < 2:
+            return False
+        given = any(node.mask == (port.name, 0) for node in self.graph.nodes)
+        return bool(self.uses[port.name].mask_values) or given
+
+    def _float_inputs(self) -> list[Port]:
+        ports = self.graph.inputs
+        return [
+            port
+            for port in ports
+            if port.dtype.startswith("float") and not self.uses[port.name].rows
+        ]
+
+    def _work(self, rows: int, steps: int) -> float:
+        return float(self.parameters) * rows * steps
+
+    def _long(self) -> int | None:
+        """As many steps as the model takes, and as there is time for."""
+        usual = max((s[1] for s in self.typical if len(s) > 1), default=0)
+        for steps in LONG:
+            affordable = self._work(self._rows(2), steps) <= WORK
+            if steps > 2 * usual and affordable and self._fits(steps):
+                return steps
+        return None
+
+    def _fits(self, steps: int) -> bool:
+        """Whether time is free, and every layer takes so many steps."""
+        if not any(_has_free_time(port) for port in self.graph.inputs):
+            return False
+        try:
+            known, _ = self.graph.infer_nodes(self._shapes(1, steps))
+        except ValueError:
+            return False
+        sizes = [n for found in known.values() for shape in found for n in shape]
+        return all(n is None or n > 0 for n in sizes)
+
+    def _shapes(self, rows: int, steps: int | None) -> list[tuple[int, ...]]:
+        pairs = zip(self.graph.inputs, self.typical, strict=True)
+        return [
+            (rows, steps, *shape[2:])
+            if steps is not None and _has_free_time(port)
+            else (rows, *shape[1:])
+            for port, shape in pairs
+        ]
+
+    def _rows(self, wanted: int) -> int:
+        """Rows in whole batches, three of them where states are carried."""
+        if self.batch is None:
+            return wanted
+        least = samples.ROWS if self.stateful else 1
+        return self.batch * max(least, ceil(wanted / self.batch))
+
+    def _drawn(
+        self,
+        name: str,
+        *,
+        rows: int = samples.ROWS,
+        steps: int | None = None,
+        scale: float = 1.0,
+        pattern: Pattern | None = None,
+        ids: bool = False,
+    ) -> Callable[[], dict[str, Array]]:
+        """What draws a case."""
+
+        def make() -> dict[str, Array]:
+            rng = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+            arrays = {}
+            shapes = self._shapes(self._rows(rows), steps)
+            triples = zip(self.names, self.graph.inputs, shapes, strict=True)
+            for i, (own, port, shape) in enumerate(triples):
+                use = self.uses[port.name]
+                array = samples.array(rng, port, shape, use)
+                if array.dtype.kind == "f" and use.rows is None:
+                    array *= scale
+                if ids and use.rows is not None:
+                    order = rng.permutation(use.rows)
+                    array[...] = np.resize(order, shape)
+                if pattern is not None and self._is_masked(port):
+                    mask(rng, array, use, pattern, i)
+                arrays[own] = array
+            return arrays
+
+        return make
+
+    def _every_id(self, count: int) -> tuple[str, str, Callable[[], dict[str, Array]]]:
+        """Every row of the largest table once, or as many as there is time for."""
+        at = next(
+            i
+            for i, port in enumerate(self.graph.inputs)
+            if self.uses[port.name].rows == count
+        )
+        per_row = prod(self.typical[at][1:])
+        most = int(min(WORK / max(self.parameters, 1), 20 * LARGE_ROW))
+        shown = min(count, max(most, per_row))
+        rows = ceil(shown / per_row)
+        text = f"every id, 0 to {count - 1}"
+        if shown < count:
+            text = f"{rows * per_row} of {count} ids"
+        return "every-id", text, self._drawn("every-id", rows=rows, ids=True)
+
+
+def _kind(port: Port) -> str:
+    if port.dtype.startswith("float"):
+        return "normal numbers"
+    return "booleans" if port.dtype == "bool" else "whole numbers"
+
+
+def _has_free_time(port: Port) -> bool:
+    """Whether axis 1 holds as many time steps as one likes."""
+    shape = port.shape
+    return 2 <= len(shape) <= 3 and shape[1] is None and None not in shape[2:]

@@ -1,0 +1,145 @@
+"""What a verification saw: the inputs of every case, and all that came of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from gru2np.verification.comparison import Comparison, Tolerance
+
+    Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The Keras that was asked.
+
+    Attributes:
+        name: ``keras`` or ``tf-keras``.
+        version: of the distribution.
+        tensorflow: the version it ran on.
+    """
+
+    name: str
+    version: str
+    tensorflow: str
+
+    def __str__(self) -> str:
+        name = "Keras" if self.name == "keras" else self.name
+        return f"{name} {self.version} (tensorflow {self.tensorflow})"
+
+
+@dataclass(frozen=True)
+class NodeEvidence:
+    """One layer call in one case, fed what Keras fed it.
+
+    Attributes:
+        name: of the node, as in the bundle.
+        kind: its Keras class.
+        inputs: what Keras fed it.
+        mask: its boolean mask, None where it uses none.
+        theirs: Keras' outputs; half precision widened to float32.
+        ours: the runtime's outputs from these inputs.
+        exact: the same in float64; None where the layer does not run in it.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[Array, ...]
+    mask: Array | None
+    theirs: tuple[Array, ...]
+    ours: tuple[Array, ...]
+    exact: tuple[Array, ...] | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all arrays."""
+        mask = () if self.mask is None else (self.mask,)
+        exact = self.exact or ()
+        arrays = (*self.inputs, *mask, *self.theirs, *self.ours, *exact)
+        return sum(array.nbytes for array in arrays)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One set of inputs, and what Keras and the runtime made of it.
+
+    Attributes:
+        name: of the case, not twice in a verification.
+        description: what is tried, in a line.
+        seed: the seed the inputs were drawn with; None where they were given.
+        calls: how many calls the rows make, one after the other, states carried from
+            each to the next; 1 but for models with a batch size of their own.
+        inputs: by input name.
+        expected: Keras' outputs by output name; half precision widened to float32.
+        outputs: the runtime's.
+        compared: a comparison for each output.
+        layers: a comparison for each output of each layer call; None if not asked for.
+        nodes: the arrays behind them, as far as they are not too large to keep.
+    """
+
+    name: str
+    description: str
+    seed: int | None
+    calls: int
+    inputs: Mapping[str, Array]
+    expected: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    compared: tuple[Comparison, ...]
+    layers: tuple[Comparison, ...] | None = None
+    nodes: tuple[NodeEvidence, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every output is equal within its tolerance."""
+        return all(own.agrees for own in self.compared)
+
+    def judged_by_layers(self) -> Case:
+        """The case with what a last digit explains taken for rounding.
+
+        An output that the model amplifies rounding in is right if all its layers are;
+        and where outputs agree, a layer that does so is not held to its own.
+        """
+        if self.layers is None:
+            return self
+        layers, compared = self.layers, self.compared
+        if all(own.agrees for own in layers):
+            compared = tuple(x.excused() if x.amplified else x for x in compared)
+        if all(own.agrees for own in compared):
+            layers = tuple(x.excused() if x.amplified else x for x in layers)
+        return replace(self, layers=layers, compared=compared)
+
+    def as_json(self) -> dict[str, Any]:
+        """The case as ``verify --json`` prints it, without its arrays."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "seed": self.seed,
+            "calls": self.calls,
+            "agree": self.agrees,
+            "inputs": {
+                name: {"shape": list(x.shape), "dtype": x.dtype.name}
+                for name, x in self.inputs.items()
+            },
+            "outputs": [own.as_json() for own in self.compared],
+        }
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a verification compared.
+
+    Attributes:
+        reference: the Keras that was asked; None where its outputs were given.
+        tolerance: how far outputs may be apart.
+        cases: at least one.
+    """
+
+    reference: Reference | None
+    tolerance: Tolerance
+    cases: tuple[Case, ...]

@@ -1,0 +1,227 @@
+"""Where a model departs: every layer call of a bundle, fed what Keras fed it.
+
+A fault spoils all that comes after it.  So each layer's input is what Keras gave the
+layer of that name, and never what the runtime made of it; then a difference is the
+layer's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np.verification import float64
+from gru2np.verification.calls import Calls, joined
+from gru2np.verification.comparison import (
+    Comparison,
+    Tolerance,
+    compare,
+    refused,
+)
+from gru2np.verification.evidence import NodeEvidence
+from gru2np_runtime import InputError
+from gru2np_runtime._manifest_writer import encode_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gru2np.ir import KerasModel
+    from gru2np.verification.keras_process import NodeOutputs
+    from gru2np_runtime import Layer
+    from gru2np_runtime._graph import GraphPlan, Node
+    from gru2np_runtime._layer import Layer as RuntimeLayer
+    from gru2np_runtime._plan import Plan
+
+    Array = NDArray[Any]
+    Arrays = tuple[Array, ...]
+
+
+class Layerwise:
+    """The nodes of a bundle beside those of Keras, case by case.
+
+    Args:
+        plan: of the bundle's graph.
+        exact: the same in float64; None where there is none.
+        unnamed: layers whose names in Keras say nothing.
+        tolerance: how far a layer's outputs may be apart.
+        lenient: rounding beyond it counts as equal.
+    """
+
+    def __init__(
+        self,
+        plan: GraphPlan,
+        exact: GraphPlan | None,
+        unnamed: frozenset[str],
+        tolerance: Tolerance,
+        lenient: bool,
+    ) -> None:
+        self.plan = plan
+        self.exact = exact
+        self.unnamed = unnamed
+        self.tolerance = tolerance
+        self.lenient = lenient
+        self.not_compared: dict[str, None] = {}
+
+    def case(
+        self,
+        name: str,
+        batches: Sequence[Sequence[Array]],
+        nodes: Mapping[tuple[tuple[str, ...], int], NodeOutputs],
+    ) -> Iterator[tuple[list[Comparison], NodeEvidence]]:
+        """Every node of a case: a comparison for each output, and the arrays."""
+        theirs = {
+            _node_name(path, number): own for (path, number), own in nodes.items()
+        }
+        here = [node.name for node in self.plan.graph.nodes]
+        # Nodes behind # do what masks need, inside of Keras' layers.
+        only_here = [n for n in here if n not in theirs and "#" not in n]
+        only_there = [n for n, own in theirs.items() if own.is_layer and n not in here]
+        left = (n for n in (*only_here, *only_there) if not self._unnamed(n))
+        self.not_compared.update(dict.fromkeys(left))
+        runs: dict[str, list[_Run]] = {}
+        ours = Calls(self.plan)
+        exact = None if self.exact is None else Calls(self.exact)
+        for number, batch in enumerate(batches):
+            self._feed(batch, number, theirs, (ours, exact), runs)
+        for node, parts in runs.items():
+            yield self._compared(name, node, theirs[node].kind, parts)
+
+    def _unnamed(self, node: str) -> bool:
+        return node.partition("#")[0] in self.unnamed
+
+    def _feed(
+        self,
+        batch: Sequence[Array],
+        number: int,
+        theirs: Mapping[str, NodeOutputs],
+        calls: tuple[Calls, Calls | None],
+        runs: dict[str, list[_Run]],
+    ) -> None:
+        """Run one batch through the nodes, each fed what Keras gave."""
+
+        def run(
+            node: Node, plan: Plan, inputs: list[Array], mask: Array | None
+        ) -> Arrays:
+            own = None if self._unnamed(node.name) else theirs.get(node.name)
+            if own is None:
+                return calls[0].call(node, inputs, mask)
+            given = own.batches[number]
+            found = _Run(tuple(inputs), mask, given)
+            try:
+                found.ours = calls[0].call(node, inputs, mask)
+            except (InputError, IndexError, ValueError) as error:
+                found.refusal = str(error)
+            if calls[1] is not None:
+                found.exact = _in_float64(calls[1], node, inputs, mask)
+            runs.setdefault(node.name, []).append(found)
+            return _fed(plan.layer, [array for array, _ in given], found.ours)
+
+        self.plan.values(batch, run=run, release=True)
+
+    def _compared(
+        self, case: str, node: str, kind: str, runs: Sequence[_Run]
+    ) -> tuple[list[Comparison], NodeEvidence]:
+        dtypes = [dtype for _, dtype in runs[0].theirs]
+        theirs = _columns([[array for array, _ in run.theirs] for run in runs])
+        ours = _columns([run.ours for run in runs])
+        refusal = next((run.refusal for run in runs if run.refusal), "")
+        exact: Arrays | None = None
+        if all(run.exact is not None for run in runs):
+            exact = _columns([run.exact or () for run in runs])
+        found = []
+        for i, (expected, dtype) in enumerate(zip(theirs, dtypes, strict=True)):
+            label = f"{node} [{i}]" if len(theirs) > 1 else node
+            if refusal:
+                found.append(refused(label, expected, refusal, kind=kind, case=case))
+            elif i < len(ours):
+                own = compare(
+                    label,
+                    ours[i],
+                    expected,
+                    self.tolerance,
+                    kind=kind,
+                    case=case,
+                    expected_dtype=dtype,
+                )
+                third = exact[i] if exact is not None and i < len(exact) else None
+
+                def again(i: int = i) -> Array:
+                    return self._nudged(node, runs)[i]
+
+                arrays = ours[i], expected, third
+                found.append(float64.heard(own, arrays, again, lenient=self.lenient))
+        inputs = _columns([run.inputs for run in runs])
+        masks = [run.mask for run in runs if run.mask is not None]
+        mask = joined(masks) if masks else None
+        return found, NodeEvidence(node, kind, inputs, mask, theirs, ours, exact)
+
+    def _nudged(self, name: str, runs: Sequence[_Run]) -> Arrays:
+        """What a node gives in float64 where all numbers are a last digit away."""
+        assert self.exact is not None
+        node = next(own for own in self.exact.graph.nodes if own.name == name)
+        calls = Calls(float64.nudged_plan(self.exact))
+        return _columns(
+            [
+                calls.call(
+                    node,
+                    [float64.nudged(float64.wide(x)) for x in run.inputs],
+                    run.mask,
+                )
+                for run in runs
+            ]
+        )
+
+
+class _Run:
+    """One call of a node: what it was fed, and what came of it."""
+
+    def __init__(
+        self, inputs: Arrays, mask: Array | None, theirs: list[tuple[Array, str]]
+    ) -> None:
+        self.inputs = inputs
+        self.mask = mask
+        self.theirs = theirs
+        self.ours: Arrays = ()
+        self.exact: Arrays | None = None
+        self.refusal = ""
+
+
+def _in_float64(
+    calls: Calls, node: Node, inputs: Sequence[Array], mask: Array | None
+) -> Arrays | None:
+    try:
+        return calls.call(node, [float64.wide(x) for x in inputs], mask)
+    except (InputError, IndexError, ValueError):
+        return None
+
+
+def _fed(
+    layer: Layer | RuntimeLayer, theirs: Sequence[Array], ours: Arrays
+) -> tuple[Array, ...]:
+    """Keras' outputs as the runtime has them: half precision is float32 here."""
+    if not ours:
+        return tuple(theirs)
+    fed = [
+        array.astype(own.dtype, copy=False)
+        for array, own in zip(theirs, ours, strict=False)
+    ]
+    return (*fed, *ours[len(fed) :])
+
+
+def _node_name(path: Sequence[str], number: int) -> str:
+    return "/".join(map(encode_name, path)) + (f"#{number}" if number else "")
+
+
+def _columns(rows: Sequence[Sequence[Array]]) -> Arrays:
+    return tuple(joined(parts) for parts in zip(*rows, strict=False))
+
+
+def unnamed(model: KerasModel, prefix: str = "") -> Iterator[str]:
+    """Operations that Keras names anew at every load: until 3.10 most lost theirs."""
+    for layer in model.layers:
+        path = prefix + encode_name(layer.name)
+        if layer.class_name.startswith("ops.") and "name" not in layer.config:
+            yield path
+        if layer.model is not None:
+            yield from unnamed(layer.model, f"{path}/")

@@ -1,0 +1,72 @@
+"""Patterns of padding: which steps of an input are masked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from gru2np.verification.samples import Use
+
+    Array = NDArray[Any]
+    # Marks masked steps in a boolean array (rows, steps).
+    Pattern = Callable[[np.random.Generator, Array], None]
+
+
+def mask(
+    rng: np.random.Generator, array: Array, use: Use, pattern: Pattern, number: int
+) -> None:
+    """Mark steps of an input as padding, by each of the values that mean it in turn.
+
+    Args:
+        rng: what the pattern draws from.
+        array: the input, ``(rows, steps, ...)``, changed in place.
+        use: what marks padding in it; of booleans it is False.
+        pattern: marks the steps.
+        number: of the input, so that several do not begin with one value.
+    """
+    masked = np.zeros(array.shape[:2], bool)
+    pattern(rng, masked)
+    for row in range(len(array)):
+        if array.dtype == bool:
+            array[row, masked[row]] = False
+        else:
+            values = use.mask_values
+            array[row, masked[row]] = values[(row + number) % len(values)]
+
+
+def _right(rng: np.random.Generator, masked: Array) -> None:
+    """The first row whole, the others of lengths of their own."""
+    rows, steps = masked.shape
+    for row in range(1, rows):
+        masked[row, rng.integers(1, steps + 1) :] = True
+
+
+def _left(rng: np.random.Generator, masked: Array) -> None:
+    _right(rng, masked[:, ::-1])
+
+
+def _holes(rng: np.random.Generator, masked: Array) -> None:
+    """About every third step, but never all of a row."""
+    rows, steps = masked.shape
+    masked[:] = rng.random(masked.shape) < 1 / 3
+    masked[np.arange(rows), rng.integers(0, steps, rows)] = False
+
+
+def _whole(rng: np.random.Generator, masked: Array) -> None:
+    """Every other row, the first of them, and the others padded."""
+    _right(rng, masked)
+    masked[::2] = True
+
+
+PATTERNS: dict[str, tuple[str, Pattern]] = {
+    "padded-right": ("steps masked at the end", _right),
+    "padded-left": ("steps masked at the beginning", _left),
+    "holes": ("steps masked inside", _holes),
+    "masked-rows": ("every step of some rows masked", _whole),
+}
