@@ -64,12 +64,14 @@ class Golden:
             return {n[len(prefix) :]: data[n] for n in data.files if prefix in n}
 
     def close(self, y, expected, what: str = "") -> None:
-        """Assert that y is what Keras gave: numbers, shape and floating type."""
+        """Assert that y is what Keras gave: numbers, shape and type."""
         __tracebackhide__ = True
         assert y.shape == expected.shape, f"{self.name} {what}"
         wanted = np.float64 if expected.dtype == np.float64 else np.float32
         if expected.dtype.kind == "f" or expected.dtype.kind == "V":
             assert y.dtype == wanted, f"{self.name} {what}"
+        else:
+            assert y.dtype == expected.dtype, f"{self.name} {what}"
         np.testing.assert_allclose(
             y, expected, rtol=self.rtol, atol=self.atol, err_msg=f"{self.name} {what}"
         )

@@ -269,11 +269,11 @@ def test_memory_does_not_grow_with_the_table(tmp_path, monkeypatch):
     monkeypatch.setattr("gru2np_runtime._tables.ROWS", 256)
     bundle = exported(FLAT, tmp_path)
     model, peaks = load(bundle), []
-    for rows in (1_000, 5_000):
+    for rows in (2_000, 16_000):
         path = tmp_path / f"{rows}.csv"
         path.write_text("1.5,2,3,4,5,6\n" * rows)
         tracemalloc.start()
         predict_file(model, path, tmp_path / f"{rows}.y.csv", batch_size=256)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.5 * peaks[0]
+    assert peaks[1] < 2 * peaks[0]

@@ -133,6 +133,7 @@ def integer_lookup(config: Config) -> Layer:
         mask_token=_integers(config, special),
         output=output,
         padded=most if padded and isinstance(most, int) else 0,
+        whole=config.meaning.tensor_arguments_drop_mask,
     )
 
 

@@ -73,7 +73,7 @@ class Encoding(Layer):
         elif self.output == "count":
             weighted = vectors if counted is None else vectors * counted[..., None]
             found = weighted.sum(axis=1)
-        return found.astype(self.dtype)
+        return found.astype(self.result_dtype() or self.dtype)
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise for every index alone."""
@@ -186,6 +186,7 @@ class IntegerLookup(Encoding):
         outside: places of numbers that are not in it; with none, they are an error.
         mask_token: a list of the number that is masked, or of none.
         padded: categories in all; 0: as many as there are places.
+        whole: vectors are int64 too, as Keras 3 makes them.
     """
 
     op = "integer_lookup"
@@ -193,6 +194,7 @@ class IntegerLookup(Encoding):
     outside: int = 1
     mask_token: tuple[int, ...] = ()
     padded: int = 0
+    whole: bool = False
 
     def check(self) -> None:
         """No number stands twice, and all have a place."""
@@ -217,7 +219,7 @@ class IntegerLookup(Encoding):
 
     def result_dtype(self) -> str | None:
         """Whole numbers, or that of the layer."""
-        return "int64" if self.output == "int" else self.dtype
+        return "int64" if self.whole or self.output == "int" else self.dtype
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
