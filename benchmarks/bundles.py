@@ -104,11 +104,25 @@ def _manifest(
     }
 
 
+def export(folder: Path) -> None:
+    """Write ``model.npz`` from the file that Keras saved."""
+    try:
+        import gru2np
+
+        gru2np.export(folder / "model.keras", folder / "model.npz")
+    except Exception as error:
+        (folder / "model.npz.error").write_text(str(error)[:200], "utf-8")
+
+
 def main(folders: list[str]) -> None:
     """Write the bundle of each folder."""
     for folder in map(Path, folders):
         record = json.loads((folder / "workload.json").read_text("utf-8"))
-        write_bundle(folder, Workload.from_json(record))
+        workload = Workload.from_json(record)
+        if workload.network:
+            export(folder)
+        else:
+            write_bundle(folder, workload)
 
 
 if __name__ == "__main__":

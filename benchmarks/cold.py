@@ -9,6 +9,7 @@ import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ _KERAS = (
     "keras.saving.load_model(f + '/model.keras').predict(x, verbose=0)"
 )
 NUMPY = "NumPy alone"
+# Seconds for one process; from how many on it is started in a FEW rounds only.
+LIMIT, LONG, FEW = 120, 1.5, 3
 # Of this process alone: what the system says of a child counts its parent's too.
 _MEMORY = (
     "\nimport os\nif os.path.exists('/proc/self/status'):"
@@ -60,40 +63,58 @@ PROCESSES: dict[str, tuple[str, dict[str, str], list[str]]] = {
 }
 
 
-def measure(folder: Path, missing: set[str], rounds: int) -> dict[str, Any]:
+def measure(
+    folder: Path, missing: set[str], rounds: int, seconds: float
+) -> dict[str, Any]:
     """Wall and CPU seconds, peak memory and installed size of each.
+
+    What starts in a moment is started more often; what is above NumPy alone is the
+    median of the differences to its start in the same round.
 
     Args:
         folder: of the workload.
         missing: runtimes that are not to be had.
-        rounds: how often every process is started, in random order.
+        rounds: how often every process is started, in random order, at most.
+        seconds: for all rounds together; there are at least two.
     """
-    taken: dict[str, list[tuple[float, float, float]]] = {
-        name: [] for name in PROCESSES if name not in missing
+    end = time.perf_counter() + seconds
+    # By process and round; the first round reads from the disk and does not count.
+    taken: dict[str, dict[int, tuple[float, float, float]]] = {
+        name: {} for name in PROCESSES if name not in missing
     }
     failed: dict[str, str] = {}
+    slow: set[str] = set()
     order = random.Random(1)
     for number in range(rounds + 1):
+        if number > 2 and time.perf_counter() > end:
+            break
         names = [name for name in taken if name not in failed]
+        names = [name for name in names if name not in slow or number <= FEW]
         order.shuffle(names)
         for name in names:
             figures = _start(name, folder)
             if figures is None:
                 failed[name] = "the process failed"
-            elif number:  # The first round reads from the disk.
-                taken[name].append(figures)
+            elif number:
+                taken[name][number] = figures
+            elif figures[0] > LONG:
+                slow.add(name)
     found: dict[str, Any] = {}
     for name, all_of_it in taken.items():
         if name in failed:
             found[name] = {"error": failed[name]}
             continue
         wall, cpu, memory = (
-            statistics.median(column) for column in zip(*all_of_it, strict=True)
+            statistics.median(column)
+            for column in zip(*all_of_it.values(), strict=True)
         )
+        alone = taken[NUMPY]
+        over = [own[1] - alone[n][1] for n, own in all_of_it.items() if n in alone]
         size = installed(["numpy", *PROCESSES[name][2]])
         if name.startswith("gru2np"):
             size += folder_size(ROOT / "runtime" / "gru2np_runtime")
         found[name] = {"wall": wall, "cpu": cpu, "memory": memory, "size": size}
+        found[name]["over"] = statistics.median(over) if over else 0.0
     return found
 
 
@@ -109,8 +130,11 @@ def _start(name: str, folder: Path) -> tuple[float, float, float] | None:
         text=True,
     )
     assert process.stdout is not None
+    timer = threading.Timer(LIMIT, process.kill)
+    timer.start()
     text = process.stdout.read()
     process.stdout.close()
+    timer.cancel()
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)

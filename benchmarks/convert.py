@@ -56,10 +56,22 @@ def saved(model: Any, path: Path) -> None:
     model.save(path)
 
 
+def exact(model: Any, path: Path) -> None:
+    """Write what Keras gives in float64; the models made by hand have it already."""
+    import numpy as np
+
+    import networks
+
+    record = json.loads(path.with_name("workload.json").read_text("utf-8"))
+    x = np.load(path.with_name("x.npy"))
+    np.save(path, networks.exact(Workload.from_json(record), x))
+
+
 CONVERSIONS: dict[str, Callable[[Any, Path], None]] = {
     "model.tflite": litert,
     "exported.onnx": exported,
     "model.keras": saved,
+    "y.npy": exact,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -18,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 ROUNDS = 9
 # Seconds for one command.
-LIMIT = 240
+LIMIT = 90
 THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -33,9 +34,12 @@ THREADS = (
 def environment(threads: int | None) -> dict[str, str]:
     """Of a process that runs this tree's runtime, with so many threads."""
     given = {key: value for key, value in os.environ.items() if key not in THREADS}
+    # An installed package is compiled; so is this tree, once it has been started.
+    given.pop("PYTHONDONTWRITEBYTECODE", None)
     if threads is not None:
         given |= dict.fromkeys(THREADS, str(threads))
-    given["PYTHONPATH"] = os.pathsep.join([str(ROOT / "runtime"), str(HERE)])
+    folders = [ROOT / "runtime", ROOT / "converter", HERE]
+    given["PYTHONPATH"] = os.pathsep.join(map(str, folders))
     given["TF_CPP_MIN_LOG_LEVEL"] = "3"
     return given
 
@@ -44,6 +48,14 @@ class Handle:
     """A worker process."""
 
     def __init__(self, name: str, threads: int | None) -> None:
+        self.name, self.threads = name, threads
+        self.version = ""
+        self.missing: str | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start the process; ``ready`` waits for it."""
+        name, threads = self.name, self.threads
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / "worker.py"), name, str(threads or "default")],
             stdin=subprocess.PIPE,
@@ -52,8 +64,6 @@ class Handle:
             text=True,
             env=environment(threads),
         )
-        self.version = ""
-        self.missing: str | None = None
 
     def ready(self) -> None:
         """Wait until it has imported its runtime."""
@@ -63,6 +73,11 @@ class Handle:
 
     def ask(self, do: str, **options: Any) -> dict[str, Any]:
         """Send a command and wait for its answer."""
+        if do == "prepare" and self.process.poll() is not None:
+            # One model that ends it is no reason to go without the others.
+            self.close()
+            self.start()
+            self.ready()
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps({"do": do, **options}) + "\n")
@@ -78,16 +93,22 @@ class Handle:
         timer.start()
         line = self.process.stdout.readline()
         timer.cancel()
+        if not line:
+            self.process.kill()
+            self.process.wait()
         return json.loads(line) if line else {"error": "the process ended"}
 
     def close(self) -> None:
         """End it."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.process.kill()
+            self.process.wait()
 
 
 class Fleet:

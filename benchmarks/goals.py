@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet import ratio
+from models import NETWORKS
 
 ORT, BATCH, EXPORTED = "ONNX Runtime", "Keras batch", "Keras in ORT"
 PLAIN = "gru2np plain"
@@ -20,10 +21,16 @@ BOUNDS: dict[str, list[tuple[str, str, float]]] = {
         ("step-stack", BATCH, 1 / 30),
         ("step-gru20", ORT, 0.55),
         ("step-gru256", ORT, 0.75),
-        *((name, ORT, 3.6) for name in ("gru64-t100", "gru64-t1000", "stack-t100")),
-        ("gru64-t100", PLAIN, 0.45),
-        ("gru64-t100", EXPORTED, 0.35),
-        ("gru64-t100", BATCH, 1 / 6),
+        *(
+            (name, other, bound)
+            for name in ("gru64-t100", "gru64-t1000", "stack-t100")
+            for other, bound in (
+                (ORT, 3.6),
+                (PLAIN, 0.45),
+                (EXPORTED, 0.35),
+                (BATCH, 1 / 6),
+            )
+        ),
         *((name, ORT, 1.45) for name in ("gru256-t100", "gru256-t1000")),
         ("rnn64-t100", ORT, 1.7),
         ("rnn64-t1000", ORT, 1.2),
@@ -35,6 +42,7 @@ BOUNDS: dict[str, list[tuple[str, str, float]]] = {
         *((f"gru64-b{batch}", ORT, 0.9) for batch in (256, 4096)),
         *((f"gru128-b{batch}", ORT, 0.85) for batch in (256, 4096)),
         *((f"gru512-b{batch}", ORT, 1.05) for batch in (256, 4096)),
+        *((workload.name, BATCH, 1.0) for workload in NETWORKS),
     ],
     "gru2np c": [
         ("step-stack", ORT, 0.2),
@@ -53,18 +61,25 @@ BOUNDS: dict[str, list[tuple[str, str, float]]] = {
         ("gru512-b32", ORT, 0.95),
         *((f"gru{n}-b{batch}", ORT, 0.65) for n in (64, 128) for batch in (256, 4096)),
         *((f"gru512-b{batch}", ORT, 0.85) for batch in (256, 4096)),
+        *((workload.name, BATCH, 1.0) for workload in NETWORKS),
     ],
 }
 
 
-def speed(measured: dict[str, Any]) -> list[tuple[str, str, str, float, float]]:
-    """Runtime, workload, other, ratio measured and bound, of all that were measured."""
-    rows = []
+def speed(
+    measured: dict[str, Any],
+) -> list[tuple[str, str, str, float | None, float]]:
+    """Runtime, workload, other, ratio (None where it was not to be had) and bound.
+
+    Args:
+        measured: of these workloads.
+    """
+    rows: list[tuple[str, str, str, float | None, float]] = []
     for name, bounds in BOUNDS.items():
         for workload, other, bound in bounds:
-            got = ratio(measured.get(workload, {}), name, other)
-            if got is not None:
-                rows.append((name, workload, other, got[0], bound))
+            if workload in measured:
+                got = ratio(measured[workload], name, other)
+                rows.append((name, workload, other, got and got[0], bound))
     return rows
 
 
@@ -88,7 +103,7 @@ def start(found: dict[str, Any]) -> list[tuple[str, float, float, str]]:
         own = found.get(name, {"error": ""})
         if "error" in own or "error" in alone:
             continue
-        cpu, memory = (own[key] - alone[key] for key in ("cpu", "memory"))
-        rows.append((f"{name}, CPU", cpu * 1e3, START_CPU * 1e3, "ms"))
+        memory = own["memory"] - alone["memory"]
+        rows.append((f"{name}, CPU", own["over"] * 1e3, START_CPU * 1e3, "ms"))
         rows.append((f"{name}, memory", memory / 1e6, START_MEMORY / 1e6, "MB"))
     return rows

@@ -11,12 +11,13 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 def install(*what: str) -> bool:
     """Whether pip installed it."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", *what]
+    command = [sys.executable, "-m", "pip", "install", "-qq", *what]
     return subprocess.run(command, check=False).returncode == 0
 
 
 def main() -> int:
     """All together, or else each by itself; NumPy at least."""
+    print("installing the runtimes, about 3 GB", file=sys.stderr)
     if install("numpy", "-r", str(REQUIREMENTS)):
         return 0
     for line in REQUIREMENTS.read_text("utf-8").splitlines():

@@ -34,6 +34,8 @@ class Workload:
         head: units of a Dense layer on the last step; 0 for none.
         sequences: whether the last recurrent layer gives every step.
         step: whether one time step is a call, with the state carried over.
+        network: a model of ``networks.py``, which Keras makes; all but the batch is
+            said there.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Workload:
     head: int = 0
     sequences: bool = False
     step: bool = False
+    network: str = ""
 
     @property
     def states(self) -> int:
@@ -121,6 +124,16 @@ BATCHES = [
     for batch in (32, 256, 4096)
     for units in (64, 128, 512)
 ]
+# One sample of what a network is given.
+NETWORKS_INPUTS = {"crnn": (32, 128, 1), "transformer": (64, 64)}
+NETWORKS = [
+    Workload(f"{name}-b{batch}", f"{title}, batch {batch}", batch=batch, network=name)
+    for name, title in (
+        ("crnn", "CRNN, picture of 32 x 128"),
+        ("transformer", "Transformer encoder, T = 64"),
+    )
+    for batch in (1, 8)
+]
 
 
 def weights_of(workload: Workload) -> tuple[Weights, dict[str, Array] | None]:
@@ -156,20 +169,29 @@ def _cell(
 
 
 def data_of(workload: Workload) -> Array:
-    """x: (batch, time, features); of a stepped model (steps, 1, features)."""
+    """x: (batch, time, features) or the network's; stepped (steps, 1, features)."""
     rng = np.random.default_rng(7)
     shape = (workload.batch, workload.time, workload.features)
+    if workload.network:
+        shape = (workload.batch, *NETWORKS_INPUTS[workload.network])
     if workload.step:
         shape = (CHECKED_STEPS, 1, workload.features)
     return rng.normal(size=shape).astype(np.float32)
 
 
 def write_data(folder: Path, workload: Workload) -> None:
-    """Write ``workload.json``, ``weights.npz``, ``x.npy`` and float64's ``y.npy``."""
+    """Write ``workload.json``, ``weights.npz``, ``x.npy`` and float64's ``y.npy``.
+
+    The weights and ``y.npy`` of a network are Keras' own, see ``networks.py``.
+    """
     from peers.by_hand import Naive
 
-    layers, head = weights_of(workload)
+    (folder / "workload.json").write_text(json.dumps(workload.to_json()), "utf-8")
     x = data_of(workload)
+    if workload.network:
+        np.save(folder / "x.npy", x)
+        return
+    layers, head = weights_of(workload)
     arrays = {
         f"{i}/{j}/{name}": array
         for i, directions in enumerate(layers)
@@ -186,7 +208,6 @@ def write_data(folder: Path, workload: Workload) -> None:
     else:
         y = naive.run(x[:CHECKED_ROWS].astype(np.float64))
     np.save(folder / "y.npy", y)
-    (folder / "workload.json").write_text(json.dumps(workload.to_json()), "utf-8")
 
 
 def read_weights(folder: Path) -> tuple[Weights, dict[str, Array] | None]:

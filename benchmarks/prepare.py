@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from fleet import HERE, ROOT, environment
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
     from models import Workload
 
 FOLDER = ROOT / "build" / "bench"
-SOURCES = ("models.py", "convert.py", "onnx_graph.py", "peers/keras_tensorflow.py")
+SOURCES = (
+    "models.py",
+    "networks.py",
+    "convert.py",
+    "onnx_graph.py",
+    "peers/keras_tensorflow.py",
+)
 LITERT, EXPORTED, SAVED = "model.tflite", "exported.onnx", "model.keras"
+EXACT = "y.npy"
+# Seconds for all conversions.
+LIMIT = 600
 
 
 def _stamp() -> str:
@@ -50,17 +60,13 @@ def prepare(wanted: dict[Workload, list[str]]) -> dict[str, Path]:
             write_data(folder, workload)
             stamped.write_text(stamp, "utf-8")
         _write_native(folder, workload)
+        if workload.network:
+            names = [SAVED, EXACT, *names]
         (folder / "wanted.json").write_text(json.dumps(names), "utf-8")
         made = {path.name.removesuffix(".error") for path in folder.iterdir()}
         if not made.issuperset(names):
             to_convert.append(str(folder))
         folders[workload.name] = folder
-    # By the runtime of this tree, whatever else is installed.
-    subprocess.run(
-        [sys.executable, str(HERE / "bundles.py"), *map(str, folders.values())],
-        env=environment(None),
-        check=True,
-    )
     # Two processes: conversion is Python, and most of what a first run waits for.
     halves = [to_convert[::2], to_convert[1::2]]
     processes = [
@@ -73,13 +79,24 @@ def prepare(wanted: dict[Workload, list[str]]) -> dict[str, Path]:
         for half in halves
         if half
     ]
+    end = time.monotonic() + LIMIT
     for process in processes:
-        process.wait()
+        try:
+            process.wait(max(1.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    # By the runtime of this tree, whatever else is installed.
+    subprocess.run(
+        [sys.executable, str(HERE / "bundles.py"), *map(str, folders.values())],
+        env=environment(None),
+        check=True,
+    )
     return folders
 
 
 def _write_native(folder: Path, workload: Workload) -> None:
-    if (folder / "native.onnx").exists():
+    if workload.network or (folder / "native.onnx").exists():
         return
     try:
         from onnx_graph import write_onnx

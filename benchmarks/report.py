@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING, Any
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
 
+import goals
 import tables
-from models import BATCHES, SEQUENCES, STEPS
-from peers import EXPLAINED, PEERS
-from plots import write_plots
+from models import BATCHES, NETWORKS, SEQUENCES, STEPS
+from peers import BASELINE, EXPLAINED, PEERS
+from plots import write_overview, write_plots, write_threads
 
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).resolve().parent.parent
 
 HEAD = """\
 # Performance
@@ -26,6 +29,13 @@ rounds**: what disturbs the machine disturbs both sides. With one thread, calls 
 timed: the second line of a cell is the largest difference. float32 everywhere; models
 have random weights, the same for every runtime. Lower is better, 1 is ONNX Runtime.
 """
+QUICK = """\
+**A quick run: few workloads and few rounds.**
+"""
+SHORT = """\
+Time of one call with one thread, the best of the rounds; figures in microseconds are of
+this machine and its load.
+"""
 STEP = """\
 One time step a call at batch 1, the state carried over, a fresh output array: a
 microphone, a sensor, a ticker. The Keras model of one step is unrolled, for LiteRT and
@@ -38,35 +48,58 @@ BATCH = """\
 50 time steps of 32 features, the last step through a Dense layer. Differences are of
 the first 64 rows.
 """
+NETWORK = """\
+Recurrent layers among others, and none at all: models that Keras made and saved. A CRNN
+(two convolutions of 32 and 64 filters with pooling, a bidirectional GRU64, a softmax
+over 37 characters for each of 32 columns) and two blocks of a transformer encoder (64
+features, 4 heads, 256 units between). ONNX Runtime and OpenVINO have what Keras
+exports. Here 1 is Keras' `predict_on_batch`.
+"""
 DEFAULT = """\
 No number of threads set anywhere, wall time. Ratios to ONNX Runtime with its own
 default threads.
 """
 COLD = """\
 Whole processes, from their start to the first prediction of the stack on 100 steps,
-with `OPENBLAS_NUM_THREADS=1` and its like; the median of the starts, in random order.
-NumPy alone imports NumPy and reads the input. Installed: the package and all that it
-requires.
+with `OPENBLAS_NUM_THREADS=1` and its like, in rounds of random order. Medians; the CPU
+time over NumPy alone is that of the differences within a round. NumPy alone imports
+NumPy and reads the input. Installed: the package and all that it requires.
+"""
+OVERVIEW = "Ratios to ONNX Runtime, one thread, on a logarithmic scale"
+GAINS = "How much faster all threads are than one"
+THREADS = """\
+Wall time, the best of the rounds. gru2np's kernel splits large batches over threads,
+NumPy has those of its BLAS, which wait for each other in a loop: on a busy machine that
+costs many times the work, and `OPENBLAS_NUM_THREADS=1` is faster.
+"""
+TARGETS = """\
+What a release is to keep: ratios of the tables above, with one thread, and the start
+over NumPy alone. The targets were set on another processor, a Zen 4 with AVX-512.
 """
 LOSSES = """\
 Every case measured above, with one thread, in which another runtime is faster, and how
-much faster it is.
+many times as long gru2np takes.
 """
 
 
 def write_report(path: Path, results: dict[str, Any]) -> None:
     """Write the page, and its plots in the folder of its name beside it."""
     measured = results["measured"]
-    lines = [HEAD, *_machine(results), "", *_runtimes(results), ""]
-    for title, text, workloads in (
-        ("Streaming", STEP, STEPS),
-        ("Sequences", SEQUENCE, SEQUENCES),
-        ("Batches", BATCH, BATCHES),
+    lines = [HEAD, QUICK] if results.get("quick") else [HEAD]
+    lines += [*_machine(results), "", *_runtimes(results), ""]
+    if table := tables.summary(measured):
+        lines += ["## In short", "", SHORT, *table, ""]
+    lines += _overview(path, measured)
+    for title, text, workloads, to in (
+        ("Streaming", STEP, STEPS, BASELINE),
+        ("Sequences", SEQUENCE, SEQUENCES, BASELINE),
+        ("Batches", BATCH, BATCHES, BASELINE),
+        ("Whole networks", NETWORK, NETWORKS, goals.BATCH),
     ):
         names = [workload.name for workload in workloads]
-        if table := tables.ratios(names, measured):
+        if table := tables.ratios(names, measured, to):
             lines += [f"## {title}, one thread", "", text, *table, ""]
-            lines += [*tables.spread(names, measured), ""]
+            lines += [*tables.spread(names, measured, to), ""]
         if title == "Streaming" and (table := tables.latencies(results["latencies"])):
             lines += ["Single calls, one thread, as a user waits for them:", ""]
             lines += [*table, ""]
@@ -79,23 +112,39 @@ def write_report(path: Path, results: dict[str, Any]) -> None:
         lines.append("")
     lines += _scaling(path, results)
     if table := tables.threads(results["threads"]):
-        lines += [
-            "## Threads",
-            "",
-            "Wall time, the best of the rounds.",
-            "",
-            *table,
-            "",
-        ]
+        lines += ["## Threads", "", THREADS, *_threads(path, results["threads"])]
+        lines += [*table, ""]
     if losing := tables.losses(measured):
         lines += ["## Where gru2np loses", "", LOSSES, *losing, ""]
     if table := tables.bounds(measured, results["cold"]):
-        lines += ["## Bounds", "", "What a release is to keep.", "", *table, ""]
+        lines += ["## Targets", "", TARGETS, *table, ""]
     text = "\n".join(lines)
+    # Messages of others name files; where those lie is nobody's business.
+    for place in (str(ROOT), sys.prefix, str(Path.home())):
+        text = text.replace(place, "")
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.strip() + "\n", "utf-8")
+
+
+def _overview(path: Path, measured: dict[str, Any]) -> list[str]:
+    try:
+        if not write_overview(path.with_suffix("") / "overview.svg", measured):
+            return []
+    except ImportError:
+        return []
+    return [f"![{OVERVIEW}]({path.stem}/overview.svg)", "", f"{OVERVIEW}.", ""]
+
+
+def _threads(path: Path, found: dict[str, Any]) -> list[str]:
+    titles = [tables.TITLES[name].replace(", ", ",\n") for name in found]
+    try:
+        if not write_threads(path.with_suffix("") / "threads.svg", found, titles):
+            return []
+    except ImportError:
+        return []
+    return [f"![{GAINS}]({path.stem}/threads.svg)", ""]
 
 
 def _scaling(path: Path, results: dict[str, Any]) -> list[str]:
@@ -113,7 +162,10 @@ def _scaling(path: Path, results: dict[str, Any]) -> list[str]:
 def _machine(results: dict[str, Any]) -> list[str]:
     machine = results["machine"]
     loads = machine["load"]
-    load = f"load {loads[0]} at the start and {loads[1]} at the end" if loads else ""
+    load = ""
+    if loads:
+        middle = statistics.median(loads)
+        load = f"load average {min(loads)} to {max(loads)}, median {middle:.1f}"
     parts = [
         machine["processor"],
         f"{machine['cores']} cores",
@@ -142,22 +194,22 @@ def _runtimes(results: dict[str, Any]) -> list[str]:
 
 def _left_out(results: dict[str, Any]) -> list[str]:
     """What was planned and has no figure, with the reason."""
-    lines = list(results["left_out"])
+    reasons: dict[str, list[str]] = {}
     for kind in ("measured", "default"):
         for workload, found in results[kind].items():
-            title = tables.TITLES.get(workload, workload)
-            lines += [
-                f"{name}, {title}: {record['error']}"
-                for name, record in found.items()
-                if "error" in record
-            ]
+            for name, record in found.items():
+                if "error" in record:
+                    titles = reasons.setdefault(f"{name}: {record['error']}", [])
+                    titles.append(tables.TITLES.get(workload, workload))
+    lines = list(results["left_out"])
+    for reason, titles in reasons.items():
+        lines.append(f"{reason} ({'; '.join(dict.fromkeys(titles))})")
     return ["Not measured:", "", *(f"- {line}" for line in lines)] if lines else []
 
 
 def machine_facts() -> dict[str, Any]:
     """The processor and what else a reader needs to judge the numbers."""
     import os
-    from pathlib import Path
 
     import numpy as np
 
@@ -184,8 +236,8 @@ def machine_facts() -> dict[str, Any]:
     }
 
 
-def load_average() -> float | None:
-    """How busy the machine is; None where nobody says."""
+def load_average() -> list[float]:
+    """How busy the machine is; empty where nobody says."""
     import os
 
-    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+    return [round(os.getloadavg()[0], 1)] if hasattr(os, "getloadavg") else []

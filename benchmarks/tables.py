@@ -7,16 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 from fleet import ratio
 from goals import accuracy, speed, start
-from models import BATCHES, SEQUENCES, STEPS
+from models import BATCHES, NETWORKS, SEQUENCES, STEPS
 from peers import BASELINE, PEERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-TITLES = {w.name: w.title for w in (*STEPS, *SEQUENCES, *BATCHES)}
+TITLES = {w.name: w.title for w in (*SEQUENCES, *BATCHES, *NETWORKS)}
+TITLES |= {w.name: f"Step of {w.title}" for w in STEPS}
 # Calls from which a p99 says something.
 FEW = 200
+MET = "met"
 OURS = ("gru2np c", "gru2np numpy")
+SHORT = (*OURS, BASELINE, "LiteRT", "Keras batch", "Keras predict")
+SUMMARY = (
+    "step-stack",
+    "step-gru20",
+    "gru64-t100",
+    "lstm64-t100",
+    "gru64-b32",
+    "gru128-b256",
+    "crnn-b1",
+    "transformer-b1",
+)
 
 
 def number(value: float) -> str:
@@ -50,13 +63,21 @@ def _columns(names: Iterable[str], measured: dict[str, Any]) -> list[str]:
     return [name for name in PEERS if name in there]
 
 
-def ratios(names: Sequence[str], measured: dict[str, Any]) -> list[str]:
-    """Ratios to ONNX Runtime, with the error against float64 below each."""
+def _base(names: Iterable[str], measured: dict[str, Any], to: str) -> str:
+    """What ratios are made to, also in a run without it."""
+    found = (measured.get(workload, {}).get(to, {}) for workload in names)
+    return to if any(record.get("rounds") for record in found) else "gru2np numpy"
+
+
+def ratios(
+    names: Sequence[str], measured: dict[str, Any], to: str = BASELINE
+) -> list[str]:
+    """Ratios to one runtime, with the error against float64 below each."""
     names = [name for name in names if name in measured]
     if not names:
         return []
     columns = _columns(names, measured)
-    base = BASELINE if BASELINE in columns else "gru2np numpy"
+    base = _base(names, measured, to)
     others = [name for name in columns if name != base]
     rows = []
     for workload in names:
@@ -82,14 +103,16 @@ def _ratio(found: dict[str, Any], name: str, base: str) -> str:
     return f"{value}<br>{found[name]['difference']:.1e}"
 
 
-def spread(names: Sequence[str], measured: dict[str, Any]) -> list[str]:
+def spread(
+    names: Sequence[str], measured: dict[str, Any], to: str = BASELINE
+) -> list[str]:
     """How far the ratios of single rounds lie from their median, in sentences."""
+    to = _base(names, measured, to)
     widths = [
         (got[2] - got[1]) / got[0]
         for workload in names
         for name in measured.get(workload, {})
-        if name != BASELINE
-        and (got := ratio(measured[workload], name, BASELINE)) is not None
+        if name != to and (got := ratio(measured[workload], name, to)) is not None
     ]
     if not widths:
         return []
@@ -128,14 +151,11 @@ def latencies(found: dict[str, Any]) -> list[str]:
 def cold(found: dict[str, Any]) -> list[str]:
     """Start, memory and size."""
     rows = []
-    alone = found.get("NumPy alone")
     for name, record in found.items():
         if "error" in record:
             rows.append([name, *["failed"] * 5])
             continue
-        over = (
-            "–" if alone is None else f"{(record['cpu'] - alone['cpu']) * 1e3:.0f} ms"
-        )
+        over = f"{record['over'] * 1e3:,.0f} ms" if record["over"] else "–"
         rows.append(
             [
                 name,
@@ -166,10 +186,23 @@ def threads(found: dict[str, Any]) -> list[str]:
     return table(["", *heads, "gain"], rows) if rows else []
 
 
+def summary(measured: dict[str, Any]) -> list[str]:
+    """Time of one call of a few workloads, the best of the rounds."""
+    rows = []
+    for workload in SUMMARY:
+        found = measured.get(workload, {})
+        times = [found.get(name, {}).get("rounds") for name in SHORT]
+        if any(times):
+            cells = [duration(min(time)) if time else "–" for time in times]
+            rows.append([TITLES[workload], *cells])
+    return table(["", *SHORT], rows) if rows else []
+
+
 def losses(measured: dict[str, Any]) -> list[str]:
     """Every workload where another runtime is faster than one of ours."""
-    lines = []
+    rows = []
     for workload, found in measured.items():
+        cells = []
         for ours in OURS:
             faster = []
             for name in PEERS:
@@ -178,12 +211,11 @@ def losses(measured: dict[str, Any]) -> list[str]:
                 got = ratio(found, ours, name)
                 if got is not None and got[0] > 1.0:
                     faster.append((got[0], name))
-            if faster:
-                listed = ", ".join(
-                    f"{name} ({number(times)}x)" for times, name in sorted(faster)[::-1]
-                )
-                lines.append(f"- {TITLES.get(workload, workload)}, {ours}: {listed}")
-    return lines
+            listed = [f"{name} {number(n)}x" for n, name in sorted(faster)[::-1]]
+            cells.append(", ".join(listed) or "–")
+        if cells != ["–"] * len(OURS):
+            rows.append([TITLES.get(workload, workload), *cells])
+    return table(["", *OURS], rows) if rows else []
 
 
 def bounds(measured: dict[str, Any], started: dict[str, Any]) -> list[str]:
@@ -191,8 +223,8 @@ def bounds(measured: dict[str, Any], started: dict[str, Any]) -> list[str]:
     rows = [
         [
             f"{TITLES[workload]}: {name} / {other}",
-            number(got),
-            number(bound),
+            _least(bound),
+            _beside(got, bound),
             _verdict(got, bound),
         ]
         for name, workload, other, got, bound in speed(measured)
@@ -202,25 +234,45 @@ def bounds(measured: dict[str, Any], started: dict[str, Any]) -> list[str]:
     rows += [
         [
             f"Start: {what}",
-            f"{got:.0f} {unit}",
             f"{bound:.0f} {unit}",
+            f"{got:.1f} {unit}",
             _verdict(got, bound),
         ]
         for what, got, bound, unit in start(started)
     ]
-    lines = table(["", "got", "bound", ""], rows) if rows else []
+    met = sum(row[-1] == MET for row in rows)
+    lines = []
+    if rows:
+        lines = [f"{met} of {len(rows)} are met.", ""]
+        lines += table(["", "target", "measured", "met or not"], rows)
     if errors:
         lines += [
             "",
             f"Accuracy: {len(errors) - len(over)} of {len(errors)} outputs are within "
             "twice Keras' own error against float64, or 5e-7.",
         ]
+    lines += [""] if over else []
     lines += [
-        f"Missed: {TITLES[workload]}, {name}: {own:.1e}, bound {bound:.1e}."
+        f"- Missed: {TITLES[workload]}, {name}: {own:.1e}, bound {bound:.1e}."
         for name, workload, own, bound in over
     ]
     return lines
 
 
-def _verdict(got: float, bound: float) -> str:
-    return "kept" if got <= bound else "**missed**"
+def _verdict(got: float | None, bound: float) -> str:
+    if got is None:
+        return "not measured"
+    return MET if got <= bound else "**not met**"
+
+
+def _beside(got: float | None, bound: float) -> str:
+    """With more digits where two would hide that a bound is missed."""
+    if got is None:
+        return "–"
+    hidden = got > bound and _least(got) == _least(bound)
+    return f"{got:.4g}" if hidden else _least(got)
+
+
+def _least(value: float) -> str:
+    """A ratio, with a third digit where it is small."""
+    return f"{value:.3f}" if value < 0.1 else number(value)

@@ -25,6 +25,8 @@ BLOCKS = 6
 # Calls longer than this are measured in CPU time where there is one thread: other
 # processes interrupt them.
 LONG = 2e-3
+# Letters of a reason.
+LENGTH = 240
 
 
 class Worker:
@@ -140,8 +142,11 @@ def main(name: str, threads: str) -> None:
         try:
             answer(do(**command))
         except Exception as error:
-            first = (str(error).strip().splitlines() or [""])[0]
-            reason = first if isinstance(error, Missing) else repr(error)[:200]
+            reason = " ".join(str(error).replace("\\n", " ").split())
+            if len(reason) > LENGTH:
+                reason = reason[:LENGTH].rpartition(" ")[0] + " ..."
+            if not isinstance(error, Missing):
+                reason = f"{type(error).__name__}: {reason}"
             answer({"error": reason})
 
 

@@ -23,6 +23,12 @@ class Missing(Exception):
     """This runtime is not to be had here; the message says why."""
 
 
+def why_not(path: Path) -> str:
+    """Why a file was not made."""
+    error = path.with_name(path.name + ".error")
+    return error.read_text("utf-8") if error.exists() else "no file"
+
+
 class Peer(Protocol):
     """A runtime ready to load models.
 
@@ -61,8 +67,8 @@ BASELINE = "ONNX Runtime"
 EXPLAINED = {
     "ONNX Runtime": "a hand-written graph of native GRU, LSTM and RNN operators, the "
     "best it can do",
-    "gru2np c": "`GRU2NP_KERNEL=c`",
-    "gru2np numpy": "`GRU2NP_KERNEL=numpy`",
+    "gru2np c": "with the C kernel, `GRU2NP_KERNEL=c`",
+    "gru2np numpy": "NumPy alone, `GRU2NP_KERNEL=numpy`",
     "gru2np plain": "the reference loop, without any fast plan: gates fused, the "
     "input's product made for all time steps at once",
     "naive NumPy": "a loop with one product a gate, as answers on the web have it",

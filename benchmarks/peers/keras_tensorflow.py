@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import networks
 from models import read_weights
 
 if TYPE_CHECKING:
@@ -20,13 +21,15 @@ CLASSES = {"gru": "GRU", "lstm": "LSTM", "simple_rnn": "SimpleRNN"}
 
 
 def build(workload: Workload, folder: Path) -> Any:
-    """The Keras model with the folder's weights.
+    """The Keras model with the folder's weights, or the network that Keras made.
 
     A stepped model takes x (1, 1, features) and the states, and gives y and the
     states; its one step is unrolled, which is the fastest form for everyone.
     """
     import keras
 
+    if workload.network:
+        return networks.build(workload)
     layers, head = read_weights(folder)
     fixed = (workload.time, workload.features)
     x = keras.Input(batch_shape=(workload.batch, *fixed), name="a0")

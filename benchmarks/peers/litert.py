@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peers import Missing
+from peers import Missing, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +34,7 @@ class LiteRT:
         """The interpreter; its first output is y, the others are states."""
         path = folder / "model.tflite"
         if not path.exists():
-            error = path.with_name(path.name + ".error")
-            raise Missing(error.read_text("utf-8") if error.exists() else "no file")
+            raise Missing(why_not(path))
         interpreter = self.interpreter(str(path), num_threads=self.threads)
         interpreter.allocate_tensors()
         # Inputs come in no order of their own, and are called a0, a1, ...

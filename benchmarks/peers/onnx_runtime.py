@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peers import Missing
+from peers import Missing, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,7 @@ class OnnxRuntime:
         """The session; its first input is x, the others are states."""
         path = folder / self.file
         if not path.exists():
-            error = path.with_name(path.name + ".error")
-            raise Missing(error.read_text("utf-8") if error.exists() else "no file")
+            raise Missing(why_not(path))
         options = self.runtime.SessionOptions()
         if self.threads is not None:
             options.intra_op_num_threads = self.threads

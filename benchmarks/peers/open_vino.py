@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peers import Missing, why_not
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -33,7 +35,10 @@ class OpenVino:
 
     def load(self, workload: Workload, folder: Path) -> Callable[[], Run]:
         """The compiled model; its first input is x, the others are states."""
-        model = self.core.read_model(str(folder / "native.onnx"))
+        path = folder / ("exported.onnx" if workload.network else "native.onnx")
+        if not path.exists():
+            raise Missing(why_not(path))
+        model = self.core.read_model(str(path))
         compiled = self.core.compile_model(model, "CPU", self.options)
         count = len(compiled.outputs)
         request = compiled.create_infer_request()

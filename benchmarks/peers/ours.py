@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from peers import Missing
+from peers import Missing, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,10 @@ class Ours:
         """The bundle."""
         from gru2np_runtime import load
 
-        model = load(folder / "model.npz")
+        path = folder / "model.npz"
+        if not path.exists():
+            raise Missing(why_not(path))
+        model = load(path)
         if not workload.step:
             return lambda: model.predict
 
