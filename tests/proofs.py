@@ -9,7 +9,12 @@ import json
 
 import numpy as np
 
-from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest, read_members
+from gru2np_runtime._bundle.container import (
+    MANIFEST,
+    Writer,
+    encode_manifest,
+    read_members,
+)
 
 
 def opened(bundle):

@@ -18,8 +18,8 @@ import proofs
 from gru2np import shipping
 from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
-from gru2np_runtime._arrays import Misuse
-from gru2np_runtime._bundle import MANIFEST, read_members
+from gru2np_runtime._bundle.container import MANIFEST, read_members
+from gru2np_runtime._files.arrays import Misuse
 from test_examples import example
 
 GRU = goldens.Golden(goldens.FIXTURES / "keras-2.2" / "gru")

@@ -13,7 +13,7 @@ import gru2np_runtime.__main__ as runtime_main
 from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
 from gru2np_runtime import load
-from gru2np_runtime._files import predict_file
+from gru2np_runtime._files.prediction import predict_file
 from modelfiles import fixture, recorded
 
 FLAT = "keras-3.15/relu_layers"  # one input of six columns, four outputs of six
@@ -107,9 +107,9 @@ def test_columns_by_name_and_number(mixed, tmp_path):
 
 
 def test_inputs_of_one_column_are_found_by_name(tmp_path):
-    from gru2np_runtime._arrays import FileArray
+    from gru2np_runtime._files.arrays import FileArray
+    from gru2np_runtime._files.tables import read_table
     from gru2np_runtime._graph import Port
-    from gru2np_runtime._tables import read_table
 
     ports = [Port("age", (None, 1), "float32"), Port("id", (None,), "int64")]
     file = io.BytesIO(b"id,name,age\n7,x,1.5\n8,y,2.5\n")
@@ -257,7 +257,7 @@ def test_outputs_that_no_table_holds(tmp_path):
 
 
 def test_names_that_csv_must_quote_and_one_column(tmp_path):
-    from gru2np_runtime._outputs import TableSink
+    from gru2np_runtime._files.outputs import TableSink
 
     file = io.BytesIO()
     sink = TableSink(file, ["a, b", 'say "x"'])
@@ -266,7 +266,7 @@ def test_names_that_csv_must_quote_and_one_column(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_table(tmp_path, monkeypatch):
-    monkeypatch.setattr("gru2np_runtime._tables.ROWS", 256)
+    monkeypatch.setattr("gru2np_runtime._files.tables.ROWS", 256)
     bundle = exported(FLAT, tmp_path)
     model, peaks = load(bundle), []
     for rows in (2_000, 16_000):

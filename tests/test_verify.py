@@ -22,7 +22,7 @@ from gru2np.verification import faithful, keras_process, plain_config, samples
 from gru2np.verification.comparison import Tolerance, compare
 from gru2np.verification.settings import TOLERANCES
 from gru2np_runtime import load
-from gru2np_runtime._bundle import MANIFEST, Writer, read_members
+from gru2np_runtime._bundle.container import MANIFEST, Writer, read_members
 from gru2np_runtime._load import read_bundle
 
 FLOAT32 = TOLERANCES["float32"]

@@ -20,9 +20,9 @@ from gru2np.readers import open_model
 from gru2np.weights import find
 from gru2np.writing import Exported, write
 from gru2np_runtime import __version__
-from gru2np_runtime._arrays import replacing
-from gru2np_runtime._manifest import FORMAT, MANIFEST_VERSION
-from gru2np_runtime._manifest_writer import graph_record
+from gru2np_runtime._bundle.manifest import FORMAT, MANIFEST_VERSION
+from gru2np_runtime._bundle.manifest_writer import graph_record
+from gru2np_runtime._files.arrays import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,10 +13,10 @@ from gru2np.masks import Masks, Value
 from gru2np.ordering import calls_by_depth, ordered_calls
 from gru2np.ports import input_port, structure
 from gru2np.translation import Translator
+from gru2np_runtime._bundle.manifest import INPUT_DTYPES
+from gru2np_runtime._bundle.manifest_writer import encode_name
 from gru2np_runtime._errors import Unsupported
 from gru2np_runtime._graph import Graph, Node, Port
-from gru2np_runtime._manifest import INPUT_DTYPES
-from gru2np_runtime._manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from gru2np.errors import Problem
 from gru2np.layers._spec import dtype_name
+from gru2np_runtime._bundle.manifest import INPUT_DTYPES
+from gru2np_runtime._bundle.manifest_writer import encode_name
 from gru2np_runtime._data import Structure
 from gru2np_runtime._graph import Port
-from gru2np_runtime._manifest import INPUT_DTYPES
-from gru2np_runtime._manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

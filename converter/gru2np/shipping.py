@@ -17,7 +17,7 @@ import numpy as np
 import gru2np_runtime
 from gru2np.errors import Gru2npError
 from gru2np_runtime import BundleError, InputError, load
-from gru2np_runtime._arrays import Misuse
+from gru2np_runtime._files.arrays import Misuse
 
 if TYPE_CHECKING:
     from gru2np_runtime import Model

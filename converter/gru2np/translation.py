@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gru2np.errors import Problem
 from gru2np.layers import LAYERS, NOT_CONVERTED
 from gru2np.layers._spec import Config, Refused
-from gru2np_runtime._manifest_writer import encode_name
+from gru2np_runtime._bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from gru2np.ir import KerasLayer, KerasModel, Meaning

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gru2np_runtime._manifest_writer import encode_name
+from gru2np_runtime._bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,7 +14,7 @@ from gru2np.errors import ModelFileError
 from gru2np.ir import PLAIN, StoredTensor
 from gru2np.weight_names import agrees, by_name
 from gru2np.weight_slots import Slots
-from gru2np_runtime._manifest_writer import encode_name
+from gru2np_runtime._bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,8 +11,8 @@ import numpy as np
 
 from gru2np import storage
 from gru2np.inspection import meaning
-from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest
-from gru2np_runtime._members import SCALE
+from gru2np_runtime._bundle.container import MANIFEST, Writer, encode_manifest
+from gru2np_runtime._bundle.members import SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

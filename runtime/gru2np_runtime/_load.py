@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from gru2np_runtime._bundle import MANIFEST, read_array, read_members
+from gru2np_runtime._bundle.container import MANIFEST, read_array, read_members
+from gru2np_runtime._bundle.json_text import parse
+from gru2np_runtime._bundle.manifest import Manifest, read_manifest
 from gru2np_runtime._errors import BundleError
-from gru2np_runtime._json_text import parse
-from gru2np_runtime._manifest import Manifest, read_manifest
 from gru2np_runtime._model import Model
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def load(
     opened = open_bundle(source, custom_layers, mapped=mapped)
     model = opened.model()
     if check:
-        from gru2np_runtime._proof import check as check_bundle
+        from gru2np_runtime._proof.checking import check as check_bundle
 
         problems = check_bundle(opened, model).problems
         if problems:

@@ -17,10 +17,10 @@ import gru2np_runtime
 import proofs
 from gru2np_runtime import BundleError, Model, kernel, load
 from gru2np_runtime.__main__ import EXIT_CODES, main
-from gru2np_runtime._bundle import MANIFEST, read_members
+from gru2np_runtime._bundle.container import MANIFEST, read_members
 from gru2np_runtime._load import open_bundle
-from gru2np_runtime._proof import check
-from gru2np_runtime._replay import difference
+from gru2np_runtime._proof.checking import check
+from gru2np_runtime._proof.replay import difference
 
 # One of each kind: masks, two inputs, dict outputs, ids, states, whole numbers.
 NAMES = (

@@ -18,11 +18,10 @@ STANDARD = {"__future__", "_json", "zlib"}
 FAMILIES = {"recurrent", "cells", "dense", "_axes"}
 # What only some models or calls need.
 LATER = {
-    "_arrays",
     "_bind",
+    "_bundle.manifest_writer",
     "_chunks",
     "_files",
-    "_manifest_writer",
     "_proof",
     "_segments",
     "_stateful",

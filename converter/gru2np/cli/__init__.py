@@ -119,7 +119,7 @@ def export(
     """
     from gru2np.conversion import export as export_model
     from gru2np.errors import Disagreement
-    from gru2np_runtime._arrays import check_output
+    from gru2np_runtime._files.arrays import check_output
 
     target = output or str(_beside(Path(model)))
     given = [path for path in (model, weights, prove) if path is not None]
@@ -238,7 +238,7 @@ def inspect(
         report = look(file, weights)
     else:
         from gru2np.reports.page import write_inspection
-        from gru2np_runtime._arrays import check_output
+        from gru2np_runtime._files.arrays import check_output
 
         given = [file] if weights is None else [file, weights]
         check_output(page, force=force, inputs=given)

@@ -15,9 +15,9 @@ from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
 from gru2np.inspection.meaning import sentences
 from gru2np.readers import open_model
-from gru2np_runtime._bundle import MANIFEST
+from gru2np_runtime._bundle.container import MANIFEST
+from gru2np_runtime._bundle.manifest_writer import json_value
 from gru2np_runtime._load import read_bundle
-from gru2np_runtime._manifest_writer import json_value
 
 if TYPE_CHECKING:
     import os
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from gru2np.conversion import Conversion
     from gru2np.ir import RawModel
+    from gru2np_runtime._bundle.manifest import Manifest
     from gru2np_runtime._graph import Graph
-    from gru2np_runtime._manifest import Manifest
 
     FilePath = str | os.PathLike[str]
     from gru2np.layers.custom import CustomLayers

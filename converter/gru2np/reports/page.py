@@ -12,7 +12,7 @@ from gru2np.reports.blocks import facts, figures
 from gru2np.reports.gates import meaning_parts, problems
 from gru2np.reports.markup import Markup, quantity, visible
 from gru2np.reports.subject import opened
-from gru2np_runtime._arrays import replacing
+from gru2np_runtime._files.arrays import replacing
 
 if TYPE_CHECKING:
     import os

@@ -19,7 +19,7 @@ from gru2np.verification.comparison import (
 )
 from gru2np.verification.evidence import NodeEvidence
 from gru2np_runtime import InputError
-from gru2np_runtime._manifest_writer import encode_name
+from gru2np_runtime._bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,12 +14,17 @@ from gru2np.errors import Disagreement, VerificationError
 from gru2np.verification import samples
 from gru2np.verification.float64 import SIMILAR
 from gru2np_runtime import BundleError, __version__, kernel, load
-from gru2np_runtime._arrays import replacing
-from gru2np_runtime._bundle import MANIFEST, Writer, encode_manifest, read_members
+from gru2np_runtime._bundle.container import (
+    MANIFEST,
+    Writer,
+    encode_manifest,
+    read_members,
+)
+from gru2np_runtime._files.arrays import replacing
 from gru2np_runtime._load import open_bundle
-from gru2np_runtime._proof import sha256
-from gru2np_runtime._proof_record import member_name
-from gru2np_runtime._replay import difference, outputs_of, rounding, short
+from gru2np_runtime._proof.checking import sha256
+from gru2np_runtime._proof.record import member_name
+from gru2np_runtime._proof.replay import difference, outputs_of, rounding, short
 
 if TYPE_CHECKING:
     import os

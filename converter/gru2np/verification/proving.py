@@ -15,7 +15,7 @@ from gru2np.verification.proof import rewritten, with_proof
 from gru2np.verification.verify import verify
 from gru2np.writing import write_small
 from gru2np_runtime import load
-from gru2np_runtime._arrays import replacing
+from gru2np_runtime._files.arrays import replacing
 
 if TYPE_CHECKING:
     from gru2np.layers.custom import CustomLayers

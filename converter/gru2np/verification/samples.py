@@ -11,7 +11,7 @@ import numpy as np
 
 from gru2np.errors import InputError, VerificationError
 from gru2np_runtime import layers as runtime
-from gru2np_runtime._arrays import map_arrays
+from gru2np_runtime._files.arrays import map_arrays
 
 if TYPE_CHECKING:
     import os

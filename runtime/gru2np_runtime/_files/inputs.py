@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from gru2np_runtime._arrays import FileArray, Misuse, file_arrays, spool
 from gru2np_runtime._errors import InputError
+from gru2np_runtime._files.arrays import FileArray, Misuse, file_arrays, spool
+from gru2np_runtime._files.tables import (
+    TableOptions,
+    is_text,
+    read_table,
+    unfit_for_tables,
+)
 from gru2np_runtime._graph import Port
-from gru2np_runtime._tables import TableOptions, is_text, read_table, unfit_for_tables
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

@@ -9,7 +9,7 @@ import numpy as np
 
 from gru2np_runtime._errors import BundleError, InputError
 from gru2np_runtime._kernel import describe
-from gru2np_runtime._replay import Compared, Steps, short, whole
+from gru2np_runtime._proof.replay import Compared, Steps, short, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gru2np_runtime._layer import Array
     from gru2np_runtime._load import Opened
     from gru2np_runtime._model import Model
-    from gru2np_runtime._proof_record import Proof
+    from gru2np_runtime._proof.record import Proof
 
 
 class Checked:

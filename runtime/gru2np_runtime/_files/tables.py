@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from gru2np_runtime._arrays import FileArray, spool
-from gru2np_runtime._cells import is_number, numbers
 from gru2np_runtime._errors import InputError
+from gru2np_runtime._files.arrays import FileArray, spool
+from gru2np_runtime._files.cells import is_number, numbers
 
 if TYPE_CHECKING:
     import os

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gru2np_runtime._graph import Graph
     from gru2np_runtime._layer import Array, Layer
     from gru2np_runtime._model import Model
-    from gru2np_runtime._proof_record import ProofCase
+    from gru2np_runtime._proof.record import ProofCase
     from gru2np_runtime._streaming import Stream
 
 # What another machine's rounding may add, absolute and relative to max|y|.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np_runtime._bundle.manifest_writer import encode_name
+from gru2np_runtime._bundle.members import Member, digest, sizes
+from gru2np_runtime._bundle.record import Record, wrong
 from gru2np_runtime._errors import BundleError
-from gru2np_runtime._manifest_writer import encode_name
-from gru2np_runtime._members import Member, digest, sizes
-from gru2np_runtime._record import Record, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

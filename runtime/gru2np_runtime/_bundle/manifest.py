@@ -15,20 +15,20 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime._attributes import OWN
+from gru2np_runtime._bundle.manifest_rules import check_shapes, check_storage
+from gru2np_runtime._bundle.members import read_weight
+from gru2np_runtime._bundle.record import Record, reference_of
 from gru2np_runtime._data import Structure
 from gru2np_runtime._errors import BundleError
 from gru2np_runtime._graph import Graph, Node, Port
-from gru2np_runtime._manifest_rules import check_shapes, check_storage
-from gru2np_runtime._members import read_weight
-from gru2np_runtime._record import Record, reference_of
 from gru2np_runtime.layers import FAMILY, layer_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from gru2np_runtime._bundle.members import Member, WeightRecord
     from gru2np_runtime._layer import Layer
-    from gru2np_runtime._members import Member, WeightRecord
-    from gru2np_runtime._proof_record import Proof
+    from gru2np_runtime._proof.record import Proof
 
 MANIFEST_VERSION = 1
 FORMAT = "gru2np"
@@ -122,7 +122,7 @@ def read_manifest(
     ]
     storage, proof = None, None
     if "storage" in root.value or "proof" in root.value:
-        from gru2np_runtime._proof_record import read_proof, read_storage
+        from gru2np_runtime._proof.record import read_proof, read_storage
 
         given = _named(structures[0], graph.inputs)
         made = _named(structures[1], graph.outputs)

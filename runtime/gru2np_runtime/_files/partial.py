@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from gru2np_runtime._arrays import Misuse
 from gru2np_runtime._errors import Gru2npError
-from gru2np_runtime._journal import JOURNAL, Journal, Part, damaged, read_journal
+from gru2np_runtime._files.arrays import Misuse
+from gru2np_runtime._files.journal import JOURNAL, Journal, Part, damaged, read_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
-    from gru2np_runtime._journal import Recovery
+    from gru2np_runtime._files.journal import Recovery
+    from gru2np_runtime._files.outputs import ArraySink, TableSink
     from gru2np_runtime._layer import Array
-    from gru2np_runtime._outputs import ArraySink, TableSink
 
     FilePath = str | os.PathLike[str]
     Sink = ArraySink | TableSink

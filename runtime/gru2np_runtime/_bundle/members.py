@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._bundle import DTYPES
+from gru2np_runtime._bundle.container import DTYPES
+from gru2np_runtime._bundle.record import Record, wrong
 from gru2np_runtime._errors import BundleError
-from gru2np_runtime._record import Record, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

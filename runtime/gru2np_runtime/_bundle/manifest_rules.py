@@ -9,9 +9,9 @@ from gru2np_runtime._errors import BundleError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gru2np_runtime._bundle.members import WeightRecord
     from gru2np_runtime._graph import Graph
     from gru2np_runtime._layer import Shape
-    from gru2np_runtime._members import WeightRecord
 
 
 def check_storage(

@@ -10,20 +10,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from gru2np_runtime._arrays import Misuse, spool
 from gru2np_runtime._errors import Gru2npError, InputError
-from gru2np_runtime._inputs import open_inputs
-from gru2np_runtime._outputs import ArraySink, TableSink, write_npz
-from gru2np_runtime._partial import Partial, check_partial
+from gru2np_runtime._files.arrays import Misuse, spool
+from gru2np_runtime._files.inputs import open_inputs
+from gru2np_runtime._files.outputs import ArraySink, TableSink, write_npz
+from gru2np_runtime._files.partial import Partial, check_partial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from gru2np_runtime._arrays import FileArray
-    from gru2np_runtime._journal import Recovery
+    from gru2np_runtime._files.arrays import FileArray
+    from gru2np_runtime._files.journal import Recovery
+    from gru2np_runtime._files.tables import TableOptions
     from gru2np_runtime._layer import Array
     from gru2np_runtime._model import Model
-    from gru2np_runtime._tables import TableOptions
 
     FilePath = str | os.PathLike[str]
     # A path, or an open stream such as standard input.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from gru2np_runtime._arrays import Misuse
 from gru2np_runtime._errors import InputError
+from gru2np_runtime._files.arrays import Misuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,0 +1,1 @@
+"""The bundle: an ``.npz`` with fixed rules, and the manifest in it."""

@@ -1,0 +1,1 @@
+"""From file to file: arrays and tables of any size, run in constant memory."""

@@ -1,0 +1,1 @@
+"""Bundles that prove themselves: Keras' own answers, replayed on this machine."""
