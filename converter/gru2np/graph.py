@@ -13,6 +13,7 @@ from gru2np.masks import Masks, Value
 from gru2np.ordering import calls_by_depth, ordered_calls
 from gru2np.ports import input_port, structure
 from gru2np.translation import Translator
+from gru2np.whole_numbers import cast_for_model, untaken
 from gru2np_runtime._bundle.manifest import INPUT_DTYPES
 from gru2np_runtime._bundle.manifest_writer import encode_name
 from gru2np_runtime._errors import Unsupported
@@ -104,6 +105,7 @@ class Builder:
         problems: what cannot be converted, noted as it is met.
         notes: where the file leaves a number open.
         remarks: notes that hold for layers with a mask, by path.
+        titles: name and class in Keras, by layer path.
         layers: runtime layers by path.
         nodes: in topological order.
         shapes: of the outputs of every input and node.
@@ -119,6 +121,7 @@ class Builder:
         self.problems = translator.problems
         self.notes = translator.notes
         self.remarks = translator.remarks
+        self.titles = translator.titles
         self.layers = dict(translator.layers)
         self.nodes: list[Node] = []
         self.shapes: dict[str, tuple[Shape, ...]] = {}
@@ -185,8 +188,8 @@ class Builder:
                 for ref in masks or (None,)
             ]
             number = expansion * len(layer.calls) + index
+            name = f"{path}#{number}" if number else path
             if layer.model is None:
-                name = f"{path}#{number}" if number else path
                 self._check_call(path, layer, call)
                 masks_of_call = Masks(self, layer, path)
                 special = CALLS.get(layer.class_name)
@@ -205,6 +208,7 @@ class Builder:
                         f"architecture: model {path!r} takes "
                         f"{len(layer.model.inputs)} inputs, got {len(given)}"
                     )
+                given = cast_for_model(self, layer.model, name, given)
                 results = self.lay(layer.model, f"{path}/", given, number)
             for output, value in enumerate(results):
                 values[layer.name, index, output] = value
@@ -276,6 +280,10 @@ class Builder:
             )
         if mask is not None:
             self.masked.add(path)
+        reason = untaken(layer, node, self.dtypes, self.meaning)
+        if reason is not None:
+            class_name = self.titles.get(path, ("", layer.op))[1]
+            self.problems.append(Problem(path, class_name, reason))
         self.nodes.append(node)
         return name, 0
 

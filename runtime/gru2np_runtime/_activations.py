@@ -182,6 +182,16 @@ def function_of(specification: ActivationSpec) -> Callable[[Array], Array]:
     return lambda x: function(x, **parameters)
 
 
+def keeps_whole(specification: ActivationSpec) -> bool:
+    """Whether whole numbers stay whole: ``linear``, and ``relu`` between such."""
+    if isinstance(specification, str):
+        return specification in ("linear", "relu")
+    if specification["function"] != "relu" or specification.get("negative_slope"):
+        return False
+    ends = [specification.get(key, 0.0) for key in ("max_value", "threshold")]
+    return all(float(end).is_integer() and 0 <= end < 2**31 for end in ends)
+
+
 def gates(specification: ActivationSpec, count: int) -> Callable[[Array], Array]:
     """The function applied to each of ``count`` gates that stand side by side."""
     function = function_of(specification)

@@ -68,9 +68,10 @@ def relu(
     threshold: float = 0.0,
 ) -> Array:
     """min(x, max_value) above the threshold, negative_slope * (x - threshold) below."""
-    y = np.maximum(x, 0.0) if threshold == 0.0 else np.where(x > threshold, x, 0.0)
+    # 0 leaves whole numbers whole, and has the type of others.
+    y = np.maximum(x, 0) if threshold == 0.0 else np.where(x > threshold, x, 0)
     if max_value != math.inf:
-        y = np.clip(y, 0.0, max_value)
+        y = np.clip(y, 0, max_value if y.dtype.kind == "f" else int(max_value))
     if negative_slope != 0.0:
         y = y + negative_slope * np.minimum(x - threshold, 0.0)
     return y

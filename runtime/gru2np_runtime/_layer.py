@@ -45,6 +45,8 @@ class Layer(Attributes):
 
     # Boolean and integer inputs stay what they are where a layer only moves data.
     keeps_dtype: ClassVar[bool] = False
+    # The same of a layer that computes in them, as Keras does.
+    keeps_whole: ClassVar[bool] = False
     # Floating inputs are cast to the layer's dtype, as Keras does for all layers.
     casts_floats: ClassVar[bool] = True
     # The dtype of the output where it is neither of these: masks are bool.
@@ -114,7 +116,8 @@ class Layer(Attributes):
             ValueError: the layer does not take such inputs.
         """
         result = self.result_dtype()
-        if result is not None:
+        whole = not dtypes[0].startswith("float")
+        if result is not None and not (whole and self.keeps_whole):
             return result
         cast = self.casts_floats and dtypes[0].startswith("float")
         return self.dtype if cast else dtypes[0]

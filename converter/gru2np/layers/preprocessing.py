@@ -138,12 +138,12 @@ def integer_lookup(config: Config) -> Layer:
 
 
 def in_training(*options: str) -> Callable[[Config], Layer]:
-    """A layer that gives an image back outside training, in its own type."""
+    """A layer that gives an image back outside training, as floating point numbers."""
 
     def convert(config: Config) -> Layer:
         for option in ("data_format", "bounding_box_format", "rng_type", *options):
             config.value(option, None)
-        return config.build(runtime.Activation, function="linear")
+        return config.build(runtime.Cast, number=config.dtype())
 
     return convert
 

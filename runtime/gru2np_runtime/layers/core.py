@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._activations import axes_of, function_of
+from gru2np_runtime._activations import axes_of, function_of, keeps_whole
 from gru2np_runtime._errors import InputError
 from gru2np_runtime._layer import ACROSS, POINTWISE, Elementwise, Layer
 from gru2np_runtime.layers._axes import (
@@ -29,6 +29,11 @@ class Activation(Layer):
 
     op = "activation"
     function: ActivationSpec
+
+    @property
+    def keeps_whole(self) -> bool:  # type: ignore[override]
+        """Where the function gives whole numbers for whole numbers."""
+        return keeps_whole(self.function)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The input's; ``glu`` halves an axis."""
@@ -65,6 +70,7 @@ class Masking(Layer):
     """
 
     op = "masking"
+    keeps_whole = True
     mask_value: float = 0.0
 
     def forward(
@@ -72,8 +78,10 @@ class Masking(Layer):
     ) -> Array:
         """x: (batch, time, features)."""
         x = inputs[0]
+        # No whole number equals a value with a fraction.
+        kind = x.dtype.type if x.dtype.kind == "f" else np.float64
         with np.errstate(over="ignore"):
-            value = x.dtype.type(self.mask_value)
+            value = kind(self.mask_value)
         return np.where((x != value).any(axis=-1, keepdims=True), x, x.dtype.type(0))
 
     def over_time(self, *shapes: Shape) -> str:

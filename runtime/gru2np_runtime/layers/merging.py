@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
 
 class Merge(Layer):
-    """A merge element by element."""
+    """A merge element by element.
+
+    Whole numbers stay what they are, in the type that holds those of all inputs;
+    beside floating point numbers they become such.
+    """
 
     takes_several = True
+    keeps_whole = True
     # How many inputs it takes; 0 for any number.
     count = 0
 
@@ -41,6 +46,10 @@ class Merge(Layer):
         ]
         return (tuple(_broadcast(sizes, shapes) for sizes in zip(*aligned)),)
 
+    def output_dtype(self, *dtypes: str) -> str:
+        """That of the layer, or a whole number's."""
+        return meeting(self, dtypes)
+
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
@@ -48,7 +57,7 @@ class Merge(Layer):
         rank = max(x.ndim for x in inputs)
         aligned = [
             x.reshape(*x.shape[:1], *(1,) * (rank - x.ndim), *x.shape[1:])
-            for x in inputs
+            for x in in_one_dtype(self, inputs)
         ]
         if any(x.shape != aligned[0].shape for x in aligned):
             try:
@@ -102,6 +111,7 @@ class Average(Merge):
     """The mean."""
 
     op = "average"
+    keeps_whole = False
 
     def combine(self, inputs: Sequence[Array]) -> Array:
         """(x0 + x1 + ...) / n."""
@@ -153,18 +163,42 @@ class Concatenate(Layer):
         ]
         return (tuple(sizes),)
 
+    def output_dtype(self, *dtypes: str) -> str:
+        """That of the layer, or a whole number's."""
+        return meeting(self, dtypes)
+
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """Inputs: (batch, ...)."""
         try:
-            return np.concatenate(inputs, axis=self.axis)
+            return np.concatenate(in_one_dtype(self, inputs), axis=self.axis)
         except ValueError:
             raise misfit(self.op, inputs) from None
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but along time."""
         return apart_from_time([self.axis], len(shapes[0]))
+
+
+def meeting(layer: Layer, dtypes: Sequence[str]) -> str:
+    """The dtype in which inputs of a merge meet, as Keras 3 has it.
+
+    Floating point numbers are those of the layer, and whole ones beside them become
+    such; whole numbers alone keep the larger type.
+    """
+    kept = layer.keeps_dtype or layer.keeps_whole
+    if not kept or any(dtype.startswith("float") for dtype in dtypes):
+        return layer.dtype
+    return str(np.result_type(*dtypes))
+
+
+def in_one_dtype(layer: Layer, inputs: Sequence[Array]) -> Sequence[Array]:
+    """The inputs of a merge, in the dtype in which they meet."""
+    if all(x.dtype == inputs[0].dtype for x in inputs):
+        return inputs
+    dtype = meeting(layer, [x.dtype.name for x in inputs])
+    return [x.astype(dtype, copy=False) for x in inputs]
 
 
 def equal(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | None:

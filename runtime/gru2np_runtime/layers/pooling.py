@@ -81,17 +81,23 @@ class Pooling(Spatial):
         return x if max(self.pool_size) > 1 else x.copy()
 
 
+def lowest(x: Array) -> float:
+    """What is smaller than anything of x's type, or the smallest whole number."""
+    return -math.inf if x.dtype.kind == "f" else int(np.iinfo(x.dtype).min)
+
+
 class MaxPooling(Pooling):
     """The largest of each window; padding is smaller than anything."""
 
     op = "max_pooling"
+    keeps_whole = True
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
         x = channels_last(inputs[0], self.data_format)
-        return as_given(self.pool(x, -math.inf, np.maximum), self.data_format)
+        return as_given(self.pool(x, lowest(x), np.maximum), self.data_format)
 
 
 class AveragePooling(Pooling):
@@ -146,13 +152,14 @@ class GlobalMaxPooling(GlobalPooling):
     """The largest over time or space; masks make no difference, as in Keras."""
 
     op = "global_max_pooling"
+    keeps_whole = True
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
         x = inputs[0]
-        y: Array = x.max(self.space(x), keepdims=self.keepdims, initial=-math.inf)
+        y: Array = x.max(self.space(x), keepdims=self.keepdims, initial=lowest(x))
         return y
 
 

@@ -175,6 +175,24 @@ class TimeDistributed(Layer):
         if set(self.layers) != {"layer"}:
             raise ValueError("time_distributed: expected the child layer 'layer'")
 
+    @property
+    def keeps_whole(self) -> bool:  # type: ignore[override]
+        """As the child does; a model inside takes what its input is declared as."""
+        inner = self.layers["layer"]
+        declared = _declared(inner, "inputs")
+        if declared:
+            return not declared[0].startswith("float")
+        return inner.keeps_dtype or inner.keeps_whole
+
+    def output_dtype(self, *dtypes: str) -> str:
+        """That of the child."""
+        inner = self.layers["layer"]
+        declared = _declared(inner, "outputs")
+        if declared:
+            return declared[0]
+        kept = self.keeps_whole and not dtypes[0].startswith("float")
+        return inner.output_dtype(dtypes[0] if kept else self.dtype)
+
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """The child's weights below ``layer``."""
         inner = self.layers["layer"].weight_shapes(_without_time(shapes[0]))
@@ -199,16 +217,26 @@ class TimeDistributedPlan(Plan):
 
     def __init__(self, layer: TimeDistributed, weights: Mapping[str, Array]) -> None:
         super().__init__(layer, weights)
-        self.inner = make_plan(layer.layers["layer"], child(weights, "layer"))
+        inner = layer.layers["layer"]
+        self.inner = make_plan(inner, child(weights, "layer"))
+        # A model inside takes its input as it declares it, as in Keras.
+        self.declared = _declared(inner, "inputs")
 
     def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
         """x: (batch, time, ...)."""
         x = inputs[0]
         folded = x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+        if self.declared and x.dtype.kind != "f":
+            folded = folded.astype(self.declared[0], copy=False)
         if mask is not None:
             mask = mask.reshape(folded.shape[0], *mask.shape[2:])
         outputs = self.inner.run([folded], mask)
         return tuple(y.reshape(*x.shape[:2], *y.shape[1:]) for y in outputs)
+
+
+def _declared(layer: Layer, side: str) -> list[str]:
+    """The dtypes of a model's ``inputs`` or ``outputs``; none of what is no model."""
+    return [port.dtype for port in getattr(layer, side)] if layer.op == "graph" else []
 
 
 def _without_time(shape: Shape) -> Shape:
