@@ -248,6 +248,9 @@ def test_a_damaged_partial_is_refused(work, monkeypatch):
     damage(lambda: journal.write_text("[]"), "its journal cannot be read")
     damage(lambda: edit_journal(format="2"), "its journal cannot be read")
     damage(lambda: edit_journal(rows=-1), "its journal cannot be read")
+    damage(lambda: edit_journal(rows=float("inf")), "its journal cannot be read")
+    damage(lambda: edit_journal(rows=10**15), "begun with another input")
+    damage(lambda: edit_journal(outputs=[[[1], "(2,"]]), "its journal cannot be read")
     damage(lambda: edit_journal(outputs=[[[1], "what"]]), "its journal cannot be read")
     damage(lambda: edit_journal(files=[]), "its journal speaks of other files")
     damage(lambda: edit_journal(rows=7), "begun with another input")
@@ -262,6 +265,18 @@ def test_what_an_interrupted_run_left_is_not_lost(work, monkeypatch):
     assert work.run("--force").exit_code == 0
     assert work.out.read_bytes() == work.whole()
     assert not work.partial.exists()
+
+
+def test_a_link_in_the_place_of_the_folder_is_left_alone(work, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    work.partial.symlink_to(elsewhere)
+    for more in ((), ("--force",), ("--resume",)):
+        result = work.run(*more)
+        assert result.exit_code == EXIT_CODES["usage"]
+        assert "is in the way, and no run of gru2np left it" in result.stderr
+    assert work.partial.is_symlink()
+    assert elsewhere.is_dir()
 
 
 def test_a_folder_of_somebody_else_is_left_alone(work):

@@ -63,6 +63,14 @@ def test_columns_go_to_the_inputs_in_order(mixed, tmp_path, header, delimiter):
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), y, atol=2e-5)
 
 
+def test_a_table_of_names_alone_gives_one(mixed, tmp_path):
+    bundle, _, _ = mixed
+    (tmp_path / "x.csv").write_text(table_of([], NAMES))
+    result = run(bundle, tmp_path / "x.csv", tmp_path / "y.csv", "--header")
+    assert result.exit_code == 0, result.stderr
+    assert len((tmp_path / "y.csv").read_text().splitlines()) == 1
+
+
 def test_what_spreadsheets_write(mixed, tmp_path):
     bundle, rows, y = mixed
     quoted = [[f'"{cell}"' for cell in row] for row in rows]

@@ -25,7 +25,10 @@ else:
 def _integer(value: object) -> int:
     # bool is an int to Python, never to a file format.
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        # NumPy counts no further.
+        if -(2**63) <= value < 2**63:
+            return value
+        raise TypeError("int of 64 bits")
     raise TypeError("int")
 
 

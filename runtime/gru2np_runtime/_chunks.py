@@ -172,14 +172,19 @@ class Chunks:
         if self._stream is None:
             from gru2np_runtime._streaming import Stream
 
-            self._stream = (None,)
+            found = None
             try:
                 stream = Stream(self.plan)
             except InputError:
-                return None
-            ports = zip(self.plan.graph.inputs, stream.per_step_inputs)
-            if all(port.shape[1] is None for port, over in ports if over):
-                self._stream = (stream,)
+                pass
+            else:
+                graph = self.plan.graph
+                ports = zip(graph.inputs, stream.per_step_inputs)
+                free = all(port.shape[1] is None for port, over in ports if over)
+                late = any(port.source in stream.late for port in graph.outputs)
+                found = stream if free and not late else None
+            # One assignment, for another thread may be at it too.
+            self._stream = (found,)
         return self._stream[0]
 
     def _bytes(self, arrays: Sequence[Array]) -> float:

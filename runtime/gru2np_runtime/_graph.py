@@ -253,8 +253,9 @@ class GraphPlan(Plan):
                     values[node.name] = run(node, plan, arrays, mask)
             except Gru2npError:
                 raise
-            except (IndexError, ValueError) as error:
-                # Sizes that the shapes left open, and that do not go together.
+            except (IndexError, MemoryError, OverflowError, ValueError) as error:
+                # Sizes that the shapes left open, and that do not go together, or
+                # that no memory holds.
                 message = _misfit(node, plan.layer, arrays, error)
                 raise InputError(message) from error
             if release:
@@ -273,7 +274,10 @@ class GraphPlan(Plan):
 
 def in_dtype_of(layer: Layer, x: Array) -> Array:
     """X as the layer computes: cast, where the layer casts this kind of number."""
-    kept = not layer.casts_floats if x.dtype.kind == "f" else layer.keeps_dtype
+    if x.dtype.kind == "f":
+        kept = not layer.casts_floats
+    else:
+        kept = layer.keeps_dtype or layer.keeps_whole
     return x if kept else x.astype(layer.dtype, copy=False)
 
 

@@ -168,11 +168,11 @@ class Scorer:
                 f"({', '.join(model.input_names)}), got {len(shapes)}"
             )
         # Sizes that are known are checked, without memory for them.
-        zero = np.zeros((), "float32")
         model._arrays(
             {
                 name: np.broadcast_to(
-                    zero, [d if n is None else n for n, d in _sizes(shape, port.shape)]
+                    np.zeros((), port.dtype),
+                    [d if n is None else n for n, d in _sizes(shape, port.shape)],
                 )
                 for name, shape, port in zip(
                     model.input_names, shapes, model._graph.inputs

@@ -210,6 +210,8 @@ def stack_of(plan: GraphPlan) -> Stack | None:
         own = plan.plans[node.layer]
         layer: Any = own.layer
         weights: Mapping[str, Array] = own.weights
+        if layer.dtype != "float32":
+            return None
         if layer.op == "time_distributed":
             layer, weights = layer.layers["layer"], child(weights, "layer")
         if layer.op == "identity":

@@ -79,6 +79,8 @@ class Stream:
             if carries_time
         }
         self.moving = {port.name for port in graph.inputs if port.name in demanded}
+        # Of the values that carry time, those that its end would change.
+        self.late: set[tuple[str, int]] = set()
         self.carried: list[str] = []
         for node in graph.nodes:
             self._classify(node)
@@ -155,18 +157,27 @@ class Stream:
                         layer.op,
                         f"its input {ref[0]!r} is a whole sequence made inside",
                     )
-            self.per_step.update((node.name, i) for i in range(outputs))
+            own = {(node.name, i) for i in range(outputs)}
+            if any(self._is_late(ref) for ref in node.references()):
+                self.late |= own
+            self.per_step |= own
             return
         for name, _ in node.inputs[1:]:
             if name in self.moving:
                 raise _in_the_way(
                     node, layer.op, f"its initial state {name!r} changes with time"
                 )
+        if any(self._is_late(ref) for ref in node.references()):
+            raise _in_the_way(node, layer.op, "the end of time changes its input")
         if not isinstance(plan, CarryingPlan):
             raise _in_the_way(node, layer.op, "it has no stepwise form")
         self.carried.append(node.name)
         if rule == CARRIED and getattr(layer, "return_sequences", True):
             self.per_step.add((node.name, 0))
+
+    def _is_late(self, ref: tuple[str, int]) -> bool:
+        moving = ref[0] in self.moving and ref not in self.per_step
+        return moving or ref in self.late
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first step; initial states from inputs come later."""

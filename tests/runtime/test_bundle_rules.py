@@ -15,6 +15,8 @@ from gru2np_runtime._bundle.container import (
     MANIFEST,
     Writer,
     encode_manifest,
+    npy_header,
+    read_array,
     read_members,
 )
 
@@ -278,3 +280,33 @@ def test_a_bundle_that_outgrows_the_format_is_not_written(monkeypatch, limit, va
     writer.add("a", b"")
     with pytest.raises(BundleError, match="member 'b' outgrows it"):
         writer.add("b", bytes(100))
+
+
+SIZES = ([0, 2**31], [2**70, 0], [0] * 33, [0] * 30_000)
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=["many", "more", "axes", "most axes"])
+def test_a_size_of_zero_hides_no_others(sizes):
+    """A member of a few bytes cannot say that it has rows without end."""
+    member = memoryview(npy_header("float32", (0, 1)))
+    with pytest.raises(BundleError, match="32 axes and, sizes of 0 taken as 1"):
+        read_array(member, "x.npy", "float32", sizes)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**64), 10**400])
+def test_whole_numbers_have_64_bits(bundle, manifest, number):
+    changed = copy.deepcopy(manifest)
+    name = next(iter(changed["graph"]["layers"]))
+    changed["graph"]["layers"][name]["attributes"]["units"] = number
+    with pytest.raises(BundleError, match="expected int of 64 bits for 'units'"):
+        load(written(bundle, changed))
+
+
+def test_a_number_that_no_float_holds_is_refused(bundle, manifest):
+    changed = copy.deepcopy(manifest)
+    attributes = {"scale": 10**400, "offset": 0.0}
+    layer = {"op": "rescaling", "attributes": attributes, "weights": {}}
+    name = next(iter(changed["graph"]["layers"]))
+    changed["graph"]["layers"][name] = layer
+    with pytest.raises(BundleError, match="'scale'"):
+        load(written(bundle, changed))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import goldens
-from gru2np_runtime import InputError, load
+from gru2np_runtime import InputError, layers, load
 
 KERAS_3 = goldens.FIXTURES / "keras-3.15"
 
@@ -215,3 +215,9 @@ def test_ids_must_be_numbers_of_rows():
         model.predict(np.full(ids.shape, 10**6))
     with pytest.raises(InputError):
         model.predict(np.full(ids.shape, np.nan))
+
+
+def test_what_no_memory_holds_is_refused_by_the_layer_s_name():
+    model = layers.UpSampling(size=(2**50,)).bind()
+    with pytest.raises(InputError, match=r"up_sampling.*Unable to allocate"):
+        model.predict(np.ones((1, 3, 3), "float32"))

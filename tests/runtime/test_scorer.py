@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -244,3 +245,16 @@ def test_importing_the_package_does_not_import_it():
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ}
     )
     assert done.stdout == "False Scorer\n"
+
+
+def test_sizes_cost_no_memory(tmp_path):
+    """A billion rows of ids are checked as fast as one."""
+    scorer = Scorer(written(golden_of("keras-3.15/categories_left_out"), tmp_path))
+    ids = scorer.model._graph.inputs[0]
+    shape = (10**9, *(n or 5 for n in ids.shape[1:]))
+    tracemalloc.start()
+    found = scorer.output_shape(shape)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert {shape[0] for shape in found} == {10**9}
+    assert peak < 2**20

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import goldens
-from gru2np_runtime import InputError, load
+from gru2np_runtime import InputError, _chunks, layers, load
+from gru2np_runtime._graph import Graph, Node, Port
+from gru2np_runtime._model import Model
 
 CASES = [
     golden
@@ -53,3 +55,69 @@ def test_steps_equal_the_sequence(golden):
             assert got.shape == wanted.shape
             assert got.dtype == wanted.dtype
             np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+def with_its_end(*after):
+    """A sequence times the state that a GRU ends in, and layers after that."""
+    rng = np.random.default_rng(2)
+    parts = {
+        "gru": layers.GRU(units=3, return_sequences=True, return_state=True),
+        "times": layers.Multiply(),
+        **{f"after_{i}": layer for i, layer in enumerate(after)},
+    }
+    nodes = [Node("gru", "gru", [("x", 0)])]
+    nodes.append(Node("times", "times", [("gru", 0), ("gru", 1)]))
+    names = list(parts)
+    for before, name in zip(names[1:], names[2:]):
+        nodes.append(Node(name, name, [(before, 0)]))
+    weights = {
+        f"{name}/{weight}": rng.normal(scale=0.5, size=shape).astype("float32")
+        for name, layer in parts.items()
+        if name != "times"
+        for weight, shape in layer.weight_shapes((None, None, 3)).items()
+    }
+    ports = [Port("x", (None, None, 3), "float32")]
+    graph = Graph(ports, nodes, [], parts)
+    shape = graph.infer_nodes()[0][names[-1]][0]
+    outputs = [Port("y", shape, "float32", (names[-1], 0))]
+    return Model(Graph(ports, nodes, outputs, parts), weights)
+
+
+@pytest.mark.parametrize("after", [(), (layers.Dense(units=2),)])
+def test_what_the_end_changes_is_no_sequence_in_parts(monkeypatch, after):
+    """A step gives what the sequence so far gives; parts of a whole one do not."""
+    model = with_its_end(*after)
+    x = np.random.default_rng(1).normal(size=(2, 1000, 3)).astype("float32")
+    state = model.initial_state(2)
+    for t in range(4):
+        y, state = model.step(x[:, t], state)
+        wanted = model.predict(x[:, : t + 1])[:, -1]
+        np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-6)
+    whole = model.predict(x)
+    for limit in ("BYTES", "WHOLE"):
+        monkeypatch.setattr(_chunks, limit, 1)
+    np.testing.assert_allclose(model.predict(x), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_no_state_is_carried_over_what_the_end_changes():
+    model = with_its_end(layers.GRU(units=3))
+    with pytest.raises(InputError, match=r"'after_0' .*the end of time changes"):
+        model.initial_state(1)
+
+
+@pytest.mark.parametrize("kernel", ["c", "numpy"])
+def test_a_layer_that_does_nothing_still_casts(monkeypatch, kernel):
+    """Dropout in float64 after a GRU in float32, whole and by step."""
+    monkeypatch.setenv("GRU2NP_KERNEL", kernel)
+    parts = {"gru": layers.GRU(units=3), "drop": layers.Identity(dtype="float64")}
+    nodes = [Node("gru", "gru", [("x", 0)]), Node("drop", "drop", [("gru", 0)])]
+    ports = [Port("x", (None, None, 3), "float32")]
+    outputs = [Port("y", (None, 3), "float64", ("drop", 0))]
+    weights = {
+        f"gru/{weight}": np.ones(shape, "float32")
+        for weight, shape in parts["gru"].weight_shapes((None, None, 3)).items()
+    }
+    model = Model(Graph(ports, nodes, outputs, parts), weights)
+    assert model.predict(np.ones((2, 4, 3), "float32")).dtype == np.float64
+    y, _ = model.step(np.ones((2, 3), "float32"), model.initial_state(2))
+    assert y.dtype == np.float64

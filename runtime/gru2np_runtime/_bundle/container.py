@@ -25,6 +25,8 @@ MANIFEST = "manifest.json"
 DTYPES = ("float16", "float32", "float64", "int8")
 MAX_BYTES = 2**32 - 1
 MAX_MEMBERS = 65535
+# Of an array in every NumPy.
+MAX_AXES = 32
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -118,7 +120,8 @@ def read_members(data: bytes | memoryview) -> dict[str, memoryview]:
     if len(view) < _END.size or bytes(view[:4]) != _LOCAL_MAGIC:
         raise BundleError(
             "expected a gru2np bundle (an .npz written by gru2np export), "
-            f"got {len(view)} bytes that begin with {bytes(view[:4])!r}"
+            f"got {len(view)} bytes that begin with {bytes(view[:4])!r}: gru2np "
+            "export makes a bundle of a model"
         )
     end = _END.unpack(view[-_END.size :])
     magic, disk, start_disk, count, total, size, start, comment = end
@@ -188,6 +191,13 @@ def read_array(
         BundleError: the member is not an array of this dtype and shape.
     """
     sizes = tuple(shape)
+    # A size of 0 lets the others claim what no array has.
+    claimed = np.dtype(dtype).itemsize * _product(max(size, 1) for size in sizes)
+    if len(sizes) > MAX_AXES or claimed > MAX_BYTES:
+        raise BundleError(
+            f"member {name!r}: expected at most {MAX_AXES} axes and, sizes of 0 taken "
+            f"as 1, less than 4 GiB; got {len(sizes)} axes or more bytes"
+        )
     header = npy_header(dtype, sizes)
     expected = len(header) + np.dtype(dtype).itemsize * _product(sizes)
     if len(member) != expected or bytes(member[: len(header)]) != header:

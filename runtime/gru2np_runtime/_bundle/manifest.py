@@ -264,7 +264,7 @@ class _Reader:
         kind = self._class(op, f"{record.path}.op")
         try:
             return kind(layers=children, **attributes)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise BundleError(
                 f"manifest: {error} - at `{record.path}.attributes`"
             ) from None

@@ -250,9 +250,9 @@ def check_output(
     if not target.exists():
         return
     if any(Path(source).exists() and target.samefile(source) for source in inputs):
-        raise Misuse(f"{str(path)!r} is the input itself: name another output with -o")
+        raise Misuse(f"{str(path)!r} is the input itself: name another output")
     if not target.is_file():
-        raise Misuse(f"{str(path)!r} is no regular file: name a file with -o")
+        raise Misuse(f"{str(path)!r} is no regular file: name another output")
     if not force:
         raise Misuse(f"{str(path)!r} exists already: --force replaces it")
 

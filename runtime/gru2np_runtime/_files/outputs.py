@@ -114,7 +114,7 @@ class TableSink:
             # Shortest digits that give the number back; of NumPy's float32 its own.
             list(map(str, column.astype("int64") if column.dtype == bool else column))
             for output in outputs
-            for column in output.reshape(rows, -1).T
+            for column in output.reshape(rows, math.prod(output.shape[1:])).T
         ]
         text = "".join(",".join(row) + "\n" for row in zip(*columns))
         self.files[0].write(text.encode())

@@ -55,9 +55,13 @@ def check_partial(target: FilePath, recovery: Recovery | None) -> None:
     folder = folder_of(target)
     if not os.path.lexists(folder):
         return
-    if not folder.is_dir() or any(
-        path.suffix != ".part" and not path.name.startswith(JOURNAL)
-        for path in folder.iterdir()
+    if (
+        folder.is_symlink()
+        or not folder.is_dir()
+        or any(
+            path.suffix != ".part" and not path.name.startswith(JOURNAL)
+            for path in folder.iterdir()
+        )
     ):
         raise Misuse(f"{str(folder)!r} is in the way, and no run of gru2np left it")
     if recovery is None or not (recovery.resume or recovery.anew):

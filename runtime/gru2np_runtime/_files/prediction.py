@@ -253,7 +253,7 @@ def _score(
     )
 
     def batches(count: int) -> Iterator[Array]:
-        for start in range(0, count, size):
+        for start in range(0, min(count, rows), size):
             for x in inputs:
                 yield x.rows(start, start + size)
 

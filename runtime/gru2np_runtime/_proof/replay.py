@@ -75,7 +75,10 @@ class Compared:
 
 def short(number: float) -> str:
     """A difference: two digits say enough."""
-    return "0" if number == 0 else f"{number:.1e}".replace("e-0", "e-")
+    digits, _, power = f"{number:.1e}".partition("e")
+    if number == 0 or not power:
+        return "0" if number == 0 else digits
+    return digits if int(power) == 0 else f"{digits}e{int(power)}"
 
 
 def difference(got: Array, wanted: Array) -> float:
@@ -163,26 +166,12 @@ class Steps:
         self.model = model
         self.stream: Stream = model._streaming()
         self.graph = self.stream.plan.graph
-        late = self._late()
         self.direct = [
-            carries_time and port.source not in late
+            carries_time and port.source not in self.stream.late
             for port, carries_time in zip(
                 self.graph.outputs, self.stream.per_step_outputs
             )
         ]
-
-    def _late(self) -> set[tuple[str, int]]:
-        """Values of a step that the end of the sequence would change."""
-        late: set[tuple[str, int]] = set()
-        for node in self.graph.nodes:
-            for i in range(len(self.stream.shapes[node.name])):
-                value = node.name, i
-                moving = any(ref in self.stream.per_step for ref in node.inputs)
-                if any(ref in late for ref in node.references()) or (
-                    moving and value not in self.stream.per_step
-                ):
-                    late.add(value)
-        return late
 
     def compare(
         self,

@@ -159,6 +159,9 @@ def chain_of(plan: GraphPlan) -> Chain | None:
         if node.inputs != (before,) or node.mask is not None:
             return None
         before = (node.name, 0)
+        # Every layer casts, those too that do nothing else.
+        if own.layer.dtype != port.dtype:
+            return None
         if own.layer.op == "identity":
             continue
         inner = own
