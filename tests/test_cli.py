@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from gru2np.cli.commands import EXIT_CODES
 from modelfiles import fixture, recorded, with_class, with_weight, without_weights
 
 GRU = "keras-2.2/get_weights_explained"
+# A device on which there is never room.
+FULL = Path("/dev/full")
 
 
 def run(*arguments, **options):
@@ -178,6 +181,21 @@ def test_141_whoever_read_it_went_away(model):
     os.close(write)
     assert done.returncode == EXIT_CODES["broken_pipe"]
     assert done.stderr == b""
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no such device here")
+def test_a_full_disk_behind_standard_output_is_no_mistake_of_ours(model):
+    with FULL.open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gru2np", "inspect", str(model)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == EXIT_CODES["refused"]
+    assert done.stderr == (
+        f"Error: standard output cannot be written: {os.strerror(errno.ENOSPC)}\n"
+    )
 
 
 # export
@@ -351,6 +369,35 @@ def test_a_damaged_bundle_is_refused(bundle):
         result = run(*arguments)
         assert result.exit_code == EXIT_CODES["refused"]
         assert "cut " in result.stderr
+
+
+def test_a_bundle_is_no_model_to_export(model, bundle):
+    before = bundle.read_bytes()
+    result = run("export", bundle, "--force")
+    assert result.exit_code == EXIT_CODES["refused"]
+    assert "it is exported already" in result.stderr
+    # A model under such a name is not replaced by its own bundle.
+    bundle.write_bytes(model.read_bytes())
+    result = run("export", bundle, "--force")
+    assert result.exit_code == EXIT_CODES["usage"]
+    assert bundle.read_bytes() == model.read_bytes() != before
+
+
+def test_damage_is_told_with_the_name_of_the_bundle(model, bundle, tmp_path):
+    data = bytearray(bundle.read_bytes())
+    data[-3000] ^= 1
+    bundle.write_bytes(data)
+    x = tmp_path / "x.npy"
+    np.save(x, np.zeros((1, 2, 3), "float32"))
+    for arguments in (
+        ("inspect", bundle),
+        ("predict", bundle, "-i", x, "-o", tmp_path / "y.npy"),
+        ("ship", bundle, tmp_path / "device"),
+        ("verify", model, bundle, "--input", x, "--expected", x),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == EXIT_CODES["refused"]
+        assert result.stderr.startswith(f"Error: {bundle}: ")
 
 
 # Colour and processes

@@ -215,7 +215,7 @@ def test_json_after_spaces_and_byte_order_mark(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "got"),
     [
-        (b"", "begins with b''"),
+        (b"", "an empty file; fetch or save it again"),
         (b"hello", "begins with b'hello'"),
         (b"\x1c\0\0\0TFL3\x14\0", "a TensorFlow Lite model"),
         (b"\x08\x07\x12\x07pytorch", "a protocol buffer (ONNX or TensorFlow)"),

@@ -15,8 +15,9 @@ from click.testing import CliRunner
 import gru2np
 from goldens import FIXTURES, Golden
 from gru2np.cli import cli
+from gru2np.cli.table import difference
 from gru2np.reports.boxes import MOST_BOXES
-from gru2np.reports.markup import difference, element, quantity, visible
+from gru2np.reports.markup import element, quantity, visible
 from gru2np.reports.states import states
 from gru2np.reports.subject import opened
 from report_pages import (
@@ -222,11 +223,12 @@ def test_letters_that_cannot_be_seen_are_written_out():
 
 
 def test_numbers_are_short():
-    assert [difference(v) for v in (0, 2.34e-7, 1.5e-12, 12.0)] == [
+    assert [difference(v) for v in (0, 2.34e-7, 1.5e-12, 1.04, 12.0)] == [
         "0",
         "2.3e-7",
         "1.5e-12",
-        "1.2e+01",
+        "1.0",
+        "1.2e1",
     ]
     assert [quantity(v) for v in (12, 99_999, 123_456, 1.5e9)] == [
         "12",

@@ -249,7 +249,12 @@ def test_what_is_there_is_not_lost(bundle, tmp_path):
     assert foreign.exit_code == EXIT_CODES["usage"]
     assert "holds what ship did not write, y.npy" in foreign.stderr
     assert (folder / "y.npy").exists()
-    (folder / "y.npy").unlink()
+    for number in range(9):
+        (folder / f"{number}.npy").touch()
+    many = ship(bundle, folder, "--force")
+    assert "write, 0.npy, 1.npy, 2.npy, 3.npy, 4.npy and 5 more: name" in many.stderr
+    for path in folder.glob("*.npy"):
+        path.unlink()
     own = ship(folder / "model.npz", folder, "--force")
     assert own.exit_code == EXIT_CODES["usage"]
     assert (folder / "model.npz").exists()

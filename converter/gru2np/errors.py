@@ -13,13 +13,15 @@ Gru2npError                       the root; everything below is one of these
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gru2np_runtime import BundleError, Gru2npError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = [
     "BundleError",
@@ -30,6 +32,19 @@ __all__ = [
     "UnsupportedModelError",
     "VerificationError",
 ]
+
+
+@contextmanager
+def naming(bundle: str | os.PathLike[str]) -> Iterator[None]:
+    """Put the bundle's path in front of what is wrong with it.
+
+    Raises:
+        BundleError: whatever was raised within.
+    """
+    try:
+        yield
+    except BundleError as error:
+        raise BundleError(f"{os.fspath(bundle)}: {error}") from None
 
 
 class ModelFileError(Gru2npError, ValueError):

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import gru2np_runtime
-from gru2np.errors import Gru2npError
-from gru2np_runtime import BundleError, InputError, load
+from gru2np.errors import Gru2npError, naming
+from gru2np_runtime import InputError, load
 from gru2np_runtime._files.arrays import Misuse
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ BUNDLE = "model.npz"
 LIBRARIES = ("libgru2np.so", "libgru2np.dll", "libgru2np.crc")
 # What a folder may hold for --force to replace it.
 OURS = {"LICENSE", "README.txt", BUNDLE, "run.py", "gru2np_runtime", "__pycache__"}
+# Files in the way that a message names.
+MOST_NAMES = 5
 # Lengths to try where the model leaves one open.
 LENGTHS = (1, 8, 64, 512)
 
@@ -119,10 +121,8 @@ def ship(
             "there is no compiled kernel: python -m gru2np_runtime.build makes one"
         )
     content = Path(bundle).read_bytes()
-    try:
+    with naming(bundle):
         model = load(content)
-    except BundleError as error:
-        raise BundleError(f"{bundle}: {error}") from None
     try:
         # Of one name like the target's, so that renaming stays on one disk.
         made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=_parent(target)))
@@ -163,9 +163,11 @@ def _check(target: Path, bundle: Path, force: bool) -> None:
     if not force:
         raise Misuse(f"{str(target)!r} is not empty: --force replaces it")
     if found - OURS or bundle.resolve().parent == target.resolve():
-        others = ", ".join(sorted(found - OURS)) or bundle.name
+        others = sorted(found - OURS) or [bundle.name]
+        more = len(others) - MOST_NAMES
+        named = ", ".join(others[:MOST_NAMES]) + (f" and {more} more" * (more > 0))
         raise Misuse(
-            f"{str(target)!r} holds what ship did not write, {others}: name another "
+            f"{str(target)!r} holds what ship did not write, {named}: name another "
             "folder"
         )
 

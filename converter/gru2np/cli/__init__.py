@@ -1,4 +1,4 @@
-"""The command line: parse, call, print; exit codes and errors are in ``_commands``.
+"""The command line: parse, call, print; exit codes and errors are in ``commands``.
 
 Results go to standard output, everything else to standard error.  NumPy and h5py are
 imported inside the commands that need them.
@@ -117,12 +117,17 @@ def export(
     Ends with 1 if --prove finds that Keras gives something else; then nothing is
     written.
     """
+    from gru2np.conversion import convert
     from gru2np.conversion import export as export_model
     from gru2np.errors import Disagreement
     from gru2np_runtime._files.arrays import check_output
 
     target = output or str(_beside(Path(model)))
     given = [path for path in (model, weights, prove) if path is not None]
+    if output is None and Path(target) == Path(model):
+        # Of a bundle, that it is one says more than that it cannot be replaced.
+        with convert(model, weights):
+            pass
     check_output(target, force=force, inputs=given)
     try:
         exported = export_model(

@@ -5,6 +5,7 @@ Nothing here imports NumPy or h5py, so that ``gru2np --help`` answers at once.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -25,6 +26,10 @@ EXIT_CODES = {
     "interrupted": 130,
     "broken_pipe": 141,  # whoever read the output stopped reading
 }
+
+
+# What a disk without room says, of a result on standard output too.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Refused(click.ClickException):
@@ -85,11 +90,11 @@ class Commands(click.Group):
             click.echo("Interrupted.", err=True)
             ctx.exit(EXIT_CODES["interrupted"])
         except BrokenPipeError:
-            # Python would complain once more when it flushes at the end.
-            with suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _let_go_of_output()
             ctx.exit(EXIT_CODES["broken_pipe"])
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                _let_go_of_output()
             refusal = _refusal(error)
             if refusal is not None:
                 raise refusal from error
@@ -101,6 +106,12 @@ class Commands(click.Group):
         return result
 
 
+def _let_go_of_output() -> None:
+    """Python would complain once more when it flushes at the end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _refusal(error: Exception) -> click.ClickException | None:
     """The error as click shows it; None if nobody foresaw it."""
     # Whoever raised one of these has imported the module that it is in.
@@ -109,6 +120,9 @@ def _refusal(error: Exception) -> click.ClickException | None:
 
     if isinstance(error, Misuse):
         return Misused(str(error))
+    if isinstance(error, OSError) and error.errno in _FULL:
+        # Files that have a name of their own are told of where they are written.
+        return Refused(f"standard output cannot be written: {error.strerror}")
     return Refused(str(error)) if isinstance(error, Gru2npError) else None
 
 

@@ -82,6 +82,7 @@ def predict(
     Batch by batch, in constant memory. Rows that are done are kept in Y.partial, from
     where --resume goes on. Prints the path of the output.
     """
+    from gru2np.errors import naming
     from gru2np_runtime import load
     from gru2np_runtime._files.arrays import check_output
     from gru2np_runtime._files.journal import Recovery, begun_with
@@ -97,10 +98,12 @@ def predict(
         inputs = [bundle] if source == "-" else [bundle, source]
         check_output(output, force=force, inputs=inputs)
     recovery = None if piped else Recovery(begun_with(bundle), resume, force)
+    with naming(bundle):
+        model = load(bundle)
     try:
         with Bar(shown=sys.stderr.isatty() and not quiet) as bar:
             prediction = predict_file(
-                load(bundle),
+                model,
                 sys.stdin.buffer if source == "-" else source,
                 sys.stdout.buffer if piped else output,
                 batch_size=batch_size,

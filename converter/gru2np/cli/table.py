@@ -66,7 +66,7 @@ def table(
         lines.append((indent + "  ".join(padded)).rstrip())
         lines.extend(" " * left + end for end in ends)
         if number == 0:
-            lines.append(indent + "  ".join("-" * size for size in widths))
+            lines.append(indent + "  ".join("─" * size for size in widths))
     return lines
 
 
@@ -101,6 +101,13 @@ def size_text(size: int) -> str:
     while number >= 999.5 and len(units) > 1:
         number, units = number / 1000, units[1:]
     return f"{number:.3g} {units[0]}"
+
+
+def difference(value: float) -> str:
+    """A difference or a bound; none where there is no number."""
+    from gru2np_runtime._proof.replay import short
+
+    return "-" if value != value else short(value)
 
 
 def plural(count: int, noun: str) -> str:

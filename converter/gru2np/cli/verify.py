@@ -154,7 +154,8 @@ def verify(
     for note in found.notes:
         say(quiet)(f"Note: {note}")
     if as_json:
-        click.echo(json.dumps(found.as_json(), ensure_ascii=False, allow_nan=False))
+        told = found.as_json()
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         for line in report(found, None if inputs is None else inputs.name):
             click.echo(line)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gru2np.cli.table import plural, shape_text, shorten
+from gru2np.cli.table import difference, plural, shape_text, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 _NAME = 30
 # And the same of the inputs' shapes.
 _SHAPES = 36
-# As comparisons say it; NumPy is not imported before there is something to compare.
-_TOO_FAR = "too far"
 
 
 def report(found: Verification, given: str | None = None) -> Iterator[str]:
@@ -70,7 +68,7 @@ def _departure(found: Verification) -> Iterator[str]:
         case = f", case {first.case}" if _several(found) else ""
         yield (
             f"first departure: layer {first.name} ({first.kind}){case}: "
-            f"{_why(first)}{_third_party(first)}"
+            f"{first.why}{_third_party(first)}"
         )
     elif found.layers is not None and not found.agrees:
         yield (
@@ -84,9 +82,9 @@ def _third_party(own: Comparison) -> str:
         return ""
     moved = own.float64.moved
     return (
-        f"; Keras is {_number(own.float64.theirs)} from float64, "
-        f"this runtime {_number(own.float64.ours)}"
-    ) + (f", a last digit of each number moves it {_number(moved)}" if moved else "")
+        f"; Keras is {difference(own.float64.theirs)} from float64, "
+        f"this runtime {difference(own.float64.ours)}"
+    ) + (f", a last digit of each number moves it {difference(moved)}" if moved else "")
 
 
 def _verdict(found: Verification) -> str:
@@ -99,27 +97,15 @@ def _verdict(found: Verification) -> str:
         rounding = f", by rounding{_third_party(worst)}" if worst.rounding else ""
         return (
             f"{click.style('agree', fg='green')}: {outputs}, at worst "
-            f"{_number(worst.largest)} of {_number(worst.tolerance)} allowed"
+            f"{difference(worst.largest)} of {difference(worst.tolerance)} allowed"
             f"{rounding}, {beside}"
         )
     wrong = [output for output in found.outputs if not output.agrees]
-    reasons = "; ".join(f"{own.name}: {_why(own)}" for own in wrong)
+    reasons = "; ".join(f"{own.name}: {own.why}" for own in wrong)
     return (
         f"{click.style('differ', fg='red')}: {len(wrong)} of {outputs} ({reasons}), "
         f"{beside}"
     )
-
-
-def _why(own: Comparison) -> str:
-    if own.reason == _TOO_FAR:
-        return f"{_number(own.largest)} is beyond {_number(own.tolerance)}"
-    if own.reason == "another shape":
-        return (
-            f"shape {shape_text(own.shape)}, expected {shape_text(own.expected_shape)}"
-        )
-    if own.reason == "another dtype":
-        return f"{own.dtype}, expected {own.expected_dtype}"
-    return own.reason
 
 
 def _case_table(found: Verification) -> Iterator[str]:
@@ -133,8 +119,8 @@ def _case_table(found: Verification) -> Iterator[str]:
                 case.name,
                 shorten(_shapes(case), _SHAPES),
                 case.description,
-                _number(worst.largest),
-                _number(worst.tolerance),
+                difference(worst.largest),
+                difference(worst.tolerance),
                 worst.verdict,
             )
         )
@@ -166,10 +152,10 @@ def _layer_table(found: Verification) -> Iterator[str]:
                 shorten(own.name, _NAME),
                 own.kind,
                 own.case if _several(found) else shape_text(own.shape),
-                _number(own.largest),
-                _number(own.tolerance),
-                "-" if float64 is None else _number(float64.theirs),
-                "-" if float64 is None else _number(float64.ours),
+                difference(own.largest),
+                difference(own.tolerance),
+                "-" if float64 is None else difference(float64.theirs),
+                "-" if float64 is None else difference(float64.ours),
                 own.verdict + (" < the first" if own is first else ""),
             )
         )
@@ -185,13 +171,13 @@ def _output_table(found: Verification) -> Iterator[str]:
         (
             shorten(own.name, _NAME),
             own.case if _several(found) else shape_text(own.shape),
-            _number(own.largest),
+            difference(own.largest),
             _index(own.at),
             _value(own.value),
             _value(own.expected),
-            _number(own.relative),
+            difference(own.relative),
             _index(own.relative_at),
-            _number(own.tolerance),
+            difference(own.tolerance),
             own.verdict,
         )
         for own in found.outputs
@@ -219,13 +205,6 @@ def _table(
 
 def _index(at: Sequence[int] | None) -> str:
     return "-" if at is None else str(list(at))
-
-
-def _number(number: float) -> str:
-    """A difference: two digits say enough."""
-    if number != number:
-        return "-"
-    return "0" if number == 0 else f"{number:.1e}".replace("e-0", "e-")
 
 
 def _value(value: float | None) -> str:

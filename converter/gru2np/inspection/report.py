@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gru2np.conversion import converted
-from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
+from gru2np.errors import ModelFileError, Problem, UnsupportedModelError, naming
 from gru2np.generations import interpret
 from gru2np.inspection import partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
@@ -150,7 +150,8 @@ def _of_bundle(path: Path, size: int, own: CustomLayers | None) -> Report:
             "arrays, or a bundle cut short; arrays of a single layer run with "
             "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...)"
         )
-    manifest, arrays = read_bundle(data, own)
+    with naming(path):
+        manifest, arrays = read_bundle(data, own)
     source = manifest.source
     version = source.get("keras_version")
     shapes = {record.path: record.shape for record in manifest.weights}

@@ -93,6 +93,8 @@ def _recognise(start: bytes) -> tuple[str, str]:
     for magic, got, advice in _OTHERS:
         if start.lstrip().lower().startswith(magic):
             return got, advice
+    if not start:
+        return "an empty file", "fetch or save it again"
     return f"a file that begins with {shown(start[:16])}", "it holds no Keras model"
 
 

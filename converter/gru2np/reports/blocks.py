@@ -71,7 +71,7 @@ def tables(
         rest = [table(f"More {what}s", head, rows[AT_ONCE:])]
         if count > len(rows):
             left = plural(count - len(rows), f"more {what}")
-            rest.append(note(f"And {left}: gru2np inspect --json lists all."))
+            rest.append(note(f"And {left}: --json lists all."))
         yield folded(plural(count - AT_ONCE, f"more {what}"), rest)
 
 

@@ -6,13 +6,12 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gru2np.cli.table import plural, shape_text, shorten
+from gru2np.cli.table import difference, plural, shape_text, shorten
 from gru2np.reports import frame, layers
 from gru2np.reports.blocks import AT_ONCE, MOST, facts, folded, note, table, tables
 from gru2np.reports.gates import meaning_parts
 from gru2np.reports.markup import (
     Markup,
-    difference,
     element,
     join,
     name,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 # Of many layers those furthest from equal are shown before the others.
 WORST = 24
 _MOST_NOTES, _MOST_NAMES, _MOST_WRONG = 40, 12, 5
+_LONGEST_WHY = 300
 _KERNELS = {"c": "compiled", "numpy": "NumPy"}
 
 
@@ -90,28 +90,18 @@ def verdict(found: Verification) -> Markup:
         wrong = [own for own in found.outputs if not own.agrees]
         said.append(element("p", f"{len(wrong)} of {count}."))
         for own in wrong[:_MOST_WRONG]:
-            said.append(element("p", name(own.name), f": {_why(own)}."))
+            why = f": {shorten(own.why, _LONGEST_WHY)}."
+            said.append(element("p", name(own.name), why))
     first = found.first_departure
     if first is not None:
         where = element("b", name(first.name))
-        why = f" ({short_name(first.kind)}), case {first.case}: {_why(first)}."
+        why = f" ({short_name(first.kind)}), case {first.case}: "
+        why += f"{shorten(first.why, _LONGEST_WHY)}."
         said.append(element("p", "The first layer that departs is ", where, why))
     beside = f"Compared: {found.reference} beside {found.runtime}."
     said.append(element("p", beside, class_="muted"))
     kind = "verdict" if found.agrees else "verdict differ"
     return element("div", element("strong", _word(found)), *said, class_=kind)
-
-
-def _why(own: Comparison) -> str:
-    if own.reason == "another shape":
-        return (
-            f"shape {shape_text(own.shape)}, expected {shape_text(own.expected_shape)}"
-        )
-    if own.reason == "another dtype":
-        return f"{own.dtype}, expected {own.expected_dtype}"
-    if own.reason == "too far":
-        return f"{difference(own.largest)} is beyond {difference(own.tolerance)}"
-    return shorten(own.reason, 300)
 
 
 def _facts(subject: Subject, found: Verification) -> list[tuple[str, Markup | str]]:

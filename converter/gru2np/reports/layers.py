@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np import storage
-from gru2np.cli.table import plural, readable, shape_text, shorten, size_text
+from gru2np.cli.table import (
+    difference,
+    plural,
+    readable,
+    shape_text,
+    shorten,
+    size_text,
+)
 from gru2np.inspection.meaning import activation_text
 from gru2np.inspection.render import BACKENDS, CONTAINERS
 from gru2np.reports.blocks import MOST, note, row_head, several_lines, tables
@@ -16,7 +23,6 @@ from gru2np.reports.diagram import MOST_DRAWINGS
 from gru2np.reports.drawing import draw, label_of
 from gru2np.reports.markup import (
     Markup,
-    difference,
     element,
     join,
     name,

@@ -98,13 +98,6 @@ def number(value: float) -> str:
     return "0" if text in ("", "-0") else text
 
 
-def difference(value: float) -> str:
-    """A difference or a bound: two digits say enough."""
-    if value != value:
-        return "-"
-    return "0" if value == 0 else f"{value:.1e}".replace("e-0", "e-")
-
-
 def quantity(value: float) -> str:
     """A number of anything, with three digits: 12,345 or 1.23 M."""
     if abs(value) < 100_000:

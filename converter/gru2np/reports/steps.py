@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.reports.markup import Markup, difference, element, name, short_name
+from gru2np.cli.table import difference
+from gru2np.reports.markup import Markup, element, name, short_name
 from gru2np.reports.plots import KEYS, Series, legend, lines
 from gru2np.reports.telling import (
     are_steps,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np.cli.table import difference, shape_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -34,6 +36,7 @@ class Tolerance:
 # Computed in float32 here, whatever Keras does.
 HALF = ("float16", "bfloat16")
 TOO_FAR = "too far"
+OTHER_SHAPE, OTHER_DTYPE = "another shape", "another dtype"
 NOT_FINITE = "infinite or NaN on one side"
 
 
@@ -91,6 +94,18 @@ class Comparison:
         if self.reason:
             return "differ"
         return "rounding" if self.rounding else "agree"
+
+    @property
+    def why(self) -> str:
+        """Why they differ, for people, with the numbers; empty where they agree."""
+        if self.reason == OTHER_SHAPE:
+            own, expected = shape_text(self.shape), shape_text(self.expected_shape)
+            return f"shape {own}, expected {expected}"
+        if self.reason == OTHER_DTYPE:
+            return f"{self.dtype}, expected {self.expected_dtype}"
+        if self.reason == TOO_FAR:
+            return f"{difference(self.largest)} is beyond {difference(self.tolerance)}"
+        return self.reason
 
     @property
     def badness(self) -> tuple[bool, float]:
@@ -191,14 +206,14 @@ def compare(
     largest, at, relative, relative_at = math.nan, None, math.nan, None
     allowed, reason = tolerance.atol, ""
     if got.shape != expected.shape:
-        reason = "another shape"
+        reason = OTHER_SHAPE
     else:
         allowed = _allowed(expected, tolerance)
         largest, at, relative, relative_at = _largest(got, expected)
         if largest > allowed:
             reason = NOT_FINITE if largest == math.inf else TOO_FAR
         elif same_dtype and wanted_dtype not in (got.dtype.name, *HALF):
-            reason = "another dtype"
+            reason = OTHER_DTYPE
     return Comparison(
         name=name,
         kind=kind,

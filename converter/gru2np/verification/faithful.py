@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 # Import name and distribution of what can read a generation; the first one installed.
 READERS = {2: (("tf_keras", "tf-keras"), ("keras", "keras")), 3: (("keras", "keras"),)}
 INTERPRET = {2: keras2.interpret, 3: keras3.interpret}
-INSTEAD = "give outputs that were recorded when the model was trained with --expected"
+INSTEAD = (
+    "give gru2np verify outputs that were recorded when the model was trained, "
+    "with --input and --expected"
+)
 SHOWN = 5
 # Behind an array's name it makes one that says nothing.
 UNNAMED = "/0"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gru2np.conversion import convert, export
-from gru2np.errors import VerificationError
+from gru2np.errors import VerificationError, naming
 from gru2np.verification import cases, faithful, keras_process, samples
 from gru2np.verification.beside import Beside
 from gru2np.verification.comparison import HALF
@@ -171,7 +171,8 @@ def _beside(
 ) -> Beside:
     """The bundle, loaded, with nothing compared yet."""
     if bundle is not None:
-        model = load(bundle, custom_layers=custom_layers)
+        with naming(bundle):
+            model = load(bundle, custom_layers=custom_layers)
         return Beside(conversion, model, Path(bundle).name, settings)
     memory = io.BytesIO()
     export(files[0], memory, weights=files[1], custom_layers=custom_layers)
