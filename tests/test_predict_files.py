@@ -300,6 +300,13 @@ def test_existing_output_is_kept(bundle, data, tmp_path):
     assert over.exit_code == EXIT_CODES["usage"]
 
 
+def test_a_suffix_that_means_nothing(bundle, data, tmp_path):
+    result = run(bundle, "-i", data, "-o", tmp_path / "y.txt")
+    assert result.exit_code == EXIT_CODES["usage"]
+    assert "name an .npy, .npz or .csv file" in result.stderr
+    assert not list(tmp_path.glob("y*"))
+
+
 def test_interrupted_halfway(bundle, data, tmp_path, monkeypatch):
     calls = []
 

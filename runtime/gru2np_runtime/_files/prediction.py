@@ -175,6 +175,11 @@ def _kind(model: Model, path: FilePath | None, of_table: bool) -> str:
             f"the model gives {len(model.output_names)} outputs "
             f"({', '.join(model.output_names)}): name an .npz file with -o"
         )
+    if suffix not in ("", ".npy"):
+        raise Misuse(
+            f"{str(path)!r}: nothing is known of {suffix!r}: name an .npy, .npz or "
+            ".csv file with -o"
+        )
     return "npy"
 
 
