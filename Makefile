@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV = .venv
 RUN = $(VENV)/bin/
-KERNEL = runtime/gru2np_runtime/_c/libgru2np.so
+KERNEL = runtime/gru2np_runtime/kernels/c/source/libgru2np.so
 
 .PHONY: demo test lint types matrix docs fixtures kernel bench dist clean
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime import __version__, layers
-from gru2np_runtime._bundle.container import MANIFEST, Writer, encode_manifest
-from gru2np_runtime._bundle.manifest import FORMAT, MANIFEST_VERSION
-from gru2np_runtime._bundle.manifest_writer import graph_record
-from gru2np_runtime._graph import Graph, Node, Port
+from gru2np_runtime.bundle.container import MANIFEST, Writer, encode_manifest
+from gru2np_runtime.bundle.manifest import FORMAT, MANIFEST_VERSION
+from gru2np_runtime.bundle.manifest_writer import graph_record
+from gru2np_runtime.graph import Graph, Node, Port
 from models import Workload, read_weights
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import click
 
 from gru2np.cli import cli
 from gru2np.generations import interpret
-from gru2np.graph import build
+from gru2np.graph.flatten import build
 from gru2np.layers import FAMILIES, NOT_CONVERTED
-from gru2np.layers._options import HARMLESS
-from gru2np.layers._spec import Config
 from gru2np.layers.custom import Specs
+from gru2np.layers.options import HARMLESS
+from gru2np.layers.spec import Config
 from gru2np.readers import open_model
 from gru2np_runtime.__main__ import _parser
 

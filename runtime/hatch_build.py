@@ -13,6 +13,7 @@ from pathlib import Path
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE = Path(__file__).parent / "gru2np_runtime"
+SOURCE = PACKAGE / "kernels" / "c" / "source"
 
 
 class CustomBuildHook(BuildHookInterface):
@@ -29,7 +30,7 @@ class CustomBuildHook(BuildHookInterface):
         editable = version == "editable"
         if not editable:
             self.made = tempfile.TemporaryDirectory()
-        folder = PACKAGE / "_c" if editable else Path(self.made.name)
+        folder = SOURCE if editable else Path(self.made.name)
         try:
             files = module["build"](folder)
         except (module["BuildError"], OSError) as error:
@@ -38,7 +39,7 @@ class CustomBuildHook(BuildHookInterface):
         if editable:
             return
         for path in files:
-            target = f"gru2np_runtime/_c/{path.name}"
+            target = f"gru2np_runtime/kernels/c/source/{path.name}"
             build_data["force_include"][str(path)] = target
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["tag"] = f"py3-none-{platform}"

@@ -10,8 +10,12 @@ import sys
 
 import numpy as np
 
-from gru2np_runtime import _compiled, _kernel, _stack, layers
-from gru2np_runtime._recurrence import Recurrence
+from gru2np_runtime import layers
+from gru2np_runtime.kernels.c import library as _kernel
+from gru2np_runtime.kernels.c import plans as _compiled
+from gru2np_runtime.kernels.c import stack as _stack
+from gru2np_runtime.kernels.plain.recurrent import Recurrence
+from gru2np_runtime.run.dispatch import make_plan
 
 HARD = {"function": "hard_sigmoid", "slope": 0.2}
 
@@ -229,7 +233,7 @@ def check_stack(library, width) -> None:
             x = rng.normal(size=(rows, time, 5)).astype(np.float32)
             wanted = x
             for layer, weights in bound:
-                wanted = layer.plan(weights).run([wanted], None)[0]
+                wanted = make_plan(layer, weights, fast=False).run([wanted], None)[0]
             if not every_step:
                 wanted = wanted[:, -1:]
             near(stack_apart(library, parts, x, every_step=every_step), wanted)

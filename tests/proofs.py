@@ -9,7 +9,7 @@ import json
 
 import numpy as np
 
-from gru2np_runtime._bundle.container import (
+from gru2np_runtime.bundle.container import (
     MANIFEST,
     Writer,
     encode_manifest,

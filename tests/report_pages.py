@@ -11,13 +11,14 @@ from html.parser import HTMLParser
 import numpy as np
 
 from goldens import FIXTURES, Golden
-from gru2np.conversion import convert
+from gru2np.convert import convert
 from gru2np.reports.page import write_inspection, write_verification
 from gru2np.verification.comparison import compare, distance
 from gru2np.verification.evidence import NodeEvidence
 from gru2np.verification.float64 import Float64
 from gru2np.verification.settings import RECORDED
 from gru2np.verification.verify import verify
+from gru2np_runtime.run.dispatch import make_plan
 
 STACK = FIXTURES / "keras-3.15/mixed_stack/model.keras"
 MASKED = FIXTURES / "keras-3.15/mask_bidirectional/model.keras"
@@ -95,7 +96,7 @@ def recorded(wrong=None):
                 for path, array in arrays.items()
                 if path.startswith(prefix)
             }
-            (ours,) = layer.plan(weights).run([fed], None)
+            (ours,) = make_plan(layer, weights, fast=False).run([fed], None)
             if (node.name, name) == wrong:
                 ours = ours + np.float32(0.01) * np.arange(ours.shape[-1], dtype="f4")
             exact = theirs.astype("f8")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from gru2np_runtime._activations import (
+from gru2np_runtime.activations import (
     FUNCTIONS,
     PARAMETERS,
     axes_of,
@@ -15,7 +15,7 @@ from gru2np_runtime._activations import (
     function_of,
     gates,
 )
-from gru2np_runtime._functions import erf
+from gru2np_runtime.functions import erf
 
 DTYPES = ("float32", "float64")
 

@@ -13,7 +13,7 @@ import gru2np
 from gru2np.generations import keras2, keras3
 from gru2np_runtime import load
 from gru2np_runtime.layers import Attention, MultiHeadAttention
-from gru2np_runtime.layers._scores import masked_softmax
+from gru2np_runtime.layers.scores import masked_softmax
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 # Entirely masked, partly masked, not masked.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from goldens import FIXTURES, ROOT, Golden
-from gru2np.conversion import convert
+from gru2np.convert import convert
 from gru2np.errors import VerificationError
 from gru2np.verification import cases, float64
 from gru2np.verification.comparison import Tolerance, compare

@@ -162,7 +162,7 @@ def test_130_interrupted(model, monkeypatch):
     def interrupt(*_arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gru2np_runtime._bundle.container.Writer.close", interrupt)
+    monkeypatch.setattr("gru2np_runtime.bundle.container.Writer.close", interrupt)
     result = run("export", model)
     assert result.exit_code == EXIT_CODES["interrupted"]
     assert result.stderr == "Interrupted.\n"
@@ -279,7 +279,7 @@ def test_export_refuses_an_output_that_cannot_be(model, output, text):
 
 
 @pytest.mark.parametrize(
-    "where", ["tempfile.mkstemp", "gru2np_runtime._bundle.container.Writer.add"]
+    "where", ["tempfile.mkstemp", "gru2np_runtime.bundle.container.Writer.add"]
 )
 def test_export_to_a_place_that_cannot_be_written(model, monkeypatch, where):
     def refuse(*_arguments, **_options):

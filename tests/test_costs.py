@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from goldens import FIXTURES, Golden
-from gru2np.conversion import convert
+from gru2np.convert import convert
 from gru2np.inspection.cost import Cost, costs
 from report_pages import STACK
 

@@ -36,7 +36,7 @@ def source(tmp_path):
 
 
 def models_of_a_worker():
-    from gru2np_runtime import _scorer
+    from gru2np_runtime.files import scorer as _scorer
 
     return len(_scorer._models)
 
@@ -93,6 +93,6 @@ def test_a_bundle_that_changes_under_a_cluster_is_refused(client, bundle):
 
 
 def forget():
-    from gru2np_runtime import _scorer
+    from gru2np_runtime.files import scorer as _scorer
 
     _scorer._models.clear()

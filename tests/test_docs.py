@@ -13,7 +13,7 @@ import gru2np
 import gru2np_runtime
 import proofs
 from gru2np.layers import LAYERS, NOT_CONVERTED
-from gru2np_runtime._bundle.container import MANIFEST, read_members
+from gru2np_runtime.bundle.container import MANIFEST, read_members
 
 DOCS = goldens.ROOT / "docs"
 SCHEMA = json.loads((DOCS / "bundle.schema.json").read_text("utf-8"))

@@ -14,12 +14,12 @@ import pytest
 
 import goldens
 import gru2np
-from gru2np.conversion import converted
+from gru2np.convert import converted
 from gru2np.generations import interpret
 from gru2np.readers import open_model
 from gru2np_runtime import load
-from gru2np_runtime._bundle.container import MANIFEST, read_members
-from gru2np_runtime._bundle.manifest_writer import encode_name
+from gru2np_runtime.bundle.container import MANIFEST, read_members
+from gru2np_runtime.bundle.manifest_writer import encode_name
 
 KERAS_2 = goldens.FIXTURES / "keras-2.2"
 KERAS_3 = goldens.FIXTURES / "keras-3.15"
@@ -332,7 +332,7 @@ def test_a_failed_export_leaves_the_old_output(tmp_path):
 
 
 def test_an_interrupted_export_leaves_nothing(tmp_path, monkeypatch):
-    from gru2np_runtime._bundle.container import Writer
+    from gru2np_runtime.bundle.container import Writer
 
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -21,13 +21,13 @@ from goldens import FIXTURES
 from gru2np.verification.keras_process import environment
 from gru2np.verification.settings import Settings
 from gru2np.verification.verify import verify_bundles
-from gru2np_runtime._bundle.container import (
+from gru2np_runtime.bundle.container import (
     MANIFEST,
     Writer,
     encode_manifest,
     read_members,
 )
-from gru2np_runtime._load import read_bundle
+from gru2np_runtime.bundle.loading import read_bundle
 
 pytestmark = [
     pytest.mark.tensorflow,

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 import goldens
 import gru2np
 from gru2np.cli import cli
-from gru2np.conversion import convert
+from gru2np.convert import convert
 from gru2np.errors import VerificationError
 from gru2np.verification import faithful
 from modelfiles import changed, fixture, with_class

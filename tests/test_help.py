@@ -12,7 +12,7 @@ import pytest
 import gru2np
 from goldens import FIXTURES, ROOT
 from gru2np.cli import cli
-from gru2np.shipping import ship
+from gru2np.ship import ship
 from gru2np_runtime.__main__ import EXAMPLES
 from gru2np_runtime.build import FOLDER
 from modelfiles import fixture, recorded

@@ -8,7 +8,7 @@ import pytest
 
 import goldens
 import gru2np
-from gru2np.conversion import converted
+from gru2np.convert import converted
 from gru2np.generations import interpret
 from gru2np.readers import open_model
 

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 import gru2np
 from goldens import all_goldens
 from gru2np.cli import cli
-from gru2np.cli.table import shorten, size_text, table
 from gru2np.inspection import meaning
 from gru2np.inspection.gates import GATES, equations
+from gru2np.text import shorten, size_text, table
 from gru2np_runtime import layers
 from gru2np_runtime.layers.recurrent import MASKED_OUTPUTS
 from modelfiles import changed, fixture, with_class

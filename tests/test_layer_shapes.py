@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from gru2np_runtime import InputError, layers
-from gru2np_runtime._layer import CARRIED, POINTWISE
-from gru2np_runtime._plan import make_plan
+from gru2np_runtime.layer import CARRIED, POINTWISE
 from gru2np_runtime.layers import FAMILY
+from gru2np_runtime.run.dispatch import make_plan
 from layer_examples import (
     ROWS,
     VECTOR,

@@ -7,7 +7,7 @@ import pytest
 from gru2np.generations import keras2, keras3
 from gru2np.ir import Call, KerasLayer, TensorRef
 from gru2np.layers import FAMILIES, LAYERS
-from gru2np.layers._spec import Config, Refused
+from gru2np.layers.spec import Config, Refused
 
 KERAS_2 = keras2.meaning((2, 2, 4), "2.2.4", "tensorflow")
 X = TensorRef("x", 0, 0)

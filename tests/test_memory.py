@@ -25,7 +25,7 @@ def memory(field):
         return next(int(line.split()[1]) for line in file if line.startswith(field))
 
 import numpy as np
-import gru2np, gru2np.conversion, gru2np_runtime
+import gru2np, gru2np.convert, gru2np_runtime
 resident = memory("VmRSS")
 {code}
 print((memory("VmHWM") - resident) * 1024)

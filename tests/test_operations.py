@@ -11,15 +11,16 @@ import pytest
 
 import goldens
 import gru2np
-from gru2np.conversion import converted
-from gru2np.generations import _tensorflow_ops, interpret, keras2, keras3
-from gru2np.generations._tensorflow_names import FUNCTIONS, NODES
+from gru2np.convert import converted
+from gru2np.generations import interpret, keras2, keras3
+from gru2np.generations import tensorflow_ops as _tensorflow_ops
+from gru2np.generations.tensorflow_names import FUNCTIONS, NODES
 from gru2np.ir import Call, KerasLayer, Numbers, TensorRef
 from gru2np.layers import LAYERS
-from gru2np.layers._spec import Config, Refused
+from gru2np.layers.spec import Config, Refused
 from gru2np.readers import open_model
 from gru2np_runtime import InputError, layers, load
-from gru2np_runtime._plan import make_plan
+from gru2np_runtime.run.dispatch import make_plan
 from test_hostile_configs import VALUES, places
 
 X, Y, C = (TensorRef(name, 0, 0) for name in "xyc")

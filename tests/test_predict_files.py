@@ -16,8 +16,8 @@ import gru2np_runtime.__main__ as runtime_main
 from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
 from gru2np_runtime import InputError, load
-from gru2np_runtime._files.arrays import Misuse
-from gru2np_runtime._files.prediction import predict_file
+from gru2np_runtime.files.arrays import Misuse
+from gru2np_runtime.files.prediction import predict_file
 from modelfiles import fixture, recorded
 
 GRU = "keras-2.2/get_weights_explained"
@@ -274,7 +274,7 @@ def test_wrong_data_is_refused_with_a_reason(bundle, tmp_path, capsys):
 def test_a_file_that_is_cut_short_while_it_is_read(
     bundle, tmp_path, monkeypatch, order
 ):
-    monkeypatch.setattr("gru2np_runtime._files.arrays.COLUMNS_BYTES", 1)
+    monkeypatch.setattr("gru2np_runtime.files.arrays.COLUMNS_BYTES", 1)
     path, out = tmp_path / "x.npy", tmp_path / "y.npy"
     np.save(path, np.zeros((5000, 3, 1), "float32", order=order))
 
@@ -314,7 +314,7 @@ def test_interrupted_halfway(bundle, data, tmp_path, monkeypatch):
         calls.append(1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gru2np_runtime._files.outputs.RowWriter.add", interrupt)
+    monkeypatch.setattr("gru2np_runtime.files.outputs.RowWriter.add", interrupt)
     before = sorted(tmp_path.iterdir())
     result = run(bundle, "-i", data, "-o", tmp_path / "y.npy")
     assert result.exit_code == EXIT_CODES["interrupted"]
@@ -329,7 +329,7 @@ def test_a_model_file_is_no_bundle(data, tmp_path):
 
 
 def test_outputs_that_are_no_rows_cannot_be_joined():
-    from gru2np_runtime._files.outputs import RowWriter
+    from gru2np_runtime.files.outputs import RowWriter
 
     writer = RowWriter(io.BytesIO())
     writer.add(np.ones((2, 3)), 4)
@@ -388,7 +388,7 @@ def test_runtime_check(bundle, capsys):
     assert "5 weights, 33 numbers, every SHA-256" in capsys.readouterr().out
     assert main("check", bundle.with_name("missing.npz")) == EXIT_CODES["usage"]
     # A hash that is not the weight's: every other rule of the bundle holds.
-    from gru2np_runtime._bundle.container import MANIFEST, Writer, read_members
+    from gru2np_runtime.bundle.container import MANIFEST, Writer, read_members
 
     members = read_members(bundle.read_bytes())
     manifest = json.loads(bytes(members.pop(MANIFEST)))

@@ -15,11 +15,11 @@ from click.testing import CliRunner
 import gru2np
 from goldens import FIXTURES, Golden
 from gru2np.cli import cli
-from gru2np.cli.table import difference
 from gru2np.reports.boxes import MOST_BOXES
 from gru2np.reports.markup import element, quantity, visible
 from gru2np.reports.states import states
 from gru2np.reports.subject import opened
+from gru2np.text import difference
 from report_pages import (
     CUSTOM,
     IMAGE,

@@ -16,9 +16,9 @@ from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
 from gru2np.cli.progress import Bar, Rate
 from gru2np_runtime import Gru2npError, load
-from gru2np_runtime._files.arrays import Misuse
-from gru2np_runtime._files.journal import Recovery, begun_with
-from gru2np_runtime._files.prediction import predict_file
+from gru2np_runtime.files.arrays import Misuse
+from gru2np_runtime.files.journal import Recovery, begun_with
+from gru2np_runtime.files.prediction import predict_file
 from modelfiles import fixture
 from small_models import BIAS, KERNEL, write_h5
 
@@ -120,10 +120,10 @@ def test_interrupted_twice_and_finished_by_the_runtime_alone(work, monkeypatch, 
 
 KILLED = """
 import os, signal, sys
-import gru2np_runtime._files.partial as partial
+import gru2np_runtime.files.partial as partial
 from gru2np_runtime import load
-from gru2np_runtime._files.prediction import predict_file
-from gru2np_runtime._files.journal import Recovery, begun_with
+from gru2np_runtime.files.prediction import predict_file
+from gru2np_runtime.files.journal import Recovery, begun_with
 
 bundle, source, target = sys.argv[1:]
 partial.INTERVAL = 0.0
@@ -204,7 +204,7 @@ def test_another_run_is_refused(work, monkeypatch):
 
 def test_another_bundle_is_refused(work, monkeypatch):
     work.interrupt(monkeypatch, 500)
-    from gru2np_runtime._bundle.container import MANIFEST, Writer, read_members
+    from gru2np_runtime.bundle.container import MANIFEST, Writer, read_members
 
     members = read_members(work.bundle.read_bytes())
     manifest = bytes(members.pop(MANIFEST)).replace(b'"sequential_1"', b'"another"')
@@ -369,7 +369,7 @@ POOLED = {
 MEASURED = """
 import resource, sys
 from gru2np_runtime import load
-from gru2np_runtime._files.prediction import predict_file
+from gru2np_runtime.files.prediction import predict_file
 model = load(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 predict_file(model, sys.argv[2], sys.argv[3], batch_size=100)

@@ -15,15 +15,16 @@ import goldens
 import gru2np
 import gru2np_runtime
 import proofs
-from gru2np import shipping
+from gru2np import ship as shipping
 from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
-from gru2np_runtime._bundle.container import MANIFEST, read_members
-from gru2np_runtime._files.arrays import Misuse
+from gru2np_runtime.bundle.container import MANIFEST, read_members
+from gru2np_runtime.files.arrays import Misuse
+from gru2np_runtime.kernels.c import library
 from test_examples import example
 
 GRU = goldens.Golden(goldens.FIXTURES / "keras-2.2" / "gru")
-LIBRARY = Path(gru2np_runtime.__file__).parent / "_c" / shipping.LIBRARIES[0]
+LIBRARY = Path(library.LIBRARY)
 
 
 def ship(*arguments):

@@ -13,12 +13,12 @@ import gru2np
 from goldens import FIXTURES, Golden
 from gru2np.generations import keras2, keras3
 from gru2np_runtime import InputError, layers, load
-from gru2np_runtime._data import Structure
-from gru2np_runtime._graph import Graph, Node, Port
-from gru2np_runtime._model import Model
-from gru2np_runtime._plan import make_plan
-from gru2np_runtime.layers._resampling import INTERPOLATIONS, resampled
-from gru2np_runtime.layers._windows import convolve
+from gru2np_runtime.data import Structure
+from gru2np_runtime.graph import Graph, Node, Port
+from gru2np_runtime.layers.resampling import INTERPOLATIONS, resampled
+from gru2np_runtime.layers.windows import convolve
+from gru2np_runtime.model import Model
+from gru2np_runtime.run.dispatch import make_plan
 from layer_examples import inputs_of, weights_of
 from spatial_examples import FIRST, window
 from test_layer_spellings import KERAS_2, convert

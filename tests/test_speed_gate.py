@@ -15,8 +15,9 @@ import time
 import numpy as np
 import pytest
 
-from gru2np_runtime import _plan, layers
-from gru2np_runtime._kernel import kernel
+from gru2np_runtime import layers
+from gru2np_runtime.kernels.c.library import kernel
+from gru2np_runtime.run import dispatch
 
 ROUNDS = 9
 CALLS = 3
@@ -48,7 +49,7 @@ def ratios():
     x = rng.normal(size=(1, STEPS, FEATURES)).astype(np.float32)
     fast = layers.GRU(units=UNITS, return_sequences=True).bind(**weights)
     y = fast.predict(x)
-    _plan.KERNELS.clear()
+    dispatch.FAST.clear()
     plain = layers.GRU(units=UNITS, return_sequences=True).bind(**weights)
     np.testing.assert_allclose(y, plain.predict(x), atol=5e-6)
     return [time_of(fast.predict, x) / time_of(plain.predict, x) for _ in range(ROUNDS)]

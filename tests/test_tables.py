@@ -13,7 +13,7 @@ import gru2np_runtime.__main__ as runtime_main
 from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
 from gru2np_runtime import load
-from gru2np_runtime._files.prediction import predict_file
+from gru2np_runtime.files.prediction import predict_file
 from modelfiles import fixture, recorded
 
 FLAT = "keras-3.15/relu_layers"  # one input of six columns, four outputs of six
@@ -115,9 +115,9 @@ def test_columns_by_name_and_number(mixed, tmp_path):
 
 
 def test_inputs_of_one_column_are_found_by_name(tmp_path):
-    from gru2np_runtime._files.arrays import FileArray
-    from gru2np_runtime._files.tables import read_table
-    from gru2np_runtime._graph import Port
+    from gru2np_runtime.files.arrays import FileArray
+    from gru2np_runtime.files.tables import read_table
+    from gru2np_runtime.graph import Port
 
     ports = [Port("age", (None, 1), "float32"), Port("id", (None,), "int64")]
     file = io.BytesIO(b"id,name,age\n7,x,1.5\n8,y,2.5\n")
@@ -265,7 +265,7 @@ def test_outputs_that_no_table_holds(tmp_path):
 
 
 def test_names_that_csv_must_quote_and_one_column(tmp_path):
-    from gru2np_runtime._files.outputs import TableSink
+    from gru2np_runtime.files.outputs import TableSink
 
     file = io.BytesIO()
     sink = TableSink(file, ["a, b", 'say "x"'])
@@ -274,7 +274,7 @@ def test_names_that_csv_must_quote_and_one_column(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_table(tmp_path, monkeypatch):
-    monkeypatch.setattr("gru2np_runtime._files.tables.ROWS", 256)
+    monkeypatch.setattr("gru2np_runtime.files.tables.ROWS", 256)
     bundle = exported(FLAT, tmp_path)
     model, peaks = load(bundle), []
     for rows in (2_000, 16_000):

@@ -17,13 +17,13 @@ from click.testing import CliRunner
 import gru2np
 from goldens import FIXTURES, ROOT, Golden
 from gru2np.cli import cli
-from gru2np.conversion import convert
+from gru2np.convert import convert
 from gru2np.verification import faithful, keras_process, plain_config, samples
 from gru2np.verification.comparison import Tolerance, compare
 from gru2np.verification.settings import TOLERANCES
 from gru2np_runtime import load
-from gru2np_runtime._bundle.container import MANIFEST, Writer, read_members
-from gru2np_runtime._load import read_bundle
+from gru2np_runtime.bundle.container import MANIFEST, Writer, read_members
+from gru2np_runtime.bundle.loading import read_bundle
 
 FLOAT32 = TOLERANCES["float32"]
 MASKED = "keras-2.2/mask_bidirectional"

@@ -12,7 +12,7 @@ import pytest
 from goldens import FIXTURES, Golden, all_goldens
 from gru2np.errors import ModelFileError
 from gru2np.readers import open_model
-from gru2np.readers._layer_numbers import numbered_since
+from gru2np.readers.layer_numbers import numbered_since
 from hostile_folders import shard, shards
 from small_models import (
     BIAS,

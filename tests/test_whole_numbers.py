@@ -11,13 +11,13 @@ import pytest
 
 from gru2np.errors import UnsupportedModelError
 from gru2np.generations import keras2, keras3
-from gru2np.graph import build
+from gru2np.graph.flatten import build
+from gru2np.graph.whole_numbers import ROWS, TAKEN
 from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
 from gru2np.layers.custom import Specs
-from gru2np.whole_numbers import ROWS, TAKEN
 from gru2np_runtime import layers
-from gru2np_runtime._plan import make_plan
 from gru2np_runtime.layers import FAMILY
+from gru2np_runtime.run.dispatch import make_plan
 
 KERAS_3 = keras3.meaning((3, 15, 0), "3.15.0", "tensorflow")
 TF_KERAS = keras2.meaning((2, 21, 0), "2.21.0", "tf.keras")

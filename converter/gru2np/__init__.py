@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gru2np.conversion import export
+    from gru2np.bundle import Exported
     from gru2np.errors import (
         BundleError,
         Gru2npError,
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
         UnsupportedModelError,
         VerificationError,
     )
+    from gru2np.exporting import export
     from gru2np.inspection.report import Report, inspect
     from gru2np.verification.result import Verification
     from gru2np.verification.verify import verify
-    from gru2np.writing import Exported
     from gru2np_runtime import __version__
 
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
 # than `gru2np --help` to answer.
 _HOME = {
     "BundleError": "gru2np.errors",
-    "Exported": "gru2np.writing",
+    "Exported": "gru2np.bundle",
     "Gru2npError": "gru2np.errors",
     "InputError": "gru2np.errors",
     "ModelFileError": "gru2np.errors",
@@ -60,7 +60,7 @@ _HOME = {
     "Verification": "gru2np.verification.result",
     "VerificationError": "gru2np.errors",
     "__version__": "gru2np_runtime",
-    "export": "gru2np.conversion",
+    "export": "gru2np.exporting",
     "inspect": "gru2np.inspection.report",
     "verify": "gru2np.verification.verify",
 }

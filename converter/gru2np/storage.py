@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import InputError, UnsupportedModelError, VerificationError
-from gru2np_runtime._proof.replay import difference, flat, short
+from gru2np_runtime.proof.replay import difference, flat, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

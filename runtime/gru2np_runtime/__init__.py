@@ -17,16 +17,16 @@
 from typing import TYPE_CHECKING
 
 from gru2np_runtime import layers
-from gru2np_runtime._errors import BundleError, Gru2npError, InputError
-from gru2np_runtime._kernel import kernel
-from gru2np_runtime._layer import Layer
-from gru2np_runtime._load import load
-from gru2np_runtime._model import Model
-from gru2np_runtime._version import __version__
+from gru2np_runtime.bundle.loading import load
+from gru2np_runtime.errors import BundleError, Gru2npError, InputError
+from gru2np_runtime.kernels.c.library import kernel
+from gru2np_runtime.layer import Layer
+from gru2np_runtime.model import Model
+from gru2np_runtime.version import __version__
 
 if TYPE_CHECKING:
-    from gru2np_runtime._scorer import Scorer
-    from gru2np_runtime._streaming import State
+    from gru2np_runtime.files.scorer import Scorer
+    from gru2np_runtime.run.stream import State
 
 __all__ = [
     "BundleError",
@@ -46,11 +46,11 @@ __all__ = [
 def __getattr__(name: str) -> object:
     # Most programs that predict never step: what that needs is imported when named.
     if name == "State":
-        from gru2np_runtime._streaming import State
+        from gru2np_runtime.run.stream import State
 
         return State
     if name == "Scorer":
-        from gru2np_runtime._scorer import Scorer
+        from gru2np_runtime.files.scorer import Scorer
 
         return Scorer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gru2np_runtime import BundleError, Gru2npError, __version__, load
-from gru2np_runtime._files.arrays import Misuse, check_output
-from gru2np_runtime._files.journal import Recovery, begun_with
-from gru2np_runtime._files.prediction import Interrupted, predict_file
-from gru2np_runtime._files.tables import TableOptions
-from gru2np_runtime._load import open_bundle
+from gru2np_runtime.bundle.loading import open_bundle
+from gru2np_runtime.files.arrays import Misuse, check_output
+from gru2np_runtime.files.journal import Recovery, begun_with
+from gru2np_runtime.files.prediction import Interrupted, predict_file
+from gru2np_runtime.files.tables import TableOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,7 +185,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from gru2np_runtime._proof.checking import check
+    from gru2np_runtime.proof.checking import check
 
     _must_exist(options.bundle)
     try:

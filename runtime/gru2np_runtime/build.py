@@ -16,7 +16,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "_c"
+FOLDER = Path(__file__).parent / "kernels" / "c" / "source"
 NAME = "libgru2np.dll" if sys.platform == "win32" else "libgru2np.so"
 CHECKSUM = "libgru2np.crc"
 # Strict floating point is the default of both compilers, and the kernel needs it.
@@ -84,7 +84,7 @@ def main() -> int:
     except (BuildError, OSError) as error:
         print(f"the kernel was not built: {error}", file=sys.stderr)
         return 1
-    from gru2np_runtime._kernel import describe
+    from gru2np_runtime.kernels.c.library import describe
 
     print(describe())
     return 0

@@ -18,7 +18,7 @@ from hypothesis import reject
 import gru2np
 from goldens import ROOT
 from gru2np_runtime import InputError, kernel, load
-from gru2np_runtime._bundle.container import MANIFEST, read_members
+from gru2np_runtime.bundle.container import MANIFEST, read_members
 from properties.building import build, flat, forget
 
 SCHEMA = jsonschema.Draft202012Validator(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gru2np_runtime import _kernel, build
+from gru2np_runtime import build
+from gru2np_runtime.kernels.c import library as _kernel
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 
 import goldens
 from gru2np_runtime import BundleError, load
-from gru2np_runtime._bundle.container import (
+from gru2np_runtime.bundle.container import (
     MANIFEST,
     Writer,
     encode_manifest,
@@ -275,7 +275,7 @@ def test_the_directory_must_say_what_the_headers_say(bundle):
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_BYTES", 100), ("MAX_MEMBERS", 1)])
 def test_a_bundle_that_outgrows_the_format_is_not_written(monkeypatch, limit, value):
-    monkeypatch.setattr(f"gru2np_runtime._bundle.container.{limit}", value)
+    monkeypatch.setattr(f"gru2np_runtime.bundle.container.{limit}", value)
     writer = Writer(io.BytesIO())
     writer.add("a", b"")
     with pytest.raises(BundleError, match="member 'b' outgrows it"):

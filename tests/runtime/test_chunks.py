@@ -5,9 +5,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from gru2np_runtime import _chunks, layers
-from gru2np_runtime._graph import Graph, Node, Port
-from gru2np_runtime._model import Model
+from gru2np_runtime import layers
+from gru2np_runtime.graph import Graph, Node, Port
+from gru2np_runtime.model import Model
+from gru2np_runtime.run import batches as _chunks
 
 
 def stack(*parts, features=3, names=None):

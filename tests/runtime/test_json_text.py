@@ -8,8 +8,8 @@ import pytest
 
 import goldens
 from gru2np_runtime import BundleError, load
-from gru2np_runtime._bundle.container import MANIFEST, Writer, read_members
-from gru2np_runtime._bundle.json_text import parse
+from gru2np_runtime.bundle.container import MANIFEST, Writer, read_members
+from gru2np_runtime.bundle.json_text import parse
 
 
 def pairs(given):

@@ -12,9 +12,11 @@ import pytest
 
 import goldens
 import gru2np_runtime
-from gru2np_runtime import InputError, _kernel, _threads, build, layers
-from gru2np_runtime._compiled import CompiledRecurrence, pack_recurrent
-from gru2np_runtime._recurrence import Recurrence
+from gru2np_runtime import InputError, build, layers
+from gru2np_runtime.kernels.c import library as _kernel
+from gru2np_runtime.kernels.c import threads as _threads
+from gru2np_runtime.kernels.c.plans import CompiledRecurrence, pack_recurrent
+from gru2np_runtime.kernels.plain.recurrent import Recurrence
 from kernel_cases import MOST_UNITS, Case, check_units, small_gru
 
 TANH, SIGMOID = 1, 2
@@ -128,8 +130,8 @@ def test_as_exact_as_the_plain_recurrence(library, kind, units, rows):
 
 def stack_model(*, every_step=False):
     """LSTM, Dense, GRU, SimpleRNN and Dense: everything that a stack can hold."""
-    from gru2np_runtime._graph import Graph, Node, Port
-    from gru2np_runtime._model import Model
+    from gru2np_runtime.graph import Graph, Node, Port
+    from gru2np_runtime.model import Model
 
     parts = {
         "lstm": layers.LSTM(units=7, return_sequences=True),

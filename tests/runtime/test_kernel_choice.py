@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import gru2np_runtime
-from gru2np_runtime import InputError, _kernel, build
-from gru2np_runtime._compiled import CompiledRecurrence
+from gru2np_runtime import InputError, build
+from gru2np_runtime.kernels.c import library as _kernel
+from gru2np_runtime.kernels.c.plans import CompiledRecurrence
 from kernel_cases import small_gru
 
 

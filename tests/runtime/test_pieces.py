@@ -8,7 +8,8 @@ import pytest
 
 import goldens
 from gru2np_runtime import load
-from gru2np_runtime.layers import _scores, _windows
+from gru2np_runtime.layers import scores as _scores
+from gru2np_runtime.layers import windows as _windows
 
 CUT = ("conv", "pool", "attention", "separable")
 CASES = [

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from gru2np_runtime import layers
-from gru2np_runtime._graph import Graph, Node, Port
-from gru2np_runtime._model import Model
-from gru2np_runtime._recurrence import Recurrence
-from gru2np_runtime.kernels.recurrence import FastRecurrence, recurrence
+from gru2np_runtime.graph import Graph, Node, Port
+from gru2np_runtime.kernels.numpy.recurrence import FastRecurrence, recurrent
+from gru2np_runtime.kernels.plain.recurrent import Recurrence
+from gru2np_runtime.model import Model
 
 UNITS, FEATURES = 5, 3
 HARD = {"function": "hard_sigmoid", "slope": 0.2}
@@ -44,7 +44,7 @@ def both(cell, dtype="float32", **options):
         name: rng.normal(scale=0.5, size=shape).astype(dtype)
         for name, shape in layer.weight_shapes((None, None, FEATURES)).items()
     }
-    fast = recurrence(layer, weights)
+    fast = recurrent(layer, weights, {})
     assert isinstance(fast, FastRecurrence)
     return fast, Recurrence(layer, weights)
 
@@ -155,7 +155,7 @@ def test_as_exact_as_the_plain_recurrence(cell):
     layer = kind(**options)
     fast, plain = (
         np.abs(plan.run([x], None)[0] - wanted).max()
-        for plan in (recurrence(layer, single), Recurrence(layer, single))
+        for plan in (recurrent(layer, single, {}), Recurrence(layer, single))
     )
     assert fast <= max(2 * plain, 5e-7)
 
@@ -171,7 +171,7 @@ def test_options_that_only_the_plain_recurrence_takes():
             name: np.zeros(shape, "float32")
             for name, shape in layer.weight_shapes((None, None, 3)).items()
         }
-        assert recurrence(layer, weights) is None
+        assert recurrent(layer, weights, {}) is None
 
 
 def model_of(*parts, features=FEATURES):

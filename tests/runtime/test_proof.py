@@ -17,10 +17,10 @@ import gru2np_runtime
 import proofs
 from gru2np_runtime import BundleError, Model, kernel, load
 from gru2np_runtime.__main__ import EXIT_CODES, main
-from gru2np_runtime._bundle.container import MANIFEST, read_members
-from gru2np_runtime._load import open_bundle
-from gru2np_runtime._proof.checking import check
-from gru2np_runtime._proof.replay import difference
+from gru2np_runtime.bundle.container import MANIFEST, read_members
+from gru2np_runtime.bundle.loading import open_bundle
+from gru2np_runtime.proof.checking import check
+from gru2np_runtime.proof.replay import difference
 
 # One of each kind: masks, two inputs, dict outputs, ids, states, whole numbers.
 NAMES = (
@@ -51,7 +51,7 @@ def bundle():
 @pytest.fixture(params=["numpy", "c"])
 def kernel_here(request, monkeypatch):
     monkeypatch.setenv("GRU2NP_KERNEL", request.param)
-    monkeypatch.setattr("gru2np_runtime._kernel._warned", set())
+    monkeypatch.setattr("gru2np_runtime.kernels.c.library._warned", set())
     if request.param == "c":
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("GRU2NP_KERNEL")

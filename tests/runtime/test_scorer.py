@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import goldens
-from gru2np_runtime import BundleError, InputError, Scorer, _scorer, load
+from gru2np_runtime import BundleError, InputError, Scorer, load
+from gru2np_runtime.files import scorer as _scorer
 
 GRU = "keras-2.2/gru"
 SEVERAL = "keras-3.15/several_inputs_outputs"
@@ -239,7 +240,7 @@ def test_what_spark_asks_for(gru, tmp_path):
 
 
 def test_importing_the_package_does_not_import_it():
-    code = "import sys, gru2np_runtime as r; print('gru2np_runtime._scorer' in "
+    code = "import sys, gru2np_runtime as r; print('gru2np_runtime.files.scorer' in "
     code += "sys.modules, r.Scorer.__name__)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ}

@@ -3,8 +3,10 @@
 import pytest
 
 import goldens
-from gru2np_runtime import _segments, load
-from gru2np_runtime._graph import Graph, GraphPlan, Port
+from gru2np_runtime import load
+from gru2np_runtime.graph import Graph, Port
+from gru2np_runtime.run import segments as _segments
+from gru2np_runtime.run.dispatch import make_plan
 
 # The same models in another container.
 AGAIN = ("_h5", "_directory", "_shards", "_json")
@@ -22,7 +24,7 @@ def of_any_time(model):
         else p
         for p in graph.inputs
     ]
-    return GraphPlan(
+    return make_plan(
         Graph(ports, graph.nodes, graph.outputs, graph.layers), model._weights
     )
 

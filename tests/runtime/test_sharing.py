@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import goldens
-from gru2np_runtime import _chunks, load
+from gru2np_runtime import load
+from gru2np_runtime.run import batches as _chunks
 
 THREADS = 8
 # No layer of it runs in the compiled kernel.
@@ -90,7 +91,7 @@ def test_threads_share_a_model_in_parts(kernel, monkeypatch):
     """Rows and time cut into pieces, as large inputs are."""
     monkeypatch.setattr(_chunks, "BYTES", 1)
     monkeypatch.setattr(_chunks, "WHOLE", 1)
-    monkeypatch.setattr("gru2np_runtime._model.SMALL", 1)
+    monkeypatch.setattr("gru2np_runtime.model.SMALL", 1)
     bundle = bundle_of("keras-3.15/mask_bidirectional")
     alone, shared = load(bundle), load(bundle)
     inputs = different(alone, THREADS, batch=300)

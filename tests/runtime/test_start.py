@@ -8,27 +8,27 @@ import numpy as np
 import pytest
 
 import goldens
-from gru2np_runtime import BundleError, _kernel, load
+from gru2np_runtime import BundleError, load
+from gru2np_runtime.kernels.c import library as _kernel
 
 # Everything of the standard library that load and predict may add to NumPy's own.
 # Among the own of a newer NumPy are ctypes, re, struct and typing; each of the others
 # costs milliseconds.
 STANDARD = {"__future__", "_json", "zlib"}
 # Families of layers a GRU with a Dense behind it is made of.
-FAMILIES = {"recurrent", "cells", "dense", "_axes"}
+FAMILIES = {"recurrent", "cells", "dense", "axes"}
 # What only some models or calls need.
 LATER = {
-    "_bind",
-    "_bundle.manifest_writer",
-    "_chunks",
-    "_files",
-    "_proof",
-    "_segments",
-    "_stateful",
-    "_scorer",
-    "_streaming",
-    "_summary",
-    "_timelines",
+    "bind",
+    "bundle.manifest_writer",
+    "files",
+    "proof",
+    "run.batches",
+    "run.segments",
+    "run.stateful",
+    "run.stream",
+    "run.timelines",
+    "summary",
 }
 
 
@@ -72,15 +72,15 @@ model.predict(numpy.zeros((1, *model.input_shapes[0][1:]), "float32"))
     assert families <= FAMILIES
     assert not inside & LATER
     # One kernel's modules, not the other's.
-    others = {"numpy": {"_compiled", "_stack"}, "c": {"kernels.recurrence"}}[kernel]
-    assert not inside & others
+    others = {"numpy": "kernels.c.plans", "c": "kernels.numpy.recurrence"}[kernel]
+    assert others not in inside
 
 
 def test_a_family_nobody_uses_stays_away(bundle):
     """The names are there all the same."""
     code = "import gru2np_runtime; gru2np_runtime.layers.GRU; gru2np_runtime.State"
     new = modules(code)
-    assert "gru2np_runtime._streaming" in new
+    assert "gru2np_runtime.run.stream" in new
     assert "gru2np_runtime.layers.convolutional" not in new
 
 

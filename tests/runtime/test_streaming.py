@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import goldens
-from gru2np_runtime import InputError, _chunks, layers, load
-from gru2np_runtime._graph import Graph, Node, Port
-from gru2np_runtime._model import Model
+from gru2np_runtime import InputError, layers, load
+from gru2np_runtime.graph import Graph, Node, Port
+from gru2np_runtime.model import Model
+from gru2np_runtime.run import batches as _chunks
 
 CASES = [
     golden

@@ -24,7 +24,7 @@ from gru2np.cli.verify import verify
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.writing import Exported
+    from gru2np.bundle import Exported
 
 WEIGHTS = click.option(
     "--weights",
@@ -117,10 +117,10 @@ def export(
     Ends with 1 if --prove finds that Keras gives something else; then nothing is
     written.
     """
-    from gru2np.conversion import convert
-    from gru2np.conversion import export as export_model
+    from gru2np.convert import convert
     from gru2np.errors import Disagreement
-    from gru2np_runtime._files.arrays import check_output
+    from gru2np.exporting import export as export_model
+    from gru2np_runtime.files.arrays import check_output
 
     target = output or str(_beside(Path(model)))
     given = [path for path in (model, weights, prove) if path is not None]
@@ -165,7 +165,7 @@ def _export_notes(
     store: str | None,
     note: Callable[[str], None],
 ) -> None:
-    from gru2np.cli.table import plural, size_text
+    from gru2np.text import plural, size_text
 
     note(
         f"wrote {target}: {plural(exported.layers, 'layer')}, "
@@ -243,7 +243,7 @@ def inspect(
         report = look(file, weights)
     else:
         from gru2np.reports.page import write_inspection
-        from gru2np_runtime._files.arrays import check_output
+        from gru2np_runtime.files.arrays import check_output
 
         given = [file] if weights is None else [file, weights]
         check_output(page, force=force, inputs=given)

@@ -116,7 +116,7 @@ def _refusal(error: Exception) -> click.ClickException | None:
     """The error as click shows it; None if nobody foresaw it."""
     # Whoever raised one of these has imported the module that it is in.
     from gru2np_runtime import Gru2npError
-    from gru2np_runtime._files.arrays import Misuse
+    from gru2np_runtime.files.arrays import Misuse
 
     if isinstance(error, Misuse):
         return Misused(str(error))

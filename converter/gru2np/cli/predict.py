@@ -13,7 +13,7 @@ from gru2np.cli.options import FILE, FORCE, JSON, QUIET
 from gru2np.cli.progress import Bar
 
 if TYPE_CHECKING:
-    from gru2np_runtime._files.prediction import Prediction
+    from gru2np_runtime.files.prediction import Prediction
 
 
 @click.command(
@@ -84,10 +84,10 @@ def predict(
     """
     from gru2np.errors import naming
     from gru2np_runtime import load
-    from gru2np_runtime._files.arrays import check_output
-    from gru2np_runtime._files.journal import Recovery, begun_with
-    from gru2np_runtime._files.prediction import Interrupted, predict_file
-    from gru2np_runtime._files.tables import TableOptions
+    from gru2np_runtime.files.arrays import check_output
+    from gru2np_runtime.files.journal import Recovery, begun_with
+    from gru2np_runtime.files.prediction import Interrupted, predict_file
+    from gru2np_runtime.files.tables import TableOptions
 
     piped = output == "-"
     if piped and as_json:

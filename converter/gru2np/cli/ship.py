@@ -41,8 +41,8 @@ def ship(
     lines, a README and the licence. It runs there on Python with NumPy alone, with
     nothing installed. Prints the path of the folder.
     """
-    from gru2np.cli.table import size_text
-    from gru2np.shipping import ship as lay_down
+    from gru2np.ship import ship as lay_down
+    from gru2np.text import size_text
 
     shipped = lay_down(bundle, folder, force=force, compiled=compiled)
     if as_json:

@@ -132,7 +132,7 @@ def verify(
     if record and bundle is None:
         raise click.UsageError("--record needs the BUNDLE that it is put into")
     if page is not None:
-        from gru2np_runtime._files.arrays import check_output
+        from gru2np_runtime.files.arrays import check_output
 
         read = [path for path in (model, bundle, weights, inputs, expected) if path]
         check_output(page, force=force, inputs=read)

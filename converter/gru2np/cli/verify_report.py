@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gru2np.cli.table import difference, plural, shape_text, shorten
+from gru2np.text import difference, plural, shape_text, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gru2np.generations import _graph, _records, _tensorflow_ops
-from gru2np.generations._classes import MULTI_BACKEND
-from gru2np.generations._forms import flipped, fused
-from gru2np.generations._keras1_layers import spelled
-from gru2np.generations._keras1_rows import File
-from gru2np.generations._values import plain
+from gru2np.generations import architecture as _graph
+from gru2np.generations import records as _records
+from gru2np.generations import tensorflow_ops as _tensorflow_ops
+from gru2np.generations.classes import MULTI_BACKEND
+from gru2np.generations.forms import flipped, fused
+from gru2np.generations.keras1.layers import spelled
+from gru2np.generations.keras1.rows import File
+from gru2np.generations.values import plain
 from gru2np.ir import PLAIN, Call, KerasModel, Meaning, TensorRef
 
 if TYPE_CHECKING:

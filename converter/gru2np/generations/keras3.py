@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.errors import UnsupportedModelError
-from gru2np.generations import _graph, _records
-from gru2np.generations._values import plain
+from gru2np.generations import architecture as _graph
+from gru2np.generations import records as _records
+from gru2np.generations.values import plain
 from gru2np.ir import Call, KerasModel, Meaning, TensorRef
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gru2np_runtime import Layer
-    from gru2np_runtime._graph import Graph
+    from gru2np_runtime.graph import Graph
 
 # Sizes tried for axes that are free, until the shapes fit the layers; each is counted
 # once, twice and three times, so that every usual stride divides what is added.

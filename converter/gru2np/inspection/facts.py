@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from gru2np_runtime import Layer
-    from gru2np_runtime._graph import Graph, Node
+    from gru2np_runtime.graph import Graph, Node
 
     Titles = Mapping[str, tuple[str, str]]
     Shape = tuple[int | None, ...]

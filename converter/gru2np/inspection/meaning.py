@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.cli.table import readable
-from gru2np.layers import LAYERS
-from gru2np.layers import _spec as spec
-from gru2np.layers._spec import dtype_name
-from gru2np.mask_sources import creates_mask
-from gru2np_runtime._graph import Graph
+from gru2np.graph.mask_sources import creates_mask
+from gru2np.layers import LAYERS, spec
+from gru2np.layers.spec import dtype_name
+from gru2np.text import readable
+from gru2np_runtime.graph import Graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

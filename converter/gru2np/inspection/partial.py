@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from gru2np.inspection.facts import LayerFacts, Tensor
-from gru2np.layers._options import HARMLESS
+from gru2np.layers.options import HARMLESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,7 +6,10 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gru2np.cli.table import (
+from gru2np.inspection.meaning import activation_text
+from gru2np.readers.safe.damage import shown
+from gru2np.storage import costs
+from gru2np.text import (
     paragraph,
     plural,
     readable,
@@ -14,9 +17,6 @@ from gru2np.cli.table import (
     size_text,
     table,
 )
-from gru2np.inspection.meaning import activation_text
-from gru2np.readers._damage import shown
-from gru2np.storage import costs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gru2np.conversion import converted
+from gru2np.convert import converted
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError, naming
 from gru2np.generations import interpret
 from gru2np.inspection import partial
@@ -15,9 +15,9 @@ from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
 from gru2np.inspection.meaning import sentences
 from gru2np.readers import open_model
-from gru2np_runtime._bundle.container import MANIFEST
-from gru2np_runtime._bundle.manifest_writer import json_value
-from gru2np_runtime._load import read_bundle
+from gru2np_runtime.bundle.container import MANIFEST
+from gru2np_runtime.bundle.loading import read_bundle
+from gru2np_runtime.bundle.manifest_writer import json_value
 
 if TYPE_CHECKING:
     import os
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np.conversion import Conversion
+    from gru2np.convert import Conversion
     from gru2np.ir import RawModel
-    from gru2np_runtime._bundle.manifest import Manifest
-    from gru2np_runtime._graph import Graph
+    from gru2np_runtime.bundle.manifest import Manifest
+    from gru2np_runtime.graph import Graph
 
     FilePath = str | os.PathLike[str]
     from gru2np.layers.custom import CustomLayers

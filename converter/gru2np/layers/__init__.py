@@ -31,10 +31,10 @@ from gru2np.layers import (
     transposed,
     wrappers,
 )
-from gru2np.layers._not_converted import NOT_CONVERTED
+from gru2np.layers.not_converted import NOT_CONVERTED
 
 if TYPE_CHECKING:
-    from gru2np.layers._spec import LayerSpec
+    from gru2np.layers.spec import LayerSpec
 
 __all__ = ["FAMILIES", "LAYERS", "NOT_CONVERTED"]
 

@@ -11,7 +11,7 @@ from gru2np.ir import KerasLayer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
 
     # A name, or an object with ``function``, as the runtime takes it.
     Specification = str | dict[str, Any]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers._arguments import build, constant, operands, tensors
-from gru2np.layers._spec import LayerSpec
+from gru2np.layers.arguments import build, constant, operands, tensors
+from gru2np.layers.spec import LayerSpec
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 BINARY = {

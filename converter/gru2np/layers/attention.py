@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers._spec import IDLE, LayerSpec
+from gru2np.layers.spec import IDLE, LayerSpec
 from gru2np_runtime.layers import Attention, Identity, MultiHeadAttention
 
 if TYPE_CHECKING:
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 # Options of the calls.

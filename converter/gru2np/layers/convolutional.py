@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers._spec import LayerSpec
+from gru2np.layers.spec import LayerSpec
 from gru2np_runtime.layers import Conv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 

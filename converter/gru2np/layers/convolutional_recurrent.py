@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers._spec import SEQUENCE, LayerSpec
 from gru2np.layers.convolutional import before, refuse_sparse_volumes, window
 from gru2np.layers.recurrent import _sequence
+from gru2np.layers.spec import SEQUENCE, LayerSpec
 from gru2np_runtime.layers import ConvLSTM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 

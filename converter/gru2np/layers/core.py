@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import activations
-from gru2np.layers._spec import CREATES, KEEPS, LayerSpec
+from gru2np.layers.spec import CREATES, KEEPS, LayerSpec
 from gru2np_runtime.layers import (
     Activation,
     Embedding,
@@ -17,7 +17,7 @@ from gru2np_runtime.layers import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 

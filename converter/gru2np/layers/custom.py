@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import LAYERS
-from gru2np.layers._options import HARMLESS
-from gru2np.layers._spec import KEEPS, STOPS, LayerSpec
+from gru2np.layers.options import HARMLESS
+from gru2np.layers.spec import KEEPS, STOPS, LayerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
     CustomLayers = Mapping[str, type[Layer]]

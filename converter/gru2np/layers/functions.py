@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers import activations
-from gru2np.layers._arguments import build, tensors
-from gru2np.layers._spec import LayerSpec
+from gru2np.layers.arguments import build, tensors
+from gru2np.layers.spec import LayerSpec
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 UNARY = {

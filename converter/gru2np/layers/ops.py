@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers._arguments import build, number_type, tensors
-from gru2np.layers._spec import IDLE, LayerSpec
+from gru2np.layers.arguments import build, number_type, tensors
+from gru2np.layers.spec import IDLE, LayerSpec
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 

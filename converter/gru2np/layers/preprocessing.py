@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.layers._spec import KEEPS, LayerSpec
+from gru2np.layers.spec import KEEPS, LayerSpec
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 # Layers that change an image in training and give it back otherwise.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers._spec import SEQUENCE, LayerSpec
 from gru2np.layers.cells import gru_options, lstm_options, simple_rnn_options
+from gru2np.layers.spec import SEQUENCE, LayerSpec
 from gru2np_runtime import layers as runtime
-from gru2np_runtime._graph import Graph
+from gru2np_runtime.graph import Graph
 
 if TYPE_CHECKING:
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 # A single cell run by RNN is the layer of that cell.
 LAYER_OF_CELL = {

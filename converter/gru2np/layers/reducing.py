@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers._arguments import axes, build, tensors
-from gru2np.layers._spec import LayerSpec
+from gru2np.layers.arguments import axes, build, tensors
+from gru2np.layers.spec import LayerSpec
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 REDUCTIONS = {

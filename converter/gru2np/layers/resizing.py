@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers._spec import LayerSpec
 from gru2np.layers.convolutional import data_format
+from gru2np.layers.spec import LayerSpec
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 INTERPOLATIONS = (

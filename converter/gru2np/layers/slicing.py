@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers._arguments import axes, axis, build, operands, tensors
-from gru2np.layers._spec import IDLE, LayerSpec
+from gru2np.layers.arguments import axes, axis, build, operands, tensors
+from gru2np.layers.spec import IDLE, LayerSpec
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 BATCH = "a slice that leaves the batch whole, as x[:, ...] does"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers._spec import KEEPS, SEQUENCE, LayerSpec
+from gru2np.layers.spec import KEEPS, SEQUENCE, LayerSpec
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
-    from gru2np.layers._spec import Config
+    from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 

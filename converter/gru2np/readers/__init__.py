@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from gru2np.readers import hdf5, json_architecture, keras_folder, keras_zip
-from gru2np.readers._damage import broken, reading
-from gru2np.readers._source import as_folder, kind_of, open_source
+from gru2np.readers.safe.damage import broken, reading
+from gru2np.readers.source import as_folder, kind_of, open_source
 
 if TYPE_CHECKING:
     import os
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gru2np.errors import ModelFileError
     from gru2np.ir import RawModel
-    from gru2np.readers._source import Source
+    from gru2np.readers.source import Source
 
 __all__ = ["open_model"]
 

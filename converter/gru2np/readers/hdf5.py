@@ -14,17 +14,17 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gru2np.ir import GroupStore, RawModel
-from gru2np.readers import _not_yet
-from gru2np.readers._damage import broken, shown
-from gru2np.readers._safe_hdf5 import MOST_NAMES, SafeHdf5
-from gru2np.readers._safe_json import architecture
-from gru2np.readers._window import sha256
+from gru2np.readers import not_yet as _not_yet
+from gru2np.readers.safe.damage import broken, shown
+from gru2np.readers.safe.hdf5 import MOST_NAMES, SafeHdf5
+from gru2np.readers.safe.json_text import architecture
+from gru2np.readers.safe.window import sha256
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from gru2np.ir import StoredTensor
-    from gru2np.readers._source import Source
+    from gru2np.readers.source import Source
 
 _OWN_WEIGHTS = "top_level_model_weights"
 

@@ -6,15 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gru2np.ir import RawModel
-from gru2np.readers._damage import broken, shown
-from gru2np.readers._safe_folder import SafeFolder
-from gru2np.readers._safe_hdf5 import SafeHdf5
-from gru2np.readers._safe_json import MOST_BYTES, architecture
-from gru2np.readers._source import kind_of
-from gru2np.readers._window import sha256
 from gru2np.readers.hdf5 import kind_of as hdf5_kind
 from gru2np.readers.hdf5 import read_groups, versions
+from gru2np.readers.safe.damage import broken, shown
+from gru2np.readers.safe.folder import SafeFolder
+from gru2np.readers.safe.hdf5 import SafeHdf5
+from gru2np.readers.safe.json_text import MOST_BYTES, architecture
+from gru2np.readers.safe.window import sha256
 from gru2np.readers.shards import ShardedPaths, is_index
+from gru2np.readers.source import kind_of
 from gru2np.readers.weights_h5 import Hdf5Paths
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from gru2np.ir import PathStore
-    from gru2np.readers._source import Source
-    from gru2np.readers._window import Window
+    from gru2np.readers.safe.window import Window
+    from gru2np.readers.source import Source
 
 
 def read(source: Source, weights: Source | None, stack: ExitStack) -> RawModel:

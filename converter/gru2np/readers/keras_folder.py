@@ -9,12 +9,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, NoReturn
 
 from gru2np.ir import RawModel
-from gru2np.readers import _not_yet
-from gru2np.readers._damage import broken, shown
-from gru2np.readers._members import CONFIG, WEIGHTS, read_model
-from gru2np.readers._safe_folder import SafeFolder
-from gru2np.readers._source import EXPECTED
-from gru2np.readers._window import sha256
+from gru2np.readers import not_yet as _not_yet
+from gru2np.readers.members import CONFIG, WEIGHTS, read_model
+from gru2np.readers.safe.damage import broken, shown
+from gru2np.readers.safe.folder import SafeFolder
+from gru2np.readers.safe.window import sha256
+from gru2np.readers.source import EXPECTED
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

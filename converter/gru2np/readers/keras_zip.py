@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.ir import RawModel
-from gru2np.readers._damage import broken, shown
-from gru2np.readers._members import CONFIG, read_model
-from gru2np.readers._safe_zip import SafeZip
-from gru2np.readers._window import sha256
+from gru2np.readers.members import CONFIG, read_model
+from gru2np.readers.safe.damage import broken, shown
+from gru2np.readers.safe.window import sha256
+from gru2np.readers.safe.zip_archive import SafeZip
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from gru2np.readers._source import Source
+    from gru2np.readers.source import Source
 
 
 def read(source: Source, stack: ExitStack) -> RawModel:

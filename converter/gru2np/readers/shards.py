@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.readers._damage import broken, shown
-from gru2np.readers._layer_numbers import DEPENDENCIES, LAYERS
-from gru2np.readers._safe_hdf5 import SafeHdf5
-from gru2np.readers._safe_json import MOST_BYTES, parse_object
+from gru2np.readers.layer_numbers import DEPENDENCIES, LAYERS
+from gru2np.readers.safe.damage import broken, shown
+from gru2np.readers.safe.hdf5 import SafeHdf5
+from gru2np.readers.safe.json_text import MOST_BYTES, parse_object
 from gru2np.readers.weights_h5 import (
     MOST_GROUPS,
     RANDOM_STATES,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from gru2np.ir import StoredTensor
-    from gru2np.readers._members import Members
+    from gru2np.readers.members import Members
 
 #: Each takes an open file and its directory of names in memory.
 MOST_SHARDS = 500

@@ -8,19 +8,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from gru2np.readers._damage import broken, shown
-from gru2np.readers._layer_numbers import (
+from gru2np.readers.layer_numbers import (
     DEPENDENCIES,
     LAYERS,
     as_since,
     numbered_since,
 )
+from gru2np.readers.safe.damage import broken, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np.ir import StoredTensor
-    from gru2np.readers._safe_hdf5 import SafeHdf5
+    from gru2np.readers.safe.hdf5 import SafeHdf5
 
 MOST_GROUPS = 50_000
 MOST_DEPTH = 48

@@ -11,8 +11,8 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from gru2np.cli.table import plural
 from gru2np.reports.markup import short_name
+from gru2np.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gru2np.cli.table import difference, plural, shape_text, shorten
 from gru2np.reports import frame, layers
 from gru2np.reports.blocks import AT_ONCE, MOST, facts, folded, note, table, tables
 from gru2np.reports.gates import meaning_parts
@@ -21,7 +20,8 @@ from gru2np.reports.markup import (
 from gru2np.reports.states import states
 from gru2np.reports.steps import errors
 from gru2np.reports.strips import of_allowed, strips
-from gru2np_runtime._kernel import kernel
+from gru2np.text import difference, plural, shape_text, shorten
+from gru2np_runtime.kernels.c.library import kernel
 
 if TYPE_CHECKING:
     import os

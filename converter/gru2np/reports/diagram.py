@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gru2np.cli.table import plural, shape_text
 from gru2np.reports.boxes import Box, Diagram, fold, ordered
-from gru2np_runtime._graph import Graph
+from gru2np.text import plural, shape_text
+from gru2np_runtime.graph import Graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from gru2np_runtime import Layer
-    from gru2np_runtime._graph import Node
+    from gru2np_runtime.graph import Node
 
     Ref = tuple[str, int]
     Titles = Mapping[str, tuple[str, str]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
-from gru2np.cli.table import plural, shorten
 from gru2np.reports.layered import layout
 from gru2np.reports.markup import Markup, element, number, short_name
+from gru2np.text import plural, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

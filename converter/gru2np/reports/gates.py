@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.cli.table import plural, shape_text, shorten
 from gru2np.inspection.render import RESET_AFTER
 from gru2np.reports.blocks import note
 from gru2np.reports.markup import Markup, element, join, name
+from gru2np.text import plural, shape_text, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,14 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np import storage
-from gru2np.cli.table import (
-    difference,
-    plural,
-    readable,
-    shape_text,
-    shorten,
-    size_text,
-)
 from gru2np.inspection.meaning import activation_text
 from gru2np.inspection.render import BACKENDS, CONTAINERS
 from gru2np.reports.blocks import MOST, note, row_head, several_lines, tables
@@ -30,6 +22,14 @@ from gru2np.reports.markup import (
     short_name,
 )
 from gru2np.reports.plots import histogram
+from gru2np.text import (
+    difference,
+    plural,
+    readable,
+    shape_text,
+    shorten,
+    size_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,7 +6,7 @@ import unicodedata
 from html import escape
 from typing import TYPE_CHECKING
 
-from gru2np.cli.table import readable, shorten
+from gru2np.text import readable, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,13 +6,13 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gru2np.cli.table import plural, size_text
 from gru2np.reports import frame, layers
 from gru2np.reports.blocks import facts, figures
 from gru2np.reports.gates import meaning_parts, problems
 from gru2np.reports.markup import Markup, quantity, visible
 from gru2np.reports.subject import opened
-from gru2np_runtime._files.arrays import replacing
+from gru2np.text import plural, size_text
+from gru2np_runtime.files.arrays import replacing
 
 if TYPE_CHECKING:
     import os

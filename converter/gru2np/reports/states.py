@@ -12,6 +12,7 @@ from gru2np.reports.markup import Markup, element, name, short_name
 from gru2np.reports.plots import Series, legend, lines
 from gru2np.reports.telling import by_steps, comparison, recurrent, telling
 from gru2np_runtime import Gru2npError
+from gru2np_runtime.run.dispatch import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from gru2np.reports.subject import Opened
     from gru2np.verification.evidence import Case, Evidence, NodeEvidence
     from gru2np_runtime import Layer
-    from gru2np_runtime._graph import Node
+    from gru2np_runtime.graph import Node
 
     Array = NDArray[Any]
 
@@ -118,7 +119,7 @@ def _last_only(
         if path.startswith(prefix)
     }
     try:
-        plan = type(layer)(**attributes).plan(weights)
+        plan = make_plan(type(layer)(**attributes), weights, fast=False)
         (ours,) = plan.run(seen.inputs, seen.mask)
     except (Gru2npError, TypeError, ValueError):
         return None

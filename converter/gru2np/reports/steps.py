@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.cli.table import difference
 from gru2np.reports.markup import Markup, element, name, short_name
 from gru2np.reports.plots import KEYS, Series, legend, lines
 from gru2np.reports.telling import (
@@ -17,6 +16,7 @@ from gru2np.reports.telling import (
     telling,
     weight,
 )
+from gru2np.text import difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.cli.table import difference
 from gru2np.reports.markup import Markup, element, name, number, short_name
 from gru2np.reports.plots import KEYS, LogAxis, legend, power
+from gru2np.text import difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

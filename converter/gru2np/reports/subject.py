@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gru2np.conversion import convert
+from gru2np.convert import convert
 from gru2np.inspection.cost import Costs, costs
 from gru2np.inspection.report import Report, inspect, is_bundle
 from gru2np.reports.diagram import diagram
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gru2np.layers.custom import CustomLayers
     from gru2np.reports.boxes import Diagram
-    from gru2np_runtime._graph import Graph
+    from gru2np_runtime.graph import Graph
 
     FilePath = str | os.PathLike[str]
 

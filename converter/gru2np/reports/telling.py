@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gru2np.verification.comparison import Comparison
     from gru2np.verification.evidence import Case, Evidence, NodeEvidence
     from gru2np_runtime import Layer
-    from gru2np_runtime._graph import Node
+    from gru2np_runtime.graph import Node
 
     Array = NDArray[Any]
 

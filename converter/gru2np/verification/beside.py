@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np.conversion import Conversion
+    from gru2np.convert import Conversion
     from gru2np.verification.cases import Drawn
     from gru2np.verification.evidence import Reference
     from gru2np.verification.keras_process import Answered

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np_runtime._graph import GraphPlan, Node
-    from gru2np_runtime._plan import Plan
+    from gru2np_runtime.graph import Node
+    from gru2np_runtime.plan import Plan
+    from gru2np_runtime.run.execution import GraphPlan
 
     Array = NDArray[Any]
     Arrays = tuple[Array, ...]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.verification.mask_patterns import Pattern
-    from gru2np_runtime._graph import Graph, Port
+    from gru2np_runtime.graph import Graph, Port
 
     Array = NDArray[Any]
 

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gru2np.conversion import converted
+from gru2np.convert import converted
 from gru2np.errors import Gru2npError, VerificationError
 from gru2np.generations import generation_of, keras2, keras3
 from gru2np.ir import GroupStore
@@ -22,7 +22,7 @@ from gru2np.verification import plain_config
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gru2np.conversion import Conversion
+    from gru2np.convert import Conversion
 
 # Import name and distribution of what can read a generation; the first one installed.
 READERS = {2: (("tf_keras", "tf-keras"), ("keras", "keras")), 3: (("keras", "keras"),)}

@@ -15,8 +15,9 @@ import numpy as np
 from gru2np.verification.calls import Calls
 from gru2np.verification.comparison import TOO_FAR, Comparison, distance
 from gru2np_runtime import InputError
-from gru2np_runtime._graph import Graph, GraphPlan, Node, Port
-from gru2np_runtime._plan import child
+from gru2np_runtime.graph import Graph, Node, Port
+from gru2np_runtime.run.dispatch import make_plan
+from gru2np_runtime.run.execution import GraphPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -81,14 +82,11 @@ def plan(graph: Graph, weights: Mapping[str, Array]) -> GraphPlan | None:
     """
     try:
         widened = _graph(graph)
-        found = GraphPlan(widened, {path: wide(own) for path, own in weights.items()})
+        exact = {path: wide(own) for path, own in weights.items()}
+        found = make_plan(widened, exact, fast=False)
     except (TypeError, ValueError):
         return None
-    found.stack = None
-    found.plans = {
-        path: layer.plan(child(found.weights, path))
-        for path, layer in widened.layers.items()
-    }
+    assert isinstance(found, GraphPlan)
     return found
 
 

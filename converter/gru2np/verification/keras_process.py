@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np.conversion import Conversion
+    from gru2np.convert import Conversion
     from gru2np.verification.faithful import Keras
 
     Array = NDArray[Any]

@@ -19,7 +19,7 @@ from gru2np.verification.comparison import (
 )
 from gru2np.verification.evidence import NodeEvidence
 from gru2np_runtime import InputError
-from gru2np_runtime._bundle.manifest_writer import encode_name
+from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from gru2np.ir import KerasModel
     from gru2np.verification.keras_process import NodeOutputs
     from gru2np_runtime import Layer
-    from gru2np_runtime._graph import GraphPlan, Node
-    from gru2np_runtime._layer import Layer as RuntimeLayer
-    from gru2np_runtime._plan import Plan
+    from gru2np_runtime.graph import Node
+    from gru2np_runtime.layer import Layer as RuntimeLayer
+    from gru2np_runtime.plan import Plan
+    from gru2np_runtime.run.execution import GraphPlan
 
     Array = NDArray[Any]
     Arrays = tuple[Array, ...]

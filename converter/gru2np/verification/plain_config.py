@@ -19,7 +19,7 @@ from gru2np.generations.keras2 import ABSENT, CUDNN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gru2np.conversion import Conversion
+    from gru2np.convert import Conversion
     from gru2np.ir import KerasModel
 
 # Options that hold objects of no weight in a forward pass.

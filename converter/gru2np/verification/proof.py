@@ -14,17 +14,17 @@ from gru2np.errors import Disagreement, VerificationError
 from gru2np.verification import samples
 from gru2np.verification.float64 import SIMILAR
 from gru2np_runtime import BundleError, __version__, kernel, load
-from gru2np_runtime._bundle.container import (
+from gru2np_runtime.bundle.container import (
     MANIFEST,
     Writer,
     encode_manifest,
     read_members,
 )
-from gru2np_runtime._files.arrays import replacing
-from gru2np_runtime._load import open_bundle
-from gru2np_runtime._proof.checking import sha256
-from gru2np_runtime._proof.record import member_name
-from gru2np_runtime._proof.replay import difference, outputs_of, rounding, short
+from gru2np_runtime.bundle.loading import open_bundle
+from gru2np_runtime.files.arrays import replacing
+from gru2np_runtime.proof.checking import sha256
+from gru2np_runtime.proof.record import member_name
+from gru2np_runtime.proof.replay import difference, outputs_of, rounding, short
 
 if TYPE_CHECKING:
     import os
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gru2np.verification.evidence import Case
     from gru2np.verification.result import Verification
     from gru2np_runtime import Model
-    from gru2np_runtime._graph import Port
+    from gru2np_runtime.graph import Port
 
     Array = NDArray[Any]
     FilePath = str | os.PathLike[str]
@@ -64,7 +64,7 @@ class Recorded:
     largest: tuple[float, float]
 
     def __str__(self) -> str:
-        from gru2np.cli.table import plural, size_text
+        from gru2np.text import plural, size_text
 
         far, allowed = map(short, self.largest)
         return (

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gru2np import storage
-from gru2np.conversion import convert, export
+from gru2np.bundle import write, write_small
+from gru2np.convert import convert
 from gru2np.errors import Disagreement, InputError
 from gru2np.verification.proof import rewritten, with_proof
 from gru2np.verification.verify import verify
-from gru2np.writing import write_small
 from gru2np_runtime import load
-from gru2np_runtime._files.arrays import replacing
+from gru2np_runtime.files.arrays import replacing
 
 if TYPE_CHECKING:
+    from gru2np.bundle import Exported
     from gru2np.layers.custom import CustomLayers
     from gru2np.verification.result import Verification
-    from gru2np.writing import Exported
 
     FilePath = str | os.PathLike[str]
 
@@ -74,7 +74,8 @@ def _small(
 ) -> tuple[bytes, Exported]:
     """The bundle and what was written, with small weights if asked for."""
     memory = BytesIO()
-    full = export(model, memory, weights=weights, custom_layers=custom_layers)
+    with convert(model, weights, custom_layers) as conversion:
+        full = write(conversion, memory)
     if kind is None:
         return memory.getvalue(), full
     smaller = BytesIO()

@@ -11,7 +11,7 @@ import numpy as np
 
 from gru2np.errors import InputError, VerificationError
 from gru2np_runtime import layers as runtime
-from gru2np_runtime._files.arrays import map_arrays
+from gru2np_runtime.files.arrays import map_arrays
 
 if TYPE_CHECKING:
     import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np_runtime import Layer
-    from gru2np_runtime._graph import Graph, Port
+    from gru2np_runtime.graph import Graph, Port
 
     Array = NDArray[Any]
     FilePath = str | os.PathLike[str]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gru2np.layers._spec import dtype_name
+from gru2np.layers.spec import dtype_name
 from gru2np.verification.comparison import HALF, Tolerance
 from gru2np.verification.samples import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gru2np.conversion import Conversion
+    from gru2np.convert import Conversion
     from gru2np.ir import KerasLayer
 
 # Two programs on one machine, by the least precise number type of the model.

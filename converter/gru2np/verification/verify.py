@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gru2np.conversion import convert, export
+from gru2np.bundle import write
+from gru2np.convert import convert
 from gru2np.errors import VerificationError, naming
 from gru2np.verification import cases, faithful, keras_process, samples
 from gru2np.verification.beside import Beside
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from gru2np.conversion import Conversion
+    from gru2np.convert import Conversion
     from gru2np.layers.custom import CustomLayers
     from gru2np.verification.result import Verification
 
@@ -175,7 +176,7 @@ def _beside(
             model = load(bundle, custom_layers=custom_layers)
         return Beside(conversion, model, Path(bundle).name, settings)
     memory = io.BytesIO()
-    export(files[0], memory, weights=files[1], custom_layers=custom_layers)
+    write(conversion, memory)
     model = load(memory.getvalue(), custom_layers=custom_layers)
     return Beside(conversion, model, None, settings)
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gru2np_runtime._layer import Layer
+    from gru2np_runtime.layer import Layer
     from gru2np_runtime.layers.adaptive_pooling import (
         AdaptiveAveragePooling as AdaptiveAveragePooling,
     )

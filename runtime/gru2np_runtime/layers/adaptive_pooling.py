@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._errors import InputError
-from gru2np_runtime.layers._axes import (
+from gru2np_runtime.errors import InputError
+from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     check_choice,
     check_minimum,
     check_rank,
 )
-from gru2np_runtime.layers._windows import (
+from gru2np_runtime.layers.windows import (
     Spatial,
     as_given,
     channels_last,
@@ -25,7 +25,7 @@ from gru2np_runtime.layers._windows import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 
 class AdaptivePooling(Spatial):

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from gru2np_runtime._functions import softplus
-from gru2np_runtime._layer import ACROSS, POINTWISE, Layer
-from gru2np_runtime.layers._axes import axis_of, check_minimum
+from gru2np_runtime.functions import softplus
+from gru2np_runtime.layer import ACROSS, POINTWISE, Layer
+from gru2np_runtime.layers.axes import axis_of, check_minimum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 
 class Trained(Layer):

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime._errors import InputError
-from gru2np_runtime._layer import ACROSS
-from gru2np_runtime.layers._axes import check_choice
-from gru2np_runtime.layers._operation import (
+from gru2np_runtime.errors import InputError
+from gru2np_runtime.layer import ACROSS
+from gru2np_runtime.layers.axes import check_choice
+from gru2np_runtime.layers.operation import (
     Operation,
     broadcast,
     check_floats,
@@ -29,7 +29,7 @@ from gru2np_runtime.layers._operation import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 KINDS = ("", "bool", "int", "float", "float32", "int32", "int64")
 

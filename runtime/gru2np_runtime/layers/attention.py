@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._errors import Unsupported
-from gru2np_runtime._functions import sigmoid
-from gru2np_runtime._layer import Layer
-from gru2np_runtime.layers._axes import check_choice, check_minimum
-from gru2np_runtime.layers._heads import attended_last, flat, joined, projected
-from gru2np_runtime.layers._scores import (
+from gru2np_runtime.errors import Unsupported
+from gru2np_runtime.functions import sigmoid
+from gru2np_runtime.layer import Layer
+from gru2np_runtime.layers.axes import check_choice, check_minimum
+from gru2np_runtime.layers.heads import attended_last, flat, joined, projected
+from gru2np_runtime.layers.scores import (
     MASKED_SCORES,
     causal,
     in_pieces,
@@ -25,7 +25,7 @@ from gru2np_runtime.layers._scores import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 
 class Attention(Layer):

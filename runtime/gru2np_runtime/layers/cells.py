@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime._activations import function_of, gates
-from gru2np_runtime._layer import Layer
+from gru2np_runtime.activations import function_of, gates
+from gru2np_runtime.layer import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime._layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape
 
 
 class Cell(Layer):

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from gru2np_runtime._activations import activate, add_to, axes_of
-from gru2np_runtime._layer import ACROSS, CARRIED, POINTWISE
-from gru2np_runtime._plan import Carry, CarryingPlan, Plan
-from gru2np_runtime.layers._axes import (
+from gru2np_runtime.activations import activate, add_to, axes_of
+from gru2np_runtime.layer import ACROSS, CARRIED, POINTWISE
+from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
     apart_from_time,
@@ -17,7 +14,7 @@ from gru2np_runtime.layers._axes import (
     check_minimum,
     check_rank,
 )
-from gru2np_runtime.layers._windows import (
+from gru2np_runtime.layers.windows import (
     Spatial,
     as_given,
     channels_last,
@@ -30,9 +27,9 @@ from gru2np_runtime.layers._windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from gru2np_runtime._layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape
 
 
 class Conv(Spatial):
@@ -130,44 +127,6 @@ class Conv(Spatial):
         if self.kernel_size[0] == 1:
             return POINTWISE
         return CARRIED if self.padding == "causal" else ACROSS
-
-    def plan(self, weights: Mapping[str, Array]) -> Plan:
-        """With a state, if one could run it step by step."""
-        shape = (None,) * (len(self.kernel_size) + 2)
-        if self.over_time(shape) == CARRIED:
-            return CausalPlan(self, weights)
-        return Plan(self, weights)
-
-
-class CausalPlan(CarryingPlan):
-    """A causal convolution over time; its state is the last inputs it looks back to.
-
-    The zeros that ``causal`` pads with are the state before the first step, so that
-    whole sequences and single steps are one computation.
-    """
-
-    def __init__(self, layer: Conv, weights: Mapping[str, Array]) -> None:
-        super().__init__(layer, weights)
-        self.layer: Conv = layer
-        self.kept = layer.reach[0] - 1
-        self.channels = weights["kernel"].shape[1] * layer.groups
-
-    def state_shapes(self) -> list[tuple[int, ...]]:
-        """One state, (steps looked back to, channels)."""
-        return [(self.kept, self.channels)]
-
-    def begin(self, batch_size: int, states: Sequence[Array]) -> Carry:
-        """Zeros; no layer gives this state."""
-        dtype = self.weights["kernel"].dtype
-        return Carry([np.zeros((batch_size, self.kept, self.channels), dtype)])
-
-    def advance(
-        self, x: Array, mask: Array | None, carry: Carry
-    ) -> tuple[tuple[Array, ...], Carry]:
-        """x: (batch, time, channels)."""
-        x = np.concatenate([carry.states[0], x], axis=1)
-        kept = x[:, x.shape[1] - self.kept :]
-        return (self.layer.convolve(self.weights, x),), Carry([kept])
 
 
 LAYERS = {Conv.op: Conv}

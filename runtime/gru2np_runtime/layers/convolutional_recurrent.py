@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._activations import function_of
-from gru2np_runtime._errors import InputError
-from gru2np_runtime._layer import ACROSS, CARRIED
-from gru2np_runtime._plan import Carry, CarryingPlan, Plan
-from gru2np_runtime.layers._axes import (
+from gru2np_runtime.activations import function_of
+from gru2np_runtime.layer import ACROSS, CARRIED
+from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
     check_choice,
     check_minimum,
     check_rank,
 )
-from gru2np_runtime.layers._windows import (
+from gru2np_runtime.layers.recurrent import Recurrent
+from gru2np_runtime.layers.windows import (
     as_given,
     channels_last,
     check_before,
@@ -27,12 +26,11 @@ from gru2np_runtime.layers._windows import (
     last,
     padded,
 )
-from gru2np_runtime.layers.recurrent import Recurrent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from gru2np_runtime._layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape
 
 
 class ConvLSTM(Recurrent):
@@ -125,123 +123,34 @@ class ConvLSTM(Recurrent):
         """Carried forward, where it runs forward."""
         return ACROSS if self.go_backwards else CARRIED
 
-    def plan(self, weights: Mapping[str, Array]) -> Plan:
-        """The plain recurrence."""
-        return ConvLSTMPlan(self, weights)
+    def unsized_state(self) -> tuple[int, ...]:
+        """Shape of h and c without the batch, 0 in space: no input told its size."""
+        nothing = (0,) * len(self.kernel_size)
+        _, *shape = given((0, *nothing, self.filters), self.data_format)
+        return tuple(size or 0 for size in shape)
 
-
-class ConvLSTMPlan(CarryingPlan):
-    """Runs a ConvLSTM step by step; states h and c have the shape of its output."""
-
-    def __init__(self, layer: ConvLSTM, weights: Mapping[str, Array]) -> None:
-        super().__init__(layer, weights)
-        self.layer: ConvLSTM = layer
-        self.activate = function_of(layer.activation)
-        self.gate = function_of(layer.recurrent_activation)
-
-    def state_shapes(self) -> list[tuple[int, ...]]:
-        """h and c, of size 0 in space as long as no input has told their size."""
-        layer = self.layer
-        nothing = (0,) * len(layer.kernel_size)
-        _, *shape = given((0, *nothing, layer.filters), layer.data_format)
-        return [tuple(size or 0 for size in shape)] * 2
-
-    def begin(self, batch_size: int, states: Sequence[Array]) -> Carry:
-        """The states given; without any, what becomes zeros at the first input."""
-        if states:
-            return Carry(states)
-        dtype = self.weights["kernel"].dtype
-        return Carry(
-            [np.zeros((batch_size, *shape), dtype) for shape in self.state_shapes()]
-        )
-
-    def resume(self, states: Sequence[Array]) -> Carry:
-        """The output of the step before is h."""
-        return Carry(states, states[0])
-
-    def advance(
-        self, x: Array, mask: Array | None, carry: Carry
-    ) -> tuple[tuple[Array, ...], Carry]:
-        """x: (batch, time, *space, channels); mask: (batch, time), True where valid."""
-        layer = self.layer
-        batch, time = x.shape[:2]
-        shape = tuple(size or 0 for size in layer.state_shape(x.shape))
-        keep = _mask(mask, x.ndim) if mask is not None else None
-        states = [_sized(state, shape) for state in carry.states]
-        y = np.zeros(shape, x.dtype)
-        if carry.previous is not None:
-            y = _sized(carry.previous, shape)
-        steps = time if layer.return_sequences else 0
-        outputs = np.empty((batch, steps, *shape[1:]), x.dtype)
-        order = range(time - 1, -1, -1) if layer.go_backwards else range(time)
-        for position, t in enumerate(order):
-            new = self._step(x[:, t], *states)
-            if keep is None:
-                states, y = new, new[0]
-            else:
-                valid = keep[:, t]
-                states = [np.where(valid, n, s) for n, s in zip(new, states)]
-                y = np.where(valid, new[0], self._held(states, y))
-            if layer.return_sequences:
-                outputs[:, position] = y
-        if keep is not None and layer.masked_output == "zero_in_input_order":
-            # Position by position: outputs as processed, the mask in its own order.
-            outputs[~keep.reshape(keep.shape[:2])[:, :steps]] = 0.0
-        returned = states if layer.return_state else []
-        result = outputs if layer.return_sequences else y
-        return (result, *returned), Carry(states, y)
-
-    def _held(self, states: Sequence[Array], y: Array) -> Array:
-        """What a masked step gives, from the states and the output before it."""
-        if self.layer.masked_output == "state":
-            return states[self.layer.masked_state]
-        return np.zeros_like(y) if self.layer.masked_output == "zero" else y
-
-    def _step(self, x: Array, h: Array, c: Array) -> list[Array]:
+    def step(
+        self, weights: Mapping[str, Array], x: Array, h: Array, c: Array
+    ) -> list[Array]:
         """h and c after one time step of x, (batch, *space, channels)."""
-        layer = self.layer
-        x = channels_last(x, layer.data_format)
-        x = padded(x, layer.reach, layer.strides, layer.padding, 0.0, layer.before)
-        total = convolve(x, self.weights["kernel"], layer.strides, layer.dilation)
-        if layer.use_bias:
-            total += self.weights["bias"]
-        ones = (1,) * len(layer.kernel_size)
-        recurrent = channels_last(h, layer.data_format)
+        activation = function_of(self.activation)
+        gate = function_of(self.recurrent_activation)
+        x = channels_last(x, self.data_format)
+        x = padded(x, self.reach, self.strides, self.padding, 0.0, self.before)
+        total = convolve(x, weights["kernel"], self.strides, self.dilation)
+        if self.use_bias:
+            total += weights["bias"]
+        ones = (1,) * len(self.kernel_size)
+        recurrent = channels_last(h, self.data_format)
         recurrent = padded(
-            recurrent, layer.kernel_size, ones, "same", 0.0, layer.recurrent_before
+            recurrent, self.kernel_size, ones, "same", 0.0, self.recurrent_before
         )
-        total += convolve(recurrent, self.weights["recurrent_kernel"], ones, ones)
+        total += convolve(recurrent, weights["recurrent_kernel"], ones, ones)
         i, f, hh, o = (
-            as_given(part, layer.data_format) for part in np.split(total, 4, axis=-1)
+            as_given(part, self.data_format) for part in np.split(total, 4, axis=-1)
         )
-        c = self.gate(f) * c + self.gate(i) * self.activate(hh)
-        return [self.gate(o) * self.activate(c), c]
-
-
-def _mask(mask: Array, rank: int) -> Array:
-    """A mask (batch, time) that stands beside the states of every step.
-
-    Raises:
-        InputError: it has other axes.
-    """
-    if mask.ndim != 2:
-        raise InputError(
-            f"conv_lstm: expected a mask (batch, time), got shape {mask.shape}"
-        )
-    return mask.astype(bool, copy=False).reshape(*mask.shape, *(1,) * (rank - 2))
-
-
-def _sized(state: Array, shape: tuple[int, ...]) -> Array:
-    """The state; zeros in place of one without a size.
-
-    Raises:
-        InputError: it has another size than the input leads to.
-    """
-    if state.shape == shape:
-        return state
-    if state.size == 0:
-        return np.zeros(shape, state.dtype)
-    raise InputError(f"conv_lstm: expected states of shape {shape}, got {state.shape}")
+        c = gate(f) * c + gate(i) * activation(hh)
+        return [gate(o) * activation(c), c]
 
 
 LAYERS = {ConvLSTM.op: ConvLSTM}

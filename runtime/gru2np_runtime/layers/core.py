@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._activations import axes_of, function_of, keeps_whole
-from gru2np_runtime._errors import InputError
-from gru2np_runtime._layer import ACROSS, POINTWISE, Elementwise, Layer
-from gru2np_runtime.layers._axes import (
+from gru2np_runtime.activations import axes_of, function_of, keeps_whole
+from gru2np_runtime.errors import InputError
+from gru2np_runtime.layer import ACROSS, POINTWISE, Elementwise, Layer
+from gru2np_runtime.layers.axes import (
     activated,
     apart_from_time,
     axis_of,
     check_choice,
     check_minimum,
 )
-from gru2np_runtime.layers._scores import MASKED_SCORES, masked_softmax
+from gru2np_runtime.layers.scores import MASKED_SCORES, masked_softmax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape
 
 
 class Activation(Layer):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._activations import activate, add_to, axes_of, function_of
-from gru2np_runtime._functions import sigmoid
-from gru2np_runtime._layer import Layer
-from gru2np_runtime.layers._axes import (
+from gru2np_runtime.activations import activate, add_to, axes_of, function_of
+from gru2np_runtime.functions import sigmoid
+from gru2np_runtime.layer import Layer
+from gru2np_runtime.layers.axes import (
     activated,
     apart_from_time,
     axis_of,
@@ -21,7 +21,7 @@ from gru2np_runtime.layers._axes import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape
 
 # Compiled where an equation is read: most models have none.
 _EQUATION = r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?"

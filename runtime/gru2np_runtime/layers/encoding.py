@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._errors import InputError
-from gru2np_runtime._layer import ACROSS, POINTWISE, Layer
-from gru2np_runtime.layers._axes import (
+from gru2np_runtime.errors import InputError
+from gru2np_runtime.layer import ACROSS, POINTWISE, Layer
+from gru2np_runtime.layers.axes import (
     check_choice,
     check_minimum,
 )
@@ -16,7 +16,7 @@ from gru2np_runtime.layers._axes import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 # What an ``int`` output is, and the ways to give it as a vector for each sample.
 OUTPUTS = ("int", "one_hot", "multi_hot", "count")

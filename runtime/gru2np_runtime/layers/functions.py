@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime._functions import erf
-from gru2np_runtime.layers._axes import check_choice
-from gru2np_runtime.layers._operation import Operation, check_floats, check_numbers
+from gru2np_runtime.functions import erf
+from gru2np_runtime.layers.axes import check_choice
 from gru2np_runtime.layers.core import Activation
+from gru2np_runtime.layers.operation import Operation, check_floats, check_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gru2np_runtime._layer import Array
+    from gru2np_runtime.layer import Array
 
 
 def _rsqrt(x: Array) -> Array:

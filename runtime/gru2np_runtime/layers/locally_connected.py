@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._activations import function_of
-from gru2np_runtime.layers._axes import (
+from gru2np_runtime.activations import function_of
+from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
     check_choice,
     check_minimum,
     check_rank,
 )
-from gru2np_runtime.layers._windows import (
+from gru2np_runtime.layers.windows import (
     Spatial,
     as_given,
     channels_last,
@@ -29,7 +29,7 @@ from gru2np_runtime.layers._windows import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape
 
 
 class LocallyConnected(Spatial):

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._errors import InputError
-from gru2np_runtime._layer import ACROSS, POINTWISE, Layer
-from gru2np_runtime.layers._axes import apart_from_time, axis_of
+from gru2np_runtime.errors import InputError
+from gru2np_runtime.layer import ACROSS, POINTWISE, Layer
+from gru2np_runtime.layers.axes import apart_from_time, axis_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 
 class Merge(Layer):

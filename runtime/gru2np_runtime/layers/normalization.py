@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._activations import add_to
-from gru2np_runtime._layer import ACROSS, Layer
-from gru2np_runtime.layers._axes import apart_from_time, axis_of
+from gru2np_runtime.activations import add_to
+from gru2np_runtime.layer import ACROSS, Layer
+from gru2np_runtime.layers.axes import apart_from_time, axis_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 
 class Normalization(Layer):

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._layer import ACROSS, POINTWISE
-from gru2np_runtime.layers._axes import apart_from_time, axis_of, check_choice
-from gru2np_runtime.layers._operation import Operation, broadcast, fitting
+from gru2np_runtime.layer import ACROSS, POINTWISE
+from gru2np_runtime.layers.axes import apart_from_time, axis_of, check_choice
+from gru2np_runtime.layers.operation import Operation, broadcast, fitting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 NUMBERS = (
     "bool",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._layer import Layer
-from gru2np_runtime.layers._axes import (
+from gru2np_runtime.layer import Layer
+from gru2np_runtime.layers.axes import (
     apart_from_time,
     axis_of,
     check_minimum,
@@ -16,7 +16,7 @@ from gru2np_runtime.layers._axes import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 # No deviation is smaller: what Keras calls epsilon.
 LEAST_DEVIATION = 1e-7

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._errors import Unsupported
-from gru2np_runtime._layer import Layer
-from gru2np_runtime.layers._axes import axis_of
+from gru2np_runtime.errors import Unsupported
+from gru2np_runtime.layer import Layer
+from gru2np_runtime.layers.axes import axis_of
 from gru2np_runtime.layers.merging import check_count, equal, misfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 
 class Dot(Layer):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime._layer import ACROSS, CARRIED, Layer
-from gru2np_runtime._recurrence import Recurrence
+from gru2np_runtime.layer import ACROSS, CARRIED, Layer
 from gru2np_runtime.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from gru2np_runtime._layer import Array, Shape
-    from gru2np_runtime._plan import Plan
+    from gru2np_runtime.layer import Shape
 
 MASKED_OUTPUTS = ("previous", "state", "zero", "zero_in_input_order")
 
@@ -72,10 +70,6 @@ class Recurrent(Layer):
     def over_time(self, *shapes: Shape) -> str:
         """Carried forward, where it runs forward."""
         return ACROSS if self.go_backwards or self.time_major else CARRIED
-
-    def plan(self, weights: Mapping[str, Array]) -> Plan:
-        """The plain recurrence."""
-        return Recurrence(self, weights)
 
 
 class GRU(Recurrent, GRUCell):

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime._errors import InputError
-from gru2np_runtime._layer import Layer
-from gru2np_runtime.layers._axes import (
+from gru2np_runtime.errors import InputError
+from gru2np_runtime.layer import Layer
+from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     check_choice,
     check_minimum,
     check_rank,
 )
-from gru2np_runtime.layers._resampling import INTERPOLATIONS, resampled
-from gru2np_runtime.layers._windows import as_given, channels_last, given, last
+from gru2np_runtime.layers.resampling import INTERPOLATIONS, resampled
+from gru2np_runtime.layers.windows import as_given, channels_last, given, last
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 
 class Resizing(Layer):

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._errors import InputError
-from gru2np_runtime._layer import ACROSS, LAST, POINTWISE
-from gru2np_runtime.layers._axes import apart_from_time, axis_of, check_minimum
-from gru2np_runtime.layers._operation import Operation, broadcast
+from gru2np_runtime.errors import InputError
+from gru2np_runtime.layer import ACROSS, LAST, POINTWISE
+from gru2np_runtime.layers.axes import apart_from_time, axis_of, check_minimum
 from gru2np_runtime.layers.merging import Concatenate
+from gru2np_runtime.layers.operation import Operation, broadcast
 from gru2np_runtime.layers.reshaping import Permute, Reshape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
     Item = tuple[int | None, ...]
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime._layer import ACROSS, POINTWISE, Layer
-from gru2np_runtime._plan import Carry, CarryingPlan, Plan, child, make_plan
+from gru2np_runtime.layer import ACROSS, POINTWISE, Layer
 from gru2np_runtime.layers.recurrent import Recurrent, check_states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from gru2np_runtime._layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape
 
 MERGES: dict[str, Callable[[Array, Array], Array]] = {
     "concat": lambda f, b: np.concatenate([f, b], axis=-1),
@@ -107,59 +106,6 @@ class Bidirectional(Layer):
         """One half starts at the end."""
         return ACROSS
 
-    def plan(self, weights: Mapping[str, Array]) -> Plan:
-        """A plan for each half."""
-        return BidirectionalPlan(self, weights)
-
-
-class BidirectionalPlan(CarryingPlan):
-    """Runs the halves one after the other; states forward first, then backward."""
-
-    def __init__(self, layer: Bidirectional, weights: Mapping[str, Array]) -> None:
-        super().__init__(layer, weights)
-        self.layer: Bidirectional = layer
-        self.forward, self.backward = (
-            _carrying(make_plan(half, child(weights, name)))
-            for half, name in zip(layer.halves(), ("forward_layer", "backward_layer"))
-        )
-        self.batch_axis = self.forward.batch_axis
-        self.split = len(self.forward.state_shapes())
-
-    def state_shapes(self) -> list[tuple[int, ...]]:
-        """Forward states, then backward states."""
-        return self.forward.state_shapes() + self.backward.state_shapes()
-
-    def begin(self, batch_size: int, states: Sequence[Array]) -> Carry:
-        """The first half of the states is the forward layer's."""
-        forward = self.forward.begin(batch_size, states[: self.split])
-        backward = self.backward.begin(batch_size, states[self.split :])
-        return Carry([*forward.states, *backward.states])
-
-    def advance(
-        self, x: Array, mask: Array | None, carry: Carry
-    ) -> tuple[tuple[Array, ...], Carry]:
-        """Whole sequences only: the backward half starts at the last step."""
-        outputs, carries = [], []
-        for plan, states in (
-            (self.forward, carry.states[: self.split]),
-            (self.backward, carry.states[self.split :]),
-        ):
-            half, after = plan.advance(x, mask, Carry(states))
-            outputs.append(half)
-            carries.extend(after.states)
-        (forward, *forward_states), (backward, *backward_states) = outputs
-        recurrent = self.layer.halves()[0]
-        if recurrent.return_sequences:
-            backward = np.flip(backward, axis=0 if recurrent.time_major else 1)
-        merged = self.layer.merged(forward, backward)
-        return (*merged, *forward_states, *backward_states), Carry(carries)
-
-
-def _carrying(plan: Plan) -> CarryingPlan:
-    if not isinstance(plan, CarryingPlan):
-        raise TypeError(f"{plan.layer.op} has no carrying plan")
-    return plan
-
 
 class TimeDistributed(Layer):
     """One layer applied to every time step: time is folded into the batch.
@@ -179,7 +125,7 @@ class TimeDistributed(Layer):
     def keeps_whole(self) -> bool:  # type: ignore[override]
         """As the child does; a model inside takes what its input is declared as."""
         inner = self.layers["layer"]
-        declared = _declared(inner, "inputs")
+        declared = declared_dtypes(inner, "inputs")
         if declared:
             return not declared[0].startswith("float")
         return inner.keeps_dtype or inner.keeps_whole
@@ -187,7 +133,7 @@ class TimeDistributed(Layer):
     def output_dtype(self, *dtypes: str) -> str:
         """That of the child."""
         inner = self.layers["layer"]
-        declared = _declared(inner, "outputs")
+        declared = declared_dtypes(inner, "outputs")
         if declared:
             return declared[0]
         kept = self.keeps_whole and not dtypes[0].startswith("float")
@@ -207,34 +153,8 @@ class TimeDistributed(Layer):
         """Every step alone."""
         return POINTWISE
 
-    def plan(self, weights: Mapping[str, Array]) -> Plan:
-        """The child's plan."""
-        return TimeDistributedPlan(self, weights)
 
-
-class TimeDistributedPlan(Plan):
-    """Runs the child on (batch * time, ...), with the mask of every step."""
-
-    def __init__(self, layer: TimeDistributed, weights: Mapping[str, Array]) -> None:
-        super().__init__(layer, weights)
-        inner = layer.layers["layer"]
-        self.inner = make_plan(inner, child(weights, "layer"))
-        # A model inside takes its input as it declares it, as in Keras.
-        self.declared = _declared(inner, "inputs")
-
-    def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
-        """x: (batch, time, ...)."""
-        x = inputs[0]
-        folded = x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
-        if self.declared and x.dtype.kind != "f":
-            folded = folded.astype(self.declared[0], copy=False)
-        if mask is not None:
-            mask = mask.reshape(folded.shape[0], *mask.shape[2:])
-        outputs = self.inner.run([folded], mask)
-        return tuple(y.reshape(*x.shape[:2], *y.shape[1:]) for y in outputs)
-
-
-def _declared(layer: Layer, side: str) -> list[str]:
+def declared_dtypes(layer: Layer, side: str) -> list[str]:
     """The dtypes of a model's ``inputs`` or ``outputs``; none of what is no model."""
     return [port.dtype for port in getattr(layer, side)] if layer.op == "graph" else []
 

@@ -1,0 +1,134 @@
+"""Write a bundle: one weight after the other, as it is or small, then the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from gru2np import storage
+from gru2np.inspection import meaning
+from gru2np_runtime.bundle.container import MANIFEST, Writer, encode_manifest
+from gru2np_runtime.bundle.members import SCALE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gru2np.convert import Conversion
+    from gru2np.storage import Stored
+    from gru2np.verification.proof import Recorded
+
+# Numbers that are looked at together.
+BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote.
+
+    Attributes:
+        layers: how many layers, those of nested models included.
+        parameters: how many numbers the weights hold.
+        keras_version: as written in the model file, or None.
+        meaning: what was chosen where generations of Keras differ, in sentences.
+        not_finite: weights that hold NaN or infinity, by path in the bundle.
+        half_precision: policies of half precision whose layers run in float32.
+        notes: where the file leaves a number open.
+        storage: what small storage costs, as the manifest says it; None without.
+        stored_small: how many weights are stored so, and how many there are.
+        proof: what was recorded beside Keras; None without.
+    """
+
+    layers: int
+    parameters: int
+    keras_version: str | None
+    meaning: tuple[str, ...]
+    not_finite: tuple[str, ...]
+    half_precision: tuple[str, ...]
+    notes: tuple[str, ...]
+    storage: Mapping[str, Any] | None = None
+    stored_small: tuple[int, int] = (0, 0)
+    proof: Recorded | None = None
+
+
+def write_small(conversion: Conversion, file: BinaryIO, kind: str) -> Exported:
+    """Write a bundle with small weights; its manifest says nothing of the cost yet.
+
+    Raises:
+        UnsupportedModelError: the model is of float64.
+    """
+    storage.check_small([own.dtype for own in conversion.owners.values()], kind)
+    return write(conversion, file, kind)
+
+
+def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Exported:
+    """Write a bundle; ``kind`` is ``float16`` or ``int8`` where weights are small."""
+    writer, not_finite, small = Writer(file), [], 0
+    records = {}
+    for path in conversion.tensors:
+        records[path], finite = _write_weight(writer, conversion, path, kind)
+        not_finite += [] if finite else [path]
+        small += records[path]["dtype"] == kind
+    manifest = conversion.manifest(records)
+    if small:
+        names = conversion.built.outputs.names
+        manifest["storage"] = storage.unknown(str(kind), names)
+    writer.add(MANIFEST, encode_manifest(manifest))
+    writer.close()
+    return Exported(
+        layers=sum("#" not in path for path in conversion.built.graph.layers),
+        parameters=sum(prod(tensor.shape) for tensor in conversion.tensors.values()),
+        keras_version=conversion.raw.keras_version,
+        meaning=conversion.sentences(),
+        not_finite=tuple(not_finite),
+        half_precision=tuple(sorted(meaning.half_precision(conversion.model))),
+        notes=tuple(conversion.built.notes),
+        stored_small=(small, len(records)),
+    )
+
+
+def _write_weight(
+    writer: Writer, conversion: Conversion, path: str, kind: str | None
+) -> tuple[dict[str, Any], bool]:
+    """Write one weight; gives its record, and whether all its numbers are finite.
+
+    A function of its own lets go of one weight before the next is read, so that the
+    largest decides how much memory an export takes.
+    """
+    array = conversion.array(path)
+    if kind is not None:
+        owner = conversion.owners[path]
+        name = path[len(owner.path) + 1 :]
+        small = storage.stored(array, name, owner.op, kind)
+        if small.scales is not None:
+            del array
+            return _write_scaled(writer, path, small), True
+        array = small.array
+    dtype, shape = array.dtype, array.shape
+    data = writer.add_array(path, array)
+    del array
+    numbers = np.frombuffer(data, dtype.newbyteorder("<"))
+    finite = all(
+        np.isfinite(numbers[start : start + BLOCK]).all()
+        for start in range(0, numbers.size, BLOCK)
+    )
+    return _record(dtype.name, shape, data), finite
+
+
+def _write_scaled(writer: Writer, path: str, small: Stored) -> dict[str, Any]:
+    """Write the bytes of a weight, all finite, and their scales; gives its record."""
+    data = writer.add_array(path, small.array)
+    record = _record(small.array.dtype.name, small.array.shape, data)
+    if small.scales is not None:
+        data = writer.add_array(f"{path}{SCALE}", small.scales)
+        digest = hashlib.sha256(data).hexdigest()
+        record["scale"] = {"axis": small.axis, "sha256": digest}
+    return record
+
+
+def _record(dtype: str, shape: tuple[int, ...], data: memoryview) -> dict[str, Any]:
+    digest = hashlib.sha256(data).hexdigest()
+    return {"dtype": dtype, "shape": list(shape), "sha256": digest}

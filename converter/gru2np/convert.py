@@ -1,0 +1,147 @@
+"""From a saved Keras model to its graph, its weights found: nothing read yet."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np.generations import interpret
+from gru2np.graph.flatten import build
+from gru2np.graph.prune import Owner, needed, owners_of
+from gru2np.inspection import meaning
+from gru2np.layers.custom import Specs
+from gru2np.readers import open_model
+from gru2np.weights.match import find
+from gru2np_runtime import __version__
+from gru2np_runtime.bundle.manifest import FORMAT, MANIFEST_VERSION
+from gru2np_runtime.bundle.manifest_writer import graph_record
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from gru2np.graph.flatten import Built
+    from gru2np.ir import KerasModel, Meaning, RawModel, StoredTensor
+    from gru2np.layers.custom import CustomLayers
+
+    FilePath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A model converted and its weights found, nothing of them read yet.
+
+    Attributes:
+        raw: the file, open.
+        model: the model in one spelling.
+        meaning: what its Keras meant.
+        built: its graph, with what nobody needs taken out.
+        tensors: the stored array of every weight, by path in the bundle.
+        owners: by the same paths, the layers they belong to.
+    """
+
+    raw: RawModel
+    model: KerasModel
+    meaning: Meaning
+    built: Built
+    tensors: Mapping[str, StoredTensor]
+    owners: Mapping[str, Owner]
+
+    def array(self, path: str) -> NDArray[Any]:
+        """A weight as the bundle holds it: float16, or what its layer computes in."""
+        array = self.tensors[path].read()
+        dtype = self.owners[path].dtype
+        if array.dtype == np.float16 and dtype == "float32":
+            return array
+        return array.astype(dtype, copy=False)
+
+    def source(self) -> dict[str, Any]:
+        """Where the model comes from, as the manifest says it."""
+        return {
+            "file_name": self.raw.file_name,
+            "sha256": self.raw.sha256,
+            "container": self.raw.container,
+            "keras_version": self.raw.keras_version,
+            "backend": self.raw.backend,
+        }
+
+    def sentences(self) -> tuple[str, ...]:
+        """What was chosen where generations of Keras differ, for people."""
+        graph, config = self.built.graph, self.raw.config
+        forms: dict[str, dict[str, None]] = {}
+        for path, tensor in self.tensors.items():
+            if tensor.form:
+                forms.setdefault(tensor.form, {})[self.owners[path].path] = None
+        return (
+            *meaning.sentences(graph, self.model, self.meaning, config),
+            *meaning.of_storage(forms),
+        )
+
+    def manifest(self, weights: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """The manifest; ``weights`` are the records of the weights by path."""
+        by_layer: dict[str, dict[str, Any]] = {}
+        for path, record in weights.items():
+            layer = self.owners[path].path
+            by_layer.setdefault(layer, {})[path[len(layer) + 1 :]] = record
+
+        def describe(path: str) -> dict[str, Any]:
+            more: dict[str, Any] = {"weights": by_layer.get(path, {})}
+            if path in self.built.titles:
+                name, class_name = self.built.titles[path]
+                more["keras"] = {"name": name, "class_name": class_name}
+            return more
+
+        return {
+            "format": FORMAT,
+            "version": MANIFEST_VERSION,
+            "producer": f"gru2np {__version__}",
+            "name": self.model.name,
+            "source": self.source(),
+            "inputs": {
+                "kind": self.built.inputs.kind,
+                "names": self.built.inputs.names,
+            },
+            "outputs": {
+                "kind": self.built.outputs.kind,
+                "names": self.built.outputs.names,
+            },
+            "graph": graph_record(self.built.graph, describe),
+        }
+
+
+@contextmanager
+def convert(
+    model: FilePath,
+    weights: FilePath | None = None,
+    custom_layers: CustomLayers | None = None,
+) -> Iterator[Conversion]:
+    """Convert a file, open as long as the context lasts.
+
+    Raises:
+        ModelFileError: the file is damaged, hostile or no model.
+        UnsupportedModelError: it cannot be converted faithfully.
+    """
+    with open_model(model, weights) as raw:
+        keras_model, meaning = interpret(raw)
+        yield converted(raw, keras_model, meaning, custom_layers)
+
+
+def converted(
+    raw: RawModel,
+    model: KerasModel,
+    meaning: Meaning,
+    custom_layers: CustomLayers | None = None,
+) -> Conversion:
+    """The conversion of a model under a meaning."""
+    specs = Specs(custom_layers)
+    built = build(model, meaning, specs)
+    tensors = find(model, built.weights, raw, specs)
+    built.graph = needed(built.graph)
+    owners = dict(owners_of(built.graph))
+    tensors = {path: tensor for path, tensor in tensors.items() if path in owners}
+    return Conversion(raw, model, meaning, built, tensors, owners)

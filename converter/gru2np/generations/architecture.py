@@ -1,0 +1,313 @@
+"""What all generations share in reading a model's architecture.
+
+A generation gives a ``Spelling``; this module walks models, nested models and the
+layers inside wrappers, and bounds what a hostile file could make of that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gru2np.errors import Problem, UnsupportedModelError
+from gru2np.generations.numbering import count_from_zero
+from gru2np.generations.records import array, fail, record, reference, snake_case, text
+from gru2np.ir import PLAIN, Call, Form, KerasLayer, KerasModel, TensorRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
+# Attributes that hold layers, by the option of the config that describes them.
+CHILDREN = ("layer", "backward_layer", "cell", "cells")
+# Classes whose name in Keras is not the one that files say.
+STORED_AS = {"GroupQueryAttention": "GroupedQueryAttention"}
+MAX_DEPTH = 50
+MAX_LAYERS = 20_000
+
+
+class Spelled(NamedTuple):
+    """A layer's class, options and forms of weights, in the one spelling."""
+
+    class_name: str
+    options: dict[str, Any]
+    forms: tuple[Form, ...] = (PLAIN,)
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How one generation writes an architecture.
+
+    Attributes:
+        spell: a layer in the one spelling, from class name and options.
+        calls: a layer's calls from its record, indices as written.
+        class_name: the class of a layer's record, op nodes as ``ops.<class>``.
+        output_base_apart: references in ``output_layers`` count nested models'
+            calls in their own way (Keras 3).
+    """
+
+    spell: Callable[[str, dict[str, Any]], Spelled]
+    calls: Callable[[str, Mapping[str, Any]], tuple[Call, ...]]
+    class_name: Callable[[Mapping[str, Any]], str]
+    output_base_apart: bool
+
+
+class Paths:
+    """Attribute paths of the items of a list: ``layers/gru``, ``layers/gru_1``."""
+
+    def __init__(self, attribute: str) -> None:
+        self.attribute = attribute
+        self.counts: dict[str, int] = {}
+
+    def next(self, class_name: str) -> str:
+        """The path of the next item."""
+        # Of a class of the user's own, package>Name, the name alone.
+        class_name = class_name.rpartition(">")[2]
+        name = snake_case(STORED_AS.get(class_name, class_name))
+        count = self.counts.get(name, 0)
+        self.counts[name] = count + 1
+        return f"{self.attribute}/{name}" + (f"_{count}" if count else "")
+
+
+class Walker:
+    """Reads one architecture; counts layers so that no file grows without bound."""
+
+    def __init__(self, spelling: Spelling) -> None:
+        self.spelling = spelling
+        self.count = 0
+
+    def model(self, spec: object, where: str = "$", depth: int = 0) -> KerasModel:
+        """A model from ``{"class_name", "config"}``.
+
+        Raises:
+            ModelFileError: the record is not what Keras writes.
+            UnsupportedModelError: the model is a class of its own.
+        """
+        value = record(spec, where)
+        class_name = self.spelling.class_name(value)
+        if class_name not in MODEL_CLASSES:
+            raise UnsupportedModelError(
+                [
+                    Problem(
+                        str(value.get("name", "model")),
+                        class_name,
+                        "the model is a class of its own, whose code is not in the "
+                        "file; rebuild it as a Sequential or functional model, set "
+                        "its weights and save that",
+                    )
+                ]
+            )
+        if depth > MAX_DEPTH:
+            raise fail(where, f"models nested at most {MAX_DEPTH} deep", class_name)
+        if class_name == "Sequential":
+            return self._sequential(value, where, depth)
+        return self._functional(record(value.get("config"), where), where, depth)
+
+    def layer(self, spec: object, where: str, depth: int) -> KerasLayer:
+        """One layer with the layers inside it; without calls and path."""
+        self.count += 1
+        if self.count > MAX_LAYERS or depth > MAX_DEPTH:
+            raise fail(where, f"at most {MAX_LAYERS} layers", "more")
+        value = record(spec, where)
+        class_name = self.spelling.class_name(value)
+        config = value.get("config")
+        if class_name in MODEL_CLASSES:
+            model = self.model(value, where, depth + 1)
+            name = value.get("name") or model.name
+            return KerasLayer(class_name, text(name, where), {}, model=model)
+        options = dict(record(config, f"{where}.config"))
+        # Cells of old files have no name of their own.
+        unnamed = class_name if ".config." in where and "Cell" in class_name else None
+        name = text(
+            value.get("name") or options.get("name") or unnamed, f"{where}.name"
+        )
+        children = []
+        for key in CHILDREN:
+            inner = options.get(key)
+            if isinstance(inner, dict) and "class_name" in inner:
+                del options[key]
+                child = self.layer(inner, f"{where}.config.{key}", depth + 1)
+                children.append((key, child))
+            elif key == "cells" and isinstance(inner, list):
+                del options[key]
+                paths = Paths("cells")
+                for i, cell in enumerate(inner):
+                    child = self.layer(cell, f"{where}.config.cells[{i}]", depth + 1)
+                    children.append((paths.next(child.class_name), child))
+        spelled = self.spelling.spell(class_name, options)
+        layer = KerasLayer(
+            spelled.class_name,
+            name,
+            spelled.options,
+            children=tuple(children),
+            forms=spelled.forms,
+        )
+        return _with_backward_half(layer) if class_name == "Bidirectional" else layer
+
+    def _sequential(
+        self, value: Mapping[str, Any], where: str, depth: int
+    ) -> KerasModel:
+        config = value.get("config")
+        if isinstance(config, list):
+            specs, name, built = config, "sequential", None
+        else:
+            options = record(config, f"{where}.config")
+            specs = array(options.get("layers"), f"{where}.config.layers")
+            name = options.get("name", "sequential")
+            built = options.get("build_input_shape")
+        at = f"{where}.config.layers"
+        if not specs:
+            raise fail(at, "at least one layer", [])
+        branches = self._branches(specs[0], at, depth)
+        layers = [self.layer(spec, f"{at}[{i}]", depth) for i, spec in enumerate(specs)]
+        if layers[0].class_name == "InputLayer":
+            chained = [layers.pop(0)]
+        else:
+            chained = [own for branch in branches for own in branch.layers]
+            chained = chained or _inputs_of(layers[0], built)
+        inputs = [ref for branch in branches for ref in branch.inputs]
+        inputs = inputs or [TensorRef(own.name, 0, 0) for own in chained]
+        ends = [ref for branch in branches for ref in branch.outputs] or inputs
+        paths = Paths("layers")
+        for layer in layers:
+            path = paths.next(layer.class_name)
+            unique = layer.name
+            if layer.model is not None and unique in {own.name for own in chained}:
+                # Models inside had no name of their own before Keras 2.2.3.
+                unique = f"{unique}_{len(chained)}"
+            calls = (Call(tuple(ends)),)
+            chained.append(replace(layer, name=unique, calls=calls, path=path))
+            ends = [TensorRef(unique, 0, 0)]
+        _check_names(chained, where)
+        single = (len(inputs) == 1, True)
+        model_inputs, outputs = tuple(inputs), tuple(ends)
+        return KerasModel(
+            str(name), tuple(chained), model_inputs, outputs, single=single
+        )
+
+    def _branches(self, first: object, where: str, depth: int) -> list[KerasModel]:
+        """The models that a first layer of Keras 1 merges; none in other models.
+
+        Its config holds them, and the file keeps their layers beside the model's own.
+        """
+        options = record(first, where).get("config")
+        specs = options.get("layers") if isinstance(options, dict) else None
+        if self.spelling.class_name(record(first, where)) != "Merge" or not specs:
+            return []
+        found = []
+        for i, spec in enumerate(array(specs, where)):
+            at = f"{where}[0].config.layers[{i}]"
+            if record(spec, at).get("class_name") not in MODEL_CLASSES:
+                spec = {"class_name": "Sequential", "config": [spec]}
+            found.append(self.model(spec, at, depth + 1))
+        return found
+
+    def _functional(self, config: dict[str, Any], where: str, depth: int) -> KerasModel:
+        paths = Paths("layers")
+        layers = []
+        for i, spec in enumerate(array(config.get("layers"), f"{where}.config.layers")):
+            at = f"{where}.config.layers[{i}]"
+            layer = self.layer(spec, at, depth)
+            calls = self.spelling.calls(at, record(spec, at))
+            # Op nodes are no layers: they take no number in the list of layers.
+            op = layer.class_name.startswith(("ops.", "tf."))
+            path = "" if op else paths.next(layer.class_name)
+            if op:
+                layer, calls = _with_arguments(layer, calls, at)
+            layers.append(replace(layer, calls=calls, path=path))
+        if not layers:
+            raise fail(f"{where}.config.layers", "at least one layer", [])
+        _check_names(layers, where)
+        inputs, input_keys, one_input = self._ports(config, "input_layers", where)
+        outputs, output_keys, one_output = self._ports(config, "output_layers", where)
+        layers, outputs = count_from_zero(
+            layers, outputs, output_base_apart=self.spelling.output_base_apart
+        )
+        return KerasModel(
+            str(config.get("name", "model")),
+            tuple(layers),
+            inputs,
+            outputs,
+            input_keys,
+            output_keys,
+            (one_input, one_output),
+        )
+
+    def _ports(
+        self, config: Mapping[str, Any], key: str, where: str
+    ) -> tuple[tuple[TensorRef, ...], tuple[str, ...] | None, bool]:
+        """Tensors, the keys of a dict, and whether it is one bare tensor."""
+        value = config.get(key)
+        at = f"{where}.config.{key}"
+        if isinstance(value, dict):
+            # Keras lays a dict flat in the order of its keys.
+            keys = tuple(sorted(value))
+            refs = tuple(reference(value[k], f"{at}.{k}") for k in keys)
+            return refs, keys, False
+        items = array(value, at)
+        if not items:
+            raise fail(at, "at least one tensor", items)
+        if isinstance(items[0], str):
+            return (reference(items, at),), None, True
+        if any(not isinstance(item, list) or not item for item in items) or any(
+            not isinstance(item[0], str) for item in items
+        ):
+            raise UnsupportedModelError(
+                f"{at}: inputs or outputs nested in one another are not supported; "
+                "build the model with a flat list or dict"
+            )
+        refs = tuple(reference(v, f"{at}[{i}]") for i, v in enumerate(items))
+        # A list of one is given back as the tensor alone, by every Keras.
+        return refs, None, len(refs) == 1
+
+
+def _with_arguments(
+    layer: KerasLayer, calls: tuple[Call, ...], where: str
+) -> tuple[KerasLayer, tuple[Call, ...]]:
+    """The op with the arguments of its one call as options, where files have most."""
+    if len(calls) != 1:
+        return layer, calls
+    twice = set(layer.config) & set(calls[0].keywords)
+    if twice:
+        raise fail(where, "an argument once", min(twice))
+    config = {**layer.config, **calls[0].keywords}
+    return replace(layer, config=config), (replace(calls[0], keywords={}),)
+
+
+def _check_names(layers: Iterable[KerasLayer], where: str) -> None:
+    seen = set()
+    for layer in layers:
+        if layer.name in seen:
+            raise fail(where, "layers of different names", layer.name)
+        seen.add(layer.name)
+
+
+def _inputs_of(first: KerasLayer, built: object) -> list[KerasLayer]:
+    """The input layers of a Sequential model that wrote none."""
+    inner: list[KerasLayer] = []
+    if first.model is not None:
+        names = {ref.layer for ref in first.model.inputs}
+        inner = [own for own in first.model.layers if own.name in names]
+    inputs = []
+    for own in inner or [first]:
+        shape = own.config.get("batch_shape", built)
+        dtype = own.config.get("input_dtype", own.config.get("dtype"))
+        options = {"batch_shape": shape, "dtype": dtype or "float32"}
+        name = own.name if len(inner) > 1 else f"{first.name}_input"
+        inputs.append(KerasLayer("InputLayer", name, options))
+    return inputs
+
+
+def _with_backward_half(layer: KerasLayer) -> KerasLayer:
+    """Bidirectional with both halves: files often hold only the forward one."""
+    children = dict(layer.children)
+    forward = children.get("layer")
+    if forward is None:
+        raise fail(layer.name, "a layer inside Bidirectional", None)
+    backward = children.get("backward_layer")
+    if backward is None:
+        reverse = not forward.config.get("go_backwards", False)
+        config = {**forward.config, "go_backwards": reverse}
+        backward = replace(forward, config=config)
+    halves = (("forward_layer", forward), ("backward_layer", backward))
+    return replace(layer, children=halves)

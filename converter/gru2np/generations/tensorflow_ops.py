@@ -1,0 +1,267 @@
+"""TensorFlow's operations as tf.keras saved them, in the spelling of ``keras.ops``.
+
+A ``TensorFlowOpLayer`` (TensorFlow 1.13 to 2.3) holds a node of a graph, with inputs by
+position; a ``TFOpLambda`` (since 2.4) names a Python function and is called with its
+arguments; a ``SlicingOpLambda`` is called with a slice.  Names are looked up in the
+tables of ``_tensorflow_names`` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gru2np.errors import Problem, UnsupportedModelError
+from gru2np.generations import records as _records
+from gru2np.generations.tensorflow_names import FUNCTIONS, NODES
+from gru2np.ir import Call, TensorRef
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CLASSES = frozenset({"SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer"})
+MAX_OPERANDS = 1000
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+NUMBERS = {
+    "DT_BOOL": "bool",
+    "DT_DOUBLE": "float64",
+    "DT_FLOAT": "float32",
+    "DT_HALF": "float16",
+    "DT_INT32": "int32",
+    "DT_INT64": "int64",
+    "DT_UINT8": "uint8",
+}
+
+
+def class_name(spec: Mapping[str, Any]) -> str:
+    """``ops.<class>`` of a known operation, else ``tf.<name>`` as TensorFlow has it."""
+    config = _records.record(spec.get("config"), "config")
+    if spec["class_name"] == "SlicingOpLambda":
+        return "ops.GetItem"
+    if spec["class_name"] == "TFOpLambda":
+        name = _records.text(config.get("function"), "config.function")
+        found = FUNCTIONS.get(name)
+        return f"tf.{name}" if found is None else f"ops.{found.class_name}"
+    name = _node(spec)
+    if name == "StridedSlice":
+        return "ops.GetItem"
+    found = NODES.get(name)
+    return f"tf.raw_ops.{name}" if found is None else f"ops.{found.class_name}"
+
+
+def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
+    """The one call of an operation; none of one that is not known."""
+    inbound = _records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
+    if class_name(spec).startswith("tf.") or not inbound:
+        return ()
+    at = f"{where}.inbound_nodes[0]"
+    if len(inbound) > 1:
+        _refuse(spec, "an operation that is called more than once")
+    call = _records.array(inbound[0], at)
+    if spec["class_name"] == "TensorFlowOpLayer":
+        return (_of_node(at, spec, call),)
+    flat = bool(call) and isinstance(call[0], str)
+    references = [call] if flat else [_records.array(item, at) for item in call]
+    if not references or any(len(reference) != 4 for reference in references):
+        raise _records.fail(at, "[layer, call, output, arguments]", call)
+    arguments = dict(_records.record(references[0][3], at))
+    if spec["class_name"] == "SlicingOpLambda":
+        return (_slicing(at, spec, references, arguments),)
+    return (_of_function(at, spec, references, arguments, flat),)
+
+
+def _of_function(
+    where: str,
+    spec: Mapping[str, Any],
+    references: list[list[Any]],
+    arguments: dict[str, Any],
+    flat: bool,
+) -> Call:
+    found = FUNCTIONS[spec["config"]["function"]]
+    operands: list[object] = [_first(item, where) for item in references]
+    if flat == found.takes_list:
+        _refuse(spec, "arguments in another order than this version knows")
+    for name in found.operands[1:]:
+        value = arguments.pop(name, None)
+        if value is None:
+            _refuse(spec, f"the argument {name!r} is missing")
+        operands.append(_operand(value, where))
+    options = dict(found.fixed)
+    for name, value in arguments.items():
+        if name in found.options:
+            options[found.options[name]] = value
+        elif name not in found.ignored and value != found.neutral.get(name, ()):
+            _refuse(
+                spec, "an argument of the call that this version does not know", name
+            )
+    return _call(spec, operands, options)
+
+
+def _of_node(where: str, spec: Mapping[str, Any], call: list[Any]) -> Call:
+    """Operands by position: constants where the config has one, else references."""
+    config = spec["config"]
+    constants = dict(_records.record(config.get("constants"), where))
+    references = [call] if call and isinstance(call[0], str) else call
+    tensors = [_records.reference(item, where) for item in references]
+    operands: list[object] = []
+    for position in range(len(tensors) + min(len(constants), MAX_OPERANDS)):
+        if str(position) in constants:
+            operands.append(constants.pop(str(position)))
+        elif tensors:
+            operands.append(tensors.pop(0))
+    if constants or tensors:
+        raise _records.fail(where, "constants by position", config["constants"])
+    attributes = _attributes(spec)
+    if _node(spec) == "StridedSlice":
+        return _call(spec, _strided_slice(spec, operands, attributes), {})
+    found = NODES[_node(spec)]
+    options = dict(found.fixed)
+    for position, name in sorted(found.positions.items(), reverse=True):
+        if not -len(operands) <= position < len(operands):
+            _refuse(spec, f"the operand {name!r} is missing")
+        value = operands.pop(position)
+        if isinstance(value, TensorRef):
+            _refuse(spec, f"{name} computed by the model itself")
+        options[name] = value
+    for name, option in found.options.items():
+        if attributes.get(name) is not None:
+            options[option] = attributes[name]
+    return _call(spec, operands, options)
+
+
+def _call(
+    spec: Mapping[str, Any], operands: list[object], options: dict[str, Any]
+) -> Call:
+    """Operands as inputs and constants, like those of a node of Keras 3."""
+    for name, value in options.items():
+        if _holds_text(value) and name not in ("dtype", "whole_as"):
+            _refuse(spec, f"{name} computed by the model itself")
+    return Call(
+        inputs=tuple(ref for ref in operands if isinstance(ref, TensorRef)),
+        constants=tuple(
+            # TensorFlow gave arrays the dtype of the tensor, whatever theirs was.
+            (position, list(value) if isinstance(value, list) else value)
+            for position, value in enumerate(operands)
+            if not isinstance(value, TensorRef)
+        ),
+        keywords=options,
+    )
+
+
+def _first(reference: list[Any], where: str) -> object:
+    if reference[0] == "_CONSTANT_VALUE":
+        return reference[2]
+    return _records.reference(reference, where)
+
+
+def _operand(value: object, where: str) -> object:
+    """A tensor where the value reads like a reference, else the value itself."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return _records.reference(value, where)
+    return value
+
+
+def _slicing(
+    where: str,
+    spec: Mapping[str, Any],
+    references: list[list[Any]],
+    arguments: dict[str, Any],
+) -> Call:
+    value = arguments.get("slice_spec")
+    items = value if isinstance(value, list) else [value]
+    if len(references) != 1 or set(arguments) != {"slice_spec"}:
+        raise _records.fail(where, "one slice_spec", arguments)
+    if items and isinstance(items[0], str):
+        _refuse(spec, "a slice computed by the model itself")
+    key = []
+    for item in items:
+        if isinstance(item, dict) and "class_name" not in item:
+            if any(_holds_text(end) for end in item.values()):
+                _refuse(spec, "a slice computed by the model itself")
+            item = {"class_name": "__slice__", "config": item}
+        key.append(item)
+    return _call(spec, [_first(references[0], where), key], {})
+
+
+def _strided_slice(
+    spec: Mapping[str, Any], operands: list[object], attributes: Mapping[str, Any]
+) -> list[object]:
+    """The key that begin, end and strides stand for, with the bits of five masks."""
+    ends = operands[1:]
+    lists = [end for end in ends if isinstance(end, list)]
+    if len(operands) != 4 or len(lists) != 3 or len({len(end) for end in lists}) != 1:
+        _refuse(spec, "a slice computed by the model itself")
+    masks = []
+    for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis"):
+        mask = attributes.get(f"{name}_mask", 0)
+        if not isinstance(mask, int):
+            _refuse(spec, "expected an integer", f"{name}_mask", mask)
+        masks.append(mask)
+    key: list[object] = []
+    for i, (start, stop, step) in enumerate(zip(*lists, strict=True)):
+        begins, stops, ellipsis, new_axis, shrinks = (mask >> i & 1 for mask in masks)
+        if ellipsis:
+            key.append({"class_name": "__ellipsis__", "config": {}})
+        elif new_axis:
+            key.append(None)
+        elif shrinks:
+            key.append(start)
+        else:
+            bounds = {"start": None if begins else start, "step": step}
+            bounds["stop"] = None if stops else stop
+            key.append({"class_name": "__slice__", "config": bounds})
+    return [operands[0], key]
+
+
+def _node(spec: Mapping[str, Any]) -> str:
+    return _records.text(_definition(spec).get("op"), "config.node_def.op")
+
+
+def _definition(spec: Mapping[str, Any]) -> dict[str, Any]:
+    node = spec["config"].get("node_def")
+    if not isinstance(node, dict):
+        _refuse(spec, "an operation of TensorFlow whose name is not in the file")
+    return node
+
+
+def _attributes(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a node; 64-bit integers stand as strings."""
+    found: dict[str, Any] = {}
+    attributes = _records.record(_definition(spec).get("attr", {}), "node_def.attr")
+    for name, value in attributes.items():
+        for kind, inner in _records.record(value, f"node_def.attr.{name}").items():
+            if kind == "type":
+                found[name] = NUMBERS.get(inner) if isinstance(inner, str) else None
+            elif kind == "list":
+                items = _records.record(inner, f"node_def.attr.{name}").get("i", [])
+                items = _records.array(items, f"node_def.attr.{name}")
+                found[name] = [_integer(item) for item in items] or None
+            else:
+                found[name] = _integer(inner) if kind == "i" else inner
+    return found
+
+
+def _integer(value: object) -> object:
+    short = isinstance(value, str) and _INTEGER.fullmatch(value)
+    return int(str(value)) if short else value
+
+
+def _holds_text(value: object) -> bool:
+    """Whether a name stands in the value: a reference to a tensor."""
+    items = value if isinstance(value, list) else [value]
+    return any(
+        _holds_text(item) if isinstance(item, list) else isinstance(item, str)
+        for item in items
+    )
+
+
+def _refuse(
+    spec: Mapping[str, Any],
+    reason: str,
+    option: str | None = None,
+    value: object = None,
+) -> NoReturn:
+    name = str(spec.get("name") or spec["config"].get("name"))
+    raise UnsupportedModelError(
+        [Problem(name, spec["class_name"], reason, option, value)]
+    )

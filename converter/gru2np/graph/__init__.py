@@ -1,0 +1,1 @@
+"""The runtime's graph of a Keras model: nested models flattened, masks resolved."""

@@ -1,0 +1,248 @@
+"""From a Keras model to the runtime's graph: models laid flat, masks resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
+from gru2np.graph.assembly import Builder, Value
+from gru2np.graph.calls import CALLS, live
+from gru2np.graph.carrying import settled
+from gru2np.graph.masks import Masks
+from gru2np.graph.order import calls_by_depth, ordered_calls
+from gru2np.graph.ports import input_port, structure
+from gru2np.layers.spec import dtype_name
+from gru2np.layers.translate import Translator
+from gru2np_runtime import layers as runtime
+from gru2np_runtime.bundle.manifest import INPUT_DTYPES
+from gru2np_runtime.bundle.manifest_writer import encode_name
+from gru2np_runtime.graph import Graph, Port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gru2np.ir import Call, KerasLayer, KerasModel, Meaning, TensorRef
+    from gru2np.layers.custom import Specs
+    from gru2np_runtime.data import Structure
+
+    Shape = tuple[int | None, ...]
+    Ref = tuple[str, int]
+
+
+@dataclass
+class Built:
+    """A model as the runtime's graph, its weights not yet found.
+
+    Attributes:
+        graph: nodes nobody needs left in, since their weights take a place in files.
+        titles: name and class in Keras, by layer path.
+        weights: expected shapes by layer path and weight name.
+        inputs: how the model takes its inputs.
+        outputs: how it gives its outputs.
+        notes: what the owner should know: where the file leaves a number open.
+    """
+
+    graph: Graph
+    titles: dict[str, tuple[str, str]]
+    weights: dict[str, dict[str, Shape]]
+    inputs: Structure
+    outputs: Structure
+    notes: list[str]
+
+
+def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
+    """The graph of a model, its classes converted as ``specs`` say.
+
+    Raises:
+        ModelFileError: layers do not fit each other.
+        UnsupportedModelError: something cannot be converted; everything at once.
+    """
+    translator = Translator(
+        meaning,
+        _floating(model),
+        specs,
+        lambda inner, own: finish(Builder(inner), own),
+    )
+    translator.translate(model, "")
+    _give_up(translator)
+    builder = Builder(translator)
+    graph = finish(builder, model)
+    _give_up(translator)
+    names = [ref.layer for ref in model.inputs]
+    inputs = structure(model.input_keys, model.single[0], names)
+    names = [ref.layer for ref in model.outputs]
+    outputs = structure(model.output_keys, model.single[1], names)
+    notes = list(dict.fromkeys(translator.notes))
+    return Built(graph, translator.titles, builder.weights, inputs, outputs, notes)
+
+
+def _give_up(translator: Translator) -> None:
+    # A layer's problem is met again at each of its calls, and is one all the same.
+    problems = {str(problem): problem for problem in translator.problems}
+    if problems:
+        raise UnsupportedModelError(list(problems.values()))
+
+
+def _floating(model: KerasModel) -> str:
+    """The floating point type of layers that name none, as in multi-backend Keras.
+
+    It had one type for a whole model, and named it where a layer made an input.
+    """
+    layers = list(model.layers)
+    named = set()
+    while layers:
+        layer = layers.pop()
+        named.add(dtype_name(layer.config.get("dtype")))
+        layers.extend(layer.model.layers if layer.model is not None else ())
+    return "float64" if "float64" in named and "float32" not in named else "float32"
+
+
+def finish(builder: Builder, model: KerasModel) -> Graph:
+    """The graph of the model; an empty one with its problems noted."""
+    ports, bound = [], []
+    for ref in model.inputs:
+        layer = next((own for own in model.layers if own.name == ref.layer), None)
+        if layer is None or layer.class_name != "InputLayer":
+            raise ModelFileError(f"architecture: input {ref.layer!r} is no input layer")
+        port = input_port(layer, builder.problems)
+        if port is None:
+            continue
+        ports.append(port)
+        builder.shapes[port.name] = (port.shape,)
+        builder.dtypes[port.name] = port.dtype
+        bound.append(Value((port.name, 0), None))
+    if builder.problems:
+        return Graph([], [], [], {})
+    outputs = lay(builder, model, "", bound, 0)
+    results = []
+    for ref, value in zip(model.outputs, outputs, strict=True):
+        shape = builder.shapes[value.ref[0]][value.ref[1]]
+        dtype = builder.dtypes[value.ref[0]]
+        if dtype not in INPUT_DTYPES:
+            reason = "outputs of this dtype are not supported; cast them to float32"
+            builder.problems.append(
+                Problem(ref.layer, "output", reason, "dtype", dtype)
+            )
+        results.append(Port(ref.layer, shape, dtype, value.ref))
+    with_states = {node.layer for node in builder.nodes if len(node.inputs) > 1}
+    layers = {
+        path: settled(builder, path, path in with_states)
+        for path in dict.fromkeys(node.layer for node in builder.nodes)
+    }
+    return Graph(ports, builder.nodes, results, layers)
+
+
+def lay(
+    builder: Builder,
+    model: KerasModel,
+    prefix: str,
+    inputs: Sequence[Value],
+    expansion: int,
+) -> list[Value]:
+    """Add the nodes of one call of a model; ``expansion`` counts its calls."""
+    values: dict[tuple[str, int, int], Value] = {}
+    for ref, value in zip(model.inputs, inputs, strict=True):
+        values[ref.layer, ref.call, ref.output] = value
+    # Only where attention takes masks away does the order decide anything.
+    heads = any(own.class_name == "MultiHeadAttention" for own in model.layers)
+    by_depth = heads and builder.meaning.heads_take_masks
+    order = calls_by_depth if by_depth else ordered_calls
+    for layer, index in order(model):
+        call = layer.calls[index]
+        path = prefix + encode_name(layer.name)
+        reader = f"layer {path!r}"
+        given = [live(builder, _look_up(values, ref, reader)) for ref in call.inputs]
+        masks = call.mask if isinstance(call.mask, tuple) else (call.mask,)
+        explicit = [
+            None if ref is None else _look_up(values, ref, reader).ref
+            for ref in masks or (None,)
+        ]
+        number = expansion * len(layer.calls) + index
+        name = f"{path}#{number}" if number else path
+        if layer.model is None:
+            _check_call(builder, path, layer, call)
+            masks_of_call = Masks(builder, layer, path)
+            special = CALLS.get(layer.class_name)
+            if special is None:
+                results = masks_of_call.call(name, given, explicit[0])
+            else:
+                results = special(masks_of_call, name, given, call, explicit)
+        else:
+            explicit += [None] * len(given)
+            given = [
+                Value(value.ref, mask or value.mask)
+                for value, mask in zip(given, explicit, strict=False)
+            ]
+            if len(given) != len(layer.model.inputs):
+                raise ModelFileError(
+                    f"architecture: model {path!r} takes "
+                    f"{len(layer.model.inputs)} inputs, got {len(given)}"
+                )
+            given = cast_for_model(builder, layer.model, name, given)
+            results = lay(builder, layer.model, f"{path}/", given, number)
+        for output, value in enumerate(results):
+            values[layer.name, index, output] = value
+    return [_look_up(values, ref, "an output of the model") for ref in model.outputs]
+
+
+def _check_call(builder: Builder, path: str, layer: KerasLayer, call: Call) -> None:
+    """Note arguments of a call that the graph cannot hold."""
+    spec = builder.specs.get(layer.class_name)
+    listed = isinstance(call.mask, tuple) and any(call.mask)
+    if listed and layer.class_name not in CALLS:
+        reason = "a list of masks is not supported"
+        builder.problems.append(Problem(path, layer.class_name, reason, "mask"))
+    for key, value in call.keywords.items():
+        if spec is not None and key in spec.keywords:
+            continue
+        if key != "training":
+            reason = "an argument of the call that this version does not know"
+        elif value is True:
+            reason = "called with training=True, so its outputs are random"
+        else:
+            continue
+        builder.problems.append(Problem(path, layer.class_name, reason, key, value))
+
+
+def _look_up(
+    values: Mapping[tuple[str, int, int], Value], ref: TensorRef, reader: str
+) -> Value:
+    value = values.get((ref.layer, ref.call, ref.output))
+    if value is None:
+        raise ModelFileError(
+            f"architecture: {reader} reads output {ref.output} of call {ref.call} of "
+            f"{ref.layer!r}, which nothing in the model gives"
+        )
+    return value
+
+
+def cast_for_model(
+    builder: Builder, model: KerasModel, name: str, given: Sequence[Value]
+) -> list[Value]:
+    """Whole numbers as a model inside another declares its inputs.
+
+    Args:
+        builder: of the graph; takes a node for each cast.
+        model: that is called.
+        name: of the call.
+        given: what it is called with.
+    """
+    inner = {own.name: own.config.get("dtype") for own in model.layers}
+    results = []
+    for i, (ref, value) in enumerate(zip(model.inputs, given, strict=True)):
+        declared = inner.get(ref.layer)
+        # Half precision computes in float32.
+        floating = dtype_name(declared)
+        if floating is not None:
+            declared = "float64" if floating == "float64" else "float32"
+        have = builder.dtypes[value.ref[0]]
+        if have.startswith("float") or declared in (None, have):
+            results.append(value)
+            continue
+        path = f"{name}#input_{i}"
+        cast = runtime.Cast(number=str(declared))
+        results.append(
+            Value(builder.add(path, path, [value.ref], layer=cast), value.mask)
+        )
+    return results

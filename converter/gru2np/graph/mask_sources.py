@@ -1,0 +1,72 @@
+"""Which layers make masks and which use them; and masks that nobody can tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.layers import LAYERS, spec
+
+if TYPE_CHECKING:
+    from gru2np.ir import KerasLayer
+    from gru2np.layers.custom import Specs
+
+# Stand for masks that cannot be told; whoever uses one is refused, with the reason.
+INSIDE: tuple[str, int] = ("", -1)
+UNKNOWN: tuple[str, int] = ("", -2)
+IDLED: tuple[str, int] = ("", -3)
+UNUSABLE = {
+    INSIDE: "a mask made inside TimeDistributed is not supported",
+    UNKNOWN: "versions of Keras 3 disagree about this mask, and the architecture does "
+    "not name its own: save the model as .keras",
+    IDLED: "a mask came to an operation that changes nothing; whether it passes hangs "
+    "on version and backend of Keras: leave the operation out",
+}
+
+
+def creates_mask(layer: KerasLayer) -> bool:
+    """Whether a layer's output has a mask that its input has not."""
+    if layer.model is not None:
+        return _model_gives_mask(layer)
+    if layer.class_name == "Embedding":
+        return bool(layer.config.get("mask_zero", False))
+    return layer.class_name == "Masking" or any(
+        creates_mask(child) for _, child in layer.children
+    )
+
+
+def _model_gives_mask(layer: KerasLayer) -> bool:
+    """Whether a mask made in a nested model comes out of it, at most.
+
+    A recurrent layer that gives its last step ends every mask before it.
+    """
+    assert layer.model is not None
+    by_name = {own.name: own for own in layer.model.layers}
+    pending = [ref.layer for ref in layer.model.outputs]
+    seen = set()
+    while pending:
+        own = by_name.get(pending.pop())
+        if own is None or own.name in seen:
+            continue
+        seen.add(own.name)
+        if creates_mask(own):
+            return True
+        known = LAYERS.get(own.class_name)
+        rule = known.mask if known is not None else spec.KEEPS
+        sequence = any(
+            inner.config.get("return_sequences", False)
+            for inner in (own, *(child for _, child in own.children))
+        )
+        if rule == spec.STOPS or (rule == spec.SEQUENCE and not sequence):
+            continue
+        pending.extend(ref.layer for call in own.calls for ref in call.inputs)
+    return False
+
+
+def uses_mask(layer: KerasLayer, specs: Specs) -> bool:
+    """Whether a mask could change a layer's numbers."""
+    if layer.model is not None:
+        return any(uses_mask(own, specs) for own in layer.model.layers)
+    known = specs.get(layer.class_name)
+    return (known is not None and known.uses_mask) or any(
+        uses_mask(child, specs) for _, child in layer.children
+    )

@@ -1,0 +1,73 @@
+"""Inputs and outputs of a model: shapes, dtypes, and how several are handed over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.errors import Problem
+from gru2np.layers.spec import dtype_name
+from gru2np_runtime.bundle.manifest import INPUT_DTYPES
+from gru2np_runtime.bundle.manifest_writer import encode_name
+from gru2np_runtime.data import Structure
+from gru2np_runtime.graph import Port
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gru2np.ir import KerasLayer
+
+# Half precision is computed in float32.
+HALF = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+
+
+def structure(
+    keys: tuple[str, ...] | None, single: bool, names: Sequence[str]
+) -> Structure:
+    """How a model takes or gives its tensors; names that stand twice get a number."""
+    if keys is not None:
+        return Structure("dict", keys)
+    unique: list[str] = []
+    for name in names:
+        taken, count = name, 0
+        while taken in unique:
+            count += 1
+            taken = f"{name}_{count}"
+        unique.append(taken)
+    return Structure("one" if single else "list", unique)
+
+
+def input_port(layer: KerasLayer, problems: list[Problem]) -> Port | None:
+    """The input that an input layer makes; None with its problem noted."""
+    shape = layer.config.get("batch_shape")
+    dtype = layer.config.get("dtype", "float32")
+    path = encode_name(layer.name)
+    for key in ("sparse", "ragged"):
+        if layer.config.get(key):
+            problems.append(
+                Problem(path, layer.class_name, f"{key} inputs are not supported", key)
+            )
+            return None
+    legal = isinstance(shape, list) and all(
+        n is None or (isinstance(n, int) and not isinstance(n, bool) and n >= 0)
+        for n in shape
+    )
+    if not legal or not shape:
+        problems.append(
+            Problem(
+                path,
+                layer.class_name,
+                "the model does not say the shape of its input: build it with an "
+                "Input layer or input_shape and save it again",
+                "batch_shape",
+                shape,
+            )
+        )
+        return None
+    name = dtype if isinstance(dtype, str) else dtype_name(dtype)
+    name = "float32" if name in HALF else name
+    if name not in INPUT_DTYPES:
+        problems.append(
+            Problem(path, layer.class_name, "inputs of this dtype", "dtype", dtype)
+        )
+        return None
+    return Port(path, tuple(shape), str(name))

@@ -1,0 +1,134 @@
+"""What a node of ``keras.ops`` is called with.
+
+What such a node was built with is in its config, what it was called with in its call;
+a node is called once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np.ir import Numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gru2np.layers.spec import Config
+    from gru2np_runtime import Layer
+
+# Half precision computes in float32, here as in layers.
+NUMBERS = {"bool": "bool", "float16": "float32", "bfloat16": "float32"}
+NUMBERS.update({name: name for name in ("float32", "float64", "uint8", "int8")})
+NUMBERS.update({name: name for name in ("int16", "int32", "int64", "uint16")})
+# Dtypes of arrays of constants that every backend keeps.
+ARRAYS = ("float32", "int32", "int64")
+MAX_CONSTANT = 100_000
+
+
+def build(config: Config, kind: type[Layer], **attributes: Any) -> Layer:
+    """The runtime layer; ``dtype`` of a node is no policy to compute in."""
+    config.finish()
+    try:
+        return kind(**attributes)
+    except (TypeError, ValueError) as error:
+        config.refuse(str(error))
+
+
+def tensors(config: Config, count: int | None) -> None:
+    """Refuse a call with anything but so many tensors; None for any number."""
+    for position, value in operands(config):
+        config.refuse(f"expected a tensor as argument {position}", value=value)
+    for call in config.layer.calls:
+        if count is not None and len(call.inputs) != count:
+            config.refuse(f"expected {count} tensors, got {len(call.inputs)}")
+
+
+def operands(config: Config) -> Sequence[tuple[int, Any]]:
+    """The arguments of the one call that are no tensors, by position."""
+    calls = config.layer.calls
+    if len(calls) > 1:
+        config.refuse("expected an operation that is called once")
+    for call in calls:
+        for keyword, value in call.keywords.items():
+            config.refuse("an argument that is not expected", keyword, value)
+        if call.mask is not None:
+            config.refuse("an argument that is not expected", "mask")
+    return calls[0].constants if calls else ()
+
+
+def constant(config: Config, value: Any) -> dict[str, Any]:
+    """Numbers, shape and kind of a constant: a number, or an array in lists."""
+    dtype = value.dtype if isinstance(value, Numbers) else ""
+    if dtype and dtype not in ARRAYS:
+        config.refuse(
+            "an array of a dtype that backends treat in different ways; make it "
+            "float32",
+            value=dtype,
+        )
+    numbers: list[float] = []
+    shape = _flatten(config, value, numbers, 0)
+    kinds = {type(number) for number in numbers}
+    kind = "float" if float in kinds else "int" if int in kinds else "bool"
+    return {
+        "constant": [float(number) for number in numbers],
+        "constant_shape": shape,
+        "constant_kind": dtype or kind,
+    }
+
+
+def _flatten(
+    config: Config, value: Any, numbers: list[float], depth: int
+) -> tuple[int, ...]:
+    """The shape of lists in lists, their numbers put in order."""
+    if not isinstance(value, list):
+        huge = isinstance(value, int) and not -(2**53) <= value <= 2**53
+        if not isinstance(value, (bool, int, float)) or huge:
+            config.refuse("expected a number or an array of numbers", value=value)
+        numbers.append(value)
+        return ()
+    if not value or depth > 8 or len(numbers) + len(value) > MAX_CONSTANT:
+        config.refuse("expected an array of numbers of a reasonable size")
+    shapes = {_flatten(config, item, numbers, depth + 1) for item in value}
+    if len(shapes) > 1:
+        config.refuse("expected an array, got lists of different lengths")
+    return (len(value), *shapes.pop())
+
+
+def number_type(config: Config) -> str:
+    """The dtype option; empty if there is none."""
+    value = config.value("dtype", None)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or value not in NUMBERS:
+        config.refuse("expected the name of a number type", "dtype", value)
+    return NUMBERS[value]
+
+
+def axes(config: Config, key: str = "axis") -> tuple[int, ...]:
+    """One axis or a list of them, none of which is the batch."""
+    value = config.value(key)
+    items = value if isinstance(value, list) else [value]
+    if value is None or 0 in items or not items:
+        config.refuse(
+            "expected axes behind the batch: samples are computed one apart from the "
+            "other",
+            key,
+            value,
+        )
+    for item in items:
+        if not isinstance(item, int) or isinstance(item, bool) or abs(item) > 32:
+            config.refuse("expected an axis or a list of axes", key, value)
+    return tuple(items)
+
+
+def axis(config: Config, default: Any = 0) -> int:
+    """One axis, which is not the batch."""
+    value = config.value("axis", default)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    legal = isinstance(value, int) and not isinstance(value, bool)
+    if not legal or abs(value) > 32:
+        config.refuse("expected an axis", "axis", value)
+    if value == 0:
+        config.refuse("expected an axis behind the batch", "axis", value)
+    return int(value)

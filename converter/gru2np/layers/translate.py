@@ -1,0 +1,141 @@
+"""Layers of a model, translated one by one from their spelling to their meaning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gru2np.errors import Problem
+from gru2np.layers import LAYERS, NOT_CONVERTED
+from gru2np.layers.spec import Config, Refused
+from gru2np_runtime.bundle.manifest_writer import encode_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gru2np.ir import KerasLayer, KerasModel, Meaning
+    from gru2np.layers.custom import Specs
+    from gru2np_runtime import Layer
+    from gru2np_runtime.graph import Graph
+
+
+class Translator:
+    """Translates every layer of a model, so that all problems of a file come at once.
+
+    Attributes:
+        meaning: of the model's Keras.
+        default_dtype: of layers that name none.
+        specs: how classes are converted.
+        nested: makes the graph of a model inside a wrapper.
+        problems: what cannot be converted, noted as it is met.
+        notes: where the file leaves a number open.
+        layers: runtime layers by path.
+        titles: name and class in Keras by path, of layers inside wrappers too.
+        remarks: what the owner of a layer should know if it is masked, by path.
+    """
+
+    def __init__(
+        self,
+        meaning: Meaning,
+        default_dtype: str,
+        specs: Specs,
+        nested: Callable[[Translator, KerasModel], Graph],
+    ) -> None:
+        self.nested = nested
+        self.meaning = meaning
+        self.default_dtype = default_dtype
+        self.specs = specs
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+        self.layers: dict[str, Layer] = {}
+        self.titles: dict[str, tuple[str, str]] = {}
+        self.remarks: dict[str, str] = {}
+
+    def translate(self, model: KerasModel, prefix: str) -> None:
+        """Translate the layers of a model, and of the models nested in it."""
+        for layer in model.layers:
+            path = prefix + encode_name(layer.name)
+            if layer.model is not None:
+                self.translate(layer.model, f"{path}/")
+            elif layer.class_name != "InputLayer":
+                translated = self.layer(path, layer)
+                if translated is not None:
+                    self.layers[path] = translated
+
+    def layer(self, path: str, layer: KerasLayer) -> Layer | None:
+        """The runtime layer; None if it cannot be converted, its problem noted."""
+        spec = self.specs.get(layer.class_name)
+        if spec is None:
+            self.problems.append(_unknown(path, layer))
+            return None
+        config = Config(
+            layer,
+            path,
+            self.meaning,
+            self.problems.append,
+            self.child,
+            self.default_dtype,
+            self.remarks,
+        )
+        try:
+            translated = spec.convert(config)
+        except Refused:
+            return None
+        # Of a class of the user's own, package>Name, the name alone.
+        self.titles[path] = (layer.name, layer.class_name.rpartition(">")[2])
+        return translated
+
+    def child(self, path: str, layer: KerasLayer) -> Layer:
+        """The runtime layer of a layer inside a wrapper; a model inside is a graph.
+
+        Raises:
+            Refused: it cannot be converted.
+        """
+        if layer.model is not None:
+            return self._graph(path, layer.model)
+        translated = self.layer(path, layer)
+        if translated is None:
+            raise Refused
+        return translated
+
+    def _graph(self, path: str, model: KerasModel) -> Layer:
+        inner = Translator(self.meaning, self.default_dtype, self.specs, self.nested)
+        inner.translate(model, "")
+        graph = None if inner.problems else self.nested(inner, model)
+        if graph is not None and not inner.problems:
+            for own in graph.layers.values():
+                if getattr(own, "stateful", False):
+                    reason = "a stateful layer inside a wrapper is not supported"
+                    inner.problems.append(Problem(path, own.op, reason))
+        self.problems.extend(
+            replace(problem, layer=f"{path}/{problem.layer}")
+            for problem in inner.problems
+        )
+        self.notes.extend(inner.notes)
+        self.titles.update({f"{path}/{k}": title for k, title in inner.titles.items()})
+        if graph is None or inner.problems:
+            raise Refused
+        return graph
+
+
+def _unknown(path: str, layer: KerasLayer) -> Problem:
+    name = layer.class_name.removeprefix("custom>")
+    if layer.class_name.startswith(("ops.", "tf.")):
+        reason = (
+            "an operation that this version does not convert; build the model of "
+            "layers, or of operations that it does"
+        )
+    elif layer.class_name in NOT_CONVERTED:
+        reason = NOT_CONVERTED[layer.class_name]
+    elif name != layer.class_name and (name in LAYERS or name in NOT_CONVERTED):
+        reason = (
+            "a layer of your own: the Keras that saved it had none of this name, and "
+            "the code of yours is not in the file and would not be run; give a class "
+            "for it in Python, custom_layers="
+        )
+    else:
+        reason = (
+            "no layer of Keras: a layer of your own, whose code is not in the file "
+            "and would not be run; give a class for it in Python, custom_layers="
+        )
+    return Problem(path, name, reason)

@@ -1,0 +1,79 @@
+"""The members of a Keras 3 model, in whatever holds them: an archive or a directory.
+
+metadata.json       the Keras version
+config.json         the architecture
+model.weights.h5    the weights, by path; or model.weights.json and its shards
+assets/             files of layers that have them; never opened
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gru2np.readers import not_yet as _not_yet
+from gru2np.readers.safe.damage import broken, shown
+from gru2np.readers.safe.hdf5 import SafeHdf5
+from gru2np.readers.safe.json_text import MOST_BYTES, architecture, parse_object
+from gru2np.readers.shards import ShardedPaths
+from gru2np.readers.weights_h5 import Hdf5Paths
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from gru2np.ir import PathStore
+    from gru2np.readers.safe.window import Window
+
+CONFIG = "config.json"
+_METADATA = "metadata.json"
+_WEIGHTS = "model.weights.h5"
+_SHARDS = "model.weights.json"
+_PICKLED = "model.weights.npz"
+WEIGHTS = (_WEIGHTS, _SHARDS, _PICKLED)
+
+
+class Members(Protocol):
+    """Files by exact name.
+
+    Attributes:
+        where: what holds them, for messages; empty for files in a directory that
+            nobody named.
+    """
+
+    where: str
+
+    def has(self, name: str) -> bool:
+        """Whether there is a member by this name."""
+
+    def read(self, name: str, most: int, stack: ExitStack) -> bytes:
+        """The bytes of a small member."""
+
+    def window(self, name: str, stack: ExitStack) -> Window:
+        """A member as a file, closed with the stack."""
+
+
+def read_model(
+    members: Members, stack: ExitStack
+) -> tuple[dict[str, Any], PathStore, str]:
+    """The architecture, the weights and the Keras version."""
+    metadata = parse_object(*_text(members, _METADATA, stack))
+    keras_version = metadata.get("keras_version")
+    if not isinstance(keras_version, str):
+        where = f"{members.where} member {_METADATA}"
+        raise broken(where, "the Keras version", shown(keras_version))
+    config = architecture(*_text(members, CONFIG, stack))
+    config.pop("compile_config", None)  # how it was trained: never read
+    return config, _paths(members, stack), keras_version
+
+
+def _text(members: Members, name: str, stack: ExitStack) -> tuple[bytes, str]:
+    return members.read(name, MOST_BYTES, stack), f"{members.where} member {name}"
+
+
+def _paths(members: Members, stack: ExitStack) -> PathStore:
+    if not members.has(_WEIGHTS):
+        if members.has(_SHARDS):
+            return ShardedPaths(members, _SHARDS, stack)
+        if members.has(_PICKLED):
+            _not_yet.pickled_weights(members.where)
+    window = members.window(_WEIGHTS, stack)
+    return Hdf5Paths(SafeHdf5(window, f"{members.where}/{_WEIGHTS}", stack))

@@ -1,0 +1,163 @@
+"""Strings of variable length, read past HDF5.
+
+Such a string is a length and a place in a heap.  HDF5 takes memory for the length,
+whatever a damaged file says (4 GB at most), and then copies what the heap holds, even
+if that is longer.  So they are read here, by the HDF5 File Format Specification:
+IV.A.1 object headers, IV.A.2.m attribute messages, III.E the global heap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.readers.safe.json_text import MOST_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gru2np.readers.safe.window import Window
+
+MOST_BLOCKS = 1000
+
+_ATTRIBUTE, _CONTINUATION = 0x0C, 0x10
+_SHARED = 2
+
+
+class TextAttributes:
+    """The attributes of variable length of one file.
+
+    Everything that does not fit together is a ValueError.
+    """
+
+    def __init__(self, window: Window, base: int, sizes: tuple[int, int]) -> None:
+        self._window = window
+        self._base = base
+        self._address_bytes, self._length_bytes = sizes
+        self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
+        # Honest headers and heaps are read once or thrice; crafted ones overlap.
+        self._left = (1 << 20) + 8 * window.size
+
+    def read(self, header: int, name: bytes, count: int) -> list[bytes]:
+        """The strings of an attribute of the object whose header is at an address."""
+        for kind, flags, body in self._messages(header):
+            if kind == _ATTRIBUTE:
+                if flags & _SHARED:
+                    raise ValueError("an attribute shared between objects")
+                found, data = _attribute(body)
+                if found == name:
+                    return self._strings(data, count)
+        raise ValueError("attributes outside the object's header")
+
+    def _strings(self, data: bytes, count: int) -> list[bytes]:
+        step = 4 + self._address_bytes + 4
+        if len(data) < count * step:
+            raise ValueError(f"{count} strings declared, {len(data) // step} present")
+        places = [
+            (
+                _number(data[i : i + 4]),
+                _number(data[i + 4 : i + step - 4]),
+                _number(data[i + step - 4 : i + step]),
+            )
+            for i in range(0, count * step, step)
+        ]
+        # Any number of names can point to one long string: weigh them all first.
+        total = sum(length for length, _, _ in places)
+        if total > MOST_BYTES:
+            raise ValueError(f"{total} bytes of text, at most {MOST_BYTES} fit")
+        return [self._string(*place) for place in places]
+
+    def _string(self, length: int, heap: int, index: int) -> bytes:
+        if length == 0:
+            return b""
+        if heap not in self._heaps:
+            self._heaps[heap] = dict(self._objects(heap))
+        start, size = self._heaps[heap].get(index, (0, 0))
+        if length > size:
+            raise ValueError(f"text of {length} bytes where the heap holds {size}")
+        # HDF5 and h5py end a string at a zero byte.
+        return self._bytes(start, length).partition(b"\0")[0]
+
+    def _objects(self, heap: int) -> Iterator[tuple[int, tuple[int, int]]]:
+        """The objects of a heap: (index, (address, size))."""
+        header = _padded(8 + self._length_bytes)
+        start = self._bytes(heap, header)
+        size = _number(start[8 : 8 + self._length_bytes])
+        if start[:5] != b"GCOL\x01":
+            raise ValueError("text that points to no heap")
+        data = self._bytes(heap, size)
+        place = header
+        while place + header <= size:
+            index = _number(data[place : place + 2])
+            length = _number(data[place + 8 : place + 8 + self._length_bytes])
+            if index == 0:  # the free space at the end
+                return
+            yield index, (heap + place + header, length)
+            place += header + _padded(length)
+
+    def _messages(self, header: int) -> Iterator[tuple[int, int, bytes]]:
+        """The messages of an object header: (type, flags, body)."""
+        start = self._bytes(header, 16)
+        second = start[:4] == b"OHDR"
+        if second:
+            flags = start[5]
+            place = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
+            width = 1 << (flags & 3)
+            size = _number(self._bytes(header + place, width))
+            blocks = [self._bytes(header + place + width, size)]
+            head = 6 if flags & 4 else 4
+        else:
+            blocks = [self._bytes(header + 16, _number(start[8:12]))]
+            head = 8
+        for number, block in enumerate(blocks):  # continuations join at the end
+            if number > MOST_BLOCKS:
+                raise ValueError("an object header without end")
+            place = 0
+            while place + head <= len(block):
+                if second:
+                    kind, flags = block[place], block[place + 3]
+                    size = _number(block[place + 1 : place + 3])
+                else:
+                    kind = _number(block[place : place + 2])
+                    size = _number(block[place + 2 : place + 4])
+                    flags = block[place + 4]
+                body = block[place + head : place + head + size]
+                if kind == _CONTINUATION:
+                    blocks.append(self._continuation(body, second))
+                yield kind, flags, body
+                place += head + size
+
+    def _continuation(self, body: bytes, second: bool) -> bytes:
+        split = self._address_bytes
+        address = _number(body[:split])
+        size = _number(body[split : split + self._length_bytes])
+        block = self._bytes(address, size)
+        return block[4:-4] if second else block  # without signature and checksum
+
+    def _bytes(self, address: int, size: int) -> bytes:
+        start = self._base + address
+        if start + size > self._window.size:
+            raise ValueError(f"{size} bytes at {start}, beyond the end")
+        self._left -= size
+        if size > 2 * MOST_BYTES or self._left < 0:
+            raise ValueError("more text and headers than the file can hold")
+        return self._window.at(start, size)
+
+
+def _attribute(body: bytes) -> tuple[bytes, bytes]:
+    """The name and the data of an attribute message."""
+    version = body[0]
+    name, kind, space = (_number(body[i : i + 2]) for i in (2, 4, 6))
+    if version not in (1, 2, 3) or (version > 1 and body[1]):
+        raise ValueError(f"an attribute of version {version} with a shared type")
+    place = 9 if version == 3 else 8
+    fields = [_padded(size) if version == 1 else size for size in (name, kind, space)]
+    text = body[place : place + name].partition(b"\0")[0]
+    return text, body[place + sum(fields) :]
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "little")
+
+
+def _padded(size: int) -> int:
+    return -(-size // 8) * 8

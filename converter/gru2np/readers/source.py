@@ -1,0 +1,117 @@
+"""The files a model comes in, and what kind each is: told by its bytes, not its name.
+
+TensorFlow up to 2.12 writes HDF5 into files called ``.keras``, and downloads are
+often something else altogether.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gru2np.errors import Gru2npError, ModelFileError
+from gru2np.readers.safe.damage import broken, shown
+from gru2np.readers.safe.window import Window
+
+if TYPE_CHECKING:
+    import os
+    from contextlib import ExitStack
+
+LFS_POINTER = b"version https://git-lfs"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+EXPECTED = "a Keras model (HDF5, .keras or architecture JSON)"
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open file.
+
+    Attributes:
+        name: its name without the folder.
+        window: all its bytes.
+        folder: where it is, and the files that belong to it.
+    """
+
+    name: str
+    window: Window
+    folder: Path
+
+
+def open_source(path: str | os.PathLike[str], stack: ExitStack) -> Source:
+    """Open a file for reading, closed with the stack."""
+    path = Path(path)
+    name = path.name
+    try:
+        if path.is_dir():
+            raise broken(name, "a file", "a directory", "give the file itself")
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise broken(name, EXPECTED, "something that is no regular file")
+        window = Window(stack.enter_context(path.open("rb")))
+        return Source(name, window, path.parent)
+    except Gru2npError:
+        raise
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path}: cannot be opened ({error})") from error
+
+
+def as_folder(path: str | os.PathLike[str]) -> Path | None:
+    """The path if it is a directory, by a name of its own."""
+    path = Path(path)
+    try:
+        if not path.is_dir():
+            return None
+        return path if path.name else path.resolve()
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path}: cannot be opened ({error})") from error
+
+
+def kind_of(source: Source) -> str:
+    """``hdf5``, ``zip`` or ``json``; anything else is refused by what it is."""
+    start = source.window.at(0, 512)
+    if start.startswith(_HDF5):
+        return "hdf5"
+    # Before the search below: an archive may hold a whole HDF5 file at offset 512.
+    if start.startswith(b"PK\x03\x04"):
+        return "zip"
+    offset = 512  # after a user block HDF5 begins at 512, 1024, 2048, ...
+    while offset < source.window.size:
+        if source.window.at(offset, len(_HDF5)) == _HDF5:
+            return "hdf5"
+        offset *= 2
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        return "json"
+    raise broken(source.name, EXPECTED, *_recognise(start))
+
+
+def _recognise(start: bytes) -> tuple[str, str]:
+    """What else a file is by its first bytes, and what to do."""
+    if start[4:8] == b"TFL3":
+        return "a TensorFlow Lite model", "it holds no Keras model, find the original"
+    for magic, got, advice in _OTHERS:
+        if start.lstrip().lower().startswith(magic):
+            return got, advice
+    if not start:
+        return "an empty file", "fetch or save it again"
+    return f"a file that begins with {shown(start[:16])}", "it holds no Keras model"
+
+
+_FIND_ORIGINAL = "it holds no Keras model, find the original"
+_OTHERS = (
+    (LFS_POINTER, "a Git LFS pointer", "fetch the file: git lfs pull"),
+    (b"<!doctype", "a web page", "download the file itself (the raw link)"),
+    (b"<html", "a web page", "download the file itself (the raw link)"),
+    (b"\x1f\x8b", "a gzip archive", "unpack it first"),
+    (b"pk\x05\x06", "an empty zip archive", "fetch or save it again"),
+    (b"\x93numpy", "a NumPy array", _FIND_ORIGINAL),
+    (b"\x80\x02", "a pickle", "pickles can run code and are never opened"),
+    (b"\x80\x03", "a pickle", "pickles can run code and are never opened"),
+    (b"\x80\x04", "a pickle", "pickles can run code and are never opened"),
+    (b"\x80\x05", "a pickle", "pickles can run code and are never opened"),
+    (b"\x08", "a protocol buffer (ONNX or TensorFlow)", _FIND_ORIGINAL),
+    (b"backend:", "YAML", "write the architecture with model.to_json()"),
+    (b"class_name:", "YAML", "write the architecture with model.to_json()"),
+    (b'"', "JSON that is one string", "write model.to_json() as it is, not dumped"),
+)

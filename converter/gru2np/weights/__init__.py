@@ -1,0 +1,1 @@
+"""Which stored array is which weight."""

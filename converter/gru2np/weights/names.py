@@ -1,0 +1,97 @@
+"""Arrays of a legacy group, matched to weights by the names they were stored under.
+
+The order within a group hangs on which layers were frozen when the file was saved, and
+the architecture does not always say: a frozen model inside a model, a half of a
+Bidirectional, a wrapper whose flag never reached its layer.  The names do say it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gru2np.ir import StoredTensor
+    from gru2np.weights.slots import Slot
+
+    # Names that an owner may have had, from the outermost model to the layer itself.
+    Owners = tuple[tuple[str, ...], ...]
+    # Components of an array's path, its weight's name, and the number behind that.
+    Named = tuple[tuple[str, ...], str, int]
+
+
+def by_name(
+    slots: Sequence[Slot], tensors: Sequence[StoredTensor]
+) -> list[tuple[Slot, StoredTensor]] | None:
+    """Every slot with its array; None where the names leave a choice or say nothing."""
+    known = {_last(slot) for slot in slots}
+    shelves: dict[tuple[str, ...], list[tuple[str, int, StoredTensor]]] = {}
+    for tensor in tensors:
+        named = _parse(tensor.name, known)
+        if named is None:
+            return None
+        owner, name, number = named
+        shelves.setdefault(owner, []).append((name, number, tensor))
+    claims: dict[tuple[str, ...], list[Slot]] = {}
+    for slot in slots:
+        best = _best(slot.owners, shelves)
+        if best is None:
+            return None
+        claims.setdefault(best, []).append(slot)
+    pairs = []
+    for owner, claimed in claims.items():
+        for name in dict.fromkeys(_last(slot) for slot in claimed):
+            wanted = [slot for slot in claimed if _last(slot) == name]
+            # Cells of a stack share an owner: kernel, kernel_1, in their order.
+            found = sorted((n, t.name, t) for w, n, t in shelves[owner] if w == name)
+            if len(found) != len(wanted):
+                return None
+            pairs += [(slot, item[2]) for slot, item in zip(wanted, found, strict=True)]
+    return pairs if len(pairs) == len(tensors) else None
+
+
+def agrees(slot: Slot, tensor: StoredTensor) -> bool:
+    """Whether an array's own name, if it has one, is that of the weight."""
+    last = tensor.name.rpartition("/")[2]
+    known = {_last(slot)}
+    return not re.match(r"[a-z]", last) or _parse(tensor.name, known) is not None
+
+
+def _last(slot: Slot) -> str:
+    return slot.name.rpartition("/")[2]
+
+
+def _parse(path: str, known: Iterable[str]) -> Named | None:
+    """``outer/gru/kernel_1:0`` is (outer, gru), kernel, 1.
+
+    Before Keras 2 the layer's name stood in front of the weight's: ``gru_1_W_z`` is
+    (gru_1), W_z.
+    """
+    *owner, last = path.split("/")
+    match = re.fullmatch(r"(.+?)(?:_(\d{1,9}))?(?::\d+)?(?:_(\d{1,9}))?", last)
+    if match is None:
+        return None
+    number = int(match[2] or match[3] or 0)
+    if match[1] in known:
+        return tuple(owner), match[1], number
+    # The longest: b_carry and not b.
+    for name in sorted(known, key=len, reverse=True):
+        if match[1].endswith(f"_{name}"):
+            return (match[1][: -len(name) - 1],), name, number
+    return None
+
+
+def _best(owners: Owners, shelves: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """The one path that names the owner best: itself first, then what it is in."""
+    scores: dict[tuple[str, ...], tuple[bool, ...]] = {}
+    for path in shelves:
+        components = set(path)
+        # From the inside out, so that the layer's own name counts most.
+        scores[path] = tuple(
+            any(name in components for name in names) for names in reversed(owners)
+        )
+    top = max(scores.values())
+    best = [path for path, score in scores.items() if score == top]
+    return best[0] if len(best) == 1 and any(top) else None

@@ -1,0 +1,214 @@
+"""What layers want of a file: one slot for each array, with all that could name it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gru2np_runtime.bundle.manifest_writer import encode_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gru2np.ir import Form, KerasLayer
+    from gru2np.layers.custom import Specs
+
+    Shape = tuple[int | None, ...]
+    Expected = Mapping[str, Shape]
+    Owners = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """A layer that has weights itself, and not only through layers inside it.
+
+    Attributes:
+        path: what its weights' names stand behind in the bundle.
+        weights: the shapes it wants by weight name, None where any size fits.
+        forms: how a file may keep them.
+    """
+
+    path: str
+    weights: Expected
+    forms: tuple[Form, ...]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """An array of a file, as a layer wants it.
+
+    Attributes:
+        leaf: the layer.
+        name: of the array, without its owner's; that of a weight in most files.
+        stored: path of the owner's variables in a ``.weights.h5``.
+        owner: name of the layer that owns them; empty where it is a cell's.
+        owners: names that it and the layers around it may have had, outermost first.
+        trainable: stands among the trainable weights of a legacy group.
+        used: makes a weight; else it is only there.
+        in_groups: legacy groups have it too.
+    """
+
+    leaf: Leaf
+    name: str
+    stored: str
+    owner: str
+    owners: tuple[tuple[str, ...], ...]
+    trainable: bool
+    used: bool = True
+    in_groups: bool = True
+
+    @property
+    def path(self) -> str:
+        """Where the array belongs, for messages."""
+        return f"{self.leaf.path}{self.name}"
+
+
+class Slots:
+    """The arrays that the layers of a model want, in the order they were made.
+
+    Args:
+        expected: weight shapes by layer path and weight name.
+        specs: how classes are converted.
+    """
+
+    def __init__(self, expected: Mapping[str, Expected], specs: Specs) -> None:
+        self.expected = expected
+        self.specs = specs
+
+    def of(
+        self, layer: KerasLayer, path: str, stored: str, owners: Owners = ()
+    ) -> Iterator[Slot]:
+        """The arrays of a layer, or of the layers of a nested model.
+
+        Args:
+            layer: the layer.
+            path: of the runtime layer that owns the weights.
+            stored: attribute path of the layer's variables.
+            owners: names of what is around it.
+        """
+        if layer.model is not None:
+            # A nested model counts by its leaves' own flags, never by its own.
+            for own in layer.model.layers:
+                inside = f"{path}/{encode_name(own.name)}"
+                names = (*owners, (layer.name,))
+                yield from self.of(own, inside, f"{stored}/{own.path}", names)
+        elif layer.class_name != "InputLayer":
+            shapes = self.expected.get(path, {})
+            yield from self._inside(layer, path, stored, shapes, "", False, owners)
+
+    def _inside(
+        self,
+        layer: KerasLayer,
+        path: str,
+        stored: str,
+        expected: Expected,
+        prefix: str,
+        frozen: bool,
+        owners: Owners,
+        names: tuple[str, ...] = (),
+    ) -> Iterator[Slot]:
+        """A layer's own weights, then those of the layers inside it.
+
+        Args:
+            layer: the layer.
+            path: of the runtime layer that owns the weights.
+            stored: attribute path of the layer's variables.
+            expected: shapes of all weights of that runtime layer.
+            prefix: of this layer's weights among them.
+            frozen: a wrapper around it is not trainable.
+            owners: names of what is around it.
+            names: that it may have had itself, if not its own.
+        """
+        owners = (*owners, names or (layer.name,))
+        frozen = frozen or layer.config.get("trainable", True) is False
+        if layer.model is not None:
+            # A model inside a wrapper: its layers' weights below the wrapper's prefix.
+            for own in layer.model.layers:
+                name, at = encode_name(own.name), f"{stored}/{own.path}"
+                if own.class_name == "InputLayer":
+                    continue
+                inside = f"{prefix}{name}/"
+                yield from self._inside(own, path, at, expected, inside, False, owners)
+            return
+        if layer.children:
+            for position, (attribute, child) in enumerate(_runs(layer)):
+                yield from self._inside(
+                    child,
+                    path,
+                    f"{stored}/{attribute}",
+                    expected,
+                    prefix + _prefix(layer, attribute, position),
+                    frozen,
+                    owners,
+                    _half_names(attribute, child),
+                )
+            if layer.class_name == "SpectralNormalization":
+                # Beside the layer's own weights: its kernel again, where groups name
+                # it once, and what the kernel is normalised by in training.
+                leaf = Leaf(f"{path}/{prefix}spectral/", {}, layer.forms)
+                for name in ("kernel", "vector_u"):
+                    yield Slot(
+                        leaf,
+                        name,
+                        stored,
+                        layer.name,
+                        owners,
+                        trainable=False,
+                        used=False,
+                        in_groups=name != "kernel",
+                    )
+            return
+        spec = self.specs.get(layer.class_name)
+        assert spec is not None  # what nobody can convert has been refused
+        weights = {
+            name[len(prefix) :]: shape
+            for name, shape in expected.items()
+            if name.startswith(prefix)
+        }
+        leaf = Leaf(f"{path}/{prefix}", weights, layer.forms)
+        still = {
+            source
+            for form in layer.forms
+            for name in spec.non_trainable & weights.keys()
+            for source in form.sources(name)
+        }
+        # All forms of a layer have the same arrays, of different shapes.
+        for name in layer.forms[0].arrays(weights):
+            trainable = name not in still and not frozen
+            # Some layers hold layers of their own: query/kernel.
+            part = name.rpartition("/")[0]
+            attribute = spec.parts.get(part, part) or spec.variables
+            owner = f"{stored}/{attribute}" if attribute else stored
+            around = (*owners, (part,)) if part else owners
+            whose = "" if attribute else layer.name
+            yield Slot(leaf, name, owner, whose, around, trainable)
+        for name in spec.unused if weights else ():
+            yield Slot(leaf, name, stored, layer.name, owners, False, used=False)
+
+
+def _half_names(attribute: str, child: KerasLayer) -> tuple[str, ...]:
+    """Names of a half of Bidirectional: its layer's, with the direction before it."""
+    direction = attribute.removesuffix("layer")
+    if direction not in ("forward_", "backward_"):
+        return ()
+    return (direction + child.name.removeprefix(direction),)
+
+
+def _runs(layer: KerasLayer) -> Sequence[tuple[str, KerasLayer]]:
+    """The layers inside, stacks of cells laid flat with their joined attributes."""
+    found: list[tuple[str, KerasLayer]] = []
+    for attribute, child in layer.children:
+        if child.class_name == "StackedRNNCells":
+            found += [(f"{attribute}/{a}", cell) for a, cell in _runs(child)]
+        else:
+            found.append((attribute, child))
+    return found
+
+
+def _prefix(layer: KerasLayer, attribute: str, position: int) -> str:
+    """Where the weights of a layer inside stand in the runtime layer."""
+    if layer.class_name in ("RNN", "StackedRNNCells"):
+        return "" if attribute == "cell" else f"cell_{position}/"
+    if layer.class_name == "SpectralNormalization":
+        return ""
+    return f"{attribute}/"

@@ -1,0 +1,238 @@
+"""Specifications of activation functions, every parameter explicit.
+
+A specification is a function's name, or ``{"function": name, parameter: value}``
+where it has parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np_runtime.functions import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_tanh,
+    log_sigmoid,
+    log_softmax,
+    mish,
+    relu,
+    selu,
+    sigmoid,
+    silu,
+    soft_shrink,
+    softmax,
+    softplus,
+    softsign,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+    tanh_shrink,
+    threshold_relu,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    ActivationSpec = str | Mapping[str, Any]
+
+
+def _quietly(function: Callable[..., Array]) -> Callable[..., Array]:
+    """The function, silent where it overflows or where infinities meet."""
+
+    def call(x: Array, **parameters: Any) -> Array:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return function(x, **parameters)
+
+    return call
+
+
+FUNCTIONS: dict[str, Callable[..., Array]] = {
+    "celu": _quietly(celu),
+    "elu": elu,
+    "exponential": _quietly(np.exp),
+    "gelu": _quietly(gelu),
+    "glu": _quietly(glu),
+    "hard_shrink": hard_shrink,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_silu": _quietly(hard_silu),
+    "hard_tanh": hard_tanh,
+    "linear": lambda x: x,
+    "log_sigmoid": log_sigmoid,
+    "log_softmax": _quietly(log_softmax),
+    "mish": _quietly(mish),
+    "relu": relu,
+    "selu": _quietly(selu),
+    "sigmoid": sigmoid,
+    "silu": _quietly(silu),
+    "soft_shrink": _quietly(soft_shrink),
+    "softmax": _quietly(softmax),
+    "softplus": softplus,
+    "softsign": _quietly(softsign),
+    "sparse_plus": sparse_plus,
+    "sparse_sigmoid": sparse_sigmoid,
+    "sparsemax": _quietly(sparsemax),
+    "squareplus": _quietly(squareplus),
+    "tanh": np.tanh,
+    "tanh_shrink": tanh_shrink,
+    "threshold": threshold_relu,
+}
+
+# Parameter names and defaults; None has no default.
+PARAMETERS: dict[str, dict[str, float | int | bool | None]] = {
+    "celu": {"alpha": 1.0},
+    "elu": {"alpha": 1.0},
+    "gelu": {"approximate": False},
+    "glu": {"axis": -1},
+    "hard_shrink": {"threshold": 0.5},
+    "hard_sigmoid": {"slope": None},
+    "hard_silu": {"slope": 1 / 6},
+    "log_softmax": {"axis": -1},
+    "relu": {"negative_slope": 0.0, "max_value": math.inf, "threshold": 0.0},
+    "soft_shrink": {"threshold": 0.5},
+    "softmax": {"axis": -1},
+    "sparsemax": {"axis": -1},
+    "threshold": {"threshold": None, "value": None},
+}
+
+# Functions along an axis: applied to each gate apart, never to gates side by side.
+ALONG_AXIS = frozenset({"glu", "log_softmax", "softmax", "sparsemax"})
+
+
+def check_activation(value: object) -> str | dict[str, Any]:
+    """The specification in its one spelling: parameters that are defaults left out.
+
+    Raises:
+        TypeError: it is no specification.
+        ValueError: the function or a parameter is not known.
+    """
+    given: dict[str, Any] = {}
+    if isinstance(value, dict):
+        given = dict(value)
+        name = given.pop("function", None)
+    else:
+        name = value
+    if not isinstance(name, str):
+        raise TypeError("activation (a name, or an object with 'function')")
+    if name not in FUNCTIONS:
+        raise ValueError(f"unknown activation function {name!r}")
+    known = PARAMETERS.get(name, {})
+    checked: dict[str, Any] = {"function": name}
+    for parameter, default in known.items():
+        if parameter not in given:
+            if default is None:
+                raise ValueError(f"activation {name!r} needs {parameter!r}")
+            continue
+        got = _check_parameter(name, parameter, default, given.pop(parameter))
+        if got != default:
+            checked[parameter] = got
+    if given:
+        raise ValueError(f"activation {name!r} has no parameter {sorted(given)[0]!r}")
+    return name if len(checked) == 1 else checked
+
+
+def axes_of(specification: ActivationSpec) -> tuple[int, ...]:
+    """The axes that a checked specification works along; none if each element alone."""
+    if isinstance(specification, str):
+        return (-1,) if specification in ALONG_AXIS else ()
+    if specification["function"] not in ALONG_AXIS:
+        return ()
+    axis = specification.get("axis", -1)
+    return (axis,) if isinstance(axis, int) else tuple(axis)
+
+
+def _check_parameter(name: str, parameter: str, default: object, value: object) -> Any:
+    if isinstance(default, bool):
+        legal = isinstance(value, bool)
+    elif parameter == "axis":
+        axes = value if isinstance(value, (list, tuple)) and value else [value]
+        legal = all(isinstance(a, int) and not isinstance(a, bool) for a in axes)
+        legal = legal and (name == "softmax" or len(axes) == 1)
+        value = list(axes) if len(axes) > 1 else axes[0]
+    else:
+        if value in ("inf", "-inf", "nan"):
+            value = float(str(value))
+        legal = isinstance(value, (int, float)) and not isinstance(value, bool)
+        # Beyond float32, NumPy 1 would answer in float64 and NumPy 2 overflow.
+        if legal:
+            value = float(value)  # type: ignore[arg-type]
+            legal = abs(value) < 3e38 or not math.isfinite(value)
+    if not legal:
+        raise ValueError(f"activation {name!r}: illegal {parameter}={value!r}")
+    return value
+
+
+def function_of(specification: ActivationSpec) -> Callable[[Array], Array]:
+    """The function of one array that a checked specification names."""
+    if isinstance(specification, str):
+        return FUNCTIONS[specification]
+    parameters = dict(specification)
+    function = FUNCTIONS[parameters.pop("function")]
+    return lambda x: function(x, **parameters)
+
+
+def keeps_whole(specification: ActivationSpec) -> bool:
+    """Whether whole numbers stay whole: ``linear``, and ``relu`` between such."""
+    if isinstance(specification, str):
+        return specification in ("linear", "relu")
+    if specification["function"] != "relu" or specification.get("negative_slope"):
+        return False
+    ends = [specification.get(key, 0.0) for key in ("max_value", "threshold")]
+    return all(float(end).is_integer() and 0 <= end < 2**31 for end in ends)
+
+
+def gates(specification: ActivationSpec, count: int) -> Callable[[Array], Array]:
+    """The function applied to each of ``count`` gates that stand side by side."""
+    function = function_of(specification)
+    name = (
+        specification if isinstance(specification, str) else specification["function"]
+    )
+    if name not in ALONG_AXIS:
+        return function
+    return lambda x: np.concatenate(
+        [function(gate) for gate in np.split(x, count, axis=-1)], axis=-1
+    )
+
+
+# Activations written into an array that nobody else holds yet: a large array that is
+# new costs more than the arithmetic on it.  The numbers are those of ``FUNCTIONS``, to
+# the last bit.
+
+
+def add_to(y: Array, x: Array) -> Array:
+    """y + x, in the memory of y where it holds the result."""
+    return np.add(y, x, out=y) if y.dtype == x.dtype else y + x
+
+
+def _sigmoid(y: Array) -> Array:
+    np.negative(y, out=y)
+    np.exp(y, out=y)
+    np.add(y, 1.0, out=y)
+    return np.divide(1.0, y, out=y)
+
+
+IN_PLACE: dict[str, Callable[[Array], Array]] = {
+    "linear": lambda y: y,
+    "relu": lambda y: np.maximum(y, 0.0, out=y),
+    "sigmoid": _quietly(_sigmoid),
+    "softmax": _quietly(lambda y: softmax(y, out=y)),
+    "tanh": lambda y: np.tanh(y, out=y),
+}
+
+
+def activate(specification: ActivationSpec, y: Array) -> Array:
+    """The activation of y, an array of floats that may be written over."""
+    if isinstance(specification, str) and specification in IN_PLACE:
+        return IN_PLACE[specification](y)
+    return function_of(specification)(y)

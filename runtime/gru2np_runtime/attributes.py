@@ -1,0 +1,198 @@
+"""Declared attributes: typed, keyword-only, immutable, and nothing imported for it.
+
+The standard library's dataclasses cost more at import than all the rest of the
+runtime, so this is the small part of them that layers need.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gru2np_runtime.activations import check_activation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from typing_extensions import dataclass_transform
+else:
+
+    def dataclass_transform(**_options: object) -> Callable[[type], type]:
+        """Stand in for typing's marker, which only a type checker reads."""
+        return lambda base: base
+
+
+def _integer(value: object) -> int:
+    # bool is an int to Python, never to a file format.
+    if isinstance(value, int) and not isinstance(value, bool):
+        # NumPy counts no further.
+        if -(2**63) <= value < 2**63:
+            return value
+        raise TypeError("int of 64 bits")
+    raise TypeError("int")
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise TypeError("bool")
+
+
+def _number(value: object) -> float:
+    if isinstance(value, str) and value in ("nan", "inf", "-inf"):
+        return float(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise TypeError("number")
+
+
+def _string(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError("str")
+
+
+def _integers(value: object) -> tuple[int, ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(_integer(item) for item in value)
+    raise TypeError("array of int")
+
+
+def _sizes(value: object) -> tuple[int | None, ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(None if item is None else _integer(item) for item in value)
+    raise TypeError("array of int or null")
+
+
+def _numbers(value: object) -> tuple[float, ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(_number(item) for item in value)
+    raise TypeError("array of number")
+
+
+def _items(value: object) -> tuple[tuple[int | None, ...], ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(_sizes(item) for item in value)
+    raise TypeError("array of arrays of int or null")
+
+
+def _pairs(value: object) -> tuple[tuple[int, ...], ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(_integers(item) for item in value)
+    raise TypeError("array of arrays of int")
+
+
+def _float_type(value: object) -> str:
+    if value in ("float32", "float64"):
+        return str(value)
+    raise TypeError("float32 or float64")
+
+
+# What an annotation of a layer attribute accepts, by its spelling: a layer file is
+# read without evaluating annotations, and a manifest holds nothing but these.
+ATTRIBUTE_KINDS: dict[str, Callable[[Any], object]] = {
+    "int": _integer,
+    "bool": _boolean,
+    "float": _number,
+    "str": _string,
+    "tuple[int, ...]": _integers,
+    "tuple[int | None, ...]": _sizes,
+    "tuple[float, ...]": _numbers,
+    "tuple[tuple[int, ...], ...]": _pairs,
+    "tuple[tuple[int | None, ...], ...]": _items,
+    "ActivationSpec": check_activation,
+    "FloatType": _float_type,
+}
+
+
+# Before the names of classes that are not this package's, where an op stands.
+OWN = "custom>"
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Attributes:
+    """A class whose annotated class attributes are its attributes."""
+
+    op: ClassVar[str] = ""
+    _kinds: ClassVar[dict[str, str]] = {}
+
+    if TYPE_CHECKING:
+        layers: Mapping[str, Any]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.__module__.partition(".")[0] != __name__.partition(".")[0]:
+            # What it means is its author's business, even if it builds on a layer here.
+            cls.op = OWN + cls.__name__
+        # Before Python 3.10 the attribute is inherited; since then it is the class's.
+        annotations = (
+            cls.__annotations__
+            if sys.version_info >= (3, 10)
+            else cls.__dict__.get("__annotations__", {})
+        )
+        own = {
+            name: kind if isinstance(kind, str) else getattr(kind, "__name__", "")
+            for name, kind in annotations.items()
+            if not name.startswith("_") and not str(kind).startswith("ClassVar")
+        }
+        # Bases are walked here, and not inherited, so that a layer can be made of
+        # a cell's attributes and a sequence's attributes.
+        kinds: dict[str, str] = {}
+        for base in reversed(cls.__mro__[1:]):
+            kinds.update(getattr(base, "_kinds", {}))
+        cls._kinds = {**kinds, **own}
+        for name, kind in own.items():
+            if kind not in ATTRIBUTE_KINDS:
+                raise TypeError(
+                    f"{cls.__name__}.{name}: no such attribute kind: {kind}"
+                )
+
+    def __init__(
+        self, *, layers: Mapping[str, Any] | None = None, **attributes: object
+    ) -> None:
+        set_attribute = object.__setattr__
+        set_attribute(self, "layers", dict(layers or {}))
+        for name, kind in self._kinds.items():
+            if name in attributes:
+                value = attributes.pop(name)
+            elif hasattr(type(self), name):
+                value = getattr(type(self), name)
+            else:
+                raise TypeError(f"{self.op}: attribute {name!r} is missing")
+            try:
+                set_attribute(self, name, ATTRIBUTE_KINDS[kind](value))
+            except TypeError as error:
+                raise TypeError(
+                    f"{self.op}: expected {error} for {name!r}, got {value!r}"
+                ) from None
+        if attributes:
+            raise TypeError(f"{self.op}: unknown attribute {sorted(attributes)[0]!r}")
+        self.check()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{k}={v!r}" for k, v in self.attributes().items())
+        return f"{type(self).__name__}({shown})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.attributes(), self.layers)
+
+    @classmethod
+    def attribute_kinds(cls) -> dict[str, str]:
+        """The declared attributes, and the spelling of each one's annotation."""
+        return dict(cls._kinds)
+
+    def attributes(self) -> dict[str, Any]:
+        """The declared attributes and their values."""
+        return {name: getattr(self, name) for name in self._kinds}
+
+    def check(self) -> None:
+        """Raise ``ValueError`` where attributes are illegal, alone or together."""
+
+
+def _rebuild(
+    kind: type[Attributes], attributes: dict[str, Any], layers: dict[str, Any]
+) -> Attributes:
+    return kind(layers=layers, **attributes)

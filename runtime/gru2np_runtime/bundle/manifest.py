@@ -1,0 +1,283 @@
+"""The manifest: a model written down, and its strict reader.
+
+MANIFEST_VERSION is the version of the meaning of ``manifest.json``.  To change it:
+
+1. Raise it when a manifest of the new kind would be misread by an old runtime: a new
+   key or op that an old one refuses needs no new version.
+2. Keep reading every older version; translate it to the next before reading.
+3. Add a bundle of the old version to the tests, and the change to ``docs/bundle.md``,
+   ``docs/bundle.schema.json`` and, under "Format", to the changelog.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from gru2np_runtime.attributes import OWN
+from gru2np_runtime.bundle.manifest_rules import check_shapes, check_storage
+from gru2np_runtime.bundle.members import read_weight
+from gru2np_runtime.bundle.record import Record, reference_of
+from gru2np_runtime.data import Structure
+from gru2np_runtime.errors import BundleError
+from gru2np_runtime.graph import Graph, Node, Port
+from gru2np_runtime.layers import FAMILY, layer_class
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gru2np_runtime.bundle.members import Member, WeightRecord
+    from gru2np_runtime.layer import Layer
+    from gru2np_runtime.proof.record import Proof
+
+MANIFEST_VERSION = 1
+FORMAT = "gru2np"
+INPUT_DTYPES = ("bool", "float32", "float64", "int32", "int64", "uint8")
+MAX_DEPTH = 50
+# A component of a path: what is no letter, digit, _ - . or space stands as %XX.
+# Nodes that a mask needs stand behind #, which no name of a layer holds.
+_COMPONENT = re.compile(r"(?!\.+$)(?:[A-Za-z0-9_\-. #]|%[0-9A-F]{2})+")
+
+
+class Manifest:
+    """A manifest that has been read: the graph and what stands around it."""
+
+    __slots__ = (
+        "graph",
+        "inputs",
+        "name",
+        "outputs",
+        "proof",
+        "source",
+        "storage",
+        "titles",
+        "weights",
+    )
+
+    def __init__(
+        self,
+        *,
+        graph: Graph,
+        weights: list[WeightRecord],
+        name: str,
+        inputs: Structure,
+        outputs: Structure,
+        titles: dict[str, tuple[str, str]],
+        source: dict[str, Any],
+        storage: dict[str, Any] | None = None,
+        proof: Proof | None = None,
+    ) -> None:
+        self.graph = graph
+        self.weights = weights
+        self.name = name
+        self.inputs = inputs
+        self.outputs = outputs
+        self.titles = titles
+        self.source = source
+        self.storage = storage
+        self.proof = proof
+
+    def members(self) -> Iterator[Member]:
+        """Every array that the bundle must hold, in order."""
+        for weight in self.weights:
+            yield from weight.members()
+        if self.proof is not None:
+            yield from self.proof.members()
+
+
+def read_manifest(
+    value: object, custom_layers: Mapping[str, type[Layer]] | None = None
+) -> Manifest:
+    """Check a manifest and build its graph.
+
+    Args:
+        value: the manifest.
+        custom_layers: classes of the user's own, by name.
+
+    Raises:
+        BundleError: it breaks a rule; the message ends with where.
+    """
+    root = Record(value, "$")
+    if root.value.get("format") != FORMAT:
+        raise BundleError("manifest: expected `gru2np` - at `$.format`: no bundle")
+    root.string("format")
+    version = root.take("version", int, "int")
+    if version > MANIFEST_VERSION:
+        raise BundleError(
+            f"this bundle has manifest version {version}, this runtime reads up to "
+            f"{MANIFEST_VERSION}: update gru2np, or export the model again with this "
+            "version"
+        )
+    if version < 1:
+        raise BundleError("manifest: expected at least 1 - at `$.version`")
+    root.string("producer")
+    name = root.string("name")
+    source = root.take("source", dict, "object")
+    reader = _Reader(custom_layers or {})
+    inputs, outputs = root.record("inputs"), root.record("outputs")
+    graph = reader.graph(root.record("graph"), "", 0)
+    structures = [
+        _read_structure(record, len(ports))
+        for record, ports in ((inputs, graph.inputs), (outputs, graph.outputs))
+    ]
+    storage, proof = None, None
+    if "storage" in root.value or "proof" in root.value:
+        from gru2np_runtime.proof.record import read_proof, read_storage
+
+        given = _named(structures[0], graph.inputs)
+        made = _named(structures[1], graph.outputs)
+        if "storage" in root.value:
+            storage = read_storage(root.record("storage"), list(made))
+        if "proof" in root.value:
+            proof = read_proof(root.record("proof"), given, made)
+    root.done()
+    check_storage(storage, reader.weights)
+    check_shapes(graph, reader.weights)
+    return Manifest(
+        graph=graph,
+        weights=reader.weights,
+        name=name,
+        inputs=structures[0],
+        outputs=structures[1],
+        titles=reader.titles,
+        source=source,
+        storage=storage,
+        proof=proof,
+    )
+
+
+def _named(structure: Structure, ports: Sequence[Port]) -> dict[str, Port]:
+    return dict(zip(structure.names, ports))
+
+
+def _read_structure(record: Record, count: int) -> Structure:
+    kind = record.choice("kind", ("one", "list", "dict"))
+    names = record.take("names", list, "array")
+    record.done()
+    strings = all(isinstance(name, str) for name in names)
+    if not strings or len(names) != count or len(set(names)) != count:
+        raise BundleError(
+            f"manifest: expected {count} different names - at `{record.path}.names`"
+        )
+    if kind == "one" and count != 1:
+        raise BundleError(f"manifest: expected one array - at `{record.path}.kind`")
+    return Structure(kind, names)
+
+
+class _Reader:
+    """Reads layers and graphs in one another; collects their weights and titles."""
+
+    def __init__(self, custom_layers: Mapping[str, type[Layer]]) -> None:
+        self.custom = {kind.op: kind for kind in custom_layers.values()}
+        self.weights: list[WeightRecord] = []
+        self.titles: dict[str, tuple[str, str]] = {}
+
+    def graph(self, record: Record, prefix: str, depth: int) -> Graph:
+        """A graph; ``prefix`` stands before the paths of its layers."""
+        inputs = []
+        for port in record.records("inputs"):
+            inputs.append(
+                Port(
+                    port.string("name"),
+                    port.shape("shape"),
+                    port.choice("dtype", INPUT_DTYPES),
+                )
+            )
+            if not inputs[-1].shape:
+                raise BundleError(f"manifest: expected a batch axis - at `{port.path}`")
+            port.done()
+        layers = {}
+        group = record.record("layers")
+        for path, value in group.value.items():
+            if not all(_COMPONENT.fullmatch(part) for part in path.split("/")):
+                raise BundleError(
+                    f"manifest: illegal path `{path}` - at `{group.path}`"
+                )
+            own = Record(value, f"{group.path}[{path!r}]")
+            layers[path] = self.layer(own, prefix + path, depth)
+        nodes = []
+        for node in record.records("nodes"):
+            sources = node.take("inputs", list, "array")
+            nodes.append(
+                Node(
+                    node.string("name"),
+                    node.string("layer"),
+                    [
+                        reference_of(ref, f"{node.path}.inputs[{i}]")
+                        for i, ref in enumerate(sources)
+                    ],
+                    node.reference("mask") if "mask" in node.value else None,
+                )
+            )
+            if not sources:
+                raise BundleError(
+                    f"manifest: expected inputs - at `{node.path}.inputs`"
+                )
+            node.done()
+        outputs = []
+        for port in record.records("outputs"):
+            outputs.append(
+                Port(
+                    port.string("name"),
+                    port.shape("shape"),
+                    port.choice("dtype", INPUT_DTYPES),
+                    port.reference("source"),
+                )
+            )
+            port.done()
+        if not inputs or not outputs:
+            raise BundleError(f"manifest: no inputs or no outputs - at `{record.path}`")
+        record.done()
+        try:
+            return Graph(inputs, nodes, outputs, layers)
+        except ValueError as error:
+            raise BundleError(f"manifest: {error} - at `{record.path}`") from None
+
+    def layer(self, record: Record, path: str, depth: int) -> Layer:
+        """A layer and the layers inside it."""
+        if depth > MAX_DEPTH:
+            raise BundleError(f"manifest: layers nested too deep - at `{record.path}`")
+        op = record.string("op")
+        if "keras" in record.value:
+            keras = record.record("keras")
+            self.titles[path] = (keras.string("name"), keras.string("class_name"))
+            keras.done()
+        for name, value in record.record("weights").value.items():
+            weight = Record(value, f"{record.path}.weights.{name}")
+            if not all(_COMPONENT.fullmatch(part) for part in name.split("/")):
+                raise BundleError(
+                    f"manifest: illegal name or hash - at `{weight.path}`"
+                )
+            self.weights.append(read_weight(weight, f"{path}/{name}"))
+        if op == "graph":
+            graph = record.record("graph")
+            record.done()
+            return self.graph(graph, f"{path}/", depth + 1)
+        attributes = record.take("attributes", dict, "object")
+        children = {}
+        if "layers" in record.value:
+            group = record.record("layers")
+            for name, value in group.value.items():
+                inner = Record(value, f"{group.path}.{name}")
+                children[name] = self.layer(inner, f"{path}/{name}", depth + 1)
+        record.done()
+        kind = self._class(op, f"{record.path}.op")
+        try:
+            return kind(layers=children, **attributes)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise BundleError(
+                f"manifest: {error} - at `{record.path}.attributes`"
+            ) from None
+
+    def _class(self, op: str, where: str) -> type[Layer]:
+        if op in FAMILY:
+            return layer_class(op)
+        if op in self.custom:
+            return self.custom[op]
+        if op.startswith(OWN):
+            name = op[len(OWN) :]
+            raise BundleError(
+                f"layer of class {name!r}, which is none of Keras: give your own with "
+                f"load(..., custom_layers={{{name!r}: {name}}}) - at `{where}`"
+            )
+        raise BundleError(f"manifest: unknown op `{op}` - at `{where}`")

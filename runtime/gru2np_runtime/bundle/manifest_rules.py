@@ -1,0 +1,65 @@
+"""What the parts of a manifest say of each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np_runtime.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gru2np_runtime.bundle.members import WeightRecord
+    from gru2np_runtime.graph import Graph
+    from gru2np_runtime.layer import Shape
+
+
+def check_storage(
+    storage: Mapping[str, Any] | None, weights: Sequence[WeightRecord]
+) -> None:
+    """What is stored as int8 lost something, which the manifest must say."""
+    kinds = {weight.dtype for weight in weights}
+    stated = None if storage is None else storage["dtype"]
+    if stated not in (None, *kinds) or ("int8" in kinds and stated != "int8"):
+        raise BundleError(
+            f"manifest: expected the storage of weights of {', '.join(sorted(kinds))}, "
+            f"got {stated} - at `$.storage`"
+        )
+
+
+def check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
+    """Weights and outputs are what the layers make of the declared inputs."""
+    try:
+        known, expected = graph.infer_nodes()
+    except ValueError as error:
+        raise BundleError(f"manifest: {error} - at `$.graph`") from None
+    flat = {
+        f"{path}/{name}": shape
+        for path, own in expected.items()
+        for name, shape in own.items()
+    }
+    declared = {weight.path: weight.shape for weight in weights}
+    for path in sorted(set(flat) ^ set(declared)):
+        state = "is missing" if path in flat else "belongs to no layer"
+        raise BundleError(f"manifest: weight {path!r} {state} - at `$.graph.layers`")
+    for path, wanted in flat.items():
+        if not _fits(declared[path], wanted):
+            raise BundleError(
+                f"manifest: weight {path!r}: expected shape {wanted}, "
+                f"got {declared[path]} - at `$.graph.layers`"
+            )
+    for port in graph.outputs:
+        if port.source is None or port.source[1] >= len(known[port.source[0]]):
+            raise BundleError(f"manifest: output {port.name!r} - at `$.graph.outputs`")
+        shape = known[port.source[0]][port.source[1]]
+        if port.shape != shape:
+            raise BundleError(
+                f"manifest: output {port.name!r}: expected shape {list(shape)}, "
+                f"got {list(port.shape)} - at `$.graph.outputs`"
+            )
+
+
+def _fits(shape: Shape, wanted: Shape) -> bool:
+    return len(shape) == len(wanted) and all(
+        w in (None, n) for n, w in zip(shape, wanted)
+    )

@@ -1,0 +1,130 @@
+"""Data on its way in and out of a model: structure, checks, casts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np_runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gru2np_runtime.graph import Port
+    from gru2np_runtime.layer import Array, Shape
+
+    # One array, a list of arrays, or arrays by name.
+    Data = Any
+
+
+class Structure:
+    """How a model takes or gives several arrays: one, a list, or a dict.
+
+    Attributes:
+        kind: ``one``, ``list`` or ``dict``.
+        names: a name for each array, in order; the keys of a dict.
+    """
+
+    __slots__ = ("kind", "names")
+
+    def __init__(self, kind: str, names: Sequence[str]) -> None:
+        self.kind = kind
+        self.names = list(names)
+
+    def pack(self, arrays: Sequence[Array]) -> Data:
+        """The arrays as the model gives them."""
+        if self.kind == "one":
+            return arrays[0]
+        return dict(zip(self.names, arrays)) if self.kind == "dict" else list(arrays)
+
+
+def unpack(
+    x: Data,
+    names: Sequence[str],
+    ports: Sequence[Port],
+    without_time: Sequence[bool] | None = None,
+    *,
+    time_major: bool = False,
+) -> list[Array]:
+    """One checked array for each input, in order.
+
+    Args:
+        x: an array, a list or a dict by name, as the user has it.
+        names: of the inputs.
+        ports: the inputs.
+        without_time: which inputs are handed over as one time step.
+        time_major: axis 0 of some inputs is time, so that it may differ.
+
+    Raises:
+        InputError: x does not fit; the message names input and axis.
+    """
+    if isinstance(x, dict):
+        missing = [name for name in names if name not in x]
+        unknown = [name for name in x if name not in names]
+        if missing or unknown:
+            raise InputError(f"expected inputs {list(names)}, got {sorted(x)}")
+        given = [x[name] for name in names]
+    elif len(ports) > 1:
+        if not isinstance(x, (list, tuple)) or len(x) != len(ports):
+            count = len(x) if isinstance(x, (list, tuple)) else "one array"
+            raise InputError(
+                f"expected a list of {len(ports)} arrays or a dict, "
+                f"for inputs {list(names)}, got {count}"
+            )
+        given = list(x)
+    else:
+        given = [x]
+        step = without_time is not None and without_time[0]
+        rank = len(ports[0].shape) - step
+        if isinstance(x, list) and len(x) == 1 and np.ndim(x[0]) == rank:
+            given = x
+    arrays = []
+    for i, (name, port, value) in enumerate(zip(names, ports, given)):
+        shape = port.shape
+        if without_time is not None and without_time[i]:
+            shape = (shape[0], *shape[2:])
+        arrays.append(_checked(name, value, shape, port.dtype))
+    first = arrays[0].shape[0]
+    for name, array in zip(names, arrays):
+        if array.shape[0] != first and not time_major:
+            raise InputError(
+                f"input {name!r}, axis 0: expected batch size {first} "
+                f"as input {names[0]!r} has, got {array.shape[0]}"
+            )
+    return arrays
+
+
+def _checked(name: str, value: Data, shape: Shape, dtype: str) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"input {name!r}: not an array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(
+            f"input {name!r}: expected numbers ({dtype}), got dtype {array.dtype}"
+        )
+    if array.ndim != len(shape):
+        raise InputError(
+            f"input {name!r}: expected {len(shape)} axes {shape_text(shape)}, "
+            f"got {array.ndim} axes {shape_text(array.shape)}"
+        )
+    # A declared batch size binds only stateful models, which check it themselves.
+    for axis in range(1, len(shape)):
+        if shape[axis] not in (None, array.shape[axis]):
+            raise InputError(
+                f"input {name!r}, axis {axis}: expected {shape[axis]} in "
+                f"{shape_text(shape)}, got {array.shape[axis]} in "
+                f"{shape_text(array.shape)}"
+            )
+    whole = np.dtype(dtype).kind in "iu"
+    if whole and array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"input {name!r}: expected {dtype}, got NaN or infinity")
+    # What float32 cannot hold is infinite there, as in Keras.
+    with np.errstate(over="ignore"):
+        return array.astype(dtype, copy=False)
+
+
+def shape_text(shape: Sequence[int | None]) -> str:
+    """A shape as Keras prints it."""
+    return "(" + ", ".join("None" if n is None else str(n) for n in shape) + ")"

@@ -1,0 +1,286 @@
+"""Arrays in files: ``.npy`` and ``.npz`` read row by row; files replaced when whole.
+
+Nothing is unpickled, and no array has to fit into memory.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+import zlib
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.lib import format as npy
+
+from gru2np_runtime.errors import Gru2npError, InputError
+
+if TYPE_CHECKING:
+    import zipfile
+    from collections.abc import Iterator, Sequence
+
+    from gru2np_runtime.layer import Array
+
+    FilePath = str | os.PathLike[str]
+
+_NPY = b"\x93NUMPY"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_HEADERS = {
+    (1, 0): npy.read_array_header_1_0,
+    (2, 0): npy.read_array_header_2_0,
+}
+# Of an array whose columns come first: bytes read at once.
+COLUMNS_BYTES = 2**25
+# Offsets of a zip member's local header: its length, and two lengths that follow it.
+_LOCAL_HEADER, _LOCAL_LENGTHS = 30, 26
+
+
+class FileArray:
+    """An array in a file, of which only the rows asked for are in memory.
+
+    Attributes:
+        shape: its shape, rows included.
+        dtype: its dtype.
+        row_bytes: how many bytes a row has.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        label: str,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        offset: int = 0,
+        *,
+        columns_first: bool = False,
+    ) -> None:
+        self.shape, self.dtype = shape, dtype
+        self._file, self._label, self._offset = file, label, offset
+        self.row_bytes = math.prod(shape[1:]) * dtype.itemsize
+        self._order: Literal["C", "F"] = "F" if columns_first else "C"
+        # Where columns come first: rows that were read, and the first one's number.
+        self._block: tuple[int, Array] = 0, np.empty((0, *shape[1:]), dtype)
+
+    def whole(self) -> Array:
+        """All of it, mapped."""
+        if 0 in self.shape:
+            return np.zeros(self.shape, self.dtype, self._order)
+        return np.memmap(
+            self._file, self.dtype, "r", self._offset, self.shape, self._order
+        )
+
+    def rows(self, start: int, stop: int) -> Array:
+        """A copy of some rows.
+
+        Raises:
+            InputError: the file was cut short while it was read.
+        """
+        # Pages of a mapped file would stay in memory, and a file that is cut short
+        # while it is mapped ends the process.
+        stop = max(min(stop, self.shape[0]), start)
+        if self._order == "F":
+            return self._by_columns(start, stop)
+        shape = (stop - start, *self.shape[1:])
+        self._file.seek(self._offset + start * self.row_bytes)
+        found = np.fromfile(self._file, self.dtype, math.prod(shape))
+        if found.size != math.prod(shape):
+            raise InputError(f"{self._label}: was cut short while it was read")
+        return found.reshape(shape)
+
+    def _by_columns(self, start: int, stop: int) -> Array:
+        """As ``rows``, where each column lies in one piece."""
+        first, block = self._block
+        if not first <= start <= stop <= first + len(block):
+            # Many rows at once, since each column is a read of its own.
+            first, size = start, COLUMNS_BYTES // max(self.row_bytes, 1)
+            last = min(max(stop, start + size), self.shape[0])
+            columns = np.empty((math.prod(self.shape[1:]), last - first), self.dtype)
+            for i, column in enumerate(columns):
+                skipped = (i * self.shape[0] + first) * self.dtype.itemsize
+                self._file.seek(self._offset + skipped)
+                read: Any = self._file
+                if read.readinto(column) != column.nbytes:
+                    raise InputError(f"{self._label}: was cut short while it was read")
+            block = columns.reshape(*reversed(self.shape[1:]), last - first).T
+            self._block = first, block
+        return np.ascontiguousarray(block[start - first : stop - first])
+
+
+def map_arrays(file: BinaryIO, label: str) -> Array | dict[str, Array]:
+    """The array of a ``.npy``, or those of a ``.npz`` by name; told by content.
+
+    Arrays are mapped, so that only what is in use is in memory.
+
+    Args:
+        file: open, seekable, with a file descriptor.
+        label: what messages call it.
+
+    Raises:
+        InputError: it is neither, it is cut short, or it holds Python objects.
+    """
+    with ExitStack() as stack:
+        found = file_arrays(file, label, stack)
+        if isinstance(found, FileArray):
+            return found.whole()
+        return {name: array.whole() for name, array in found.items()}
+
+
+def file_arrays(
+    file: BinaryIO, label: str, stack: ExitStack, folder: FilePath | None = None
+) -> FileArray | dict[str, FileArray]:
+    """As ``map_arrays``, but nothing is in memory until rows are asked for.
+
+    Args:
+        file: open, seekable, with a file descriptor.
+        label: what messages call it.
+        stack: keeps temporary files open, into which compressed members go.
+        folder: where those are; the system's place for them if not given.
+
+    Raises:
+        InputError: it is neither, it is cut short, or it holds Python objects.
+    """
+    file.seek(0)
+    start = file.read(len(_NPY))
+    size = file.seek(0, os.SEEK_END)
+    if start == _NPY:
+        return _found(file, label, 0, size)
+    if start[:4] in _ZIP:
+        return _members(file, label, stack, folder)
+    got = f"a file that begins with {start!r}" if start else "an empty file"
+    raise InputError(f"{label}: expected a .npy or .npz file, got {got}")
+
+
+def spool(stack: ExitStack, folder: FilePath | None = None) -> BinaryIO:
+    """A temporary file without a name, gone when the stack closes."""
+    file: Any = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+    opened: BinaryIO = stack.enter_context(file)
+    return opened
+
+
+def _found(file: BinaryIO, label: str, start: int, end: int) -> FileArray:
+    """The array whose ``.npy`` bytes lie between start and end."""
+    file.seek(start)
+    try:
+        read_header = _HEADERS[npy.read_magic(file)]
+        shape, columns_first, dtype = read_header(file)
+    # Damaged headers were seen to raise half a dozen kinds of error.
+    except Exception:
+        raise InputError(
+            f"{label}: its header is damaged, or it was not saved by NumPy"
+        ) from None
+    if dtype.hasobject:
+        raise InputError(
+            f"{label}: holds Python objects (dtype {dtype}), which are never "
+            "unpickled; save it as numbers: np.save(path, x.astype('float32'))"
+        )
+    offset, needed = file.tell(), dtype.itemsize * math.prod(shape)
+    if any(n < 0 for n in shape) or needed > end - offset:
+        raise InputError(
+            f"{label}: is cut short: expected {needed} bytes for {dtype} of shape "
+            f"{shape}, got {end - offset}"
+        )
+    return FileArray(file, label, dtype, shape, offset, columns_first=columns_first)
+
+
+def _members(
+    file: BinaryIO, label: str, stack: ExitStack, folder: FilePath | None
+) -> dict[str, FileArray]:
+    import zipfile
+
+    arrays: dict[str, FileArray] = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                if not member.filename.endswith(".npy"):
+                    raise InputError(
+                        f"{label}: expected arrays, got {member.filename!r} among them"
+                    )
+                name = member.filename[: -len(".npy")]
+                member_label = f"{label}, {name!r}"
+                if member.compress_type == zipfile.ZIP_STORED and not (
+                    member.flag_bits & 1
+                ):
+                    start = _start(file, member)
+                    end = start + member.file_size
+                    arrays[name] = _found(file, member_label, start, end)
+                    continue
+                unpacked = spool(stack, folder)
+                with archive.open(member) as packed:
+                    shutil.copyfileobj(packed, unpacked, 1 << 20)
+                unpacked.flush()
+                arrays[name] = _found(unpacked, member_label, 0, unpacked.tell())
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise InputError(f"{label}: is no sound .npz: {error}") from None
+    return arrays
+
+
+def _start(file: BinaryIO, member: zipfile.ZipInfo) -> int:
+    """Where the bytes of a stored member begin."""
+    file.seek(member.header_offset + _LOCAL_LENGTHS)
+    lengths = np.frombuffer(file.read(4), "<u2")
+    return member.header_offset + _LOCAL_HEADER + int(lengths.sum())
+
+
+class Misuse(Exception):
+    """An argument that cannot be: a matter of usage, exit code 2."""
+
+
+def check_output(
+    path: FilePath, *, force: bool, inputs: Sequence[FilePath] = ()
+) -> None:
+    """Refuse to write where something would be lost, before any work is done.
+
+    Raises:
+        Misuse: it exists and ``force`` is not set, is an input, is no regular file,
+            or its folder does not exist.
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise Misuse(f"there is no folder {str(target.parent)!r} to write to")
+    if not target.exists():
+        return
+    if any(Path(source).exists() and target.samefile(source) for source in inputs):
+        raise Misuse(f"{str(path)!r} is the input itself: name another output")
+    if not target.is_file():
+        raise Misuse(f"{str(path)!r} is no regular file: name another output")
+    if not force:
+        raise Misuse(f"{str(path)!r} exists already: --force replaces it")
+
+
+@contextmanager
+def replacing(path: FilePath) -> Iterator[BinaryIO]:
+    """A file that takes the place of ``path`` once it is whole, and never before.
+
+    Raises:
+        Gru2npError: the place cannot be written.
+    """
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise Gru2npError(f"{target}: cannot be written: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+        # mkstemp makes a private file; a result is as readable as any other.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(target)
+    except BaseException as error:
+        Path(name).unlink(missing_ok=True)
+        # A full disk shows only here; errors without a number are not the disk's.
+        if isinstance(error, OSError) and error.errno is not None:
+            text = f"{target}: cannot be written: {error.strerror}"
+            raise Gru2npError(text) from error
+        raise

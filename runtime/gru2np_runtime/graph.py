@@ -1,0 +1,174 @@
+"""The graph: layers and their calls, in topological order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np_runtime.layer import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gru2np_runtime.layer import Shape
+
+    Ref = tuple[str, int]
+
+
+class Port:
+    """An input or an output of a graph.
+
+    Attributes:
+        name: of an input, the name its users refer to; of an output, its label.
+        shape: with None where any size fits; axis 0 is the batch.
+        dtype: NumPy's name.
+        source: node name and output number; of an output only.
+    """
+
+    __slots__ = ("dtype", "name", "shape", "source")
+
+    def __init__(
+        self, name: str, shape: Shape, dtype: str, source: Ref | None = None
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.dtype = dtype
+        self.source = source
+
+
+class Node:
+    """One call of a layer.
+
+    Attributes:
+        name: the layer's path; ``#1``, ``#2`` follow at its second and third call.
+        layer: the layer's path.
+        inputs: (node or input name, output number) of each input.
+        mask: the same for the boolean mask, if the layer uses one.
+    """
+
+    __slots__ = ("inputs", "layer", "mask", "name")
+
+    def __init__(
+        self, name: str, layer: str, inputs: Sequence[Ref], mask: Ref | None = None
+    ) -> None:
+        self.name = name
+        self.layer = layer
+        self.inputs = tuple(inputs)
+        self.mask = mask
+
+    def references(self) -> tuple[Ref, ...]:
+        """Everything the node reads."""
+        return self.inputs if self.mask is None else (*self.inputs, self.mask)
+
+
+class Graph(Layer):
+    """A whole model as a layer: its weights are those of its layers, below their paths.
+
+    Raises:
+        ValueError: a reference names nothing that comes before it, or a name is twice.
+    """
+
+    op = "graph"
+    keeps_dtype = True
+    casts_floats = False
+    takes_several = True
+
+    def __init__(
+        self,
+        inputs: Sequence[Port],
+        nodes: Sequence[Node],
+        outputs: Sequence[Port],
+        layers: Mapping[str, Layer],
+    ) -> None:
+        super().__init__(layers=layers)
+        object.__setattr__(self, "inputs", tuple(inputs))
+        object.__setattr__(self, "nodes", tuple(nodes))
+        object.__setattr__(self, "outputs", tuple(outputs))
+        known = {port.name for port in inputs}
+        if len(known) != len(inputs):
+            raise ValueError("two inputs have one name")
+        for node in nodes:
+            if node.name in known:
+                raise ValueError(f"node {node.name!r}: the name is taken")
+            if node.layer not in self.layers:
+                raise ValueError(f"node {node.name!r}: no layer {node.layer!r}")
+            for name, _ in node.references():
+                if name not in known:
+                    raise ValueError(f"node {node.name!r}: {name!r} is not before it")
+            known.add(node.name)
+        for port in outputs:
+            if port.source is None or port.source[0] not in known:
+                raise ValueError(f"output {port.name!r}: no node {port.source!r}")
+
+    if TYPE_CHECKING:
+        inputs: tuple[Port, ...]
+        nodes: tuple[Node, ...]
+        outputs: tuple[Port, ...]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        ports = [(p.name, p.shape, p.dtype, p.source) for p in self.inputs]
+        results = [(p.name, p.shape, p.dtype, p.source) for p in self.outputs]
+        nodes = [(n.name, n.layer, n.inputs, n.mask) for n in self.nodes]
+        return _rebuild, (ports, nodes, results, self.layers)
+
+    def infer_nodes(
+        self, shapes: Sequence[Shape] | None = None
+    ) -> tuple[dict[str, tuple[Shape, ...]], dict[str, dict[str, Shape]]]:
+        """Shapes of every node's outputs, and of every layer's weights.
+
+        Args:
+            shapes: of the inputs; as declared if not given.
+
+        Raises:
+            ValueError: an input does not fit a layer; the message names the node.
+        """
+        given = [port.shape for port in self.inputs] if shapes is None else shapes
+        known: dict[str, tuple[Shape, ...]] = {
+            port.name: (shape,) for port, shape in zip(self.inputs, given)
+        }
+        weights: dict[str, dict[str, Shape]] = {}
+        for node in self.nodes:
+            layer = self.layers[node.layer]
+            try:
+                inputs = [known[name][index] for name, index in node.inputs]
+                expected, known[node.name] = layer.infer(*inputs)
+            except (IndexError, TypeError, ValueError) as error:
+                raise ValueError(f"node {node.name!r} ({layer.op}): {error}") from error
+            if weights.setdefault(node.layer, expected) != expected:
+                raise ValueError(
+                    f"node {node.name!r} ({layer.op}): expected weights of shapes "
+                    f"{weights[node.layer]} as at the layer's first call, "
+                    f"got {expected}"
+                )
+        return known, weights
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """Each layer's weights below its path."""
+        _, weights = self.infer_nodes(shapes)
+        return {
+            f"{path}/{name}": shape
+            for path, expected in weights.items()
+            for name, shape in expected.items()
+        }
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """Shapes of the outputs."""
+        known, _ = self.infer_nodes(shapes)
+        return tuple(
+            known[port.source[0]][port.source[1]]
+            for port in self.outputs
+            if port.source is not None
+        )
+
+
+def _rebuild(
+    inputs: list[tuple[str, Shape, str, Ref | None]],
+    nodes: list[tuple[str, str, tuple[Ref, ...], Ref | None]],
+    outputs: list[tuple[str, Shape, str, Ref | None]],
+    layers: dict[str, Layer],
+) -> Graph:
+    return Graph(
+        [Port(*port) for port in inputs],
+        [Node(*node) for node in nodes],
+        [Port(*port) for port in outputs],
+        layers,
+    )

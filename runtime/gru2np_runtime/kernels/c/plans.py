@@ -1,0 +1,280 @@
+"""Plans that run in the compiled kernel.
+
+Every size and stride is checked here; the library reads and writes what it is told.
+Options that are not its own go to the plain recurrence.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np_runtime.kernels.c.library import level
+from gru2np_runtime.kernels.c.threads import parts, run_all
+from gru2np_runtime.kernels.plain.recurrent import Recurrence
+from gru2np_runtime.plan import Carry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gru2np_runtime.kernels.c.library import Library
+    from gru2np_runtime.layer import ActivationSpec, Array, Layer
+    from gru2np_runtime.layers.recurrent import Recurrent
+    from gru2np_runtime.plan import Plan
+
+# Numbers of kernel.c's enumerations.
+GRU_AFTER, GRU_BEFORE, LSTM, SIMPLE_RNN, DENSE = range(5)
+ACTIVATIONS = {
+    "linear": 0,
+    "tanh": 1,
+    "sigmoid": 2,
+    "hard_sigmoid": 3,
+    "relu": 4,
+    "softmax": 5,
+}
+SOFTMAX = ACTIVATIONS["softmax"]
+# Masked outputs; "state" counts on from here by the state's number.
+MASKED = {"previous": 0, "state": 1, "zero": 3, "zero_in_input_order": 0}
+# The fields of kernel.c's struct call.
+_CALL = struct.Struct("7P10q")
+# mypy knows an array as a buffer only with the newest stubs.
+_BYTE: Any = ctypes.c_char.from_buffer
+# Weights begin at a multiple of a cache line.
+_ALIGNMENT = 64
+
+
+class Packed:
+    """A layer as the library keeps it: a record, and weights in panels.
+
+    Attributes:
+        address: of the record.
+        width: units filled up to whole panels.
+        products: multiplications for one row and one time step.
+    """
+
+    def __init__(
+        self,
+        found: Library,
+        kind: int,
+        activations: tuple[int, float, int, float],
+        weights: tuple[Array, Array | None, Array | None, Array | None],
+        lanes: int | None = None,
+    ) -> None:
+        kernel, recurrent, bias, recurrent_bias = weights
+        features = kernel.shape[0]
+        gates = {GRU_AFTER: 3, GRU_BEFORE: 3, LSTM: 4}.get(kind, 1)
+        units = kernel.shape[1] // gates
+        self.library = found
+        self.features, self.units = features, units
+        self._record = np.zeros(found.gru2np_record(), np.uint8)
+        self.address = self._record.ctypes.data
+        size = found.gru2np_describe(
+            self.address,
+            level(found) if lanes is None else lanes,
+            kind,
+            *activations,
+            features,
+            units,
+        )
+        if size < 0:
+            raise ValueError(f"level {lanes} does not run on this machine")
+        self._packed = _aligned(size)
+        held = [
+            None if w is None else np.ascontiguousarray(w, np.float32)
+            for w in (kernel, recurrent, bias, recurrent_bias)
+        ]
+        shapes = [
+            (features, gates * units),
+            (units, gates * units),
+            (gates * units,),
+            (gates * units,),
+        ]
+        for array, shape in zip(held, shapes):
+            if array is not None and array.shape != shape:
+                raise ValueError(f"expected weights of {shape}, got {array.shape}")
+        found.gru2np_pack(
+            self.address,
+            *(None if w is None else w.ctypes.data for w in held),
+            self._packed.ctypes.data,
+        )
+        self.width = found.gru2np_width(self.address)
+        self.products = sum(
+            array.size for array in (kernel, recurrent) if array is not None
+        )
+
+
+class CompiledRecurrence(Recurrence):
+    """A GRU, an LSTM or a SimpleRNN over time."""
+
+    def __init__(
+        self, layer: Recurrent, weights: Mapping[str, Array], packed: Packed
+    ) -> None:
+        super().__init__(layer, weights)
+        self.packed = packed
+        self.masked = MASKED[layer.masked_output]
+        if layer.masked_output == "state":
+            self.masked += layer.masked_state
+
+    def how(self) -> str:
+        """Which way the layer runs."""
+        return "c"
+
+    def advance(
+        self, x: Array, mask: Array | None, carry: Carry
+    ) -> tuple[tuple[Array, ...], Carry]:
+        """x: (batch, time, features); mask: (batch, time), True where valid."""
+        layer, packed = self.layer, self.packed
+        batch_axis = self.batch_axis
+        batch, time = x.shape[batch_axis], x.shape[1 - batch_axis]
+        units = packed.units
+        state_shape = (batch, units)
+        if (
+            not batch
+            or not time
+            or x.dtype != np.float32
+            or x.shape[2] != packed.features
+            or any(state.shape != state_shape for state in carry.states)
+            or (carry.previous is not None and carry.previous.shape != state_shape)
+            or (mask is not None and mask.shape != x.shape[:2])
+        ):
+            # Nothing to run, or sizes that the plain recurrence refuses.
+            return super().advance(x, mask, carry)
+        if x.strides[2] != 4 or not x.flags.aligned:
+            x = np.ascontiguousarray(x)
+        found = packed.library
+        size, count = batch * units, len(carry.states)
+        ranges = parts(batch, time * packed.products)
+        most = max(stop - first for first, stop in ranges)
+        work = found.gru2np_workspace(packed.address, most, time)
+        # One block holds the states, the last output and the workspaces.
+        held = (count + 1) * size
+        block = np.empty(held + len(ranges) * work, np.float32)
+        rows = block[:held].reshape(count + 1, batch, units)
+        for i in range(count):
+            rows[i] = carry.states[i]
+        rows[count] = 0.0 if carry.previous is None else carry.previous
+        start = address_of(block)
+        outputs = None
+        y_address = y_row = y_time = mask_address = mask_row = mask_time = 0
+        if layer.return_sequences:
+            outputs = np.empty((*x.shape[:2], units), np.float32)
+            y_address = address_of(outputs)
+            y_row, y_time = outputs.strides[batch_axis], outputs.strides[1 - batch_axis]
+        if mask is not None:
+            mask = mask.astype(bool, copy=False)
+            mask_address = address_of(mask)
+            mask_row, mask_time = mask.strides[batch_axis], mask.strides[1 - batch_axis]
+        x_address, x_row = address_of(x), x.strides[batch_axis]
+        calls = []
+        for i, (first, stop) in enumerate(ranges):
+            own = start + 4 * first * units
+            calls.append(
+                [
+                    _CALL.pack(
+                        x_address + first * x_row,
+                        mask_address + first * mask_row,
+                        own,
+                        own + 4 * (count - 1) * size,
+                        own + 4 * count * size,
+                        y_address + first * y_row,
+                        start + 4 * (held + i * work),
+                        stop - first,
+                        time,
+                        x_row // 4,
+                        x.strides[1 - batch_axis] // 4,
+                        mask_row,
+                        mask_time,
+                        y_row // 4,
+                        y_time // 4,
+                        layer.go_backwards,
+                        self.masked,
+                    )
+                ]
+            )
+        run_all(
+            lambda call: found.gru2np_run(packed.address, call),
+            calls,
+            (x, mask, block, outputs, packed),
+        )
+        # A copy lets go of the workspace.
+        after = rows.copy()
+        states = [after[i] for i in range(count)]
+        last = after[count]
+        result = last.copy() if outputs is None else outputs
+        zeroed = layer.masked_output == "zero_in_input_order"
+        if zeroed and mask is not None and outputs is not None:
+            # Position by position: outputs in the order of processing.
+            outputs[~mask] = 0.0
+        returned = [state.copy() for state in states] if layer.return_state else []
+        return (result, *returned), Carry(states, last)
+
+
+def address_of(array: Array) -> int:
+    """Where an array begins; for most arrays in a quarter of ``ctypes.data``'s time."""
+    try:
+        return ctypes.addressof(_BYTE(array))
+    except (TypeError, ValueError, BufferError):
+        # Read-only, or not contiguous.
+        address: int = array.__array_interface__["data"][0]
+        return address
+
+
+def compiled(found: Library, layer: Layer, weights: Mapping[str, Array]) -> Plan | None:
+    """The compiled plan of a recurrent layer; None where the kernel has no such."""
+    if layer.dtype != "float32":
+        return None
+    if any(array.dtype != np.float32 for array in weights.values()):
+        return None
+    packed = pack_recurrent(found, layer, weights)
+    return None if packed is None else CompiledRecurrence(layer, weights, packed)  # type: ignore[arg-type]
+
+
+def pack_recurrent(
+    found: Library, layer: Any, weights: Mapping[str, Array], lanes: int | None = None
+) -> Packed | None:
+    """The layer packed, or None where the kernel lacks one of its options."""
+    activation = _activation(layer.activation)
+    gate = _activation(getattr(layer, "recurrent_activation", "sigmoid"))
+    if activation is None or gate is None or SOFTMAX in (activation[0], gate[0]):
+        return None
+    bias = weights.get("bias")
+    recurrent_bias = None
+    kind = {"lstm": LSTM, "simple_rnn": SIMPLE_RNN, "gru": GRU_BEFORE}[layer.op]
+    if kind == GRU_BEFORE and layer.reset_after:
+        kind = GRU_AFTER
+        if bias is not None:
+            bias, recurrent_bias = bias
+    arrays = (weights["kernel"], weights["recurrent_kernel"], bias, recurrent_bias)
+    return Packed(found, kind, (*activation, *gate), arrays, lanes)
+
+
+def pack_dense(
+    found: Library, layer: Any, weights: Mapping[str, Array], lanes: int | None = None
+) -> Packed | None:
+    """A Dense layer packed, or None where the kernel lacks its activation."""
+    activation = _activation(layer.activation)
+    if activation is None:
+        return None
+    arrays = (weights["kernel"], None, weights.get("bias"), None)
+    return Packed(found, DENSE, (*activation, 0, 0.0), arrays, lanes)
+
+
+def _activation(specification: ActivationSpec) -> tuple[int, float] | None:
+    """Number and slope of an activation that the kernel has."""
+    if isinstance(specification, str):
+        number = ACTIVATIONS.get(specification)
+        return None if number is None else (number, 0.0)
+    known = set(specification) == {"function", "slope"}
+    if known and specification["function"] == "hard_sigmoid":
+        return ACTIVATIONS["hard_sigmoid"], specification["slope"]
+    return None
+
+
+def _aligned(count: int) -> Array:
+    """An array of ``count`` floats that begins on a cache line."""
+    room = np.empty(count + _ALIGNMENT // 4, np.float32)
+    start = -room.ctypes.data % _ALIGNMENT // 4
+    return room[start : start + count]

@@ -1,0 +1,162 @@
+"""The base of every layer: attributes, weight shapes, output shapes, forward pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gru2np_runtime.attributes import Attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from gru2np_runtime.model import Model
+
+    Array = NDArray[Any]
+    Shape = tuple[int | None, ...]
+    ActivationSpec = str | Mapping[str, Any]
+    FloatType = str
+
+# How a layer treats the time axis of a sequence; see ``Layer.over_time``.
+POINTWISE = "pointwise"
+CARRIED = "carried"
+LAST = "last"
+ACROSS = "across"
+
+
+class Layer(Attributes):
+    """What a layer means, apart from its weights.
+
+    A subclass declares its attributes as annotated class attributes, with or without
+    a default; they are keyword-only, immutable, and exactly what a manifest holds.
+    It overrides ``weight_shapes``, ``output_shapes`` and ``forward``.
+
+    Args:
+        layers: child layers by name, for layers made of layers.
+        attributes: one value for each declared attribute without a default.
+
+    Raises:
+        TypeError: an attribute is unknown, missing or of the wrong type; the message
+            names it.
+        ValueError: an attribute's value is not legal.
+    """
+
+    # Boolean and integer inputs stay what they are where a layer only moves data.
+    keeps_dtype: ClassVar[bool] = False
+    # The same of a layer that computes in them, as Keras does.
+    keeps_whole: ClassVar[bool] = False
+    # Floating inputs are cast to the layer's dtype, as Keras does for all layers.
+    casts_floats: ClassVar[bool] = True
+    # The dtype of the output where it is neither of these: masks are bool.
+    gives_dtype: ClassVar[str | None] = None
+    # Merges take several inputs, recurrent layers their initial states.
+    takes_several: ClassVar[bool] = False
+    # The first input is (batch, time, ...) by this layer's own definition.
+    is_sequence: ClassVar[bool] = False
+    # Of a user's own layer: its output keeps the mask of its input.
+    supports_masking: ClassVar[bool] = False
+    # Of a user's own layer: ``forward`` is given the mask of its input.
+    uses_mask: ClassVar[bool] = False
+    # Of a user's own layer: weights that Keras does not train, and saves last.
+    non_trainable: ClassVar[tuple[str, ...]] = ()
+    # The number type that the layer computes in, ``float32`` or ``float64``.
+    dtype: FloatType = "float32"
+
+    if TYPE_CHECKING:
+        # Child layers by name; none in most layers.
+        layers: Mapping[str, Layer] = {}
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Attributes of a user's own layer from the options of its Keras class.
+
+        As they are; override it where names or values differ.  Options that concern
+        training (initializers, regularizers, ...) are not among them.
+        """
+        return options
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """Weight names and shapes, in Keras' order, for inputs of these shapes.
+
+        Raises:
+            ValueError: the inputs do not fit the layer.
+        """
+        return {}
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """Shapes of the outputs, batch axis included, for inputs of these shapes.
+
+        Raises:
+            ValueError: the inputs do not fit the layer.
+        """
+        return (shapes[0],)
+
+    def infer(self, *shapes: Shape) -> tuple[dict[str, Shape], tuple[Shape, ...]]:
+        """Shapes of the weights and of the outputs.
+
+        Raises:
+            ValueError: the inputs do not fit the layer, or are too many.
+        """
+        if len(shapes) > 1 and not self.takes_several:
+            raise ValueError(f"expected one input, got {len(shapes)}")
+        return self.weight_shapes(*shapes), self.output_shapes(*shapes)
+
+    def result_dtype(self) -> str | None:
+        """The dtype of the outputs; None where it is that of the first input."""
+        if self.gives_dtype is not None or self.keeps_dtype:
+            return self.gives_dtype
+        return self.dtype
+
+    def output_dtype(self, *dtypes: str) -> str:
+        """The dtype of the outputs for inputs of these dtypes.
+
+        Raises:
+            ValueError: the layer does not take such inputs.
+        """
+        result = self.result_dtype()
+        whole = not dtypes[0].startswith("float")
+        if result is not None and not (whole and self.keeps_whole):
+            return result
+        cast = self.casts_floats and dtypes[0].startswith("float")
+        return self.dtype if cast else dtypes[0]
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array | tuple[Array, ...]:
+        """Compute the outputs; ``mask`` is given only where the graph names one."""
+        raise NotImplementedError(f"{self.op} has no forward pass")
+
+    def over_time(self, *shapes: Shape) -> str:
+        """How the layer treats axis 1 of an input that carries time steps there.
+
+        Returns:
+            ``POINTWISE``: every time step alone; ``CARRIED``: in order, with a state;
+            ``LAST``: the last time step only, and the output has no time axis to step
+            along; ``ACROSS``: all time steps at once, so it cannot run step by step.
+        """
+        return ACROSS
+
+    def bind(self, **weights: Array) -> Model:
+        """Give the layer its weights: a model of this one layer.
+
+        Args:
+            weights: arrays by weight name, in Keras' layout.
+
+        Returns:
+            A model that takes (batch, time, features), with ``step`` and all else.
+
+        Raises:
+            InputError: a weight is missing, unknown, or its shape does not fit.
+        """
+        from gru2np_runtime.bind import bind
+
+        return bind(self, weights)
+
+
+class Elementwise(Layer):
+    """A layer that treats every element alone; shapes and time pass through."""
+
+    def over_time(self, *shapes: Shape) -> str:
+        """Time passes through."""
+        return POINTWISE

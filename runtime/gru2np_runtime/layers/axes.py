@@ -1,0 +1,73 @@
+"""Axes and attribute checks that several families of layers share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np_runtime.activations import axes_of
+from gru2np_runtime.errors import Unsupported
+from gru2np_runtime.layer import ACROSS, POINTWISE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gru2np_runtime.layer import ActivationSpec, Shape
+
+DATA_FORMATS = ("channels_last", "channels_first")
+
+
+def axis_of(axis: int, rank: int) -> int:
+    """The axis counted from the front.
+
+    Raises:
+        ValueError: an array of that rank has no such axis.
+        Unsupported: it is the batch axis, which mixes samples.
+    """
+    if axis in (0, -rank):
+        raise Unsupported(f"axis {axis} is the batch, whose samples are kept apart")
+    if not -rank < axis < rank:
+        raise ValueError(f"axis {axis} of an input of rank {rank}")
+    return axis % rank
+
+
+def apart_from_time(axes: Iterable[int], rank: int) -> str:
+    """POINTWISE where none of the axes is axis 1, the time axis of a sequence."""
+    return ACROSS if 1 in {axis_of(axis, rank) for axis in axes} else POINTWISE
+
+
+def activated(function: ActivationSpec, shape: Shape) -> Shape:
+    """The shape after an activation function: ``glu`` halves its axis.
+
+    Raises:
+        ValueError: the function's axis is not there, or cannot be halved.
+    """
+    axes = [axis_of(axis, len(shape)) for axis in axes_of(function)]
+    name = function if isinstance(function, str) else function["function"]
+    if name != "glu":
+        return shape
+    size = shape[axes[0]]
+    if size is not None and size % 2:
+        raise ValueError(f"glu halves axis {axes[0]}, which has size {size}")
+    half = None if size is None else size // 2
+    return (*shape[: axes[0]], half, *shape[axes[0] + 1 :])
+
+
+def check_choice(op: str, name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ``ValueError`` where the value is none of the choices."""
+    if value not in choices:
+        raise ValueError(
+            f"{op}: {name} is {value!r}, expected one of {', '.join(choices)}"
+        )
+
+
+def check_minimum(op: str, name: str, values: Iterable[int], minimum: int) -> None:
+    """Raise ``ValueError`` where a value is below the minimum."""
+    for value in values:
+        if value < minimum:
+            raise ValueError(f"{op}: {name} is {value}, expected at least {minimum}")
+
+
+def check_rank(op: str, shape: Shape, rank: int) -> None:
+    """Raise ``ValueError`` where the input has another number of axes."""
+    if len(shape) != rank:
+        raise ValueError(f"{op}: expected an input of rank {rank}, got shape {shape}")

@@ -1,0 +1,297 @@
+"""The model: data in and out, batches, state, and a summary to read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np_runtime.data import Structure, unpack
+from gru2np_runtime.errors import InputError
+from gru2np_runtime.plan import CarryingPlan
+from gru2np_runtime.run.dispatch import make_plan
+from gru2np_runtime.run.execution import GraphPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gru2np_runtime.data import Data
+    from gru2np_runtime.graph import Graph
+    from gru2np_runtime.layer import Array, Shape
+    from gru2np_runtime.run.batches import Chunks
+    from gru2np_runtime.run.stateful import Stateful
+    from gru2np_runtime.run.stream import State, Stream
+    from gru2np_runtime.summary import ModelLayer
+
+# Inputs of fewer numbers run whole, without a look at what they need.
+SMALL = 4096
+
+
+class Model:
+    """A model loaded from a bundle; made by ``gru2np_runtime.load``.
+
+    Immutable but for the states of a model saved with ``stateful=True``, so that one
+    model serves many threads.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        weights: Mapping[str, Array],
+        *,
+        name: str = "model",
+        inputs: Structure | None = None,
+        outputs: Structure | None = None,
+        titles: Mapping[str, tuple[str, str]] | None = None,
+        source: Mapping[str, Any] | None = None,
+        storage: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.source = dict(source or {})
+        self.storage = None if storage is None else dict(storage)
+        self._graph = graph
+        self._weights = dict(weights)
+        self._titles = dict(titles or {})
+        self._inputs = inputs or Structure("one", [p.name for p in graph.inputs])
+        self._outputs = outputs or Structure("one", [p.name for p in graph.outputs])
+        plan = make_plan(graph, weights)
+        assert isinstance(plan, GraphPlan)
+        self._plan = plan
+        # What only some models or calls need is imported and made there.
+        self._stateful: Stateful | None = None
+        stateful = self._plan.stateful()
+        if stateful:
+            from gru2np_runtime.run.stateful import Stateful
+
+            self._stateful = Stateful(self._plan, stateful, self._inputs.names[0])
+        self._sizes: Chunks | None = None
+        self._stream: Stream | None = None
+        self._time_major = any(
+            plan.batch_axis
+            for plan in self._plan.plans.values()
+            if isinstance(plan, CarryingPlan)
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (
+            self._graph,
+            self._weights,
+            {
+                "name": self.name,
+                "inputs": (self._inputs.kind, self._inputs.names),
+                "outputs": (self._outputs.kind, self._outputs.names),
+                "titles": self._titles,
+                "source": self.source,
+                "storage": self.storage,
+            },
+            {} if self._stateful is None else self._stateful.states,
+        )
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs, in order; the keys where the model takes a dict."""
+        return list(self._inputs.names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs, in order; the keys where the model gives a dict."""
+        return list(self._outputs.names)
+
+    @property
+    def input_shapes(self) -> list[Shape]:
+        """Shapes of the inputs, None where any size fits."""
+        return [port.shape for port in self._graph.inputs]
+
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """Shapes of the outputs, None where the input decides."""
+        return [port.shape for port in self._graph.outputs]
+
+    @property
+    def layers(self) -> list[ModelLayer]:
+        """The layers in the order of their first call."""
+        from gru2np_runtime.summary import model_layers
+
+        return model_layers(self._graph, self._weights, self._titles)
+
+    def get_layer(self, name: str) -> ModelLayer:
+        """The layer of that name or path.
+
+        Raises:
+            InputError: there is none; the message lists those there are.
+        """
+        from gru2np_runtime.summary import layer_named
+
+        return layer_named(self.layers, name)
+
+    def count_params(self) -> int:
+        """How many numbers the model's weights hold."""
+        return sum(int(array.size) for array in self._weights.values())
+
+    def __str__(self) -> str:
+        from gru2np_runtime.summary import summary
+
+        return summary(self)
+
+    def __repr__(self) -> str:
+        return f"<gru2np model {self.name!r}>"
+
+    def summary(self) -> None:
+        """Print the layers, their shapes and parameters."""
+        print(self)
+
+    def plan(self) -> str:
+        """Which way each layer runs, as a table to print.
+
+        ``plain`` is a layer's own forward pass; the last line says how ``step`` runs.
+        """
+        from gru2np_runtime.summary import plan_table
+
+        return plan_table(self._plan.plans, self._streaming)
+
+    def predict(self, x: Data, batch_size: int | None = None) -> Data:
+        """Run the model.
+
+        Args:
+            x: an array (batch, ...), a list of arrays, or a dict by input name.
+            batch_size: rows computed at once; if not given all of them, or as many as
+                the memory between the layers is bounded for.
+
+        Returns:
+            An array, a list or a dict, as the model was built; float32 or float64 as
+            the model computes.
+
+        Raises:
+            InputError: x does not fit the model's inputs.
+        """
+        stack = self._plan.stack
+        if stack is not None and batch_size is None and not self._stateful:
+            # The checks below, at the price of a call of the kernel.
+            time = self._graph.inputs[0].shape[1]
+            if type(x) is np.ndarray and stack.takes(x) and time in (None, x.shape[1]):
+                return self._outputs.pack((stack.predict(x),))
+        arrays = self._arrays(x)
+        rows = arrays[0].shape[0]
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size: expected at least 1, got {batch_size}")
+        if self._stateful is not None:
+            batch_size = self._stateful.batch_size(rows, batch_size)
+        elif batch_size is None and sum(x.size for x in arrays) >= SMALL:
+            batch_size = self._chunks.rows(arrays)
+        if batch_size is None or rows <= batch_size:
+            return self._outputs.pack(self._run(arrays))
+        from gru2np_runtime.run.batches import in_batches
+
+        return self._outputs.pack(in_batches(self._run, arrays, batch_size))
+
+    __call__ = predict
+
+    def activations(self, x: Data) -> dict[str, Data]:
+        """Outputs of every node by name; a list where a node has several.
+
+        States of a stateful model are used and left as they are.
+        """
+        values = (self._stateful or self._plan).values(self._arrays(x))
+        return {
+            node.name: values[node.name][0]
+            if len(values[node.name]) == 1
+            else list(values[node.name])
+            for node in self._graph.nodes
+        }
+
+    def reset_states(self) -> None:
+        """Set the states of a stateful model back to zeros."""
+        if self._stateful is not None:
+            self._stateful.states = {}
+
+    def initial_state(self, batch_size: int = 1) -> State:
+        """The state before the first time step.
+
+        Raises:
+            InputError: the model cannot run forward in time; names the layer.
+        """
+        return self._streaming().initial_state(batch_size)
+
+    def restore_state(self, arrays: Mapping[str, Sequence[Array]]) -> State:
+        """The state that ``State.arrays`` gave.
+
+        Raises:
+            InputError: a layer is missing or an array does not fit.
+        """
+        return self._streaming().restore_state(arrays)
+
+    def step(self, x: Data, state: State) -> tuple[Data, State]:
+        """Run one time step.
+
+        Args:
+            x: one step without the time axis, (batch, features), or (batch,) for
+                ids; inputs without a time axis whole; a list or dict for several.
+            state: from ``initial_state`` or the step before; it may be reused.
+
+        Returns:
+            What the model would give had the sequence ended here, a fresh array, list
+            or dict; and the state for the next step.
+
+        Raises:
+            InputError: x does not fit, or its batch is not the state's.
+        """
+        stream = self._stream or self._streaming()
+        runner = state._runner
+        if (
+            runner is not None
+            and runner.chain is stream.chain
+            and type(x) is np.ndarray
+            and x.shape == runner.shape
+            and x.dtype == runner.chain.dtype
+        ):
+            return self._outputs.pack((runner.step(x),)), state
+        arrays = self._arrays(x, stream.per_step_inputs)
+        for name, array in zip(self.input_names, arrays):
+            if array.shape[0] != state.batch_size:
+                raise InputError(
+                    f"input {name!r}, axis 0: expected the state's batch size "
+                    f"{state.batch_size}, got {array.shape[0]}"
+                )
+        return self._outputs.pack(stream.step(arrays, state)), state
+
+    def _streaming(self) -> Stream:
+        if self._stream is None:
+            from gru2np_runtime.run.stream import Stream
+
+            self._stream = Stream(self._plan)
+        return self._stream
+
+    def _run(self, arrays: Sequence[Array]) -> list[Array]:
+        if self._stateful is not None:
+            return self._stateful.run(arrays)
+        if sum(x.size for x in arrays) >= SMALL:
+            return self._chunks.run(arrays)
+        return list(self._plan.run(arrays, None))
+
+    @property
+    def _chunks(self) -> Chunks:
+        if self._sizes is None:
+            from gru2np_runtime.run.batches import Chunks
+
+            self._sizes = Chunks(self._plan)
+        return self._sizes
+
+    def _arrays(
+        self, x: Data, without_time: Sequence[bool] | None = None
+    ) -> list[Array]:
+        names, ports = self._inputs.names, self._graph.inputs
+        return unpack(x, names, ports, without_time, time_major=self._time_major)
+
+
+def _rebuild(
+    graph: Graph,
+    weights: Mapping[str, Array],
+    options: dict[str, Any],
+    states: dict[str, list[Array]],
+) -> Model:
+    options["inputs"] = Structure(*options["inputs"])
+    options["outputs"] = Structure(*options["outputs"])
+    model = Model(graph, weights, **options)
+    if model._stateful is not None:
+        model._stateful.states = states
+    return model

@@ -1,0 +1,168 @@
+"""Check a bundle: every SHA-256, and the proof it carries, replayed on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np_runtime.errors import BundleError, InputError
+from gru2np_runtime.kernels.c.library import describe
+from gru2np_runtime.proof.replay import Compared, Steps, short, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gru2np_runtime.bundle.loading import Opened
+    from gru2np_runtime.layer import Array
+    from gru2np_runtime.model import Model
+    from gru2np_runtime.proof.record import Proof
+
+
+class Checked:
+    """What a check found; ``print`` it.
+
+    Attributes:
+        weights: how many weights the bundle holds.
+        numbers: how many numbers they are.
+        storage: ``float16`` or ``int8``, where kernels were made small.
+        reference: what gave the recorded outputs; None where there is no proof.
+        kernel: what ran here, in words.
+        whole: every output of every case.
+        steps: every output of every step that was compared.
+        cases: how many there are.
+        stepped: how many of them ran step by step too.
+        no_steps: why none did.
+    """
+
+    def __init__(self, weights: int, numbers: int, storage: str | None = None) -> None:
+        self.weights = weights
+        self.numbers = numbers
+        self.storage = storage
+        self.reference: str | None = None
+        self.kernel = ""
+        self.whole: list[Compared] = []
+        self.steps: list[Compared] = []
+        self.cases = 0
+        self.stepped = 0
+        self.no_steps = ""
+
+    @property
+    def differs(self) -> list[Compared]:
+        """What is further away than allowed."""
+        return [own for own in (*self.whole, *self.steps) if not own.agrees]
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, in words; empty where nothing is."""
+        return [
+            f"the proof does not hold here ({self.kernel}): {own}, beside "
+            f"{self.reference}"
+            for own in self.differs
+        ]
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield (
+            f"sound: {_plural(self.weights, 'weight')}, {self.numbers:,} numbers, "
+            "every SHA-256 as the manifest says"
+        )
+        if self.reference is None:
+            yield "no proof: it carries no outputs of Keras to replay"
+            return
+        yield _line(f"proof: {_plural(self.cases, 'case')}", self.whole, self.reference)
+        if self.steps:
+            head = f"step by step: {self.stepped} of {_plural(self.cases, 'case')}"
+            yield _line(head, self.steps, "whole sequences")
+        else:
+            yield f"step by step: not run: {self.no_steps}"
+        if self.storage is not None:
+            yield f"kernels stored as {self.storage}: its cost is in what is allowed"
+        yield self.kernel
+        for own in self.differs:
+            yield f"differ: {own}"
+
+
+def _line(head: str, compared: Sequence[Compared], beside: str) -> str:
+    numbers = sum(own.numbers for own in compared)
+    worst = max(compared, key=lambda own: own.badness)
+    return (
+        f"{head}, {_plural(numbers, 'number')} beside {beside}, at worst "
+        f"{short(worst.largest)} of {short(worst.allowed)} allowed"
+    )
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def check(opened: Opened, model: Model) -> Checked:
+    """Compare every SHA-256 with the manifest's, and replay the proof.
+
+    Args:
+        opened: the bundle.
+        model: made of it; a stateful one is left with its states at zero.
+
+    Raises:
+        BundleError: an array is not the one the bundle was written with; names it.
+    """
+    check_hashes(opened)
+    weights = opened.manifest.weights
+    numbers = sum(opened.stored[own.name].size for own in weights)
+    storage = opened.manifest.storage
+    kind = None if storage is None else str(storage["dtype"])
+    checked = Checked(len(weights), numbers, kind)
+    if opened.manifest.proof is not None:
+        _replay(checked, opened.manifest.proof, opened, model)
+    return checked
+
+
+def check_hashes(opened: Opened) -> None:
+    """Compare every SHA-256 with the manifest's.
+
+    Raises:
+        BundleError: one differs; the message names every member concerned.
+    """
+    wrong = [
+        member.name
+        for member in opened.manifest.members()
+        if sha256(opened.stored[member.name]) != member.sha256
+    ]
+    if wrong:
+        lines = "".join(f"\n  - {name}" for name in wrong)
+        raise BundleError(
+            "arrays that are not those written, for their SHA-256 differs from the "
+            f"manifest's; copy the bundle anew:{lines}"
+        )
+
+
+def sha256(array: Array) -> str:
+    """Of an array's numbers, little-endian and in C order."""
+    numbers = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
+    return hashlib.sha256(numbers.view(np.uint8).data).hexdigest()
+
+
+def _replay(checked: Checked, proof: Proof, opened: Opened, model: Model) -> None:
+    checked.reference = proof.reference
+    checked.kernel = describe()
+    checked.cases = len(proof.cases)
+    steps = None
+    try:
+        steps = Steps(model)
+    except InputError as error:
+        checked.no_steps = str(error)
+    for case in proof.cases:
+        inputs = {name: opened.stored[x.name] for name, x in case.inputs.items()}
+        outputs = {name: opened.stored[y.name] for name, y in case.outputs.items()}
+        try:
+            checked.whole += whole(model, case, inputs, outputs)
+            found = [] if steps is None else list(steps.compare(case, inputs, outputs))
+        except InputError as error:
+            raise BundleError(f"proof, case {case.name!r}: {error}") from None
+        checked.stepped += bool(found)
+        checked.steps += found
+    if steps is not None and not checked.steps:
+        checked.no_steps = "the sequences of a case have different lengths, or none"

@@ -1,0 +1,235 @@
+"""A proof replayed: the recorded inputs run here, beside the recorded outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np_runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gru2np_runtime.graph import Graph
+    from gru2np_runtime.layer import Array, Layer
+    from gru2np_runtime.model import Model
+    from gru2np_runtime.proof.record import ProofCase
+    from gru2np_runtime.run.stream import Stream
+
+# What another machine's rounding may add, absolute and relative to max|y|.
+ROUNDING = {"float32": (2e-5, 1e-4), "float64": (1e-11, 1e-9)}
+# Steps, of a sequence of T, whose whole sequence so far is computed too.
+BEGINNING = 3
+
+
+class Compared:
+    """One output beside what it should be.
+
+    Attributes:
+        case: name of the case.
+        output: name of the output.
+        numbers: how many were compared.
+        largest: largest difference; infinite where a NaN or an infinity stands on one
+            side only, or where the shapes differ.
+        allowed: the largest that counts as equal.
+        how: ``whole``, or ``step`` and its number.
+    """
+
+    __slots__ = ("allowed", "case", "how", "largest", "numbers", "output")
+
+    def __init__(
+        self, case: str, output: str, got: Array, wanted: Array, allowed: float
+    ) -> None:
+        self.case = case
+        self.output = output
+        self.numbers = wanted.size
+        self.largest = difference(got, wanted)
+        self.allowed = allowed
+        self.how = "whole"
+
+    def at_step(self, step: int) -> Compared:
+        """The same, as one of a time step."""
+        self.how = f"step {step}"
+        return self
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is what it should be."""
+        return self.largest <= self.allowed
+
+    @property
+    def badness(self) -> float:
+        """The difference in terms of what is allowed."""
+        if self.agrees:
+            return self.largest / self.allowed if self.allowed else 0.0
+        return float("inf")
+
+    def __str__(self) -> str:
+        at = "" if self.how == "whole" else f", {self.how}"
+        return (
+            f"case {self.case!r}, output {self.output!r}{at}: "
+            f"{short(self.largest)} of {short(self.allowed)} allowed"
+        )
+
+
+def short(number: float) -> str:
+    """A difference: two digits say enough."""
+    digits, _, power = f"{number:.1e}".partition("e")
+    if number == 0 or not power:
+        return "0" if number == 0 else digits
+    return digits if int(power) == 0 else f"{digits}e{int(power)}"
+
+
+def difference(got: Array, wanted: Array) -> float:
+    """The largest absolute difference of two arrays; NaN is equal to NaN."""
+    if got.shape != wanted.shape:
+        return float("inf")
+    if not got.size:
+        return 0.0
+    ours, theirs = got.astype(np.float64), wanted.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        away = np.abs(ours - theirs)
+        # Two different int64 may be one float64.
+        away[(away == 0) & (got != wanted)] = 1.0
+        away[(got == wanted) | (np.isnan(ours) & np.isnan(theirs))] = 0.0
+    away[np.isnan(away)] = np.inf
+    return float(away.max())
+
+
+def rounding(graph: Graph, wanted: Array) -> float:
+    """What another machine, or another order of adding, may change in an output."""
+    if wanted.dtype.kind != "f":
+        return 0.0
+    atol, rtol = ROUNDING[computes_in(graph)]
+    finite = np.abs(wanted[np.isfinite(wanted)])
+    return atol + rtol * float(finite.max(initial=0.0))
+
+
+def computes_in(graph: Graph) -> str:
+    """The least precise number type that a model computes in."""
+    computed = {
+        layer.dtype
+        for layer in _walk(graph)
+        if layer.op != "graph" and not layer.keeps_dtype and layer.gives_dtype is None
+    }
+    return "float64" if computed == {"float64"} else "float32"
+
+
+def _walk(layer: Layer) -> Iterator[Layer]:
+    yield layer
+    for inner in layer.layers.values():
+        yield from _walk(inner)
+
+
+def outputs_of(model: Model, inputs: Mapping[str, Array], calls: int) -> list[Array]:
+    """The outputs in order, a stateful model beginning at zero."""
+    rows = {len(x) for x in inputs.values()}
+    model.reset_states()
+    size = max(rows) // calls if calls > 1 else None
+    result = flat(model.predict(dict(inputs), size))
+    model.reset_states()
+    return result
+
+
+def flat(result: Any) -> list[Array]:
+    """The arrays of what a model gave, in order."""
+    if isinstance(result, dict):
+        return list(result.values())
+    return result if isinstance(result, list) else [result]
+
+
+def whole(
+    model: Model,
+    case: ProofCase,
+    inputs: Mapping[str, Array],
+    expected: Mapping[str, Array],
+) -> Iterator[Compared]:
+    """Each output of a case, run as a whole."""
+    got = outputs_of(model, inputs, case.calls)
+    for array, (name, wanted) in zip(got, expected.items()):
+        yield Compared(case.name, name, array, wanted, case.outputs[name].allowed)
+
+
+class Steps:
+    """A model run step by step beside the outputs of whole sequences.
+
+    At every step the output is what the model gives for the sequence so far.  The last
+    step is compared with the recorded output; the others with it, where it holds them,
+    and some of them with the runtime's own on the sequence so far.
+
+    Raises:
+        InputError: the model cannot run forward in time; names the layer.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.stream: Stream = model._streaming()
+        self.graph = self.stream.plan.graph
+        self.direct = [
+            carries_time and port.source not in self.stream.late
+            for port, carries_time in zip(
+                self.graph.outputs, self.stream.per_step_outputs
+            )
+        ]
+
+    def compare(
+        self,
+        case: ProofCase,
+        inputs: Mapping[str, Array],
+        expected: Mapping[str, Array],
+    ) -> Iterator[Compared]:
+        """Each output at each step, as far as there is something to compare it with.
+
+        Nothing where the inputs have no steps in common.
+        """
+        rows = len(next(iter(inputs.values()))) // case.calls
+        given = [x[:rows] for x in inputs.values()]
+        wanted = {name: y[:rows] for name, y in expected.items()}
+        over = self.stream.per_step_inputs
+        lengths = {x.shape[1] for x, per_step in zip(given, over) if per_step}
+        steps = min(lengths)
+        if len(lengths) > 1 or not steps or not rows:
+            return
+        chosen = {*range(BEGINNING), steps // 2, steps - 2} if self._is_free() else ()
+        self.model.reset_states()
+        state = self.model.initial_state(rows)
+        for t in range(steps):
+            now = [x[:, t] if per_step else x for x, per_step in zip(given, over)]
+            y, state = self.model.step(self._by_name(now), state)
+            outputs = flat(y)
+            for i, (name, whole) in enumerate(wanted.items()):
+                last = whole[:, t] if self.stream.per_step_outputs[i] else whole
+                if t + 1 == steps or self.direct[i]:
+                    allowed = case.outputs[name].allowed
+                    own = Compared(case.name, name, outputs[i], last, allowed)
+                    yield own.at_step(t)
+            if t in chosen and t + 1 < steps:
+                yield from self._so_far(case, given, outputs, t)
+
+    def _by_name(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        return dict(zip(self.model.input_names, arrays))
+
+    def _is_free(self) -> bool:
+        """Whether a sequence may be of any length."""
+        shapes = zip(self.model.input_shapes, self.stream.per_step_inputs)
+        return all(shape[1] is None for shape, per_step in shapes if per_step)
+
+    def _so_far(
+        self,
+        case: ProofCase,
+        given: Sequence[Array],
+        outputs: Sequence[Array],
+        t: int,
+    ) -> Iterator[Compared]:
+        over = self.stream.per_step_inputs
+        shorter = [x[:, : t + 1] if per_step else x for x, per_step in zip(given, over)]
+        try:
+            wanted = outputs_of(self.model, self._by_name(shorter), 1)
+        except InputError:
+            # Too short for a window; such a model says nothing at these steps.
+            return
+        for i, (name, array) in enumerate(zip(case.outputs, wanted)):
+            last = array[:, -1] if self.stream.per_step_outputs[i] else array
+            allowed = rounding(self.graph, last)
+            yield Compared(case.name, name, outputs[i], last, allowed).at_step(t)

@@ -1,0 +1,1 @@
+"""How a graph runs: plans, batches, states, and one time step after the other."""

@@ -1,0 +1,142 @@
+"""A graph run node by node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np_runtime.errors import Gru2npError, InputError
+from gru2np_runtime.graph import Graph
+from gru2np_runtime.plan import CarryingPlan, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gru2np_runtime.graph import Node
+    from gru2np_runtime.kernels.c.stack import Stack
+    from gru2np_runtime.layer import Array, Layer
+    from gru2np_runtime.plan import Parts
+
+    Runner = Callable[[Node, Plan, list[Array], Array | None], tuple[Array, ...]]
+
+
+class GraphPlan(Plan):
+    """Runs the nodes in order, and forgets a value after its last use."""
+
+    def __init__(
+        self, layer: Graph, weights: Mapping[str, Array], parts: Parts
+    ) -> None:
+        super().__init__(layer, weights)
+        self.graph = layer
+        self.plans = dict(parts)
+        last_use: dict[str, int] = {}
+        for position, node in enumerate(layer.nodes):
+            for name, _ in node.references():
+                last_use[name] = position
+        kept = {port.source[0] for port in layer.outputs if port.source is not None}
+        self.released: list[list[str]] = [[] for _ in layer.nodes]
+        for name, position in last_use.items():
+            if name not in kept:
+                self.released[position].append(name)
+        # The whole graph in the compiled kernel, where it is a chain of its layers.
+        self.stack: Stack | None = None
+        kinds = {type(plan).__name__ for plan in self.plans.values()}
+        if "CompiledRecurrence" in kinds:
+            from gru2np_runtime.kernels.c.stack import stack_of
+
+            self.stack = stack_of(self)
+
+    def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
+        """Run the graph on whole inputs."""
+        if self.stack is not None and self.stack.takes(inputs[0]):
+            return (self.stack.predict(inputs[0]),)
+        return self.outputs(self.values(inputs, release=True))
+
+    def outputs(self, values: Mapping[str, tuple[Array, ...]]) -> tuple[Array, ...]:
+        """The graph's outputs among the values of its nodes."""
+        return tuple(
+            values[port.source[0]][port.source[1]]
+            for port in self.graph.outputs
+            if port.source is not None
+        )
+
+    def values(
+        self,
+        inputs: Sequence[Array],
+        *,
+        release: bool = False,
+        run: Runner | None = None,
+    ) -> dict[str, tuple[Array, ...]]:
+        """The outputs of the nodes by name.
+
+        Args:
+            inputs: one array for each input.
+            release: forget a value after its last use.
+            run: runs one node; the plan's own ``run`` if not given.
+
+        Raises:
+            InputError: sizes that only the data decides do not fit a layer.
+        """
+        # States that grow beyond the type become infinite, as in Keras, and nobody
+        # is warned there either.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._values(inputs, release, run)
+
+    def _values(
+        self, inputs: Sequence[Array], release: bool, run: Runner | None
+    ) -> dict[str, tuple[Array, ...]]:
+        values: dict[str, tuple[Array, ...]] = {
+            port.name: (array,) for port, array in zip(self.graph.inputs, inputs)
+        }
+        for node, released in zip(self.graph.nodes, self.released):
+            plan = self.plans[node.layer]
+            arrays = [
+                in_dtype_of(plan.layer, values[name][index])
+                for name, index in node.inputs
+            ]
+            mask = None if node.mask is None else values[node.mask[0]][node.mask[1]]
+            try:
+                if run is None:
+                    values[node.name] = plan.run(arrays, mask)
+                else:
+                    values[node.name] = run(node, plan, arrays, mask)
+            except Gru2npError:
+                raise
+            except (IndexError, MemoryError, OverflowError, ValueError) as error:
+                # Sizes that the shapes left open, and that do not go together, or
+                # that no memory holds.
+                message = _misfit(node, plan.layer, arrays, error)
+                raise InputError(message) from error
+            if release:
+                for name in released:
+                    del values[name]
+        return values
+
+    def stateful(self) -> dict[str, CarryingPlan]:
+        """The plans that keep their states between calls, by layer path."""
+        return {
+            path: plan
+            for path, plan in self.plans.items()
+            if isinstance(plan, CarryingPlan) and getattr(plan.layer, "stateful", False)
+        }
+
+
+def in_dtype_of(layer: Layer, x: Array) -> Array:
+    """X as the layer computes: cast, where the layer casts this kind of number."""
+    if x.dtype.kind == "f":
+        kept = not layer.casts_floats
+    else:
+        kept = layer.keeps_dtype or layer.keeps_whole
+    return x if kept else x.astype(layer.dtype, copy=False)
+
+
+def _misfit(node: Node, layer: Layer, inputs: Sequence[Array], error: Exception) -> str:
+    shapes = ", ".join(str(x.shape) for x in inputs)
+    return f"layer {node.name!r} ({layer.op}) does not take inputs of {shapes}: {error}"
+
+
+def graph(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan:
+    """The plan of a graph, of those of its layers."""
+    assert isinstance(layer, Graph)
+    return GraphPlan(layer, weights, parts)

@@ -1,0 +1,153 @@
+"""A model to look at: its layers, and the table that ``summary`` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np_runtime.data import shape_text
+from gru2np_runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gru2np_runtime.graph import Graph
+    from gru2np_runtime.layer import Array, Layer, Shape
+    from gru2np_runtime.model import Model
+    from gru2np_runtime.plan import Plan
+    from gru2np_runtime.run.stream import Stream
+
+# Where plans of wrappers keep those of the layers inside.
+PARTS = ("forward", "backward", "inner")
+
+
+class ModelLayer:
+    """A layer of a model, to look at.
+
+    Attributes:
+        name: its path; layers of nested models stand behind ``/``.
+        class_name: the Keras class it was.
+        layer: what it means: its attributes.
+        weights: its arrays by name, read-only.
+        output_shapes: of its first call.
+    """
+
+    __slots__ = ("class_name", "layer", "name", "output_shapes", "weights")
+
+    def __init__(
+        self,
+        name: str,
+        class_name: str,
+        layer: Layer,
+        weights: Mapping[str, Array],
+        output_shapes: Sequence[Shape],
+    ) -> None:
+        self.name = name
+        self.class_name = class_name
+        self.layer = layer
+        self.weights = dict(weights)
+        self.output_shapes = list(output_shapes)
+
+    def __repr__(self) -> str:
+        return f"<{self.class_name} {self.name!r}, {self.count_params()} parameters>"
+
+    def count_params(self) -> int:
+        """How many numbers its weights hold."""
+        return sum(int(array.size) for array in self.weights.values())
+
+
+def model_layers(
+    graph: Graph, weights: Mapping[str, Array], titles: Mapping[str, tuple[str, str]]
+) -> list[ModelLayer]:
+    """The layers of a graph in the order of their first call.
+
+    Args:
+        graph: the graph.
+        weights: its arrays by path.
+        titles: name and Keras class by a layer's path.
+    """
+    known, expected = graph.infer_nodes()
+    found: dict[str, ModelLayer] = {}
+    for node in graph.nodes:
+        if node.layer not in found:
+            name, class_name = titles.get(node.layer, (node.layer, ""))
+            layer = graph.layers[node.layer]
+            found[node.layer] = ModelLayer(
+                name,
+                class_name or layer.op,
+                layer,
+                {k: weights[f"{node.layer}/{k}"] for k in expected[node.layer]},
+                known[node.name],
+            )
+    return list(found.values())
+
+
+def layer_named(layers: Sequence[ModelLayer], name: str) -> ModelLayer:
+    """The layer of that name or path.
+
+    Raises:
+        InputError: there is none; the message lists those there are.
+    """
+    for layer in layers:
+        if layer.name == name:
+            return layer
+    names = ", ".join(repr(layer.name) for layer in layers)
+    raise InputError(f"no layer {name!r}; the model has {names}")
+
+
+def summary(model: Model) -> str:
+    """A line of title, and a table with a row for each layer."""
+    inputs = ", ".join(
+        f"{name} {shape_text(shape)}"
+        for name, shape in zip(model.input_names, model.input_shapes)
+    )
+    title = f"{model.name}: {inputs}, {model.count_params():,} parameters"
+    if model.storage is not None:
+        title += f", kernels stored as {model.storage['dtype']}"
+    rows = [("layer", "class", "output shape", "parameters")]
+    for layer in model.layers:
+        shapes = ", ".join(shape_text(shape) for shape in layer.output_shapes)
+        rows.append((layer.name, layer.class_name, shapes, f"{layer.count_params():,}"))
+    return "\n".join([title, *_table(rows, right=3)])
+
+
+def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> str:
+    """A table with a row for each layer and each layer inside another.
+
+    Args:
+        plans: of the layers, by path.
+        streaming: makes the model step by step, for the last line.
+    """
+    rows = [("layer", "op", "runs")]
+
+    def add(name: str, plan: Plan) -> None:
+        inner = {part: getattr(plan, part, None) for part in PARTS}
+        inner.update(getattr(plan, "plans", {}))
+        parts = {part: own for part, own in inner.items() if own is not None}
+        rows.append((name, plan.layer.op, "of its layers" if parts else plan.how()))
+        for part, own in parts.items():
+            add(f"{name}/{part}", own)
+
+    for name, plan in plans.items():
+        add(name, plan)
+    try:
+        chain = streaming().chain is not None
+    except InputError as error:
+        steps = str(error)
+    else:
+        steps = "the stack of layers at once" if chain else "layer by layer"
+    return "\n".join([*_table(rows), f"step: {steps}"])
+
+
+def _table(rows: Sequence[tuple[str, ...]], right: int | None = None) -> list[str]:
+    """Lines of a table with a rule below its first row; column ``right`` is numbers."""
+    columns = range(len(rows[0]))
+    widths = [max(len(row[i]) for row in rows) for i in columns]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if i == right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return lines
