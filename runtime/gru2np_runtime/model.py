@@ -164,12 +164,12 @@ class Model:
         Raises:
             InputError: x does not fit the model's inputs.
         """
-        stack = self._plan.stack
-        if stack is not None and batch_size is None and not self._stateful:
+        chain = self._plan.chain
+        if chain is not None and batch_size is None and not self._stateful:
             # The checks below, at the price of a call of the kernel.
             time = self._graph.inputs[0].shape[1]
-            if type(x) is np.ndarray and stack.takes(x) and time in (None, x.shape[1]):
-                return self._outputs.pack((stack.predict(x),))
+            if type(x) is np.ndarray and chain.takes(x) and time in (None, x.shape[1]):
+                return self._outputs.pack((chain.run(x),))
         arrays = self._arrays(x)
         rows = arrays[0].shape[0]
         if batch_size is not None and batch_size < 1:
@@ -236,15 +236,15 @@ class Model:
             InputError: x does not fit, or its batch is not the state's.
         """
         stream = self._stream or self._streaming()
-        runner = state._runner
+        stepper = state._stepper
         if (
-            runner is not None
-            and runner.chain is stream.chain
+            stepper is not None
+            and stepper.chain is stream.chain
             and type(x) is np.ndarray
-            and x.shape == runner.shape
-            and x.dtype == runner.chain.dtype
+            and x.shape == stepper.shape
+            and x.dtype == stepper.chain.dtype
         ):
-            return self._outputs.pack((runner.step(x),)), state
+            return self._outputs.pack((stepper.step(x),)), state
         arrays = self._arrays(x, stream.per_step_inputs)
         for name, array in zip(self.input_names, arrays):
             if array.shape[0] != state.batch_size:

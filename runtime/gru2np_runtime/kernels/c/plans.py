@@ -109,6 +109,8 @@ class Packed:
 class CompiledRecurrence(Recurrence):
     """A GRU, an LSTM or a SimpleRNN over time."""
 
+    kernel = "c"
+
     def __init__(
         self, layer: Recurrent, weights: Mapping[str, Array], packed: Packed
     ) -> None:
@@ -117,6 +119,11 @@ class CompiledRecurrence(Recurrence):
         self.masked = MASKED[layer.masked_output]
         if layer.masked_output == "state":
             self.masked += layer.masked_state
+
+    def fused(self) -> tuple[Plan, ...] | None:
+        """The layer itself, where it runs forward."""
+        layer = self.layer
+        return None if layer.go_backwards or layer.time_major else (self,)
 
     def how(self) -> str:
         """Which way the layer runs."""
@@ -256,7 +263,7 @@ def pack_dense(
 ) -> Packed | None:
     """A Dense layer packed, or None where the kernel lacks its activation."""
     activation = _activation(layer.activation)
-    if activation is None:
+    if activation is None or any(w.dtype != np.float32 for w in weights.values()):
         return None
     arrays = (weights["kernel"], None, weights.get("bias"), None)
     return Packed(found, DENSE, (*activation, 0, 0.0), arrays, lanes)

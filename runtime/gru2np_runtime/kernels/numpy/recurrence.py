@@ -46,6 +46,8 @@ def recurrent(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan 
 class FastRecurrence(CarryingPlan):
     """Runs a GRU, an LSTM or a SimpleRNN in few calls a step."""
 
+    kernel = "numpy"
+
     def __init__(
         self, layer: GRU | LSTM | SimpleRNN, weights: Mapping[str, Array]
     ) -> None:
@@ -65,6 +67,11 @@ class FastRecurrence(CarryingPlan):
             pack: Callable[[Any, Mapping[str, Array]], Packed] = PACKED[self.layer.op]
             self._packed = pack(self.layer, self.weights)
         return self._packed
+
+    def fused(self) -> tuple[Plan, ...] | None:
+        """The layer itself, where it runs forward."""
+        layer = self.layer
+        return None if layer.go_backwards or layer.time_major else (self,)
 
     def how(self) -> str:
         """The fast way has three forms."""
