@@ -14,7 +14,7 @@ from gru2np.cli import cli
 from gru2np.verification import cases
 from gru2np.verification.comparison import Tolerance
 from gru2np_runtime import Model, load
-from gru2np_runtime.bundle.loading import open_bundle
+from gru2np_runtime.bundle.opening import open_bundle
 
 # Three stateful GRUs of 24 units.
 STACK = goldens.Golden(goldens.FIXTURES / "keras-2.1" / "stateful_stack")

@@ -131,7 +131,13 @@ class Model:
     def __str__(self) -> str:
         from gru2np_runtime.summary import summary
 
-        return summary(self)
+        return summary(
+            self.name,
+            list(zip(self.input_names, self.input_shapes)),
+            self.layers,
+            self.count_params(),
+            None if self.storage is None else self.storage["dtype"],
+        )
 
     def __repr__(self) -> str:
         return f"<gru2np model {self.name!r}>"

@@ -20,6 +20,7 @@ FAMILIES = {"recurrent", "cells", "dense", "axes"}
 # What only some models or calls need.
 LATER = {
     "bind",
+    "bundle.manifest_proof",
     "bundle.manifest_writer",
     "files",
     "proof",

@@ -20,10 +20,10 @@ from gru2np_runtime.bundle.container import (
     encode_manifest,
     read_members,
 )
-from gru2np_runtime.bundle.loading import open_bundle
+from gru2np_runtime.bundle.manifest_proof import member_name
+from gru2np_runtime.bundle.opening import open_bundle
 from gru2np_runtime.files.arrays import replacing
 from gru2np_runtime.proof.checking import sha256
-from gru2np_runtime.proof.record import member_name
 from gru2np_runtime.proof.replay import difference, outputs_of, rounding, short
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime.bundle.loading import load
 from gru2np_runtime.errors import BundleError, InputError
+from gru2np_runtime.loading import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
