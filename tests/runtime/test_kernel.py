@@ -175,8 +175,8 @@ def test_a_stack_steps_in_one_call(library, use, monkeypatch, batch):
             state = model.restore_state(state.arrays())
         results.append(y)
     assert isinstance(model._streaming().chain, CompiledChain)
-    assert model._plan.chain is model._streaming().chain
-    assert plain._plan.chain is None
+    assert model.graph_plan.chain is model._streaming().chain
+    assert plain.graph_plan.chain is None
     np.testing.assert_allclose(model.predict(x), results[-1], rtol=1e-5, atol=1e-6)
     for t, y in enumerate(results):
         wanted = plain.predict(x[:, : t + 1])
@@ -196,7 +196,7 @@ def test_a_stack_predicts_in_one_call(
     wanted = stack_model(every_step=every_step).predict(x)
     monkeypatch.setenv("GRU2NP_KERNEL", "c")
     model = stack_model(every_step=every_step)
-    assert model._plan.chain.every_step == every_step
+    assert model.graph_plan.chain.every_step == every_step
     np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-5, atol=1e-6)
     nothing = np.zeros((0, time, 5), np.float32)
     assert model.predict(nothing).shape == (0, *wanted.shape[1:])

@@ -142,11 +142,11 @@ def with_proof(
         )
     opened = open_bundle(data, custom_layers)
     model = opened.model()
-    inputs = dict(zip(opened.manifest.inputs.names, model._graph.inputs, strict=True))
-    outputs = dict(zip(model.output_names, model._graph.outputs, strict=True))
+    inputs = dict(zip(opened.manifest.inputs.names, model.graph.inputs, strict=True))
+    outputs = dict(zip(model.output_names, model.graph.outputs, strict=True))
     arrays: dict[str, Array] = {}
     cases, worst = [], (0.0, 0.0)
-    stateful = samples.is_stateful(model._graph)
+    stateful = samples.is_stateful(model.graph)
     for position, case in enumerate(found.evidence.cases):
         given = _arrays(case.inputs, inputs)
         wanted = _arrays(case.expected, outputs)
@@ -191,7 +191,7 @@ def with_proof(
 
 def _margin(model: Model, pair: Comparison, expected: Array, largest: float) -> float:
     """How much further a replay may be from the expected output; see ``record``."""
-    margin = rounding(model._graph, expected)
+    margin = rounding(model.graph, expected)
     return max(margin, SIMILAR * largest) if pair.rounding else margin
 
 
