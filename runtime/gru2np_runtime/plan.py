@@ -62,7 +62,7 @@ class Plan:
 
     def fused(self) -> tuple[Plan, ...] | None:
         """What a chain runs for this layer; None where no chain can hold it."""
-        return None
+        return (self,) if self.kernel else None
 
     def how(self) -> str:
         """Which way the layer runs, to read; see ``Model.plan``."""

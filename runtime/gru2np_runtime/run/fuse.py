@@ -22,6 +22,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from gru2np_runtime.layer import CARRIED
 from gru2np_runtime.plan import Link
 
 if TYPE_CHECKING:
@@ -63,9 +64,11 @@ def fuse(graph: Graph, plans: Mapping[str, Plan]) -> Chain | None:
         casts = plan.layer.dtype != port.dtype
         if node.inputs != (before,) or node.mask is not None or casts or own is None:
             return None
-        if any(inner.layer.dtype != port.dtype for inner in own):
-            return None
-        links.extend(Link(node.name, inner) for inner in own)
+        for inner in own:
+            backwards = inner.kernel and inner.layer.over_time() != CARRIED
+            if backwards or inner.layer.dtype != port.dtype:
+                return None
+            links.append(Link(node.name, inner))
         before = (node.name, 0)
     if graph.outputs[0].source != before:
         return None

@@ -120,11 +120,6 @@ class CompiledRecurrence(Recurrence):
         if layer.masked_output == "state":
             self.masked += layer.masked_state
 
-    def fused(self) -> tuple[Plan, ...] | None:
-        """The layer itself, where it runs forward."""
-        layer = self.layer
-        return None if layer.go_backwards or layer.time_major else (self,)
-
     def how(self) -> str:
         """Which way the layer runs."""
         return "c"

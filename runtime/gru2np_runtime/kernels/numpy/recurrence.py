@@ -68,11 +68,6 @@ class FastRecurrence(CarryingPlan):
             self._packed = pack(self.layer, self.weights)
         return self._packed
 
-    def fused(self) -> tuple[Plan, ...] | None:
-        """The layer itself, where it runs forward."""
-        layer = self.layer
-        return None if layer.go_backwards or layer.time_major else (self,)
-
     def how(self) -> str:
         """The fast way has three forms."""
         return "numpy: sequence, batch, step"
