@@ -11,9 +11,9 @@ import sys
 import numpy as np
 
 from gru2np_runtime import layers
+from gru2np_runtime.kernels.c import chain as _chain
 from gru2np_runtime.kernels.c import library as _kernel
 from gru2np_runtime.kernels.c import plans as _compiled
-from gru2np_runtime.kernels.c import stack as _stack
 from gru2np_runtime.kernels.plain.recurrent import Recurrence
 from gru2np_runtime.run.dispatch import make_plan
 
@@ -139,7 +139,7 @@ def check_units(library, width, units) -> None:
             for state, expected in zip(states, after.states):
                 near(state, expected[:rows])
             parts = [(layer.op, packed, len(states))]
-            near(stack_apart(library, parts, x[:rows]), wanted[:rows])
+            near(chain_apart(library, parts, x[:rows]), wanted[:rows])
 
 
 def random_weights(layer, features, rng):
@@ -195,22 +195,22 @@ def run_apart(library, packed, x, count):
     return y, states
 
 
-def stack_apart(library, parts, x, *, every_step=True):
-    """Outputs of a stack whose arrays lie apart from each other."""
+def chain_apart(library, parts, x, *, every_step=True):
+    """Outputs of a chain whose arrays lie apart from each other."""
     rows, time, _ = x.shape
     x = x.copy()
-    stack = _stack.Stack(parts, every_step=every_step)
-    states, work = (np.empty(n, np.float32) for n in stack.workspace(rows, time))
-    y = np.empty((rows, time if every_step else 1, stack.units), np.float32)
+    chain = _chain.CompiledChain(parts, every_step=every_step)
+    states, work = (np.empty(n, np.float32) for n in chain.workspace(rows, time))
+    y = np.empty((rows, time if every_step else 1, chain.units), np.float32)
     strides = [stride // 4 for array in (x, y) for stride in array.strides[:2]]
     if not every_step:
         strides[3] = 0
     places = [place(array) for array in (x, states, y, work)]
-    library.gru2np_stack(stack.call(places, (rows, time), strides, anew=True))
+    library.gru2np_stack(chain.call(places, (rows, time), strides, anew=True))
     return y
 
 
-def check_stack(library, width) -> None:
+def check_chain(library, width) -> None:
     """Layers of every kind in one call, for batches and times around whole tiles."""
     rng = np.random.default_rng(width)
     for every_step in (False, True):
@@ -236,7 +236,7 @@ def check_stack(library, width) -> None:
                 wanted = make_plan(layer, weights, fast=False).run([wanted], None)[0]
             if not every_step:
                 wanted = wanted[:, -1:]
-            near(stack_apart(library, parts, x, every_step=every_step), wanted)
+            near(chain_apart(library, parts, x, every_step=every_step), wanted)
 
 
 def main(path, cases) -> None:
@@ -247,7 +247,7 @@ def main(path, cases) -> None:
     for width in range(_kernel.level(found) + 1):
         for number in range(cases):
             Case(number).check(found, width)
-        check_stack(found, width)
+        check_chain(found, width)
         for units in range(1, MOST_UNITS + 1):
             check_units(found, width, units)
     print("checked", cases, "cases with widths up to", 4 << _kernel.level(found))

@@ -27,7 +27,7 @@ from gru2np_runtime.bundle.container import (
     encode_manifest,
     read_members,
 )
-from gru2np_runtime.bundle.loading import read_bundle
+from gru2np_runtime.bundle.opening import read_bundle
 
 pytestmark = [
     pytest.mark.tensorflow,

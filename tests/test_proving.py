@@ -18,7 +18,7 @@ from gru2np.verification.proof import record
 from gru2np.verification.verify import verify
 from gru2np_runtime import Model, load
 from gru2np_runtime.__main__ import EXIT_CODES, main
-from gru2np_runtime.bundle.loading import open_bundle
+from gru2np_runtime.bundle.opening import open_bundle
 from gru2np_runtime.proof.checking import check
 
 NO_KERAS = find_spec("tensorflow") is None or find_spec("tf_keras") is None

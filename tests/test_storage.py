@@ -14,7 +14,7 @@ from gru2np.cli import cli
 from gru2np.verification import cases
 from gru2np.verification.comparison import Tolerance
 from gru2np_runtime import Model, load
-from gru2np_runtime.bundle.loading import open_bundle
+from gru2np_runtime.bundle.opening import open_bundle
 
 # Three stateful GRUs of 24 units.
 STACK = goldens.Golden(goldens.FIXTURES / "keras-2.1" / "stateful_stack")
@@ -102,7 +102,7 @@ def test_the_cost_is_the_one_of_the_inputs_that_verify_draws(small, full):
     _, data, facts = small
     exact, model = load(full), load(data)
     worst = {"outputs": 0.0, "saturated": 0.0}
-    for case in cases.draw(exact._graph, exact.input_names, 0):
+    for case in cases.draw(exact.graph, exact.input_names, 0):
         for own in (exact, model):
             own.reset_states()
         # Built for a batch of one.

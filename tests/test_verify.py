@@ -23,7 +23,7 @@ from gru2np.verification.comparison import Tolerance, compare
 from gru2np.verification.settings import TOLERANCES
 from gru2np_runtime import load
 from gru2np_runtime.bundle.container import MANIFEST, Writer, read_members
-from gru2np_runtime.bundle.loading import read_bundle
+from gru2np_runtime.bundle.opening import read_bundle
 
 FLOAT32 = TOLERANCES["float32"]
 MASKED = "keras-2.2/mask_bidirectional"

@@ -219,7 +219,7 @@ def _run(model: Model) -> tuple[str, str]:
         run += "\n        without files, zeros go in and the outputs are printed"
     save = "np.save(sys.argv[2], y)"
     if len(model.output_names) > 1:
-        named = model._outputs.kind == "dict"
+        named = model.output_structure.kind == "dict"
         y = "y" if named else "dict(zip(model.output_names, y))"
         save = f"np.savez(sys.argv[2], **{y})"
     return _RUN.format(about=about, bundle=BUNDLE, x=x, save=save), run
@@ -227,7 +227,7 @@ def _run(model: Model) -> tuple[str, str]:
 
 def _zeros(model: Model) -> str | None:
     """An expression of inputs that the model takes; None where none was found."""
-    dtypes = [port.dtype for port in model._graph.inputs]
+    dtypes = [port.dtype for port in model.graph.inputs]
     for length in LENGTHS:
         shapes = [
             (shape[0] or 1, *(n or length for n in shape[1:]))

@@ -146,7 +146,7 @@ def cost(
     """
     from gru2np.verification import cases, samples
 
-    graph = full._graph
+    graph = full.graph
     measured: dict[str, list[Measured]] = {}
     drawn: list[cases.Drawn] = []
     with suppress(VerificationError):

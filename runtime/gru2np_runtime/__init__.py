@@ -17,10 +17,10 @@
 from typing import TYPE_CHECKING
 
 from gru2np_runtime import layers
-from gru2np_runtime.bundle.loading import load
 from gru2np_runtime.errors import BundleError, Gru2npError, InputError
 from gru2np_runtime.kernels.c.library import kernel
 from gru2np_runtime.layer import Layer
+from gru2np_runtime.loading import load
 from gru2np_runtime.model import Model
 from gru2np_runtime.version import __version__
 

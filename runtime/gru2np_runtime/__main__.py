@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gru2np_runtime import BundleError, Gru2npError, __version__, load
-from gru2np_runtime.bundle.loading import open_bundle
+from gru2np_runtime.bundle.opening import open_bundle
 from gru2np_runtime.files.arrays import Misuse, check_output
 from gru2np_runtime.files.journal import Recovery, begun_with
 from gru2np_runtime.files.prediction import Interrupted, predict_file

@@ -1,4 +1,4 @@
-"""A model of one layer, from bare arrays."""
+"""A model of one layer, from bare arrays; all that ``layer`` imports of models."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gru2np_runtime.layer import Array, Layer, Shape
+
+__all__ = ["Model", "bind"]
 
 
 def bind(layer: Layer, weights: Mapping[str, Array]) -> Model:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np_runtime.model import Model
+    from gru2np_runtime.bind import Model
 
     Array = NDArray[Any]
     Shape = tuple[int | None, ...]
@@ -149,6 +149,7 @@ class Layer(Attributes):
         Raises:
             InputError: a weight is missing, unknown, or its shape does not fit.
         """
+        # The one import of what stands above: a bound layer is a model.
         from gru2np_runtime.bind import bind
 
         return bind(self, weights)

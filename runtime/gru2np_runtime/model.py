@@ -32,6 +32,21 @@ class Model:
 
     Immutable but for the states of a model saved with ``stateful=True``, so that one
     model serves many threads.
+
+    Attributes:
+        name: of the model.
+        source: the file it was exported from, as the manifest has it.
+        storage: how its kernels are stored, where they are smaller than they were.
+
+    The rest is for tools that look inside; change nothing of it:
+
+    Attributes:
+        graph: the layers and their calls.
+        weights: every array by path.
+        titles: name and Keras class by a layer's path.
+        input_structure: one input, a list or a dict.
+        output_structure: the same of the outputs.
+        graph_plan: the graph with its weights packed, as it runs.
     """
 
     def __init__(
@@ -49,38 +64,44 @@ class Model:
         self.name = name
         self.source = dict(source or {})
         self.storage = None if storage is None else dict(storage)
-        self._graph = graph
-        self._weights = dict(weights)
-        self._titles = dict(titles or {})
-        self._inputs = inputs or Structure("one", [p.name for p in graph.inputs])
-        self._outputs = outputs or Structure("one", [p.name for p in graph.outputs])
+        self.graph = graph
+        self.weights = dict(weights)
+        self.titles = dict(titles or {})
+        self.input_structure = inputs or Structure(
+            "one", [p.name for p in graph.inputs]
+        )
+        self.output_structure = outputs or Structure(
+            "one", [p.name for p in graph.outputs]
+        )
         plan = make_plan(graph, weights)
         assert isinstance(plan, GraphPlan)
-        self._plan = plan
+        self.graph_plan = plan
         # What only some models or calls need is imported and made there.
         self._stateful: Stateful | None = None
-        stateful = self._plan.stateful()
+        stateful = self.graph_plan.stateful()
         if stateful:
             from gru2np_runtime.run.stateful import Stateful
 
-            self._stateful = Stateful(self._plan, stateful, self._inputs.names[0])
+            self._stateful = Stateful(
+                self.graph_plan, stateful, self.input_structure.names[0]
+            )
         self._sizes: Chunks | None = None
         self._stream: Stream | None = None
         self._time_major = any(
             plan.batch_axis
-            for plan in self._plan.plans.values()
+            for plan in self.graph_plan.plans.values()
             if isinstance(plan, CarryingPlan)
         )
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (
-            self._graph,
-            self._weights,
+            self.graph,
+            self.weights,
             {
                 "name": self.name,
-                "inputs": (self._inputs.kind, self._inputs.names),
-                "outputs": (self._outputs.kind, self._outputs.names),
-                "titles": self._titles,
+                "inputs": (self.input_structure.kind, self.input_structure.names),
+                "outputs": (self.output_structure.kind, self.output_structure.names),
+                "titles": self.titles,
                 "source": self.source,
                 "storage": self.storage,
             },
@@ -90,29 +111,29 @@ class Model:
     @property
     def input_names(self) -> list[str]:
         """Names of the inputs, in order; the keys where the model takes a dict."""
-        return list(self._inputs.names)
+        return list(self.input_structure.names)
 
     @property
     def output_names(self) -> list[str]:
         """Names of the outputs, in order; the keys where the model gives a dict."""
-        return list(self._outputs.names)
+        return list(self.output_structure.names)
 
     @property
     def input_shapes(self) -> list[Shape]:
         """Shapes of the inputs, None where any size fits."""
-        return [port.shape for port in self._graph.inputs]
+        return [port.shape for port in self.graph.inputs]
 
     @property
     def output_shapes(self) -> list[Shape]:
         """Shapes of the outputs, None where the input decides."""
-        return [port.shape for port in self._graph.outputs]
+        return [port.shape for port in self.graph.outputs]
 
     @property
     def layers(self) -> list[ModelLayer]:
         """The layers in the order of their first call."""
         from gru2np_runtime.summary import model_layers
 
-        return model_layers(self._graph, self._weights, self._titles)
+        return model_layers(self.graph, self.weights, self.titles)
 
     def get_layer(self, name: str) -> ModelLayer:
         """The layer of that name or path.
@@ -126,12 +147,18 @@ class Model:
 
     def count_params(self) -> int:
         """How many numbers the model's weights hold."""
-        return sum(int(array.size) for array in self._weights.values())
+        return sum(int(array.size) for array in self.weights.values())
 
     def __str__(self) -> str:
         from gru2np_runtime.summary import summary
 
-        return summary(self)
+        return summary(
+            self.name,
+            list(zip(self.input_names, self.input_shapes)),
+            self.layers,
+            self.count_params(),
+            None if self.storage is None else self.storage["dtype"],
+        )
 
     def __repr__(self) -> str:
         return f"<gru2np model {self.name!r}>"
@@ -147,7 +174,7 @@ class Model:
         """
         from gru2np_runtime.summary import plan_table
 
-        return plan_table(self._plan.plans, self._streaming)
+        return plan_table(self.graph_plan.plans, self._streaming)
 
     def predict(self, x: Data, batch_size: int | None = None) -> Data:
         """Run the model.
@@ -164,12 +191,12 @@ class Model:
         Raises:
             InputError: x does not fit the model's inputs.
         """
-        stack = self._plan.stack
-        if stack is not None and batch_size is None and not self._stateful:
+        chain = self.graph_plan.chain
+        if chain is not None and batch_size is None and not self._stateful:
             # The checks below, at the price of a call of the kernel.
-            time = self._graph.inputs[0].shape[1]
-            if type(x) is np.ndarray and stack.takes(x) and time in (None, x.shape[1]):
-                return self._outputs.pack((stack.predict(x),))
+            time = self.graph.inputs[0].shape[1]
+            if type(x) is np.ndarray and chain.takes(x) and time in (None, x.shape[1]):
+                return self.output_structure.pack((chain.run(x),))
         arrays = self._arrays(x)
         rows = arrays[0].shape[0]
         if batch_size is not None and batch_size < 1:
@@ -179,10 +206,10 @@ class Model:
         elif batch_size is None and sum(x.size for x in arrays) >= SMALL:
             batch_size = self._chunks.rows(arrays)
         if batch_size is None or rows <= batch_size:
-            return self._outputs.pack(self._run(arrays))
+            return self.output_structure.pack(self._run(arrays))
         from gru2np_runtime.run.batches import in_batches
 
-        return self._outputs.pack(in_batches(self._run, arrays, batch_size))
+        return self.output_structure.pack(in_batches(self._run, arrays, batch_size))
 
     __call__ = predict
 
@@ -191,12 +218,12 @@ class Model:
 
         States of a stateful model are used and left as they are.
         """
-        values = (self._stateful or self._plan).values(self._arrays(x))
+        values = (self._stateful or self.graph_plan).values(self._arrays(x))
         return {
             node.name: values[node.name][0]
             if len(values[node.name]) == 1
             else list(values[node.name])
-            for node in self._graph.nodes
+            for node in self.graph.nodes
         }
 
     def reset_states(self) -> None:
@@ -236,15 +263,15 @@ class Model:
             InputError: x does not fit, or its batch is not the state's.
         """
         stream = self._stream or self._streaming()
-        runner = state._runner
+        stepper = state._stepper
         if (
-            runner is not None
-            and runner.chain is stream.chain
+            stepper is not None
+            and stepper.chain is stream.chain
             and type(x) is np.ndarray
-            and x.shape == runner.shape
-            and x.dtype == runner.chain.dtype
+            and x.shape == stepper.shape
+            and x.dtype == stepper.chain.dtype
         ):
-            return self._outputs.pack((runner.step(x),)), state
+            return self.output_structure.pack((stepper.step(x),)), state
         arrays = self._arrays(x, stream.per_step_inputs)
         for name, array in zip(self.input_names, arrays):
             if array.shape[0] != state.batch_size:
@@ -252,13 +279,13 @@ class Model:
                     f"input {name!r}, axis 0: expected the state's batch size "
                     f"{state.batch_size}, got {array.shape[0]}"
                 )
-        return self._outputs.pack(stream.step(arrays, state)), state
+        return self.output_structure.pack(stream.step(arrays, state)), state
 
     def _streaming(self) -> Stream:
         if self._stream is None:
             from gru2np_runtime.run.stream import Stream
 
-            self._stream = Stream(self._plan)
+            self._stream = Stream(self.graph_plan)
         return self._stream
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
@@ -266,20 +293,20 @@ class Model:
             return self._stateful.run(arrays)
         if sum(x.size for x in arrays) >= SMALL:
             return self._chunks.run(arrays)
-        return list(self._plan.run(arrays, None))
+        return list(self.graph_plan.run(arrays, None))
 
     @property
     def _chunks(self) -> Chunks:
         if self._sizes is None:
             from gru2np_runtime.run.batches import Chunks
 
-            self._sizes = Chunks(self._plan)
+            self._sizes = Chunks(self.graph_plan)
         return self._sizes
 
     def _arrays(
         self, x: Data, without_time: Sequence[bool] | None = None
     ) -> list[Array]:
-        names, ports = self._inputs.names, self._graph.inputs
+        names, ports = self.input_structure.names, self.graph.inputs
         return unpack(x, names, ports, without_time, time_major=self._time_major)
 
 

@@ -1,12 +1,14 @@
-"""Plans: a layer with its weights packed, ready to run.
+"""Plans: a layer with its weights packed, ready to run; and chains of several.
 
-A plan is immutable and shared by threads; whatever changes from step to step is a
-``Carry``, which belongs to the call or to the user.
+Plans and chains are immutable and shared by threads; whatever changes from step to step
+is a ``Carry`` or a ``Stepper``, which belongs to the call or to the user.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +44,9 @@ class Plan:
 
     # True where ``begin`` and ``advance`` exist.
     carries = False
+    # The kernel that fuses the layer with its neighbours, a row of ``run.fuse``; empty
+    # where none does, or where any kernel takes the layer beside others of its own.
+    kernel: ClassVar[str] = ""
 
     def __init__(self, layer: Layer, weights: Mapping[str, Array]) -> None:
         self.layer = layer
@@ -54,6 +59,10 @@ class Plan:
         else:
             outputs = self.layer.forward(self.weights, *inputs, mask=mask)
         return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    def fused(self) -> tuple[Plan, ...] | None:
+        """What a chain runs for this layer; None where no chain can hold it."""
+        return (self,) if self.kernel else None
 
     def how(self) -> str:
         """Which way the layer runs, to read; see ``Model.plan``."""
@@ -89,6 +98,79 @@ class CarryingPlan(Plan):
     def state_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the states without the batch axis."""
         raise NotImplementedError
+
+
+class Link:
+    """One layer of a chain.
+
+    Attributes:
+        node: the name of the call, by which states are kept.
+        plan: of the layer; of the one inside, where that is all that runs.
+    """
+
+    __slots__ = ("node", "plan")
+
+    def __init__(self, node: str, plan: Plan) -> None:
+        self.node = node
+        self.plan = plan
+
+
+class Chain:
+    """Layers one after the other, fused by ``run.fuse`` and packed for one kernel.
+
+    Attributes:
+        dtype: of inputs, states and outputs; how weights are packed is the kernel's.
+        features: of the input.
+    """
+
+    def __init__(self, dtype: str, features: int) -> None:
+        self.dtype = np.dtype(dtype)
+        self.features = features
+
+    def takes(self, x: Array) -> bool:
+        """Whether ``run`` can run on x; never where the kernel only steps."""
+        return False
+
+    def run(self, x: Array) -> Array:
+        """x: (batch, time, features), whole sequences from zero states."""
+        raise NotImplementedError
+
+    def stepper(self, carries: Mapping[str, Carry | None], rows: int) -> Stepper:
+        """Buffers for so many rows of a state, which from now on lives in them.
+
+        Args:
+            carries: by node; those of the chain look into the buffers from now on.
+            rows: of the state.
+        """
+        raise NotImplementedError
+
+
+class Stepper:
+    """One state of a chain, in buffers that its kernel moves on in place.
+
+    Attributes:
+        chain: whose state it is.
+        shape: of the input of a step, (rows, features).
+    """
+
+    __slots__ = ("chain", "shape")
+
+    def __init__(self, chain: Chain, rows: int) -> None:
+        self.chain = chain
+        self.shape = (rows, chain.features)
+
+    def step(self, x: Array) -> Array:
+        """One step; x: (rows, features), in the chain's dtype; gives a fresh array."""
+        raise NotImplementedError
+
+    def take(self, carry: Carry | None, buffers: Sequence[Array]) -> None:
+        """Move a layer's states, if any are there yet, into buffers of their shapes."""
+        if carry is None:
+            return
+        for buffer, state in zip(buffers, carry.states):
+            buffer[...] = state
+        carry.states = list(buffers)
+        carry.previous = None
 
 
 def child(weights: Mapping[str, Array], name: str) -> dict[str, Array]:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from gru2np_runtime.graph import Graph
     from gru2np_runtime.layer import Array, Layer, Shape
-    from gru2np_runtime.model import Model
     from gru2np_runtime.plan import Plan
     from gru2np_runtime.run.stream import Stream
 
@@ -94,20 +93,31 @@ def layer_named(layers: Sequence[ModelLayer], name: str) -> ModelLayer:
     raise InputError(f"no layer {name!r}; the model has {names}")
 
 
-def summary(model: Model) -> str:
-    """A line of title, and a table with a row for each layer."""
-    inputs = ", ".join(
-        f"{name} {shape_text(shape)}"
-        for name, shape in zip(model.input_names, model.input_shapes)
-    )
-    title = f"{model.name}: {inputs}, {model.count_params():,} parameters"
-    if model.storage is not None:
-        title += f", kernels stored as {model.storage['dtype']}"
+def summary(
+    title: str,
+    inputs: Sequence[tuple[str, Shape]],
+    layers: Sequence[ModelLayer],
+    params: int,
+    stored: str | None,
+) -> str:
+    """A line of title, and a table with a row for each layer.
+
+    Args:
+        title: the model's name.
+        inputs: name and shape of each.
+        layers: in the order of the rows.
+        params: how many numbers the weights hold.
+        stored: the dtype that kernels are stored in, where it is not their own.
+    """
+    given = ", ".join(f"{name} {shape_text(shape)}" for name, shape in inputs)
+    head = f"{title}: {given}, {params:,} parameters"
+    if stored is not None:
+        head += f", kernels stored as {stored}"
     rows = [("layer", "class", "output shape", "parameters")]
-    for layer in model.layers:
+    for layer in layers:
         shapes = ", ".join(shape_text(shape) for shape in layer.output_shapes)
         rows.append((layer.name, layer.class_name, shapes, f"{layer.count_params():,}"))
-    return "\n".join([title, *_table(rows, right=3)])
+    return "\n".join([head, *_table(rows, right=3)])
 
 
 def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> str:

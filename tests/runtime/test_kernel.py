@@ -15,6 +15,7 @@ import gru2np_runtime
 from gru2np_runtime import InputError, build, layers
 from gru2np_runtime.kernels.c import library as _kernel
 from gru2np_runtime.kernels.c import threads as _threads
+from gru2np_runtime.kernels.c.chain import CompiledChain
 from gru2np_runtime.kernels.c.plans import CompiledRecurrence, pack_recurrent
 from gru2np_runtime.kernels.plain.recurrent import Recurrence
 from kernel_cases import MOST_UNITS, Case, check_units, small_gru
@@ -173,9 +174,9 @@ def test_a_stack_steps_in_one_call(library, use, monkeypatch, batch):
         if t == 7:
             state = model.restore_state(state.arrays())
         results.append(y)
-    assert type(model._stream.chain).__name__ == "Stack"
-    assert model._plan.stack is not None
-    assert plain._plan.stack is None
+    assert isinstance(model._streaming().chain, CompiledChain)
+    assert model.graph_plan.chain is model._streaming().chain
+    assert plain.graph_plan.chain is None
     np.testing.assert_allclose(model.predict(x), results[-1], rtol=1e-5, atol=1e-6)
     for t, y in enumerate(results):
         wanted = plain.predict(x[:, : t + 1])
@@ -195,7 +196,7 @@ def test_a_stack_predicts_in_one_call(
     wanted = stack_model(every_step=every_step).predict(x)
     monkeypatch.setenv("GRU2NP_KERNEL", "c")
     model = stack_model(every_step=every_step)
-    assert model._plan.stack.every_step == every_step
+    assert model.graph_plan.chain.every_step == every_step
     np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-5, atol=1e-6)
     nothing = np.zeros((0, time, 5), np.float32)
     assert model.predict(nothing).shape == (0, *wanted.shape[1:])

@@ -18,7 +18,7 @@ from kernel_cases import small_gru
 
 def test_which_kernel_runs(kernel):
     assert gru2np_runtime.kernel() == kernel
-    plans = small_gru()._plan.plans.values()
+    plans = small_gru().graph_plan.plans.values()
     compiled = any(isinstance(plan, CompiledRecurrence) for plan in plans)
     assert compiled == (kernel == "c")
 

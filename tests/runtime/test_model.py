@@ -210,7 +210,7 @@ def test_numbers_beyond_float32_are_infinite_without_a_warning():
 def test_ids_must_be_numbers_of_rows():
     golden, model = case("embedding")
     (ids,) = golden.arrays(0, "x")[:1]
-    assert model._graph.inputs[0].dtype in ("int32", "float32")
+    assert model.graph.inputs[0].dtype in ("int32", "float32")
     with pytest.raises(InputError, match="expected"):
         model.predict(np.full(ids.shape, 10**6))
     with pytest.raises(InputError):

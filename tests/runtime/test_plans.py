@@ -226,7 +226,7 @@ def numpy_kernel(monkeypatch):
 def test_steps_are_the_sequence(name, rows):
     parts, whole = STEPPING[name]
     model = model_of(*parts)
-    dtype = model._graph.inputs[0].dtype
+    dtype = model.graph.inputs[0].dtype
     x = some(rows, 7, dtype)[0]
     state = model.initial_state(rows)
     assert (model._streaming().chain is not None) == whole

@@ -18,7 +18,7 @@ import proofs
 from gru2np_runtime import BundleError, Model, kernel, load
 from gru2np_runtime.__main__ import EXIT_CODES, main
 from gru2np_runtime.bundle.container import MANIFEST, read_members
-from gru2np_runtime.bundle.loading import open_bundle
+from gru2np_runtime.bundle.opening import open_bundle
 from gru2np_runtime.proof.checking import check
 from gru2np_runtime.proof.replay import difference
 

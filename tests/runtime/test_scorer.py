@@ -251,7 +251,7 @@ def test_importing_the_package_does_not_import_it():
 def test_sizes_cost_no_memory(tmp_path):
     """A billion rows of ids are checked as fast as one."""
     scorer = Scorer(written(golden_of("keras-3.15/categories_left_out"), tmp_path))
-    ids = scorer.model._graph.inputs[0]
+    ids = scorer.model.graph.inputs[0]
     shape = (10**9, *(n or 5 for n in ids.shape[1:]))
     tracemalloc.start()
     found = scorer.output_shape(shape)

@@ -17,7 +17,7 @@ AT_LEAST = {"keras-3.15": 60, "keras-2.2": 60, "keras-1.2": 30, "tf-keras-2.21":
 
 def of_any_time(model):
     """The plan of a model with the time of its inputs left open."""
-    graph = model._graph
+    graph = model.graph
     ports = [
         Port(p.name, (p.shape[0], None, *p.shape[2:]), p.dtype)
         if len(p.shape) > 2
@@ -25,7 +25,7 @@ def of_any_time(model):
         for p in graph.inputs
     ]
     return make_plan(
-        Graph(ports, graph.nodes, graph.outputs, graph.layers), model._weights
+        Graph(ports, graph.nodes, graph.outputs, graph.layers), model.weights
     )
 
 

@@ -20,7 +20,7 @@ CASES = [
 def says_why(model, message):
     """The refusal names the layer in the way, or says that there is no time."""
     assert message.startswith("this model cannot run step by step: ")
-    names = [node.name for node in model._graph.nodes]
+    names = [node.name for node in model.graph.nodes]
     assert any(repr(name) in message for name in names) or "no layer" in message
 
 

@@ -16,8 +16,8 @@ from gru2np.inspection.gates import Gates, gates_of
 from gru2np.inspection.meaning import sentences
 from gru2np.readers import open_model
 from gru2np_runtime.bundle.container import MANIFEST
-from gru2np_runtime.bundle.loading import read_bundle
 from gru2np_runtime.bundle.manifest_writer import json_value
+from gru2np_runtime.bundle.opening import read_bundle
 
 if TYPE_CHECKING:
     import os

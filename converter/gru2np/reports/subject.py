@@ -83,8 +83,8 @@ def opened(
     report = inspect(path, weights, custom_layers=custom_layers)
     if weights is None and is_bundle(Path(path)):
         model = load(path, custom_layers=custom_layers)
-        arrays = model._weights
-        own = Opened(model._graph, model._titles, frozenset(arrays), arrays.__getitem__)
+        arrays = model.weights
+        own = Opened(model.graph, model.titles, frozenset(arrays), arrays.__getitem__)
         yield Subject(report, own)
     elif not report.convertible:
         yield Subject(report, None)

@@ -138,14 +138,14 @@ class Beside:
         tolerance = self.settings.tolerance(TOLERANCES[self.precision])
         exact = None
         if self.precision == "float32":
-            exact = float64.plan(self.model._graph, self.model._weights)
+            exact = float64.plan(self.model.graph, self.model.weights)
         layerwise = None
         if self.settings.layers and self.model.storage is not None:
             self.notes.append("layers are not compared: small kernels make each depart")
         elif self.settings.layers:
             names = frozenset(unnamed(self.conversion.model))
             layerwise = Layerwise(
-                self.model._plan, exact, names, tolerance, self.settings.lenient
+                self.model.graph_plan, exact, names, tolerance, self.settings.lenient
             )
         found, kept = [], 0
         for number, (drawn, outputs) in enumerate(

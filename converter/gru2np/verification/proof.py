@@ -20,10 +20,10 @@ from gru2np_runtime.bundle.container import (
     encode_manifest,
     read_members,
 )
-from gru2np_runtime.bundle.loading import open_bundle
+from gru2np_runtime.bundle.manifest_proof import member_name
+from gru2np_runtime.bundle.opening import open_bundle
 from gru2np_runtime.files.arrays import replacing
 from gru2np_runtime.proof.checking import sha256
-from gru2np_runtime.proof.record import member_name
 from gru2np_runtime.proof.replay import difference, outputs_of, rounding, short
 
 if TYPE_CHECKING:
@@ -142,11 +142,11 @@ def with_proof(
         )
     opened = open_bundle(data, custom_layers)
     model = opened.model()
-    inputs = dict(zip(opened.manifest.inputs.names, model._graph.inputs, strict=True))
-    outputs = dict(zip(model.output_names, model._graph.outputs, strict=True))
+    inputs = dict(zip(opened.manifest.inputs.names, model.graph.inputs, strict=True))
+    outputs = dict(zip(model.output_names, model.graph.outputs, strict=True))
     arrays: dict[str, Array] = {}
     cases, worst = [], (0.0, 0.0)
-    stateful = samples.is_stateful(model._graph)
+    stateful = samples.is_stateful(model.graph)
     for position, case in enumerate(found.evidence.cases):
         given = _arrays(case.inputs, inputs)
         wanted = _arrays(case.expected, outputs)
@@ -191,7 +191,7 @@ def with_proof(
 
 def _margin(model: Model, pair: Comparison, expected: Array, largest: float) -> float:
     """How much further a replay may be from the expected output; see ``record``."""
-    margin = rounding(model._graph, expected)
+    margin = rounding(model.graph, expected)
     return max(margin, SIMILAR * largest) if pair.rounding else margin
 
 

@@ -26,9 +26,9 @@ from gru2np_runtime.layers import FAMILY, layer_class
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from gru2np_runtime.bundle.manifest_proof import Proof
     from gru2np_runtime.bundle.members import Member, WeightRecord
     from gru2np_runtime.layer import Layer
-    from gru2np_runtime.proof.record import Proof
 
 MANIFEST_VERSION = 1
 FORMAT = "gru2np"
@@ -122,7 +122,7 @@ def read_manifest(
     ]
     storage, proof = None, None
     if "storage" in root.value or "proof" in root.value:
-        from gru2np_runtime.proof.record import read_proof, read_storage
+        from gru2np_runtime.bundle.manifest_proof import read_proof, read_storage
 
         given = _named(structures[0], graph.inputs)
         made = _named(structures[1], graph.outputs)

@@ -44,7 +44,7 @@ def open_inputs(
     label, file = _seekable(source, stack, folder)
     ports = [
         Port(name, port.shape, port.dtype)
-        for name, port in zip(model.input_names, model._graph.inputs)
+        for name, port in zip(model.input_names, model.graph.inputs)
     ]
     if is_text(file):
         unfit = unfit_for_tables(ports)
@@ -113,7 +113,7 @@ def _by_name(
             np.zeros((), port.dtype if array.dtype.kind in "biuf" else array.dtype),
             array.shape,
         )
-        for name, port, array in zip(names, model._graph.inputs, arrays)
+        for name, port, array in zip(names, model.graph.inputs, arrays)
     }
     model._arrays(stand_ins)
     return arrays

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime.bundle.loading import load
 from gru2np_runtime.errors import BundleError, InputError
+from gru2np_runtime.loading import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -175,12 +175,12 @@ class Scorer:
                     [d if n is None else n for n, d in _sizes(shape, port.shape)],
                 )
                 for name, shape, port in zip(
-                    model.input_names, shapes, model._graph.inputs
+                    model.input_names, shapes, model.graph.inputs
                 )
             }
         )
         try:
-            found = list(model._graph.output_shapes(*map(tuple, shapes)))
+            found = list(model.graph.output_shapes(*map(tuple, shapes)))
         except ValueError as error:
             raise InputError(str(error)) from error
         return found[0] if len(found) == 1 else found
@@ -188,7 +188,7 @@ class Scorer:
     @property
     def output_dtype(self) -> np.dtype[Any] | list[np.dtype[Any]]:
         """The dtype of what a block gives; a list where the model has several."""
-        found = [np.dtype(port.dtype) for port in self.model._graph.outputs]
+        found = [np.dtype(port.dtype) for port in self.model.graph.outputs]
         return found[0] if len(found) == 1 else found
 
     @property
@@ -216,7 +216,7 @@ class Scorer:
         predict.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
                 inspect.Parameter(f"x{i}", kind)
-                for i in range(len(self.model._graph.inputs))
+                for i in range(len(self.model.graph.inputs))
             ]
         )
         return predict

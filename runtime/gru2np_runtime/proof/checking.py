@@ -14,10 +14,10 @@ from gru2np_runtime.proof.replay import Compared, Steps, short, whole
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gru2np_runtime.bundle.loading import Opened
+    from gru2np_runtime.bundle.manifest_proof import Proof
+    from gru2np_runtime.bundle.opening import Opened
     from gru2np_runtime.layer import Array
     from gru2np_runtime.model import Model
-    from gru2np_runtime.proof.record import Proof
 
 
 class Checked:

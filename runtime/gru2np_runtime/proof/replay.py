@@ -11,10 +11,10 @@ from gru2np_runtime.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from gru2np_runtime.bundle.manifest_proof import ProofCase
     from gru2np_runtime.graph import Graph
     from gru2np_runtime.layer import Array, Layer
     from gru2np_runtime.model import Model
-    from gru2np_runtime.proof.record import ProofCase
     from gru2np_runtime.run.stream import Stream
 
 # What another machine's rounding may add, absolute and relative to max|y|.

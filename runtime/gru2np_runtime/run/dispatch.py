@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     Maker = Callable[[Layer, Mapping[str, Array], Parts], Plan | None]
 
 # Where the makers of plans are, by op: imported when a model needs them, so that a
-# start pays for nothing else.  Fast ones come first, and return None for options that
+# start pays for nothing else.  Kernels come first, and return None for options that
 # are not their own; a layer of no row runs its forward pass.
 COMPILED = "gru2np_runtime.kernels.c:recurrent"
 PACKED = "gru2np_runtime.kernels.numpy.recurrence:recurrent"
-FAST = dict.fromkeys(("gru", "lstm", "simple_rnn"), (COMPILED, PACKED))
+FAST = {
+    **dict.fromkeys(("gru", "lstm", "simple_rnn"), (COMPILED, PACKED)),
+    # As fast as their forward pass, which chains of the kernels leave out.
+    "dense": ("gru2np_runtime.kernels.plain.pointwise:dense",),
+    "identity": ("gru2np_runtime.kernels.plain.pointwise:identity",),
+}
 PLAIN = {
     **dict.fromkeys(
         ("gru", "lstm", "rnn", "simple_rnn"),

@@ -9,16 +9,16 @@ import numpy as np
 from gru2np_runtime.errors import Gru2npError, InputError
 from gru2np_runtime.graph import Graph
 from gru2np_runtime.plan import CarryingPlan, Plan
+from gru2np_runtime.run.fuse import fuse_sequences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gru2np_runtime.graph import Node
-    from gru2np_runtime.kernels.c.stack import Stack
     from gru2np_runtime.layer import Array, Layer
     from gru2np_runtime.plan import Parts
 
-    Runner = Callable[[Node, Plan, list[Array], Array | None], tuple[Array, ...]]
+    RunNode = Callable[[Node, Plan, list[Array], Array | None], tuple[Array, ...]]
 
 
 class GraphPlan(Plan):
@@ -39,18 +39,13 @@ class GraphPlan(Plan):
         for name, position in last_use.items():
             if name not in kept:
                 self.released[position].append(name)
-        # The whole graph in the compiled kernel, where it is a chain of its layers.
-        self.stack: Stack | None = None
-        kinds = {type(plan).__name__ for plan in self.plans.values()}
-        if "CompiledRecurrence" in kinds:
-            from gru2np_runtime.kernels.c.stack import stack_of
-
-            self.stack = stack_of(self)
+        # The whole graph as one chain, where that runs whole sequences.
+        self.chain = fuse_sequences(layer, self.plans)
 
     def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
         """Run the graph on whole inputs."""
-        if self.stack is not None and self.stack.takes(inputs[0]):
-            return (self.stack.predict(inputs[0]),)
+        if self.chain is not None and self.chain.takes(inputs[0]):
+            return (self.chain.run(inputs[0]),)
         return self.outputs(self.values(inputs, release=True))
 
     def outputs(self, values: Mapping[str, tuple[Array, ...]]) -> tuple[Array, ...]:
@@ -66,7 +61,7 @@ class GraphPlan(Plan):
         inputs: Sequence[Array],
         *,
         release: bool = False,
-        run: Runner | None = None,
+        run: RunNode | None = None,
     ) -> dict[str, tuple[Array, ...]]:
         """The outputs of the nodes by name.
 
@@ -84,7 +79,7 @@ class GraphPlan(Plan):
             return self._values(inputs, release, run)
 
     def _values(
-        self, inputs: Sequence[Array], release: bool, run: Runner | None
+        self, inputs: Sequence[Array], release: bool, run: RunNode | None
     ) -> dict[str, tuple[Array, ...]]:
         values: dict[str, tuple[Array, ...]] = {
             port.name: (array,) for port, array in zip(self.graph.inputs, inputs)

@@ -9,15 +9,14 @@ import numpy as np
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import ACROSS, CARRIED, LAST, POINTWISE
 from gru2np_runtime.plan import Carry, CarryingPlan
+from gru2np_runtime.run.fuse import fuse, fuse_single
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gru2np_runtime.graph import Node
-    from gru2np_runtime.kernels.c.stack import Stack, StackRunner
-    from gru2np_runtime.kernels.numpy.stepping import Chain, Runner
     from gru2np_runtime.layer import Array, Shape
-    from gru2np_runtime.plan import Plan
+    from gru2np_runtime.plan import Plan, Stepper
     from gru2np_runtime.run.execution import GraphPlan
 
 
@@ -28,15 +27,15 @@ class State:
         batch_size: rows of every step.
     """
 
-    __slots__ = ("_carries", "_links", "_runner", "batch_size")
+    __slots__ = ("_carries", "_single", "_stepper", "batch_size")
 
     def __init__(self, carries: Mapping[str, Carry | None], batch_size: int) -> None:
         self._carries = dict(carries)
         self.batch_size = batch_size
-        # Buffers of a stack of layers that steps fast; the carries look into them.
-        self._runner: Runner | StackRunner | None = None
+        # Buffers of a model that is a chain; the carries look into them.
+        self._stepper: Stepper | None = None
         # The same for single layers of other graphs, by node.
-        self._links: dict[str, Runner] = {}
+        self._single: dict[str, Stepper] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return State, (self.copy()._carries, self.batch_size)
@@ -86,16 +85,10 @@ class Stream:
         for node in graph.nodes:
             self._classify(node)
         self.per_step_outputs = [port.source in self.per_step for port in graph.outputs]
-        self.chain: Chain | Stack | None = None
-        self.links: dict[str, Chain] = {}
-        if plan.stack is not None:
-            self.chain = plan.stack
-        elif any(type(p).__name__ == "FastRecurrence" for p in plan.plans.values()):
-            from gru2np_runtime.kernels.numpy.stepping import chain_of, links_of
-
-            self.chain = chain_of(plan)
-            if self.chain is None:
-                self.links = links_of(plan, self.carried)
+        self.chain = plan.chain or fuse(graph, plan.plans)
+        carrying = [node for node in graph.nodes if node.name in self.carried]
+        # Chains of single layers, by node, where the graph is none.
+        self.single = {} if self.chain else fuse_single(carrying, plan.plans)
 
     def _demanded(self) -> set[str]:
         """Names from which time reaches a layer that works over time, walking back."""
@@ -235,11 +228,11 @@ class Stream:
     def step(self, inputs: Sequence[Array], state: State) -> list[Array]:
         """Run one time step, and move the state on."""
         if self.chain is not None:
-            runner = state._runner
-            if runner is None or runner.chain is not self.chain:
-                runner = self.chain.runner(state._carries, state.batch_size)
-                state._runner = runner
-            return [runner.step(inputs[0])]
+            stepper = state._stepper
+            if stepper is None or stepper.chain is not self.chain:
+                stepper = self.chain.stepper(state._carries, state.batch_size)
+                state._stepper = stepper
+            return [stepper.step(inputs[0])]
         arrays = [
             x[:, None] if carries_time else x
             for x, carries_time in zip(inputs, self.per_step_inputs)
@@ -263,22 +256,22 @@ class Stream:
             if carry is None:
                 carry = plan.begin(state.batch_size, values[1:])
                 state._carries[node.name] = carry
-            if node.name in self.links and values[0].shape[1] == 1:
-                y = self._link(node.name, state).step(values[0][:, 0])
+            if node.name in self.single and values[0].shape[1] == 1:
+                y = self._stepper(node.name, state).step(values[0][:, 0])
                 return (y[:, None] if (node.name, 0) in self.per_step else y,)
-            state._links.pop(node.name, None)
+            state._single.pop(node.name, None)
             outputs, state._carries[node.name] = plan.advance(values[0], mask, carry)
             return outputs
 
         return self.plan.outputs(self.plan.values(arrays, run=run, release=True))
 
-    def _link(self, name: str, state: State) -> Runner:
-        """The buffers of one layer in a state."""
-        runner = state._links.get(name)
-        if runner is None or runner.chain is not self.links[name]:
-            runner = self.links[name].runner(state._carries, state.batch_size)
-            state._links[name] = runner
-        return runner
+    def _stepper(self, name: str, state: State) -> Stepper:
+        """The buffers of a single layer in a state."""
+        stepper = state._single.get(name)
+        if stepper is None or stepper.chain is not self.single[name]:
+            stepper = self.single[name].stepper(state._carries, state.batch_size)
+            state._single[name] = stepper
+        return stepper
 
     def _carrying(self, node: Node) -> CarryingPlan:
         plan = self.plan.plans[node.layer]

@@ -109,6 +109,8 @@ class Packed:
 class CompiledRecurrence(Recurrence):
     """A GRU, an LSTM or a SimpleRNN over time."""
 
+    kernel = "c"
+
     def __init__(
         self, layer: Recurrent, weights: Mapping[str, Array], packed: Packed
     ) -> None:
@@ -256,7 +258,7 @@ def pack_dense(
 ) -> Packed | None:
     """A Dense layer packed, or None where the kernel lacks its activation."""
     activation = _activation(layer.activation)
-    if activation is None:
+    if activation is None or any(w.dtype != np.float32 for w in weights.values()):
         return None
     arrays = (weights["kernel"], None, weights.get("bias"), None)
     return Packed(found, DENSE, (*activation, 0, 0.0), arrays, lanes)

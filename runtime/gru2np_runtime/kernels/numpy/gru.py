@@ -1,4 +1,8 @@
-"""The loops of a GRU: gates z, r and the candidate, side by side."""
+"""A GRU in NumPy: gates z, r and the candidate, side by side.
+
+The equations stand once, in the three tails: what is left of a time step when the sums
+are made.  The loop over a sequence and the single step differ in how they make those.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime.kernels.numpy.packed import Gate, Packed, Workspace, into, with_row
+from gru2np_runtime.kernels.numpy.packed import (
+    Gate,
+    Packed,
+    Stepped,
+    Workspace,
+    into,
+    with_row,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from gru2np_runtime.kernels.numpy.packed import Advance, Buffers, Slot
     from gru2np_runtime.layer import Array
     from gru2np_runtime.layers.cells import GRUCell
 
+    # Takes the candidate's part of x, h before the step, and where h after it goes.
+    Tail = Callable[[Array, Array, Array], object]
+
+# Below, one product with a block of zeros costs less than two products.
+AUGMENTED_UNITS = 128
+
 
 class PackedGRU(Packed):
-    """Biases and the scale of the gates are inside the weights."""
+    """Biases and the scale of the gates are inside the weights.
+
+    Attributes:
+        candidate: (units, units), what the candidate multiplies the reset state with;
+            None where its product is made before the reset, with those of the gates.
+    """
 
     def __init__(self, layer: GRUCell, weights: Mapping[str, Array]) -> None:
         units = layer.units
@@ -37,35 +60,110 @@ class PackedGRU(Packed):
         for matrix in (kernel, recurrent):
             matrix[:, : 2 * units] *= scale
         kernel[-1, : 2 * units] += self.gate.offset
-        super().__init__(kernel, recurrent, units)
-        self.gates_kernel = self.candidate_kernel = recurrent
+        self.candidate: Array | None = None
         if not layer.reset_after:
-            self.gates_kernel = np.ascontiguousarray(recurrent[:, : 2 * units])
-            self.candidate_kernel = np.ascontiguousarray(recurrent[:, 2 * units :])
+            self.candidate = np.ascontiguousarray(recurrent[:, 2 * units :])
+            recurrent = np.ascontiguousarray(recurrent[:, : 2 * units])
+        super().__init__(kernel, recurrent, units)
 
     def workspace(self, time: int, batch: int) -> Workspace:
-        """Buffers with the loop that fits."""
-        if not self.layer.reset_after:
-            return ResetBefore(self, time, batch)
-        kind = ExponentialResetAfter if self.exponential else ResetAfter
-        return kind(self, time, batch)
+        """Buffers with the loop."""
+        return GRUWorkspace(self, time, batch)
+
+    def for_steps(self) -> Stepped:
+        """The form of the step that fits."""
+        if self.candidate is None:
+            return ResetAfterStep(self)
+        return ResetBeforeStep(self)
+
+    def tail(self, buffers: Buffers, zr: Array, m: Array) -> Tail:
+        """A step from its sums on.
+
+        Args:
+            buffers: make more of them.
+            zr: the sums of the gates.
+            m: the candidate's product with h; where that is made after the reset, a
+                place for it.
+        """
+        if self.candidate is not None:
+            return self._reset_before(buffers, zr, m, self.candidate)
+        if self.exponential:
+            return self._exponential_reset_after(buffers, zr, m)
+        return self._reset_after(buffers, zr, m)
+
+    def _exponential_reset_after(self, buffers: Buffers, zr: Array, m: Array) -> Tail:
+        """``h' = hh + (h - hh) / (1 + e_z)``, ``e`` being exp of the negative sum."""
+        add, divide, subtract, exp = np.add, np.divide, np.subtract, np.exp
+        activate, units = into(self.layer.activation), self.units
+        z, r = zr[:units], zr[units:]
+        difference, one = buffers.empty(units), buffers.full(2 * units, 1.0)
+
+        def tail(x_h: Array, h: Array, following: Array) -> None:
+            exp(zr, zr)
+            add(zr, one, zr)
+            divide(m, r, m)
+            add(m, x_h, m)
+            activate(m, m)
+            subtract(h, m, difference)
+            divide(difference, z, difference)
+            add(difference, m, following)
+
+        return tail
+
+    def _reset_after(self, buffers: Buffers, zr: Array, m: Array) -> Tail:
+        """``h' = hh + z * (h - hh)``, ``hh = activation(x_h + r * (h @ U_h))``."""
+        add, multiply, subtract = np.add, np.multiply, np.subtract
+        activate, units = into(self.layer.activation), self.units
+        gate = self.gate.into(zr.shape, zr.dtype)
+        z, r = zr[:units], zr[units:]
+        difference = buffers.empty(units)
+
+        def tail(x_h: Array, h: Array, following: Array) -> None:
+            gate(zr, zr)
+            multiply(r, m, m)
+            add(m, x_h, m)
+            activate(m, m)
+            subtract(h, m, difference)
+            multiply(difference, z, difference)
+            add(difference, m, following)
+
+        return tail
+
+    def _reset_before(
+        self, buffers: Buffers, zr: Array, m: Array, candidate: Array
+    ) -> Tail:
+        """The same with ``hh = activation(x_h + (r * h) @ U_h)``."""
+        add, multiply, subtract = np.add, np.multiply, np.subtract
+        activate, units = into(self.layer.activation), self.units
+        gate = self.gate.into(zr.shape, zr.dtype)
+        z, r = zr[:units], zr[units:]
+        difference = buffers.empty(units)
+        reset = difference
+        product, operand = buffers.product(reset, candidate)
+
+        def tail(x_h: Array, h: Array, following: Array) -> None:
+            gate(zr, zr)
+            multiply(r, h, reset)
+            product(operand, m)
+            add(m, x_h, m)
+            activate(m, m)
+            subtract(h, m, difference)
+            multiply(difference, z, difference)
+            add(difference, m, following)
+
+        return tail
 
 
 class GRUWorkspace(Workspace):
     """Buffers of every form of GRU."""
 
-    packed: PackedGRU
-
     def __init__(self, packed: PackedGRU, time: int, batch: int) -> None:
         super().__init__(packed, time, batch)
         units = packed.units
-        self.total = self.empty(3 * units)
-        self.zr = self.total[: 2 * units]
-        self.z, self.r = self.zr[:units], self.zr[units:]
-        self.m = self.total[2 * units :]
-        self.difference = self.empty(units)
-        self.gate = packed.gate.into(self.zr.shape, packed.dtype)
-        self.activate = into(packed.layer.activation)
+        total = self.empty(3 * units)
+        self.zr = total[: 2 * units]
+        self.sums = total[: packed.recurrent.shape[1]]
+        self.tail = packed.tail(self, self.zr, total[2 * units :])
         self.rows = [
             (*product, x_zr, x_h, h, following)
             for product, x_zr, x_h, h, following in zip(
@@ -77,87 +175,87 @@ class GRUWorkspace(Workspace):
             )
         ]
 
-
-class ExponentialResetAfter(GRUWorkspace):
-    """Sigmoid gates, a product before the reset: ten calls a step."""
-
-    def __init__(self, packed: PackedGRU, time: int, batch: int) -> None:
-        super().__init__(packed, time, batch)
-        self.one = self.full(2 * packed.units, 1.0)
-
     def run(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """``h' = hh + (h - hh) / (1 + e_z)``, ``e`` being exp of the negative sum."""
-        add, divide, subtract = np.add, np.divide, np.subtract
-        exp, activate = np.exp, self.activate
-        total, zr, z, r, m = self.total, self.zr, self.z, self.r, self.m
-        difference, one = self.difference, self.one
+        """The sums, and the tail."""
+        add, sums, zr, tail = np.add, self.sums, self.zr, self.tail
         for dot, operand, x_zr, x_h, h, following in rows:
-            dot(operand, total)
+            dot(operand, sums)
             add(zr, x_zr, zr)
-            exp(zr, zr)
-            add(zr, one, zr)
-            divide(m, r, m)
-            add(m, x_h, m)
-            activate(m, m)
-            subtract(h, m, difference)
-            divide(difference, z, difference)
-            add(difference, m, following)
+            tail(x_h, h, following)
 
 
-class ResetAfter(GRUWorkspace):
-    """Any gates, a product before the reset."""
+class ResetAfterStep(Stepped):
+    """One step with the product before the reset: one product, or two."""
 
-    def run(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """``h' = hh + z * (h - hh)``."""
-        add, multiply, subtract = np.add, np.multiply, np.subtract
-        gate, activate = self.gate, self.activate
-        total, zr, z, r, m = self.total, self.zr, self.z, self.r, self.m
-        difference = self.difference
-        for dot, operand, x_zr, x_h, h, following in rows:
-            dot(operand, total)
+    def __init__(self, packed: PackedGRU) -> None:
+        self.packed = packed
+        self.features, self.units = packed.features, packed.units
+        kernel, recurrent = packed.kernel, packed.recurrent
+        units, rows = self.units, kernel.shape[0]
+        bias = recurrent[units:]
+        # [1, h] to z, r, m; [x, 1] is the kernel's.
+        self.biased = np.zeros((1 + units, 3 * units), kernel.dtype)
+        self.biased[1:] = recurrent[:units]
+        self.biased[:1] += bias.sum(axis=0)
+        self.augmented: Array | None = None
+        if units < AUGMENTED_UNITS:
+            # [x, 1, h] to z, r, m, and the candidate's part of x apart.
+            both = np.zeros((rows + units, 4 * units), kernel.dtype)
+            both[:rows, : 2 * units] = kernel[:, : 2 * units]
+            both[:rows, 3 * units :] = kernel[:, 2 * units :]
+            both[rows - 1 :, : 3 * units] += self.biased
+            self.augmented = both
+
+    def bind(self, slot: Slot) -> tuple[Advance, list[Array]]:
+        """Nine to eleven calls with sigmoid gates."""
+        units, add, h = self.units, np.add, slot.value
+        total = slot.empty(4 * units)
+        zr, m, x_h = np.split(total, [2 * units, 3 * units])
+        tail = self.packed.tail(slot, zr, m)
+        if self.augmented is not None and not slot.trailing:
+            product, operand = slot.product(slot.both, self.augmented)
+
+            def step() -> None:
+                product(operand, total)
+                tail(x_h, h, h)
+
+            return step, [h]
+        # x's part has z and r before the candidate, where m is in the other.
+        projected = slot.empty(3 * units)
+        first, first_operand = slot.product(slot.given, self.packed.kernel)
+        second, second_operand = slot.product(slot.biased, self.biased)
+        zrm, x_zr, x_part = total[: 3 * units], *np.split(projected, [2 * units])
+
+        def step_of_two_products() -> None:
+            first(first_operand, projected)
+            second(second_operand, zrm)
             add(zr, x_zr, zr)
-            gate(zr, zr)
-            multiply(r, m, m)
-            add(m, x_h, m)
-            activate(m, m)
-            subtract(h, m, difference)
-            multiply(difference, z, difference)
-            add(difference, m, following)
+            tail(x_part, h, h)
+
+        return step_of_two_products, [h]
 
 
-class ResetBefore(GRUWorkspace):
-    """Any gates, a product after the reset."""
+class ResetBeforeStep(Stepped):
+    """One step with the product after the reset: three products."""
 
-    packed: PackedGRU
+    def __init__(self, packed: PackedGRU) -> None:
+        self.packed = packed
+        self.features, self.units = packed.features, packed.units
+        kernel, units = packed.kernel, self.units
+        self.gates = np.concatenate([kernel[:, : 2 * units], packed.recurrent])
+        self.kernel = np.ascontiguousarray(kernel[:, 2 * units :])
 
-    def __init__(self, packed: PackedGRU, time: int, batch: int) -> None:
-        super().__init__(packed, time, batch)
-        gates, candidate = packed.gates_kernel, packed.candidate_kernel
-        self.reset = self.difference
-        self.second: tuple[Any, Array]
-        if batch == 1:
-            self.rows = [(h.dot, gates, *row[2:]) for h, row in zip(self.h, self.rows)]
-            self.second = (self.reset.dot, candidate)
-        else:
-            dot = gates.T.dot
-            self.rows = [(dot, *row[1:]) for row in self.rows]
-            self.second = (candidate.T.dot, self.reset)
+    def bind(self, slot: Slot) -> tuple[Advance, list[Array]]:
+        """The candidate's part of x, the sums of the gates, and the tail."""
+        units, h = self.units, slot.value
+        zr, m, x_h = slot.empty(2 * units), slot.empty(units), slot.empty(units)
+        tail = self.packed.tail(slot, zr, m)
+        first, first_operand = slot.product(slot.both, self.gates)
+        second, second_operand = slot.product(slot.given, self.kernel)
 
-    def run(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """``hh = activation(x_h + (r * h) @ U_h)``."""
-        add, multiply, subtract = np.add, np.multiply, np.subtract
-        gate, activate = self.gate, self.activate
-        zr, z, r, m = self.zr, self.z, self.r, self.m
-        reset, difference = self.reset, self.difference
-        second, second_operand = self.second
-        for dot, operand, x_zr, x_h, h, following in rows:
-            dot(operand, zr)
-            add(zr, x_zr, zr)
-            gate(zr, zr)
-            multiply(r, h, reset)
-            second(second_operand, m)
-            add(m, x_h, m)
-            activate(m, m)
-            subtract(h, m, difference)
-            multiply(difference, z, difference)
-            add(difference, m, following)
+        def step() -> None:
+            first(first_operand, zr)
+            second(second_operand, x_h)
+            tail(x_h, h, h)
+
+        return step, [h]

@@ -1,4 +1,4 @@
-"""Weights of a recurrent layer packed for few calls, and the buffers of a loop."""
+"""What the loops of all cells share: packed weights, buffers, gates."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     # A function of one array that writes its values into another, or the same.
     Into = Callable[[Array, Array], object]
+    # Takes a layer one time step further, in the buffers it was made for.
+    Advance = Callable[[], object]
 
 
 class Gate:
@@ -35,10 +37,7 @@ class Gate:
             self.scale, self.offset = self.parameters["slope"], 0.5
 
     def into(self, shape: tuple[int, ...], dtype: Any) -> Into:
-        """The function of arrays of this shape: constants are arrays as well.
-
-        A ufunc takes twice as long where one of its arguments is a Python number.
-        """
+        """The function of arrays of this shape: constants are arrays as well."""
         add, multiply, tanh = np.add, np.multiply, np.tanh
         maximum, minimum = np.maximum, np.minimum
         if self.name == "sigmoid":
@@ -94,12 +93,13 @@ def _same(x: Array, out: Array) -> None:
 
 
 class Packed:
-    """The weights of one recurrent layer, packed; immutable.
+    """The weights of one recurrent layer, packed for whole sequences; immutable.
 
     Attributes:
         kernel: (features + 1, width); the last row is a bias, for an input that ends
             in one.
-        recurrent: (units, width), or (units + 1, width) with a bias row.
+        recurrent: (units, columns), or (units + 1, columns) with a bias row; what the
+            state is multiplied with at the beginning of a step.
     """
 
     def __init__(self, kernel: Array, recurrent: Array, units: int) -> None:
@@ -114,6 +114,10 @@ class Packed:
         """Buffers for so many steps of so many rows, with the loop that fits."""
         raise NotImplementedError
 
+    def for_steps(self) -> Stepped:
+        """The weights packed once more, for single steps."""
+        raise NotImplementedError
+
 
 def with_row(matrix: Array, row: Array | None) -> Array:
     """The matrix with one more row, zeros if none is given; a copy in C order."""
@@ -124,11 +128,42 @@ def with_row(matrix: Array, row: Array | None) -> Array:
     return packed
 
 
-class Workspace:
-    """Buffers for some time steps of some rows, and every view that a loop uses.
+class Buffers:
+    """Arrays that a loop writes into: a gate is a contiguous slice of the first axis.
 
-    A single row is kept in vectors, several rows units-major, (units, rows): either
-    way a gate is a contiguous slice of the first axis, and one loop serves both.
+    A single row is kept in vectors, several rows units-major, (units, rows), so that
+    the same calls serve both.
+
+    Attributes:
+        dtype: of all of them.
+        trailing: the axes after the first: () for a single row, else (rows,).
+    """
+
+    def __init__(self, dtype: Any, trailing: tuple[int, ...]) -> None:
+        self.dtype = dtype
+        self.trailing = trailing
+
+    def empty(self, size: int) -> Array:
+        """A buffer of so many units."""
+        return np.empty((size, *self.trailing), self.dtype)
+
+    def full(self, size: int, value: float) -> Array:
+        """A constant of so many units.
+
+        A ufunc takes twice as long where one of its arguments is a Python number.
+        """
+        return np.full((size, *self.trailing), value, self.dtype)
+
+    def product(self, operand: Array, matrix: Array) -> tuple[Any, Array]:
+        """A callable and its first argument; the second is where the product goes.
+
+        It is made from the left for a vector, from the right for a matrix of rows.
+        """
+        return (matrix.T.dot, operand) if self.trailing else (operand.dot, matrix)
+
+
+class Workspace(Buffers):
+    """Buffers for some time steps of some rows, and every view that a loop uses.
 
     Attributes:
         y: (time + 1, units or units + 1, ...); the state h before the first step,
@@ -139,33 +174,18 @@ class Workspace:
     """
 
     def __init__(self, packed: Packed, time: int, batch: int) -> None:
+        super().__init__(packed.dtype, () if batch == 1 else (batch,))
         self.packed = packed
         self.time = time
         self.batch = batch
-        self.tail = () if batch == 1 else (batch,)
-        units, dtype = packed.units, packed.dtype
-        self.x = np.ones((time, packed.features + 1, *self.tail), dtype)
-        self.projected = np.empty((time, packed.width, *self.tail), dtype)
-        self.y = np.ones((time + 1, packed.recurrent.shape[0], *self.tail), dtype)
+        units, dtype, trailing = packed.units, packed.dtype, self.trailing
+        self.x = np.ones((time, packed.features + 1, *trailing), dtype)
+        self.projected = np.empty((time, packed.width, *trailing), dtype)
+        self.y = np.ones((time + 1, packed.recurrent.shape[0], *trailing), dtype)
         self.h = list(self.y[:, :units])
         self.states: list[Array] = [self.h[0]]
         self.saved: list[Array] = []
-        # A product from the left for a vector, from the right for a matrix of rows.
-        recurrent = packed.recurrent
-        self.products: list[tuple[Callable[..., Array], Array]]
-        if batch == 1:
-            self.products = [(y.dot, recurrent) for y in self.y]
-        else:
-            dot = recurrent.T.dot
-            self.products = [(dot, y) for y in self.y]
-
-    def empty(self, size: int) -> Array:
-        """A buffer of so many units."""
-        return np.empty((size, *self.tail), self.packed.dtype)
-
-    def full(self, size: int, value: float) -> Array:
-        """A constant of so many units."""
-        return np.full((size, *self.tail), value, self.packed.dtype)
+        self.products = [self.product(y, packed.recurrent) for y in self.y]
 
     def inside(self, rows: Array) -> Array:
         """An array (batch, ..., units) of the outside, seen as a buffer is."""
@@ -209,3 +229,41 @@ class Workspace:
             np.copyto(following, h, where=drop[t])
             for state, saved in kept:
                 np.copyto(state, saved, where=drop[t])
+
+
+class Slot(Buffers):
+    """What one layer of a chain reads and writes in the vector of the chain.
+
+    Attributes:
+        given: [input, 1].
+        both: [input, 1, output].
+        value: the output.
+        biased: [1, output].
+    """
+
+    def __init__(self, vector: Array, start: int, features: int, units: int) -> None:
+        super().__init__(vector.dtype, vector.shape[1:])
+        middle = start + features
+        self.given = vector[start : middle + 1]
+        self.both = vector[start : middle + 1 + units]
+        self.value = vector[middle + 1 : middle + 1 + units]
+        self.biased = vector[middle : middle + 1 + units]
+
+
+class Stepped:
+    """A layer packed for single steps; immutable.
+
+    Attributes:
+        features: of its input.
+        units: of its output.
+    """
+
+    features: int
+    units: int
+
+    def bind(self, slot: Slot) -> tuple[Advance, list[Array]]:
+        """A function that takes the layer one step further, and its states.
+
+        The states are buffers, the first of them ``slot.value``.
+        """
+        raise NotImplementedError

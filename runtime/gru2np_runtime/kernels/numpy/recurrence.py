@@ -46,6 +46,8 @@ def recurrent(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan 
 class FastRecurrence(CarryingPlan):
     """Runs a GRU, an LSTM or a SimpleRNN in few calls a step."""
 
+    kernel = "numpy"
+
     def __init__(
         self, layer: GRU | LSTM | SimpleRNN, weights: Mapping[str, Array]
     ) -> None:

@@ -1,4 +1,4 @@
-"""The loop of a SimpleRNN."""
+"""A SimpleRNN in NumPy."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime.kernels.numpy.packed import Packed, Workspace, into, with_row
+from gru2np_runtime.kernels.numpy.packed import (
+    Packed,
+    Stepped,
+    Workspace,
+    into,
+    with_row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gru2np_runtime.kernels.numpy.packed import Advance, Slot
     from gru2np_runtime.layer import Array
     from gru2np_runtime.layers.cells import SimpleRNNCell
 
@@ -28,11 +35,13 @@ class PackedSimpleRNN(Packed):
         """Buffers with the loop."""
         return SimpleRNNWorkspace(self, time, batch)
 
+    def for_steps(self) -> Stepped:
+        """One form serves all."""
+        return SimpleRNNStep(self)
+
 
 class SimpleRNNWorkspace(Workspace):
     """``h' = activation(x + h @ recurrent_kernel)``: three calls a step."""
-
-    packed: PackedSimpleRNN
 
     def __init__(self, packed: PackedSimpleRNN, time: int, batch: int) -> None:
         super().__init__(packed, time, batch)
@@ -49,3 +58,24 @@ class SimpleRNNWorkspace(Workspace):
             dot(operand, following)
             add(following, x, following)
             activate(following, following)
+
+
+class SimpleRNNStep(Stepped):
+    """One step: one product, one function."""
+
+    def __init__(self, packed: PackedSimpleRNN) -> None:
+        self.packed = packed
+        self.features, self.units = packed.features, packed.units
+        self.matrix = np.concatenate([packed.kernel, packed.recurrent])
+
+    def bind(self, slot: Slot) -> tuple[Advance, list[Array]]:
+        """The product reads h, so that it goes elsewhere first."""
+        h, total = slot.value, slot.empty(self.units)
+        activate = into(self.packed.layer.activation)
+        product, operand = slot.product(slot.both, self.matrix)
+
+        def step() -> None:
+            product(operand, total)
+            activate(total, h)
+
+        return step, [h]

@@ -80,6 +80,12 @@ class TimeDistributedPlan(Plan):
         # A model inside takes its input as it declares it, as in Keras.
         self.declared = declared_dtypes(layer.layers["layer"], "inputs")
 
+    def fused(self) -> tuple[Plan, ...] | None:
+        """The layer inside, which is all that a single step runs of this one."""
+        # Inside, a state begins anew at every step, and a user's own class is unknown.
+        own = type(self.layer) is TimeDistributed and not self.inner.carries
+        return (self.inner,) if own and self.inner.fused() is not None else None
+
     def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
         """x: (batch, time, ...)."""
         x = inputs[0]

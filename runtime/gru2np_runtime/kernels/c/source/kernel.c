@@ -5,7 +5,7 @@
    No Python.h, no libm, no memory of its own, no threads: the caller hands over packed
    weights that nothing here changes, states, and a workspace of the size told by
    gru2np_workspace. Every function can run in many threads at once on different states
-   and workspaces. Sizes are checked by the caller (_compiled.py, _stack.py).
+   and workspaces. Sizes are checked by the caller (plans.py, chain.py).
 
    lanes.h holds all that depends on the width of a vector. It is compiled for 4 lanes
    (SSE2, NEON), 8 (AVX2 and FMA) and 16 (AVX-512), and the level says which to run.

@@ -1,7 +1,6 @@
-"""A whole model in one call of the compiled kernel.
+"""A chain of layers in one call of the compiled kernel.
 
-Where a model is a chain of recurrent and Dense layers with one input and one output,
-its states live in one block that the kernel moves on in place: by one time step, or
+The states live in one block that the kernel moves on in place: by one time step, or
 through a whole sequence.
 """
 
@@ -14,15 +13,15 @@ import numpy as np
 
 from gru2np_runtime.kernels.c.plans import CompiledRecurrence, address_of, pack_dense
 from gru2np_runtime.kernels.c.threads import parts, run_all
-from gru2np_runtime.plan import child
+from gru2np_runtime.kernels.plain.pointwise import DensePlan
+from gru2np_runtime.plan import Chain, Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gru2np_runtime.kernels.c.plans import Packed
     from gru2np_runtime.layer import Array
-    from gru2np_runtime.plan import Carry
-    from gru2np_runtime.run.execution import GraphPlan
+    from gru2np_runtime.plan import Carry, Link
 
 # The fields of kernel.c's struct stack.
 _STACK = struct.Struct("5P8q")
@@ -30,8 +29,8 @@ _STACK = struct.Struct("5P8q")
 ROWS = 960
 
 
-class Stack:
-    """The layers of a chain, packed; immutable, shared by all states.
+class CompiledChain(Chain):
+    """Recurrent and Dense layers, packed for the library.
 
     Args:
         layers: node name, weights, and how many states, of each layer.
@@ -42,11 +41,11 @@ class Stack:
         self, layers: Sequence[tuple[str, Packed, int]], *, every_step: bool
     ) -> None:
         self.layers = list(layers)
-        self.dtype = np.dtype(np.float32)
         packed = [own for _, own, _ in self.layers]
+        super().__init__("float32", packed[0].features)
         self.library: Any = packed[0].library
         self.addresses = np.array([own.address for own in packed], np.uintp)
-        self.features, self.units = packed[0].features, packed[-1].units
+        self.units = packed[-1].units
         self.every_step = every_step
         self.products = sum(own.products for own in packed)
         self._address = self.addresses.ctypes.data
@@ -86,7 +85,7 @@ class Stack:
         )
 
     def takes(self, x: Array) -> bool:
-        """Whether ``predict`` can run on x; the other way refuses what does not fit."""
+        """Whether ``run`` can run on x; the other way refuses what does not fit."""
         shape = x.shape
         return (
             len(shape) == 3
@@ -95,7 +94,7 @@ class Stack:
             and 0 not in shape
         )
 
-    def predict(self, x: Array) -> Array:
+    def run(self, x: Array) -> Array:
         """x: (batch, time, features), float32, none of them 0, from zero states."""
         batch, time, _ = x.shape
         if x.strides[2] != 4 or not x.flags.aligned:
@@ -129,34 +128,27 @@ class Stack:
         run_all(self.library.gru2np_stack, calls, (x, y, blocks, self))
         return y
 
-    def runner(self, carries: Mapping[str, Carry | None], rows: int) -> StackRunner:
-        """Buffers for a state, which from now on lives in them."""
-        return StackRunner(self, carries, rows)
+    def stepper(self, carries: Mapping[str, Carry | None], rows: int) -> Stepper:
+        """The block of a state, and the record of a call that moves it on."""
+        return CompiledStepper(self, carries, rows)
 
 
-class StackRunner:
-    """One state of a stack.
+class CompiledStepper(Stepper):
+    """One state of a chain, and the call that takes it one step further."""
 
-    Attributes:
-        chain: whose state it is.
-        shape: of the input of a step.
-    """
-
-    __slots__ = ("_call", "_inputs", "_outputs", "_run", "_states", "chain", "shape")
+    __slots__ = ("_call", "_inputs", "_outputs", "_run", "_states")
 
     def __init__(
-        self, stack: Stack, carries: Mapping[str, Carry | None], rows: int
+        self, chain: CompiledChain, carries: Mapping[str, Carry | None], rows: int
     ) -> None:
-        found = stack.library
-        self.chain = stack
-        self.shape = (rows, stack.features)
-        states, work = stack.workspace(rows, 1)
+        super().__init__(chain, rows)
+        states, work = chain.workspace(rows, 1)
         self._states = np.zeros(states + work, np.float32)
         self._inputs = np.zeros(self.shape, np.float32)
-        self._outputs = np.zeros((rows, stack.units), np.float32)
-        self._run = found.gru2np_stack
+        self._outputs = np.zeros((rows, chain.units), np.float32)
+        self._run = chain.library.gru2np_stack
         start = address_of(self._states)
-        self._call = stack.call(
+        self._call = chain.call(
             (
                 address_of(self._inputs),
                 start,
@@ -164,23 +156,17 @@ class StackRunner:
                 start + 4 * states,
             ),
             (rows, 1),
-            (stack.features, 0, stack.units, 0),
+            (chain.features, 0, chain.units, 0),
             anew=False,
         )
         position = 0
-        for name, own, count in stack.layers:
+        for name, own, count in chain.layers:
             views = []
             for _ in range(count):
                 block = self._states[position : position + rows * own.width]
                 views.append(block.reshape(rows, own.width)[:, : own.units])
                 position += rows * own.width
-            carry = carries.get(name)
-            if carry is None:
-                continue
-            for now, before in zip(views, carry.states):
-                now[...] = before
-            carry.states = views
-            carry.previous = None
+            self.take(carries.get(name), views)
 
     def step(self, x: Array) -> Array:
         """One step; x: (rows, features), float32; gives a fresh array."""
@@ -190,45 +176,25 @@ class StackRunner:
         return y
 
 
-def stack_of(plan: GraphPlan) -> Stack | None:
-    """The graph as a stack; None if it is anything else."""
-    graph = plan.graph
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+def chain(links: Sequence[Link], dtype: str) -> Chain | None:
+    """The chain of these layers; None where one is not this kernel's."""
+    if dtype != "float32":
         return None
-    port = graph.inputs[0]
     layers: list[tuple[str, Packed, int]] = []
-    before = (port.name, 0)
     library: Any = None
     every_step = False
-    for own in plan.plans.values():
-        if isinstance(own, CompiledRecurrence):
-            library = own.packed.library
-    for node in graph.nodes:
-        if node.inputs != (before,) or node.mask is not None:
-            return None
-        before = (node.name, 0)
-        own = plan.plans[node.layer]
-        layer: Any = own.layer
-        weights: Mapping[str, Array] = own.weights
-        if layer.dtype != "float32":
-            return None
-        if layer.op == "time_distributed":
-            layer, weights = layer.layers["layer"], child(weights, "layer")
-        if layer.op == "identity":
-            continue
-        if isinstance(own, CompiledRecurrence):
-            if layer.go_backwards or layer.time_major:
+    for link in links:
+        if isinstance(link.plan, CompiledRecurrence):
+            library = link.plan.packed.library
+    for link in links:
+        plan = link.plan
+        if isinstance(plan, CompiledRecurrence):
+            layers.append((link.node, plan.packed, len(plan.state_shapes())))
+            every_step = plan.layer.return_sequences
+        elif isinstance(plan, DensePlan):
+            packed = pack_dense(library, plan.layer, plan.weights)
+            if packed is None:
                 return None
-            layers.append((node.name, own.packed, len(own.state_shapes())))
-            every_step = layer.return_sequences
-            continue
-        kept = {array.dtype.name for array in weights.values()} <= {"float32"}
-        if layer.op != "dense" or layer.dtype != "float32" or not kept:
-            return None
-        packed = pack_dense(library, layer, weights)
-        if packed is None:
-            return None
-        layers.append((node.name, packed, 0))
-    if library is None or port.dtype != "float32" or graph.outputs[0].source != before:
-        return None
-    return Stack(layers, every_step=every_step)
+            layers.append((link.node, packed, 0))
+        # What else a chain holds gives its input back.
+    return CompiledChain(layers, every_step=every_step)

@@ -1,4 +1,4 @@
-"""Load a bundle: from its bytes to a model."""
+"""Open a bundle: from its bytes to a model."""
 
 from __future__ import annotations
 
@@ -19,42 +19,6 @@ if TYPE_CHECKING:
     from gru2np_runtime.layer import Array, Layer
 
     Source = str | os.PathLike[str] | bytes | BinaryIO
-
-
-def load(
-    source: Source,
-    *,
-    custom_layers: Mapping[str, type[Layer]] | None = None,
-    check: bool = False,
-    mapped: bool = False,
-) -> Model:
-    """Load a bundle.
-
-    Args:
-        source: a path, the bundle's bytes, or a binary file object.
-        custom_layers: classes of your own that the bundle was exported with, by name.
-        check: compare the SHA-256 of every array, and replay the proof that the bundle
-            carries, with the kernel that runs here; a bundle without one passes.
-        mapped: map the file instead of reading it, for models larger than memory, or
-            shared by many processes.  While the model is in use, nobody may write
-            into the file or cut it short: that would change the model, or end the
-            process.  Replacing it by another file, as export does, is safe; Windows
-            refuses that.
-
-    Raises:
-        BundleError: it breaks a rule of the format, is damaged, or its proof does not
-            hold here; the message names the member or the output.
-        FileNotFoundError: there is no such file.
-    """
-    opened = open_bundle(source, custom_layers, mapped=mapped)
-    model = opened.model()
-    if check:
-        from gru2np_runtime.proof.checking import check as check_bundle
-
-        problems = check_bundle(opened, model).problems
-        if problems:
-            raise BundleError(problems[0])
-    return model
 
 
 class Opened:
