@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.activations import add_to
-from gru2np_runtime.layer import ACROSS, Layer
+from gru2np_runtime.layer import ACROSS, Layer, no_products
 from gru2np_runtime.layers.axes import apart_from_time, axis_of
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Normalization(Layer):
     """``(x - mean) / sqrt(variance + epsilon) * gamma + beta``."""
 
+    rows_apart = True
+    multiply_adds = no_products
     epsilon: float = 1e-3
     scale: bool = True
     center: bool = True

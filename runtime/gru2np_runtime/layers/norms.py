@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.layer import Layer, no_products
 from gru2np_runtime.layers.axes import apart_from_time, axis_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ class RMSNormalization(Layer):
     """
 
     op = "rms_normalization"
+    rows_apart = True
+    multiply_adds = no_products
     axes: tuple[int, ...] = (-1,)
     epsilon: float = 1e-6
 
@@ -71,6 +73,8 @@ class UnitNormalization(Layer):
     """
 
     op = "unit_normalization"
+    rows_apart = True
+    multiply_adds = no_products
     axes: tuple[int, ...] = (-1,)
     least_norm: float
 

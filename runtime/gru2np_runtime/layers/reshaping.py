@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.layer import Layer, across, no_products
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     check_choice,
@@ -33,6 +33,9 @@ class Reshaping(Layer):
     """A layer whose numbers are those of its input."""
 
     keeps_dtype = True
+    rows_apart = True
+    over_time = across
+    multiply_adds = no_products
 
 
 class Flatten(Reshaping):

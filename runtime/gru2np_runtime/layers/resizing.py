@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.layer import Layer, across, no_products
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     check_choice,
@@ -29,6 +29,9 @@ class Resizing(Layer):
     """
 
     op = "resizing"
+    rows_apart = True
+    over_time = across
+    multiply_adds = no_products
     sizes: tuple[int, ...] = ()
     factors: tuple[int, ...] = ()
     interpolation: str = "bilinear"
