@@ -210,7 +210,7 @@ def _of_model(raw: RawModel, file: str, size: int, own: CustomLayers | None) -> 
     model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
     try:
         model, meaning = interpret(raw)
-        written_by = meaning.keras
+        written_by = meaning.writer
         conversion = converted(raw, model, meaning, own)
     except UnsupportedModelError as error:
         return Report(
@@ -236,7 +236,7 @@ def _of_conversion(conversion: Conversion, file: str, size: int) -> Report:
         "model",
         size,
         source=conversion.source(),
-        written_by=conversion.meaning.keras,
+        written_by=conversion.meaning.writer,
         name=conversion.model.name,
         input_structure=built.inputs.kind,
         output_structure=built.outputs.kind,
