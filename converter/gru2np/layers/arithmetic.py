@@ -35,10 +35,6 @@ BINARY = {
     "Subtract": "subtract",
     "TrueDivide": "divide",
 }
-LOGIC: dict[str, type[Layer]] = {
-    "LogicalAnd": runtime.LogicalAnd,
-    "LogicalOr": runtime.LogicalOr,
-}
 
 
 def binary(config: Config) -> Layer:
@@ -72,12 +68,6 @@ def not_equal(config: Config) -> Layer:
     return build(config, runtime.NotEqual, value=float(constants[0][1]))
 
 
-def logic(config: Config) -> Layer:
-    """LogicalAnd, LogicalOr."""
-    tensors(config, 2)
-    return build(config, LOGIC[config.layer.class_name.removeprefix("ops.")])
-
-
 def where(config: Config) -> Layer:
     """Where, with a number or a tensor on either side."""
     attributes: dict[str, Any] = {}
@@ -103,7 +93,7 @@ def where(config: Config) -> Layer:
 
 LAYERS = {
     **{f"ops.{name}": LayerSpec(binary) for name in BINARY},
-    **{f"ops.{name}": LayerSpec(logic) for name in LOGIC},
+    # Of a tensor and a number it is one of the runtime's ``ops``.
     "ops.NotEqual": LayerSpec(not_equal),
     "ops.Where": LayerSpec(where),
 }

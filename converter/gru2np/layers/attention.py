@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.spec import IDLE, LayerSpec
-from gru2np_runtime.layers import Attention, Identity, MultiHeadAttention
+from gru2np.layers.spec import LayerSpec
+from gru2np_runtime.layers import Attention, MultiHeadAttention
 
 if TYPE_CHECKING:
     from gru2np.layers.spec import Config
@@ -74,15 +74,6 @@ def group_query_attention(config: Config) -> Layer:
     )
 
 
-def convert_to_tensor(config: Config) -> Layer:
-    """ConvertToTensor of what is one, where Attention makes its output's mask."""
-    if config.value("dtype", None) is not None:
-        config.refuse("converts to another type", "dtype", config.value("dtype"))
-    for option in ("sparse", "ragged"):
-        config.value(option, None)
-    return config.build(Identity)
-
-
 def _options(config: Config, robust: bool) -> dict[str, Any]:
     window = config.value("sliding_window", None)
     config.value("flash_attention", None)
@@ -109,7 +100,6 @@ def _several(config: Config, key: str) -> list[int]:
 LAYERS = {
     "AdditiveAttention": LayerSpec(additive_attention, keywords=KEYWORDS),
     "Attention": LayerSpec(attention, keywords=KEYWORDS),
-    "ops.ConvertToTensor": LayerSpec(convert_to_tensor, mask=IDLE),
     # Archives say the one, HDF5 files the other.
     **dict.fromkeys(
         ("GroupQueryAttention", "GroupedQueryAttention"),

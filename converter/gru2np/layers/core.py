@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import activations
-from gru2np.layers.spec import CREATES, KEEPS, LayerSpec
+from gru2np.layers.spec import CREATES, IDLE, KEEPS, LayerSpec
 from gru2np_runtime.layers import (
     Activation,
     Embedding,
@@ -68,6 +68,15 @@ def reversible_embedding(config: Config) -> Layer:
     )
 
 
+def convert_to_tensor(config: Config) -> Layer:
+    """ConvertToTensor of what is one, where Attention makes its output's mask."""
+    if config.value("dtype", None) is not None:
+        config.refuse("converts to another type", "dtype", config.value("dtype"))
+    for option in ("sparse", "ragged"):
+        config.value(option, None)
+    return config.build(Identity)
+
+
 LAYERS = {
     **{name: LayerSpec(activation, mask=KEEPS) for name in activations.LAYERS},
     "Softmax": LayerSpec(activation, mask=KEEPS, uses_mask=True),
@@ -88,4 +97,5 @@ LAYERS = {
         )
         for rank in (1, 2, 3)
     },
+    "ops.ConvertToTensor": LayerSpec(convert_to_tensor, mask=IDLE),
 }

@@ -93,15 +93,6 @@ def unit_normalization(config: Config) -> Layer:
     )
 
 
-def spectral_normalization(config: Config) -> Layer:
-    """SpectralNormalization: the layer inside, whose kernel has been normalised."""
-    config.integer("power_iterations", 1)
-    layer = config.child("layer")
-    config.dtype()
-    config.finish()
-    return layer
-
-
 def _axes(config: Config) -> object:
     axis = config.value("axis", -1)
     return axis if isinstance(axis, list) else [axis]
@@ -124,6 +115,5 @@ LAYERS = {
     "GroupNormalization": LayerSpec(group_normalization, mask=KEEPS),
     "LayerNormalization": LayerSpec(layer_normalization, mask=KEEPS),
     "RMSNormalization": LayerSpec(rms_normalization),
-    "SpectralNormalization": LayerSpec(spectral_normalization),
     "UnitNormalization": LayerSpec(unit_normalization, mask=KEEPS),
 }

@@ -42,13 +42,6 @@ def reduction(config: Config) -> Layer:
     )
 
 
-def any_(config: Config) -> Layer:
-    """Any."""
-    tensors(config, 1)
-    keepdims = config.boolean("keepdims", False)
-    return build(config, runtime.Any, axes=axes(config), keepdims=keepdims)
-
-
 def matmul(config: Config) -> Layer:
     """Matmul of two tensors."""
     tensors(config, 2)
@@ -62,6 +55,5 @@ def matmul(config: Config) -> Layer:
 
 LAYERS = {
     **{f"ops.{name}": LayerSpec(reduction) for name in REDUCTIONS},
-    "ops.Any": LayerSpec(any_),
     "ops.Matmul": LayerSpec(matmul),
 }

@@ -46,12 +46,6 @@ def _item(config: Config, item: Any) -> list[int | None]:
     return values
 
 
-def expand_dims(config: Config) -> Layer:
-    """ExpandDims."""
-    tensors(config, 1)
-    return build(config, runtime.ExpandDims, axis=axis(config))
-
-
 def squeeze(config: Config) -> Layer:
     """Squeeze of axes that are named."""
     tensors(config, 1)
@@ -119,7 +113,6 @@ def unstack(config: Config) -> Layer:
 
 LAYERS = {
     "ops.Concatenate": LayerSpec(concatenate, mask=IDLE),
-    "ops.ExpandDims": LayerSpec(expand_dims),
     "ops.GetItem": LayerSpec(get_item, mask=IDLE),
     "ops.Reshape": LayerSpec(reshape, mask=IDLE),
     "ops.Split": LayerSpec(split),

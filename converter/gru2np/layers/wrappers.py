@@ -46,7 +46,17 @@ def time_distributed(config: Config) -> Layer:
     return config.build(runtime.TimeDistributed, layers={"layer": inner})
 
 
+def spectral_normalization(config: Config) -> Layer:
+    """SpectralNormalization: the layer inside, whose kernel has been normalised."""
+    config.integer("power_iterations", 1)
+    layer = config.child("layer")
+    config.dtype()
+    config.finish()
+    return layer
+
+
 LAYERS = {
     "Bidirectional": LayerSpec(bidirectional, mask=SEQUENCE, uses_mask=True),
+    "SpectralNormalization": LayerSpec(spectral_normalization),
     "TimeDistributed": LayerSpec(time_distributed, mask=KEEPS),
 }
