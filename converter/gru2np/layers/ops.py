@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.arguments import build, number_type, tensors
-from gru2np.layers.spec import IDLE, LayerSpec
+from gru2np.layers.mask_rules import IDLES, STOPS, Idles
+from gru2np.layers.spec import operation
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def cast(config: Config) -> Layer:
 
 
 LAYERS = {
-    "ops.BroadcastTo": LayerSpec(broadcast_to, mask=IDLE),
-    "ops.Cast": LayerSpec(cast, mask=IDLE),
-    "ops.OnesLike": LayerSpec(ones_like),
-    "ops.ZerosLike": LayerSpec(zeros_like),
+    "ops.BroadcastTo": operation(broadcast_to, IDLES),
+    "ops.Cast": operation(cast, Idles(lambda layer: False, casts=True)),
+    "ops.OnesLike": operation(ones_like, STOPS),
+    "ops.ZerosLike": operation(zeros_like, STOPS),
 }

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.layers.spec import KEEPS, LayerSpec
+from gru2np.layers.mask_rules import KEEPS, STOPS
+from gru2np.layers.spec import ORDINARY, CallRule, LayerSpec, Unused, Weights, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -204,15 +205,26 @@ def _integers(config: Config, items: Sequence[object]) -> list[int]:
 
 
 LAYERS = {
-    "CategoryEncoding": LayerSpec(category_encoding),
-    "Discretization": LayerSpec(discretization),
-    "IntegerLookup": LayerSpec(integer_lookup),
-    "Normalization": LayerSpec(
-        normalization,
-        mask=KEEPS,
-        non_trainable=frozenset({"mean", "variance"}),
-        unused=("count",),
+    "CategoryEncoding": LayerSpec(
+        category_encoding,
+        STOPS,
+        uses_mask=False,
+        call=CallRule(ORDINARY, ("inputs", "count_weights"), (), takes_masks=False),
+        weights=None,
     ),
-    "Rescaling": LayerSpec(rescaling, mask=KEEPS),
-    **{name: LayerSpec(in_training(*options)) for name, options in RANDOM.items()},
+    "Discretization": unmasked(discretization, STOPS, None),
+    "IntegerLookup": unmasked(integer_lookup, STOPS, None),
+    "Normalization": unmasked(
+        normalization,
+        KEEPS,
+        Weights(
+            non_trainable=frozenset({"mean", "variance"}),
+            unused=(Unused("count", in_groups=True),),
+        ),
+    ),
+    "Rescaling": unmasked(rescaling, KEEPS, None),
+    **{
+        name: unmasked(in_training(*options), STOPS, None)
+        for name, options in RANDOM.items()
+    },
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.arguments import axes, build, tensors
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import operation
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def matmul(config: Config) -> Layer:
 
 
 LAYERS = {
-    **{f"ops.{name}": LayerSpec(reduction) for name in REDUCTIONS},
-    "ops.Any": LayerSpec(any_),
-    "ops.Matmul": LayerSpec(matmul),
+    **{f"ops.{name}": operation(reduction, STOPS) for name in REDUCTIONS},
+    "ops.Any": operation(any_, STOPS),
+    "ops.Matmul": operation(matmul, STOPS),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.spec import KEEPS, SEQUENCE, LayerSpec
+from gru2np.layers.mask_rules import IN_TIME
+from gru2np.layers.spec import Weights, inside, recurrent, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -46,7 +47,13 @@ def time_distributed(config: Config) -> Layer:
     return config.build(runtime.TimeDistributed, layers={"layer": inner})
 
 
+def _halves(attribute: str, name: str) -> tuple[str, ...]:
+    """Names of a half of Bidirectional: its layer's, with the direction before it."""
+    direction = attribute.removesuffix("layer")
+    return (direction + name.removeprefix(direction),)
+
+
 LAYERS = {
-    "Bidirectional": LayerSpec(bidirectional, mask=SEQUENCE, uses_mask=True),
-    "TimeDistributed": LayerSpec(time_distributed, mask=KEEPS),
+    "Bidirectional": recurrent(bidirectional, Weights(inside=inside(called=_halves))),
+    "TimeDistributed": unmasked(time_distributed, IN_TIME, Weights(inside=inside())),
 }
