@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.arguments import build, constant, operands, tensors
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import operation
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ def where(config: Config) -> Layer:
 
 
 LAYERS = {
-    **{f"ops.{name}": LayerSpec(binary) for name in BINARY},
+    **{f"ops.{name}": operation(binary, STOPS) for name in BINARY},
     # Of a tensor and a number it is one of the runtime's ``ops``.
-    "ops.NotEqual": LayerSpec(not_equal),
-    "ops.Where": LayerSpec(where),
+    "ops.NotEqual": operation(not_equal, STOPS),
+    "ops.Where": operation(where, STOPS),
 }

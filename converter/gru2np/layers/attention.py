@@ -1,21 +1,35 @@
 """Spelling of attention; its meaning is in the runtime's file of this name.
 
-What stands in the calls of these layers is read in ``gru2np/attention.py``.
+What stands in the calls of these layers is read in ``graph/calls.py``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import (
+    ATTENTION,
+    HEADS,
+    OWN,
+    CallRule,
+    LayerSpec,
+    Weights,
+)
 from gru2np_runtime.layers import Attention, MultiHeadAttention
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
-# Options of the calls.
-KEYWORDS = ("return_attention_scores", "use_causal_mask")
+# Arguments of calls: of heads the tensors, and of all attention what is none.
+TENSORS = (
+    *("query", "value", "key"),
+    *("query_mask", "value_mask", "key_mask", "attention_mask"),
+)
+OPTIONS = ("return_attention_scores", "use_causal_mask")
 # The attributes that hold the projections: with an underscore in Keras 2.
 PARTS = {
     "attention_output": "output_dense",
@@ -97,19 +111,32 @@ def _several(config: Config, key: str) -> list[int]:
     return list(items)
 
 
+def scores(convert: Callable[[Config], Layer]) -> LayerSpec:
+    """A layer of queries and values whose scores may be given, too."""
+    call = CallRule(ATTENTION, (), OPTIONS, takes_masks=False)
+    return LayerSpec(convert, STOPS, uses_mask=True, call=call, weights=OWN)
+
+
+def heads(
+    convert: Callable[[Config], Layer], parts: Mapping[str, str], takes_masks: bool
+) -> LayerSpec:
+    """A layer of several heads, its projections in layers of their own."""
+    call = CallRule(HEADS, TENSORS, OPTIONS, takes_masks)
+    weights = Weights(parts=parts)
+    return LayerSpec(convert, STOPS, uses_mask=True, call=call, weights=weights)
+
+
 LAYERS = {
-    "AdditiveAttention": LayerSpec(additive_attention, keywords=KEYWORDS),
-    "Attention": LayerSpec(attention, keywords=KEYWORDS),
+    "AdditiveAttention": scores(additive_attention),
+    "Attention": scores(attention),
     # Archives say the one, HDF5 files the other.
     **dict.fromkeys(
         ("GroupQueryAttention", "GroupedQueryAttention"),
-        LayerSpec(
+        heads(
             group_query_attention,
-            keywords=KEYWORDS,
             parts={part: f"_{attribute}" for part, attribute in PARTS.items()},
+            takes_masks=False,
         ),
     ),
-    "MultiHeadAttention": LayerSpec(
-        multi_head_attention, keywords=KEYWORDS, parts=PARTS
-    ),
+    "MultiHeadAttention": heads(multi_head_attention, parts=PARTS, takes_masks=True),
 }

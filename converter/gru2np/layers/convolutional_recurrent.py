@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import before, refuse_sparse_volumes, window
 from gru2np.layers.recurrent import _sequence
-from gru2np.layers.spec import SEQUENCE, LayerSpec
+from gru2np.layers.spec import IN_CELL, recurrent
 from gru2np_runtime.layers import ConvLSTM
 
 if TYPE_CHECKING:
@@ -44,9 +44,4 @@ def conv_lstm(rank: int) -> Callable[[Config], Layer]:
     return convert
 
 
-LAYERS = {
-    f"ConvLSTM{rank}D": LayerSpec(
-        conv_lstm(rank), mask=SEQUENCE, uses_mask=True, variables="cell"
-    )
-    for rank in (1, 2, 3)
-}
+LAYERS = {f"ConvLSTM{rank}D": recurrent(conv_lstm(rank), IN_CELL) for rank in (1, 2, 3)}

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import activations
-from gru2np.layers.spec import CREATES, IDLE, KEEPS, LayerSpec
+from gru2np.layers.mask_rules import IDLES, KEEPS, Creates
+from gru2np.layers.spec import (
+    OWN,
+    REVERSIBLE,
+    SCORES,
+    CallRule,
+    LayerSpec,
+    operation,
+    unmasked,
+)
 from gru2np_runtime.layers import (
     Activation,
     Embedding,
@@ -77,25 +86,39 @@ def convert_to_tensor(config: Config) -> Layer:
     return config.build(Identity)
 
 
+# Ids other than 0 are valid, where that is asked for.
+NOT_0 = Creates(0.0, wanted="mask_zero", any_feature=False)
 LAYERS = {
-    **{name: LayerSpec(activation, mask=KEEPS) for name in activations.LAYERS},
-    "Softmax": LayerSpec(activation, mask=KEEPS, uses_mask=True),
-    "ActivityRegularization": LayerSpec(acts_in_training("l1", "l2"), mask=KEEPS),
-    "AlphaDropout": LayerSpec(acts_in_training("rate", "noise_shape"), mask=KEEPS),
-    "Dropout": LayerSpec(acts_in_training("rate", "noise_shape"), mask=KEEPS),
-    "Embedding": LayerSpec(embedding, mask=CREATES),
-    "GaussianDropout": LayerSpec(acts_in_training("rate"), mask=KEEPS),
-    "GaussianNoise": LayerSpec(acts_in_training("stddev"), mask=KEEPS),
-    "Identity": LayerSpec(acts_in_training(), mask=KEEPS),
-    "Masking": LayerSpec(masking, mask=CREATES),
+    **{name: unmasked(activation, KEEPS, None) for name in activations.LAYERS},
+    "Softmax": LayerSpec(
+        activation,
+        KEEPS,
+        uses_mask=True,
+        call=CallRule(SCORES, (), (), takes_masks=False),
+        weights=None,
+    ),
+    "ActivityRegularization": unmasked(acts_in_training("l1", "l2"), KEEPS, None),
+    "AlphaDropout": unmasked(acts_in_training("rate", "noise_shape"), KEEPS, None),
+    "Dropout": unmasked(acts_in_training("rate", "noise_shape"), KEEPS, None),
+    "Embedding": unmasked(embedding, NOT_0, OWN),
+    "GaussianDropout": unmasked(acts_in_training("rate"), KEEPS, None),
+    "GaussianNoise": unmasked(acts_in_training("stddev"), KEEPS, None),
+    "Identity": unmasked(acts_in_training(), KEEPS, None),
+    "Masking": unmasked(
+        masking, Creates("mask_value", wanted="", any_feature=True), None
+    ),
     "ReversibleEmbedding": LayerSpec(
-        reversible_embedding, mask=CREATES, keywords=("reverse",)
+        reversible_embedding,
+        NOT_0,
+        uses_mask=False,
+        call=CallRule(REVERSIBLE, (), ("reverse",), takes_masks=False),
+        weights=OWN,
     ),
     **{
-        f"SpatialDropout{rank}D": LayerSpec(
-            acts_in_training("rate", "noise_shape", "data_format"), mask=KEEPS
+        f"SpatialDropout{rank}D": unmasked(
+            acts_in_training("rate", "noise_shape", "data_format"), KEEPS, None
         )
         for rank in (1, 2, 3)
     },
-    "ops.ConvertToTensor": LayerSpec(convert_to_tensor, mask=IDLE),
+    "ops.ConvertToTensor": operation(convert_to_tensor, IDLES),
 }

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.preprocessing import numbers
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.spec import ORDINARY, CallRule, LayerSpec, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -111,7 +112,13 @@ def _integers(config: Config, items: Sequence[object]) -> list[int]:
 
 
 LAYERS = {
-    "CategoryEncoding": LayerSpec(category_encoding),
-    "Discretization": LayerSpec(discretization),
-    "IntegerLookup": LayerSpec(integer_lookup),
+    "CategoryEncoding": LayerSpec(
+        category_encoding,
+        STOPS,
+        uses_mask=False,
+        call=CallRule(ORDINARY, ("inputs", "count_weights"), (), takes_masks=False),
+        weights=None,
+    ),
+    "Discretization": unmasked(discretization, STOPS, None),
+    "IntegerLookup": unmasked(integer_lookup, STOPS, None),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.spec import CONCATENATES, MERGES, LayerSpec
+from gru2np.layers.mask_rules import CONCATENATES, LEFT_OUT, MERGES, ONE, Merges
+from gru2np.layers.spec import unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ def concatenate(config: Config) -> Layer:
 
 
 LAYERS = {
-    **{name: LayerSpec(plain, mask=MERGES) for name in PLAIN},
-    "Concatenate": LayerSpec(concatenate, mask=CONCATENATES),
+    "Add": unmasked(plain, MERGES, None),
+    "Average": unmasked(plain, MERGES, None),
+    "Concatenate": unmasked(concatenate, CONCATENATES, None),
+    "Maximum": unmasked(plain, Merges(LEFT_OUT, joins=False), None),
+    "Minimum": unmasked(plain, Merges(LEFT_OUT, joins=False), None),
+    "Multiply": unmasked(plain, Merges(ONE, joins=False), None),
+    "Subtract": unmasked(plain, MERGES, None),
 }

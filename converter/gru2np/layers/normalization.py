@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.spec import KEEPS, LayerSpec
+from gru2np.layers.mask_rules import KEEPS, STOPS
+from gru2np.layers.spec import OWN, Weights, unmasked
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.layers import BatchNormalization, LayerNormalization
 
@@ -107,13 +108,13 @@ def _options(config: Config) -> dict[str, Any]:
 
 
 LAYERS = {
-    "BatchNormalization": LayerSpec(
+    "BatchNormalization": unmasked(
         batch_normalization,
-        mask=KEEPS,
-        non_trainable=frozenset({"moving_mean", "moving_variance"}),
+        KEEPS,
+        Weights(non_trainable=frozenset({"moving_mean", "moving_variance"})),
     ),
-    "GroupNormalization": LayerSpec(group_normalization, mask=KEEPS),
-    "LayerNormalization": LayerSpec(layer_normalization, mask=KEEPS),
-    "RMSNormalization": LayerSpec(rms_normalization),
-    "UnitNormalization": LayerSpec(unit_normalization, mask=KEEPS),
+    "GroupNormalization": unmasked(group_normalization, KEEPS, OWN),
+    "LayerNormalization": unmasked(layer_normalization, KEEPS, OWN),
+    "RMSNormalization": unmasked(rms_normalization, STOPS, OWN),
+    "UnitNormalization": unmasked(unit_normalization, KEEPS, None),
 }

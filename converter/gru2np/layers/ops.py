@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.arguments import axes, axis, build, number_type, tensors
-from gru2np.layers.spec import IDLE, LayerSpec
+from gru2np.layers.mask_rules import IDLES, STOPS, Idles
+from gru2np.layers.spec import operation, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -99,12 +100,15 @@ def in_training(*options: str) -> Callable[[Config], Layer]:
 
 
 LAYERS = {
-    "ops.Any": LayerSpec(any_),
-    "ops.BroadcastTo": LayerSpec(broadcast_to, mask=IDLE),
-    "ops.Cast": LayerSpec(cast, mask=IDLE),
-    "ops.ExpandDims": LayerSpec(expand_dims),
-    **{f"ops.{name}": LayerSpec(logic) for name in LOGIC},
-    "ops.OnesLike": LayerSpec(ones_like),
-    "ops.ZerosLike": LayerSpec(zeros_like),
-    **{name: LayerSpec(in_training(*options)) for name, options in RANDOM.items()},
+    "ops.Any": operation(any_, STOPS),
+    "ops.BroadcastTo": operation(broadcast_to, IDLES),
+    "ops.Cast": operation(cast, Idles(lambda layer: False, casts=True)),
+    "ops.ExpandDims": operation(expand_dims, STOPS),
+    **{f"ops.{name}": operation(logic, STOPS) for name in LOGIC},
+    "ops.OnesLike": operation(ones_like, STOPS),
+    "ops.ZerosLike": operation(zeros_like, STOPS),
+    **{
+        name: unmasked(in_training(*options), STOPS, None)
+        for name, options in RANDOM.items()
+    },
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import check_clear, data_format, refuse_sparse_volumes
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import ON_INPUTS, LayerSpec, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def global_pooling(kind: type[Layer]) -> Callable[[Config], Layer]:
 
 LAYERS = {
     **{
-        f"{name}Pooling{rank}D": LayerSpec(pooling(kind, rank))
+        f"{name}Pooling{rank}D": unmasked(pooling(kind, rank), STOPS, None)
         for name, kind in (
             ("Average", runtime.AveragePooling),
             ("Max", runtime.MaxPooling),
@@ -72,7 +73,11 @@ LAYERS = {
     },
     **{
         f"Global{name}Pooling{rank}D": LayerSpec(
-            global_pooling(kind), uses_mask=name == "Average" and rank == 1
+            global_pooling(kind),
+            STOPS,
+            uses_mask=name == "Average" and rank == 1,
+            call=ON_INPUTS,
+            weights=None,
         )
         for name, kind in (
             ("Average", runtime.GlobalAveragePooling),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.layers.spec import KEEPS, LayerSpec
+from gru2np.layers.mask_rules import KEEPS
+from gru2np.layers.spec import Unused, Weights, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -82,11 +83,13 @@ def _array(config: Config, key: str) -> np.ndarray[Any, Any]:
 
 
 LAYERS = {
-    "Normalization": LayerSpec(
+    "Normalization": unmasked(
         normalization,
-        mask=KEEPS,
-        non_trainable=frozenset({"mean", "variance"}),
-        unused=("count",),
+        KEEPS,
+        Weights(
+            non_trainable=frozenset({"mean", "variance"}),
+            unused=(Unused("count", in_groups=True),),
+        ),
     ),
-    "Rescaling": LayerSpec(rescaling, mask=KEEPS),
+    "Rescaling": unmasked(rescaling, KEEPS, None),
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.arguments import axes, build, tensors
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import operation
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -54,6 +55,6 @@ def matmul(config: Config) -> Layer:
 
 
 LAYERS = {
-    **{f"ops.{name}": LayerSpec(reduction) for name in REDUCTIONS},
-    "ops.Matmul": LayerSpec(matmul),
+    **{f"ops.{name}": operation(reduction, STOPS) for name in REDUCTIONS},
+    "ops.Matmul": operation(matmul, STOPS),
 }

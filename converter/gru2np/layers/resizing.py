@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import data_format
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import ORDINARY, CallRule, LayerSpec, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -87,7 +88,16 @@ def _check_type(config: Config, interpolation: str) -> None:
 
 
 LAYERS = {
-    # Keras 3.15 writes training=true into its calls, and means nothing by it.
-    "Resizing": LayerSpec(resizing, keywords=("training",)),
-    **{f"UpSampling{rank}D": LayerSpec(up_sampling(rank)) for rank in (1, 2, 3)},
+    "Resizing": LayerSpec(
+        resizing,
+        STOPS,
+        uses_mask=False,
+        # Keras 3.15 writes training=true into its calls, and means nothing by it.
+        call=CallRule(ORDINARY, (), ("training",), takes_masks=False),
+        weights=None,
+    ),
+    **{
+        f"UpSampling{rank}D": unmasked(up_sampling(rank), STOPS, None)
+        for rank in (1, 2, 3)
+    },
 }
