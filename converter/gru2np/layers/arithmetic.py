@@ -36,10 +36,6 @@ BINARY = {
     "Subtract": "subtract",
     "TrueDivide": "divide",
 }
-LOGIC: dict[str, type[Layer]] = {
-    "LogicalAnd": runtime.LogicalAnd,
-    "LogicalOr": runtime.LogicalOr,
-}
 
 
 def binary(config: Config) -> Layer:
@@ -73,12 +69,6 @@ def not_equal(config: Config) -> Layer:
     return build(config, runtime.NotEqual, value=float(constants[0][1]))
 
 
-def logic(config: Config) -> Layer:
-    """LogicalAnd, LogicalOr."""
-    tensors(config, 2)
-    return build(config, LOGIC[config.layer.class_name.removeprefix("ops.")])
-
-
 def where(config: Config) -> Layer:
     """Where, with a number or a tensor on either side."""
     attributes: dict[str, Any] = {}
@@ -104,7 +94,7 @@ def where(config: Config) -> Layer:
 
 LAYERS = {
     **{f"ops.{name}": operation(binary, STOPS) for name in BINARY},
-    **{f"ops.{name}": operation(logic, STOPS) for name in LOGIC},
+    # Of a tensor and a number it is one of the runtime's ``ops``.
     "ops.NotEqual": operation(not_equal, STOPS),
     "ops.Where": operation(where, STOPS),
 }

@@ -7,17 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.mask_rules import IDLES, STOPS
-from gru2np.layers.spec import (
-    ATTENTION,
-    HEADS,
-    OWN,
-    CallRule,
-    LayerSpec,
-    Weights,
-    operation,
-)
-from gru2np_runtime.layers import Attention, Identity, MultiHeadAttention
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import ATTENTION, HEADS, OWN, CallRule, LayerSpec, Weights
+from gru2np_runtime.layers import Attention, MultiHeadAttention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,15 +81,6 @@ def group_query_attention(config: Config) -> Layer:
     )
 
 
-def convert_to_tensor(config: Config) -> Layer:
-    """ConvertToTensor of what is one, where Attention makes its output's mask."""
-    if config.value("dtype", None) is not None:
-        config.refuse("converts to another type", "dtype", config.value("dtype"))
-    for option in ("sparse", "ragged"):
-        config.value(option, None)
-    return config.build(Identity)
-
-
 def _options(config: Config, robust: bool) -> dict[str, Any]:
     window = config.value("sliding_window", None)
     config.value("flash_attention", None)
@@ -139,7 +122,6 @@ def heads(
 LAYERS = {
     "AdditiveAttention": scores(additive_attention),
     "Attention": scores(attention),
-    "ops.ConvertToTensor": operation(convert_to_tensor, IDLES),
     # Archives say the one, HDF5 files the other.
     **dict.fromkeys(
         ("GroupQueryAttention", "GroupedQueryAttention"),

@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import activations
-from gru2np.layers.mask_rules import KEEPS, Creates
-from gru2np.layers.spec import OWN, REVERSIBLE, SCORES, CallRule, LayerSpec, unmasked
+from gru2np.layers.mask_rules import IDLES, KEEPS, Creates
+from gru2np.layers.spec import (
+    OWN,
+    REVERSIBLE,
+    SCORES,
+    CallRule,
+    LayerSpec,
+    operation,
+    unmasked,
+)
 from gru2np_runtime.layers import (
     Activation,
     Embedding,
@@ -69,6 +77,15 @@ def reversible_embedding(config: Config) -> Layer:
     )
 
 
+def convert_to_tensor(config: Config) -> Layer:
+    """ConvertToTensor of what is one, where Attention makes its output's mask."""
+    if config.value("dtype", None) is not None:
+        config.refuse("converts to another type", "dtype", config.value("dtype"))
+    for option in ("sparse", "ragged"):
+        config.value(option, None)
+    return config.build(Identity)
+
+
 # Ids other than 0 are valid, where that is asked for.
 NOT_0 = Creates(0.0, wanted="mask_zero", any_feature=False)
 LAYERS = {
@@ -103,4 +120,5 @@ LAYERS = {
         )
         for rank in (1, 2, 3)
     },
+    "ops.ConvertToTensor": operation(convert_to_tensor, IDLES),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.mask_rules import KEEPS, STOPS
-from gru2np.layers.spec import OWN, Unused, Weights, inside, unmasked
+from gru2np.layers.spec import OWN, Weights, unmasked
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.layers import BatchNormalization, LayerNormalization
 
@@ -94,15 +94,6 @@ def unit_normalization(config: Config) -> Layer:
     )
 
 
-def spectral_normalization(config: Config) -> Layer:
-    """SpectralNormalization: the layer inside, whose kernel has been normalised."""
-    config.integer("power_iterations", 1)
-    layer = config.child("layer")
-    config.dtype()
-    config.finish()
-    return layer
-
-
 def _axes(config: Config) -> object:
     axis = config.value("axis", -1)
     return axis if isinstance(axis, list) else [axis]
@@ -125,18 +116,5 @@ LAYERS = {
     "GroupNormalization": unmasked(group_normalization, KEEPS, OWN),
     "LayerNormalization": unmasked(layer_normalization, KEEPS, OWN),
     "RMSNormalization": unmasked(rms_normalization, STOPS, OWN),
-    "SpectralNormalization": unmasked(
-        spectral_normalization,
-        STOPS,
-        Weights(
-            inside=inside(lambda attribute, place: ""),
-            # The kernel again, which groups name once, and what it is normalised by
-            # in training.
-            unused=(
-                Unused("spectral/kernel", in_groups=False),
-                Unused("spectral/vector_u", in_groups=True),
-            ),
-        ),
-    ),
     "UnitNormalization": unmasked(unit_normalization, KEEPS, None),
 }

@@ -43,13 +43,6 @@ def reduction(config: Config) -> Layer:
     )
 
 
-def any_(config: Config) -> Layer:
-    """Any."""
-    tensors(config, 1)
-    keepdims = config.boolean("keepdims", False)
-    return build(config, runtime.Any, axes=axes(config), keepdims=keepdims)
-
-
 def matmul(config: Config) -> Layer:
     """Matmul of two tensors."""
     tensors(config, 2)
@@ -63,6 +56,5 @@ def matmul(config: Config) -> Layer:
 
 LAYERS = {
     **{f"ops.{name}": operation(reduction, STOPS) for name in REDUCTIONS},
-    "ops.Any": operation(any_, STOPS),
     "ops.Matmul": operation(matmul, STOPS),
 }

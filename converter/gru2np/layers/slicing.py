@@ -47,12 +47,6 @@ def _item(config: Config, item: Any) -> list[int | None]:
     return values
 
 
-def expand_dims(config: Config) -> Layer:
-    """ExpandDims."""
-    tensors(config, 1)
-    return build(config, runtime.ExpandDims, axis=axis(config))
-
-
 def squeeze(config: Config) -> Layer:
     """Squeeze of axes that are named."""
     tensors(config, 1)
@@ -131,7 +125,6 @@ def _reorders(layer: Layer) -> bool:
 
 LAYERS = {
     "ops.Concatenate": operation(concatenate, IDLES),
-    "ops.ExpandDims": operation(expand_dims, STOPS),
     "ops.GetItem": operation(get_item, Idles(_leaves_out, casts=False)),
     "ops.Reshape": operation(reshape, IDLES),
     "ops.Split": operation(split, STOPS),

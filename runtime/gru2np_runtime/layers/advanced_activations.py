@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from gru2np_runtime.functions import softplus
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer
+from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, no_products
 from gru2np_runtime.layers.axes import axis_of, check_minimum
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ class Trained(Layer):
         shared_axes: axes along which one parameter serves all.
     """
 
+    rows_apart = True
+    multiply_adds = no_products
     shared_axes: tuple[int, ...] = ()
     # Names of the parameters, in Keras' order.
     parameters: ClassVar[tuple[str, ...]] = ()

@@ -13,9 +13,11 @@ from gru2np_runtime.layers.axes import (
     check_choice,
     check_minimum,
     check_rank,
+    size_of,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
+    along_time,
     as_given,
     channels_last,
     check_before,
@@ -24,12 +26,13 @@ from gru2np_runtime.layers.windows import (
     given,
     last,
     padded,
+    positions,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 
 class Conv(Spatial):
@@ -127,6 +130,16 @@ class Conv(Spatial):
         if self.kernel_size[0] == 1:
             return POINTWISE
         return CARRIED if self.padding == "causal" else ACROSS
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """The kernel at every place of the output."""
+        kernel = self.weight_shapes(inputs[0])["kernel"]
+        return positions(outputs[0], self.data_format) * size_of(kernel)
+
+    def window(self) -> tuple[int, bool] | None:
+        """Along time alone, padded with zeros."""
+        over = along_time(len(self.strides), self.data_format, self.activation)
+        return (self.reach[0], True) if over else None
 
 
 LAYERS = {Conv.op: Conv}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gru2np_runtime.activations import axes_of, function_of, keeps_whole
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, POINTWISE, Elementwise, Layer
+from gru2np_runtime.layer import ACROSS, POINTWISE, Elementwise, Layer, no_products
 from gru2np_runtime.layers.axes import (
     activated,
     apart_from_time,
@@ -19,15 +20,17 @@ from gru2np_runtime.layers.axes import (
 from gru2np_runtime.layers.scores import MASKED_SCORES, masked_softmax
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 
 class Activation(Layer):
     """One function of the whole input: Keras' Activation, ReLU, ELU, Softmax, ..."""
 
     op = "activation"
+    rows_apart = True
+    multiply_adds = no_products
     function: ActivationSpec
 
     @property
@@ -71,6 +74,9 @@ class Masking(Layer):
 
     op = "masking"
     keeps_whole = True
+    rows_apart = True
+    multiply_adds = no_products
+    compared = "mask_value"
     mask_value: float = 0.0
 
     def forward(
@@ -99,6 +105,8 @@ class Embedding(Layer):
 
     op = "embedding"
     keeps_dtype = True
+    rows_apart = True
+    multiply_adds = no_products
     input_dim: int
     output_dim: int
 
@@ -150,6 +158,8 @@ class Softmax(Layer):
     """
 
     op = "softmax"
+    rows_apart = True
+    multiply_adds = no_products
     axes: tuple[int, ...] = (-1,)
     masked_scores: str = "added"
 
@@ -227,6 +237,10 @@ class ReversibleEmbedding(Embedding):
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise; there is no time in (batch,) and in what is made of it."""
         return POINTWISE if len(shapes[-1]) > len(shapes) else ACROSS
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Looking rows up is no product; the way back is one with the whole table."""
+        return prod(outputs[0]) * self.output_dim if len(inputs) > 1 else 0
 
 
 LAYERS = {

@@ -11,9 +11,11 @@ from gru2np_runtime.layers.axes import (
     check_choice,
     check_minimum,
     check_rank,
+    size_of,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
+    along_time,
     as_given,
     channels_last,
     check_before,
@@ -22,12 +24,13 @@ from gru2np_runtime.layers.windows import (
     given,
     last,
     padded,
+    positions,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 
 class DepthwiseConv(Spatial):
@@ -114,6 +117,17 @@ class DepthwiseConv(Spatial):
     def mixed(self, weights: Mapping[str, Array], y: Array) -> Array:
         """What becomes of the channels; here they stay apart."""
         return y
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Its kernels at every place of the output."""
+        shapes = self.weight_shapes(inputs[0])
+        taps = sum(size_of(n) for name, n in shapes.items() if name != "bias")
+        return positions(outputs[0], self.data_format) * taps
+
+    def window(self) -> tuple[int, bool] | None:
+        """Along time alone, padded with zeros."""
+        over = along_time(len(self.strides), self.data_format, self.activation)
+        return (self.reach[0], True) if over else None
 
 
 class SeparableConv(DepthwiseConv):
