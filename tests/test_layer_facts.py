@@ -9,13 +9,14 @@ from gru2np.verification import float64
 from gru2np_runtime import Layer, layers
 from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.graph import Graph, Node, Port
-from gru2np_runtime.layer import STATED, across, no_products
+from gru2np_runtime.layer import STATED, across, no_products, stored
 from gru2np_runtime.layers import FAMILY, layer_class
 from gru2np_runtime.run.dispatch import make_plan
 from layer_examples import T, examples, identity, inputs_of, sized, weights_of
 
 ALONG_BATCH = {"function": "softmax", "axis": 0}
 SEQUENCE = {"return_sequences": True}
+CELL_KINDS = (layers.GRUCell, layers.LSTMCell, layers.SimpleRNNCell)
 CELLS = {
     "cell_0": layers.LSTMCell(units=3),
     "cell_1": layers.GRUCell(units=2, reset_after=False),
@@ -182,6 +183,34 @@ def test_what_a_class_of_ones_own_states_holds_for_those_below():
     assert Below.rows_apart
     assert Below(units=1).multiply_adds([(1, 2)], [(1, 1)]) == 7
     assert not Layer.rows_apart
+
+
+@pytest.mark.parametrize("op", FAMILY)
+def test_every_weight_says_how_it_is_stored(op):
+    """And nothing is said of a weight that no option makes."""
+    cells = [(kind(units=3), [(4,)]) for kind in CELL_KINDS]
+    weights = {
+        name
+        for layer, pattern in [*APART, *cells]
+        if layer.op == op
+        for name in layer.weight_shapes(*sized(pattern, 1, 5))
+        if name.partition("/")[0] not in layer.layers
+    }
+    assert weights == set(layer_class(op).storage_axes)
+
+
+def test_a_layer_of_the_package_that_has_weights_says_how_they_are_stored():
+    stated = {
+        "multiply_adds": no_products,
+        "over_time": across,
+        "rows_apart": True,
+        "op": "invented",
+        "weight_shapes": lambda self, *shapes: {"scale": (3,)},
+        "__module__": "gru2np_runtime.layers.invented",
+    }
+    with pytest.raises(TypeError, match="Invented does not state its storage_axes"):
+        type("Invented", (Layer,), dict(stated))
+    type("Invented", (Layer,), {**stated, "storage_axes": stored(scale="few")})
 
 
 # Counted by hand, as nobody else counts them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime.layer import Layer, across, sized
+from gru2np_runtime.layer import Layer, across, sized, stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,6 +70,8 @@ class Graph(Layer):
     op = "graph"
     keeps_dtype = True
     casts_floats = False
+    # Those of the layers are theirs.
+    storage_axes = stored()
     takes_several = True
     over_time = across
 

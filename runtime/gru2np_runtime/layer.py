@@ -32,6 +32,11 @@ STATED = ("multiply_adds", "over_time", "rows_apart")
 # for its ``forward`` may be another.
 UNKNOWN = ("compared", "multiply_adds", "reads_shape_alone", "rows_apart", "window")
 
+# Why a weight is always stored in full: see ``Layer.storage_axes``.
+FEW = "few numbers beside the kernels, so that nothing is gained"
+APART = "each number is for one element, so that no two could share a scale"
+HEADS = "a kernel of several heads, where nobody has measured what rounding costs"
+
 
 class Layer(Attributes):
     """What a layer means, apart from its weights.
@@ -69,6 +74,15 @@ class Layer(Attributes):
     compared: ClassVar[str] = ""
     # The output hangs on the shape of the input, and on none of its numbers.
     reads_shape_alone: ClassVar[bool] = False
+    # Of each of its own weights, where bundles are stored small: the axis that each
+    # number of an output has an index of (a column of a kernel makes one number, and
+    # rounding in it troubles no other; a row of a table is one vector, and rare ones
+    # are short), or the reason why it stays as it is.  Stated by every layer of this
+    # package that has weights.
+    storage_axes: ClassVar[Mapping[str, int | str]] = {}
+    # The attribute that says how many ids its input may hold; empty where its input
+    # is no ids.
+    ids: ClassVar[str] = ""
     # Of a user's own layer: its output keeps the mask of its input.
     supports_masking: ClassVar[bool] = False
     # Of a user's own layer: ``forward`` is given the mask of its input.
@@ -89,7 +103,8 @@ class Layer(Attributes):
                 if _stated_here(cls, fact):
                     setattr(cls, fact, getattr(Layer, fact))
         elif "op" in cls.__dict__:
-            for fact in STATED:
+            weights = ("storage_axes",) * _stated_here(cls, "weight_shapes")
+            for fact in (*STATED, *weights):
                 if not _stated_here(cls, fact):
                     raise TypeError(f"{cls.__name__} does not state its {fact}")
 
@@ -224,6 +239,11 @@ def sized(shape: Shape, size: int = 1) -> Sizes:
 def across(layer: Layer, *shapes: Shape) -> str:
     """All time steps at once; to be stated as a layer's ``over_time``."""
     return ACROSS
+
+
+def stored(**axes: int | str) -> Mapping[str, int | str]:
+    """Weights by name, each with its axis or its reason: see ``Layer.storage_axes``."""
+    return axes
 
 
 def no_products(layer: Layer, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:

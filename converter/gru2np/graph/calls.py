@@ -44,11 +44,8 @@ def with_named_inputs(call: Call, tensors: Sequence[str]) -> Call:
         ref = places.get(name, places.get(position))
         if ref is not None:
             found[name] = ref
-    keywords = {
-        tensors[position] if position < len(tensors) else f"argument {position}": value
-        for position, value in call.constants
-        if position < len(tensors) or value is not False
-    }
+    # Keras itself takes nothing but tensors by position.
+    keywords = {f"argument {position}": value for position, value in call.constants}
     keywords.update(call.keywords)
     return replace(
         call,

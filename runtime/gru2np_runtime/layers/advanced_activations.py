@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from gru2np_runtime.functions import softplus
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, no_products
+from gru2np_runtime.layer import ACROSS, APART, POINTWISE, Layer, no_products
 from gru2np_runtime.layers.axes import axis_of, check_minimum
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class PReLU(Trained):
 
     op = "prelu"
     parameters = ("alpha",)
+    storage_axes = dict.fromkeys(parameters, APART)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -74,6 +75,7 @@ class SReLU(Trained):
     op = "srelu"
     left_is_capped: bool = False
     parameters = ("t_left", "a_left", "t_right", "a_right")
+    storage_axes = dict.fromkeys(parameters, APART)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -97,6 +99,7 @@ class ParametricSoftplus(Trained):
 
     op = "parametric_softplus"
     parameters = ("alpha", "beta")
+    storage_axes = dict.fromkeys(parameters, APART)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None

@@ -10,7 +10,7 @@ import numpy as np
 
 from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.functions import sigmoid
-from gru2np_runtime.layer import Layer, across
+from gru2np_runtime.layer import FEW, HEADS, Layer, across, stored
 from gru2np_runtime.layers.axes import check_choice, check_minimum, size_of
 from gru2np_runtime.layers.heads import attended_last, flat, joined, projected
 from gru2np_runtime.layers.scores import (
@@ -46,6 +46,7 @@ class Attention(Layer):
     op = "attention"
     takes_several = True
     rows_apart = True
+    storage_axes = stored(scale=FEW, concat_score_weight=FEW)
     over_time = across
     score: str = "dot"
     use_scale: bool = False
@@ -156,6 +157,13 @@ class MultiHeadAttention(Layer):
     op = "multi_head_attention"
     takes_several = True
     rows_apart = True
+    storage_axes = stored(
+        **{
+            f"{part}/{name}": reason
+            for part in ("query", "key", "gate", "value", "attention_output")
+            for name, reason in (("kernel", HEADS), ("bias", FEW))
+        }
+    )
     over_time = across
     num_heads: int
     key_dim: int

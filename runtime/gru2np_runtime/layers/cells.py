@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.activations import function_of, gates
-from gru2np_runtime.layer import Layer, across
+from gru2np_runtime.layer import FEW, Layer, across, stored
 from gru2np_runtime.layers.axes import leaves_batch
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Cell(Layer):
     """
 
     gate_count = 1
+    storage_axes = stored(kernel=-1, recurrent_kernel=-1, bias=FEW)
     over_time = across
     units: int
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.activations import activate, add_to, axes_of
-from gru2np_runtime.layer import ACROSS, CARRIED, POINTWISE
+from gru2np_runtime.layer import ACROSS, CARRIED, FEW, POINTWISE, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
@@ -43,6 +43,7 @@ class Conv(Spatial):
     """
 
     op = "conv"
+    storage_axes = stored(kernel=-1, bias=FEW)
     filters: int
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]

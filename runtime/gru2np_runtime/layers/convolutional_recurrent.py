@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.activations import function_of
-from gru2np_runtime.layer import ACROSS, CARRIED, sized
+from gru2np_runtime.layer import ACROSS, CARRIED, FEW, sized, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
@@ -45,6 +45,7 @@ class ConvLSTM(Recurrent):
 
     op = "conv_lstm"
     rows_apart = True
+    storage_axes = stored(kernel=-1, recurrent_kernel=-1, bias=FEW)
     filters: int
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]

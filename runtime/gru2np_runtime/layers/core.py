@@ -9,7 +9,14 @@ import numpy as np
 
 from gru2np_runtime.activations import axes_of, function_of, keeps_whole
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, POINTWISE, Elementwise, Layer, no_products
+from gru2np_runtime.layer import (
+    ACROSS,
+    POINTWISE,
+    Elementwise,
+    Layer,
+    no_products,
+    stored,
+)
 from gru2np_runtime.layers.axes import (
     activated,
     apart_from_time,
@@ -104,8 +111,10 @@ class Embedding(Layer):
     """
 
     op = "embedding"
+    ids = "input_dim"
     keeps_dtype = True
     rows_apart = True
+    storage_axes = stored(embeddings=0)
     multiply_adds = no_products
     input_dim: int
     output_dim: int
@@ -201,6 +210,7 @@ class ReversibleEmbedding(Embedding):
     """
 
     op = "reversible_embedding"
+    storage_axes = stored(embeddings=0, reverse_embeddings=-1)
     takes_several = True
     tie_weights: bool = True
     logit_soft_cap: float = 0.0

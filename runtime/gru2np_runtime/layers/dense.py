@@ -11,7 +11,7 @@ import numpy as np
 from gru2np_runtime.activations import activate, add_to, axes_of, function_of
 from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.functions import sigmoid
-from gru2np_runtime.layer import Layer, across, sized
+from gru2np_runtime.layer import FEW, Layer, across, sized, stored
 from gru2np_runtime.layers.axes import (
     activated,
     apart_from_time,
@@ -33,6 +33,7 @@ class Dense(Layer):
 
     op = "dense"
     rows_apart = True
+    storage_axes = stored(kernel=-1, bias=FEW)
     units: int
     activation: ActivationSpec = "linear"
     use_bias: bool = True
@@ -82,6 +83,7 @@ class Highway(Layer):
 
     op = "highway"
     rows_apart = True
+    storage_axes = stored(kernel=-1, carry_kernel=-1, bias=FEW, carry_bias=FEW)
     activation: ActivationSpec = "linear"
     use_bias: bool = True
 
@@ -132,6 +134,7 @@ class MaxoutDense(Layer):
 
     op = "maxout_dense"
     rows_apart = True
+    storage_axes = stored(kernel=-1, bias=FEW)
     units: int
     pieces: int
     use_bias: bool = True
@@ -192,6 +195,7 @@ class EinsumDense(Layer):
 
     op = "einsum_dense"
     rows_apart = True
+    storage_axes = stored(kernel=-1, bias=FEW)
     over_time = across
     equation: str
     output_shape: tuple[int | None, ...]

@@ -96,6 +96,7 @@ class CategoryEncoding(Encoding):
     """
 
     op = "category_encoding"
+    ids = "num_tokens"
     takes_several = True
     num_tokens: int
     leaves_out: bool = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.activations import function_of
+from gru2np_runtime.layer import FEW, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
@@ -44,6 +45,7 @@ class LocallyConnected(Spatial):
     """
 
     op = "locally_connected"
+    storage_axes = stored(kernel=-1, bias=FEW)
     filters: int
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.activations import add_to
-from gru2np_runtime.layer import ACROSS, Layer, no_products
+from gru2np_runtime.layer import ACROSS, FEW, Layer, no_products, stored
 from gru2np_runtime.layers.axes import apart_from_time, axis_of
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class Normalization(Layer):
     """``(x - mean) / sqrt(variance + epsilon) * gamma + beta``."""
 
     rows_apart = True
+    storage_axes = stored(gamma=FEW, beta=FEW)
     multiply_adds = no_products
     epsilon: float = 1e-3
     scale: bool = True
@@ -77,6 +78,9 @@ class BatchNormalization(Normalization):
     """
 
     op = "batch_normalization"
+    storage_axes = stored(
+        **Normalization.storage_axes, moving_mean=FEW, moving_variance=FEW
+    )
     axis: int = -1
     least_epsilon: float = 0.0
     least_epsilon_ranks: tuple[int, ...] = ()
@@ -223,6 +227,7 @@ class RMSNormalization(Layer):
 
     op = "rms_normalization"
     rows_apart = True
+    storage_axes = stored(scale=FEW)
     multiply_adds = no_products
     axes: tuple[int, ...] = (-1,)
     epsilon: float = 1e-6

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.layer import Layer, no_products
+from gru2np_runtime.layer import FEW, Layer, no_products, stored
 from gru2np_runtime.layers.axes import (
     apart_from_time,
     axis_of,
@@ -74,6 +74,7 @@ class Standardization(Layer):
 
     op = "standardization"
     rows_apart = True
+    storage_axes = stored(mean=FEW, variance=FEW)
     multiply_adds = no_products
     axes: tuple[int, ...] = (-1,)
     invert: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime.layer import ACROSS, CARRIED, Layer
+from gru2np_runtime.layer import ACROSS, CARRIED, Layer, stored
 from gru2np_runtime.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 
 if TYPE_CHECKING:
@@ -171,6 +171,9 @@ class RNN(Recurrent):
         if self.reverse_state_order:
             cells.reverse()
         return tuple(size for cell in cells for size in cell.state_sizes())
+
+    # Those of the cells are theirs.
+    storage_axes = stored()
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """Each cell's weights below its name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.activations import function_of
+from gru2np_runtime.layer import FEW, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
@@ -41,6 +42,7 @@ class DepthwiseConv(Spatial):
     """
 
     op = "depthwise_conv"
+    storage_axes = stored(depthwise_kernel=-2, bias=FEW)
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]
     dilation: tuple[int, ...]
@@ -138,6 +140,7 @@ class SeparableConv(DepthwiseConv):
     """
 
     op = "separable_conv"
+    storage_axes = stored(depthwise_kernel=-2, pointwise_kernel=-1, bias=FEW)
     filters: int
 
     def check(self) -> None:

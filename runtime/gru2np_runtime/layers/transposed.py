@@ -10,6 +10,7 @@ import numpy as np
 
 from gru2np_runtime.activations import function_of
 from gru2np_runtime.errors import InputError
+from gru2np_runtime.layer import FEW, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
@@ -46,6 +47,7 @@ class ConvTranspose(Spatial):
     """
 
     op = "conv_transpose"
+    storage_axes = stored(kernel=-2, bias=FEW)
     filters: int
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]

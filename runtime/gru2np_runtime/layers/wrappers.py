@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.graph import Graph
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, sized
+from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, sized, stored
 from gru2np_runtime.layers.recurrent import Recurrent, check_states
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class Wrapper(Layer):
     """What one layer inside, or two of a kind, makes of the input in another way."""
 
     is_sequence = True
+    # Those of the layers inside are theirs.
+    storage_axes = stored()
 
 
 class Bidirectional(Wrapper):
