@@ -107,24 +107,28 @@ class Call:
     Attributes:
         inputs: the tensors, in order: a layer's inputs, then states of a recurrent
             layer.
-        names: the arguments that the inputs are, where a layer names several.
+        arguments: those that are one tensor, by position among all positional
+            arguments or by name; whether a layer knows them is in its row.
+        names: the arguments that the inputs are, once the row has named several.
         mask: an explicit mask argument; one for each input where a list was given.
         constants: arguments that are no tensors, of op nodes: values by position
             among all positional arguments.
-        keywords: keyword arguments that are no tensors, ``mask`` and ``training``
-            left out.
+        keywords: keyword arguments as they stand in the file, ``mask`` and
+            ``initial_state`` left out.
     """
 
     inputs: tuple[TensorRef, ...]
     mask: TensorRef | tuple[TensorRef | None, ...] | None = None
     constants: tuple[tuple[int, Any], ...] = ()
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[int | str, TensorRef] = field(default_factory=dict)
     names: tuple[str, ...] = ()
 
     def references(self) -> tuple[TensorRef, ...]:
         """Every tensor the call reads."""
         masks = self.mask if isinstance(self.mask, tuple) else (self.mask,)
-        return (*self.inputs, *(mask for mask in masks if mask is not None))
+        named = (ref for key, ref in self.arguments.items() if isinstance(key, str))
+        return (*self.inputs, *named, *(mask for mask in masks if mask is not None))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 They are widened to float32 when the bundle is loaded, so that everything is computed
 in float32 as before.  Which weights these are, and along which axis the scales of int8
-run, is a table; what is not in it stays as it is.
+run, is said by their layers (``Layer.storage_axes``).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import InputError, UnsupportedModelError, VerificationError
+from gru2np_runtime.attributes import OWN
+from gru2np_runtime.layers import layer_class
 from gru2np_runtime.proof.replay import difference, flat, short
 
 if TYPE_CHECKING:
@@ -29,20 +31,6 @@ if TYPE_CHECKING:
     Measured = tuple[Mapping[str, Array], Mapping[str, Array]]
 
 KINDS = ("float16", "int8")
-# By name of the weight, the axis that each number of an output has an index of: a
-# column of a kernel makes one number, and rounding in it troubles no other.  A row of a
-# table is one vector, and rare ones are short.
-AXES = {
-    "kernel": -1,
-    "recurrent_kernel": -1,
-    "carry_kernel": -1,
-    "pointwise_kernel": -1,
-    "depthwise_kernel": -2,
-    "embeddings": 0,
-    "reverse_embeddings": -1,
-}
-# Where an op has it elsewhere: (..., filters, channels).
-AXES_OF = {("conv_transpose", "kernel"): -2}
 # Below a kilobyte there is nothing to gain; scales must not eat what int8 gains.
 SMALLEST = 256
 PER_SCALE = 4
@@ -70,7 +58,7 @@ class Stored:
 
 
 def stored(array: Array, name: str, op: str, kind: str) -> Stored:
-    """A weight made small, or as it is where the table or its numbers forbid it.
+    """A weight made small, or as it is where its layer or its numbers forbid it.
 
     Args:
         array: as the bundle would hold it.
@@ -78,8 +66,10 @@ def stored(array: Array, name: str, op: str, kind: str) -> Stored:
         op: of the layer.
         kind: ``float16`` or ``int8``.
     """
-    axis = AXES_OF.get((op, name), AXES.get(name))
-    if axis is None or op.startswith("custom>") or array.dtype == np.float64:
+    if op.startswith(OWN) or array.dtype == np.float64:
+        return Stored(array)
+    axis = layer_class(op).storage_axes[name]
+    if isinstance(axis, str):
         return Stored(array)
     if array.size < SMALLEST or array.ndim < 2 or not np.isfinite(array).all():
         return Stored(array)

@@ -105,6 +105,11 @@ ATTRIBUTE_KINDS: dict[str, Callable[[Any], object]] = {
 }
 
 
+def of_this_package(kind: type) -> bool:
+    """Whether a class is none of a user's own."""
+    return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
 # Before the names of classes that are not this package's, where an op stands.
 OWN = "custom>"
 
@@ -121,7 +126,7 @@ class Attributes:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if cls.__module__.partition(".")[0] != __name__.partition(".")[0]:
+        if not of_this_package(cls):
             # What it means is its author's business, even if it builds on a layer here.
             cls.op = OWN + cls.__name__
         # Before Python 3.10 the attribute is inherited; since then it is the class's.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.layer import Layer, across, sized, stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import Shape
+    from gru2np_runtime.layer import Shape, Sizes
 
     Ref = tuple[str, int]
 
@@ -70,7 +70,10 @@ class Graph(Layer):
     op = "graph"
     keeps_dtype = True
     casts_floats = False
+    # Those of the layers are theirs.
+    storage_axes = stored()
     takes_several = True
+    over_time = across
 
     def __init__(
         self,
@@ -157,6 +160,22 @@ class Graph(Layer):
             known[port.source[0]][port.source[1]]
             for port in self.outputs
             if port.source is not None
+        )
+
+    @property
+    def rows_apart(self) -> bool:  # type: ignore[override]
+        """Where all its layers say so."""
+        return all(layer.rows_apart for layer in self.layers.values())
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Those of all its nodes."""
+        known, _ = self.infer_nodes(inputs)
+        return sum(
+            self.layers[node.layer].multiply_adds(
+                [sized(known[name][i]) for name, i in node.inputs],
+                [sized(shape) for shape in known[node.name]],
+            )
+            for node in self.nodes
         )
 
 

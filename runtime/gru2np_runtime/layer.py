@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gru2np_runtime.attributes import Attributes
+from gru2np_runtime.attributes import Attributes, of_this_package
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
     Shape = tuple[int | None, ...]
+    Sizes = tuple[int, ...]
     ActivationSpec = str | Mapping[str, Any]
     FloatType = str
 
@@ -23,6 +24,18 @@ POINTWISE = "pointwise"
 CARRIED = "carried"
 LAST = "last"
 ACROSS = "across"
+
+# What a layer of this package states, in its class or in a base of it here; nothing
+# holds for all.
+STATED = ("multiply_adds", "over_time", "rows_apart")
+# What a class of the user's own takes from no layer of this package that it builds on,
+# for its ``forward`` may be another.
+UNKNOWN = ("compared", "multiply_adds", "reads_shape_alone", "rows_apart", "window")
+
+# Why a weight is always stored in full: see ``Layer.storage_axes``.
+FEW = "few numbers beside the kernels, so that nothing is gained"
+APART = "each number is for one element, so that no two could share a scale"
+HEADS = "a kernel of several heads, where nobody has measured what rounding costs"
 
 
 class Layer(Attributes):
@@ -54,6 +67,22 @@ class Layer(Attributes):
     takes_several: ClassVar[bool] = False
     # The first input is (batch, time, ...) by this layer's own definition.
     is_sequence: ClassVar[bool] = False
+    # Every row of a batch is computed apart from the others, so that a large input can
+    # run some rows at a time; stated by every layer of this package.
+    rows_apart: ClassVar[bool] = False
+    # The attribute that inputs are compared with, in their own precision.
+    compared: ClassVar[str] = ""
+    # The output hangs on the shape of the input, and on none of its numbers.
+    reads_shape_alone: ClassVar[bool] = False
+    # Of each of its own weights, where bundles are stored small: the axis that each
+    # number of an output has an index of (a column of a kernel makes one number, and
+    # rounding in it troubles no other; a row of a table is one vector, and rare ones
+    # are short), or the reason why it stays as it is.  Stated by every layer of this
+    # package that has weights.
+    storage_axes: ClassVar[Mapping[str, int | str]] = {}
+    # The attribute that says how many ids its input may hold; empty where its input
+    # is no ids.
+    ids: ClassVar[str] = ""
     # Of a user's own layer: its output keeps the mask of its input.
     supports_masking: ClassVar[bool] = False
     # Of a user's own layer: ``forward`` is given the mask of its input.
@@ -66,6 +95,18 @@ class Layer(Attributes):
     if TYPE_CHECKING:
         # Child layers by name; none in most layers.
         layers: Mapping[str, Layer] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not of_this_package(cls):
+            for fact in UNKNOWN:
+                if _stated_here(cls, fact):
+                    setattr(cls, fact, getattr(Layer, fact))
+        elif "op" in cls.__dict__:
+            weights = ("storage_axes",) * _stated_here(cls, "weight_shapes")
+            for fact in (*STATED, *weights):
+                if not _stated_here(cls, fact):
+                    raise TypeError(f"{cls.__name__} does not state its {fact}")
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -134,8 +175,38 @@ class Layer(Attributes):
             ``POINTWISE``: every time step alone; ``CARRIED``: in order, with a state;
             ``LAST``: the last time step only, and the output has no time axis to step
             along; ``ACROSS``: all time steps at once, so it cannot run step by step.
+            Stated by every layer of this package.
         """
         return ACROSS
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Multiply-adds of one call; stated by every layer of this package.
+
+        Counted are the products of numbers with weights, and of tensors with each
+        other (matrix products, convolutions, attention), each a multiplication and an
+        addition.  Not counted is what goes number by number: biases, activations,
+        normalization, merging, pooling.
+
+        Args:
+            inputs: shapes of the inputs, every size known.
+            outputs: shapes of the outputs.
+        """
+        return 0
+
+    def window(self) -> tuple[int, bool] | None:
+        """How many steps a window along time spans, and whether padding is zeros.
+
+        None where windows slide over no axis of time, or over others too.  ``strides``,
+        ``padding`` and ``before`` say where windows stand.
+        """
+        return None
+
+    def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:
+        """Shapes of the hidden states, (batch, ...), for a first input of this shape.
+
+        None of a layer that carries no hidden state from time step to time step.
+        """
+        return ()
 
     def bind(self, **weights: Array) -> Model:
         """Give the layer its weights: a model of this one layer.
@@ -155,8 +226,37 @@ class Layer(Attributes):
         return bind(self, weights)
 
 
+def _stated_here(cls: type[Layer], fact: str) -> bool:
+    """Whether the first class that says it is one of this package, below ``Layer``."""
+    owner = next(base for base in cls.__mro__ if fact in base.__dict__)
+    return owner is not Layer and of_this_package(owner)
+
+
+def sized(shape: Shape, size: int = 1) -> Sizes:
+    """A shape, sizes that are free set."""
+    return tuple(size if n is None else n for n in shape)
+
+
+def across(layer: Layer, *shapes: Shape) -> str:
+    """All time steps at once; to be stated as a layer's ``over_time``."""
+    return ACROSS
+
+
+def stored(**axes: int | str) -> Mapping[str, int | str]:
+    """Weights by name, each with its axis or its reason: see ``Layer.storage_axes``."""
+    return axes
+
+
+def no_products(layer: Layer, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+    """None: it goes number by number; to be stated as ``multiply_adds``."""
+    return 0
+
+
 class Elementwise(Layer):
     """A layer that treats every element alone; shapes and time pass through."""
+
+    rows_apart = True
+    multiply_adds = no_products
 
     def over_time(self, *shapes: Shape) -> str:
         """Time passes through."""

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from gru2np_runtime import layers
+from gru2np_runtime import Layer, layers
 from gru2np_runtime.graph import Graph, Node, Port
 from gru2np_runtime.model import Model
 from gru2np_runtime.run import batches as _chunks
@@ -119,9 +119,52 @@ def test_memory_does_not_grow_with_the_input(monkeypatch, name):
     assert after < 1.5 * before + 2**16
 
 
-def test_layers_across_rows_run_whole(monkeypatch):
-    """Operations on tensors may mix rows: only the caller cuts them."""
+def einsum(units):
+    """A Dense layer written out."""
+    return layers.EinsumDense(
+        equation="abc,cd->abd", output_shape=(None, units), bias_axes="d"
+    )
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [einsum(4)],
+        [layers.SReLU(shared_axes=[1]), layers.ParametricSoftplus(shared_axes=[1])],
+        [layers.Unary(function="negative"), layers.Clip(lower=-1.0, upper=1.0)],
+        [layers.RNN(layers={"cell_0": layers.GRUCell(units=4)})],
+        [layers.TimeDistributed(layers={"layer": layers.Highway()})],
+    ],
+    ids=lambda parts: parts[0].op,
+)
+def test_rows_run_in_batches(monkeypatch, parts):
+    model = stack(*parts)
+    x = np.random.default_rng(1).normal(size=(300, 20, 3)).astype("float32")
+    whole = model.predict(x)
     monkeypatch.setattr(_chunks, "BYTES", 1)
-    model = stack(layers.GRU(units=8), layers.Unary(function="negative"))
+    assert model._chunks.rows([x]) == 128
+    np.testing.assert_allclose(model.predict(x), whole, rtol=1e-5, atol=1e-6)
+
+
+class Own(Layer):
+    """A layer of the user's own, of which nothing is known."""
+
+    def forward(self, weights, *inputs, mask=None):
+        return inputs[0] - inputs[0].mean(axis=0)
+
+
+class Apart(Own):
+    """One whose author says that its rows are apart."""
+
+    rows_apart = True
+
+
+@pytest.mark.parametrize(
+    ("layer", "rows"),
+    [(Own(), None), (Apart(), 128), (layers.GRU(units=8, time_major=True), None)],
+    ids=lambda value: getattr(value, "op", ""),
+)
+def test_only_rows_that_are_apart_run_in_batches(monkeypatch, layer, rows):
+    monkeypatch.setattr(_chunks, "BYTES", 1)
     x = np.ones((300, 20, 3), "float32")
-    assert model._chunks.rows([x]) is None
+    assert stack(layer)._chunks.rows([x]) == rows

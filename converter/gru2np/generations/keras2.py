@@ -45,11 +45,6 @@ ABSENT: dict[str, dict[str, object]] = {
     "GRU": {"reset_after": False},
     "GRUCell": {"reset_after": False},
 }
-# Layers that name several tensors: the first, and those that stand as keywords.
-TENSOR_KEYWORDS = {
-    "CategoryEncoding": ("inputs", "count_weights"),
-    "MultiHeadAttention": ("query", "value", "key", "attention_mask"),
-}
 # The layers of cuDNN are these, their weights kept in another form.
 CUDNN = {"CuDNNGRU": "GRU", "CuDNNLSTM": "LSTM"}
 # Layers that Keras 2 kept from Keras 1, options and all (keras/legacy/layers.py).
@@ -305,18 +300,34 @@ def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
             if len(ref) == 4:
                 keywords.update(_records.record(ref[3], at))
         mask = keywords.pop("mask", None)
-        names = TENSOR_KEYWORDS.get(str(spec.get("class_name")), ())
-        named = [name for name in names[1:] if keywords.get(name) is not None]
-        refs += [_records.array(keywords.pop(name), at) for name in named]
+        inputs = tuple(_records.reference(ref, at) for ref in refs)
+        arguments: dict[int | str, TensorRef] = {
+            name: _records.reference(value, at)
+            for name, value in keywords.items()
+            if _is_reference(value)
+        }
+        # All that stand by position are in the first argument.
+        if len(inputs) == 1:
+            arguments[0] = inputs[0]
         calls.append(
             Call(
-                inputs=tuple(_records.reference(ref, at) for ref in refs),
-                names=(names[0], *named) if names else (),
+                inputs=inputs,
                 mask=_mask(mask, f"{at}.mask"),
                 keywords={k: v for k, v in keywords.items() if v is not None},
+                arguments=arguments,
             )
         )
     return tuple(calls)
+
+
+def _is_reference(value: object) -> bool:
+    """Whether a keyword's value is a tensor: a list that begins with a name."""
+    return (
+        isinstance(value, list)
+        and len(value) in (3, 4)
+        and isinstance(value[0], str)
+        and all(type(index) is int and index >= 0 for index in value[1:3])
+    )
 
 
 def _references(value: object, where: str, depth: int) -> list[list[Any]]:

@@ -20,24 +20,13 @@ from gru2np.meaning import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from gru2np.ir import RawModel
 
     Version = tuple[int, int, int]
 
 LAYER_OPTIONS = frozenset({"batch_shape", "layers", "trainable"})
-# Layers that name several tensors, in the order of their arguments.
-HEADS = (
-    *("query", "value", "key"),
-    *("query_mask", "value_mask", "key_mask", "attention_mask"),
-)
-TENSOR_ARGUMENTS = {
-    "CategoryEncoding": ("inputs", "count_weights"),
-    "GroupQueryAttention": HEADS,
-    "GroupedQueryAttention": HEADS,
-    "MultiHeadAttention": HEADS,
-}
 OPS_WITH_DTYPE = frozenset(
     [
         *("Arange", "Cast", "ConvertToTensor", "Cumprod", "Cumsum", "Full"),
@@ -201,47 +190,32 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
         call = _records.record(item, at)
         inputs: list[TensorRef] = []
         constants: list[tuple[int, Any]] = []
-        known = TENSOR_ARGUMENTS.get(str(spec.get("class_name")), ())
-        if known:
-            calls.append(_named(call, known, at))
-            continue
+        arguments: dict[int | str, TensorRef] = {}
         for position, argument in enumerate(_records.array(call.get("args"), at)):
             found = _tensors(argument, at)
             inputs.extend(found)
             if not found and argument is not None:
                 constants.append((position, argument))
+            if isinstance(argument, dict) and found:
+                arguments[position] = found[0]
         keywords = dict(_records.record(call.get("kwargs", {}), at))
         mask = _mask(keywords.pop("mask", None), at)
         # Tensors of initial_state follow the sequence, as in older files.
         inputs.extend(_states(keywords.pop("initial_state", None), at))
+        for name, value in keywords.items():
+            tensor = _tensor(value, at)
+            if tensor is not None:
+                arguments[name] = tensor
         calls.append(
             Call(
                 inputs=tuple(inputs),
                 mask=mask,
                 constants=tuple(constants),
                 keywords={k: v for k, v in keywords.items() if v is not None},
+                arguments=arguments,
             )
         )
     return tuple(calls)
-
-
-def _named(call: Mapping[str, Any], known: Sequence[str], at: str) -> Call:
-    """A call whose tensors stand by position or by name."""
-    positional = _records.array(call.get("args"), at)
-    keywords = dict(_records.record(call.get("kwargs", {}), at))
-    for name, value in zip(known, positional, strict=False):
-        keywords.setdefault(name, value)
-    found = {name: _tensor(keywords.get(name), at) for name in known}
-    given = {name: ref for name, ref in found.items() if ref is not None}
-    return Call(
-        inputs=tuple(given.values()),
-        names=tuple(given),
-        keywords={
-            name: value
-            for name, value in keywords.items()
-            if name not in given and value is not None
-        },
-    )
 
 
 def _tensors(value: object, where: str) -> list[TensorRef]:

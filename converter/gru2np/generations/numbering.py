@@ -46,7 +46,10 @@ def _moved(call: Call, bases: Mapping[str, int]) -> Call:
     elif mask is not None:
         mask = tuple(ref and _move(ref, bases) for ref in mask)
     return replace(
-        call, inputs=tuple(_move(ref, bases) for ref in call.inputs), mask=mask
+        call,
+        inputs=tuple(_move(ref, bases) for ref in call.inputs),
+        mask=mask,
+        arguments={key: _move(ref, bases) for key, ref in call.arguments.items()},
     )
 
 

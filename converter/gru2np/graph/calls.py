@@ -6,10 +6,12 @@ it did to them, is decided here by the meaning of the model.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.graph.assembly import Value
 from gru2np.graph.mask_sources import UNKNOWN, UNUSABLE
+from gru2np.layers import spec
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.activations import axes_of
 
@@ -24,6 +26,44 @@ if TYPE_CHECKING:
     Ref = tuple[str, int]
     Refs = Sequence[Ref | None]
     Caller = Callable[[Masks, str, Sequence[Value], Call, Refs], list[Value]]
+
+
+def with_named_inputs(call: Call, tensors: Sequence[str]) -> Call:
+    """A call with the tensors that its row names as inputs, in the row's order.
+
+    Args:
+        call: as it was written.
+        tensors: names of the arguments, in the order in which they may stand.
+    """
+    places = dict(call.arguments)
+    if not places and len(call.inputs) == 1:
+        # A model without calls hands on what came before.
+        places = {0: call.inputs[0]}
+    found = {}
+    for position, name in enumerate(tensors):
+        ref = places.get(name, places.get(position))
+        if ref is not None:
+            found[name] = ref
+    # Keras itself takes nothing but tensors by position.
+    keywords = {f"argument {position}": value for position, value in call.constants}
+    keywords.update(call.keywords)
+    return replace(
+        call,
+        inputs=tuple(found.values()),
+        names=tuple(found),
+        keywords={key: value for key, value in keywords.items() if key not in found},
+    )
+
+
+def ordinary(
+    masks: Masks,
+    name: str,
+    inputs: Sequence[Value],
+    call: Call,
+    explicit: Sequence[Ref | None],
+) -> list[Value]:
+    """A call with inputs, and perhaps a mask."""
+    return masks.call(name, inputs, explicit[0])
 
 
 def attention(
@@ -102,7 +142,7 @@ def heads(
         return []
     tensors = [given[key] for key in ("query", "value", "key") if key in given]
     rank = len(builder.shapes[tensors[0].ref[0]][tensors[0].ref[1]])
-    takes = rules.heads_take_masks and masks.layer.class_name == "MultiHeadAttention"
+    takes = rules.heads_take_masks and masks.spec.call.takes_masks
     implicit = given["query"].mask if rules.heads_use_masks else None
     found: list[Ref] = []
     for key, axis in (("query", -1), ("value", 1), ("key", 1)):
@@ -206,7 +246,7 @@ def _root(builder: Builder, ref: Ref) -> Ref:
         node = nodes[ref[0]]
         layer = builder.layers[node.layer]
         linear = isinstance(layer, runtime.Activation) and layer.function == "linear"
-        if layer.op != "identity" and not linear:
+        if not isinstance(layer, runtime.Identity) and not linear:
             break
         ref = node.inputs[0]
     return ref
@@ -263,13 +303,11 @@ def _all(masks: Masks, name: str, found: Sequence[Ref]) -> Ref | None:
     return both
 
 
-# Classes whose calls say more than their inputs and a mask.
+# What reads a call, by the kind that its layer's row names.
 CALLS: dict[str, Caller] = {
-    "AdditiveAttention": attention,
-    "Attention": attention,
-    "GroupQueryAttention": heads,
-    "GroupedQueryAttention": heads,
-    "MultiHeadAttention": heads,
-    "ReversibleEmbedding": reversible_embedding,
-    "Softmax": softmax,
+    spec.ATTENTION: attention,
+    spec.HEADS: heads,
+    spec.ORDINARY: ordinary,
+    spec.REVERSIBLE: reversible_embedding,
+    spec.SCORES: softmax,
 }

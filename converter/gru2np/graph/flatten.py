@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.graph.assembly import Builder, Value
-from gru2np.graph.calls import CALLS, live
+from gru2np.graph.calls import CALLS, live, with_named_inputs
 from gru2np.graph.carrying import settled
 from gru2np.graph.masks import Masks
 from gru2np.graph.order import calls_by_depth, ordered_calls
 from gru2np.graph.ports import input_port, structure
-from gru2np.layers.spec import dtype_name
+from gru2np.layers.spec import ORDINARY, dtype_name
 from gru2np.layers.translate import Translator
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.bundle.manifest import INPUT_DTYPES
@@ -146,11 +146,15 @@ def lay(
     for ref, value in zip(model.inputs, inputs, strict=True):
         values[ref.layer, ref.call, ref.output] = value
     # Only where attention takes masks away does the order decide anything.
-    heads = any(own.class_name == "MultiHeadAttention" for own in model.layers)
-    by_depth = heads and builder.meaning.attention.heads_take_masks
+    rows = [builder.specs.get(own.class_name) for own in model.layers]
+    takes = any(row is not None and row.call.takes_masks for row in rows)
+    by_depth = takes and builder.meaning.attention.heads_take_masks
     order = calls_by_depth if by_depth else ordered_calls
     for layer, index in order(model):
         call = layer.calls[index]
+        row = builder.specs.get(layer.class_name)
+        if row is not None and row.call.tensors:
+            call = with_named_inputs(call, row.call.tensors)
         path = prefix + encode_name(layer.name)
         reader = f"layer {path!r}"
         given = [live(builder, _look_up(values, ref, reader)) for ref in call.inputs]
@@ -164,11 +168,8 @@ def lay(
         if layer.model is None:
             _check_call(builder, path, layer, call)
             masks_of_call = Masks(builder, layer, path)
-            special = CALLS.get(layer.class_name)
-            if special is None:
-                results = masks_of_call.call(name, given, explicit[0])
-            else:
-                results = special(masks_of_call, name, given, call, explicit)
+            caller = CALLS[masks_of_call.spec.call.kind]
+            results = caller(masks_of_call, name, given, call, explicit)
         else:
             explicit += [None] * len(given)
             given = [
@@ -191,11 +192,14 @@ def _check_call(builder: Builder, path: str, layer: KerasLayer, call: Call) -> N
     """Note arguments of a call that the graph cannot hold."""
     spec = builder.specs.get(layer.class_name)
     listed = isinstance(call.mask, tuple) and any(call.mask)
-    if listed and layer.class_name not in CALLS:
+    if listed and (spec is None or spec.call.kind == ORDINARY):
         reason = "a list of masks is not supported"
         builder.problems.append(Problem(path, layer.class_name, reason, "mask"))
+    if call.names and call.mask is not None:
+        reason = "an argument of the call that this version does not know"
+        builder.problems.append(Problem(path, layer.class_name, reason, "mask"))
     for key, value in call.keywords.items():
-        if spec is not None and key in spec.keywords:
+        if spec is not None and key in spec.call.options:
             continue
         if key != "training":
             reason = "an argument of the call that this version does not know"

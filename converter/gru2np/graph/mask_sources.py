@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers import LAYERS, spec
+from gru2np.layers import LAYERS
+from gru2np.layers.mask_rules import KEEPS, SEQUENCE, STOPS, Creates
 
 if TYPE_CHECKING:
     from gru2np.ir import KerasLayer
@@ -27,11 +28,10 @@ def creates_mask(layer: KerasLayer) -> bool:
     """Whether a layer's output has a mask that its input has not."""
     if layer.model is not None:
         return _model_gives_mask(layer)
-    if layer.class_name == "Embedding":
-        return bool(layer.config.get("mask_zero", False))
-    return layer.class_name == "Masking" or any(
-        creates_mask(child) for _, child in layer.children
-    )
+    known = LAYERS.get(layer.class_name)
+    if known is not None and isinstance(known.mask, Creates):
+        return known.mask.made(layer.config)
+    return any(creates_mask(child) for _, child in layer.children)
 
 
 def _model_gives_mask(layer: KerasLayer) -> bool:
@@ -51,12 +51,12 @@ def _model_gives_mask(layer: KerasLayer) -> bool:
         if creates_mask(own):
             return True
         known = LAYERS.get(own.class_name)
-        rule = known.mask if known is not None else spec.KEEPS
+        rule = known.mask if known is not None else KEEPS
         sequence = any(
             inner.config.get("return_sequences", False)
             for inner in (own, *(child for _, child in own.children))
         )
-        if rule == spec.STOPS or (rule == spec.SEQUENCE and not sequence):
+        if rule == STOPS or (rule == SEQUENCE and not sequence):
             continue
         pending.extend(ref.layer for call in own.calls for ref in call.inputs)
     return False

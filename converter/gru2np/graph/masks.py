@@ -8,17 +8,27 @@ the runtime needs no rule of either.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gru2np.errors import Problem
 from gru2np.graph import masks_in_time
 from gru2np.graph.assembly import Builder, Value
 from gru2np.graph.mask_sources import IDLED, UNKNOWN, UNUSABLE
-from gru2np.layers import spec
+from gru2np.layers.mask_rules import (
+    COUNTED,
+    IN_TIME,
+    KEEPS,
+    LEFT_OUT,
+    ONE,
+    SEQUENCE,
+    Creates,
+    Idles,
+    Merges,
+)
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gru2np.ir import KerasLayer
     from gru2np_runtime import Layer
@@ -42,13 +52,14 @@ class Masks:
     ) -> list[Value]:
         """Add the node and what its masks need."""
         meaning = self.builder.meaning
-        merges = self.spec.mask in (spec.MERGES, spec.CONCATENATES)
+        rule = self.spec.mask
+        merges = isinstance(rule, Merges)
         implicit = inputs[0].mask if inputs else None
         if len(inputs) > 1 and not merges and meaning.masks.second_tensor_drops:
             implicit = None
         mask = explicit or implicit
         refs = [value.ref for value in inputs]
-        skips = SKIP_MASKED.get(self.layer.class_name)
+        skips = SKIP_MASKED[rule.masked] if isinstance(rule, Merges) else None
         masked = any(value.mask for value in inputs)
         if skips and masked and "masks.merges_skip_masked" in meaning.unknown:
             self.refuse(UNUSABLE[UNKNOWN])
@@ -64,7 +75,7 @@ class Masks:
                 )
             return [skips(self, name, inputs)]
         used = self.usable(mask) if self.spec.uses_mask else None
-        if self.builder.layers[self.path].op == "time_distributed":
+        if rule == IN_TIME:
             used = masks_in_time.used(self, inputs[0], mask)
         result = self.builder.add(name, self.path, refs, used)
         spread = mask if meaning.masks.explicit_spreads else implicit
@@ -94,51 +105,53 @@ class Masks:
     ) -> list[Ref | None]:
         rule = self.spec.mask
         layer = self.builder.layers[self.path]
-        if rule == spec.KEEPS:
-            if layer.op == "time_distributed":
-                return [masks_in_time.given(self, name, inputs[0], mask)]
+        if rule == KEEPS:
             return [mask]
-        if rule == spec.SEQUENCE:
+        if rule == IN_TIME:
+            return [masks_in_time.given(self, name, inputs[0], mask)]
+        if rule == SEQUENCE:
             kept = mask if getattr(layer, "return_sequences", False) else None
             both = getattr(layer, "merge_mode", "") == "none"
             return [kept, kept] if both else [kept]
-        if rule == spec.CREATES:
-            return [self._created(name, inputs[0].ref)]
-        if rule == spec.MERGES:
+        if isinstance(rule, Creates):
+            return [self.created(name, inputs[0].ref, rule, self.layer.config)]
+        if isinstance(rule, Merges):
+            if rule.joins:
+                return [self._concatenated(name, inputs)]
             return [self._merged(name, [value.mask for value in inputs])]
-        if rule == spec.CONCATENATES:
-            return [self._concatenated(name, inputs)]
-        if rule == spec.IDLE and self._idle(name, inputs):
+        if isinstance(rule, Idles) and self._idle(name, inputs, rule):
             if self.builder.meaning.masks.idle_operations == "unknown":
                 return [mask and IDLED]
-            return [mask if layer.op == "cast" else None]
+            return [mask if rule.casts else None]
         return [None]
 
-    def _idle(self, name: str, inputs: Sequence[Value]) -> bool:
+    def _idle(self, name: str, inputs: Sequence[Value], rule: Idles) -> bool:
         """Whether an operation gives back what it got."""
         builder, source = self.builder, inputs[0].ref
         same = builder.shapes[name] == (builder.shapes[source[0]][source[1]],)
         same = same and builder.dtypes[name] == builder.dtypes[source[0]]
-        layer = builder.layers[self.path]
-        if isinstance(layer, runtime.GetItem):
-            same = same and all(item[2:] in ((), (None,), (1,)) for item in layer.items)
-        if isinstance(layer, runtime.Transpose):
-            same = list(layer.dims) == sorted(layer.dims)
-        return same and len(inputs) == 1
+        return same and len(inputs) == 1 and not rule.moves(builder.layers[self.path])
 
-    def _created(self, name: str, x: Ref) -> Ref | None:
-        """Masking: any feature differs from its value; Embedding: the id is not 0."""
-        layer = self.builder.layers[self.path]
-        if isinstance(layer, runtime.Masking):
-            differs = self.node(
-                name, "differs", [x], runtime.NotEqual(value=layer.mask_value)
-            )
-            return self.node(
-                name, "mask", [differs], runtime.Any(axes=(-1,), keepdims=False)
-            )
-        if not self.layer.config.get("mask_zero", False):
+    def created(
+        self, name: str, x: Ref, rule: Creates, options: Mapping[str, Any]
+    ) -> Ref | None:
+        """The mask that a layer of these options makes of ``x``; None if it does not.
+
+        Args:
+            name: of the call.
+            x: what the layer is given.
+            rule: of the layer.
+            options: of the layer.
+        """
+        if not rule.made(options):
             return None
-        return self.node(name, "mask", [x], runtime.NotEqual(value=0.0))
+        layer = runtime.NotEqual(value=rule.masked(options))
+        if not rule.any_feature:
+            return self.node(name, "mask", [x], layer)
+        differs = self.node(name, "differs", [x], layer)
+        return self.node(
+            name, "mask", [differs], runtime.Any(axes=(-1,), keepdims=False)
+        )
 
     def _merged(self, name: str, masks: Sequence[Ref | None]) -> Ref | None:
         """Masks of a merge layer's inputs, combined as this Keras does."""
@@ -255,8 +268,9 @@ class Masks:
         return self.builder.add(path, path, inputs, layer=layer)
 
 
-SKIP_MASKED: dict[str, Callable[[Masks, str, Sequence[Value]], Value]] = {
-    "Maximum": Masks._extreme,
-    "Minimum": Masks._extreme,
-    "Multiply": Masks._multiply,
+# How masked positions are skipped, by what a merge layer makes of them.
+SKIP_MASKED: dict[str, Callable[[Masks, str, Sequence[Value]], Value] | None] = {
+    COUNTED: None,
+    LEFT_OUT: Masks._extreme,
+    ONE: Masks._multiply,
 }

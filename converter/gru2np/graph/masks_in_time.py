@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.graph.mask_sources import INSIDE, UNUSABLE, creates_mask, uses_mask
-from gru2np.layers import LAYERS, spec
+from gru2np.layers import LAYERS
+from gru2np.layers.mask_rules import SEQUENCE, Creates
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def given(masks: Masks, name: str, x: Value, mask: Ref | None) -> Ref | None:
         return mask
     known = masks.builder.specs.get(child.class_name)
     sequence = bool(child.config.get("return_sequences", False))
-    ends = known is not None and known.mask == spec.SEQUENCE and not sequence
+    ends = known is not None and known.mask == SEQUENCE and not sequence
     rank = len(_shape(masks, mask))
     if not ends or rank < 3:
         return mask
@@ -68,15 +69,11 @@ def given(masks: Masks, name: str, x: Value, mask: Ref | None) -> Ref | None:
 
 
 def _created(masks: Masks, name: str, child: KerasLayer, x: Value) -> Ref | None:
-    """The mask that Masking or Embedding inside makes of every step."""
-    if child.class_name == "Embedding":
-        return masks.node(name, "mask", [x.ref], runtime.NotEqual(value=0.0))
-    if child.class_name != "Masking":
+    """The mask that the layer inside makes of every step."""
+    known = LAYERS.get(child.class_name)
+    if known is None or not isinstance(known.mask, Creates):
         return INSIDE
-    value = float(child.config.get("mask_value", 0.0))
-    differs = masks.node(name, "differs", [x.ref], runtime.NotEqual(value=value))
-    anything = runtime.Any(axes=(-1,), keepdims=False)
-    return masks.node(name, "mask", [differs], anything)
+    return masks.created(name, x.ref, known.mask, child.config)
 
 
 def _rule(masks: Masks, x: Value) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gru2np.inspection.multiply_adds import multiply_adds, sized
+from gru2np_runtime.layer import sized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph
+    from gru2np_runtime.layer import Shape
 
 # Sizes tried for axes that are free, until the shapes fit the layers; each is counted
 # once, twice and three times, so that every usual stride divides what is added.
@@ -128,7 +129,7 @@ def _counts(graph: Graph, size: int) -> dict[str, int]:
         outputs = [sized(shape, size) for shape in known[node.name]]
         layer = graph.layers[node.layer]
         path = node.layer.partition("#")[0]
-        found[path] = found.get(path, 0) + multiply_adds(layer, inputs, outputs)
+        found[path] = found.get(path, 0) + layer.multiply_adds(inputs, outputs)
     return found
 
 
@@ -142,14 +143,7 @@ def _state_bytes(graph: Graph) -> int:
     )
 
 
-def _carried(layer: Any, shape: Sequence[int | None]) -> int:
-    size = _number_bytes(layer)
-    if layer.op == "conv_lstm":
-        state: Sequence[int | None] = layer.state_shape(tuple(shape))
-        # Of space that is free nothing can be said.
-        return size * 2 * prod(n or 0 for n in state[1:])
-    if hasattr(layer, "cells"):
-        return size * int(sum(layer.state_sizes()))
-    if layer.op == "bidirectional":
-        return sum(_carried(half, shape) for half in layer.halves())
-    return 0
+def _carried(layer: Layer, shape: Shape) -> int:
+    # Of space that is free nothing can be said.
+    states = layer.state_shapes(shape)
+    return _number_bytes(layer) * sum(prod(sized(n[1:], 0)) for n in states)

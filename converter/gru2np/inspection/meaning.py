@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.graph.mask_sources import creates_mask
-from gru2np.layers import LAYERS, spec
+from gru2np.layers import LAYERS
+from gru2np.layers.mask_rules import Merges
 from gru2np.layers.spec import dtype_name
 from gru2np.text import readable
 from gru2np_runtime.graph import Graph
@@ -61,13 +62,12 @@ def sentences(
             f"reset_after is False: the file does not say ({_names(silent)}), for "
             "before Keras 2.1.5 a GRU had no such option"
         )
-    merges = (spec.MERGES, spec.CONCATENATES)
     if (
         meaning is not None
         and model is not None
         and meaning.masks.merged == "drop"
         and any(creates_mask(layer) for layer in model.layers)
-        and any(_rule(layer) in merges for layer in model.layers)
+        and any(_merges(layer) for layer in model.layers)
     ):
         found.append("merge layers drop the masks of their inputs")
     stateful = [
@@ -219,8 +219,9 @@ def _layers(model: KerasModel) -> Iterator[KerasLayer]:
             pending.extend(layer.model.layers)
 
 
-def _rule(layer: KerasLayer) -> str | None:
-    return LAYERS[layer.class_name].mask if layer.class_name in LAYERS else None
+def _merges(layer: KerasLayer) -> bool:
+    known = LAYERS.get(layer.class_name)
+    return known is not None and isinstance(known.mask, Merges)
 
 
 def _names(paths: Iterable[str]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.spec import KEEPS, LayerSpec
+from gru2np.layers.dtype_rules import FLOATS
+from gru2np.layers.mask_rules import KEEPS
+from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ def srelu(config: Config) -> Layer:
 
 
 LAYERS = {
-    "PReLU": LayerSpec(trained(runtime.PReLU), mask=KEEPS),
-    "ParametricSoftplus": LayerSpec(trained(runtime.ParametricSoftplus), mask=KEEPS),
-    "SReLU": LayerSpec(srelu, mask=KEEPS),
+    "PReLU": unmasked(trained(runtime.PReLU), KEEPS, OWN, FLOATS),
+    "ParametricSoftplus": unmasked(
+        trained(runtime.ParametricSoftplus), KEEPS, OWN, FLOATS
+    ),
+    "SReLU": unmasked(srelu, KEEPS, OWN, FLOATS),
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.arguments import build, constant, operands, tensors
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import operation
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ BINARY = {
     "SquaredDifference": "squared_difference",
     "Subtract": "subtract",
     "TrueDivide": "divide",
-}
-LOGIC: dict[str, type[Layer]] = {
-    "LogicalAnd": runtime.LogicalAnd,
-    "LogicalOr": runtime.LogicalOr,
 }
 
 
@@ -72,12 +69,6 @@ def not_equal(config: Config) -> Layer:
     return build(config, runtime.NotEqual, value=float(constants[0][1]))
 
 
-def logic(config: Config) -> Layer:
-    """LogicalAnd, LogicalOr."""
-    tensors(config, 2)
-    return build(config, LOGIC[config.layer.class_name.removeprefix("ops.")])
-
-
 def where(config: Config) -> Layer:
     """Where, with a number or a tensor on either side."""
     attributes: dict[str, Any] = {}
@@ -102,8 +93,8 @@ def where(config: Config) -> Layer:
 
 
 LAYERS = {
-    **{f"ops.{name}": LayerSpec(binary) for name in BINARY},
-    **{f"ops.{name}": LayerSpec(logic) for name in LOGIC},
-    "ops.NotEqual": LayerSpec(not_equal),
-    "ops.Where": LayerSpec(where),
+    **{f"ops.{name}": operation(binary, STOPS) for name in BINARY},
+    # Of a tensor and a number it is one of the runtime's ``ops``.
+    "ops.NotEqual": operation(not_equal, STOPS),
+    "ops.Where": operation(where, STOPS),
 }

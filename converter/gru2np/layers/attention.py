@@ -1,21 +1,37 @@
 """Spelling of attention; its meaning is in the runtime's file of this name.
 
-What stands in the calls of these layers is read in ``gru2np/attention.py``.
+What stands in the calls of these layers is read in ``graph/calls.py``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.spec import IDLE, LayerSpec
-from gru2np_runtime.layers import Attention, Identity, MultiHeadAttention
+from gru2np.layers.dtype_rules import ADDED, BESIDE_FLOATS, FLOATS, PROMOTED
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import (
+    ATTENTION,
+    HEADS,
+    OWN,
+    CallRule,
+    LayerSpec,
+    Weights,
+)
+from gru2np_runtime.layers import Attention, MultiHeadAttention
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gru2np.layers.dtype_rules import DtypeRule, Taken
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
-# Options of the calls.
-KEYWORDS = ("return_attention_scores", "use_causal_mask")
+# Arguments of calls: of heads the tensors, and of all attention what is none.
+TENSORS = (
+    *("query", "value", "key"),
+    *("query_mask", "value_mask", "key_mask", "attention_mask"),
+)
+OPTIONS = ("return_attention_scores", "use_causal_mask")
 # The attributes that hold the projections: with an underscore in Keras 2.
 PARTS = {
     "attention_output": "output_dense",
@@ -74,15 +90,6 @@ def group_query_attention(config: Config) -> Layer:
     )
 
 
-def convert_to_tensor(config: Config) -> Layer:
-    """ConvertToTensor of what is one, where Attention makes its output's mask."""
-    if config.value("dtype", None) is not None:
-        config.refuse("converts to another type", "dtype", config.value("dtype"))
-    for option in ("sparse", "ragged"):
-        config.value(option, None)
-    return config.build(Identity)
-
-
 def _options(config: Config, robust: bool) -> dict[str, Any]:
     window = config.value("sliding_window", None)
     config.value("flash_attention", None)
@@ -106,20 +113,36 @@ def _several(config: Config, key: str) -> list[int]:
     return list(items)
 
 
+def _of_score(layer: Any) -> Taken:
+    return BESIDE_FLOATS if layer.score == "dot" else FLOATS
+
+
+def scores(convert: Callable[[Config], Layer], dtypes: DtypeRule) -> LayerSpec:
+    """A layer of queries and values whose scores may be given, too."""
+    call = CallRule(ATTENTION, (), OPTIONS, takes_masks=False)
+    return LayerSpec(convert, STOPS, True, call, OWN, dtypes)
+
+
+def heads(
+    convert: Callable[[Config], Layer], parts: Mapping[str, str], takes_masks: bool
+) -> LayerSpec:
+    """A layer of several heads, its projections in layers of their own."""
+    call = CallRule(HEADS, TENSORS, OPTIONS, takes_masks)
+    weights = Weights(parts=parts)
+    return LayerSpec(convert, STOPS, True, call, weights, PROMOTED)
+
+
 LAYERS = {
-    "AdditiveAttention": LayerSpec(additive_attention, keywords=KEYWORDS),
-    "Attention": LayerSpec(attention, keywords=KEYWORDS),
-    "ops.ConvertToTensor": LayerSpec(convert_to_tensor, mask=IDLE),
+    "AdditiveAttention": scores(additive_attention, ADDED),
+    "Attention": scores(attention, _of_score),
     # Archives say the one, HDF5 files the other.
     **dict.fromkeys(
         ("GroupQueryAttention", "GroupedQueryAttention"),
-        LayerSpec(
+        heads(
             group_query_attention,
-            keywords=KEYWORDS,
             parts={part: f"_{attribute}" for part, attribute in PARTS.items()},
+            takes_masks=False,
         ),
     ),
-    "MultiHeadAttention": LayerSpec(
-        multi_head_attention, keywords=KEYWORDS, parts=PARTS
-    ),
+    "MultiHeadAttention": heads(multi_head_attention, parts=PARTS, takes_masks=True),
 }

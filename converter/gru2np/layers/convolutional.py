@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.dtype_rules import FLOATS
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime.layers import Conv
 
 if TYPE_CHECKING:
@@ -110,4 +112,6 @@ def data_format(config: Config) -> str:
     return config.choice("data_format", formats, "channels_last")
 
 
-LAYERS = {f"Conv{rank}D": LayerSpec(conv(rank)) for rank in (1, 2, 3)}
+LAYERS = {
+    f"Conv{rank}D": unmasked(conv(rank), STOPS, OWN, FLOATS) for rank in (1, 2, 3)
+}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import before, refuse_sparse_volumes, window
+from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.recurrent import _sequence
-from gru2np.layers.spec import SEQUENCE, LayerSpec
+from gru2np.layers.spec import IN_CELL, recurrent
 from gru2np_runtime.layers import ConvLSTM
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ def conv_lstm(rank: int) -> Callable[[Config], Layer]:
 
 
 LAYERS = {
-    f"ConvLSTM{rank}D": LayerSpec(
-        conv_lstm(rank), mask=SEQUENCE, uses_mask=True, variables="cell"
-    )
+    f"ConvLSTM{rank}D": recurrent(conv_lstm(rank), IN_CELL, FLOATS)
     for rank in (1, 2, 3)
 }

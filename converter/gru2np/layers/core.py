@@ -5,7 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import activations
-from gru2np.layers.spec import CREATES, KEEPS, LayerSpec
+from gru2np.layers.dtype_rules import (
+    ANY,
+    FLOATS,
+    PROMOTED,
+    PROMOTED_NUMBERS,
+    of_function,
+)
+from gru2np.layers.mask_rules import IDLES, KEEPS, Creates
+from gru2np.layers.spec import (
+    OWN,
+    REVERSIBLE,
+    SCORES,
+    CallRule,
+    LayerSpec,
+    operation,
+    unmasked,
+)
 from gru2np_runtime.layers import (
     Activation,
     Embedding,
@@ -68,24 +84,56 @@ def reversible_embedding(config: Config) -> Layer:
     )
 
 
+def convert_to_tensor(config: Config) -> Layer:
+    """ConvertToTensor of what is one, where Attention makes its output's mask."""
+    if config.value("dtype", None) is not None:
+        config.refuse("converts to another type", "dtype", config.value("dtype"))
+    for option in ("sparse", "ragged"):
+        config.value(option, None)
+    return config.build(Identity)
+
+
+# Ids other than 0 are valid, where that is asked for.
+NOT_0 = Creates(0.0, wanted="mask_zero", any_feature=False)
 LAYERS = {
-    **{name: LayerSpec(activation, mask=KEEPS) for name in activations.LAYERS},
-    "Softmax": LayerSpec(activation, mask=KEEPS, uses_mask=True),
-    "ActivityRegularization": LayerSpec(acts_in_training("l1", "l2"), mask=KEEPS),
-    "AlphaDropout": LayerSpec(acts_in_training("rate", "noise_shape"), mask=KEEPS),
-    "Dropout": LayerSpec(acts_in_training("rate", "noise_shape"), mask=KEEPS),
-    "Embedding": LayerSpec(embedding, mask=CREATES),
-    "GaussianDropout": LayerSpec(acts_in_training("rate"), mask=KEEPS),
-    "GaussianNoise": LayerSpec(acts_in_training("stddev"), mask=KEEPS),
-    "Identity": LayerSpec(acts_in_training(), mask=KEEPS),
-    "Masking": LayerSpec(masking, mask=CREATES),
+    **{
+        name: unmasked(activation, KEEPS, None, of_function)
+        for name in activations.LAYERS
+    },
+    "Softmax": LayerSpec(
+        activation,
+        KEEPS,
+        uses_mask=True,
+        call=CallRule(SCORES, (), (), takes_masks=False),
+        weights=None,
+        dtypes=FLOATS,
+    ),
+    "ActivityRegularization": unmasked(acts_in_training("l1", "l2"), KEEPS, None, ANY),
+    "AlphaDropout": unmasked(acts_in_training("rate", "noise_shape"), KEEPS, None, ANY),
+    "Dropout": unmasked(acts_in_training("rate", "noise_shape"), KEEPS, None, ANY),
+    "Embedding": unmasked(embedding, NOT_0, OWN, ANY),
+    "GaussianDropout": unmasked(acts_in_training("rate"), KEEPS, None, ANY),
+    "GaussianNoise": unmasked(acts_in_training("stddev"), KEEPS, None, ANY),
+    "Identity": unmasked(acts_in_training(), KEEPS, None, ANY),
+    "Masking": unmasked(
+        masking,
+        Creates("mask_value", wanted="", any_feature=True),
+        None,
+        PROMOTED_NUMBERS,
+    ),
     "ReversibleEmbedding": LayerSpec(
-        reversible_embedding, mask=CREATES, keywords=("reverse",)
+        reversible_embedding,
+        NOT_0,
+        uses_mask=False,
+        call=CallRule(REVERSIBLE, (), ("reverse",), takes_masks=False),
+        weights=OWN,
+        dtypes=PROMOTED,
     ),
     **{
-        f"SpatialDropout{rank}D": LayerSpec(
-            acts_in_training("rate", "noise_shape", "data_format"), mask=KEEPS
+        f"SpatialDropout{rank}D": unmasked(
+            acts_in_training("rate", "noise_shape", "data_format"), KEEPS, None, ANY
         )
         for rank in (1, 2, 3)
     },
+    "ops.ConvertToTensor": operation(convert_to_tensor, IDLES),
 }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import LAYERS
+from gru2np.layers.dtype_rules import ITSELF
+from gru2np.layers.mask_rules import KEEPS, STOPS
 from gru2np.layers.options import HARMLESS
-from gru2np.layers.spec import KEEPS, STOPS, LayerSpec
+from gru2np.layers.spec import ON_INPUTS, LayerSpec, Weights, inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +47,11 @@ class Specs:
                 _converter(kind),
                 mask=KEEPS if kind.supports_masking else STOPS,
                 uses_mask=kind.uses_mask,
-                non_trainable=frozenset(kind.non_trainable),
+                call=ON_INPUTS,
+                weights=Weights(
+                    non_trainable=frozenset(kind.non_trainable), inside=inside()
+                ),
+                dtypes=ITSELF,
             )
 
     def get(self, class_name: str) -> LayerSpec | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.spec import KEEPS, LayerSpec
+from gru2np.layers.dtype_rules import ANY, FLOATS, PROMOTED
+from gru2np.layers.mask_rules import KEEPS, STOPS
+from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime.layers import Dense, EinsumDense, Highway, MaxoutDense
 
 if TYPE_CHECKING:
@@ -59,8 +61,8 @@ def einsum_dense(config: Config) -> Layer:
 
 
 LAYERS = {
-    "Dense": LayerSpec(dense, mask=KEEPS),
-    "EinsumDense": LayerSpec(einsum_dense),
-    "Highway": LayerSpec(highway),
-    "MaxoutDense": LayerSpec(maxout_dense),
+    "Dense": unmasked(dense, KEEPS, OWN, ANY),
+    "EinsumDense": unmasked(einsum_dense, STOPS, OWN, PROMOTED),
+    "Highway": unmasked(highway, STOPS, OWN, FLOATS),
+    "MaxoutDense": unmasked(maxout_dense, STOPS, OWN, FLOATS),
 }

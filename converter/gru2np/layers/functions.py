@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers import activations
 from gru2np.layers.arguments import build, tensors
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import operation
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def clip(config: Config) -> Layer:
 
 
 LAYERS = {
-    **{f"ops.{name}": LayerSpec(unary) for name in UNARY},
-    **{f"ops.{name}": LayerSpec(activated) for name in ACTIVATIONS},
-    "ops.Clip": LayerSpec(clip),
+    **{f"ops.{name}": operation(unary, STOPS) for name in UNARY},
+    **{f"ops.{name}": operation(activated, STOPS) for name in ACTIVATIONS},
+    "ops.Clip": operation(clip, STOPS),
 }

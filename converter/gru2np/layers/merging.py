@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.spec import CONCATENATES, MERGES, LayerSpec
+from gru2np.layers.dtype_rules import BESIDE_FLOATS, JOINED, MERGED
+from gru2np.layers.mask_rules import CONCATENATES, LEFT_OUT, MERGES, ONE, Merges
+from gru2np.layers.spec import unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -34,6 +36,11 @@ def concatenate(config: Config) -> Layer:
 
 
 LAYERS = {
-    **{name: LayerSpec(plain, mask=MERGES) for name in PLAIN},
-    "Concatenate": LayerSpec(concatenate, mask=CONCATENATES),
+    "Add": unmasked(plain, MERGES, None, MERGED),
+    "Average": unmasked(plain, MERGES, None, BESIDE_FLOATS),
+    "Concatenate": unmasked(concatenate, CONCATENATES, None, JOINED),
+    "Maximum": unmasked(plain, Merges(LEFT_OUT, joins=False), None, MERGED),
+    "Minimum": unmasked(plain, Merges(LEFT_OUT, joins=False), None, MERGED),
+    "Multiply": unmasked(plain, Merges(ONE, joins=False), None, MERGED),
+    "Subtract": unmasked(plain, MERGES, None, MERGED),
 }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.spec import KEEPS, LayerSpec
+from gru2np.layers.dtype_rules import ANY, FLOATS, KEPT
+from gru2np.layers.mask_rules import KEEPS, STOPS
+from gru2np.layers.spec import OWN, Weights, unmasked
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.layers import BatchNormalization, LayerNormalization
 
@@ -93,15 +95,6 @@ def unit_normalization(config: Config) -> Layer:
     )
 
 
-def spectral_normalization(config: Config) -> Layer:
-    """SpectralNormalization: the layer inside, whose kernel has been normalised."""
-    config.integer("power_iterations", 1)
-    layer = config.child("layer")
-    config.dtype()
-    config.finish()
-    return layer
-
-
 def _axes(config: Config) -> object:
     axis = config.value("axis", -1)
     return axis if isinstance(axis, list) else [axis]
@@ -116,14 +109,14 @@ def _options(config: Config) -> dict[str, Any]:
 
 
 LAYERS = {
-    "BatchNormalization": LayerSpec(
+    "BatchNormalization": unmasked(
         batch_normalization,
-        mask=KEEPS,
-        non_trainable=frozenset({"moving_mean", "moving_variance"}),
+        KEEPS,
+        Weights(non_trainable=frozenset({"moving_mean", "moving_variance"})),
+        ANY,
     ),
-    "GroupNormalization": LayerSpec(group_normalization, mask=KEEPS),
-    "LayerNormalization": LayerSpec(layer_normalization, mask=KEEPS),
-    "RMSNormalization": LayerSpec(rms_normalization),
-    "SpectralNormalization": LayerSpec(spectral_normalization),
-    "UnitNormalization": LayerSpec(unit_normalization, mask=KEEPS),
+    "GroupNormalization": unmasked(group_normalization, KEEPS, OWN, FLOATS),
+    "LayerNormalization": unmasked(layer_normalization, KEEPS, OWN, KEPT),
+    "RMSNormalization": unmasked(rms_normalization, STOPS, OWN, FLOATS),
+    "UnitNormalization": unmasked(unit_normalization, KEEPS, None, KEPT),
 }

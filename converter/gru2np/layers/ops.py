@@ -1,19 +1,46 @@
-"""Spelling of the ``keras.ops`` nodes that fill and convert tensors.
+"""Spelling of the small ``keras.ops`` nodes; Keras 3 computes masks of them.
 
-With those of comparisons and of logic, Keras 3 computes masks of them.
+And of the layers that do no more than one of them outside training.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.arguments import build, number_type, tensors
-from gru2np.layers.spec import IDLE, LayerSpec
+from gru2np.layers.arguments import axes, axis, build, number_type, tensors
+from gru2np.layers.dtype_rules import ITSELF
+from gru2np.layers.mask_rules import IDLES, STOPS, Idles
+from gru2np.layers.spec import operation, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
+
+
+LOGIC: dict[str, type[Layer]] = {
+    "LogicalAnd": runtime.LogicalAnd,
+    "LogicalOr": runtime.LogicalOr,
+}
+
+
+# Layers that change an image in training and give it back otherwise.
+RANDOM = {
+    "RandomBrightness": ("factor", "value_range"),
+    "RandomContrast": ("factor", "value_range"),
+    "RandomFlip": ("mode",),
+    "RandomRotation": ("factor", "fill_mode", "fill_value", "interpolation"),
+    "RandomTranslation": (
+        *("height_factor", "width_factor"),
+        *("fill_mode", "fill_value", "interpolation"),
+    ),
+    "RandomZoom": (
+        *("height_factor", "width_factor"),
+        *("fill_mode", "fill_value", "interpolation"),
+    ),
+}
 
 
 def zeros_like(config: Config) -> Layer:
@@ -43,9 +70,46 @@ def cast(config: Config) -> Layer:
     return build(config, runtime.Cast, number=number)
 
 
+def any_(config: Config) -> Layer:
+    """Any."""
+    tensors(config, 1)
+    keepdims = config.boolean("keepdims", False)
+    return build(config, runtime.Any, axes=axes(config), keepdims=keepdims)
+
+
+def expand_dims(config: Config) -> Layer:
+    """ExpandDims."""
+    tensors(config, 1)
+    return build(config, runtime.ExpandDims, axis=axis(config))
+
+
+def logic(config: Config) -> Layer:
+    """LogicalAnd, LogicalOr."""
+    tensors(config, 2)
+    return build(config, LOGIC[config.layer.class_name.removeprefix("ops.")])
+
+
+def in_training(*options: str) -> Callable[[Config], Layer]:
+    """A layer that gives an image back outside training, as floating point numbers."""
+
+    def convert(config: Config) -> Layer:
+        for option in ("data_format", "bounding_box_format", "rng_type", *options):
+            config.value(option, None)
+        return config.build(runtime.Cast, number=config.dtype())
+
+    return convert
+
+
 LAYERS = {
-    "ops.BroadcastTo": LayerSpec(broadcast_to, mask=IDLE),
-    "ops.Cast": LayerSpec(cast, mask=IDLE),
-    "ops.OnesLike": LayerSpec(ones_like),
-    "ops.ZerosLike": LayerSpec(zeros_like),
+    "ops.Any": operation(any_, STOPS),
+    "ops.BroadcastTo": operation(broadcast_to, IDLES),
+    "ops.Cast": operation(cast, Idles(lambda layer: False, casts=True)),
+    "ops.ExpandDims": operation(expand_dims, STOPS),
+    **{f"ops.{name}": operation(logic, STOPS) for name in LOGIC},
+    "ops.OnesLike": operation(ones_like, STOPS),
+    "ops.ZerosLike": operation(zeros_like, STOPS),
+    **{
+        name: unmasked(in_training(*options), STOPS, None, ITSELF)
+        for name, options in RANDOM.items()
+    },
 }

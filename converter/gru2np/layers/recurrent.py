@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.cells import gru_options, lstm_options, simple_rnn_options
-from gru2np.layers.spec import SEQUENCE, LayerSpec
+from gru2np.layers.dtype_rules import FLOATS, PROMOTED
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import IN_CELL, Weights, inside, recurrent, unmasked
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.graph import Graph
 
@@ -154,10 +156,17 @@ def written_out(layer: Layer, masked: bool, with_states: bool) -> Layer:
     return type(layer)(layers=children, **attributes)
 
 
+def _cell_prefix(attribute: str, place: int) -> str:
+    """A single cell's weights are the layer's own; those of a stack are numbered."""
+    return "" if attribute == "cell" else f"cell_{place}/"
+
+
 LAYERS = {
-    "GRU": LayerSpec(gru, mask=SEQUENCE, uses_mask=True, variables="cell"),
-    "LSTM": LayerSpec(lstm, mask=SEQUENCE, uses_mask=True, variables="cell"),
-    "RNN": LayerSpec(rnn, mask=SEQUENCE, uses_mask=True),
-    "SimpleRNN": LayerSpec(simple_rnn, mask=SEQUENCE, uses_mask=True, variables="cell"),
-    "StackedRNNCells": LayerSpec(stacked_cells),
+    "GRU": recurrent(gru, IN_CELL, PROMOTED),
+    "LSTM": recurrent(lstm, IN_CELL, PROMOTED),
+    "RNN": recurrent(rnn, Weights(inside=inside(_cell_prefix)), PROMOTED),
+    "SimpleRNN": recurrent(simple_rnn, IN_CELL, PROMOTED),
+    "StackedRNNCells": unmasked(
+        stacked_cells, STOPS, Weights(inside=inside(_cell_prefix, flat=True)), FLOATS
+    ),
 }

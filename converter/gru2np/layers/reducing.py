@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.arguments import axes, build, tensors
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import operation
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -42,13 +43,6 @@ def reduction(config: Config) -> Layer:
     )
 
 
-def any_(config: Config) -> Layer:
-    """Any."""
-    tensors(config, 1)
-    keepdims = config.boolean("keepdims", False)
-    return build(config, runtime.Any, axes=axes(config), keepdims=keepdims)
-
-
 def matmul(config: Config) -> Layer:
     """Matmul of two tensors."""
     tensors(config, 2)
@@ -61,7 +55,6 @@ def matmul(config: Config) -> Layer:
 
 
 LAYERS = {
-    **{f"ops.{name}": LayerSpec(reduction) for name in REDUCTIONS},
-    "ops.Any": LayerSpec(any_),
-    "ops.Matmul": LayerSpec(matmul),
+    **{f"ops.{name}": operation(reduction, STOPS) for name in REDUCTIONS},
+    "ops.Matmul": operation(matmul, STOPS),
 }

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.convolutional import data_format
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.dtype_rules import ANY, KEPT_NUMBERS
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import ORDINARY, CallRule, LayerSpec, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gru2np.layers.dtype_rules import Taken
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
@@ -86,8 +89,22 @@ def _check_type(config: Config, interpolation: str) -> None:
         )
 
 
+def _of_way(layer: Any) -> Taken:
+    return KEPT_NUMBERS if isinstance(layer, runtime.Resizing) else ANY
+
+
 LAYERS = {
-    # Keras 3.15 writes training=true into its calls, and means nothing by it.
-    "Resizing": LayerSpec(resizing, keywords=("training",)),
-    **{f"UpSampling{rank}D": LayerSpec(up_sampling(rank)) for rank in (1, 2, 3)},
+    "Resizing": LayerSpec(
+        resizing,
+        STOPS,
+        uses_mask=False,
+        # Keras 3.15 writes training=true into its calls, and means nothing by it.
+        call=CallRule(ORDINARY, (), ("training",), takes_masks=False),
+        weights=None,
+        dtypes=ANY,
+    ),
+    **{
+        f"UpSampling{rank}D": unmasked(up_sampling(rank), STOPS, None, _of_way)
+        for rank in (1, 2, 3)
+    },
 }

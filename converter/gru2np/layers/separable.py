@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.convolutional import ending, window
-from gru2np.layers.spec import LayerSpec
+from gru2np.layers.dtype_rules import FLOATS
+from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -58,6 +60,12 @@ def _options(config: Config, rank: int, paddings: tuple[str, ...]) -> dict[str, 
 
 
 LAYERS = {
-    **{f"DepthwiseConv{rank}D": LayerSpec(depthwise(rank)) for rank in (1, 2)},
-    **{f"SeparableConv{rank}D": LayerSpec(separable(rank)) for rank in (1, 2)},
+    **{
+        f"DepthwiseConv{rank}D": unmasked(depthwise(rank), STOPS, OWN, FLOATS)
+        for rank in (1, 2)
+    },
+    **{
+        f"SeparableConv{rank}D": unmasked(separable(rank), STOPS, OWN, FLOATS)
+        for rank in (1, 2)
+    },
 }

@@ -6,7 +6,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.arguments import axes, axis, build, operands, tensors
-from gru2np.layers.spec import IDLE, LayerSpec
+from gru2np.layers.mask_rules import IDLES, STOPS, Idles
+from gru2np.layers.spec import operation
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -44,12 +45,6 @@ def _item(config: Config, item: Any) -> list[int | None]:
         if not whole and not (value is None and len(values) == 3):
             config.refuse("expected an index or a slice of numbers", "key", item)
     return values
-
-
-def expand_dims(config: Config) -> Layer:
-    """ExpandDims."""
-    tensors(config, 1)
-    return build(config, runtime.ExpandDims, axis=axis(config))
 
 
 def squeeze(config: Config) -> Layer:
@@ -117,14 +112,24 @@ def unstack(config: Config) -> Layer:
     return build(config, runtime.Split, axis=axis(config), squeeze=True)
 
 
+def _leaves_out(layer: Layer) -> bool:
+    """Whether a slice takes the items of an axis in another order, or adds one."""
+    assert isinstance(layer, runtime.GetItem)
+    return not all(item[2:] in ((), (None,), (1,)) for item in layer.items)
+
+
+def _reorders(layer: Layer) -> bool:
+    assert isinstance(layer, runtime.Transpose)
+    return list(layer.dims) != sorted(layer.dims)
+
+
 LAYERS = {
-    "ops.Concatenate": LayerSpec(concatenate, mask=IDLE),
-    "ops.ExpandDims": LayerSpec(expand_dims),
-    "ops.GetItem": LayerSpec(get_item, mask=IDLE),
-    "ops.Reshape": LayerSpec(reshape, mask=IDLE),
-    "ops.Split": LayerSpec(split),
-    "ops.Squeeze": LayerSpec(squeeze),
-    "ops.Stack": LayerSpec(stack),
-    "ops.Transpose": LayerSpec(transpose, mask=IDLE),
-    "ops.Unstack": LayerSpec(unstack),
+    "ops.Concatenate": operation(concatenate, IDLES),
+    "ops.GetItem": operation(get_item, Idles(_leaves_out, casts=False)),
+    "ops.Reshape": operation(reshape, IDLES),
+    "ops.Split": operation(split, STOPS),
+    "ops.Squeeze": operation(squeeze, STOPS),
+    "ops.Stack": operation(stack, STOPS),
+    "ops.Transpose": operation(transpose, Idles(_reorders, casts=False)),
+    "ops.Unstack": operation(unstack, STOPS),
 }

@@ -1,4 +1,4 @@
-"""How a layer's file is described, and the reader of one layer's options."""
+"""What the row of a Keras class says, and the reader of one layer's options."""
 
 from __future__ import annotations
 
@@ -6,53 +6,162 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gru2np.errors import Problem
+from gru2np.layers.dtype_rules import ITSELF
+from gru2np.layers.mask_rules import SEQUENCE
 from gru2np.layers.options import HARMLESS, NEUTRAL, QUANTISED, REASONS, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gru2np.ir import KerasLayer
+    from gru2np.layers.dtype_rules import DtypeRule
+    from gru2np.layers.mask_rules import MaskRule
     from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
 
     LayerType = TypeVar("LayerType", bound=Layer)
 
-# What a layer makes of the mask of its input.
-KEEPS = "keeps"  # its output has the same mask
-STOPS = "stops"  # its output has none
-MERGES = "merges"  # its output has the masks of all inputs combined
-CONCATENATES = "concatenates"  # the same, piece by piece along an axis
-SEQUENCE = "sequence"  # the same mask where it gives a sequence, else none
-CREATES = "creates"  # its output has a new mask, made from its input
-IDLE = "stops, but perhaps where it changes nothing"  # see ``Meaning``
-
 _REQUIRED: Any = object()
+
+
+# How a layer is called, for ``graph/calls.py``.
+ORDINARY = "ordinary"  # with its inputs, and perhaps a mask
+ATTENTION = "attention"  # with a list of query, value and key, each with a mask
+HEADS = "heads"  # with query, value and key by name, each with a mask
+REVERSIBLE = "reversible"  # forward, or back to what it was made of
+SCORES = "scores"  # with scores, and a mask of their shape
+
+
+@dataclass(frozen=True)
+class CallRule:
+    """How a layer is called.
+
+    Attributes:
+        kind: ``ORDINARY``, ``ATTENTION``, ``HEADS``, ``REVERSIBLE`` or ``SCORES``.
+        tensors: arguments that are a tensor each, by position or by name; empty where
+            there is one argument, a tensor or a list of them.
+        options: arguments that are none and that it knows, beside ``training``.
+        takes_masks: it takes the masks of its inputs away where
+            ``AttentionRules.heads_take_masks`` says so.
+    """
+
+    kind: str
+    tensors: tuple[str, ...]
+    options: tuple[str, ...]
+    takes_masks: bool
+
+
+ON_INPUTS = CallRule(ORDINARY, (), (), takes_masks=False)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Where the weights of the layers inside a layer lie.
+
+    Attributes:
+        prefix: of their names in the runtime layer, from the attribute that holds a
+            layer and its place among those inside.
+        called: other names that a file may have for such a layer, from that attribute
+            and its own name; none where it is its own.
+        flat: they stand among those of the layer around it, and not below it.
+    """
+
+    prefix: Callable[[str, int], str]
+    called: Callable[[str, str], tuple[str, ...]]
+    flat: bool
+
+
+@dataclass(frozen=True)
+class Unused:
+    """A variable that files hold behind a layer's weights, and that changes nothing.
+
+    Attributes:
+        name: of it.
+        in_groups: legacy groups hold it too.
+    """
+
+    name: str
+    in_groups: bool
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a file keeps the weights of a layer; one that keeps them elsewhere is
+    refused with the arrays that were expected.
+
+    Attributes:
+        variables: attribute that holds its variables (``cell``).
+        parts: attributes of the layers that it holds itself, by what their weights
+            are called after (``query/kernel``: ``query_dense``); else they are alike.
+        non_trainable: weights that a legacy file keeps behind the trainable ones.
+        unused: variables behind its weights.
+        inside: of a layer that is made of others; None of one that is not.
+    """
+
+    variables: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    non_trainable: frozenset[str] = frozenset()
+    unused: tuple[Unused, ...] = ()
+    inside: Inside | None = None
+
+
+# The layer holds its weights itself, and all of them are trained; or its cell does.
+OWN = Weights()
+IN_CELL = Weights(variables="cell")
+
+
+def inside(
+    prefix: Callable[[str, int], str] = lambda attribute, place: f"{attribute}/",
+    called: Callable[[str, str], tuple[str, ...]] = lambda attribute, name: (),
+    flat: bool = False,
+) -> Inside:
+    """Layers inside a layer, below the attributes that hold them: see ``Inside``."""
+    return Inside(prefix, called, flat)
 
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """One row of a layers table: how a Keras class becomes a runtime layer.
+    """One row of a layers table: what a Keras class is to the converter.
+
+    No field has a default: what a row leaves out is missed when it is imported.
 
     Attributes:
         convert: makes the runtime layer from its options.
-        mask: what becomes of the mask of its input.
+        mask: what becomes of the mask of its input: see ``mask_rules``.
         uses_mask: its numbers depend on the mask of its input.
-        non_trainable: weights that a legacy file keeps behind the trainable ones.
-        variables: attribute that holds its variables (``cell``).
-        parts: attributes of the layers that it holds itself, by what their weights
-            are called after (``query/kernel``: ``query_dense``); else they are alike.
-        unused: variables that files hold behind its weights, and that change nothing.
-        keywords: arguments of its calls that are no tensors, beside ``training``.
+        call: how it is called.
+        weights: where a file keeps its weights; None if it has none.
+        dtypes: which whole numbers and booleans it takes: see ``dtype_rules``.
     """
 
     convert: Callable[[Config], Layer]
-    mask: str = STOPS
-    uses_mask: bool = False
-    non_trainable: frozenset[str] = frozenset()
-    variables: str = ""
-    parts: Mapping[str, str] = field(default_factory=dict)
-    unused: tuple[str, ...] = ()
-    keywords: tuple[str, ...] = ()
+    mask: MaskRule
+    uses_mask: bool
+    call: CallRule
+    weights: Weights | None
+    dtypes: DtypeRule
+
+
+def unmasked(
+    convert: Callable[[Config], Layer],
+    mask: MaskRule,
+    weights: Weights | None,
+    dtypes: DtypeRule,
+) -> LayerSpec:
+    """A layer called with its inputs, whose numbers hang on no mask of them."""
+    return LayerSpec(convert, mask, False, ON_INPUTS, weights, dtypes)
+
+
+def recurrent(
+    convert: Callable[[Config], Layer], weights: Weights, dtypes: DtypeRule
+) -> LayerSpec:
+    """A layer that goes through a sequence, and leaves out its masked steps."""
+    return LayerSpec(convert, SEQUENCE, True, ON_INPUTS, weights, dtypes)
+
+
+def operation(convert: Callable[[Config], Layer], mask: MaskRule) -> LayerSpec:
+    """A function of ``keras.ops``, which knows no mask and has no weights."""
+    return unmasked(convert, mask, None, ITSELF)
 
 
 class Refused(Exception):

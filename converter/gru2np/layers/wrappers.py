@@ -1,10 +1,12 @@
-"""Spelling of Bidirectional and TimeDistributed."""
+"""Spelling of layers around another layer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.spec import KEEPS, SEQUENCE, LayerSpec
+from gru2np.layers.dtype_rules import INSIDE, PROMOTED
+from gru2np.layers.mask_rules import IN_TIME, STOPS
+from gru2np.layers.spec import Unused, Weights, inside, recurrent, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -46,7 +48,40 @@ def time_distributed(config: Config) -> Layer:
     return config.build(runtime.TimeDistributed, layers={"layer": inner})
 
 
+def spectral_normalization(config: Config) -> Layer:
+    """SpectralNormalization: the layer inside, whose kernel has been normalised."""
+    config.integer("power_iterations", 1)
+    layer = config.child("layer")
+    config.dtype()
+    config.finish()
+    return layer
+
+
+def _halves(attribute: str, name: str) -> tuple[str, ...]:
+    """Names of a half of Bidirectional: its layer's, with the direction before it."""
+    direction = attribute.removesuffix("layer")
+    return (direction + name.removeprefix(direction),)
+
+
 LAYERS = {
-    "Bidirectional": LayerSpec(bidirectional, mask=SEQUENCE, uses_mask=True),
-    "TimeDistributed": LayerSpec(time_distributed, mask=KEEPS),
+    "Bidirectional": recurrent(
+        bidirectional, Weights(inside=inside(called=_halves)), PROMOTED
+    ),
+    "SpectralNormalization": unmasked(
+        spectral_normalization,
+        STOPS,
+        Weights(
+            inside=inside(lambda attribute, place: ""),
+            # The kernel again, which groups name once, and what it is normalised by
+            # in training.
+            unused=(
+                Unused("spectral/kernel", in_groups=False),
+                Unused("spectral/vector_u", in_groups=True),
+            ),
+        ),
+        INSIDE,
+    ),
+    "TimeDistributed": unmasked(
+        time_distributed, IN_TIME, Weights(inside=inside()), INSIDE
+    ),
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gru2np.reports.boxes import Box, Diagram, fold, ordered
 from gru2np.text import plural, shape_text
 from gru2np_runtime.graph import Graph
+from gru2np_runtime.layers.wrappers import Wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 # More drawings than this are a list, which the table of layers is.
 MOST_DRAWINGS = 12
-# They look at the shape of what they read, and at none of its numbers.
-_SHAPE_ONLY = frozenset({"zeros_like", "ones_like"})
-_WRAPPERS = frozenset({"bidirectional", "time_distributed"})
 
 
 def diagram(graph: Graph, titles: Titles) -> Diagram:
@@ -83,12 +81,12 @@ class _Drafter:
                     readers[name].append(node.name)
         found: set[str] = set()
         for node in reversed(self.graph.nodes):
-            name, op = node.name, self.graph.layers[node.layer].op
+            name, layer = node.name, self.graph.layers[node.layer]
             # The helpers of a layer are in its box, whoever reads them.
             if name in self.results or owner_of(name) != name:
                 continue
-            shape_only = op in _SHAPE_ONLY and found.issuperset(readers[name])
-            if name in self.masks or shape_only:
+            alone = layer.reads_shape_alone and found.issuperset(readers[name])
+            if name in self.masks or alone:
                 found.add(name)
         return found
 
@@ -167,7 +165,7 @@ class _Drafter:
             node = self.nodes.get(name)
             if node is None or name not in self.hidden:
                 yield name
-            elif self.graph.layers[node.layer].op not in _SHAPE_ONLY:
+            elif not self.graph.layers[node.layer].reads_shape_alone:
                 pending.extend(other for other, _ in node.references())
 
     def _input(self, name: str) -> Box:
@@ -202,7 +200,7 @@ class _Drafter:
             shown = shown.rpartition(".")[2] if "." in shown else shown
         else:
             shown = type(layer).__name__
-        if layer.op in _WRAPPERS:
+        if isinstance(layer, Wrapper):
             inner = next(iter(layer.layers.values()))
             kind = "model" if isinstance(inner, Graph) else type(inner).__name__
             shown = f"{shown} of {kind}"

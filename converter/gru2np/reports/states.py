@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 MOST_LAYERS, UNITS = 4, 3
 # States are shown over as many steps as a line of a page holds.
 MOST_STEPS = 400
-# Layers that can be run once more for the states in between.
-_ALONE = frozenset({"gru", "lstm", "simple_rnn"})
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,8 @@ def _last_only(
 ) -> States | None:
     """A layer that gives its last step only: the runtime's way there, Keras' end."""
     names = ("return_sequences", "time_major", "stateful")
-    plain = layer.op in _ALONE and not any(getattr(layer, key, False) for key in names)
+    # Without layers inside it can be made and run once more, for the states in between.
+    plain = not layer.layers and not any(getattr(layer, key, False) for key in names)
 
     def length(seen: NodeEvidence) -> int:
         x = seen.inputs[0]

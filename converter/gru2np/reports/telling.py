@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-# Layers with a hidden state that is their output.
-RECURRENT = frozenset({"gru", "lstm", "simple_rnn", "rnn", "bidirectional"})
-
 
 def recurrent(evidence: Evidence, own: Opened) -> list[Node]:
     """Recurrent layers in the order they run, those before that differ."""
@@ -29,9 +26,14 @@ def recurrent(evidence: Evidence, own: Opened) -> list[Node]:
         for compared in case.layers or ()
         if not compared.agrees
     }
-    found = [
-        node for node in own.graph.nodes if own.graph.layers[node.layer].op in RECURRENT
-    ]
+    shapes, _ = own.graph.infer_nodes()
+    found = []
+    for node in own.graph.nodes:
+        name, index = node.inputs[0]
+        states = own.graph.layers[node.layer].state_shapes(shapes[name][index])
+        # States of units, (batch, units), and no images.
+        if states and all(len(shape) == 2 for shape in states):
+            found.append(node)
     return sorted(found, key=lambda node: node.name not in wrong)
 
 

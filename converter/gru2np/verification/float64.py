@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-# What is compared with an input is what float32 makes of it, in float64 too.
-COMPARED = {"not_equal": "value", "masking": "mask_value"}
-
 # Of a float32, relative to the number.
 LAST_DIGIT = 2.0**-23
 
@@ -198,8 +195,9 @@ def _layer(layer: Layer) -> Layer:
     if isinstance(layer, Graph):
         return _graph(layer)
     attributes = {key: _dtype(value) for key, value in layer.attributes().items()}
-    compared = COMPARED.get(layer.op)
-    if compared is not None:
-        attributes[compared] = float(np.float32(attributes[compared]))
+    if layer.compared:
+        # What is compared with an input is what float32 makes of it, in float64 too.
+        value = np.float32(attributes[layer.compared])
+        attributes[layer.compared] = float(value)
     inside = {name: _layer(inner) for name, inner in layer.layers.items()}
     return type(layer)(layers=inside, **attributes)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import InputError, VerificationError
-from gru2np_runtime import layers as runtime
 from gru2np_runtime.files.arrays import map_arrays
 
 if TYPE_CHECKING:
@@ -30,12 +29,6 @@ ROWS = 3
 LENGTHS = (7, 12, 24, 48, 100, 200, 400, 1000, 4000)
 # Numbers that no layer turns into a row of a table.
 WHOLE_NUMBERS = 10
-# What takes ids, and how many it takes.
-TABLES = {
-    "category_encoding": "num_tokens",
-    "embedding": "input_dim",
-    "reversible_embedding": "input_dim",
-}
 
 
 @dataclass
@@ -130,22 +123,18 @@ def uses(graph: Graph) -> dict[str, Use]:
         read = {name for ref, _ in node.inputs for name in sources.get(ref, ())}
         for name in read:
             _note(found[name], layer)
-        embeds = any(isinstance(inner, runtime.Embedding) for inner in walk(layer))
-        if layer.keeps_dtype and layer.gives_dtype is None and not embeds:
+        takes_ids = any(inner.ids for inner in walk(layer))
+        if layer.keeps_dtype and layer.gives_dtype is None and not takes_ids:
             sources[node.name] = read
     return found
 
 
 def _note(use: Use, layer: Layer) -> None:
     for inner in walk(layer):
-        if inner.op in TABLES:
-            rows = getattr(inner, TABLES[inner.op])
+        if inner.ids:
+            rows = getattr(inner, inner.ids)
             use.rows = min(rows, use.rows or rows)
-    value = math.nan
-    if isinstance(layer, runtime.Masking):
-        value = layer.mask_value
-    elif isinstance(layer, runtime.NotEqual):
-        value = layer.value
+    value = getattr(layer, layer.compared) if layer.compared else math.nan
     if value not in use.mask_values and not math.isnan(value):
         use.mask_values.append(value)
 

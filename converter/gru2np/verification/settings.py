@@ -63,7 +63,7 @@ def precision(conversion: Conversion) -> str:
     computed = {
         layer.dtype
         for layer in walk(conversion.built.graph)
-        if layer.op != "graph" and not layer.keeps_dtype and layer.gives_dtype is None
+        if not layer.keeps_dtype and layer.gives_dtype is None
     }
     return "float64" if computed == {"float64"} else "float32"
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from gru2np.ir import Form, KerasLayer
     from gru2np.layers.custom import Specs
+    from gru2np.layers.spec import Weights
 
     Shape = tuple[int | None, ...]
     Expected = Mapping[str, Shape]
@@ -130,46 +131,37 @@ class Slots:
                 inside = f"{prefix}{name}/"
                 yield from self._inside(own, path, at, expected, inside, False, owners)
             return
-        if layer.children:
-            for position, (attribute, child) in enumerate(_runs(layer)):
+        spec = self.specs.get(layer.class_name)
+        assert spec is not None  # what nobody can convert has been refused
+        kept = spec.weights
+        if layer.children and kept is not None and kept.inside is not None:
+            for position, (attribute, child) in enumerate(self._runs(layer)):
                 yield from self._inside(
                     child,
                     path,
                     f"{stored}/{attribute}",
                     expected,
-                    prefix + _prefix(layer, attribute, position),
+                    prefix + kept.inside.prefix(attribute, position),
                     frozen,
                     owners,
-                    _half_names(attribute, child),
+                    kept.inside.called(attribute, child.name),
                 )
-            if layer.class_name == "SpectralNormalization":
-                # Beside the layer's own weights: its kernel again, where groups name
-                # it once, and what the kernel is normalised by in training.
-                leaf = Leaf(f"{path}/{prefix}spectral/", {}, layer.forms)
-                for name in ("kernel", "vector_u"):
-                    yield Slot(
-                        leaf,
-                        name,
-                        stored,
-                        layer.name,
-                        owners,
-                        trainable=False,
-                        used=False,
-                        in_groups=name != "kernel",
-                    )
+            leaf = Leaf(f"{path}/{prefix}", {}, layer.forms)
+            yield from _unused(kept, leaf, stored, layer.name, owners)
             return
-        spec = self.specs.get(layer.class_name)
-        assert spec is not None  # what nobody can convert has been refused
         weights = {
             name[len(prefix) :]: shape
             for name, shape in expected.items()
             if name.startswith(prefix)
         }
+        if kept is None:
+            assert not weights, f"{layer.class_name}: its row says it has no weights"
+            return
         leaf = Leaf(f"{path}/{prefix}", weights, layer.forms)
         still = {
             source
             for form in layer.forms
-            for name in spec.non_trainable & weights.keys()
+            for name in kept.non_trainable & weights.keys()
             for source in form.sources(name)
         }
         # All forms of a layer have the same arrays, of different shapes.
@@ -177,38 +169,39 @@ class Slots:
             trainable = name not in still and not frozen
             # Some layers hold layers of their own: query/kernel.
             part = name.rpartition("/")[0]
-            attribute = spec.parts.get(part, part) or spec.variables
+            attribute = kept.parts.get(part, part) or kept.variables
             owner = f"{stored}/{attribute}" if attribute else stored
             around = (*owners, (part,)) if part else owners
             whose = "" if attribute else layer.name
             yield Slot(leaf, name, owner, whose, around, trainable)
-        for name in spec.unused if weights else ():
-            yield Slot(leaf, name, stored, layer.name, owners, False, used=False)
+        if weights:
+            yield from _unused(kept, leaf, stored, layer.name, owners)
+
+    def _runs(self, layer: KerasLayer) -> Sequence[tuple[str, KerasLayer]]:
+        """The layers inside, flat ones replaced by theirs, with joined attributes."""
+        found: list[tuple[str, KerasLayer]] = []
+        for attribute, child in layer.children:
+            spec = self.specs.get(child.class_name)
+            inside = spec.weights.inside if spec and spec.weights else None
+            if inside is not None and inside.flat:
+                found += [(f"{attribute}/{a}", cell) for a, cell in self._runs(child)]
+            else:
+                found.append((attribute, child))
+        return found
 
 
-def _half_names(attribute: str, child: KerasLayer) -> tuple[str, ...]:
-    """Names of a half of Bidirectional: its layer's, with the direction before it."""
-    direction = attribute.removesuffix("layer")
-    if direction not in ("forward_", "backward_"):
-        return ()
-    return (direction + child.name.removeprefix(direction),)
-
-
-def _runs(layer: KerasLayer) -> Sequence[tuple[str, KerasLayer]]:
-    """The layers inside, stacks of cells laid flat with their joined attributes."""
-    found: list[tuple[str, KerasLayer]] = []
-    for attribute, child in layer.children:
-        if child.class_name == "StackedRNNCells":
-            found += [(f"{attribute}/{a}", cell) for a, cell in _runs(child)]
-        else:
-            found.append((attribute, child))
-    return found
-
-
-def _prefix(layer: KerasLayer, attribute: str, position: int) -> str:
-    """Where the weights of a layer inside stand in the runtime layer."""
-    if layer.class_name in ("RNN", "StackedRNNCells"):
-        return "" if attribute == "cell" else f"cell_{position}/"
-    if layer.class_name == "SpectralNormalization":
-        return ""
-    return f"{attribute}/"
+def _unused(
+    kept: Weights, leaf: Leaf, stored: str, owner: str, owners: Owners
+) -> Iterator[Slot]:
+    """Variables that stand behind a layer's weights and change nothing."""
+    for own in kept.unused:
+        yield Slot(
+            leaf,
+            own.name,
+            stored,
+            owner,
+            owners,
+            trainable=False,
+            used=False,
+            in_groups=own.in_groups,
+        )

@@ -62,8 +62,10 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.normalization import (
         LayerNormalization as LayerNormalization,
     )
-    from gru2np_runtime.layers.norms import RMSNormalization as RMSNormalization
-    from gru2np_runtime.layers.norms import UnitNormalization as UnitNormalization
+    from gru2np_runtime.layers.normalization import RMSNormalization as RMSNormalization
+    from gru2np_runtime.layers.normalization import (
+        UnitNormalization as UnitNormalization,
+    )
     from gru2np_runtime.layers.ops import Any as Any
     from gru2np_runtime.layers.ops import BroadcastTo as BroadcastTo
     from gru2np_runtime.layers.ops import Cast as Cast
@@ -95,9 +97,9 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.reshaping import Permute as Permute
     from gru2np_runtime.layers.reshaping import RepeatVector as RepeatVector
     from gru2np_runtime.layers.reshaping import Reshape as Reshape
-    from gru2np_runtime.layers.reshaping import UpSampling as UpSampling
     from gru2np_runtime.layers.reshaping import ZeroPadding as ZeroPadding
     from gru2np_runtime.layers.resizing import Resizing as Resizing
+    from gru2np_runtime.layers.resizing import UpSampling as UpSampling
     from gru2np_runtime.layers.separable import DepthwiseConv as DepthwiseConv
     from gru2np_runtime.layers.separable import SeparableConv as SeparableConv
     from gru2np_runtime.layers.slicing import GetItem as GetItem
@@ -179,7 +181,7 @@ FAMILY = {
     "reshaped": "slicing.Reshaped",
     "resizing": "resizing.Resizing",
     "reversible_embedding": "core.ReversibleEmbedding",
-    "rms_normalization": "norms.RMSNormalization",
+    "rms_normalization": "normalization.RMSNormalization",
     "rnn": "recurrent.RNN",
     "select": "arithmetic.Select",
     "separable_conv": "separable.SeparableConv",
@@ -195,8 +197,8 @@ FAMILY = {
     "time_distributed": "wrappers.TimeDistributed",
     "transpose": "slicing.Transpose",
     "unary": "functions.Unary",
-    "unit_normalization": "norms.UnitNormalization",
-    "up_sampling": "reshaping.UpSampling",
+    "unit_normalization": "normalization.UnitNormalization",
+    "up_sampling": "resizing.UpSampling",
     "where": "ops.Where",
     "zero_padding": "reshaping.ZeroPadding",
     "zeros_like": "ops.ZerosLike",

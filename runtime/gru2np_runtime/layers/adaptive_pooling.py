@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import InputError
+from gru2np_runtime.layer import no_products
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     check_choice,
@@ -36,6 +37,7 @@ class AdaptivePooling(Spatial):
     """
 
     per_axis = "output_size"
+    multiply_adds = no_products
     output_size: tuple[int, ...]
     data_format: str = "channels_last"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from gru2np_runtime.functions import softplus
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer
+from gru2np_runtime.layer import ACROSS, APART, POINTWISE, Layer, no_products
 from gru2np_runtime.layers.axes import axis_of, check_minimum
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ class Trained(Layer):
         shared_axes: axes along which one parameter serves all.
     """
 
+    rows_apart = True
+    multiply_adds = no_products
     shared_axes: tuple[int, ...] = ()
     # Names of the parameters, in Keras' order.
     parameters: ClassVar[tuple[str, ...]] = ()
@@ -48,6 +50,7 @@ class PReLU(Trained):
 
     op = "prelu"
     parameters = ("alpha",)
+    storage_axes = dict.fromkeys(parameters, APART)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -72,6 +75,7 @@ class SReLU(Trained):
     op = "srelu"
     left_is_capped: bool = False
     parameters = ("t_left", "a_left", "t_right", "a_right")
+    storage_axes = dict.fromkeys(parameters, APART)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -95,6 +99,7 @@ class ParametricSoftplus(Trained):
 
     op = "parametric_softplus"
     parameters = ("alpha", "beta")
+    storage_axes = dict.fromkeys(parameters, APART)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None

@@ -10,8 +10,8 @@ import numpy as np
 
 from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.functions import sigmoid
-from gru2np_runtime.layer import Layer
-from gru2np_runtime.layers.axes import check_choice, check_minimum
+from gru2np_runtime.layer import FEW, HEADS, Layer, across, stored
+from gru2np_runtime.layers.axes import check_choice, check_minimum, size_of
 from gru2np_runtime.layers.heads import attended_last, flat, joined, projected
 from gru2np_runtime.layers.scores import (
     MASKED_SCORES,
@@ -25,7 +25,7 @@ from gru2np_runtime.layers.scores import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape, Sizes
 
 
 class Attention(Layer):
@@ -45,6 +45,9 @@ class Attention(Layer):
 
     op = "attention"
     takes_several = True
+    rows_apart = True
+    storage_axes = stored(scale=FEW, concat_score_weight=FEW)
+    over_time = across
     score: str = "dot"
     use_scale: bool = False
     causal: bool = False
@@ -121,6 +124,11 @@ class Attention(Layer):
         total = np.tanh(together if scale is None else scale * together).sum(axis=-1)
         return weights["concat_score_weight"] * total
 
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Every query with every key, for the scores, and with every value."""
+        query, value, key = inputs[0], inputs[1], inputs[-1]
+        return math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
 
 class MultiHeadAttention(Layer):
     """Attention of several heads, between projections of its inputs.
@@ -148,6 +156,15 @@ class MultiHeadAttention(Layer):
 
     op = "multi_head_attention"
     takes_several = True
+    rows_apart = True
+    storage_axes = stored(
+        **{
+            f"{part}/{name}": reason
+            for part in ("query", "key", "gate", "value", "attention_output")
+            for name, reason in (("kernel", HEADS), ("bias", FEW))
+        }
+    )
+    over_time = across
     num_heads: int
     key_dim: int
     value_dim: int
@@ -294,6 +311,20 @@ class MultiHeadAttention(Layer):
         if self.sliding_window:
             mask = nearby(mask, asked[0], seen[0], self.sliding_window)
         return mask
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """The projections, and the attention of every head."""
+        query, value, key = inputs[0], inputs[1], inputs[-1]
+        kernels = self.weight_shapes(*inputs)
+        total = math.prod(query[:-1]) * size_of(kernels["attention_output/kernel"])
+        steps = {"query": query, "gate": query, "key": key, "value": value}
+        for part, shape in steps.items():
+            if f"{part}/kernel" in kernels:
+                total += math.prod(shape[:-1]) * size_of(kernels[f"{part}/kernel"])
+        axes = self.axes(len(query))
+        rest = math.prod(n for i, n in enumerate(query[:-1]) if i not in axes)
+        pairs = math.prod(query[i] for i in axes) * math.prod(key[i] for i in axes)
+        return total + rest * pairs * self.num_heads * (self.key_dim + self.value_dim)
 
 
 LAYERS = {layer.op: layer for layer in (Attention, MultiHeadAttention)}

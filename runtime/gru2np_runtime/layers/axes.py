@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.activations import axes_of
 from gru2np_runtime.errors import Unsupported
-from gru2np_runtime.layer import ACROSS, POINTWISE
+from gru2np_runtime.layer import ACROSS, POINTWISE, sized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +34,11 @@ def axis_of(axis: int, rank: int) -> int:
 def apart_from_time(axes: Iterable[int], rank: int) -> str:
     """POINTWISE where none of the axes is axis 1, the time axis of a sequence."""
     return ACROSS if 1 in {axis_of(axis, rank) for axis in axes} else POINTWISE
+
+
+def size_of(shape: Shape) -> int:
+    """How many numbers there are in an array; a size that is free counts as 1."""
+    return prod(sized(shape))
 
 
 def activated(function: ActivationSpec, shape: Shape) -> Shape:

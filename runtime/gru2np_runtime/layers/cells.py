@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime.activations import function_of, gates
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.activations import axes_of, function_of, gates
+from gru2np_runtime.layer import FEW, Layer, across, stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 
 class Cell(Layer):
@@ -28,6 +28,8 @@ class Cell(Layer):
     """
 
     gate_count = 1
+    storage_axes = stored(kernel=-1, recurrent_kernel=-1, bias=FEW)
+    over_time = across
     units: int
 
     def check(self) -> None:
@@ -59,6 +61,27 @@ class Cell(Layer):
             states: arrays (batch, units).
         """
         raise NotImplementedError
+
+    def apart(self) -> bool:
+        """Whether no activation runs along the batch of (batch, units)."""
+        return not any(
+            {0, -2}.intersection(axes_of(getattr(self, name)))
+            for name, kind in self.attribute_kinds().items()
+            if kind == "ActivationSpec"
+        )
+
+    @property
+    def rows_apart(self) -> bool:  # type: ignore[override]
+        """Where no activation runs along the batch."""
+        return self.apart()
+
+    def products(self, features: int) -> int:
+        """Multiply-adds of one step of one sample: x and h with all gates' kernels."""
+        return self.gate_count * self.units * (features + self.units)
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """One step of (batch, features)."""
+        return inputs[0][0] * self.products(inputs[0][-1])
 
 
 class GRUCell(Cell):

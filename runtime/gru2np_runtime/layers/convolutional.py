@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.activations import activate, add_to, axes_of
-from gru2np_runtime.layer import ACROSS, CARRIED, POINTWISE
+from gru2np_runtime.layer import ACROSS, CARRIED, FEW, POINTWISE, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
@@ -13,9 +13,11 @@ from gru2np_runtime.layers.axes import (
     check_choice,
     check_minimum,
     check_rank,
+    size_of,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
+    along_time,
     as_given,
     channels_last,
     check_before,
@@ -24,12 +26,13 @@ from gru2np_runtime.layers.windows import (
     given,
     last,
     padded,
+    positions,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 
 class Conv(Spatial):
@@ -40,6 +43,7 @@ class Conv(Spatial):
     """
 
     op = "conv"
+    storage_axes = stored(kernel=-1, bias=FEW)
     filters: int
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]
@@ -127,6 +131,16 @@ class Conv(Spatial):
         if self.kernel_size[0] == 1:
             return POINTWISE
         return CARRIED if self.padding == "causal" else ACROSS
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """The kernel at every place of the output."""
+        kernel = self.weight_shapes(inputs[0])["kernel"]
+        return positions(outputs[0], self.data_format) * size_of(kernel)
+
+    def window(self) -> tuple[int, bool] | None:
+        """Along time alone, padded with zeros."""
+        over = along_time(len(self.strides), self.data_format, self.activation)
+        return (self.reach[0], True) if over else None
 
 
 LAYERS = {Conv.op: Conv}

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.activations import function_of
-from gru2np_runtime.layer import ACROSS, CARRIED
+from gru2np_runtime.layer import ACROSS, CARRIED, FEW, sized, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
     check_choice,
     check_minimum,
     check_rank,
+    size_of,
 )
 from gru2np_runtime.layers.recurrent import Recurrent
 from gru2np_runtime.layers.windows import (
@@ -25,12 +26,13 @@ from gru2np_runtime.layers.windows import (
     given,
     last,
     padded,
+    positions,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 
 class ConvLSTM(Recurrent):
@@ -42,6 +44,8 @@ class ConvLSTM(Recurrent):
     """
 
     op = "conv_lstm"
+    rows_apart = True
+    storage_axes = stored(kernel=-1, recurrent_kernel=-1, bias=FEW)
     filters: int
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]
@@ -151,6 +155,17 @@ class ConvLSTM(Recurrent):
         )
         c = gate(f) * c + gate(i) * activation(hh)
         return [gate(o) * activation(c), c]
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Both kernels at every place and step."""
+        kernels = self.weight_shapes(inputs[0])
+        taps = size_of(kernels["kernel"]) + size_of(kernels["recurrent_kernel"])
+        state = sized(self.state_shape(inputs[0]))
+        return inputs[0][1] * positions(state, self.data_format) * taps
+
+    def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:
+        """h and c."""
+        return (self.state_shape(shape),) * 2
 
 
 LAYERS = {ConvLSTM.op: ConvLSTM}

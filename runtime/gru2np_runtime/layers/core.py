@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gru2np_runtime.activations import axes_of, function_of, keeps_whole
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, POINTWISE, Elementwise, Layer
+from gru2np_runtime.layer import (
+    ACROSS,
+    POINTWISE,
+    Elementwise,
+    Layer,
+    no_products,
+    stored,
+)
 from gru2np_runtime.layers.axes import (
     activated,
     apart_from_time,
@@ -19,15 +27,17 @@ from gru2np_runtime.layers.axes import (
 from gru2np_runtime.layers.scores import MASKED_SCORES, masked_softmax
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 
 class Activation(Layer):
     """One function of the whole input: Keras' Activation, ReLU, ELU, Softmax, ..."""
 
     op = "activation"
+    rows_apart = True
+    multiply_adds = no_products
     function: ActivationSpec
 
     @property
@@ -71,6 +81,9 @@ class Masking(Layer):
 
     op = "masking"
     keeps_whole = True
+    rows_apart = True
+    multiply_adds = no_products
+    compared = "mask_value"
     mask_value: float = 0.0
 
     def forward(
@@ -98,7 +111,11 @@ class Embedding(Layer):
     """
 
     op = "embedding"
+    ids = "input_dim"
     keeps_dtype = True
+    rows_apart = True
+    storage_axes = stored(embeddings=0)
+    multiply_adds = no_products
     input_dim: int
     output_dim: int
 
@@ -150,6 +167,8 @@ class Softmax(Layer):
     """
 
     op = "softmax"
+    rows_apart = True
+    multiply_adds = no_products
     axes: tuple[int, ...] = (-1,)
     masked_scores: str = "added"
 
@@ -191,6 +210,7 @@ class ReversibleEmbedding(Embedding):
     """
 
     op = "reversible_embedding"
+    storage_axes = stored(embeddings=0, reverse_embeddings=-1)
     takes_several = True
     tie_weights: bool = True
     logit_soft_cap: float = 0.0
@@ -227,6 +247,10 @@ class ReversibleEmbedding(Embedding):
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise; there is no time in (batch,) and in what is made of it."""
         return POINTWISE if len(shapes[-1]) > len(shapes) else ACROSS
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Looking rows up is no product; the way back is one with the whole table."""
+        return prod(outputs[0]) * self.output_dim if len(inputs) > 1 else 0
 
 
 LAYERS = {

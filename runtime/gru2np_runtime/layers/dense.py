@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.activations import activate, add_to, axes_of, function_of
+from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.functions import sigmoid
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.layer import FEW, Layer, across, sized, stored
 from gru2np_runtime.layers.axes import (
     activated,
     apart_from_time,
@@ -19,9 +20,9 @@ from gru2np_runtime.layers.axes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 # Compiled where an equation is read: most models have none.
 _EQUATION = r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?"
@@ -31,6 +32,8 @@ class Dense(Layer):
     """``activation(x @ kernel + bias)`` over the last axis."""
 
     op = "dense"
+    rows_apart = True
+    storage_axes = stored(kernel=-1, bias=FEW)
     units: int
     activation: ActivationSpec = "linear"
     use_bias: bool = True
@@ -66,6 +69,10 @@ class Dense(Layer):
         """Pointwise where time is neither the last axis nor the activation's."""
         return apart_from_time((-1, *axes_of(self.activation)), len(shapes[0]))
 
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Every feature with every unit."""
+        return prod(inputs[0]) * self.units
+
 
 class Highway(Layer):
     """``t * activation(x @ kernel + bias) + (1 - t) * x``.
@@ -75,6 +82,8 @@ class Highway(Layer):
     """
 
     op = "highway"
+    rows_apart = True
+    storage_axes = stored(kernel=-1, carry_kernel=-1, bias=FEW, carry_bias=FEW)
     activation: ActivationSpec = "linear"
     use_bias: bool = True
 
@@ -112,6 +121,10 @@ class Highway(Layer):
         """Pointwise where time is neither the last axis nor the activation's."""
         return apart_from_time((-1, *axes_of(self.activation)), len(shapes[0]))
 
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Every feature with every feature, twice."""
+        return 2 * prod(inputs[0]) * inputs[0][-1]
+
 
 class MaxoutDense(Layer):
     """The largest of ``pieces`` linear layers; Goodfellow et al. 2013.
@@ -120,6 +133,8 @@ class MaxoutDense(Layer):
     """
 
     op = "maxout_dense"
+    rows_apart = True
+    storage_axes = stored(kernel=-1, bias=FEW)
     units: int
     pieces: int
     use_bias: bool = True
@@ -159,6 +174,10 @@ class MaxoutDense(Layer):
         """Pointwise where time is not the last axis."""
         return apart_from_time([-1], len(shapes[0]))
 
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Every feature with every unit of every piece."""
+        return prod(inputs[0]) * self.pieces * self.units
+
 
 class EinsumDense(Layer):
     """``activation(einsum(equation, x, kernel) + bias)``.
@@ -175,6 +194,9 @@ class EinsumDense(Layer):
     """
 
     op = "einsum_dense"
+    rows_apart = True
+    storage_axes = stored(kernel=-1, bias=FEW)
+    over_time = across
     equation: str
     output_shape: tuple[int | None, ...]
     bias_axes: str = ""
@@ -209,11 +231,14 @@ class EinsumDense(Layer):
 
     def _sizes(self, shape: Shape) -> tuple[dict[str, int | None], Shape, int]:
         """The size of every letter, the output's shape, and how many axes are dots."""
-        x, _, y = self.terms()
+        x, kernel, y = self.terms()
         elided = len(shape) - len(x)
         if elided < 0 or (elided and "." not in self.equation):
             raise ValueError(f"{self.op}: {self.equation!r} for an input of {shape}")
         in_front = elided if self.equation.startswith(".") else 0
+        # Where dots stand for no axis, a letter is the batch.
+        if not in_front and (x[0] != y[0] or x[0] in kernel):
+            raise Unsupported(f"{self.op}: {self.equation!r} moves the batch")
         output: list[int | None] = [shape[0], *self.output_shape]
         output[1:1] = shape[1:in_front]
         output += shape[len(x) + in_front :]
@@ -257,6 +282,13 @@ class EinsumDense(Layer):
         if self.bias_axes:
             y = add_to(y, weights["bias"])
         return activate(self.activation, y)
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Every number of x with all that the letters of the kernel alone stand for."""
+        x, kernel, _ = self.terms()
+        shape = sized(self.weight_shapes(inputs[0])["kernel"])
+        alone = [size for letter, size in zip(kernel, shape) if letter not in x]
+        return prod(inputs[0]) * prod(alone)
 
 
 LAYERS = {layer.op: layer for layer in (Dense, EinsumDense, Highway, MaxoutDense)}

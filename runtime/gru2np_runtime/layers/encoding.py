@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer
+from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, no_products
 from gru2np_runtime.layers.axes import (
     check_choice,
     check_minimum,
@@ -33,6 +33,8 @@ class Encoding(Layer):
     """
 
     keeps_dtype = True
+    rows_apart = True
+    multiply_adds = no_products
     output: str = "int"
 
     def check(self) -> None:
@@ -94,6 +96,7 @@ class CategoryEncoding(Encoding):
     """
 
     op = "category_encoding"
+    ids = "num_tokens"
     takes_several = True
     num_tokens: int
     leaves_out: bool = False

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.activations import function_of
+from gru2np_runtime.layer import FEW, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
     check_choice,
     check_minimum,
     check_rank,
+    size_of,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
@@ -27,9 +29,9 @@ from gru2np_runtime.layers.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 
 class LocallyConnected(Spatial):
@@ -43,6 +45,7 @@ class LocallyConnected(Spatial):
     """
 
     op = "locally_connected"
+    storage_axes = stored(kernel=-1, bias=FEW)
     filters: int
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]
@@ -148,6 +151,10 @@ class LocallyConnected(Spatial):
         members = view.reshape(prod(fitting), -1).astype(int)
         found[members, np.arange(prod(fitting))[:, None]] = True
         return found[1:].reshape(*space, *fitting)
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Every number of the kernel once a sample."""
+        return inputs[0][0] * size_of(self.weight_shapes(inputs[0])["kernel"])
 
 
 LAYERS = {LocallyConnected.op: LocallyConnected}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer
+from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, no_products
 from gru2np_runtime.layers.axes import apart_from_time, axis_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Merge(Layer):
     keeps_whole = True
     # How many inputs it takes; 0 for any number.
     count = 0
+    rows_apart = True
+    multiply_adds = no_products
 
     def combine(self, inputs: Sequence[Array]) -> Array:
         """The merge of arrays of one rank."""
@@ -144,6 +146,8 @@ class Concatenate(Layer):
     takes_several = True
     op = "concatenate"
     keeps_dtype = True
+    rows_apart = True
+    multiply_adds = no_products
     axis: int = -1
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:

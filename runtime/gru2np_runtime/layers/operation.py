@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer
+from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, no_products
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,8 @@ class Operation(Layer):
 
     keeps_dtype = True
     casts_floats = False
+    rows_apart = True
+    multiply_adds = no_products
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise where the time axes stand side by side."""

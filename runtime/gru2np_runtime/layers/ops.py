@@ -33,6 +33,7 @@ class NotEqual(Operation):
 
     op = "not_equal"
     gives_dtype = "bool"
+    compared = "value"
     value: float
 
     def forward(
@@ -138,6 +139,7 @@ class Filled(Operation):
         number: dtype of the output; empty for the input's own.
     """
 
+    reads_shape_alone = True
     number: str = ""
 
     def check(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.layer import Layer, across, no_products
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     check_choice,
@@ -16,6 +16,7 @@ from gru2np_runtime.layers.axes import (
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
+    along_time,
     as_given,
     channels_last,
     check_before,
@@ -40,6 +41,7 @@ class Pooling(Spatial):
     """
 
     per_axis = "pool_size"
+    multiply_adds = no_products
     pool_size: tuple[int, ...]
     strides: tuple[int, ...]
     padding: str = "valid"
@@ -79,6 +81,11 @@ class Pooling(Spatial):
             x = pooled(x, axis, size, stride, function)
         # Windows of one number are the numbers of the input themselves.
         return x if max(self.pool_size) > 1 else x.copy()
+
+    def window(self) -> tuple[int, bool] | None:
+        """Along time alone; at the ends windows are smaller."""
+        over = along_time(len(self.strides), self.data_format)
+        return (self.pool_size[0], False) if over else None
 
 
 def lowest(x: Array) -> float:
@@ -126,6 +133,9 @@ class GlobalPooling(Layer):
     """
 
     is_sequence = True
+    rows_apart = True
+    over_time = across
+    multiply_adds = no_products
     keepdims: bool = False
     data_format: str = "channels_last"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.layer import FEW, Layer, no_products, stored
 from gru2np_runtime.layers.axes import (
     apart_from_time,
     axis_of,
@@ -26,6 +26,8 @@ class Rescaling(Layer):
     """``x * scale + offset``, both one number or one for each feature."""
 
     op = "rescaling"
+    rows_apart = True
+    multiply_adds = no_products
     scale: tuple[float, ...]
     offset: tuple[float, ...] = (0.0,)
 
@@ -71,6 +73,9 @@ class Standardization(Layer):
     """
 
     op = "standardization"
+    rows_apart = True
+    storage_axes = stored(mean=FEW, variance=FEW)
+    multiply_adds = no_products
     axes: tuple[int, ...] = (-1,)
     invert: bool = False
     constants_shape: tuple[int, ...] = (0,)

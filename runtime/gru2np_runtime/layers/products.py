@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import Unsupported
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.layer import Layer, across
 from gru2np_runtime.layers.axes import axis_of
 from gru2np_runtime.layers.merging import check_count, equal, misfit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape, Sizes
 
 
 class Dot(Layer):
@@ -31,6 +31,8 @@ class Dot(Layer):
 
     takes_several = True
     op = "dot"
+    rows_apart = True
+    over_time = across
     axes: tuple[int, ...]
     normalize: bool = False
     any_rank: bool = False
@@ -75,6 +77,10 @@ class Dot(Layer):
         product: Array = rows @ columns
         return product.reshape(x.shape[0], *(rest or [1]))
 
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """As long a sum for every number of the output."""
+        return prod(outputs[0]) * inputs[0][self.axes[0]]
+
 
 class Cosine(Layer):
     """The cosine of the angle between two vectors, sample by sample.
@@ -84,6 +90,8 @@ class Cosine(Layer):
 
     takes_several = True
     op = "cosine"
+    rows_apart = True
+    over_time = across
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, 1, 1)."""
@@ -105,6 +113,10 @@ class Cosine(Layer):
         lengths = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
         cosine: Array = (x * y).sum(axis=1) / np.maximum(lengths, 1e-8)
         return cosine[:, None, None]
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """The product and the two squared lengths."""
+        return 3 * prod(inputs[0])
 
 
 def _unit(x: Array, axis: int) -> Array:

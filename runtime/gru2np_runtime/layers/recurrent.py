@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime.layer import ACROSS, CARRIED, Layer
+from gru2np_runtime.layer import ACROSS, CARRIED, Layer, stored
 from gru2np_runtime.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gru2np_runtime.layer import Shape
+    from gru2np_runtime.layer import Shape, Sizes
 
 MASKED_OUTPUTS = ("previous", "state", "zero", "zero_in_input_order")
 
@@ -70,6 +70,25 @@ class Recurrent(Layer):
     def over_time(self, *shapes: Shape) -> str:
         """Carried forward, where it runs forward."""
         return ACROSS if self.go_backwards or self.time_major else CARRIED
+
+    @property
+    def rows_apart(self) -> bool:  # type: ignore[override]
+        """Where the batch is axis 0, and no activation runs along it."""
+        return not self.time_major and all(cell.apart() for _, cell in self.cells())
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Each cell on the output of the one below, at every step."""
+        batch, time, features = inputs[0]
+        total = 0
+        for _, cell in self.cells():
+            total += cell.products(features)
+            features = cell.units
+        return batch * time * total
+
+    def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:
+        """(batch, units) of each state."""
+        batch = shape[1 if self.time_major else 0]
+        return tuple((batch, size) for size in self.state_sizes())
 
 
 class GRU(Recurrent, GRUCell):
@@ -152,6 +171,9 @@ class RNN(Recurrent):
         if self.reverse_state_order:
             cells.reverse()
         return tuple(size for cell in cells for size in cell.state_sizes())
+
+    # Those of the cells are theirs.
+    storage_axes = stored()
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """Each cell's weights below its name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +18,9 @@ from gru2np_runtime.layers.operation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from gru2np_runtime.layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape, Sizes
 
 
 def _logsumexp(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
@@ -180,6 +181,10 @@ class Matmul(Operation):
     def over_time(self, *shapes: Shape) -> str:
         """Every time step of the one meets all of the other."""
         return ACROSS
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """As long a sum for every number of the output."""
+        return prod(outputs[0]) * inputs[0][-2 if self.transpose_first else -1]
 
 
 LAYERS = {layer.op: layer for layer in (Matmul, Reduction)}

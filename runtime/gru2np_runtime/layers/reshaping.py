@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.layer import Layer, across, no_products
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     check_choice,
@@ -33,6 +33,9 @@ class Reshaping(Layer):
     """A layer whose numbers are those of its input."""
 
     keeps_dtype = True
+    rows_apart = True
+    over_time = across
+    multiply_adds = no_products
 
 
 class Flatten(Reshaping):
@@ -227,36 +230,6 @@ class Cropping(Reshaping, Spatial):
         return as_given(x[tuple(kept)], self.data_format)
 
 
-class UpSampling(Reshaping, Spatial):
-    """Every step of a spatial axis ``size`` times."""
-
-    op = "up_sampling"
-    per_axis = "size"
-    size: tuple[int, ...]
-    data_format: str = "channels_last"
-
-    def check(self) -> None:
-        """One number of at least 1 for each spatial axis."""
-        check_minimum(self.op, "size", self.size, 1)
-        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
-
-    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The spatial axes longer by a factor."""
-        check_rank(self.op, shapes[0], len(self.size) + 2)
-        batch, *space, channels = last(shapes[0], self.data_format)
-        longer = [None if n is None else n * size for n, size in zip(space, self.size)]
-        return (given((batch, *longer, channels), self.data_format),)
-
-    def forward(
-        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
-    ) -> Array:
-        """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
-        for axis, size in enumerate(self.size, start=1):
-            x = x.repeat(size, axis=axis)
-        return as_given(x, self.data_format)
-
-
 def _product(shape: Shape) -> int | None:
     """How many elements; None where that is open."""
     known = [size for size in shape if size is not None]
@@ -278,7 +251,6 @@ LAYERS = {
         Permute,
         RepeatVector,
         Reshape,
-        UpSampling,
         ZeroPadding,
     )
 }

@@ -1,11 +1,11 @@
-"""Resizing: other numbers of steps along spatial axes, made of those there are."""
+"""Other numbers of steps along spatial axes, made of those there are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.layer import Layer, across, no_products
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     check_choice,
@@ -13,7 +13,8 @@ from gru2np_runtime.layers.axes import (
     check_rank,
 )
 from gru2np_runtime.layers.resampling import INTERPOLATIONS, resampled
-from gru2np_runtime.layers.windows import as_given, channels_last, given, last
+from gru2np_runtime.layers.reshaping import Reshaping
+from gru2np_runtime.layers.windows import Spatial, as_given, channels_last, given, last
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,9 @@ class Resizing(Layer):
     """
 
     op = "resizing"
+    rows_apart = True
+    over_time = across
+    multiply_adds = no_products
     sizes: tuple[int, ...] = ()
     factors: tuple[int, ...] = ()
     interpolation: str = "bilinear"
@@ -68,4 +72,34 @@ class Resizing(Layer):
         return as_given(x, self.data_format)
 
 
-LAYERS = {Resizing.op: Resizing}
+class UpSampling(Reshaping, Spatial):
+    """Every step of a spatial axis ``size`` times."""
+
+    op = "up_sampling"
+    per_axis = "size"
+    size: tuple[int, ...]
+    data_format: str = "channels_last"
+
+    def check(self) -> None:
+        """One number of at least 1 for each spatial axis."""
+        check_minimum(self.op, "size", self.size, 1)
+        check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The spatial axes longer by a factor."""
+        check_rank(self.op, shapes[0], len(self.size) + 2)
+        batch, *space, channels = last(shapes[0], self.data_format)
+        longer = [None if n is None else n * size for n, size in zip(space, self.size)]
+        return (given((batch, *longer, channels), self.data_format),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, *space, channels), or (batch, channels, *space)."""
+        x = channels_last(inputs[0], self.data_format)
+        for axis, size in enumerate(self.size, start=1):
+            x = x.repeat(size, axis=axis)
+        return as_given(x, self.data_format)
+
+
+LAYERS = {layer.op: layer for layer in (Resizing, UpSampling)}

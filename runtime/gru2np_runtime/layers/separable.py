@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.activations import function_of
+from gru2np_runtime.layer import FEW, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
     check_choice,
     check_minimum,
     check_rank,
+    size_of,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
+    along_time,
     as_given,
     channels_last,
     check_before,
@@ -22,12 +25,13 @@ from gru2np_runtime.layers.windows import (
     given,
     last,
     padded,
+    positions,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 
 class DepthwiseConv(Spatial):
@@ -38,6 +42,7 @@ class DepthwiseConv(Spatial):
     """
 
     op = "depthwise_conv"
+    storage_axes = stored(depthwise_kernel=-2, bias=FEW)
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]
     dilation: tuple[int, ...]
@@ -115,6 +120,17 @@ class DepthwiseConv(Spatial):
         """What becomes of the channels; here they stay apart."""
         return y
 
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Its kernels at every place of the output."""
+        shapes = self.weight_shapes(inputs[0])
+        taps = sum(size_of(n) for name, n in shapes.items() if name != "bias")
+        return positions(outputs[0], self.data_format) * taps
+
+    def window(self) -> tuple[int, bool] | None:
+        """Along time alone, padded with zeros."""
+        over = along_time(len(self.strides), self.data_format, self.activation)
+        return (self.reach[0], True) if over else None
+
 
 class SeparableConv(DepthwiseConv):
     """A depthwise convolution, and a product over its channels at every place.
@@ -124,6 +140,7 @@ class SeparableConv(DepthwiseConv):
     """
 
     op = "separable_conv"
+    storage_axes = stored(depthwise_kernel=-2, pointwise_kernel=-1, bias=FEW)
     filters: int
 
     def check(self) -> None:

@@ -10,12 +10,14 @@ import numpy as np
 
 from gru2np_runtime.activations import function_of
 from gru2np_runtime.errors import InputError
+from gru2np_runtime.layer import FEW, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated,
     check_choice,
     check_minimum,
     check_rank,
+    size_of,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
@@ -23,12 +25,13 @@ from gru2np_runtime.layers.windows import (
     channels_last,
     given,
     last,
+    positions,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 
 class ConvTranspose(Spatial):
@@ -44,6 +47,7 @@ class ConvTranspose(Spatial):
     """
 
     op = "conv_transpose"
+    storage_axes = stored(kernel=-2, bias=FEW)
     filters: int
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]
@@ -166,6 +170,11 @@ class ConvTranspose(Spatial):
         if self.use_bias:
             y = y + weights["bias"]
         return function_of(self.activation)(as_given(y, self.data_format))
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """The kernel at every place of the input."""
+        kernel = self.weight_shapes(inputs[0])["kernel"]
+        return positions(inputs[0], self.data_format) * size_of(kernel)
 
 
 LAYERS = {ConvTranspose.op: ConvTranspose}

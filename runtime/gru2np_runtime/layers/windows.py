@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from gru2np_runtime.activations import axes_of
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import Layer
+from gru2np_runtime.layer import POINTWISE, Layer, across, sized
+from gru2np_runtime.layers.axes import apart_from_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gru2np_runtime.layer import Array, Shape
+    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
 # Windows that are copied at once: as many as a product needs to be fast, and more of
 # them where they are small, 256 KB in float32.
@@ -29,12 +31,27 @@ TAPS = 32
 class Spatial(Layer):
     """A layer over as many spatial axes as its attribute ``per_axis`` has entries."""
 
+    rows_apart = True
+    over_time = across
     per_axis: ClassVar[str] = "kernel_size"
 
     @property
     def is_sequence(self) -> bool:  # type: ignore[override]
         """One spatial axis is time; the rows of an image are no time steps."""
         return len(getattr(self, self.per_axis)) == 1
+
+
+def along_time(
+    rank: int, data_format: str, activation: ActivationSpec = "linear"
+) -> bool:
+    """Whether windows over so many axes slide along time, and nothing else does."""
+    alone = rank == 1 and data_format == "channels_last"
+    return alone and apart_from_time(axes_of(activation), 3) == POINTWISE
+
+
+def positions(shape: Sizes, data_format: str) -> int:
+    """Rows and places of an array, channels left out."""
+    return prod(sized(last(shape, data_format))[:-1])
 
 
 def channels_last(x: Array, data_format: str) -> Array:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer
+from gru2np_runtime.graph import Graph
+from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, sized, stored
 from gru2np_runtime.layers.recurrent import Recurrent, check_states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from gru2np_runtime.layer import Array, Shape
+    from gru2np_runtime.layer import Array, Shape, Sizes
 
 MERGES: dict[str, Callable[[Array, Array], Array]] = {
     "concat": lambda f, b: np.concatenate([f, b], axis=-1),
@@ -22,7 +23,15 @@ MERGES: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
-class Bidirectional(Layer):
+class Wrapper(Layer):
+    """What one layer inside, or two of a kind, makes of the input in another way."""
+
+    is_sequence = True
+    # Those of the layers inside are theirs.
+    storage_axes = stored()
+
+
+class Bidirectional(Wrapper):
     """Two recurrent layers, one of them in reverse, and their outputs merged.
 
     Child layers ``forward_layer`` and ``backward_layer``; the second has
@@ -33,7 +42,6 @@ class Bidirectional(Layer):
     """
 
     op = "bidirectional"
-    is_sequence = True
     takes_several = True
     merge_mode: str = "concat"
 
@@ -106,15 +114,28 @@ class Bidirectional(Layer):
         """One half starts at the end."""
         return ACROSS
 
+    @property
+    def rows_apart(self) -> bool:  # type: ignore[override]
+        """As the halves say."""
+        return all(half.rows_apart for half in self.halves())
 
-class TimeDistributed(Layer):
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Those of both halves."""
+        return sum(half.multiply_adds(inputs[:1], ()) for half in self.halves())
+
+    def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:
+        """Those of the forward layer, then those of the backward one."""
+        forward, backward = self.halves()
+        return (*forward.state_shapes(shape), *backward.state_shapes(shape))
+
+
+class TimeDistributed(Wrapper):
     """One layer applied to every time step: time is folded into the batch.
 
     The child layer is ``layer``; a model inside is a child of op ``graph``.
     """
 
     op = "time_distributed"
-    is_sequence = True
 
     def check(self) -> None:
         """There is one child."""
@@ -153,10 +174,26 @@ class TimeDistributed(Layer):
         """Every step alone."""
         return POINTWISE
 
+    @property
+    def rows_apart(self) -> bool:  # type: ignore[override]
+        """As the layer inside says, whose rows are the steps."""
+        return self.layers["layer"].rows_apart
+
+    def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
+        """Those of the layer inside, as often as there are steps."""
+        inner = self.layers["layer"]
+        batch, time, *rest = inputs[0]
+        step = (1, *rest)
+        results = [sized(shape) for shape in inner.output_shapes(step)]
+        return batch * time * inner.multiply_adds([step], results)
+
 
 def declared_dtypes(layer: Layer, side: str) -> list[str]:
     """The dtypes of a model's ``inputs`` or ``outputs``; none of what is no model."""
-    return [port.dtype for port in getattr(layer, side)] if layer.op == "graph" else []
+    if not isinstance(layer, Graph):
+        return []
+    ports = layer.inputs if side == "inputs" else layer.outputs
+    return [port.dtype for port in ports]
 
 
 def _without_time(shape: Shape) -> Shape:

@@ -111,7 +111,7 @@ def computes_in(graph: Graph) -> str:
     computed = {
         layer.dtype
         for layer in _walk(graph)
-        if layer.op != "graph" and not layer.keeps_dtype and layer.gives_dtype is None
+        if not layer.keeps_dtype and layer.gives_dtype is None
     }
     return "float64" if computed == {"float64"} else "float32"
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.activations import axes_of
 from gru2np_runtime.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gru2np_runtime.layer import Array, Layer
+    from gru2np_runtime.layer import Array
     from gru2np_runtime.run.execution import GraphPlan
     from gru2np_runtime.run.stream import Stream
 
@@ -22,66 +21,6 @@ BYTES = 2**26
 WHOLE = 2**27
 # Rows and steps are taken by this number, as the recurrent layers take them.
 ROWS = STEPS = 128
-# Layers that by definition treat every row of a batch alone; operations on tensors
-# may not, and a layer of the user's own is unknown.
-ROW_BY_ROW = frozenset(
-    {
-        "activation",
-        "adaptive_average_pooling",
-        "adaptive_max_pooling",
-        "add",
-        "any",
-        "attention",
-        "average",
-        "average_pooling",
-        "batch_normalization",
-        "bidirectional",
-        "concatenate",
-        "conv",
-        "conv_lstm",
-        "conv_transpose",
-        "cropping",
-        "dense",
-        "depthwise_conv",
-        "dot",
-        "embedding",
-        "flatten",
-        "global_average_pooling",
-        "global_max_pooling",
-        "group_normalization",
-        "gru",
-        "highway",
-        "identity",
-        "layer_normalization",
-        "locally_connected",
-        "logical_and",
-        "logical_or",
-        "lstm",
-        "masking",
-        "max_pooling",
-        "maximum",
-        "maxout_dense",
-        "minimum",
-        "multi_head_attention",
-        "multiply",
-        "not_equal",
-        "permute",
-        "prelu",
-        "repeat_vector",
-        "rescaling",
-        "reshape",
-        "rms_normalization",
-        "rnn",
-        "separable_conv",
-        "simple_rnn",
-        "softmax",
-        "subtract",
-        "time_distributed",
-        "unit_normalization",
-        "up_sampling",
-        "zero_padding",
-    }
-)
 
 
 class Chunks:
@@ -89,7 +28,7 @@ class Chunks:
 
     def __init__(self, plan: GraphPlan) -> None:
         self.plan = plan
-        self.by_rows = all(_row_by_row(own) for own in plan.graph.layers.values())
+        self.by_rows = plan.graph.rows_apart
         self._row_bytes: tuple[object, float] | None = None
         self._stream: tuple[Stream | None] | None = None
 
@@ -226,21 +165,3 @@ def in_batches(
                 raise InputError(f"expected {len(result[now])} rows, got {y.shape}")
             result[now] = y
     return results or [np.concatenate(part) for part in zip(*rest)]
-
-
-def _row_by_row(layer: Layer) -> bool:
-    functions = [
-        getattr(layer, name)
-        for name, kind in layer.attribute_kinds().items()
-        if kind == "ActivationSpec"
-    ]
-    axes = [getattr(layer, "axis", -1)]
-    for function in functions:
-        axes.extend(axes_of(function))
-    flat = [a for axis in axes for a in (axis if isinstance(axis, tuple) else (axis,))]
-    return (
-        layer.op in ROW_BY_ROW
-        and 0 not in flat
-        and not getattr(layer, "time_major", False)
-        and all(_row_by_row(inner) for inner in layer.layers.values())
-    )

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime.activations import axes_of
-from gru2np_runtime.layer import ACROSS
-from gru2np_runtime.layers.axes import apart_from_time
 from gru2np_runtime.layers.windows import count, pads
 from gru2np_runtime.run.dispatch import make_plan
 
@@ -204,7 +201,7 @@ class Windows:
     """
 
     def __init__(
-        self, layer: Any, weights: Mapping[str, Array], size: int, *, zeros: bool
+        self, layer: Any, weights: Mapping[str, Array], size: int, zeros: bool
     ) -> None:
         self.plan = make_plan(layer, weights)
         self.size, self.stride = size, layer.strides[0]
@@ -217,17 +214,8 @@ class Windows:
 
 def windows_of(layer: Layer, weights: Mapping[str, Array]) -> Windows | None:
     """A layer's windows, if it has them along time alone."""
-    own: Any = layer
-    along = len(getattr(layer, "strides", ())) == 1
-    if not along or own.data_format != "channels_last":
-        return None
-    if apart_from_time(axes_of(getattr(layer, "activation", "linear")), 3) == ACROSS:
-        return None
-    if layer.op in ("conv", "depthwise_conv", "separable_conv"):
-        return Windows(layer, weights, own.reach[0], zeros=True)
-    if layer.op in ("max_pooling", "average_pooling"):
-        return Windows(layer, weights, own.pool_size[0], zeros=False)
-    return None
+    window = layer.window()
+    return None if window is None else Windows(layer, weights, *window)
 
 
 class Windowed(Timeline):
