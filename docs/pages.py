@@ -184,7 +184,7 @@ def layer_table() -> str:
         for class_name, spec in sorted(family.LAYERS.items()):
             plain = class_name.removeprefix("ops.")
             shown = f"`keras.ops` {plain}" if plain != class_name else plain
-            mask = spec.mask + (", used" if spec.uses_mask else "")
+            mask = str(spec.mask) + (", used" if spec.uses_mask else "")
             files = _families(list(proofs().get(class_name, {})))
             read = ", ".join(
                 key for key in sorted(options().get(class_name, {})) if key != "dtype"

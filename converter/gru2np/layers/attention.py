@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import QUERY
 from gru2np.layers.spec import ATTENTION, HEADS, OWN, CallRule, LayerSpec, Weights
 from gru2np_runtime.layers import Attention, MultiHeadAttention
 
@@ -107,7 +107,7 @@ def _several(config: Config, key: str) -> list[int]:
 def scores(convert: Callable[[Config], Layer]) -> LayerSpec:
     """A layer of queries and values whose scores may be given, too."""
     call = CallRule(ATTENTION, (), OPTIONS, takes_masks=False)
-    return LayerSpec(convert, STOPS, uses_mask=True, call=call, weights=OWN)
+    return LayerSpec(convert, QUERY, uses_mask=True, call=call, weights=OWN)
 
 
 def heads(
@@ -116,7 +116,7 @@ def heads(
     """A layer of several heads, its projections in layers of their own."""
     call = CallRule(HEADS, TENSORS, OPTIONS, takes_masks)
     weights = Weights(parts=parts)
-    return LayerSpec(convert, STOPS, uses_mask=True, call=call, weights=weights)
+    return LayerSpec(convert, QUERY, uses_mask=True, call=call, weights=weights)
 
 
 LAYERS = {
