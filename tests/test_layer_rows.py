@@ -64,7 +64,7 @@ def test_what_a_row_names_is_there(class_name):
         assert row.mask.masked in SKIP_MASKED
     elif isinstance(row.mask, str):
         assert row.mask in {
-            *(mask_rules.IN_TIME, mask_rules.KEEPS),
+            *(mask_rules.IN_TIME, mask_rules.KEEPS, mask_rules.QUERY),
             *(mask_rules.SEQUENCE, mask_rules.STOPS),
         }
 

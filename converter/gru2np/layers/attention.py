@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.dtype_rules import ADDED, BESIDE_FLOATS, FLOATS, PROMOTED
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import QUERY
 from gru2np.layers.spec import (
     ATTENTION,
     HEADS,
@@ -120,7 +120,7 @@ def _of_score(layer: Any) -> Taken:
 def scores(convert: Callable[[Config], Layer], dtypes: DtypeRule) -> LayerSpec:
     """A layer of queries and values whose scores may be given, too."""
     call = CallRule(ATTENTION, (), OPTIONS, takes_masks=False)
-    return LayerSpec(convert, STOPS, True, call, OWN, dtypes)
+    return LayerSpec(convert, QUERY, True, call, OWN, dtypes)
 
 
 def heads(
@@ -129,7 +129,7 @@ def heads(
     """A layer of several heads, its projections in layers of their own."""
     call = CallRule(HEADS, TENSORS, OPTIONS, takes_masks)
     weights = Weights(parts=parts)
-    return LayerSpec(convert, STOPS, True, call, weights, PROMOTED)
+    return LayerSpec(convert, QUERY, True, call, weights, PROMOTED)
 
 
 LAYERS = {
