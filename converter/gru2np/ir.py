@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -293,3 +293,12 @@ class KerasModel:
     input_keys: tuple[str, ...] | None = None
     output_keys: tuple[str, ...] | None = None
     single: tuple[bool, bool] = (True, True)
+
+
+def walk_keras(layers: Iterable[KerasLayer]) -> Iterator[KerasLayer]:
+    """The layers, each followed by all that are inside it, models included."""
+    for layer in layers:
+        yield layer
+        yield from walk_keras(child for _, child in layer.children)
+        if layer.model is not None:
+            yield from walk_keras(layer.model.layers)

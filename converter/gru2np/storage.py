@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import InputError, UnsupportedModelError, VerificationError
+from gru2np.text import plural
 from gru2np_runtime.proof.replay import difference, flat, short
 
 if TYPE_CHECKING:
@@ -275,8 +276,5 @@ def costs(storage: Mapping[str, Any]) -> str:
     Args:
         storage: the record of the manifest, and ``weights``, how many are small.
     """
-    weights = storage["weights"]
-    return (
-        f"{weights} {'weight' if weights == 1 else 'weights'} as {storage['dtype']}; "
-        f"outputs move by up to {_worst(storage)}"
-    )
+    weights = plural(storage["weights"], "weight")
+    return f"{weights} as {storage['dtype']}; outputs move by up to {_worst(storage)}"
