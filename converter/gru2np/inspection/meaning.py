@@ -92,7 +92,7 @@ def sentences(
 def _unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
     """What a call may have held and no file of this Keras says."""
     functional = isinstance(config, dict) and config.get("class_name") != "Sequential"
-    masked = {path for path, _ in _masked(graph)}
+    masked = {path for path, _ in _masked(graph, "")}
     unmasked = [
         path
         for path, layer in graph.layers.items()
@@ -174,7 +174,7 @@ def _without_reset_after(config: object) -> Iterator[str]:
 
 def _masks(graph: Graph) -> Iterator[str]:
     rules: dict[str, list[str]] = {}
-    for path, layer in _masked(graph):
+    for path, layer in _masked(graph, ""):
         for _, cell in walk(layer, path):
             rule = cell.attributes().get("masked_output")
             if rule is not None and path not in rules.setdefault(rule, []):
@@ -191,15 +191,15 @@ def _masks(graph: Graph) -> Iterator[str]:
         yield "Multiply, Maximum and Minimum leave masked positions out"
 
 
-def _masked(graph: Graph) -> Iterator[tuple[str, Layer]]:
+def _masked(graph: Graph, prefix: str) -> Iterator[tuple[str, Layer]]:
     """The layers that use a mask, those of models inside wrappers included."""
-    masked: set[str] = set()
-    for path, layer in walk(graph):
-        if isinstance(layer, Graph):
-            nodes = [node for node in layer.nodes if node.mask is not None]
-            masked |= {f"{path}/{own.layer}".lstrip("/") for own in nodes}
-        elif path in masked:
+    for node in graph.nodes:
+        path, layer = prefix + node.layer, graph.layers[node.layer]
+        if node.mask is not None:
             yield path, layer
+        for at, child in walk(layer, path):
+            if isinstance(child, Graph):
+                yield from _masked(child, f"{at}/")
 
 
 def _rule(layer: KerasLayer) -> str | None:
