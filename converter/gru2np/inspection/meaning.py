@@ -18,6 +18,7 @@ from gru2np_runtime.graph import Graph, walk
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from gru2np.convert import Conversion
     from gru2np.ir import KerasLayer, KerasModel, Meaning
     from gru2np_runtime import Layer
 
@@ -89,6 +90,24 @@ def sentences(
     return tuple(found)
 
 
+def of_conversion(conversion: Conversion) -> tuple[str, ...]:
+    """What was chosen for a model that is being converted, its storage included."""
+    forms: dict[str, dict[str, None]] = {}
+    for path, tensor in conversion.tensors.items():
+        if tensor.form:
+            owner = conversion.owners[path].path
+            forms.setdefault(tensor.form, {})[owner] = None
+    return (
+        *sentences(
+            conversion.built.graph,
+            conversion.model,
+            conversion.meaning,
+            conversion.raw.config,
+        ),
+        *_of_storage(forms),
+    )
+
+
 def _unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
     """What a call may have held and no file of this Keras says."""
     functional = isinstance(config, dict) and config.get("class_name") != "Sequential"
@@ -115,7 +134,7 @@ def _unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
         )
 
 
-def of_storage(forms: Mapping[str, Iterable[str]]) -> Iterator[str]:
+def _of_storage(forms: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """What is done to stored weights, with the layers it is done to."""
     for words, paths in forms.items():
         yield f"{words} ({_names(paths)})"

@@ -13,7 +13,7 @@ from gru2np.generations import interpret
 from gru2np.inspection import partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
-from gru2np.inspection.meaning import sentences
+from gru2np.inspection.meaning import of_conversion, sentences
 from gru2np.readers import open_model
 from gru2np_runtime.bundle.container import MANIFEST
 from gru2np_runtime.bundle.loading import read_bundle
@@ -240,7 +240,7 @@ def _of_conversion(conversion: Conversion, file: str, size: int) -> Report:
         name=conversion.model.name,
         input_structure=built.inputs.kind,
         output_structure=built.outputs.kind,
-        meaning=(*conversion.sentences(), *built.notes),
+        meaning=(*of_conversion(conversion), *built.notes),
         **_of_graph(
             built.graph,
             built.titles,
