@@ -59,16 +59,6 @@ class Conversion:
             return array
         return array.astype(dtype, copy=False)
 
-    def source(self) -> dict[str, Any]:
-        """Where the model comes from, as the manifest says it."""
-        return {
-            "file_name": self.raw.file_name,
-            "sha256": self.raw.sha256,
-            "container": self.raw.container,
-            "keras_version": self.raw.keras_version,
-            "backend": self.raw.backend,
-        }
-
     def manifest(self, weights: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """The manifest; ``weights`` are the records of the weights by path."""
         by_layer: dict[str, dict[str, Any]] = {}
@@ -88,7 +78,7 @@ class Conversion:
             "version": MANIFEST_VERSION,
             "producer": f"gru2np {__version__}",
             "name": self.model.name,
-            "source": self.source(),
+            "source": self.raw.source(),
             "inputs": {
                 "kind": self.built.inputs.kind,
                 "names": self.built.inputs.names,

@@ -84,6 +84,16 @@ class RawModel:
     file_name: str
     sha256: str
 
+    def source(self) -> dict[str, Any]:
+        """Where the model comes from, as the manifest says it."""
+        return {
+            "file_name": self.file_name,
+            "sha256": self.sha256,
+            "container": self.container,
+            "keras_version": self.keras_version,
+            "backend": self.backend,
+        }
+
 
 @dataclass(frozen=True)
 class Meaning:

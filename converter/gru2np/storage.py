@@ -124,8 +124,8 @@ def costs(storage: Mapping[str, Any]) -> str:
     Args:
         storage: the record of the manifest, and ``weights``, how many are small.
     """
-    weights = plural(storage["weights"], "weight")
-    return f"{weights} as {storage['dtype']}; outputs move by up to {measured_text(storage)}"
+    weights, moved = plural(storage["weights"], "weight"), measured_text(storage)
+    return f"{weights} as {storage['dtype']}; outputs move by up to {moved}"
 
 
 def measured_text(storage: Mapping[str, Any]) -> str:

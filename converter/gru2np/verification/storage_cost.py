@@ -76,8 +76,8 @@ def cost(
         del found[SATURATED]
     if _overflows(found["outputs"]):
         raise VerificationError(
-            f"as {stored}, outputs are infinite or NaN where they were not: export this "
-            "model without --store"
+            f"as {stored}, outputs are infinite or NaN where they were not: export "
+            "this model without --store"
         )
     return {"dtype": stored, "inputs": " and ".join(sources), **found}
 
