@@ -11,7 +11,6 @@ from gru2np.cli.commands import Command, say
 from gru2np.cli.options import FORCE, JSON, QUIET
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-# A directory is refused by the readers, which know what kind of model it is.
 _MODEL = click.Path(exists=True, path_type=Path)
 
 
