@@ -41,13 +41,13 @@ def test_what_is_masked_entirely_hangs_on_the_version(how, expected):
 )
 def test_keras_3_changed_what_heads_do_with_masks(version, masking, takes):
     meaning = keras3.meaning(version, "3", None)
-    assert meaning.softmax_masking == masking
-    assert meaning.heads_take_masks == takes
+    assert meaning.attention.masked_scores == masking
+    assert meaning.attention.heads_take_masks == takes
 
 
 def test_heads_looked_at_no_masks_before_tensorflow_2_10():
-    assert not keras2.meaning((2, 9, 0), "2.9.0", "tf.keras").heads_use_masks
-    assert keras2.meaning((2, 10, 0), "2.10.0", "tf.keras").heads_use_masks
+    assert not keras2.meaning((2, 9, 0), "2.9.0", "tf.keras").attention.heads_use_masks
+    assert keras2.meaning((2, 10, 0), "2.10.0", "tf.keras").attention.heads_use_masks
 
 
 def test_the_value_s_mask_over_the_batch_is_refused(tmp_path, rewrite_keras):

@@ -410,7 +410,7 @@ def test_masked_outputs_of_conv_lstm_are_zero_where_keras_heeds_it():
     heeded = convert("ConvLSTM2D", options, meaning=KERAS_3)
     assert heeded.masked_output == "zero"
     ignored = convert("ConvLSTM2D", {**options, "zeroes_masked": False})
-    assert ignored.masked_output == KERAS_2.masked_output
+    assert ignored.masked_output == KERAS_2.recurrent.masked_output
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.graph.flatten import Built
-    from gru2np.ir import KerasModel, Meaning, RawModel, StoredTensor
+    from gru2np.ir import KerasModel, RawModel, StoredTensor
     from gru2np.layers.custom import CustomLayers
+    from gru2np.meaning import Meaning
 
     FilePath = str | os.PathLike[str]
 

@@ -12,7 +12,8 @@ from gru2np.errors import ModelFileError, UnsupportedModelError
 from gru2np.generations import keras1, keras2, keras3
 
 if TYPE_CHECKING:
-    from gru2np.ir import KerasModel, Meaning, RawModel
+    from gru2np.ir import KerasModel, RawModel
+    from gru2np.meaning import Meaning
 
 # A generation by the major version of Keras.
 GENERATIONS = {1: keras1, 2: keras2, 3: keras3}

@@ -13,7 +13,15 @@ from gru2np.generations.forms import flipped, fused
 from gru2np.generations.keras1.layers import spelled
 from gru2np.generations.keras1.rows import File
 from gru2np.generations.values import plain
-from gru2np.ir import PLAIN, Call, KerasModel, Meaning, TensorRef
+from gru2np.ir import PLAIN, Call, KerasModel, TensorRef
+from gru2np.meaning import (
+    AttentionRules,
+    MaskRules,
+    Meaning,
+    NumberRules,
+    Recurrence,
+    WindowRules,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,39 +122,68 @@ def meaning(
     # Keras 2.3 handed its loop over to TensorFlow's; Theano's always repeated.
     repeats = in_tensorflow or version >= (2, 3, 0) or backend == "theano"
     return Meaning(
-        keras=writer,
-        hard_sigmoid_slope=0.2,
-        masked_output="previous" if repeats else "state",
-        unrolled_masked_output="previous",
-        unrolled_ignores_zero=False,
-        explicit_mask_spreads=True,
-        bidirectional_zeroes=zeroes,
-        bidirectional_keeps_zero=tensorflow_1_13,
-        stateful_forgets=False,
-        stateful_keeps_over_initial=in_tensorflow,
-        # Measured with two calls of predict: Keras 2.0.8 to 2.1.3 and TensorFlow 2
-        # carry the states over, Keras 2.1.4 to 2.3.1 and TensorFlow 1.15 do not.
-        bidirectional_forgets=tensorflow_1
-        or (not in_tensorflow and version >= (2, 1, 4)),
-        fused_rnn_ignores_zero=text == "2.2.4-tf",
-        merged_mask="and",
-        merges_skip_masked=False,
-        masks_in_time=_masks_in_time(version, in_tensorflow),
-        own_layers_masked_in_time=in_tensorflow,
-        tensor_arguments_drop_mask=False,
-        softmax_uses_mask=in_tensorflow,
-        # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
-        idle_operations="cast",
-        dots_of_any_rank=False,
+        writer=writer,
+        recurrent=Recurrence(
+            masked_output="previous" if repeats else "state",
+            unrolled_masked_output="previous",
+            unrolled_ignores_zero=False,
+            fused_ignores_zero=text == "2.2.4-tf",
+            bidirectional_zeroes=zeroes,
+            bidirectional_keeps_zero=tensorflow_1_13,
+            # Measured with two calls of predict: Keras 2.0.8 to 2.1.3 and TensorFlow 2
+            # carry the states over, Keras 2.1.4 to 2.3.1 and TensorFlow 1.15 do not.
+            bidirectional_forgets=tensorflow_1
+            or (not in_tensorflow and version >= (2, 1, 4)),
+            stateful_forgets=False,
+            stateful_keeps_over_initial=in_tensorflow,
+        ),
+        masks=MaskRules(
+            merged="and",
+            merges_skip_masked=False,
+            explicit_spreads=True,
+            second_tensor_drops=False,
+            in_time=_masks_in_time(version, in_tensorflow),
+            own_layers_masked_in_time=in_tensorflow,
+            # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
+            idle_operations="cast",
+        ),
+        attention=AttentionRules(
+            softmax_uses_mask=in_tensorflow,
+            masked_scores="added",
+            fused_heads=False,
+            # Measured on TensorFlow 2.4 and 2.10; it came with use_causal_mask.
+            heads_use_masks=version >= (2, 10, 0),
+            heads_take_masks=False,
+            passes_mask=True,
+            misplaces_mask=False,
+        ),
+        windows=WindowRules(
+            same_padding=SAME_PADDING.get(backend, "even"),
+            same_pooling="whole" if backend == "theano" else "even",
+            full_padding=backend == "theano",
+            other_convolutions=backend not in SAME_PADDING,
+        ),
+        numbers=NumberRules(
+            hard_sigmoid_slope=0.2,
+            least_unit_norm=1e-6,
+            least_epsilon_ranks=_fused_ranks(version, backend),
+            # Multi-backend Keras left channels_first to other kernels.
+            least_epsilon_channels_first=in_tensorflow,
+            dots_of_any_rank=False,
+            whole_numbers="kept",
+            # It looked at every number.
+            categories_leave_out=False,
+            bin_number="int64",
+            lookup_whole=False,
+        ),
         # Measured: TensorFlow 2.4 wrote causal, 2.10 and tf-keras 2.21 do not.
         unsaid=frozenset({"causal" if in_tensorflow else "mask"}),
-        same_padding=SAME_PADDING.get(backend, "even"),
-        # Measured on TensorFlow 2.4 and 2.10; it came with use_causal_mask.
-        heads_use_masks=version >= (2, 10, 0),
-        least_epsilon_ranks=_fused_ranks(version, backend),
         unknown=frozenset(
-            {"least_epsilon_ranks"} if (2, 11, 0) <= version < (2, 12, 0) else ()
+            {"numbers.least_epsilon_ranks"}
+            if (2, 11, 0) <= version < (2, 12, 0)
+            else ()
         ),
+        uncertain=frozenset(),
     )
 
 

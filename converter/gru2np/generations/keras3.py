@@ -9,7 +9,15 @@ from gru2np.errors import UnsupportedModelError
 from gru2np.generations import architecture as _graph
 from gru2np.generations import records as _records
 from gru2np.generations.values import plain
-from gru2np.ir import Call, KerasModel, Meaning, TensorRef
+from gru2np.ir import Call, KerasModel, TensorRef
+from gru2np.meaning import (
+    AttentionRules,
+    MaskRules,
+    Meaning,
+    NumberRules,
+    Recurrence,
+    WindowRules,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,11 +61,11 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
     if raw.keras_version is None:
         unknown = set()
         if version < (3, 11, 0):
-            unknown |= {"explicit_mask_spreads", "softmax_masking"}
+            unknown |= {"masks.explicit_spreads", "attention.masked_scores"}
         if version < (3, 6, 0):
-            unknown |= {"least_unit_norm"}
+            unknown |= {"numbers.least_unit_norm"}
         if version < (3, 4, 0):
-            unknown |= {"merged_mask", "merges_skip_masked"}
+            unknown |= {"masks.merged", "masks.merges_skip_masked"}
         found = replace(found, unknown=frozenset(unknown))
     return model, found
 
@@ -93,37 +101,64 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
     """What a Keras 3 meant; a ``.keras`` archive does not say on which backend."""
     writer = f"Keras {text}" + (f" on {backend}" if backend else "")
     jax = backend == "jax"
-    uncertain = {"masked_output", "stateful_forgets", "unrolled_ignores_zero"}
+    uncertain = {
+        "recurrent.masked_output",
+        "recurrent.stateful_forgets",
+        "recurrent.unrolled_ignores_zero",
+    }
     if (3, 4, 0) <= version < (3, 6, 0):
-        uncertain.add("merges_skip_masked")
+        uncertain.add("masks.merges_skip_masked")
     return Meaning(
-        keras=writer,
-        hard_sigmoid_slope=1 / 6,
-        masked_output="state" if jax else "previous",
-        unrolled_masked_output="previous",
-        unrolled_ignores_zero=jax,
-        explicit_mask_spreads=version >= (3, 11, 0),
-        bidirectional_zeroes=True,
-        # Measured on 3.3 to 3.10: on JAX, predict gives states back to nobody.
-        bidirectional_keeps_zero=False,
-        stateful_forgets=jax,
-        stateful_keeps_over_initial=False,
-        bidirectional_forgets=False,
-        fused_rnn_ignores_zero=False,
-        merged_mask="or" if version >= (3, 4, 0) else "drop",
-        merges_skip_masked=version >= ((3, 6, 0) if jax else (3, 4, 0)),
-        masks_in_time="steps",
-        own_layers_masked_in_time=False,
-        tensor_arguments_drop_mask=True,
-        softmax_uses_mask=True,
-        dots_of_any_rank=True,
-        same_padding="even",
-        softmax_masking="zeroed" if version >= (3, 10, 0) else "added",
-        fused_heads=version >= (3, 7, 0),
-        heads_take_masks=version >= (3, 8, 0),
-        attention_passes_mask=version >= (3, 4, 0),
-        attention_misplaces_mask=version < (3, 12, 0),
-        least_unit_norm=1e-12 if version >= (3, 6, 0) else 1e-6,
+        writer=writer,
+        recurrent=Recurrence(
+            masked_output="state" if jax else "previous",
+            unrolled_masked_output="previous",
+            unrolled_ignores_zero=jax,
+            fused_ignores_zero=False,
+            bidirectional_zeroes=True,
+            bidirectional_keeps_zero=False,
+            bidirectional_forgets=False,
+            # Measured on 3.3 to 3.10: on JAX, predict gives states back to nobody.
+            stateful_forgets=jax,
+            stateful_keeps_over_initial=False,
+        ),
+        masks=MaskRules(
+            merged="or" if version >= (3, 4, 0) else "drop",
+            merges_skip_masked=version >= ((3, 6, 0) if jax else (3, 4, 0)),
+            explicit_spreads=version >= (3, 11, 0),
+            second_tensor_drops=True,
+            in_time="steps",
+            own_layers_masked_in_time=False,
+            idle_operations="unknown",
+        ),
+        attention=AttentionRules(
+            softmax_uses_mask=True,
+            masked_scores="zeroed" if version >= (3, 10, 0) else "added",
+            fused_heads=version >= (3, 7, 0),
+            heads_use_masks=True,
+            heads_take_masks=version >= (3, 8, 0),
+            passes_mask=version >= (3, 4, 0),
+            misplaces_mask=version < (3, 12, 0),
+        ),
+        windows=WindowRules(
+            same_padding="even",
+            same_pooling="even",
+            full_padding=False,
+            other_convolutions=True,
+        ),
+        numbers=NumberRules(
+            hard_sigmoid_slope=1 / 6,
+            least_unit_norm=1e-12 if version >= (3, 6, 0) else 1e-6,
+            least_epsilon_ranks=(),
+            least_epsilon_channels_first=False,
+            dots_of_any_rank=True,
+            whole_numbers="promoted",
+            categories_leave_out=True,
+            bin_number="int32",
+            lookup_whole=True,
+        ),
+        unsaid=frozenset(),
+        unknown=frozenset(),
         uncertain=frozenset(uncertain if backend is None else ()),
     )
 

@@ -44,7 +44,7 @@ class Builder:
         weights: expected shapes by layer path.
         masked: paths of layers that use a mask.
         dtypes: of the outputs of every input and node.
-        taken: tensors whose masks are no more: see ``Meaning.heads_take_masks``.
+        taken: tensors whose masks are no more: see ``AttentionRules``.
     """
 
     def __init__(self, translator: Translator) -> None:

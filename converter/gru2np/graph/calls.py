@@ -52,7 +52,7 @@ def attention(
     query_mask, value_mask = [masks.usable(mask) for mask in [*given, None, None][:2]]
     layer = _called(masks, call)
     causal = bool(getattr(layer, "causal", False))
-    if value_mask is not None and not causal and meaning.attention_misplaces_mask:
+    if value_mask is not None and not causal and meaning.attention.misplaces_mask:
         masks.refuse(
             "this Keras laid the mask of the value over the batch, so that every "
             "batch gave other numbers"
@@ -69,9 +69,9 @@ def attention(
             name, f"{masks.path}#zeroed", [query_mask, y], layer=zeroed
         )
     spread = query_mask
-    if listed and not meaning.explicit_mask_spreads:
+    if listed and not meaning.masks.explicit_spreads:
         spread = inputs[0].mask
-    passes = spread if meaning.attention_passes_mask else None
+    passes = spread if meaning.attention.passes_mask else None
     scores = [Value((attended, 1), None)]
     return [Value(y, passes), *(scores if getattr(layer, "return_scores", 0) else [])]
 
@@ -95,17 +95,18 @@ def heads(
         explicit: unused; these layers have no argument ``mask``.
     """
     meaning, builder = masks.builder.meaning, masks.builder
+    rules = meaning.attention
     given = dict(zip(call.names, inputs, strict=True))
     if "query" not in given or "value" not in given:
         masks.refuse("expected a query and a value")
         return []
     tensors = [given[key] for key in ("query", "value", "key") if key in given]
     rank = len(builder.shapes[tensors[0].ref[0]][tensors[0].ref[1]])
-    takes = meaning.heads_take_masks and masks.layer.class_name == "MultiHeadAttention"
-    implicit = given["query"].mask if meaning.heads_use_masks else None
+    takes = rules.heads_take_masks and masks.layer.class_name == "MultiHeadAttention"
+    implicit = given["query"].mask if rules.heads_use_masks else None
     found: list[Ref] = []
     for key, axis in (("query", -1), ("value", 1), ("key", 1)):
-        own = given[key].mask if key in given and meaning.heads_use_masks else None
+        own = given[key].mask if key in given and rules.heads_use_masks else None
         argument = given.get(f"{key}_mask")
         # An argument for the query is overwritten by the mask that comes with it.
         if argument is not None and not (takes and key == "query"):
@@ -126,7 +127,7 @@ def heads(
             )
             return []
         found.append(_boolean(masks, f"{name}#attention_mask", whole))
-    if found and "softmax_masking" in meaning.unknown:
+    if found and "attention.masked_scores" in meaning.unknown:
         masks.refuse(UNUSABLE[UNKNOWN])
     layer = _called(masks, call, rank)
     y = builder.add(
@@ -170,9 +171,9 @@ def softmax(
     """
     builder, meaning = masks.builder, masks.builder.meaning
     mask = masks.usable(explicit[0] or inputs[0].mask)
-    if mask is None or not meaning.softmax_uses_mask:
+    if mask is None or not meaning.attention.softmax_uses_mask:
         return masks.call(name, inputs, explicit[0])
-    if "softmax_masking" in meaning.unknown:
+    if "attention.masked_scores" in meaning.unknown:
         masks.refuse(UNUSABLE[UNKNOWN])
     shape, own = (builder.shapes[node][i] for node, i in (inputs[0].ref, mask))
     if len(shape) != len(own):
@@ -186,7 +187,7 @@ def softmax(
     if isinstance(layer, runtime.Activation):
         builder.layers[masks.path] = runtime.Softmax(
             axes=axes_of(layer.function),
-            masked_scores="replaced" if robust else meaning.softmax_masking,
+            masked_scores="replaced" if robust else meaning.attention.masked_scores,
             dtype=layer.dtype,
         )
     return masks.call(name, inputs, explicit[0])
@@ -228,7 +229,7 @@ def _called(masks: Masks, call: Call, rank: int = 3) -> Layer:
     attributes["causal"] = causal is True or bool(
         masks.layer.config.get("causal", False)
     )
-    if "masked_scores" in attributes and meaning.fused_heads:
+    if "masked_scores" in attributes and meaning.attention.fused_heads:
         dropout = bool(masks.layer.config.get("dropout", 0.0))
         if not (dropout or attributes["return_scores"] or rank != 3):
             attributes["masked_scores"] = "replaced"

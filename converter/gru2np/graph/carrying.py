@@ -23,13 +23,13 @@ def settled(builder: Builder, path: str, with_states: bool) -> Layer:
     meaning = builder.meaning
     layer = written_out(builder.layers[path], path in builder.masked, with_states)
     stateful = bool(getattr(layer, "stateful", False))
-    if stateful and with_states and meaning.stateful_keeps_over_initial:
+    if stateful and with_states and meaning.recurrent.stateful_keeps_over_initial:
         reason = (
             "tf.keras uses the initial states of a stateful layer on some calls "
             "and not on others, which is not supported"
         )
         builder.problems.append(Problem(path, layer.op, reason, "stateful", True))
-    if stateful and "stateful_forgets" in meaning.uncertain:
+    if stateful and "recurrent.stateful_forgets" in meaning.uncertain:
         builder.notes.append(
             f"layer {path!r} is stateful: its state is carried from call to call, "
             "as on TensorFlow; on JAX predict did not, and the file does not name "
@@ -43,7 +43,7 @@ def settled(builder: Builder, path: str, with_states: bool) -> Layer:
         )
     masked = getattr(layer, "masked_output", "zero") in ("previous", "state")
     masked = masked and path in builder.masked and (with_states or stateful)
-    if masked and "masked_output" in meaning.uncertain:
+    if masked and "recurrent.masked_output" in meaning.uncertain:
         builder.notes.append(
             f"layer {path!r}: before the first valid step its output is zero, "
             "as on TensorFlow; JAX gives the initial state, and the file does "

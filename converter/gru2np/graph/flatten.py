@@ -22,8 +22,9 @@ from gru2np_runtime.graph import Graph, Port
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gru2np.ir import Call, KerasLayer, KerasModel, Meaning, TensorRef
+    from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
     from gru2np.layers.custom import Specs
+    from gru2np.meaning import Meaning
     from gru2np_runtime.data import Structure
 
     Shape = tuple[int | None, ...]
@@ -146,7 +147,7 @@ def lay(
         values[ref.layer, ref.call, ref.output] = value
     # Only where attention takes masks away does the order decide anything.
     heads = any(own.class_name == "MultiHeadAttention" for own in model.layers)
-    by_depth = heads and builder.meaning.heads_take_masks
+    by_depth = heads and builder.meaning.attention.heads_take_masks
     order = calls_by_depth if by_depth else ordered_calls
     for layer, index in order(model):
         call = layer.calls[index]

@@ -44,20 +44,20 @@ class Masks:
         meaning = self.builder.meaning
         merges = self.spec.mask in (spec.MERGES, spec.CONCATENATES)
         implicit = inputs[0].mask if inputs else None
-        if len(inputs) > 1 and not merges and meaning.tensor_arguments_drop_mask:
+        if len(inputs) > 1 and not merges and meaning.masks.second_tensor_drops:
             implicit = None
         mask = explicit or implicit
         refs = [value.ref for value in inputs]
         skips = SKIP_MASKED.get(self.layer.class_name)
         masked = any(value.mask for value in inputs)
-        if skips and masked and "merges_skip_masked" in meaning.unknown:
+        if skips and masked and "masks.merges_skip_masked" in meaning.unknown:
             self.refuse(UNUSABLE[UNKNOWN])
         if (
             skips is not None
-            and meaning.merges_skip_masked
+            and meaning.masks.merges_skip_masked
             and not any(self._unusable(value.mask) for value in inputs)
         ):
-            if masked and "merges_skip_masked" in meaning.uncertain:
+            if masked and "masks.merges_skip_masked" in meaning.uncertain:
                 self.builder.notes.append(
                     f"layer {self.path!r}: masked positions are left out, as on "
                     "TensorFlow; JAX counted them, and the file names no backend"
@@ -67,8 +67,8 @@ class Masks:
         if self.builder.layers[self.path].op == "time_distributed":
             used = masks_in_time.used(self, inputs[0], mask)
         result = self.builder.add(name, self.path, refs, used)
-        spread = mask if meaning.explicit_mask_spreads else implicit
-        if mask != implicit and "explicit_mask_spreads" in meaning.unknown:
+        spread = mask if meaning.masks.explicit_spreads else implicit
+        if mask != implicit and "masks.explicit_spreads" in meaning.unknown:
             spread = UNKNOWN
         masks = self._output_masks(name, inputs, spread)
         count = len(self.builder.shapes[name])
@@ -109,7 +109,7 @@ class Masks:
         if rule == spec.CONCATENATES:
             return [self._concatenated(name, inputs)]
         if rule == spec.IDLE and self._idle(name, inputs):
-            if self.builder.meaning.idle_operations == "unknown":
+            if self.builder.meaning.masks.idle_operations == "unknown":
                 return [mask and IDLED]
             return [mask if layer.op == "cast" else None]
         return [None]
@@ -142,9 +142,9 @@ class Masks:
 
     def _merged(self, name: str, masks: Sequence[Ref | None]) -> Ref | None:
         """Masks of a merge layer's inputs, combined as this Keras does."""
-        rule = self.builder.meaning.merged_mask
+        rule = self.builder.meaning.masks.merged
         given = [mask for mask in masks if mask is not None]
-        if given and "merged_mask" in self.builder.meaning.unknown:
+        if given and "masks.merged" in self.builder.meaning.unknown:
             return UNKNOWN
         if rule == "drop" or not given or (rule == "or" and len(given) < len(masks)):
             return None
@@ -159,9 +159,9 @@ class Masks:
 
     def _concatenated(self, name: str, inputs: Sequence[Value]) -> Ref | None:
         masks = [value.mask for value in inputs]
-        rule = self.builder.meaning.merged_mask
+        rule = self.builder.meaning.masks.merged
         given = [mask for mask in masks if mask is not None]
-        if given and "merged_mask" in self.builder.meaning.unknown:
+        if given and "masks.merged" in self.builder.meaning.unknown:
             return UNKNOWN
         if rule == "drop" or not given:
             return None

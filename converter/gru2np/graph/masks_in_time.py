@@ -1,6 +1,6 @@
 """Masks at TimeDistributed: what the layer inside is given, and what comes out.
 
-By ``Meaning.masks_in_time``; measured, and read in Keras 2.0 to 2.3
+By ``Meaning.masks.in_time``; measured, and read in Keras 2.0 to 2.3
 ``keras/layers/wrappers.py``, TensorFlow's of the same name and Keras 3.15
 ``keras/src/layers/rnn/time_distributed.py``.
 """
@@ -27,7 +27,7 @@ def used(masks: Masks, x: Value, mask: Ref | None) -> Ref | None:
     if mask is None:
         return None
     own = child.model is None and child.class_name not in LAYERS
-    if own and meaning.own_layers_masked_in_time:
+    if own and meaning.masks.own_layers_masked_in_time:
         masks.refuse(
             "a mask that reaches a layer of your own inside TimeDistributed: in "
             "tf.keras the outputs then hang on the size of the batch"
@@ -80,7 +80,7 @@ def _created(masks: Masks, name: str, child: KerasLayer, x: Value) -> Ref | None
 
 
 def _rule(masks: Masks, x: Value) -> str:
-    rule = masks.builder.meaning.masks_in_time
+    rule = masks.builder.meaning.masks.in_time
     if rule == "folded_in_free_batches":
         # A declared batch is run step by step, and masks are no business of that.
         return "folded" if _shape(masks, x.ref)[0] is None else "kept"

@@ -16,7 +16,7 @@ from gru2np_runtime.activations import keeps_whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gru2np.ir import Meaning
+    from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Node
 
@@ -157,7 +157,7 @@ def untaken(
         return None
     row = ROWS[layer.op](layer) if layer.op in ROWS else layer.op
     rules = TAKEN.get(row, (_none, _none))
-    rule = rules[0] if meaning.tensor_arguments_drop_mask else rules[1]
+    rule = rules[0] if meaning.numbers.whole_numbers == "promoted" else rules[1]
     # Keras counts steps in the type of the input, and the mean with it.
     masked_mean = layer.op == "global_average_pooling" and node.mask is not None
     return None if rule(given) and not masked_mean else _reason(node, given)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from gru2np.convert import Conversion
-    from gru2np.ir import KerasLayer, KerasModel, Meaning
+    from gru2np.ir import KerasLayer, KerasModel
+    from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
 
 HARD_SIGMOID = {
@@ -66,7 +67,7 @@ def sentences(
     if (
         meaning is not None
         and model is not None
-        and meaning.merged_mask == "drop"
+        and meaning.masks.merged == "drop"
         and any(creates_mask(layer) for layer in model.layers)
         and any(_rule(layer) in merges for layer in model.layers)
     ):
@@ -120,7 +121,7 @@ def _unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
     if "mask" in meaning.unsaid and functional and unmasked:
         yield (
             f"unmasked ({_names(unmasked)}): if a mask was given to the call itself, "
-            f"mask=..., no file of {meaning.keras} says so, and no Keras reads it so"
+            f"mask=..., no file of {meaning.writer} says so, and no Keras reads it so"
         )
     causal = [
         path
@@ -130,7 +131,7 @@ def _unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
     if "causal" in meaning.unsaid and causal:
         yield (
             f"not causal ({_names(causal)}): if it was, causal=True, files of "
-            f"{meaning.keras} may not say so, and no Keras reads it so"
+            f"{meaning.writer} may not say so, and no Keras reads it so"
         )
 
 

@@ -262,7 +262,7 @@ def _of_model(
     model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
     try:
         model, meaning = interpret(raw)
-        written_by = meaning.keras
+        written_by = meaning.writer
         conversion = converted(raw, model, meaning, own)
     except UnsupportedModelError as error:
         report = Report(
@@ -292,7 +292,7 @@ def _of_conversion(
         "model",
         size,
         source=conversion.raw.source(),
-        written_by=conversion.meaning.keras,
+        written_by=conversion.meaning.writer,
         name=conversion.model.name,
         input_structure=built.inputs.kind,
         output_structure=built.outputs.kind,

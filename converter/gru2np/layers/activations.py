@@ -73,7 +73,7 @@ def specification(config: Config, key: str, value: object) -> Specification:
 
 def _by_name(config: Config, key: str, name: str) -> Specification:
     if name == "hard_sigmoid":
-        return {"function": name, "slope": config.meaning.hard_sigmoid_slope}
+        return {"function": name, "slope": config.meaning.numbers.hard_sigmoid_slope}
     if name not in NAMES:
         config.refuse("an activation function that Keras has not by name", key, name)
     return NAMES[name]

@@ -90,7 +90,9 @@ def _options(config: Config, robust: bool) -> dict[str, Any]:
         "use_bias": config.boolean("use_bias", True),
         "use_gate": config.boolean("use_gate", False),
         "sliding_window": config.integer("sliding_window") if window else 0,
-        "masked_scores": "replaced" if robust else config.meaning.softmax_masking,
+        "masked_scores": "replaced"
+        if robust
+        else config.meaning.attention.masked_scores,
     }
 
 

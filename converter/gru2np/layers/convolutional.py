@@ -18,8 +18,7 @@ def conv(rank: int) -> Callable[[Config], Layer]:
     """A convolution over so many spatial axes."""
 
     def convert(config: Config) -> Layer:
-        # Theano alone has the last.
-        full = ("full",) if config.meaning.same_padding == "half" else ()
+        full = ("full",) if config.meaning.windows.full_padding else ()
         choices = ("valid", "same", "causal", *full)
         padding = config.choice("padding", choices, "valid")
         options = window(config, rank, padding)
@@ -59,7 +58,7 @@ def check_clear(
 
     Measured on CNTK 2.7: padding depends on the length, and dilation is ignored.
     """
-    if config.meaning.same_padding == "unclear" and (
+    if config.meaning.windows.same_padding == "unclear" and (
         padding != "valid" or rank > 1 or any(gap > 1 for gap in dilation)
     ):
         config.refuse(
@@ -72,7 +71,7 @@ def before(
     config: Config, padding: str, kernel_size: Sequence[int], dilation: Sequence[int]
 ) -> list[int]:
     """What ``same`` pads in front where it is half a window, on Theano."""
-    if padding != "same" or config.meaning.same_padding != "half":
+    if padding != "same" or config.meaning.windows.same_padding != "half":
         return []
     reach = zip(kernel_size, dilation, strict=True)
     return [((size - 1) * gap + 1) // 2 for size, gap in reach]

@@ -29,7 +29,7 @@ def conv_lstm(rank: int) -> Callable[[Config], Layer]:
         sequence = _sequence(config, False)
         if not config.boolean("zeroes_masked", True):
             # Whatever zero_output_for_mask says, as Keras 2 has it.
-            sequence["masked_output"] = config.meaning.masked_output
+            sequence["masked_output"] = config.meaning.recurrent.masked_output
         return config.build(
             ConvLSTM,
             filters=config.integer("filters"),

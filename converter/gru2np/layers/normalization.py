@@ -26,9 +26,11 @@ def batch_normalization(config: Config) -> Layer:
     # TensorFlow's Keras 2 writes a list of one.
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     options = _options(config)
-    fused = config.meaning.least_epsilon_ranks if _may_fuse(config, axis) else ()
+    fused = (
+        config.meaning.numbers.least_epsilon_ranks if _may_fuse(config, axis) else ()
+    )
     if fused and options["epsilon"] < LEAST_EPSILON:
-        if "least_epsilon_ranks" in config.meaning.unknown:
+        if "numbers.least_epsilon_ranks" in config.meaning.unknown:
             config.refuse(
                 "TensorFlow's kernels disagree about so small an epsilon",
                 "epsilon",
@@ -42,8 +44,7 @@ def _may_fuse(config: Config, axis: object) -> bool:
     """Whether TensorFlow runs the layer in one kernel, if its input is an image."""
     fused = config.value("fused", None) is not False
     whole = config.value("virtual_batch_size", None) is None
-    # Multi-backend Keras left channels_first to other kernels.
-    in_front = axis == 1 and config.meaning.keras.startswith("tf.keras")
+    in_front = axis == 1 and config.meaning.numbers.least_epsilon_channels_first
     return fused and whole and config.dtype() == "float32" and (axis != 1 or in_front)
 
 
@@ -80,7 +81,7 @@ def rms_normalization(config: Config) -> Layer:
 
 def unit_normalization(config: Config) -> Layer:
     """UnitNormalization."""
-    if "least_unit_norm" in config.meaning.unknown:
+    if "numbers.least_unit_norm" in config.meaning.unknown:
         config.refuse(
             "versions of Keras 3 disagree about the smallest norm, and the "
             "architecture does not name its own: save the model as .keras"
@@ -88,7 +89,7 @@ def unit_normalization(config: Config) -> Layer:
     return config.build(
         runtime.UnitNormalization,
         axes=_axes(config),
-        least_norm=config.meaning.least_unit_norm,
+        least_norm=config.meaning.numbers.least_unit_norm,
     )
 
 

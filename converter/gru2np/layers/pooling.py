@@ -27,7 +27,7 @@ def pooling(kind: type[Layer], rank: int) -> Callable[[Config], Layer]:
         check_clear(config, padding, rank=rank)
         refuse_sparse_volumes(config, padding, size, strides)
         before: list[int] = []
-        if padding == "same" and config.meaning.same_padding == "half":
+        if padding == "same" and config.meaning.windows.same_pooling == "whole":
             # Keras 2.0 keras/backend/theano_backend.py, pool2d: no half at all.
             before = [n - 2 if n > 2 and n % 2 else n - 1 for n in size]
             if rank == 3 and 1 in size:

@@ -77,8 +77,7 @@ def category_encoding(config: Config) -> Layer:
         runtime.CategoryEncoding,
         num_tokens=config.integer("num_tokens"),
         output="multi_hot" if output == "binary" else output,
-        # Keras 2 looked at every number; Keras 3 leaves out what is too large.
-        leaves_out=config.meaning.tensor_arguments_drop_mask,
+        leaves_out=config.meaning.numbers.categories_leave_out,
     )
 
 
@@ -91,12 +90,11 @@ def discretization(config: Config) -> Layer:
     if not boundaries:
         config.refuse("the boundaries that adapt() found are not in the architecture")
     output = config.choice("output_mode", _OUTPUTS, "int")
-    keras_3 = config.meaning.tensor_arguments_drop_mask
     return _whole(config, output).build(
         runtime.Discretization,
         boundaries=_numbers(config, "bin_boundaries"),
         output=output,
-        number="int32" if keras_3 else "int64",
+        number=config.meaning.numbers.bin_number,
     )
 
 
@@ -133,7 +131,7 @@ def integer_lookup(config: Config) -> Layer:
         mask_token=_integers(config, special),
         output=output,
         padded=most if padded and isinstance(most, int) else 0,
-        whole=config.meaning.tensor_arguments_drop_mask,
+        whole=config.meaning.numbers.lookup_whole,
     )
 
 

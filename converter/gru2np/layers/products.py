@@ -18,7 +18,7 @@ def dot(config: Config) -> Layer:
         runtime.Dot,
         axes=config.integers("axes", length=2, minimum=-32),
         normalize=config.boolean("normalize", False),
-        any_rank=config.meaning.dots_of_any_rank,
+        any_rank=config.meaning.numbers.dots_of_any_rank,
     )
 
 

@@ -99,19 +99,23 @@ def _fused(config: Config, cell: dict[str, Any]) -> bool:
 
 def _sequence(config: Config, fused: bool) -> dict[str, Any]:
     """Options of the sequence, and what masked steps give, written out."""
-    meaning = config.meaning
+    rules = config.meaning.recurrent
     zero = config.boolean("zero_output_for_mask", False)
     unroll = config.boolean("unroll", False)
-    masked = meaning.unrolled_masked_output if unroll else meaning.masked_output
-    ignored = (fused and meaning.fused_rnn_ignores_zero) or (
-        unroll and meaning.unrolled_ignores_zero
+    masked = rules.unrolled_masked_output if unroll else rules.masked_output
+    ignored = (fused and rules.fused_ignores_zero) or (
+        unroll and rules.unrolled_ignores_zero
     )
     sequences = config.boolean("return_sequences", False)
     backwards = config.boolean("go_backwards", False)
     if zero and not ignored:
         turned = unroll and backwards and sequences
         masked = "zero_in_input_order" if turned else "zero"
-    if zero and unroll and "unrolled_ignores_zero" in meaning.uncertain:
+    if (
+        zero
+        and unroll
+        and "recurrent.unrolled_ignores_zero" in config.meaning.uncertain
+    ):
         config.remark(
             "at masked steps its output is zero, as on TensorFlow; JAX repeats the one "
             "before in unrolled layers, and the file does not name its backend"
@@ -120,7 +124,7 @@ def _sequence(config: Config, fused: bool) -> dict[str, Any]:
         "return_sequences": sequences,
         "return_state": config.boolean("return_state", False),
         "go_backwards": backwards,
-        "stateful": config.boolean("stateful", False) and not meaning.stateful_forgets,
+        "stateful": config.boolean("stateful", False) and not rules.stateful_forgets,
         "time_major": config.boolean("time_major", False),
         "masked_output": masked,
     }

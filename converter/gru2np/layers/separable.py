@@ -44,7 +44,7 @@ def _options(config: Config, rank: int, paddings: tuple[str, ...]) -> dict[str, 
         for option in ("initializer", "regularizer", "constraint"):
             # The trained weights are in the file; the others act in training.
             config.value(f"{kernel}_{option}", None)
-    if config.meaning.same_padding != "even":
+    if not config.meaning.windows.other_convolutions:
         config.refuse(
             "depthwise and separable convolutions of Theano are not supported"
         )

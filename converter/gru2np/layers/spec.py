@@ -11,7 +11,8 @@ from gru2np.layers.options import HARMLESS, NEUTRAL, QUANTISED, REASONS, UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gru2np.ir import KerasLayer, Meaning
+    from gru2np.ir import KerasLayer
+    from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
 
     LayerType = TypeVar("LayerType", bound=Layer)

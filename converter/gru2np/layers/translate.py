@@ -13,8 +13,9 @@ from gru2np_runtime.bundle.manifest_writer import encode_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.ir import KerasLayer, KerasModel, Meaning
+    from gru2np.ir import KerasLayer, KerasModel
     from gru2np.layers.custom import Specs
+    from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph
 

@@ -20,7 +20,7 @@ def conv_transpose(rank: int) -> Callable[[Config], Layer]:
 
     def convert(config: Config) -> Layer:
         padding = config.choice("padding", ("valid", "same"), "valid")
-        if config.meaning.same_padding != "even":
+        if not config.meaning.windows.other_convolutions:
             config.refuse("transposed convolutions of Theano are not supported")
         if config.integer("groups", 1) != 1:
             config.refuse("Keras has no transposed convolution in groups", "groups")

@@ -21,13 +21,13 @@ def bidirectional(config: Config) -> Layer:
     halves = {}
     for name, child in config.layer.children:
         overrides: dict[str, object] = {}
-        if config.meaning.bidirectional_forgets:
+        if config.meaning.recurrent.bidirectional_forgets:
             overrides["stateful"] = False
-        if config.meaning.bidirectional_zeroes:
+        if config.meaning.recurrent.bidirectional_zeroes:
             asked = child.config.get("zero_output_for_mask") is True
             overrides["zero_output_for_mask"] = child.config.get(
                 "return_sequences", False
-            ) or (asked and config.meaning.bidirectional_keeps_zero)
+            ) or (asked and config.meaning.recurrent.bidirectional_keeps_zero)
         halves[name] = config.child(name, overrides)
     # Written beside the halves by some versions; the halves are what counts.
     for key in ("return_sequences", "return_state", "go_backwards", "stateful"):

@@ -283,7 +283,7 @@ class Beside:
     ) -> Verification:
         return Verification(
             model=self.conversion.raw.file_name,
-            written_by=self.conversion.meaning.keras,
+            written_by=self.conversion.meaning.writer,
             bundle=self.bundle,
             runtime=f"gru2np_runtime {__version__}",
             evidence=evidence,

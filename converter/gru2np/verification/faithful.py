@@ -65,14 +65,14 @@ def choose(conversion: Conversion) -> Keras:
     generation = generation_of(conversion.raw)
     if generation not in READERS:
         raise VerificationError(
-            f"saved by {conversion.meaning.keras}, whose files no Keras of today "
+            f"saved by {conversion.meaning.writer}, whose files no Keras of today "
             f"opens: {INSTEAD}"
         )
     keras = _installed(generation)
     if keras is None or importlib.util.find_spec("tensorflow") is None:
         name = READERS[generation][0][1]
         raise VerificationError(
-            f"a model of {conversion.meaning.keras} is verified with {name} on "
+            f"a model of {conversion.meaning.writer} is verified with {name} on "
             "TensorFlow, which is not installed: pip install 'gru2np[verify]', "
             f"or {INSTEAD}"
         )
@@ -83,7 +83,7 @@ def choose(conversion: Conversion) -> Keras:
         rest = f"\n  - and {more} more" if more > 0 else ""
         raise VerificationError(
             f"{keras} would give other numbers for this file than its own "
-            f"{conversion.meaning.keras}:{''.join(lines)}{rest}\n{INSTEAD}"
+            f"{conversion.meaning.writer}:{''.join(lines)}{rest}\n{INSTEAD}"
         )
     return keras
 
@@ -121,7 +121,7 @@ def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
     ours, theirs = conversion.manifest({}), other.manifest({})
     for manifest in (ours, theirs):
         _forget_hidden_states(manifest["graph"])
-    writer = conversion.meaning.keras
+    writer = conversion.meaning.writer
     lines = list(_graphs(ours["graph"], theirs["graph"], writer, str(keras)))
     yield from lines
     stored, other_stored = (

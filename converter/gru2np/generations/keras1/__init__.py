@@ -16,12 +16,19 @@ from gru2np.generations.keras1.layers import LAYERS, OTHERS, spelled
 from gru2np.generations.keras1.rows import File
 from gru2np.generations.keras2 import calls
 from gru2np.generations.values import plain
-from gru2np.ir import KerasModel, Meaning
+from gru2np.meaning import (
+    AttentionRules,
+    MaskRules,
+    Meaning,
+    NumberRules,
+    Recurrence,
+    WindowRules,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np.ir import RawModel, StoredTensor
+    from gru2np.ir import KerasModel, RawModel, StoredTensor
 
     Version = tuple[int, int, int]
 
@@ -55,27 +62,56 @@ def meaning(text: str, theano: bool | None) -> Meaning:
     """What a Keras 1 meant; without weights, nothing tells its backend."""
     backend = {True: " on Theano", False: " on TensorFlow", None: ""}[theano]
     return Meaning(
-        keras=f"Keras {text}{backend}",
-        hard_sigmoid_slope=0.2,
-        masked_output="previous" if theano else "state",
-        unrolled_masked_output="previous",
-        unrolled_ignores_zero=False,
-        explicit_mask_spreads=True,
-        bidirectional_zeroes=False,
-        bidirectional_keeps_zero=False,
-        stateful_forgets=False,
-        stateful_keeps_over_initial=False,
-        bidirectional_forgets=False,
-        fused_rnn_ignores_zero=False,
-        merged_mask="and",
-        merges_skip_masked=False,
-        masks_in_time="kept",
-        own_layers_masked_in_time=False,
-        tensor_arguments_drop_mask=False,
-        softmax_uses_mask=False,
-        dots_of_any_rank=False,
+        writer=f"Keras {text}{backend}",
+        recurrent=Recurrence(
+            masked_output="previous" if theano else "state",
+            unrolled_masked_output="previous",
+            unrolled_ignores_zero=False,
+            fused_ignores_zero=False,
+            bidirectional_zeroes=False,
+            bidirectional_keeps_zero=False,
+            bidirectional_forgets=False,
+            stateful_forgets=False,
+            stateful_keeps_over_initial=False,
+        ),
+        masks=MaskRules(
+            merged="and",
+            merges_skip_masked=False,
+            explicit_spreads=True,
+            second_tensor_drops=False,
+            in_time="kept",
+            own_layers_masked_in_time=False,
+            idle_operations="unknown",
+        ),
+        attention=AttentionRules(
+            softmax_uses_mask=False,
+            masked_scores="added",
+            fused_heads=False,
+            heads_use_masks=True,
+            heads_take_masks=False,
+            passes_mask=True,
+            misplaces_mask=False,
+        ),
+        windows=WindowRules(
+            same_padding={True: "half", False: "even", None: "unclear"}[theano],
+            same_pooling="whole" if theano else "even",
+            full_padding=theano is True,
+            other_convolutions=theano is False,
+        ),
+        numbers=NumberRules(
+            hard_sigmoid_slope=0.2,
+            least_unit_norm=1e-6,
+            least_epsilon_ranks=(),
+            least_epsilon_channels_first=False,
+            dots_of_any_rank=False,
+            whole_numbers="kept",
+            categories_leave_out=False,
+            bin_number="int64",
+            lookup_whole=False,
+        ),
         unsaid=frozenset({"mask"}),
-        same_padding={True: "half", False: "even", None: "unclear"}[theano],
+        unknown=frozenset(),
+        uncertain=frozenset(),
     )
 
 
