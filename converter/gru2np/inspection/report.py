@@ -122,7 +122,7 @@ def inspect(
         ModelFileError: the file is damaged, hostile or no model.
         BundleError: the bundle breaks a rule.
     """
-    with look(path, weights, custom_layers=custom_layers) as (report, _):
+    with inspecting(path, weights, custom_layers=custom_layers) as (report, _):
         return report
 
 
@@ -144,7 +144,7 @@ class Opened:
 
 
 @contextmanager
-def look(
+def inspecting(
     path: FilePath,
     weights: FilePath | None = None,
     *,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gru2np.inspection.cost import Costs, costs
-from gru2np.inspection.report import Opened, Report, look
+from gru2np.inspection.report import Opened, Report, inspecting
 from gru2np.reports.diagram import diagram
 
 if TYPE_CHECKING:
@@ -57,5 +57,5 @@ def opened(
         ModelFileError: the file is damaged, hostile or no model.
         BundleError: the bundle breaks a rule.
     """
-    with look(path, weights, custom_layers=custom_layers) as (report, own):
+    with inspecting(path, weights, custom_layers=custom_layers) as (report, own):
         yield Subject(report, own)
