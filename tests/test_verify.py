@@ -24,6 +24,7 @@ from gru2np.verification.settings import TOLERANCES
 from gru2np_runtime import load
 from gru2np_runtime.bundle.container import MANIFEST, Writer, read_members
 from gru2np_runtime.bundle.opening import read_bundle
+from gru2np_runtime.graph import walk
 
 FLOAT32 = TOLERANCES["float32"]
 MASKED = "keras-2.2/mask_bidirectional"
@@ -138,13 +139,13 @@ def test_drawn_ids_are_rows_of_the_embedding_and_some_steps_are_masked():
 
 def gru2np_layer(name, op):
     with convert(model_of(name)) as conversion:
-        return next(x for x in samples.walk(conversion.built.graph) if x.op == op)
+        return next(x for _, x in walk(conversion.built.graph) if x.op == op)
 
 
 def test_drawn_steps_hold_the_mask_value_and_a_seed_gives_the_same():
     (x,) = drawn("keras-3.15/masking_gru").values()
     with convert(model_of("keras-3.15/masking_gru")) as conversion:
-        layers = list(samples.walk(conversion.built.graph))
+        layers = [layer for _, layer in walk(conversion.built.graph)]
     for value in {layer.mask_value for layer in layers if layer.op == "masking"}:
         masked = (x == np.float32(value)).all(-1)
         assert masked.any()

@@ -11,7 +11,6 @@ import numpy as np
 from gru2np.generations import interpret
 from gru2np.graph.flatten import build
 from gru2np.graph.prune import Owner, needed, owners_of
-from gru2np.inspection import meaning
 from gru2np.layers.custom import Specs
 from gru2np.readers import open_model
 from gru2np.weights.match import find
@@ -61,28 +60,6 @@ class Conversion:
             return array
         return array.astype(dtype, copy=False)
 
-    def source(self) -> dict[str, Any]:
-        """Where the model comes from, as the manifest says it."""
-        return {
-            "file_name": self.raw.file_name,
-            "sha256": self.raw.sha256,
-            "container": self.raw.container,
-            "keras_version": self.raw.keras_version,
-            "backend": self.raw.backend,
-        }
-
-    def sentences(self) -> tuple[str, ...]:
-        """What was chosen where generations of Keras differ, for people."""
-        graph, config = self.built.graph, self.raw.config
-        forms: dict[str, dict[str, None]] = {}
-        for path, tensor in self.tensors.items():
-            if tensor.form:
-                forms.setdefault(tensor.form, {})[self.owners[path].path] = None
-        return (
-            *meaning.sentences(graph, self.model, self.meaning, config),
-            *meaning.of_storage(forms),
-        )
-
     def manifest(self, weights: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """The manifest; ``weights`` are the records of the weights by path."""
         by_layer: dict[str, dict[str, Any]] = {}
@@ -102,7 +79,7 @@ class Conversion:
             "version": MANIFEST_VERSION,
             "producer": f"gru2np {__version__}",
             "name": self.model.name,
-            "source": self.source(),
+            "source": self.raw.source(),
             "inputs": {
                 "kind": self.built.inputs.kind,
                 "names": self.built.inputs.names,

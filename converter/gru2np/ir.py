@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -83,6 +83,16 @@ class RawModel:
     container: str
     file_name: str
     sha256: str
+
+    def source(self) -> dict[str, Any]:
+        """Where the model comes from, as the manifest says it."""
+        return {
+            "file_name": self.file_name,
+            "sha256": self.sha256,
+            "container": self.container,
+            "keras_version": self.keras_version,
+            "backend": self.backend,
+        }
 
 
 class Numbers(list[Any]):
@@ -200,3 +210,12 @@ class KerasModel:
     input_keys: tuple[str, ...] | None = None
     output_keys: tuple[str, ...] | None = None
     single: tuple[bool, bool] = (True, True)
+
+
+def walk_keras(layers: Iterable[KerasLayer]) -> Iterator[KerasLayer]:
+    """The layers, each followed by all that are inside it, models included."""
+    for layer in layers:
+        yield layer
+        yield from walk_keras(child for _, child in layer.children)
+        if layer.model is not None:
+            yield from walk_keras(layer.model.layers)
