@@ -61,16 +61,6 @@ class Conversion:
             return array
         return array.astype(dtype, copy=False)
 
-    def source(self) -> dict[str, Any]:
-        """Where the model comes from, as the manifest says it."""
-        return {
-            "file_name": self.raw.file_name,
-            "sha256": self.raw.sha256,
-            "container": self.raw.container,
-            "keras_version": self.raw.keras_version,
-            "backend": self.raw.backend,
-        }
-
     def sentences(self) -> tuple[str, ...]:
         """What was chosen where generations of Keras differ, for people."""
         graph, config = self.built.graph, self.raw.config
@@ -90,6 +80,13 @@ class Conversion:
             layer = self.owners[path].path
             by_layer.setdefault(layer, {})[path[len(layer) + 1 :]] = record
 
+        # A class says itself how it treats time.
+        custom = {
+            layer.op[len(OWN) :]: {"kind": "layer", "per_step": None}
+            for _, layer in walk(self.built.graph)
+            if layer.op.startswith(OWN)
+        }
+
         def describe(path: str) -> dict[str, Any]:
             more: dict[str, Any] = {"weights": by_layer.get(path, {})}
             if path in self.built.titles:
@@ -102,7 +99,7 @@ class Conversion:
             "version": MANIFEST_VERSION,
             "producer": f"gru2np {__version__}",
             "name": self.model.name,
-            "source": self.source(),
+            "source": self.raw.source(),
             "inputs": {
                 "kind": self.built.inputs.kind,
                 "names": self.built.inputs.names,
@@ -112,6 +109,7 @@ class Conversion:
                 "names": self.built.outputs.names,
             },
             "graph": graph_record(self.built.graph, describe),
+            **({"custom": custom} if custom else {}),
         }
 
 

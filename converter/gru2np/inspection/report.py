@@ -181,7 +181,7 @@ def _storage(manifest: Manifest) -> dict[str, Any] | None:
     if manifest.storage is None:
         return None
     kind = manifest.storage["dtype"]
-    small = sum(weight.dtype == kind for weight in manifest.weights)
+    small = sum(weight.small for weight in manifest.weights)
     return {**manifest.storage, "weights": small}
 
 
@@ -200,13 +200,7 @@ def _proof(manifest: Manifest) -> dict[str, Any] | None:
 
 
 def _of_model(raw: RawModel, file: str, size: int, own: CustomLayers | None) -> Report:
-    source = {
-        "file_name": raw.file_name,
-        "sha256": raw.sha256,
-        "container": raw.container,
-        "keras_version": raw.keras_version,
-        "backend": raw.backend,
-    }
+    source = raw.source()
     model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
     try:
         model, meaning = interpret(raw)
@@ -235,7 +229,7 @@ def _of_conversion(conversion: Conversion, file: str, size: int) -> Report:
         file,
         "model",
         size,
-        source=conversion.source(),
+        source=conversion.raw.source(),
         written_by=conversion.meaning.writer,
         name=conversion.model.name,
         input_structure=built.inputs.kind,
