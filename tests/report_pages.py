@@ -13,9 +13,8 @@ import numpy as np
 from goldens import FIXTURES, Golden
 from gru2np.convert import convert
 from gru2np.reports.page import write_inspection, write_verification
-from gru2np.verification.comparison import compare, distance
+from gru2np.verification.comparison import Float64, compare, distance
 from gru2np.verification.evidence import NodeEvidence
-from gru2np.verification.float64 import Float64
 from gru2np.verification.settings import RECORDED
 from gru2np.verification.verify import verify
 from gru2np_runtime.run.dispatch import make_plan

@@ -11,9 +11,8 @@ from goldens import FIXTURES, ROOT, Golden
 from gru2np.convert import convert
 from gru2np.errors import VerificationError
 from gru2np.verification import cases, float64
-from gru2np.verification.comparison import Tolerance, compare
+from gru2np.verification.comparison import FAR, SIMILAR, Float64, Tolerance, compare
 from gru2np.verification.evidence import Case
-from gru2np.verification.float64 import FAR, SIMILAR, Float64
 from gru2np_runtime import load
 
 IDS = "keras-3.15/embedding_mask"

@@ -20,7 +20,7 @@ import gru2np
 from goldens import FIXTURES
 from gru2np.verification.keras_process import environment
 from gru2np.verification.settings import Settings
-from gru2np.verification.verify import verify_bundles
+from gru2np.verification.verify import Request, verifying
 from gru2np_runtime.bundle.container import (
     MANIFEST,
     Writer,
@@ -206,8 +206,9 @@ def found(tmp_path_factory):
         capture_output=True,
     )
     paths = bundles_of(model, FAULTS, folder)
-    verifications = verify_bundles(model, paths, settings=Settings(layers=True))
-    return dict(zip(["", *FAULTS], verifications, strict=True))
+    request = Request(settings=Settings(layers=True))
+    with verifying(model, paths, request) as (_, verifications):
+        return dict(zip(["", *FAULTS], verifications, strict=True))
 
 
 def test_the_honest_bundle_agrees_in_every_case_and_layer(found):
@@ -260,8 +261,9 @@ def test_states_that_are_not_carried_are_found(tmp_path):
     wrong = tmp_path / "wrong.npz"
     edit = attribute("stateful", False)
     wrong.write_bytes(planted(honest.read_bytes(), path, edit))
-    settings = Settings(layers=True)
-    right, found = verify_bundles(model, [honest, wrong], settings=settings)
+    request = Request(settings=Settings(layers=True))
+    with verifying(model, [honest, wrong], request) as (_, (right, found)):
+        pass
     assert right.agrees
     assert right.first_departure is None
     assert not found.agrees

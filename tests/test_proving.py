@@ -200,10 +200,10 @@ def test_the_proof_of_small_storage_is_of_the_weights_as_trained(kind, tmp_path)
 
 
 def test_keras_that_gives_something_else_ends_with_1(tmp_path, monkeypatch):
-    def elsewhere(model, **options):
-        return verified(GRU, shift=0.01)
+    def elsewhere(*arguments):
+        return [verified(GRU, shift=0.01)]
 
-    monkeypatch.setattr(proving, "verify", elsewhere)
+    monkeypatch.setattr(proving, "verify_conversion", elsewhere)
     np.save(tmp_path / "x.npy", inputs_of(GRU)[0])
     arguments = [str(GRU.files()[0]), "-o", str(tmp_path / "m.npz")]
     arguments += ["--prove", str(tmp_path / "x.npy")]

@@ -11,7 +11,7 @@ import goldens
 import gru2np
 from gru2np import storage
 from gru2np.cli import cli
-from gru2np.verification import cases
+from gru2np.verification import cases, storage_cost
 from gru2np.verification.comparison import Tolerance
 from gru2np_runtime import Model, load
 from gru2np_runtime.bundle.loading import open_bundle
@@ -94,7 +94,7 @@ def test_what_saturated_gates_cost_stands_apart():
     assert apart["decoder"]["relative"] > 10 * ordinary["decoder"]["relative"]
     usual = Tolerance(0.0, 0.0)
     for case, costs in (("saturated", apart), ("typical", ordinary)):
-        own = storage.tolerance(facts.storage, "decoder", usual, case)
+        own = storage_cost.tolerance(facts.storage, "decoder", usual, case)
         assert own.rtol == 2 * costs["decoder"]["relative"]
 
 
@@ -236,7 +236,7 @@ def test_what_verify_holds_such_a_bundle_to():
         "root_mean_square": 0.1,
     }
     usual = Tolerance(1e-6, 1e-5)
-    assert storage.tolerance(stated, "y", usual) == Tolerance(1e-6, 0.02001)
+    assert storage_cost.tolerance(stated, "y", usual) == Tolerance(1e-6, 0.02001)
     stated["outputs"]["y"]["relative"] = 0.0
-    assert storage.tolerance(stated, "y", usual) == Tolerance(1.000001, 1e-5)
-    assert "2 times what that was measured to cost" in storage.note(stated)
+    assert storage_cost.tolerance(stated, "y", usual) == Tolerance(1.000001, 1e-5)
+    assert "2 times what that was measured to cost" in storage_cost.note(stated)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
+from io import BytesIO
 from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -11,18 +13,68 @@ import numpy as np
 
 from gru2np import storage
 from gru2np.inspection import meaning
-from gru2np_runtime.bundle.container import MANIFEST, Writer, encode_manifest
+from gru2np.text import plural, size_text
+from gru2np_runtime.bundle.container import (
+    MANIFEST,
+    Writer,
+    encode_manifest,
+    read_members,
+)
 from gru2np_runtime.bundle.members import SCALE
+from gru2np_runtime.proof.replay import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from gru2np.convert import Conversion
     from gru2np.storage import Stored
-    from gru2np.verification.proof import Recorded
+
+    Array = NDArray[Any]
 
 # Numbers that are looked at together.
 BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was put into a bundle; ``print`` it.
+
+    Attributes:
+        bundle: name of the file.
+        cases: how many cases.
+        numbers: how many numbers the outputs hold.
+        size: bytes that the bundle grew by the arrays.
+        reference: what gave the outputs.
+        largest: the largest difference, and what a replay may differ by there.
+    """
+
+    bundle: str
+    cases: int
+    numbers: int
+    size: int
+    reference: str
+    largest: tuple[float, float]
+
+    def __str__(self) -> str:
+        far, allowed = map(short, self.largest)
+        return (
+            f"recorded in {self.bundle}: {plural(self.cases, 'case')}, "
+            f"{plural(self.numbers, 'number')} beside {self.reference}, at worst {far} "
+            f"(a replay may be {allowed} away), {size_text(self.size)}"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``export --json`` prints."""
+        return {
+            "reference": self.reference,
+            "cases": self.cases,
+            "numbers": self.numbers,
+            "bytes": self.size,
+            "largest_difference": self.largest[0],
+            "allowed": self.largest[1],
+        }
 
 
 @dataclass(frozen=True)
@@ -54,18 +106,19 @@ class Exported:
     proof: Recorded | None = None
 
 
-def write_small(conversion: Conversion, file: BinaryIO, kind: str) -> Exported:
-    """Write a bundle with small weights; its manifest says nothing of the cost yet.
+def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Exported:
+    """Write a bundle; where weights are small, nothing says yet what that costs.
+
+    Args:
+        conversion: of the model.
+        file: takes the bundle.
+        kind: ``float16`` or ``int8`` where weights are to be small.
 
     Raises:
-        UnsupportedModelError: the model is of float64.
+        UnsupportedModelError: weights are to be small, and the model is of float64.
     """
-    storage.check_small([own.dtype for own in conversion.owners.values()], kind)
-    return write(conversion, file, kind)
-
-
-def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Exported:
-    """Write a bundle; ``kind`` is ``float16`` or ``int8`` where weights are small."""
+    if kind is not None:
+        storage.check_small([own.dtype for own in conversion.owners.values()], kind)
     writer, not_finite, small = Writer(file), [], 0
     records = {}
     for path in conversion.tensors:
@@ -82,12 +135,21 @@ def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Ex
         layers=sum("#" not in path for path in conversion.built.graph.layers),
         parameters=sum(prod(tensor.shape) for tensor in conversion.tensors.values()),
         keras_version=conversion.raw.keras_version,
-        meaning=conversion.sentences(),
+        meaning=meaning.of_conversion(conversion),
         not_finite=tuple(not_finite),
         half_precision=tuple(sorted(meaning.half_precision(conversion.model))),
         notes=tuple(conversion.built.notes),
         stored_small=(small, len(records)),
     )
+
+
+def in_memory(
+    conversion: Conversion, kind: str | None = None
+) -> tuple[bytes, Exported]:
+    """A bundle as bytes, and what was written; see ``write``."""
+    memory = BytesIO()
+    exported = write(conversion, memory, kind)
+    return memory.getvalue(), exported
 
 
 def _write_weight(
@@ -140,3 +202,30 @@ def _write_scaled(writer: Writer, path: str, small: Stored) -> dict[str, Any]:
 def _record(dtype: str, shape: tuple[int, ...], data: memoryview) -> dict[str, Any]:
     digest = hashlib.sha256(data).hexdigest()
     return {"dtype": dtype, "shape": list(shape), "sha256": digest}
+
+
+def rewritten(
+    data: bytes,
+    manifest: Mapping[str, Any],
+    arrays: Mapping[str, Array] | None = None,
+) -> bytes:
+    """A bundle with other keys in its manifest, and other arrays of a proof.
+
+    Args:
+        data: a bundle without faults.
+        manifest: keys to put in place of what is there.
+        arrays: those of the proof, by the names of their members; as they are if not
+            given.
+    """
+    members = read_members(data)
+    changed = {**json.loads(bytes(members.pop(MANIFEST))), **manifest}
+    memory = BytesIO()
+    writer = Writer(memory)
+    for name, member in members.items():
+        if arrays is None or not name.startswith("proof#"):
+            writer.add(name, member)
+    for name, array in (arrays or {}).items():
+        writer.add_array(name, array)
+    writer.add(MANIFEST, encode_manifest(changed))
+    writer.close()
+    return memory.getvalue()

@@ -11,13 +11,14 @@ import numpy as np
 from gru2np.generations import interpret
 from gru2np.graph.flatten import build
 from gru2np.graph.prune import Owner, needed, owners_of
-from gru2np.inspection import meaning
 from gru2np.layers.custom import Specs
 from gru2np.readers import open_model
 from gru2np.weights.match import find
 from gru2np_runtime import __version__
+from gru2np_runtime.attributes import OWN
 from gru2np_runtime.bundle.manifest import FORMAT, MANIFEST_VERSION
 from gru2np_runtime.bundle.manifest_writer import graph_record
+from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
     import os
@@ -60,18 +61,6 @@ class Conversion:
         if array.dtype == np.float16 and dtype == "float32":
             return array
         return array.astype(dtype, copy=False)
-
-    def sentences(self) -> tuple[str, ...]:
-        """What was chosen where generations of Keras differ, for people."""
-        graph, config = self.built.graph, self.raw.config
-        forms: dict[str, dict[str, None]] = {}
-        for path, tensor in self.tensors.items():
-            if tensor.form:
-                forms.setdefault(tensor.form, {})[self.owners[path].path] = None
-        return (
-            *meaning.sentences(graph, self.model, self.meaning, config),
-            *meaning.of_storage(forms),
-        )
 
     def manifest(self, weights: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """The manifest; ``weights`` are the records of the weights by path."""

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gru2np_runtime import BundleError, Gru2npError, InputError
+from gru2np_runtime.errors import BundleError, Gru2npError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

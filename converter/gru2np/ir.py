@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gru2np_runtime.bundle.manifest import SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -207,3 +207,12 @@ class KerasModel:
     input_keys: tuple[str, ...] | None = None
     output_keys: tuple[str, ...] | None = None
     single: tuple[bool, bool] = (True, True)
+
+
+def walk_keras(layers: Iterable[KerasLayer]) -> Iterator[KerasLayer]:
+    """The layers, each followed by all that are inside it, models included."""
+    for layer in layers:
+        yield layer
+        yield from walk_keras(child for _, child in layer.children)
+        if layer.model is not None:
+            yield from walk_keras(layer.model.layers)

@@ -1,10 +1,13 @@
-"""A plain text table that fits a terminal."""
+"""Text for people: tables that fit a terminal, paragraphs, numbers and counts."""
 
 from __future__ import annotations
 
 from textwrap import wrap
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+from gru2np_runtime.proof.replay import short
+from gru2np_runtime.text import plural as plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,11 +108,4 @@ def size_text(size: int) -> str:
 
 def difference(value: float) -> str:
     """A difference or a bound; none where there is no number."""
-    from gru2np_runtime.proof.replay import short
-
     return "-" if value != value else short(value)
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun: 1 layer, 12,345 layers."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gru2np_runtime.layer import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np_runtime.layer import Shape
 
@@ -158,6 +158,18 @@ class Graph(Layer):
             for port in self.outputs
             if port.source is not None
         )
+
+
+def walk(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
+    """A layer and every layer inside it, a graph's included, by path.
+
+    Args:
+        layer: of a graph or in one.
+        path: its own; that of a whole model is empty.
+    """
+    yield path, layer
+    for name, inner in layer.layers.items():
+        yield from walk(inner, f"{path}/{name}" if path else name)
 
 
 def _rebuild(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np_runtime.data import shape_text
 from gru2np_runtime.errors import InputError
+from gru2np_runtime.text import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,11 +104,12 @@ def summary(model: Model) -> str:
     title = f"{model.name}: {inputs}, {model.count_params():,} parameters"
     if model.storage is not None:
         title += f", kernels stored as {model.storage['dtype']}"
-    rows = [("layer", "class", "output shape", "parameters")]
+    header = ("layer", "class", "output shape", "parameters")
+    rows = []
     for layer in model.layers:
         shapes = ", ".join(shape_text(shape) for shape in layer.output_shapes)
         rows.append((layer.name, layer.class_name, shapes, f"{layer.count_params():,}"))
-    return "\n".join([title, *_table(rows, right=3)])
+    return "\n".join([title, *table(header, rows, right={3})])
 
 
 def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> str:
@@ -117,7 +119,7 @@ def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> st
         plans: of the layers, by path.
         streaming: makes the model step by step, for the last line.
     """
-    rows = [("layer", "op", "runs")]
+    rows: list[tuple[str, ...]] = []
 
     def add(name: str, plan: Plan) -> None:
         inner = {part: getattr(plan, part, None) for part in PARTS}
@@ -135,19 +137,4 @@ def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> st
         steps = str(error)
     else:
         steps = "the stack of layers at once" if chain else "layer by layer"
-    return "\n".join([*_table(rows), f"step: {steps}"])
-
-
-def _table(rows: Sequence[tuple[str, ...]], right: int | None = None) -> list[str]:
-    """Lines of a table with a rule below its first row; column ``right`` is numbers."""
-    columns = range(len(rows[0]))
-    widths = [max(len(row[i]) for row in rows) for i in columns]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if i == right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("─" * width for width in widths))
-    return lines
+    return "\n".join([*table(("layer", "op", "runs"), rows), f"step: {steps}"])

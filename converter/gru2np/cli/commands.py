@@ -129,7 +129,7 @@ def _refusal(error: Exception) -> click.ClickException | None:
 def print_version(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
     """Print the version; click's own option would have to import it first."""
     if value and not ctx.resilient_parsing:
-        from gru2np import __version__
+        from gru2np_runtime import __version__
 
         click.echo(f"gru2np {__version__}")
         ctx.exit()

@@ -10,3 +10,11 @@ QUIET = click.option(
 FORCE = click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 FILE = click.Path(exists=True, dir_okay=False)
+WEIGHTS = click.option(
+    "--weights",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="The weights file that belongs to an architecture JSON.",
+)
+# A directory is refused by the readers, which know what kind of model it is.
+EXISTING = click.Path(exists=True)

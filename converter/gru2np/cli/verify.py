@@ -9,10 +9,8 @@ import click
 
 from gru2np.cli.commands import Command, say
 from gru2np.cli.options import FORCE, JSON, QUIET
-from gru2np.cli.verify_report import report
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-# A directory is refused by the readers, which know what kind of model it is.
 _MODEL = click.Path(exists=True, path_type=Path)
 
 
@@ -136,44 +134,38 @@ def verify(
 
         read = [path for path in (model, bundle, weights, inputs, expected) if path]
         check_output(page, force=force, inputs=read)
-    from gru2np.verification.verify import verify as run
+    from gru2np.cli.verify_report import report
+    from gru2np.verification.settings import Settings
+    from gru2np.verification.verify import Request, verifying
 
-    found = run(
-        model,
-        bundle,
-        inputs=inputs,
-        expected=expected,
-        weights=weights,
-        atol=atol,
-        rtol=rtol,
-        # The page shows errors by layer.
-        layers=layers or (page is not None and expected is None),
-        seed=seed,
-        case=case,
-    )
-    for note in found.notes:
-        say(quiet)(f"Note: {note}")
-    if as_json:
-        told = found.as_json()
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
-    else:
-        for line in report(found, None if inputs is None else inputs.name):
-            click.echo(line)
-    if page is not None:
-        from gru2np.reports.page import write_verification
+    # The page shows errors by layer.
+    settings = Settings(atol, rtol, layers or (page is not None and expected is None))
+    request = Request(inputs, expected, settings, seed, case)
+    with verifying(model, [bundle], request, weights) as (conversion, (found,)):
+        for note in found.notes:
+            say(quiet)(f"Note: {note}")
+        if as_json:
+            told = found.as_json()
+            click.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
+        else:
+            for line in report(found, None if inputs is None else inputs.name):
+                click.echo(line)
+        if page is not None:
+            from gru2np.reports.page import write_verification
 
-        write_verification(
-            page,
-            found,
-            model,
-            weights=weights,
-            bundle=bundle,
-            given=inputs,
-            expected=expected,
-            atol=atol,
-            rtol=rtol,
-        )
-        say(quiet)(f"wrote {page}")
+            write_verification(
+                page,
+                found,
+                model,
+                weights=weights,
+                bundle=bundle,
+                given=inputs,
+                expected=expected,
+                atol=atol,
+                rtol=rtol,
+                conversion=conversion,
+            )
+            say(quiet)(f"wrote {page}")
     if record and bundle is not None and found.agrees:
         from gru2np.verification.proof import record as put
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gru2np.text import difference, plural, shape_text, shorten
+from gru2np_runtime.text import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -189,18 +190,13 @@ def _table(
     head: Sequence[str], rows: Sequence[Sequence[str]], right: set[int]
 ) -> Iterator[str]:
     """The lines of a table; the last column is the verdict, in its colour."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for number, row in enumerate((head, *rows)):
-        cells = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        cells[-1] = row[-1]
-        if number and row[-1].startswith("differ"):
-            cells[-1] = click.style(row[-1], fg="red")
-        yield "  ".join(cells)
-        if number == 0:
-            yield "  ".join("─" * width for width in widths)
+    title, rule, *lines = table(head, rows, right)
+    yield from (title, rule)
+    for line, row in zip(lines, rows, strict=True):
+        verdict = row[-1]
+        if verdict.startswith("differ"):
+            line = line.removesuffix(verdict) + click.style(verdict, fg="red")
+        yield line
 
 
 def _index(at: Sequence[int] | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.ir import walk_keras
 from gru2np.layers import LAYERS, spec
 
 if TYPE_CHECKING:
@@ -64,9 +65,5 @@ def _model_gives_mask(layer: KerasLayer) -> bool:
 
 def uses_mask(layer: KerasLayer, specs: Specs) -> bool:
     """Whether a mask could change a layer's numbers."""
-    if layer.model is not None:
-        return any(uses_mask(own, specs) for own in layer.model.layers)
-    known = specs.get(layer.class_name)
-    return (known is not None and known.uses_mask) or any(
-        uses_mask(child, specs) for _, child in layer.children
-    )
+    found = (specs.get(own.class_name) for own in walk_keras([layer]))
+    return any(own is not None and own.uses_mask for own in found)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gru2np_runtime.graph import Graph, Node
+from gru2np_runtime.graph import Graph, Node, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from gru2np_runtime import Layer
 
 
 @dataclass(frozen=True)
@@ -44,17 +42,11 @@ def needed(graph: Graph) -> Graph:
 def owners_of(graph: Graph) -> Iterator[tuple[str, Owner]]:
     """The path of every weight of a graph, and its layer."""
     _, expected = graph.infer_nodes()
+    layers = dict(walk(graph))
     for path, names in expected.items():
         for name in names:
-            layer: Layer = graph.layers[path]
-            at, rest = path, name
-            while rest.partition("/")[0] in layer.layers:
-                first, _, rest = rest.partition("/")
-                layer, at = layer.layers[first], f"{at}/{first}"
-                if isinstance(layer, Graph):
-                    own = max(
-                        (p for p in layer.layers if rest.startswith(f"{p}/")), key=len
-                    )
-                    layer, at = layer.layers[own], f"{at}/{own}"
-                    rest = rest[len(own) + 1 :]
-            yield f"{path}/{name}", Owner(at, layer.dtype, layer.op)
+            at = inner = path
+            for part in name.split("/")[:-1]:
+                inner = f"{inner}/{part}"
+                at = inner if inner in layers else at
+            yield f"{path}/{name}", Owner(at, layers[at].dtype, layers[at].op)

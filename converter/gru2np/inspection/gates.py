@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gru2np.inspection.meaning import activation_text, inside
+from gru2np.inspection.meaning import activation_text
+from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +77,7 @@ def gates_of(
         shapes: of all weights, by path.
         read: gives a weight.
     """
-    for at, cell in inside(path, layer):
+    for at, cell in walk(layer, path):
         if cell.op not in GATES:
             continue
         attributes = cell.attributes()

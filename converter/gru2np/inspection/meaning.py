@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.graph.mask_sources import creates_mask
+from gru2np.ir import walk_keras
 from gru2np.layers import LAYERS, spec
 from gru2np.layers.spec import dtype_name
 from gru2np.text import readable
-from gru2np_runtime.graph import Graph
+from gru2np_runtime.graph import Graph, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from gru2np.convert import Conversion
     from gru2np.ir import KerasLayer, KerasModel
     from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
@@ -89,6 +91,24 @@ def sentences(
     return tuple(found)
 
 
+def of_conversion(conversion: Conversion) -> tuple[str, ...]:
+    """What was chosen for a model that is being converted, its storage included."""
+    forms: dict[str, dict[str, None]] = {}
+    for path, tensor in conversion.tensors.items():
+        if tensor.form:
+            owner = conversion.owners[path].path
+            forms.setdefault(tensor.form, {})[owner] = None
+    return (
+        *sentences(
+            conversion.built.graph,
+            conversion.model,
+            conversion.meaning,
+            conversion.raw.config,
+        ),
+        *_of_storage(forms),
+    )
+
+
 def _unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
     """What a call may have held and no file of this Keras says."""
     functional = isinstance(config, dict) and config.get("class_name") != "Sequential"
@@ -115,7 +135,7 @@ def _unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
         )
 
 
-def of_storage(forms: Mapping[str, Iterable[str]]) -> Iterator[str]:
+def _of_storage(forms: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """What is done to stored weights, with the layers it is done to."""
     for words, paths in forms.items():
         yield f"{words} ({_names(paths)})"
@@ -124,7 +144,7 @@ def of_storage(forms: Mapping[str, Iterable[str]]) -> Iterator[str]:
 def half_precision(model: KerasModel) -> set[str]:
     """The half precision policies among a model's layers."""
     policies = set()
-    for layer in _layers(model):
+    for layer in walk_keras(model.layers):
         name = dtype_name(layer.config.get("dtype"))
         if name is not None and name.endswith("float16"):
             policies.add(name)
@@ -134,7 +154,7 @@ def half_precision(model: KerasModel) -> set[str]:
 def _hard_sigmoids(graph: Graph) -> Iterator[str]:
     slopes = dict.fromkeys(
         value["slope"]
-        for _, layer in inside("", graph)
+        for _, layer in walk(graph)
         for value in layer.attributes().values()
         if isinstance(value, dict) and value.get("function") == "hard_sigmoid"
     )
@@ -146,7 +166,7 @@ def _hard_sigmoids(graph: Graph) -> Iterator[str]:
 
 def _shifted(graph: Graph) -> Iterator[str]:
     """Windows that begin where TensorFlow's do not."""
-    paths = [path for path, layer in inside("", graph) if getattr(layer, "before", ())]
+    paths = [path for path, layer in walk(graph) if getattr(layer, "before", ())]
     if paths:
         yield (
             "padding same begins where Theano begins, which is not TensorFlow's place "
@@ -175,14 +195,14 @@ def _without_reset_after(config: object) -> Iterator[str]:
 def _masks(graph: Graph) -> Iterator[str]:
     rules: dict[str, list[str]] = {}
     for path, layer in _masked(graph, ""):
-        for _, cell in inside(path, layer):
+        for _, cell in walk(layer, path):
             rule = cell.attributes().get("masked_output")
             if rule is not None and path not in rules.setdefault(rule, []):
                 rules[rule].append(path)
     for rule, paths in rules.items():
         yield f"{MASKED_OUTPUT[rule]} ({_names(paths)})"
     # Nodes that masks need stand behind #; others are operations of the model.
-    helpers = {path: layer for path, layer in inside("", graph) if "#" in path}
+    helpers = {path: layer for path, layer in walk(graph) if "#" in path}
     for op in dict.fromkeys(layer.op for layer in helpers.values()):
         if op in MERGED_MASKS:
             yield MERGED_MASKS[op]
@@ -197,26 +217,9 @@ def _masked(graph: Graph, prefix: str) -> Iterator[tuple[str, Layer]]:
         path, layer = prefix + node.layer, graph.layers[node.layer]
         if node.mask is not None:
             yield path, layer
-        for at, child in inside(path, layer):
+        for at, child in walk(layer, path):
             if isinstance(child, Graph):
                 yield from _masked(child, f"{at}/")
-
-
-def inside(path: str, layer: Layer) -> Iterator[tuple[str, Layer]]:
-    """A layer and every layer inside it, with paths."""
-    yield path, layer
-    for name, child in layer.layers.items():
-        yield from inside(f"{path}/{name}" if path else name, child)
-
-
-def _layers(model: KerasModel) -> Iterator[KerasLayer]:
-    pending = list(model.layers)
-    while pending:
-        layer = pending.pop()
-        yield layer
-        pending.extend(child for _, child in layer.children)
-        if layer.model is not None:
-            pending.extend(layer.model.layers)
 
 
 def _rule(layer: KerasLayer) -> str | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gru2np.convert import converted
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError, naming
 from gru2np.generations import interpret
+from gru2np.inspection import meaning as meanings
 from gru2np.inspection import partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
@@ -21,7 +25,7 @@ from gru2np_runtime.bundle.manifest_writer import json_value
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -118,20 +122,69 @@ def inspect(
         ModelFileError: the file is damaged, hostile or no model.
         BundleError: the bundle breaks a rule.
     """
+    with look(path, weights, custom_layers=custom_layers) as (report, _):
+        return report
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The graph of a model and its weights, read one by one.
+
+    Attributes:
+        graph: the runtime's.
+        titles: Keras name and class by layer path.
+        paths: of the weights.
+        read: gives a weight.
+    """
+
+    graph: Graph
+    titles: Titles
+    paths: frozenset[str]
+    read: Callable[[str], NDArray[Any]]
+
+
+@contextmanager
+def look(
+    path: FilePath,
+    weights: FilePath | None = None,
+    *,
+    custom_layers: CustomLayers | None = None,
+) -> Iterator[tuple[Report, Opened | None]]:
+    """What ``inspect`` says, and the model, open as long as its weights are read.
+
+    The model is None where it cannot be converted.
+    """
     place = Path(path)
-    parts = [place] if place.is_file() else sorted(place.glob("*"))
-    size = sum(part.stat().st_size for part in parts if part.is_file())
-    if weights is None and is_bundle(place):
-        return _of_bundle(place, size, custom_layers)
-    try:
-        with open_model(path, weights) as raw:
-            return _of_model(raw, str(path), size, custom_layers)
-    except UnsupportedModelError as error:
-        # Recognised by its container, and no more can be said.
-        return Report(str(path), "model", size, **_refused(error))
+    if weights is None and _is_bundle(place):
+        yield _of_bundle(place, _size(place), custom_layers)
+        return
+    with ExitStack() as stack:
+        try:
+            raw = stack.enter_context(open_model(path, weights))
+            found = _of_model(raw, str(path), _size(place), custom_layers)
+        except UnsupportedModelError as error:
+            # Recognised by its container, and no more can be said.
+            found = Report(str(path), "model", _size(place), **_refused(error)), None
+        yield found
 
 
-def is_bundle(path: Path) -> bool:
+def of_conversion(conversion: Conversion, path: FilePath) -> tuple[Report, Opened]:
+    """The same of a model that is open already.
+
+    Args:
+        conversion: of the model.
+        path: where its file is.
+    """
+    return _of_conversion(conversion, str(path), _size(Path(path)))
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files of a directory."""
+    parts = [path] if path.is_file() else sorted(path.glob("*"))
+    return sum(part.stat().st_size for part in parts if part.is_file())
+
+
+def _is_bundle(path: Path) -> bool:
     """Whether a file is an ``.npz`` by its first member; ``.keras`` is a zip too."""
     if not path.is_file():
         return False
@@ -142,7 +195,9 @@ def is_bundle(path: Path) -> bool:
     return start.startswith(b"PK\x03\x04") and arrays
 
 
-def _of_bundle(path: Path, size: int, own: CustomLayers | None) -> Report:
+def _of_bundle(
+    path: Path, size: int, own: CustomLayers | None
+) -> tuple[Report, Opened]:
     data = path.read_bytes()
     if MANIFEST.encode() not in data[-200:]:
         raise ModelFileError(
@@ -152,10 +207,17 @@ def _of_bundle(path: Path, size: int, own: CustomLayers | None) -> Report:
         )
     with naming(path):
         manifest, arrays = read_bundle(data, own)
+
+    def read(weight: str) -> NDArray[Any]:
+        array = arrays[weight]
+        # Float16 is for storing: the runtime widens it when it loads.
+        return array.astype(np.float32) if array.dtype == np.float16 else array
+
     source = manifest.source
     version = source.get("keras_version")
     shapes = {record.path: record.shape for record in manifest.weights}
-    return Report(
+    opened = Opened(manifest.graph, manifest.titles, frozenset(arrays), read)
+    report = Report(
         str(path),
         "bundle",
         size,
@@ -167,20 +229,14 @@ def _of_bundle(path: Path, size: int, own: CustomLayers | None) -> Report:
         meaning=sentences(manifest.graph),
         storage=_storage(manifest),
         proof=_proof(manifest),
-        **_of_graph(
-            manifest.graph,
-            manifest.titles,
-            shapes,
-            lambda weight: arrays[weight],
-            (manifest.inputs.names, manifest.outputs.names),
-        ),
+        **_of_graph(opened, shapes, (manifest.inputs.names, manifest.outputs.names)),
     )
+    return report, opened
 
 
 def _storage(manifest: Manifest) -> dict[str, Any] | None:
     if manifest.storage is None:
         return None
-    kind = manifest.storage["dtype"]
     small = sum(weight.small for weight in manifest.weights)
     return {**manifest.storage, "weights": small}
 
@@ -199,19 +255,20 @@ def _proof(manifest: Manifest) -> dict[str, Any] | None:
     }
 
 
-def _of_model(raw: RawModel, file: str, size: int, own: CustomLayers | None) -> Report:
-    source = raw.source()
+def _of_model(
+    raw: RawModel, file: str, size: int, own: CustomLayers | None
+) -> tuple[Report, Opened | None]:
     model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
     try:
         model, meaning = interpret(raw)
         written_by = meaning.writer
         conversion = converted(raw, model, meaning, own)
     except UnsupportedModelError as error:
-        return Report(
+        report = Report(
             file,
             "model",
             size,
-            source=source,
+            source=raw.source(),
             written_by=written_by,
             name=None if model is None else model.name,
             inputs=() if model is None else tuple(partial.inputs(model)),
@@ -219,13 +276,17 @@ def _of_model(raw: RawModel, file: str, size: int, own: CustomLayers | None) -> 
             layers=partial.layers(raw, model),
             **_refused(error),
         )
+        return report, None
     return _of_conversion(conversion, file, size)
 
 
-def _of_conversion(conversion: Conversion, file: str, size: int) -> Report:
+def _of_conversion(
+    conversion: Conversion, file: str, size: int
+) -> tuple[Report, Opened]:
     built = conversion.built
     shapes = {path: tensor.shape for path, tensor in conversion.tensors.items()}
-    return Report(
+    opened = Opened(built.graph, built.titles, frozenset(shapes), conversion.array)
+    report = Report(
         file,
         "model",
         size,
@@ -234,15 +295,10 @@ def _of_conversion(conversion: Conversion, file: str, size: int) -> Report:
         name=conversion.model.name,
         input_structure=built.inputs.kind,
         output_structure=built.outputs.kind,
-        meaning=(*conversion.sentences(), *built.notes),
-        **_of_graph(
-            built.graph,
-            built.titles,
-            shapes,
-            conversion.array,
-            (built.inputs.names, built.outputs.names),
-        ),
+        meaning=(*meanings.of_conversion(conversion), *built.notes),
+        **_of_graph(opened, shapes, (built.inputs.names, built.outputs.names)),
     )
+    return report, opened
 
 
 def _refused(error: UnsupportedModelError) -> dict[str, Any]:
@@ -250,28 +306,28 @@ def _refused(error: UnsupportedModelError) -> dict[str, Any]:
 
 
 def _of_graph(
-    graph: Graph,
-    titles: Titles,
+    own: Opened,
     shapes: Mapping[str, tuple[int, ...]],
-    read: Callable[[str], NDArray[Any]],
     names: tuple[Sequence[str], Sequence[str]],
 ) -> dict[str, Any]:
     ports = [
         tuple(
             Tensor(name, port.shape, port.dtype)
-            for name, port in zip(own, given, strict=True)
+            for name, port in zip(labels, given, strict=True)
         )
-        for own, given in zip(names, (graph.inputs, graph.outputs), strict=True)
+        for labels, given in zip(
+            names, (own.graph.inputs, own.graph.outputs), strict=True
+        )
     ]
     gates = [
         gate
-        for path, layer in graph.layers.items()
-        for gate in gates_of(path, layer, shapes, read)
+        for path, layer in own.graph.layers.items()
+        for gate in gates_of(path, layer, shapes, own.read)
     ]
     return {
         "inputs": ports[0],
         "outputs": ports[1],
         "parameters": sum(prod(shape) for shape in shapes.values()),
-        "layers": tuple(layers_of(graph, titles, shapes)),
+        "layers": tuple(layers_of(own.graph, own.titles, shapes)),
         "gates": tuple(gates),
     }

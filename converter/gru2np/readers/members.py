@@ -8,7 +8,7 @@ assets/             files of layers that have them; never opened
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from gru2np.readers import not_yet as _not_yet
 from gru2np.readers.safe.damage import broken, shown
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from gru2np.ir import PathStore
-    from gru2np.readers.safe.window import Window
+    from gru2np.readers.source import Members
 
 CONFIG = "config.json"
 _METADATA = "metadata.json"
@@ -29,26 +29,6 @@ _WEIGHTS = "model.weights.h5"
 _SHARDS = "model.weights.json"
 _PICKLED = "model.weights.npz"
 WEIGHTS = (_WEIGHTS, _SHARDS, _PICKLED)
-
-
-class Members(Protocol):
-    """Files by exact name.
-
-    Attributes:
-        where: what holds them, for messages; empty for files in a directory that
-            nobody named.
-    """
-
-    where: str
-
-    def has(self, name: str) -> bool:
-        """Whether there is a member by this name."""
-
-    def read(self, name: str, most: int, stack: ExitStack) -> bytes:
-        """The bytes of a small member."""
-
-    def window(self, name: str, stack: ExitStack) -> Window:
-        """A member as a file, closed with the stack."""
 
 
 def read_model(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from gru2np.ir import StoredTensor
-    from gru2np.readers.members import Members
+    from gru2np.readers.source import Members
 
 #: Each takes an open file and its directory of names in memory.
 MOST_SHARDS = 500

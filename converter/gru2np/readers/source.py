@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gru2np.errors import Gru2npError, ModelFileError
 from gru2np.readers.safe.damage import broken, shown
@@ -36,6 +36,26 @@ class Source:
     name: str
     window: Window
     folder: Path
+
+
+class Members(Protocol):
+    """Files by exact name.
+
+    Attributes:
+        where: what holds them, for messages; empty for files in a directory that
+            nobody named.
+    """
+
+    where: str
+
+    def has(self, name: str) -> bool:
+        """Whether there is a member by this name."""
+
+    def read(self, name: str, most: int, stack: ExitStack) -> bytes:
+        """The bytes of a small member."""
+
+    def window(self, name: str, stack: ExitStack) -> Window:
+        """A member as a file, closed with the stack."""
 
 
 def open_source(path: str | os.PathLike[str], stack: ExitStack) -> Source:

@@ -38,9 +38,8 @@ if TYPE_CHECKING:
 
     from gru2np.inspection.cost import Cost, Costs
     from gru2np.inspection.facts import LayerFacts
-    from gru2np.inspection.report import Report
+    from gru2np.inspection.report import Opened, Report
     from gru2np.reports.boxes import Diagram
-    from gru2np.reports.subject import Opened
 
 # Pictures of more weights than these nobody looks through.
 MOST_WEIGHTS = 200

@@ -6,22 +6,23 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gru2np.inspection.report import of_conversion
 from gru2np.reports import frame, layers
 from gru2np.reports.blocks import facts, figures
 from gru2np.reports.gates import meaning_parts, problems
 from gru2np.reports.markup import Markup, quantity, visible
-from gru2np.reports.subject import opened
+from gru2np.reports.subject import Subject, opened
 from gru2np.text import plural, size_text
 from gru2np_runtime.files.arrays import replacing
 
 if TYPE_CHECKING:
     import os
 
+    from gru2np.convert import Conversion
     from gru2np.inspection.cost import Costs
     from gru2np.inspection.report import Report
     from gru2np.layers.custom import CustomLayers
     from gru2np.reports.frame import Part
-    from gru2np.reports.subject import Subject
     from gru2np.verification.result import Verification
 
     FilePath = str | os.PathLike[str]
@@ -67,6 +68,7 @@ def write_verification(
     atol: float | None = None,
     rtol: float | None = None,
     custom_layers: CustomLayers | None = None,
+    conversion: Conversion | None = None,
 ) -> None:
     """Write the page of a verification.
 
@@ -81,6 +83,7 @@ def write_verification(
         atol: the absolute tolerance, if one was given.
         rtol: the relative one, if one was given.
         custom_layers: classes of your own, as ``export`` takes them.
+        conversion: of the model, where it is still open; else its file is opened.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
@@ -98,6 +101,10 @@ def write_verification(
         ("--atol", atol),
         ("--rtol", rtol),
     ]
+    if bundle is None and conversion is not None:
+        subject = Subject(*of_conversion(conversion, model))
+        _write(target, verification_page(subject, found, options))
+        return
     about = (model, weights) if bundle is None else (bundle, None)
     with opened(*about, custom_layers) as subject:
         _write(target, verification_page(subject, found, options))

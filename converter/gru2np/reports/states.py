@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np.reports.subject import Opened
+    from gru2np.inspection.report import Opened
     from gru2np.verification.evidence import Case, Evidence, NodeEvidence
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Node

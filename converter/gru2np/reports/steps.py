@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np.reports.subject import Opened
+    from gru2np.inspection.report import Opened
     from gru2np.verification.comparison import Comparison
     from gru2np.verification.evidence import Case, Evidence
 

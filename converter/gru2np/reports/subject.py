@@ -4,43 +4,20 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gru2np.convert import convert
 from gru2np.inspection.cost import Costs, costs
-from gru2np.inspection.report import Report, inspect, is_bundle
+from gru2np.inspection.report import Opened, Report, look
 from gru2np.reports.diagram import diagram
-from gru2np_runtime import load
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
 
     from gru2np.layers.custom import CustomLayers
     from gru2np.reports.boxes import Diagram
-    from gru2np_runtime.graph import Graph
 
     FilePath = str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class Opened:
-    """The graph of a model and its weights, read one by one.
-
-    Attributes:
-        graph: the runtime's.
-        titles: Keras name and class by layer path.
-        paths: of the weights.
-        read: gives a weight.
-    """
-
-    graph: Graph
-    titles: Mapping[str, tuple[str, str]]
-    paths: frozenset[str]
-    read: Callable[[str], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -80,17 +57,5 @@ def opened(
         ModelFileError: the file is damaged, hostile or no model.
         BundleError: the bundle breaks a rule.
     """
-    report = inspect(path, weights, custom_layers=custom_layers)
-    if weights is None and is_bundle(Path(path)):
-        model = load(path, custom_layers=custom_layers)
-        arrays = model._weights
-        own = Opened(model._graph, model._titles, frozenset(arrays), arrays.__getitem__)
+    with look(path, weights, custom_layers=custom_layers) as (report, own):
         yield Subject(report, own)
-    elif not report.convertible:
-        yield Subject(report, None)
-    else:
-        with convert(path, weights, custom_layers) as conversion:
-            built, paths = conversion.built, frozenset(conversion.tensors)
-            yield Subject(
-                report, Opened(built.graph, built.titles, paths, conversion.array)
-            )

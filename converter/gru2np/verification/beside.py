@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np import storage
 from gru2np.errors import VerificationError
-from gru2np.verification import float64, samples
+from gru2np.verification import float64, samples, storage_cost
 from gru2np.verification.cases import SATURATED
 from gru2np.verification.comparison import (
     HALF,
@@ -24,6 +23,7 @@ from gru2np.verification.layerwise import Layerwise, unnamed
 from gru2np.verification.result import Verification
 from gru2np.verification.settings import RECORDED, TOLERANCES, precision
 from gru2np_runtime import InputError, __version__
+from gru2np_runtime.proof.replay import flat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ class Beside:
         self.batch_size = samples.declared_batch(self.graph)
         self.notes: list[str] = []
         if model.storage is not None:
-            self.notes.append(storage.note(model.storage))
+            self.notes.append(storage_cost.note(model.storage))
         self.drawn: list[Drawn] = []
         self.outputs: list[dict[str, Array] | str] = []
         if bundle is not None:
@@ -81,7 +81,7 @@ class Beside:
     def _tolerance(self, output: str, usual: Tolerance, case: str) -> Tolerance:
         """How far an output may be away, with what small storage costs."""
         if self.model.storage is not None:
-            usual = storage.tolerance(self.model.storage, output, usual, case)
+            usual = storage_cost.tolerance(self.model.storage, output, usual, case)
         return self.settings.tolerance(usual)
 
     def predict(self, drawn: Sequence[Drawn]) -> None:
@@ -103,16 +103,11 @@ class Beside:
                 refusal = refusal or error
                 self.outputs.append(str(error))
             else:
-                self.outputs.append(self._by_name(result))
+                names = self.model.output_names
+                self.outputs.append(dict(zip(names, flat(result), strict=True)))
         if refusal is not None and all(isinstance(own, str) for own in self.outputs):
             raise refusal
         self.drawn = list(drawn)
-
-    def _by_name(self, result: Any) -> dict[str, Array]:
-        if isinstance(result, dict):
-            return result
-        items = result if isinstance(result, list) else [result]
-        return dict(zip(self.model.output_names, items, strict=True))
 
     def beside_recorded(self, expected: Any) -> Verification:
         """Compare with outputs that were recorded, for inputs that were given."""

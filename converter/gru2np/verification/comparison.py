@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np.verification.float64 import Float64
-
     Array = NDArray[Any]
     Number = int | float | bool
 
@@ -36,8 +34,45 @@ class Tolerance:
 # Computed in float32 here, whatever Keras does.
 HALF = ("float16", "bfloat16")
 TOO_FAR = "too far"
+# Two sums of the same numbers in another order are this many times as far from the
+# exact sum as each other, at most, and a hundred tolerances is no rounding any more.
+SIMILAR, FAR = 8.0, 100.0
 OTHER_SHAPE, OTHER_DTYPE = "another shape", "another dtype"
 NOT_FINITE = "infinite or NaN on one side"
+
+
+@dataclass(frozen=True)
+class Float64:
+    """How far both sides are from the same computed in float64, as a third party.
+
+    Attributes:
+        theirs: largest absolute difference of the reference from float64.
+        ours: largest absolute difference of the runtime from float64.
+        moved: how far float64 itself moves at most where each number that goes in, and
+            each weight, is changed in its last digit of float32; 0 where it was not
+            asked.
+    """
+
+    theirs: float
+    ours: float
+    moved: float = 0.0
+
+    def is_rounding(self, tolerance: float) -> bool:
+        """Whether a difference beyond the tolerance is no more than rounding.
+
+        Float64 is the runtime's own, so an error in what a model means would be in it
+        too: it would leave the reference far and the runtime near.  An error in how
+        the runtime computes would leave the runtime far and the reference near.
+        Rounding alone leaves both about as far, or as far as the last digit of the
+        inputs moves the result, and neither of them far.
+        """
+        near, far = sorted((self.theirs, self.ours))
+        return far <= SIMILAR * max(near, self.moved) and far <= FAR * tolerance
+
+    def is_amplified(self, tolerance: float) -> bool:
+        """Whether the model makes so much of a last digit that nothing can be said."""
+        far = max(self.theirs, self.ours)
+        return FAR * tolerance < far <= SIMILAR * self.moved
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np.bundle import Recorded, rewritten
 from gru2np.errors import Disagreement, VerificationError
 from gru2np.verification import samples
-from gru2np.verification.float64 import SIMILAR
+from gru2np.verification.comparison import SIMILAR
 from gru2np_runtime import BundleError, __version__, kernel, load
-from gru2np_runtime.bundle.container import (
-    MANIFEST,
-    Writer,
-    encode_manifest,
-    read_members,
-)
 from gru2np_runtime.bundle.loading import open_bundle
 from gru2np_runtime.files.arrays import replacing
 from gru2np_runtime.proof.checking import sha256
@@ -41,48 +33,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
     FilePath = str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What was put into a bundle; ``print`` it.
-
-    Attributes:
-        bundle: name of the file.
-        cases: how many cases.
-        numbers: how many numbers the outputs hold.
-        size: bytes that the bundle grew by the arrays.
-        reference: what gave the outputs.
-        largest: the largest difference, and what a replay may differ by there.
-    """
-
-    bundle: str
-    cases: int
-    numbers: int
-    size: int
-    reference: str
-    largest: tuple[float, float]
-
-    def __str__(self) -> str:
-        from gru2np.text import plural, size_text
-
-        far, allowed = map(short, self.largest)
-        return (
-            f"recorded in {self.bundle}: {plural(self.cases, 'case')}, "
-            f"{plural(self.numbers, 'number')} beside {self.reference}, at worst {far} "
-            f"(a replay may be {allowed} away), {size_text(self.size)}"
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """What ``export --json`` prints."""
-        return {
-            "reference": self.reference,
-            "cases": self.cases,
-            "numbers": self.numbers,
-            "bytes": self.size,
-            "largest_difference": self.largest[0],
-            "allowed": self.largest[1],
-        }
 
 
 def record(
@@ -221,30 +171,3 @@ def _array_record(array: Array) -> dict[str, Any]:
         "dtype": array.dtype.name,
         "sha256": sha256(array),
     }
-
-
-def rewritten(
-    data: bytes,
-    manifest: Mapping[str, Any],
-    arrays: Mapping[str, Array] | None = None,
-) -> bytes:
-    """A bundle with other keys in its manifest, and other arrays of a proof.
-
-    Args:
-        data: a bundle without faults.
-        manifest: keys to put in place of what is there.
-        arrays: those of the proof, by the names of their members; as they are if not
-            given.
-    """
-    members = read_members(data)
-    changed = {**json.loads(bytes(members.pop(MANIFEST))), **manifest}
-    memory = BytesIO()
-    writer = Writer(memory)
-    for name, member in members.items():
-        if arrays is None or not name.startswith("proof#"):
-            writer.add(name, member)
-    for name, array in (arrays or {}).items():
-        writer.add_array(name, array)
-    writer.add(MANIFEST, encode_manifest(changed))
-    writer.close()
-    return memory.getvalue()

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gru2np import storage
-from gru2np.bundle import write, write_small
+from gru2np.bundle import in_memory, rewritten
 from gru2np.convert import convert
 from gru2np.errors import Disagreement, InputError
-from gru2np.verification.proof import rewritten, with_proof
-from gru2np.verification.verify import verify
+from gru2np.verification import storage_cost
+from gru2np.verification.proof import with_proof
+from gru2np.verification.verify import Request, verify_conversion
 from gru2np_runtime import load
 from gru2np_runtime.files.arrays import replacing
 
 if TYPE_CHECKING:
     from gru2np.bundle import Exported
+    from gru2np.convert import Conversion
     from gru2np.layers.custom import CustomLayers
     from gru2np.verification.result import Verification
 
@@ -37,18 +38,25 @@ def export_proved(
     if store not in (None, *storage.KINDS):
         kinds = " or ".join(storage.KINDS)
         raise InputError(f"store: expected {kinds}, got {store!r}")
-    found = None
+    request = None
     if prove is not None:
-        # In full precision: what small storage costs is no fault of the conversion.
-        found = verify(
-            model, inputs=prove, weights=weights, custom_layers=custom_layers
-        )
-        if not found.agrees:
-            raise Disagreement(
-                f"{found.model}: Keras gives something else, so there is nothing to "
-                "prove and no bundle is written: see where with gru2np verify --layers"
-            )
-    data, exported = _small(model, weights, custom_layers, store, found)
+        request = Request(inputs=prove, custom_layers=custom_layers)
+    with convert(model, weights, custom_layers) as conversion:
+        full, exported = in_memory(conversion)
+        found = None
+        if request is not None:
+            # In full precision: what small storage costs is no fault of the conversion.
+            files = Path(model), None if weights is None else Path(weights)
+            (found,) = verify_conversion(conversion, files, [full], request)
+            if not found.agrees:
+                raise Disagreement(
+                    f"{found.model}: Keras gives something else, so there is nothing "
+                    "to prove and no bundle is written: see where with gru2np verify "
+                    "--layers"
+                )
+        data = full
+        if store is not None:
+            data, exported = _small(conversion, full, store, found, custom_layers)
     if found is not None:
         more = None
         if exported.storage is not None:
@@ -66,28 +74,28 @@ def export_proved(
 
 
 def _small(
-    model: FilePath,
-    weights: FilePath | None,
-    custom_layers: CustomLayers | None,
-    kind: str | None,
+    conversion: Conversion,
+    full: bytes,
+    kind: str,
     found: Verification | None,
+    custom_layers: CustomLayers | None,
 ) -> tuple[bytes, Exported]:
-    """The bundle and what was written, with small weights if asked for."""
-    memory = BytesIO()
-    with convert(model, weights, custom_layers) as conversion:
-        full = write(conversion, memory)
-    if kind is None:
-        return memory.getvalue(), full
-    smaller = BytesIO()
-    with convert(model, weights, custom_layers) as conversion:
-        exported = write_small(conversion, smaller, kind)
-    data = smaller.getvalue()
+    """The bundle with small weights, and what was written.
+
+    Args:
+        conversion: of the model.
+        full: its bundle in full precision, which the cost is measured beside.
+        kind: ``float16`` or ``int8``.
+        found: of a verification, whose inputs the cost is measured on too.
+        custom_layers: classes of the user's own.
+    """
+    data, exported = in_memory(conversion, kind)
     if not exported.stored_small[0]:
         return data, exported
     given = [] if found is None else [case.inputs for case in found.evidence.cases]
-    record = storage.cost(
+    record = storage_cost.cost(
         load(data, custom_layers=custom_layers),
-        load(memory.getvalue(), custom_layers=custom_layers),
+        load(full, custom_layers=custom_layers),
         given,
     )
     return rewritten(data, {"storage": record}), replace(exported, storage=record)

@@ -12,10 +12,11 @@ import numpy as np
 from gru2np.errors import InputError, VerificationError
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.files.arrays import map_arrays
+from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -54,14 +55,7 @@ class Use:
 
 def is_stateful(graph: Layer) -> bool:
     """Whether a layer keeps its states between calls."""
-    return any(getattr(layer, "stateful", False) for layer in walk(graph))
-
-
-def walk(layer: Layer) -> Iterator[Layer]:
-    """The layer, and all layers inside."""
-    yield layer
-    for child in layer.layers.values():
-        yield from walk(child)
+    return any(getattr(layer, "stateful", False) for _, layer in walk(graph))
 
 
 def declared_batch(graph: Graph) -> int | None:
@@ -130,14 +124,14 @@ def uses(graph: Graph) -> dict[str, Use]:
         read = {name for ref, _ in node.inputs for name in sources.get(ref, ())}
         for name in read:
             _note(found[name], layer)
-        embeds = any(isinstance(inner, runtime.Embedding) for inner in walk(layer))
+        embeds = any(isinstance(inner, runtime.Embedding) for _, inner in walk(layer))
         if layer.keeps_dtype and layer.gives_dtype is None and not embeds:
             sources[node.name] = read
     return found
 
 
 def _note(use: Use, layer: Layer) -> None:
-    for inner in walk(layer):
+    for _, inner in walk(layer):
         if inner.op in TABLES:
             rows = getattr(inner, TABLES[inner.op])
             use.rows = min(rows, use.rows or rows)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gru2np.ir import walk_keras
 from gru2np.layers.spec import dtype_name
 from gru2np.verification.comparison import HALF, Tolerance
-from gru2np.verification.samples import walk
+from gru2np_runtime.proof.replay import computes_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from gru2np.convert import Conversion
-    from gru2np.ir import KerasLayer
 
 # Two programs on one machine, by the least precise number type of the model.
 TOLERANCES = {
@@ -56,21 +54,12 @@ class Settings:
 
 def precision(conversion: Conversion) -> str:
     """The least precise number type that the model computes in, in its Keras."""
-    policies = {dtype_name(own) for own in _policies(conversion.model.layers)}
+    policies = {
+        dtype_name(layer.config.get("dtype"))
+        for layer in walk_keras(conversion.model.layers)
+        if layer.class_name != "InputLayer"
+    }
     for half in HALF[::-1]:
         if policies & {half, f"mixed_{half}"}:
             return half
-    computed = {
-        layer.dtype
-        for layer in walk(conversion.built.graph)
-        if layer.op != "graph" and not layer.keeps_dtype and layer.gives_dtype is None
-    }
-    return "float64" if computed == {"float64"} else "float32"
-
-
-def _policies(layers: Sequence[KerasLayer]) -> Iterator[object]:
-    for layer in layers:
-        if layer.class_name != "InputLayer":
-            yield layer.config.get("dtype")
-        inside = [child for _, child in layer.children]
-        yield from _policies([*inside, *(layer.model.layers if layer.model else ())])
+    return computes_in(conversion.built.graph)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gru2np.bundle import write
+from gru2np.bundle import in_memory
 from gru2np.convert import convert
 from gru2np.errors import VerificationError, naming
 from gru2np.verification import cases, faithful, keras_process, samples
@@ -19,7 +19,7 @@ from gru2np_runtime import load
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gru2np.convert import Conversion
     from gru2np.layers.custom import CustomLayers
@@ -75,110 +75,137 @@ def verify(
         VerificationError: no installed Keras can run the file as it was meant, or
             there is no such case.
     """
-    (found,) = verify_bundles(
-        model,
-        [bundle],
-        inputs=inputs,
-        expected=expected,
-        weights=weights,
-        settings=Settings(atol, rtol, layers),
-        seed=seed,
-        case=case,
-        custom_layers=custom_layers,
+    request = Request(
+        inputs, expected, Settings(atol, rtol, layers), seed, case, custom_layers
     )
-    return found
+    with verifying(model, [bundle], request, weights) as (_, (found,)):
+        return found
 
 
-def verify_bundles(
+@dataclass(frozen=True)
+class Request:
+    """What is to be compared, and how; see ``verify``.
+
+    Attributes:
+        inputs: as the user has them; None where they are drawn.
+        expected: recorded outputs; None where Keras is run.
+        settings: how to compare.
+        seed: of the drawn inputs.
+        case: the name of the one case to draw; None for all.
+        custom_layers: classes of the user's own.
+
+    Raises:
+        VerificationError: these do not go together.
+    """
+
+    inputs: Any = None
+    expected: Any = None
+    settings: Settings = field(default_factory=Settings)
+    seed: int = 0
+    case: str | None = None
+    custom_layers: CustomLayers | None = None
+
+    def __post_init__(self) -> None:
+        if self.expected is not None and (self.settings.layers or self.inputs is None):
+            raise VerificationError(
+                "expected outputs belong to inputs, which must be given too"
+                if self.inputs is None
+                else "recorded outputs say nothing of the layers inside"
+            )
+        if self.inputs is not None and self.case is not None:
+            raise VerificationError("a case is drawn: it has no inputs to be given")
+        if self.expected is None and self.custom_layers:
+            raise VerificationError(
+                f"Keras would need its own classes for {', '.join(self.custom_layers)}"
+                f": {faithful.INSTEAD}"
+            )
+
+
+@contextmanager
+def verifying(
     model: Any,
     bundles: Sequence[FilePath | None],
-    *,
-    inputs: Any = None,
-    expected: Any = None,
+    request: Request,
     weights: FilePath | None = None,
-    settings: Settings | None = None,
-    seed: int = 0,
-    case: str | None = None,
-    custom_layers: CustomLayers | None = None,
-) -> list[Verification]:
-    """Verify several bundles of one model, for which Keras runs only once.
+) -> Iterator[tuple[Conversion, list[Verification]]]:
+    """Verify bundles of one model, for which Keras runs only once; see ``verify``.
 
-    See ``verify``.
+    Args:
+        model: path of a saved model, or a live ``keras.Model``.
+        bundles: paths; None is what ``export`` would write now.
+        request: what is to be compared.
+        weights: path of the weights file that belongs to an architecture.
+
+    Yields:
+        The model converted, its file open as long as the context lasts, and what was
+        found for each bundle.
     """
-    settings = settings or Settings()
-    if expected is not None and (settings.layers or inputs is None):
-        raise VerificationError(
-            "expected outputs belong to inputs, which must be given too"
-            if inputs is None
-            else "recorded outputs say nothing of the layers inside"
-        )
-    if inputs is not None and case is not None:
-        raise VerificationError("a case is drawn: it has no inputs to be given")
-    if expected is None and custom_layers:
-        raise VerificationError(
-            f"Keras would need its own classes for {', '.join(custom_layers)}: "
-            f"{faithful.INSTEAD}"
-        )
     with ExitStack() as stack:
         if hasattr(model, "save") and hasattr(model, "get_config"):
             live, folder = model, stack.enter_context(tempfile.TemporaryDirectory())
             model = Path(folder) / "model.keras"
             live.save(model)
-        conversion = stack.enter_context(convert(model, weights, custom_layers))
+        conversion = stack.enter_context(convert(model, weights, request.custom_layers))
         files = Path(model), None if weights is None else Path(weights)
-        drawn = _cases(conversion, inputs, seed, case)
-        sides = [
-            _beside(conversion, files, bundle, settings, custom_layers or {})
-            for bundle in bundles
-        ]
-        # The runtime first: what does not fit the model is found without Keras.
-        for side in sides:
-            side.predict(drawn)
-        if expected is not None:
-            return [side.beside_recorded(expected) for side in sides]
-        answered = stack.enter_context(
-            keras_process.run(
-                conversion,
-                faithful.choose(conversion),
-                files,
-                [list(own.inputs.values()) for own in drawn],
-                batch_size=samples.declared_batch(conversion.built.graph),
-                floatx=_floatx(conversion),
-                layers=settings.layers,
-            )
-        )
+        yield conversion, verify_conversion(conversion, files, bundles, request)
+
+
+def verify_conversion(
+    conversion: Conversion,
+    files: tuple[Path, Path | None],
+    bundles: Sequence[FilePath | bytes | None],
+    request: Request,
+) -> list[Verification]:
+    """Verify bundles of a model that is open already; see ``verifying``.
+
+    Args:
+        conversion: of the model.
+        files: the model and its weights apart, for Keras.
+        bundles: paths, or the bytes of one that no file holds yet.
+        request: what is to be compared.
+    """
+    drawn = _cases(conversion, request)
+    sides = [_beside(conversion, bundle, request) for bundle in bundles]
+    # The runtime first: what does not fit the model is found without Keras.
+    for side in sides:
+        side.predict(drawn)
+    if request.expected is not None:
+        return [side.beside_recorded(request.expected) for side in sides]
+    with keras_process.run(
+        conversion,
+        faithful.choose(conversion),
+        files,
+        [list(own.inputs.values()) for own in drawn],
+        batch_size=samples.declared_batch(conversion.built.graph),
+        floatx=_floatx(conversion),
+        layers=request.settings.layers,
+    ) as answered:
         return [side.beside_keras(answered) for side in sides]
 
 
-def _cases(
-    conversion: Conversion, inputs: Any, seed: int, only: str | None
-) -> list[cases.Drawn]:
+def _cases(conversion: Conversion, request: Request) -> list[cases.Drawn]:
     graph, names = conversion.built.graph, conversion.built.inputs.names
-    if inputs is None:
+    if request.inputs is None:
         half = precision(conversion) in HALF
-        return cases.draw(graph, names, seed, only, half=half)
-    arrays = samples.by_name(inputs, names, "input")
+        return cases.draw(graph, names, request.seed, request.case, half=half)
+    arrays = samples.by_name(request.inputs, names, "input")
     ports = zip(names, graph.inputs, strict=True)
     arrays = {name: arrays[name].astype(port.dtype) for name, port in ports}
     return [cases.Drawn(cases.GIVEN, "inputs that were given", None, arrays)]
 
 
 def _beside(
-    conversion: Conversion,
-    files: tuple[Path, Path | None],
-    bundle: FilePath | None,
-    settings: Settings,
-    custom_layers: CustomLayers,
+    conversion: Conversion, bundle: FilePath | bytes | None, request: Request
 ) -> Beside:
     """The bundle, loaded, with nothing compared yet."""
-    if bundle is not None:
-        with naming(bundle):
-            model = load(bundle, custom_layers=custom_layers)
-        return Beside(conversion, model, Path(bundle).name, settings)
-    memory = io.BytesIO()
-    write(conversion, memory)
-    model = load(memory.getvalue(), custom_layers=custom_layers)
-    return Beside(conversion, model, None, settings)
+    own, settings = request.custom_layers or {}, request.settings
+    if bundle is None:
+        bundle, _ = in_memory(conversion)
+    if isinstance(bundle, bytes):
+        return Beside(conversion, load(bundle, custom_layers=own), None, settings)
+    with naming(bundle):
+        model = load(bundle, custom_layers=own)
+    return Beside(conversion, model, Path(bundle).name, settings)
 
 
 def _floatx(conversion: Conversion) -> str:

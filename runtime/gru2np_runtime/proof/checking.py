@@ -10,6 +10,7 @@ import numpy as np
 from gru2np_runtime.errors import BundleError, InputError
 from gru2np_runtime.kernels.c.library import describe
 from gru2np_runtime.proof.replay import Compared, Steps, short, whole
+from gru2np_runtime.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,15 +68,15 @@ class Checked:
 
     def _lines(self) -> Iterator[str]:
         yield (
-            f"sound: {_plural(self.weights, 'weight')}, {self.numbers:,} numbers, "
+            f"sound: {plural(self.weights, 'weight')}, {self.numbers:,} numbers, "
             "every SHA-256 as the manifest says"
         )
         if self.reference is None:
             yield "no proof: it carries no outputs of Keras to replay"
             return
-        yield _line(f"proof: {_plural(self.cases, 'case')}", self.whole, self.reference)
+        yield _line(f"proof: {plural(self.cases, 'case')}", self.whole, self.reference)
         if self.steps:
-            head = f"step by step: {self.stepped} of {_plural(self.cases, 'case')}"
+            head = f"step by step: {self.stepped} of {plural(self.cases, 'case')}"
             yield _line(head, self.steps, "whole sequences")
         else:
             yield f"step by step: not run: {self.no_steps}"
@@ -90,13 +91,9 @@ def _line(head: str, compared: Sequence[Compared], beside: str) -> str:
     numbers = sum(own.numbers for own in compared)
     worst = max(compared, key=lambda own: own.badness)
     return (
-        f"{head}, {_plural(numbers, 'number')} beside {beside}, at worst "
+        f"{head}, {plural(numbers, 'number')} beside {beside}, at worst "
         f"{short(worst.largest)} of {short(worst.allowed)} allowed"
     )
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def check(opened: Opened, model: Model) -> Checked:

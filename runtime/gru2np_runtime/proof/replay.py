@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np_runtime.errors import InputError
+from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np_runtime.graph import Graph
-    from gru2np_runtime.layer import Array, Layer
+    from gru2np_runtime.layer import Array
     from gru2np_runtime.model import Model
     from gru2np_runtime.proof.record import ProofCase
     from gru2np_runtime.run.stream import Stream
@@ -110,16 +111,10 @@ def computes_in(graph: Graph) -> str:
     """The least precise number type that a model computes in."""
     computed = {
         layer.dtype
-        for layer in _walk(graph)
+        for _, layer in walk(graph)
         if layer.op != "graph" and not layer.keeps_dtype and layer.gives_dtype is None
     }
     return "float64" if computed == {"float64"} else "float32"
-
-
-def _walk(layer: Layer) -> Iterator[Layer]:
-    yield layer
-    for inner in layer.layers.values():
-        yield from _walk(inner)
 
 
 def outputs_of(model: Model, inputs: Mapping[str, Array], calls: int) -> list[Array]:

@@ -1,0 +1,56 @@
+"""``gru2np inspect``: the command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import click
+
+from gru2np.cli.commands import Command, say
+from gru2np.cli.options import EXISTING, FORCE, JSON, WEIGHTS
+
+
+@click.command(
+    cls=Command,
+    examples=("gru2np inspect model.h5", "gru2np inspect model.npz --report page.html"),
+)
+@click.argument("file", metavar="MODEL|BUNDLE", type=EXISTING)
+@WEIGHTS
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(dir_okay=False),
+    metavar="PAGE.html",
+    help="Write it as a page to look at too: one file of HTML.",
+)
+@FORCE
+@JSON
+def inspect(
+    file: str, weights: str | None, page: str | None, force: bool, as_json: bool
+) -> None:
+    """Explain what is in a model file or a bundle.
+
+    Its layers, which columns of the weights are which gate, which Keras wrote it and
+    what that means for its numbers. A model that cannot be converted is explained as
+    well, with what stands in the way.
+    """
+    from gru2np.inspection.render import render
+    from gru2np.inspection.report import inspect as look
+
+    if page is None:
+        report = look(file, weights)
+    else:
+        from gru2np.reports.page import write_inspection
+        from gru2np_runtime.files.arrays import check_output
+
+        given = [file] if weights is None else [file, weights]
+        check_output(page, force=force, inputs=given)
+        report = write_inspection(page, file, weights)
+        say(False)(f"wrote {page}")
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+        return
+    width = min(max(shutil.get_terminal_size((88, 24)).columns, 80), 100)
+    lines = render(report, width, lambda title: click.style(title, bold=True))
+    click.echo("\n".join(lines))

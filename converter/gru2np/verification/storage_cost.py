@@ -1,0 +1,158 @@
+"""What small storage costs: measured beside full precision, and what it allows."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np.errors import InputError, VerificationError
+from gru2np.storage import measured_text
+from gru2np.verification.cases import GIVEN, SATURATED, Drawn, draw
+from gru2np.verification.comparison import Tolerance
+from gru2np.verification.samples import declared_batch, is_stateful
+from gru2np_runtime.proof.replay import difference, flat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gru2np_runtime import Model
+
+    Array = NDArray[Any]
+    # Inputs, and the outputs of full precision, by name.
+    Measured = tuple[Mapping[str, Array], Mapping[str, Array]]
+
+# Outputs of other inputs may be so much further away than those that were measured.
+MARGIN = 2.0
+
+
+def cost(
+    small: Model, full: Model, given: Sequence[Mapping[str, Array]] = (), seed: int = 0
+) -> dict[str, Any]:
+    """What small storage costs: the record that the manifest holds.
+
+    Both are run on the inputs that ``verify`` would draw, and on those given.
+
+    Args:
+        small: as it is stored.
+        full: the same model as it was.
+        given: inputs by name, of each case that the user gave.
+        seed: of the drawn inputs.
+
+    Raises:
+        VerificationError: no inputs can be drawn that fit, and none are given.
+    """
+    graph = full._graph
+    # Saturated inputs are no ordinary ones: gates at their limits tip over, so that
+    # their cost says nothing of others and stands apart.
+    measured: dict[str, list[Measured]] = {}
+    drawn: list[Drawn] = []
+    with suppress(VerificationError):
+        drawn = draw(graph, full.input_names, seed)
+    size = declared_batch(graph) if is_stateful(graph) else None
+    inputs_of = [(own.name, own.inputs) for own in drawn]
+    for name, inputs in (*inputs_of, *((GIVEN, own) for own in given)):
+        full.reset_states()
+        try:
+            outputs = flat(full.predict(dict(inputs), size))
+        except InputError:
+            continue
+        pair = inputs, dict(zip(full.output_names, outputs, strict=True))
+        kind = SATURATED if name == SATURATED else "outputs"
+        measured.setdefault(kind, []).append(pair)
+    full.reset_states()
+    if "outputs" not in measured:
+        raise VerificationError(
+            "what small storage costs cannot be measured, for no inputs could be drawn "
+            "that fit this model: give some with --prove"
+        )
+    sources = [f"seed {seed}"] * bool(drawn) + ["given"] * bool(given)
+    stored = (small.storage or {})["dtype"]
+    found = {key: _departures(small, own, size) for key, own in measured.items()}
+    if SATURATED in found and _overflows(found[SATURATED]):
+        del found[SATURATED]
+    if _overflows(found["outputs"]):
+        raise VerificationError(
+            f"as {stored}, outputs are infinite or NaN where they were not: export "
+            "this model without --store"
+        )
+    return {"dtype": stored, "inputs": " and ".join(sources), **found}
+
+
+def _overflows(costs: Mapping[str, Mapping[str, float]]) -> bool:
+    return any(np.isinf(own["largest_difference"]) for own in costs.values())
+
+
+def _departures(
+    model: Model, measured: Sequence[Measured], size: int | None
+) -> dict[str, dict[str, float]]:
+    """How far a model is from outputs, by output, over all inputs.
+
+    Args:
+        model: to run.
+        measured: inputs and the outputs that belong to them, by name.
+        size: rows at once, of a stateful model.
+    """
+    pairs: dict[str, list[tuple[Array, Array]]] = {}
+    for inputs, expected in measured:
+        model.reset_states()
+        results = flat(model.predict(dict(inputs), size))
+        for name, got in zip(model.output_names, results, strict=True):
+            pairs.setdefault(name, []).append((got, expected[name]))
+    model.reset_states()
+    return {name: _departure(own) for name, own in pairs.items()}
+
+
+def _departure(pairs: Sequence[tuple[Array, Array]]) -> dict[str, float]:
+    largest = relative = squares = 0.0
+    for got, wanted in pairs:
+        away = difference(got, wanted)
+        largest = max(largest, away)
+        most = np.abs(wanted[np.isfinite(wanted)].astype(np.float64)).max(initial=0.0)
+        if most:
+            relative = max(relative, away / float(most))
+        both = np.isfinite(got) & np.isfinite(wanted)
+        squares += float(((got[both] - wanted[both].astype(np.float64)) ** 2).sum())
+    numbers = sum(wanted.size for _, wanted in pairs)
+    return {
+        "largest_difference": _rounded_up(largest),
+        "relative": _rounded_up(relative),
+        "root_mean_square": _rounded_up((squares / max(numbers, 1)) ** 0.5),
+    }
+
+
+def _rounded_up(number: float) -> float:
+    """Three digits, the same whichever kernel measured it."""
+    return float(f"{number * 1.005:.2e}")
+
+
+def tolerance(
+    storage: Mapping[str, Any], output: str, usual: Tolerance, case: str = ""
+) -> Tolerance:
+    """What an output of a bundle stored small may be away from Keras.
+
+    Args:
+        storage: ``Model.storage``.
+        output: its name.
+        usual: of the model in full precision.
+        case: the name of the case.
+    """
+    key = SATURATED if case == SATURATED and SATURATED in storage else "outputs"
+    own = storage[key][output]
+    # Of an output that was nothing but zeros, there is no relative difference.
+    absolute = 0.0 if own["relative"] else own["largest_difference"]
+    return Tolerance(
+        usual.atol + MARGIN * absolute, usual.rtol + MARGIN * own["relative"]
+    )
+
+
+def note(storage: Mapping[str, Any]) -> str:
+    """A sentence that says how a bundle is stored, and what it is held to."""
+    return (
+        f"kernels are stored as {storage['dtype']}: outputs are held to "
+        f"{MARGIN:g} times what that was measured to cost, {measured_text(storage)}; "
+        "export --prove measures it on inputs of yours"
+    )

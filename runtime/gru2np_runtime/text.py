@@ -1,0 +1,37 @@
+"""Text for people: counts with their nouns, and plain tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: 1 layer, 12,345 layers."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Collection[int] = (),
+) -> list[str]:
+    """The lines of a table, a rule below its header.
+
+    Args:
+        header: titles of the columns.
+        rows: as many cells each.
+        right: columns of numbers, set to the right.
+    """
+    widths = [max(map(len, column)) for column in zip(header, *rows)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in (header, *rows)
+    ]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return lines
