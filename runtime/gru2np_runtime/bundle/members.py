@@ -142,8 +142,12 @@ def read_weight(record: Record, path: str, version: int) -> WeightRecord:
     own = None
     if version > 1 and "storage" in record.value:
         own = record.record("storage")
-        if own.choice("dtype", STORED) != dtype:
-            raise wrong(f"the weight's dtype {dtype}", own.value["dtype"], own.path)
+        stored = own.choice("dtype", STORED)
+        if stored != dtype:
+            raise BundleError(
+                f"manifest: expected the weight's {dtype}, got {stored} - "
+                f"at `{own.path}.dtype`"
+            )
     if dtype == "int8":
         if own is None:
             own = record.record("scale" if version == 1 else "storage")

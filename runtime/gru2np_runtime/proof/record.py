@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from gru2np_runtime.graph import Port
 
 
-
 class ProvedOutput(Member):
     """An output as the reference gave it.
 
