@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime import __version__, layers
 from gru2np_runtime.bundle.container import MANIFEST, Writer, encode_manifest
-from gru2np_runtime.bundle.manifest import FORMAT, MANIFEST_VERSION
+from gru2np_runtime.bundle.manifest import FORMAT, MANIFEST_VERSION, SOURCE
 from gru2np_runtime.bundle.manifest_writer import graph_record
 from gru2np_runtime.graph import Graph, Node, Port
 from models import Workload, read_weights
@@ -97,7 +97,7 @@ def _manifest(
         "version": MANIFEST_VERSION,
         "producer": f"gru2np {__version__}",
         "name": workload.name,
-        "source": {},
+        "source": dict.fromkeys(SOURCE),
         "inputs": {"kind": "one", "names": ["x"]},
         "outputs": {"kind": "one", "names": ["y"]},
         "graph": graph_record(graph, describe),

@@ -124,7 +124,7 @@ def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Ex
     for path in conversion.tensors:
         records[path], finite = _write_weight(writer, conversion, path, kind)
         not_finite += [] if finite else [path]
-        small += records[path]["dtype"] == kind
+        small += "storage" in records[path]
     manifest = conversion.manifest(records)
     if small:
         names = conversion.built.outputs.names
@@ -161,10 +161,12 @@ def _write_weight(
     largest decides how much memory an export takes.
     """
     array = conversion.array(path)
+    changed = False
     if kind is not None:
         owner = conversion.owners[path]
         name = path[len(owner.path) + 1 :]
         small = storage.stored(array, name, owner.op, kind)
+        changed = small.array.dtype != array.dtype
         if small.scales is not None:
             del array
             return _write_scaled(writer, path, small), True
@@ -177,17 +179,23 @@ def _write_weight(
         np.isfinite(numbers[start : start + BLOCK]).all()
         for start in range(0, numbers.size, BLOCK)
     )
-    return _record(dtype.name, shape, data), finite
+    record = _record(dtype.name, shape, data)
+    if changed:
+        record["storage"] = {"dtype": dtype.name}
+    return record, finite
 
 
 def _write_scaled(writer: Writer, path: str, small: Stored) -> dict[str, Any]:
     """Write the bytes of a weight, all finite, and their scales; gives its record."""
     data = writer.add_array(path, small.array)
     record = _record(small.array.dtype.name, small.array.shape, data)
-    if small.scales is not None:
-        data = writer.add_array(f"{path}{SCALE}", small.scales)
-        digest = hashlib.sha256(data).hexdigest()
-        record["scale"] = {"axis": small.axis, "sha256": digest}
+    assert small.scales is not None
+    data = writer.add_array(f"{path}{SCALE}", small.scales)
+    record["storage"] = {
+        "dtype": record["dtype"],
+        "axis": small.axis,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
     return record
 
 

@@ -15,8 +15,10 @@ from gru2np.layers.custom import Specs
 from gru2np.readers import open_model
 from gru2np.weights.match import find
 from gru2np_runtime import __version__
+from gru2np_runtime.attributes import OWN
 from gru2np_runtime.bundle.manifest import FORMAT, MANIFEST_VERSION
 from gru2np_runtime.bundle.manifest_writer import graph_record
+from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
     import os
@@ -67,6 +69,13 @@ class Conversion:
             layer = self.owners[path].path
             by_layer.setdefault(layer, {})[path[len(layer) + 1 :]] = record
 
+        # A class says itself how it treats time.
+        custom = {
+            layer.op[len(OWN) :]: {"kind": "layer", "per_step": None}
+            for _, layer in walk(self.built.graph)
+            if layer.op.startswith(OWN)
+        }
+
         def describe(path: str) -> dict[str, Any]:
             more: dict[str, Any] = {"weights": by_layer.get(path, {})}
             if path in self.built.titles:
@@ -89,6 +98,7 @@ class Conversion:
                 "names": self.built.outputs.names,
             },
             "graph": graph_record(self.built.graph, describe),
+            **({"custom": custom} if custom else {}),
         }
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gru2np_runtime.bundle.manifest import SOURCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -68,6 +70,9 @@ class RawModel:
         paths: weights by path, or None.  Exactly one of the two is given.
         keras_version: as written in the file, or None.
         backend: as written in the file, or None.
+        tensorflow_version: the TensorFlow that wrote a SavedModel, whose Keras may say
+            another version; None where the file does not name one.
+        saved_by: what the owner said of the writer where the file is silent, or None.
         container: ``hdf5``, ``keras`` (an archive, or its directory), ``json+hdf5`` or
             ``json+weights.h5`` (one file, or shards).
         file_name: the file's name without its folder.
@@ -80,19 +85,15 @@ class RawModel:
     paths: PathStore | None
     keras_version: str | None
     backend: str | None
+    tensorflow_version: str | None
+    saved_by: str | None
     container: str
     file_name: str
     sha256: str
 
-    def source(self) -> dict[str, Any]:
+    def source(self) -> dict[str, str | None]:
         """Where the model comes from, as the manifest says it."""
-        return {
-            "file_name": self.file_name,
-            "sha256": self.sha256,
-            "container": self.container,
-            "keras_version": self.keras_version,
-            "backend": self.backend,
-        }
+        return {key: getattr(self, key) for key in SOURCE}
 
 
 class Numbers(list[Any]):

@@ -111,7 +111,7 @@ def in_bytes(bundle=None):
     members[f"{OUTPUT}/kernel.npy"] = small
     members[f"{OUTPUT}/kernel#scale.npy"] = scales
     scale = {"axis": 1, "sha256": proofs.record_of(scales)["sha256"]}
-    record = {**proofs.record_of(small), "scale": scale}
+    record = {**proofs.record_of(small), "storage": {"dtype": "int8", **scale}}
     manifest["graph"]["layers"][OUTPUT]["weights"]["kernel"] = record
     manifest["storage"] = {
         "dtype": "int8",
@@ -151,14 +151,19 @@ STORAGE = {
         {**COST, "relative": -1},
         "expected 0 or more",
     ),
-    "no scale": ([*KERNEL, "scale"], DELETED, "got nothing"),
-    "no axis": ([*KERNEL, "scale", "axis"], DELETED, "got nothing"),
-    "axis": ([*KERNEL, "scale", "axis"], 2, r"an axis of \[4, 9\]"),
-    "axis below 0": ([*KERNEL, "scale", "axis"], -1, r"an axis of \[4, 9\]"),
-    "axis of another size": ([*KERNEL, "scale", "axis"], 0, "as the manifest says"),
-    "unknown key of a scale": ([*KERNEL, "scale", "more"], 1, "unknown key"),
-    "hash of a scale": ([*KERNEL, "scale", "sha256"], "z" * 64, "name or hash"),
-    "scale of floats": ([*KERNEL, "dtype"], "float16", "unknown key"),
+    "no scale": ([*KERNEL, "storage"], DELETED, "got nothing"),
+    "no axis": ([*KERNEL, "storage", "axis"], DELETED, "got nothing"),
+    "axis": ([*KERNEL, "storage", "axis"], 2, r"an axis of \[4, 9\]"),
+    "axis below 0": ([*KERNEL, "storage", "axis"], -1, r"an axis of \[4, 9\]"),
+    "axis of another size": ([*KERNEL, "storage", "axis"], 0, "as the manifest says"),
+    "unknown key of a scale": ([*KERNEL, "storage", "more"], 1, "unknown key"),
+    "hash of a scale": ([*KERNEL, "storage", "sha256"], "z" * 64, "name or hash"),
+    "of another dtype": (
+        [*KERNEL, "dtype"],
+        "float16",
+        "weight's float16, got",
+    ),
+    "scale of floats": ([*KERNEL, "storage", "dtype"], "float16", "the weight's int8"),
 }
 
 

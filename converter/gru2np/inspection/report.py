@@ -237,8 +237,7 @@ def _of_bundle(
 def _storage(manifest: Manifest) -> dict[str, Any] | None:
     if manifest.storage is None:
         return None
-    kind = manifest.storage["dtype"]
-    small = sum(weight.dtype == kind for weight in manifest.weights)
+    small = sum(weight.small for weight in manifest.weights)
     return {**manifest.storage, "weights": small}
 
 

@@ -72,6 +72,8 @@ def read(source: Source, stack: ExitStack) -> RawModel:
         paths=None,
         keras_version=keras_version,
         backend=backend,
+        tensorflow_version=None,
+        saved_by=None,
         container="hdf5",
         file_name=source.name,
         sha256=sha256(source.window),

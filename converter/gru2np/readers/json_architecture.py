@@ -58,6 +58,8 @@ def read(source: Source, weights: Source | None, stack: ExitStack) -> RawModel:
         paths=paths,
         keras_version=own_version or stored_version,
         backend=own_backend or stored_backend,
+        tensorflow_version=None,
+        saved_by=None,
         container="json+hdf5" if paths is None else "json+weights.h5",
         file_name=source.name,
         sha256=sha256(source.window, *windows),

@@ -46,6 +46,8 @@ def read(path: Path, stack: ExitStack) -> RawModel:
         paths=paths,
         keras_version=keras_version,
         backend=None,
+        tensorflow_version=None,
+        saved_by=None,
         container="keras",
         file_name=path.name,
         sha256=sha256(*folder.windows()),

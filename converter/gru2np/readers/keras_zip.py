@@ -28,6 +28,8 @@ def read(source: Source, stack: ExitStack) -> RawModel:
         paths=paths,
         keras_version=keras_version,
         backend=None,
+        tensorflow_version=None,
+        saved_by=None,
         container="keras",
         file_name=source.name,
         sha256=sha256(source.window),

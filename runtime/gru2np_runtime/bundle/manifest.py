@@ -4,7 +4,8 @@ MANIFEST_VERSION is the version of the meaning of ``manifest.json``.  To change 
 
 1. Raise it when a manifest of the new kind would be misread by an old runtime: a new
    key or op that an old one refuses needs no new version.
-2. Keep reading every older version; translate it to the next before reading.
+2. Keep reading every older version: what it writes otherwise is read beside the
+   newer form, by version.
 3. Add a bundle of the old version to the tests, and the change to ``docs/bundle.md``,
    ``docs/bundle.schema.json`` and, under "Format", to the changelog.
 """
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from gru2np_runtime.attributes import OWN
 from gru2np_runtime.bundle.manifest_rules import check_shapes, check_storage
 from gru2np_runtime.bundle.members import read_weight
-from gru2np_runtime.bundle.record import Record, reference_of
+from gru2np_runtime.bundle.record import Record, reference_of, wrong
 from gru2np_runtime.data import Structure
 from gru2np_runtime.errors import BundleError
 from gru2np_runtime.graph import Graph, Node, Port
@@ -30,19 +31,33 @@ if TYPE_CHECKING:
     from gru2np_runtime.bundle.members import Member, WeightRecord
     from gru2np_runtime.layer import Layer
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 FORMAT = "gru2np"
 INPUT_DTYPES = ("bool", "float32", "float64", "int32", "int64", "uint8")
 MAX_DEPTH = 50
+# Where the model comes from, each a string or null; for people.
+SOURCE = (
+    *("file_name", "sha256", "container"),
+    *("keras_version", "backend", "tensorflow_version", "saved_by"),
+)
+# What the user of a bundle hands over by name: a class, or a plain function.
+CUSTOM_KINDS = ("layer", "cell", "function")
 # A component of a path: what is no letter, digit, _ - . or space stands as %XX.
 # Nodes that a mask needs stand behind #, which no name of a layer holds.
 _COMPONENT = re.compile(r"(?!\.+$)(?:[A-Za-z0-9_\-. #]|%[0-9A-F]{2})+")
 
 
 class Manifest:
-    """A manifest that has been read: the graph and what stands around it."""
+    """A manifest that has been read: the graph and what stands around it.
+
+    Attributes:
+        custom: what ``load`` is handed over, by name: its ``kind``, and of a function
+            whether it works ``per_step``, None where nobody said.
+        source: the keys of ``SOURCE``; in version 1 whatever stood there.
+    """
 
     __slots__ = (
+        "custom",
         "graph",
         "inputs",
         "name",
@@ -64,6 +79,7 @@ class Manifest:
         outputs: Structure,
         titles: dict[str, tuple[str, str]],
         source: dict[str, Any],
+        custom: dict[str, dict[str, Any]],
         storage: dict[str, Any] | None = None,
         proof: Proof | None = None,
     ) -> None:
@@ -74,6 +90,7 @@ class Manifest:
         self.outputs = outputs
         self.titles = titles
         self.source = source
+        self.custom = custom
         self.storage = storage
         self.proof = proof
 
@@ -112,8 +129,9 @@ def read_manifest(
         raise BundleError("manifest: expected at least 1 - at `$.version`")
     root.string("producer")
     name = root.string("name")
-    source = root.take("source", dict, "object")
-    reader = _Reader(custom_layers or {})
+    source = _read_source(root, version)
+    custom = _read_custom(root) if version > 1 else None
+    reader = _Reader(custom_layers or {}, custom, version)
     inputs, outputs = root.record("inputs"), root.record("outputs")
     graph = reader.graph(root.record("graph"), "", 0)
     structures = [
@@ -131,6 +149,11 @@ def read_manifest(
         if "proof" in root.value:
             proof = read_proof(root.record("proof"), given, made)
     root.done()
+    reader.check_custom()
+    if version == 1 and storage is not None:
+        # It did not tell float16 of the file from float16 of small storage.
+        for weight in reader.weights:
+            weight.small = weight.dtype == storage["dtype"]
     check_storage(storage, reader.weights)
     check_shapes(graph, reader.weights)
     return Manifest(
@@ -141,9 +164,44 @@ def read_manifest(
         outputs=structures[1],
         titles=reader.titles,
         source=source,
+        custom=custom or {},
         storage=storage,
         proof=proof,
     )
+
+
+def _read_source(root: Record, version: int) -> dict[str, Any]:
+    if version == 1:
+        # Its source was an object of any keys.
+        return dict(root.take("source", dict, "object"))
+    source = root.record("source")
+    for key in SOURCE:
+        value = source.take(key, object, "str or null")
+        if value is not None and not isinstance(value, str):
+            raise wrong("str or null", value, f"{source.path}.{key}")
+    source.done()
+    return dict(source.value)
+
+
+def _read_custom(root: Record) -> dict[str, dict[str, Any]]:
+    """What is handed over, by name; nothing where the manifest has no such record."""
+    found: dict[str, dict[str, Any]] = {}
+    if "custom" not in root.value:
+        return found
+    group = root.record("custom")
+    for name in group.value:
+        own = Record(group.take(name, dict, "object"), f"{group.path}[{name!r}]")
+        kind = own.choice("kind", CUSTOM_KINDS)
+        per_step = own.take("per_step", object, "bool or null")
+        own.done()
+        # A class says it itself.
+        if per_step is not None and (
+            kind != "function" or not isinstance(per_step, bool)
+        ):
+            wanted = "bool or null" if kind == "function" else "null"
+            raise wrong(wanted, per_step, f"{own.path}.per_step")
+        found[name] = {"kind": kind, "per_step": per_step}
+    return found
 
 
 def _named(structure: Structure, ports: Sequence[Port]) -> dict[str, Port]:
@@ -167,8 +225,17 @@ def _read_structure(record: Record, count: int) -> Structure:
 class _Reader:
     """Reads layers and graphs in one another; collects their weights and titles."""
 
-    def __init__(self, custom_layers: Mapping[str, type[Layer]]) -> None:
+    def __init__(
+        self,
+        custom_layers: Mapping[str, type[Layer]],
+        declared: Mapping[str, Mapping[str, Any]] | None,
+        version: int,
+    ) -> None:
         self.custom = {kind.op: kind for kind in custom_layers.values()}
+        # What the manifest says is handed over; None where its version has no such.
+        self.declared = declared
+        self.used: set[str] = set()
+        self.version = version
         self.weights: list[WeightRecord] = []
         self.titles: dict[str, tuple[str, str]] = {}
 
@@ -248,7 +315,7 @@ class _Reader:
                 raise BundleError(
                     f"manifest: illegal name or hash - at `{weight.path}`"
                 )
-            self.weights.append(read_weight(weight, f"{path}/{name}"))
+            self.weights.append(read_weight(weight, f"{path}/{name}", self.version))
         if op == "graph":
             graph = record.record("graph")
             record.done()
@@ -269,9 +336,24 @@ class _Reader:
                 f"manifest: {error} - at `{record.path}.attributes`"
             ) from None
 
+    def check_custom(self) -> None:
+        """Whatever is declared as handed over is used."""
+        for name in sorted((self.declared or {}).keys() - self.used):
+            raise BundleError(
+                f"manifest: {name!r} is used nowhere - at `$.custom[{name!r}]`"
+            )
+
     def _class(self, op: str, where: str) -> type[Layer]:
         if op in FAMILY:
             return layer_class(op)
+        if op.startswith(OWN) and self.declared is not None:
+            name = op[len(OWN) :]
+            self.used.add(name)
+            if self.declared.get(name, {}).get("kind") not in ("layer", "cell"):
+                raise BundleError(
+                    f"manifest: expected `$.custom` to name {name!r} as a layer or a "
+                    f"cell - at `{where}`"
+                )
         if op in self.custom:
             return self.custom[op]
         if op.startswith(OWN):

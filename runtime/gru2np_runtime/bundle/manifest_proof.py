@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime.bundle.manifest_writer import encode_name
-from gru2np_runtime.bundle.members import Member, digest, sizes
+from gru2np_runtime.bundle.members import STORED, Member, digest, sizes
 from gru2np_runtime.bundle.record import Record, wrong
 from gru2np_runtime.errors import BundleError
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np_runtime.graph import Port
-
-STORED = ("float16", "int8")
 
 
 class ProvedOutput(Member):

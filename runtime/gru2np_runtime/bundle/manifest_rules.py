@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 def check_storage(
     storage: Mapping[str, Any] | None, weights: Sequence[WeightRecord]
 ) -> None:
-    """What is stored as int8 lost something, which the manifest must say."""
+    """What is stored small lost something, which the manifest must say."""
     kinds = {weight.dtype for weight in weights}
     stated = None if storage is None else storage["dtype"]
-    if stated not in (None, *kinds) or ("int8" in kinds and stated != "int8"):
+    small = {weight.dtype for weight in weights if weight.small}
+    if small != {stated} - {None}:
         raise BundleError(
             f"manifest: expected the storage of weights of {', '.join(sorted(kinds))}, "
             f"got {stated} - at `$.storage`"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _HEXADECIMAL = frozenset("0123456789abcdef")
 # Scales stand beside their weight, behind a sign that no name of a weight holds.
 SCALE = "#scale"
+# What a weight may be made smaller to.
+STORED = ("float16", "int8")
 
 
 class Member:
@@ -45,12 +47,13 @@ class WeightRecord(Member):
     """A weight as the manifest declares it.
 
     Attributes:
+        small: whether it was made smaller than Keras had saved it.
         scale: of an int8 weight, what its numbers are multiplied by: a float32 for
             each index of ``axis``.
         axis: the axis that the scales run along.
     """
 
-    __slots__ = ("axis", "scale")
+    __slots__ = ("axis", "scale", "small")
 
     def __init__(
         self,
@@ -58,10 +61,13 @@ class WeightRecord(Member):
         dtype: str,
         shape: tuple[int, ...],
         sha256: str,
+        *,
+        small: bool = False,
         scale: Member | None = None,
         axis: int = 0,
     ) -> None:
         super().__init__(name, dtype, shape, sha256)
+        self.small = small
         self.scale = scale
         self.axis = axis
 
@@ -119,12 +125,13 @@ def sizes(record: Record) -> tuple[int, ...]:
     return tuple(n for n in record.shape("shape", known=True) if n is not None)
 
 
-def read_weight(record: Record, path: str) -> WeightRecord:
+def read_weight(record: Record, path: str, version: int) -> WeightRecord:
     """A weight's record, checked.
 
     Args:
         record: as the manifest has it.
         path: path of the layer and name of the weight.
+        version: of the manifest; what is stored small was told otherwise in the first.
 
     Raises:
         BundleError: a rule is broken.
@@ -132,12 +139,25 @@ def read_weight(record: Record, path: str) -> WeightRecord:
     sha256, shape = digest(record), sizes(record)
     dtype = record.choice("dtype", DTYPES)
     scale, axis = None, 0
+    own = None
+    if version > 1 and "storage" in record.value:
+        own = record.record("storage")
+        stored = own.choice("dtype", STORED)
+        if stored != dtype:
+            raise BundleError(
+                f"manifest: expected the weight's {dtype}, got {stored} - "
+                f"at `{own.path}.dtype`"
+            )
     if dtype == "int8":
-        own = record.record("scale")
+        if own is None:
+            own = record.record("scale" if version == 1 else "storage")
         axis = own.take("axis", int, "int")
         if not 0 <= axis < len(shape):
             raise wrong(f"an axis of {list(shape)}", axis, f"{own.path}.axis")
         scale = Member(f"{path}{SCALE}", "float32", (shape[axis],), digest(own))
+    if own is not None:
         own.done()
     record.done()
-    return WeightRecord(path, dtype, shape, sha256, scale, axis)
+    return WeightRecord(
+        path, dtype, shape, sha256, small=own is not None, scale=scale, axis=axis
+    )
