@@ -46,13 +46,13 @@ dist: $(VENV)/ready
 clean:
 	rm -rf $(VENV) .venv-demo .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml runtime/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)pip install -q -e '.[test,lint]' && touch $@
+	$(RUN)pip install -q -e ./runtime -e '.[test,lint]' && touch $@
 
-.venv-demo/ready: pyproject.toml
+.venv-demo/ready: pyproject.toml runtime/pyproject.toml
 	$(PYTHON) -m venv .venv-demo
-	.venv-demo/bin/pip install -q . && touch $@
+	.venv-demo/bin/pip install -q ./runtime . && touch $@
 
 .venv-bench/ready: benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench
