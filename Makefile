@@ -4,13 +4,17 @@ VENV = .venv
 RUN = $(VENV)/bin/
 KERNEL = runtime/gru2np_runtime/kernels/c/source/libgru2np.so
 
-.PHONY: demo test lint types matrix docs fixtures kernel bench dist clean
+.PHONY: demo test proof lint types matrix docs fixtures kernel bench dist clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python examples/demo/demo.py
 
 test: $(VENV)/ready $(KERNEL)
 	$(RUN)python -m pytest -q
+
+# Hours; started again, it goes on. PROOF='--minutes 10' does a part of everything.
+proof: $(VENV)/ready $(KERNEL)
+	$(RUN)python -m proof $(PROOF)
 
 lint: $(VENV)/ready
 	$(RUN)ruff check . && $(RUN)ruff format --check .
