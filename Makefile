@@ -4,13 +4,17 @@ VENV = .venv
 RUN = $(VENV)/bin/
 KERNEL = runtime/gru2np_runtime/kernels/c/source/libgru2np.so
 
-.PHONY: demo test lint types matrix docs fixtures kernel bench dist clean
+.PHONY: demo test proof lint types matrix docs fixtures kernel bench dist clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python examples/demo/demo.py
 
 test: $(VENV)/ready $(KERNEL)
 	$(RUN)python -m pytest -q
+
+# Hours; started again, it goes on. PROOF='--minutes 10' does a part of everything.
+proof: $(VENV)/ready $(KERNEL)
+	$(RUN)python -m proof $(PROOF)
 
 lint: $(VENV)/ready
 	$(RUN)ruff check . && $(RUN)ruff format --check .
@@ -46,13 +50,13 @@ dist: $(VENV)/ready
 clean:
 	rm -rf $(VENV) .venv-demo .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml runtime/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)pip install -q -e '.[test,lint]' && touch $@
+	$(RUN)pip install -q -e ./runtime -e '.[test,lint]' && touch $@
 
-.venv-demo/ready: pyproject.toml
+.venv-demo/ready: pyproject.toml runtime/pyproject.toml
 	$(PYTHON) -m venv .venv-demo
-	.venv-demo/bin/pip install -q . && touch $@
+	.venv-demo/bin/pip install -q ./runtime . && touch $@
 
 .venv-bench/ready: benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"
 # Where ``make matrix`` puts bundles for Pythons that cannot run the converter.
 BUNDLES = os.environ.get("GRU2NP_BUNDLES")
+# ``make proof`` takes every case where ``make test`` takes some.
+EVERY = os.environ.get("GRU2NP_EVERY_FIXTURE") == "1"
 # What Keras wrote on another machine may differ by this much.
 ATOL, RTOL = 2e-5, 1e-4
 
@@ -87,6 +89,11 @@ def flat(outputs):
 def refused(golden: Golden):
     """Why a case is refused; None if it is not."""
     return golden.facts.get("refused")
+
+
+def some(cases: list[Golden], step: int):
+    """Every so-manyth case; all of them in ``make proof``."""
+    return cases if EVERY else cases[::step]
 
 
 def all_goldens():

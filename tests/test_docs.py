@@ -35,7 +35,7 @@ def test_the_package_s_first_example_runs():
 
 @pytest.mark.parametrize(
     "golden",
-    [g for g in goldens.all_goldens() if not goldens.refused(g)][::7],
+    goldens.some([g for g in goldens.all_goldens() if not goldens.refused(g)], 7),
     ids=lambda golden: golden.name,
 )
 def test_manifests_fit_the_schema(golden):

@@ -8,7 +8,6 @@ import os
 import struct
 import sys
 import tempfile
-import time
 import tracemalloc
 import zipfile
 from contextlib import contextmanager
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_MEMORY = 100 << 20
-MOST_SECONDS = 10
 
 _IN_OPEN, _IN_CREATE = 0x20, 0x100
 
@@ -100,7 +98,6 @@ def test_attack_is_refused(
     path = attack.build(folder)
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    began = time.monotonic()
     tracemalloc.start()
     try:
         with opened_files(folder) as names, pytest.raises(Gru2npError) as caught:
@@ -116,7 +113,6 @@ def test_attack_is_refused(
     assert names <= {path.name}
     assert sorted(tmp_path.rglob("*")) == before
     assert peak < MOST_MEMORY
-    assert time.monotonic() - began < MOST_SECONDS
 
 
 def test_a_lying_length_takes_no_memory(tmp_path: Path) -> None:

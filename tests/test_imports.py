@@ -10,6 +10,7 @@ import goldens
 
 RUNTIME = goldens.ROOT / "runtime" / "gru2np_runtime"
 CONVERTER = goldens.ROOT / "converter" / "gru2np"
+TESTS = goldens.ROOT / "tests"
 FORBIDDEN = ("tensorflow", "keras", "tf_keras", "jax", "torch", "pickle", "marshal")
 
 
@@ -81,3 +82,9 @@ def test_a_family_of_layers_is_imported_when_it_is_used():
     assert "gru2np_runtime.layers.convolutional" not in loaded_by(
         "from gru2np_runtime import layers; layers.GRU"
     )
+
+
+def test_no_test_has_a_clock():
+    """A busy machine makes a bound on time fail; ``benchmarks/`` measures."""
+    paths = TESTS.rglob("*.py")
+    assert [p.name for p in paths if imports(p) & {"time", "timeit"}] == []

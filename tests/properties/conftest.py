@@ -1,8 +1,4 @@
-"""A fixed few examples by default; ``HYPOTHESIS_PROFILE=nightly`` draws thousands.
-
-A failure prints the recipe of the smallest model found, a plain dict that
-``properties.checking.check`` takes again.
-"""
+"""Random models run a real Keras in the process of the tests."""
 
 from __future__ import annotations
 
@@ -10,23 +6,10 @@ import os
 from importlib.util import find_spec
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 
 # Both are read when the packages are first imported, which is inside of a test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-
-COMMON = {
-    # To explain a failure line by line costs more than it says here.
-    "phases": [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-    "deadline": None,
-    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
-}
-settings.register_profile(
-    "default", derandomize=True, database=None, print_blob=False, **COMMON
-)
-settings.register_profile("nightly", print_blob=True, **COMMON)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_collection_modifyitems(items):

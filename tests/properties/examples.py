@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hypothesis
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from properties.checking import check
 from properties.drawing import Graph
-from properties.graphs import chosen, grow, masked, over_time
+from properties.graphs import KINDS, chosen, grow, masked, over_time
 from properties.layers import SMALL, Context, Tensor, rarely
 
 
@@ -63,3 +66,74 @@ def example(draw, graph, rows):
         "mask_value": context.mask_value,
         "seed": draw(st.integers(0, 999)),
     }
+
+
+MASKED = ["masked", "masked", None]
+OVER_TIME = ["recurrent", "initial_state", "mask_argument"]
+ANYTHING = list(KINDS)
+# What a model is made of: kinds of its inputs, and of its calls in a row.
+MODELS = {
+    "recurrent layers": {
+        "inputs": [["sequence"], ["ids"], ["sequence", "mask"], ["sequence", "vector"]],
+        "plans": [[MASKED, OVER_TIME]],
+    },
+    "stateful layers": {
+        "inputs": [["sequence"], ["ids"], ["sequence", "mask"]],
+        "plans": [[MASKED, OVER_TIME], [MASKED, OVER_TIME, OVER_TIME]],
+        "stateful": True,
+    },
+    "merged masks": {
+        "inputs": [["sequence", "sequence"], ["ids", "ids"], ["ids", "sequence"]],
+        "plans": [[MASKED, MASKED, ["concatenation", "merge"], ["recurrent"]]],
+        "stateful": False,
+    },
+    "TimeDistributed": {
+        "inputs": [["sequences"]],
+        "plans": [[["time_distributed"]], [["time_distributed"]] * 2],
+        "stateful": False,
+    },
+    "graphs": {
+        "inputs": [
+            ["sequence"],
+            ["sequence", "vector"],
+            ["sequence", "sequence"],
+            ["ids", "sequence"],
+            ["sequence", "mask"],
+            ["ids", "sequence", "vector", "mask"],
+        ],
+        "plans": [
+            [MASKED, *[ANYTHING] * before, OVER_TIME, *[ANYTHING] * after]
+            for before, after in ((1, 1), (0, 2), (2, 0), (2, 2), (0, 4))
+        ],
+    },
+}
+# By the package of Keras and a name.
+STRATEGIES = {
+    (keras, name): models(keras, **kinds)
+    for keras in ("keras", "tf_keras")
+    for name, kinds in MODELS.items()
+} | {("tf_keras", "time-major layers"): time_major()}
+
+
+def run(strategy, count, seed=0):
+    """Check so many examples of a strategy, the same for the same seed.
+
+    A failure prints the recipe of the smallest model found, a plain dict that
+    ``check`` takes again.
+    """
+
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        print_blob=False,
+        # To explain a failure line by line costs more than it says here.
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(strategy)
+    def every(recipe):
+        check(recipe)
+
+    every()

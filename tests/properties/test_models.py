@@ -2,83 +2,22 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
 
 import gru2np
 from properties import checking
 from properties.checking import check
-from properties.examples import models, time_major
-from properties.graphs import KINDS
+from properties.examples import STRATEGIES, run
 
-# Examples of a test: by default, and at night.  Old Keras takes seconds to build one.
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-COUNTS = {"keras": (20, 1500), "tf_keras": (6, 500)}
-MASKED = ["masked", "masked", None]
-OVER_TIME = ["recurrent", "initial_state", "mask_argument"]
-BOTH = pytest.mark.parametrize("keras", sorted(COUNTS))
+# Old Keras takes seconds to build one.
+EXAMPLES = {"keras": 20, "tf_keras": 6}
 
 
-def run(strategy, keras, times=1):
-    """Check as many examples of a strategy as this Keras is given."""
-
-    @settings(max_examples=COUNTS[keras][NIGHTLY] * times)
-    @given(strategy)
-    def every(recipe):
-        check(recipe)
-
-    every()
-
-
-@BOTH
-def test_recurrent_layers(keras):
-    inputs = [["sequence"], ["ids"], ["sequence", "mask"], ["sequence", "vector"]]
-    run(models(keras, inputs, [[MASKED, OVER_TIME]]), keras)
-
-
-@BOTH
-def test_stateful_layers(keras):
-    inputs = [["sequence"], ["ids"], ["sequence", "mask"]]
-    plans = [[MASKED, OVER_TIME], [MASKED, OVER_TIME, OVER_TIME]]
-    run(models(keras, inputs, plans, stateful=True), keras)
-
-
-@BOTH
-def test_merged_masks(keras):
-    inputs = [["sequence", "sequence"], ["ids", "ids"], ["ids", "sequence"]]
-    plans = [[MASKED, MASKED, ["concatenation", "merge"], ["recurrent"]]]
-    run(models(keras, inputs, plans, stateful=False), keras)
-
-
-@BOTH
-def test_time_distributed(keras):
-    plans = [[["time_distributed"]], [["time_distributed"]] * 2]
-    run(models(keras, [["sequences"]], plans, stateful=False), keras)
-
-
-def test_time_major_layers():
-    run(time_major(), "tf_keras")
-
-
-@BOTH
-def test_graphs(keras):
-    inputs = [
-        ["sequence"],
-        ["sequence", "vector"],
-        ["sequence", "sequence"],
-        ["ids", "sequence"],
-        ["sequence", "mask"],
-        ["ids", "sequence", "vector", "mask"],
-    ]
-    anything = list(KINDS)
-    plans = [
-        [MASKED, *[anything] * before, OVER_TIME, *[anything] * after]
-        for before, after in ((1, 1), (0, 2), (2, 0), (2, 2), (0, 4))
-    ]
-    run(models(keras, inputs, plans), keras, times=2)
+@pytest.mark.parametrize(("keras", "name"), STRATEGIES, ids=" ".join)
+def test_random_models(keras, name):
+    """Some; ``make proof`` draws thousands."""
+    run(STRATEGIES[keras, name], EXAMPLES[keras] * (2 if name == "graphs" else 1))
 
 
 def recipe_of(source, *layers, keras="keras"):

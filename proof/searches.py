@@ -1,0 +1,305 @@
+"""What is searched, and how much: a piece of work is a subject and a seed."""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tracemalloc
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import goldens
+import gru2np
+from gru2np_runtime import InputError, load
+from gru2np_runtime.kernels.c import library as c_library
+from proof import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Cases of one piece, which takes some seconds.
+ARCHITECTURES = 50
+FILES = 25
+LAYERS = 50
+CALLS = 2_000
+MODELS = {"keras": 25, "tf_keras": 8}
+# Bytes that they may leave behind: a leak leaves more than ten for each.
+LEFT_BEHIND = 10 * CALLS
+SOAKED = (
+    "keras-2.2/bidirectional",
+    "keras-2.2/gru",
+    "keras-3.15/gru",
+    "keras-3.15/mask_bidirectional",
+    "keras-3.15/mixed_stack",
+    "keras-3.15/stateful_masked",
+)
+# Tests of some fixtures; of all with GRU2NP_EVERY_FIXTURE=1.
+SAMPLED = ("test_docs", "test_inspect", "runtime/test_scorer", "runtime/test_streaming")
+
+
+@dataclass(frozen=True)
+class Search:
+    """A long search.
+
+    Attributes:
+        about: what holds in every case, for the page.
+        subjects: what every seed is tried on; none where something is not installed.
+        seeds: how many, from 0.
+        check: tries a subject with a seed and gives the number of cases; what it raises
+            is a fault.
+    """
+
+    about: str
+    subjects: Callable[[], list[str]]
+    seeds: int
+    check: Callable[[str, int], int]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A subject and a seed of a search, by name."""
+
+    search: str
+    subject: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.search}/{self.subject}/{self.seed}"
+
+    @classmethod
+    def parse(cls, text: str) -> Piece:
+        """The piece that ``str`` gave; subjects may hold slashes."""
+        search, rest = text.split("/", 1)
+        subject, seed = rest.rsplit("/", 1)
+        return cls(search, subject, int(seed))
+
+    def run(self) -> int:
+        """How many cases it had."""
+        return SEARCHES[self.search].check(self.subject, self.seed)
+
+
+def pieces(only: str | None = None) -> list[Piece]:
+    """All pieces, or those of one search, so mixed that any part is a sample."""
+    placed = []
+    for name, search in SEARCHES.items():
+        if only not in (None, name):
+            continue
+        subjects, seeds = search.subjects(), range(search.seeds)
+        own = [Piece(name, subject, seed) for seed in seeds for subject in subjects]
+        random.Random(name).shuffle(own)
+        placed += [(i / len(own), name, piece) for i, piece in enumerate(own)]
+    return [piece for _, _, piece in sorted(placed, key=lambda row: row[:2])]
+
+
+def _fixtures() -> list[str]:
+    return [golden.name for golden in goldens.all_goldens()]
+
+
+def _converted() -> list[str]:
+    return [g.name for g in goldens.all_goldens() if not goldens.refused(g)]
+
+
+def _kernels() -> list[str]:
+    return ["c", "numpy"] if _library() is not None else ["numpy"]
+
+
+def _library() -> object | None:
+    found = c_library.open_library(c_library.LIBRARY)
+    return None if isinstance(found, str) else found
+
+
+def _architectures(case: str, seed: int) -> int:
+    from config_fuzz import fuzz
+
+    fuzz(goldens.FIXTURES / case, seed, ARCHITECTURES)
+    return ARCHITECTURES
+
+
+def _files(case: str, seed: int) -> int:
+    """Bytes changed, cut off or repeated in one of the files of a model."""
+    rng = random.Random(f"{case} {seed}")
+    for _ in range(FILES):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(goldens.FIXTURES / case, Path(folder) / "case")
+            model, weights = goldens.Golden(Path(folder) / "case").files()
+            files = [path for path in (model, weights) if path and path.is_file()]
+            files += [path for path in sorted(model.rglob("*")) if path.is_file()]
+            path = rng.choice(files)
+            path.write_bytes(_damaged(path.read_bytes(), rng))
+            with suppress(gru2np.Gru2npError):
+                gru2np.export(model, io.BytesIO(), weights=weights)
+    return FILES
+
+
+def _damaged(data: bytes, rng: random.Random) -> bytes:
+    damaged = bytearray(data)
+    kind = rng.randrange(6)
+    place = rng.randrange(len(damaged))
+    if kind == 0:
+        return bytes(damaged[:place])
+    if kind == 1:
+        end = min(len(damaged), place + rng.randrange(1, 64))
+        damaged[place:place] = damaged[place:end]
+    else:
+        for _ in range(rng.choice((1, 1, 2, 16))):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+    return bytes(damaged)
+
+
+def _has_keras() -> bool:
+    return find_spec("tensorflow") is not None and find_spec("tf_keras") is not None
+
+
+def _kinds_of_models() -> list[str]:
+    from properties.examples import STRATEGIES
+
+    rows = [f"{keras} {name}" for keras, name in STRATEGIES]
+    return rows if _has_keras() else []
+
+
+def _models(subject: str, seed: int) -> int:
+    from properties.checking import OUTCOMES
+    from properties.examples import STRATEGIES, run
+
+    keras, name = subject.split(" ", 1)
+    before = OUTCOMES["compared, numpy"]
+    run(STRATEGIES[keras, name], MODELS[keras], seed)
+    return OUTCOMES["compared, numpy"] - before
+
+
+def _keras(case: str, seed: int) -> int:
+    model, weights = goldens.Golden(goldens.FIXTURES / case).files()
+    try:
+        found = gru2np.verify(model, weights=weights, seed=seed)
+    except gru2np.VerificationError:
+        return 0  # No Keras of today reads this file as it was meant.
+    assert found.agrees, str(found)
+    return len(found.evidence.cases)
+
+
+def _tables(subject: str, seed: int) -> int:
+    """The tests that take some of the fixtures, with all of them."""
+    kernel, name = subject.split(" ")
+    pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [*pytest, f"tests/{name}.py"],
+        cwd=ROOT,
+        env={**os.environ, "GRU2NP_EVERY_FIXTURE": "1", "GRU2NP_KERNEL": kernel},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None, done.stdout
+    return int(passed[1])
+
+
+def _layers(subject: str, seed: int) -> int:
+    from kernel_cases import Case
+
+    found = _library()
+    for number in range(seed * LAYERS, (seed + 1) * LAYERS):
+        for width in range(c_library.level(found) + 1):
+            Case(number).check(found, width)
+    return LAYERS
+
+
+def _soak(subject: str, seed: int) -> int:
+    """The same call and the same step again and again, loaded anew at times."""
+    kernel, case = subject.split(" ")
+    golden = goldens.Golden(goldens.FIXTURES / case)
+    data, (x,) = golden.bundle(), golden.arrays(0, "x")
+    wanted = None
+
+    def calls(count: int) -> int:
+        """Bytes that are held afterwards."""
+        nonlocal wanted
+        for number in range(count):
+            if number % 100 == 0:
+                model = load(data)
+            model.reset_states()
+            found = [model.predict(x)]
+            if steps:
+                found.append(model.step(x[:, 0], model.initial_state(len(x)))[0])
+            found = [y.tobytes() for y in goldens.flat(found)]
+            wanted = wanted or found
+            assert found == wanted
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    with mock.patch.dict(os.environ, GRU2NP_KERNEL=kernel):
+        steps = True
+        try:
+            load(data).initial_state(len(x))
+        except InputError:
+            steps = False
+        tracemalloc.start()
+        try:
+            left = -calls(200) + calls(CALLS)
+        finally:
+            tracemalloc.stop()
+    assert left < LEFT_BEHIND, f"{CALLS} calls leave {left} bytes behind"
+    return CALLS
+
+
+SEARCHES = {
+    "architectures": Search(
+        "A configuration damaged anywhere converts to a bundle that loads, or is "
+        "refused with an error of gru2np",
+        _fixtures,
+        10,
+        _architectures,
+    ),
+    "files": Search(
+        "A file with bytes changed, cut off or repeated converts, or is refused with "
+        "an error of gru2np",
+        _fixtures,
+        10,
+        _files,
+    ),
+    "models": Search(
+        "A random model of Keras 3 or tf-keras gives the numbers of its Keras on every "
+        "kernel, whole, one row alone and step by step, or is refused as expected",
+        _kinds_of_models,
+        60,
+        _models,
+    ),
+    "keras": Search(
+        "Every fixture agrees with the Keras of today, where one reads it as it was "
+        "meant, on all inputs that `verify` draws",
+        lambda: _converted() if _has_keras() else [],
+        2,
+        _keras,
+    ),
+    "tables": Search(
+        "What `make test` holds of some fixtures holds of all",
+        lambda: [f"{kernel} {name}" for kernel in _kernels() for name in SAMPLED],
+        1,
+        _tables,
+    ),
+    "layers": Search(
+        "A random recurrent layer gives on the C kernel, with vectors of every width, "
+        "what the plain equations give in float64",
+        lambda: ["c"] if _library() is not None else [],
+        200,
+        _layers,
+    ),
+    "soak": Search(
+        "Thousands of calls and steps give the same bytes and leave no memory behind",
+        lambda: [f"{kernel} {name}" for kernel in _kernels() for name in SOAKED],
+        20,
+        _soak,
+    ),
+}
