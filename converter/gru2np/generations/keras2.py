@@ -269,6 +269,8 @@ def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
                 keywords.update(_records.record(ref[3], at))
         mask = keywords.pop("mask", None)
         names = TENSOR_KEYWORDS.get(str(spec.get("class_name")), ())
+        if names and len(refs) != 1:
+            raise _records.fail(at, "one tensor, and others by their names", call)
         named = [name for name in names[1:] if keywords.get(name) is not None]
         refs += [_records.array(keywords.pop(name), at) for name in named]
         calls.append(
@@ -294,5 +296,7 @@ def _references(value: object, where: str, depth: int) -> list[list[Any]]:
 
 def _mask(value: object, where: str) -> TensorRef | tuple[TensorRef | None, ...] | None:
     if isinstance(value, list) and not (value and isinstance(value[0], str)):
-        return tuple(v and _records.reference(v, where) for v in value)
+        return tuple(
+            None if item is None else _records.reference(item, where) for item in value
+        )
     return None if value is None else _records.reference(value, where)

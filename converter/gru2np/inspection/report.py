@@ -125,7 +125,7 @@ def inspect(
         return _of_bundle(place, size, custom_layers)
     try:
         with open_model(path, weights) as raw:
-            return _of_model(raw, str(path), size, custom_layers)
+            return of_model(raw, str(path), size, custom_layers)
     except UnsupportedModelError as error:
         # Recognised by its container, and no more can be said.
         return Report(str(path), "model", size, **_refused(error))
@@ -199,7 +199,18 @@ def _proof(manifest: Manifest) -> dict[str, Any] | None:
     }
 
 
-def _of_model(raw: RawModel, file: str, size: int, own: CustomLayers | None) -> Report:
+def of_model(raw: RawModel, file: str, size: int, own: CustomLayers | None) -> Report:
+    """The report of an open model file, be it convertible or not.
+
+    Args:
+        raw: the file.
+        file: its path.
+        size: its bytes.
+        own: classes of the user's own, as ``export`` takes them.
+
+    Raises:
+        ModelFileError: the file is damaged.
+    """
     source = {
         "file_name": raw.file_name,
         "sha256": raw.sha256,
@@ -225,10 +236,11 @@ def _of_model(raw: RawModel, file: str, size: int, own: CustomLayers | None) -> 
             layers=partial.layers(raw, model),
             **_refused(error),
         )
-    return _of_conversion(conversion, file, size)
+    return of_conversion(conversion, file, size)
 
 
-def _of_conversion(conversion: Conversion, file: str, size: int) -> Report:
+def of_conversion(conversion: Conversion, file: str, size: int) -> Report:
+    """The report of a model that has been converted."""
     built = conversion.built
     shapes = {path: tensor.shape for path, tensor in conversion.tensors.items()}
     return Report(

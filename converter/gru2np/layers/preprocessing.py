@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.layers.spec import KEEPS, LayerSpec
+from gru2np.generations.records import is_number
+from gru2np.layers.spec import KEEPS, LayerSpec, named_type
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -158,8 +159,7 @@ def _dense(config: Config) -> None:
 
 def _whole(config: Config, output: str) -> Config:
     """The options without a type of whole numbers, which only such outputs have."""
-    dtype = config.value("dtype", None)
-    name = dtype["config"].get("name") if isinstance(dtype, dict) else dtype
+    name = named_type(config.value("dtype", None))
     if name in ("int32", "int64") and output == "int":
         config.layer = replace(
             config.layer, config={**config.layer.config, "dtype": None}
@@ -177,11 +177,7 @@ def _numbers(config: Config, key: str, default: object = None) -> list[float]:
 
 
 def _flat(items: Sequence[object]) -> list[float] | None:
-    numbers = [
-        float(item)
-        for item in items
-        if isinstance(item, (int, float)) and not isinstance(item, bool)
-    ]
+    numbers = [float(item) for item in items if is_number(item)]
     sound = len(numbers) == len(items) and all(math.isfinite(n) for n in numbers)
     return numbers if sound else None
 
