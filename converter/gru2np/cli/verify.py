@@ -9,7 +9,6 @@ import click
 
 from gru2np.cli.commands import Command, say
 from gru2np.cli.options import FORCE, JSON, QUIET
-from gru2np.cli.verify_report import report
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 # A directory is refused by the readers, which know what kind of model it is.
@@ -157,6 +156,8 @@ def verify(
         told = found.as_json()
         click.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
     else:
+        from gru2np.cli.verify_report import report
+
         for line in report(found, None if inputs is None else inputs.name):
             click.echo(line)
     if page is not None:

@@ -153,7 +153,7 @@ def reversible_embedding(
     reverse = call.keywords.get("reverse", False)
     if not isinstance(reverse, bool):
         masks.refuse(f"expected true or false for reverse, got {reverse!r}")
-    if not reverse:
+    if reverse is not True:
         return masks.call(name, inputs, explicit[0])
     # A second input is what is turned back.
     y = masks.builder.add(name, masks.path, [inputs[0].ref, inputs[0].ref])
