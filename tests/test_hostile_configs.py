@@ -128,12 +128,6 @@ def mode(number, **values):
     return change
 
 
-def long_names(config):
-    """Every letter takes six bytes in a path."""
-    own = first(config, "Dense")
-    own["config"]["name"] = own["name"] = "é" * 12_000
-
-
 # What used to end in a traceback, or to be passed over in silence.
 @pytest.mark.parametrize(
     ("case", "change", "said"),
@@ -294,7 +288,6 @@ def long_names(config):
             ][0]["kwargs"].update(training=True),
             r"\(Functional\), option training=True: called with training=True",
         ),
-        ("keras-3.15/dense", long_names, r"names of at most 65535 bytes"),
     ],
 )
 def test_a_value_that_no_layer_takes(case, change, said):
