@@ -140,7 +140,7 @@ def mode(number, **values):
         (
             "keras-1.2/merging",
             options("Merge", mode=[]),
-            r"'merge_1' \(Merge\), option mode=\[\]|'merge_1' \(Merge\): a merge by",
+            r"'merge_1' \(Merge\): a merge by Python code",
         ),
         (
             "keras-1.2/merge_branches",
@@ -275,7 +275,7 @@ def mode(number, **values):
             r"expected true or false for reverse, got 'x'",
         ),
         (
-            "keras-2.2/bidirectional",
+            "keras-3.15/bidirectional",
             lambda config: first(config, "Bidirectional")["config"]["layer"][
                 "config"
             ].update(return_sequences="x"),
