@@ -146,6 +146,30 @@ def test_3_refused(tmp_path):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("inspect",), ("inspect", "--json"), ("export",), ("verify",)],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("damage", ["layers", "class"])
+def test_3_a_damaged_architecture_is_no_mistake_of_ours(words, damage, tmp_path):
+    folder = FIXTURES / "keras-3.15" / "gru_json"
+    architecture = json.loads((folder / "architecture.json").read_text("utf-8"))
+    layers = architecture["config"]["layers"]
+    gru = next(own for own in layers if own["class_name"] == "GRU")
+    if damage == "layers":
+        architecture["config"]["layers"] = 3
+    else:
+        gru["config"]["activation"] = {"class_name": {}}
+    path = tmp_path / "architecture.json"
+    path.write_text(json.dumps(architecture), "utf-8")
+    result = run(*words, path, "--weights", folder / "weights.h5")
+    described = words[0] == "inspect" and damage == "class"
+    assert result.exit_code == (0 if described else 3), result.output
+    expected = {"layers": "an array, got 3", "class": "activation"}
+    assert expected[damage] in result.output
+
+
 def test_70_internal_error_with_its_traceback(model, monkeypatch):
     def broken(*_arguments, **_options):
         raise LookupError("a bug")

@@ -1,5 +1,6 @@
 """Inspect: what it says of layers, gates, meaning, and of what is not converted."""
 
+import io
 import json
 
 import numpy as np
@@ -12,7 +13,7 @@ from gru2np.cli import cli
 from gru2np.inspection import meaning
 from gru2np.inspection.gates import GATES, equations
 from gru2np.text import shorten, size_text, table
-from gru2np_runtime import layers
+from gru2np_runtime import layers, load
 from gru2np_runtime.layers.recurrent import MASKED_OUTPUTS
 from modelfiles import changed, fixture, with_class
 
@@ -48,6 +49,18 @@ def test_layers(report):
     assert gru.notable == ("units", "activation", "recurrent_activation")
     assert gru.options["reset_after"] is True
     assert dense.parameters == 3
+
+
+def test_shapes_read_as_in_a_summary():
+    """Of one axis as well."""
+    model = fixture("keras-3.15/whole_numbers", "model.keras")
+    bundle = io.BytesIO()
+    gru2np.export(model, bundle)
+    found, summary = gru2np.inspect(model), str(load(bundle.getvalue()))
+    assert (None,) in [layer.output_shapes[0] for layer in found.layers]
+    for text in (str(found), summary):
+        assert "(None,)" in text
+        assert "(None)" not in text
 
 
 def test_get_weights_explained(report):

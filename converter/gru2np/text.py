@@ -90,12 +90,6 @@ def readable(path: str) -> str:
     return unquote(path, errors="replace")
 
 
-def shape_text(shape: Sequence[int | None]) -> str:
-    """A shape as Keras prints it."""
-    inner = ", ".join("None" if n is None else str(n) for n in shape)
-    return f"({inner},)" if len(shape) == 1 else f"({inner})"
-
-
 def size_text(size: int) -> str:
     """A number of bytes for people."""
     if size < 1000:

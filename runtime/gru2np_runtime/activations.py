@@ -165,9 +165,9 @@ def _check_parameter(name: str, parameter: str, default: object, value: object) 
             value = float(str(value))
         legal = isinstance(value, (int, float)) and not isinstance(value, bool)
         # Beyond float32, NumPy 1 would answer in float64 and NumPy 2 overflow.
-        if legal:
-            value = float(value)  # type: ignore[arg-type]
-            legal = abs(value) < 3e38 or not math.isfinite(value)
+        if isinstance(value, (int, float)) and legal:
+            legal = abs(value) < 3e38 or value != value or abs(value) == math.inf
+            value = float(value) if legal else value
     if not legal:
         raise ValueError(f"activation {name!r}: illegal {parameter}={value!r}")
     return value

@@ -126,5 +126,6 @@ def _checked(name: str, value: Data, shape: Shape, dtype: str) -> Array:
 
 
 def shape_text(shape: Sequence[int | None]) -> str:
-    """A shape as Keras prints it."""
-    return "(" + ", ".join("None" if n is None else str(n) for n in shape) + ")"
+    """A shape as Keras prints it: ``(None,)``, ``(None, 20, 3)``."""
+    inner = ", ".join(str(n) for n in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"

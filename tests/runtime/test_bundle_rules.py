@@ -321,6 +321,14 @@ def test_a_bundle_that_outgrows_the_format_is_not_written(monkeypatch, limit, va
         writer.add("b", bytes(100))
 
 
+def test_a_name_that_outgrows_the_format_is_not_written():
+    """Every letter of a layer's name that is not ASCII takes six bytes in a path."""
+    writer = Writer(io.BytesIO())
+    writer.add("a" * 65535)
+    with pytest.raises(BundleError, match=r"names of at most 65535 bytes .* got 65536"):
+        writer.add("b" * 65536)
+
+
 SIZES = ([0, 2**31], [2**70, 0], [0] * 33, [0] * 30_000)
 
 
@@ -343,9 +351,9 @@ def test_whole_numbers_have_64_bits(bundle, manifest, number):
 
 def test_a_number_that_no_float_holds_is_refused(bundle, manifest):
     changed = copy.deepcopy(manifest)
-    attributes = {"scale": 10**400, "offset": 0.0}
+    attributes = {"scale": [10**400], "offset": [0.0]}
     layer = {"op": "rescaling", "attributes": attributes, "weights": {}}
     name = next(iter(changed["graph"]["layers"]))
     changed["graph"]["layers"][name] = layer
-    with pytest.raises(BundleError, match="'scale'"):
+    with pytest.raises(BundleError, match="expected number of 64 bits for 'scale'"):
         load(written(bundle, changed))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gru2np.text import difference, plural, shape_text, shorten
+from gru2np.text import difference, plural, shorten
+from gru2np_runtime.data import shape_text
 from gru2np_runtime.text import table
 
 if TYPE_CHECKING:

@@ -197,7 +197,7 @@ class Walker:
         found = []
         for i, spec in enumerate(array(specs, where)):
             at = f"{where}[0].config.layers[{i}]"
-            if record(spec, at).get("class_name") not in MODEL_CLASSES:
+            if self.spelling.class_name(record(spec, at)) not in MODEL_CLASSES:
                 spec = {"class_name": "Sequential", "config": [spec]}
             found.append(self.model(spec, at, depth + 1))
         return found
@@ -240,6 +240,8 @@ class Walker:
         value = config.get(key)
         at = f"{where}.config.{key}"
         if isinstance(value, dict):
+            if not value:
+                raise fail(at, "at least one tensor", value)
             # Keras lays a dict flat in the order of its keys.
             keys = tuple(sorted(value))
             refs = tuple(reference(value[k], f"{at}.{k}") for k in keys)

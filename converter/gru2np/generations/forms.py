@@ -85,8 +85,8 @@ def unused_statistics() -> Form:
     """
 
     def arrays(weights: Shapes) -> dict[str, Shape]:
-        unused = dict.fromkeys(("running_mean", "running_std"), weights["gamma"])
-        return {**weights, **unused}
+        shape = next(iter(weights.values()), ())
+        return {**weights, "running_mean": shape, "running_std": shape}
 
     return replace(PLAIN, arrays=arrays)
 

@@ -342,5 +342,7 @@ def _references(value: object, where: str, depth: int) -> list[list[Any]]:
 
 def _mask(value: object, where: str) -> TensorRef | tuple[TensorRef | None, ...] | None:
     if isinstance(value, list) and not (value and isinstance(value[0], str)):
-        return tuple(v and _records.reference(v, where) for v in value)
+        return tuple(
+            None if item is None else _records.reference(item, where) for item in value
+        )
     return None if value is None else _records.reference(value, where)

@@ -73,10 +73,10 @@ def oldest(config: Mapping[str, Any]) -> tuple[Version, str]:
     Its inputs tell: ``ragged`` came with 3.9 and ``optional`` after 3.10.
     """
     inner = config.get("config")
-    layers = inner.get("layers", []) if isinstance(inner, dict) else []
+    layers = inner.get("layers") if isinstance(inner, dict) else None
     options = [
         spec["config"]
-        for spec in layers
+        for spec in (layers if isinstance(layers, list) else [])
         if isinstance(spec, dict) and isinstance(spec.get("config"), dict)
     ]
     if any("optional" in own for own in options):
@@ -239,13 +239,24 @@ def _tensors(value: object, where: str) -> list[TensorRef]:
 
 
 def _mask(value: object, where: str) -> TensorRef | tuple[TensorRef | None, ...] | None:
-    if isinstance(value, list):
-        return tuple(_tensor(item, where) for item in value)
-    return _tensor(value, where)
+    given = value if isinstance(value, list) else [value]
+    masks = tuple(_tensor(item, where) for item in given)
+    if any(
+        (own is None) != (item is None) for own, item in zip(masks, given, strict=True)
+    ):
+        raise UnsupportedModelError(
+            f"{where}: a mask that is no tensor of the model is not supported"
+        )
+    return masks if isinstance(value, list) else masks[0]
 
 
 def _states(value: object, where: str) -> list[TensorRef]:
     """Initial states: a tensor, a list, or a list for each cell of a stack."""
     if isinstance(value, list):
         return [ref for item in value for ref in _states(item, where)]
-    return _tensors(value, where)
+    found = _tensors(value, where)
+    if value is not None and not found:
+        raise UnsupportedModelError(
+            f"{where}: an initial state that is no tensor of the model is not supported"
+        )
+    return found

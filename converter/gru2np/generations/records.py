@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gru2np.errors import ModelFileError
 from gru2np.ir import TensorRef
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeGuard
+
+Item = TypeVar("Item")
 
 
 def fail(where: str, expected: str, got: object) -> ModelFileError:
@@ -38,6 +44,19 @@ def text(value: object, where: str) -> str:
     if not isinstance(value, str) or not value:
         raise fail(where, "a name", value)
     return value
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value of a file is a number that a float can hold."""
+    # bool is an int to Python, never to a file format.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 10**308
+    return isinstance(value, float)
+
+
+def looked_up(table: Mapping[str, Item], value: object) -> Item | None:
+    """What a table has under a value of a file, which may be no name; else None."""
+    return table.get(value) if isinstance(value, str) else None
 
 
 def reference(value: object, where: str) -> TensorRef:

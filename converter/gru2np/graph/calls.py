@@ -139,7 +139,7 @@ def heads(
     given = dict(zip(call.names, inputs, strict=True))
     if "query" not in given or "value" not in given:
         masks.refuse("expected a query and a value")
-        return []
+        return [Value(inputs[0].ref, None)]
     tensors = [given[key] for key in ("query", "value", "key") if key in given]
     rank = len(builder.shapes[tensors[0].ref[0]][tensors[0].ref[1]])
     takes = rules.heads_take_masks and masks.spec.call.takes_masks
@@ -165,7 +165,7 @@ def heads(
                 if found
                 else "expected an attention_mask (batch, queries, keys)"
             )
-            return []
+            return [Value(inputs[0].ref, None)]
         found.append(_boolean(masks, f"{name}#attention_mask", whole))
     if found and "attention.masked_scores" in meaning.unknown:
         masks.refuse(UNUSABLE[UNKNOWN])
@@ -191,7 +191,10 @@ def reversible_embedding(
     explicit: Sequence[Ref | None],
 ) -> list[Value]:
     """A call of ReversibleEmbedding, forward or back."""
-    if not call.keywords.get("reverse", False):
+    reverse = call.keywords.get("reverse", False)
+    if not isinstance(reverse, bool):
+        masks.refuse(f"expected true or false for reverse, got {reverse!r}")
+    if reverse is not True:
         return masks.call(name, inputs, explicit[0])
     # A second input is what is turned back.
     y = masks.builder.add(name, masks.path, [inputs[0].ref, inputs[0].ref])

@@ -12,12 +12,13 @@ from gru2np.graph.carrying import settled
 from gru2np.graph.masks import Masks
 from gru2np.graph.order import calls_by_depth, ordered_calls
 from gru2np.graph.ports import input_port, structure
-from gru2np.layers.spec import ORDINARY, dtype_name
+from gru2np.layers.spec import ORDINARY, dtype_name, named_type
 from gru2np.layers.translate import Translator
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.bundle.manifest import INPUT_DTYPES
 from gru2np_runtime.bundle.manifest_writer import encode_name
 from gru2np_runtime.graph import Graph, Port
+from gru2np_runtime.layers.ops import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,10 +67,10 @@ def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
         lambda inner, own: finish(Builder(inner), own),
     )
     translator.translate(model, "")
-    _give_up(translator)
+    _give_up(translator.problems)
     builder = Builder(translator)
     graph = finish(builder, model)
-    _give_up(translator)
+    _give_up(translator.problems)
     names = [ref.layer for ref in model.inputs]
     inputs = structure(model.input_keys, model.single[0], names)
     names = [ref.layer for ref in model.outputs]
@@ -78,9 +79,9 @@ def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
     return Built(graph, translator.titles, builder.weights, inputs, outputs, notes)
 
 
-def _give_up(translator: Translator) -> None:
+def _give_up(noted: Sequence[Problem]) -> None:
     # A layer's problem is met again at each of its calls, and is one all the same.
-    problems = {str(problem): problem for problem in translator.problems}
+    problems = {str(problem): problem for problem in noted}
     if problems:
         raise UnsupportedModelError(list(problems.values()))
 
@@ -165,8 +166,9 @@ def lay(
         ]
         number = expansion * len(layer.calls) + index
         name = f"{path}#{number}" if number else path
+        _check_tensors(builder, path, layer, call)
+        _check_call(builder, path, layer, call)
         if layer.model is None:
-            _check_call(builder, path, layer, call)
             masks_of_call = Masks(builder, layer, path)
             caller = CALLS[masks_of_call.spec.call.kind]
             results = caller(masks_of_call, name, given, call, explicit)
@@ -188,25 +190,55 @@ def lay(
     return [_look_up(values, ref, "an output of the model") for ref in model.outputs]
 
 
+def _check_tensors(builder: Builder, path: str, layer: KerasLayer, call: Call) -> None:
+    """Every call is one of a layer that takes tensors, and has some.
+
+    Raises:
+        ModelFileError: it has none, or the layer is an input.
+        UnsupportedModelError: what it has instead has been noted as a problem.
+    """
+    if layer.class_name == "InputLayer":
+        raise ModelFileError(
+            f"architecture: layer {path!r} (InputLayer): expected an input, which "
+            "nothing is handed to, got one that is called"
+        )
+    if not call.inputs:
+        _check_call(builder, path, layer, call)
+        _give_up(builder.problems)
+        raise ModelFileError(
+            f"architecture: layer {path!r} ({layer.class_name}): expected calls with "
+            "tensors, got one without"
+        )
+
+
 def _check_call(builder: Builder, path: str, layer: KerasLayer, call: Call) -> None:
     """Note arguments of a call that the graph cannot hold."""
     spec = builder.specs.get(layer.class_name)
     listed = isinstance(call.mask, tuple) and any(call.mask)
-    if listed and (spec is None or spec.call.kind == ORDINARY):
+    if listed and layer.model is None and (spec is None or spec.call.kind == ORDINARY):
         reason = "a list of masks is not supported"
         builder.problems.append(Problem(path, layer.class_name, reason, "mask"))
     if call.names and call.mask is not None:
         reason = "an argument of the call that this version does not know"
         builder.problems.append(Problem(path, layer.class_name, reason, "mask"))
+    named = spec is not None and bool(spec.call.tensors)
+    if not named and not layer.class_name.startswith("ops."):
+        # Operations read theirs themselves.
+        for position, value in call.constants:
+            reason = f"argument {position} of the call is no tensor of the model"
+            name = f"argument {position}"
+            builder.problems.append(
+                Problem(path, layer.class_name, reason, name, value)
+            )
     for key, value in call.keywords.items():
         if spec is not None and key in spec.call.options:
             continue
         if key != "training":
             reason = "an argument of the call that this version does not know"
-        elif value is True:
-            reason = "called with training=True, so its outputs are random"
-        else:
+        elif value is False:
             continue
+        else:
+            reason = "called with training=True, so its outputs are random"
         builder.problems.append(Problem(path, layer.class_name, reason, key, value))
 
 
@@ -245,8 +277,16 @@ def cast_for_model(
         if have.startswith("float") or declared in (None, have):
             results.append(value)
             continue
+        number = named_type(declared)
+        if number not in NUMBERS:
+            reason = "inputs of this dtype"
+            builder.problems.append(
+                Problem(f"{name}/{ref.layer}", "InputLayer", reason, "dtype", declared)
+            )
+            results.append(value)
+            continue
         path = f"{name}#input_{i}"
-        cast = runtime.Cast(number=str(declared))
+        cast = runtime.Cast(number=number)
         results.append(
             Value(builder.add(path, path, [value.ref], layer=cast), value.mask)
         )

@@ -26,14 +26,15 @@ def structure(
     """How a model takes or gives its tensors; names that stand twice get a number."""
     if keys is not None:
         return Structure("dict", keys)
-    unique: list[str] = []
+    unique: dict[str, None] = {}
+    counts: dict[str, int] = {}
     for name in names:
-        taken, count = name, 0
+        taken = name
         while taken in unique:
-            count += 1
-            taken = f"{name}_{count}"
-        unique.append(taken)
-    return Structure("one" if single else "list", unique)
+            counts[name] = counts.get(name, 0) + 1
+            taken = f"{name}_{counts[name]}"
+        unique[taken] = None
+    return Structure("one" if single else "list", list(unique))
 
 
 def input_port(layer: KerasLayer, problems: list[Problem]) -> Port | None:

@@ -13,10 +13,10 @@ from gru2np.text import (
     paragraph,
     plural,
     readable,
-    shape_text,
     size_text,
     table,
 )
+from gru2np_runtime.data import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -156,29 +156,19 @@ def inspecting(
     """
     place = Path(path)
     if weights is None and _is_bundle(place):
-        yield _of_bundle(place, _size(place), custom_layers)
+        yield _of_bundle(place, size_of(place), custom_layers)
         return
     with ExitStack() as stack:
         try:
             raw = stack.enter_context(open_model(path, weights))
-            found = _of_model(raw, str(path), _size(place), custom_layers)
+            found = of_model(raw, str(path), size_of(place), custom_layers)
         except UnsupportedModelError as error:
             # Recognised by its container, and no more can be said.
-            found = Report(str(path), "model", _size(place), **_refused(error)), None
+            found = Report(str(path), "model", size_of(place), **_refused(error)), None
         yield found
 
 
-def of_conversion(conversion: Conversion, path: FilePath) -> tuple[Report, Opened]:
-    """The same of a model that is open already.
-
-    Args:
-        conversion: of the model.
-        path: where its file is.
-    """
-    return _of_conversion(conversion, str(path), _size(Path(path)))
-
-
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
     """Bytes of a file, or of all files of a directory."""
     parts = [path] if path.is_file() else sorted(path.glob("*"))
     return sum(part.stat().st_size for part in parts if part.is_file())
@@ -255,9 +245,20 @@ def _proof(manifest: Manifest) -> dict[str, Any] | None:
     }
 
 
-def _of_model(
+def of_model(
     raw: RawModel, file: str, size: int, own: CustomLayers | None
 ) -> tuple[Report, Opened | None]:
+    """The report of an open model file; no model where it cannot be converted.
+
+    Args:
+        raw: the file.
+        file: its path.
+        size: its bytes.
+        own: classes of the user's own, as ``export`` takes them.
+
+    Raises:
+        ModelFileError: the file is damaged.
+    """
     model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
     try:
         model, meaning = interpret(raw)
@@ -277,12 +278,19 @@ def _of_model(
             **_refused(error),
         )
         return report, None
-    return _of_conversion(conversion, file, size)
+    return of_conversion(conversion, file, size)
 
 
-def _of_conversion(
+def of_conversion(
     conversion: Conversion, file: str, size: int
 ) -> tuple[Report, Opened]:
+    """The report of a model that has been converted, and the model.
+
+    Args:
+        conversion: of the model.
+        file: its path.
+        size: its bytes.
+    """
     built = conversion.built
     shapes = {path: tensor.shape for path, tensor in conversion.tensors.items()}
     opened = Opened(built.graph, built.titles, frozenset(shapes), conversion.array)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np.generations.records import looked_up
 from gru2np.ir import KerasLayer
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def _by_name(config: Config, key: str, name: str) -> Specification:
 def _by_layer(config: Config, key: str, value: dict[str, Any]) -> Specification:
     """A layer given as an activation, ``Dense(3, activation=LeakyReLU())``."""
     class_name, options = value.get("class_name"), value.get("config")
-    if class_name not in LAYERS or not isinstance(options, dict):
+    convert = looked_up(LAYERS, class_name)
+    if convert is None or not isinstance(options, dict):
         config.refuse("expected an activation function", key, class_name)
     module = value.get("module")
     if module is not None and not str(module).startswith(("keras.", "tf_keras.")):
@@ -92,7 +94,7 @@ def _by_layer(config: Config, key: str, value: dict[str, Any]) -> Specification:
         options = {**options, "negative_slope": options["alpha"]}
         del options["alpha"]
     inner = config.inner(key, KerasLayer(str(class_name), config.layer.name, options))
-    found = LAYERS[str(class_name)](inner)
+    found = convert(inner)
     inner.dtype()
     inner.finish()
     return found

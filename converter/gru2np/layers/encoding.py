@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gru2np.layers.dtype_rules import ANY, PROMOTED_OR_SIGNED
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.preprocessing import numbers
-from gru2np.layers.spec import ORDINARY, CallRule, LayerSpec, unmasked
+from gru2np.layers.spec import ORDINARY, CallRule, LayerSpec, named_type, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ def _dense(config: Config) -> None:
 
 def _whole(config: Config, output: str) -> Config:
     """The options without a type of whole numbers, which only such outputs have."""
-    dtype = config.value("dtype", None)
-    name = dtype["config"].get("name") if isinstance(dtype, dict) else dtype
+    name = named_type(config.value("dtype", None))
     if name in ("int32", "int64") and output == "int":
         config.layer = replace(
             config.layer, config={**config.layer.config, "dtype": None}

@@ -22,9 +22,11 @@ LEAST_EPSILON = 1.001e-5
 def batch_normalization(config: Config) -> Layer:
     """BatchNormalization; ``momentum`` and ``renorm_*`` act in training."""
     axis = config.value("axis", -1)
-    if config.value("mode", 0) == 2:
+    mode = config.value("mode", None)
+    if mode is not None:
         # Keras 1; its modes 0 and 1 have been told apart before.
-        config.refuse("normalised by the statistics of every batch anew", "mode", 2)
+        anew = "normalised by the statistics of every batch anew"
+        config.refuse(anew if mode == 2 else "expected 0 or 1", "mode", mode)
     # TensorFlow's Keras 2 writes a list of one.
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     options = _options(config)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np.generations.records import is_number
 from gru2np.layers.dtype_rules import ANY
 from gru2np.layers.mask_rules import KEEPS
 from gru2np.layers.spec import Unused, Weights, unmasked
@@ -62,11 +63,7 @@ def numbers(config: Config, key: str, default: object = None) -> list[float]:
 
 
 def _flat(items: Sequence[object]) -> list[float] | None:
-    numbers = [
-        float(item)
-        for item in items
-        if isinstance(item, (int, float)) and not isinstance(item, bool)
-    ]
+    numbers = [float(item) for item in items if is_number(item)]
     sound = len(numbers) == len(items) and all(math.isfinite(n) for n in numbers)
     return numbers if sound else None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gru2np.errors import Problem
+from gru2np.generations.records import is_number
 from gru2np.layers.dtype_rules import ITSELF
 from gru2np.layers.mask_rules import SEQUENCE
 from gru2np.layers.options import HARMLESS, NEUTRAL, QUANTISED, REASONS, UNKNOWN
@@ -196,6 +197,7 @@ class Config:
         self.default_dtype = default_dtype
         self._remarks = {} if remarks is None else remarks
         self._taken: set[str] = set()
+        self._children: set[str] = set()
 
     def refuse(
         self, reason: str, option: str | None = None, value: object = None
@@ -241,7 +243,7 @@ class Config:
     def number(self, key: str, default: Any = _REQUIRED) -> float:
         """An int or a float."""
         value = self.value(key, default)
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
+        if not is_number(value):
             self.refuse("expected a number", key, value)
         return float(value)
 
@@ -284,6 +286,7 @@ class Config:
         layer = dict(self.layer.children).get(attribute)
         if layer is None:
             self.refuse(f"the layer inside is missing: {attribute}")
+        self._children.add(attribute)
         config = {**layer.config, **(overrides or {})}
         if config.get("dtype") is None and self.layer.config.get("dtype"):
             # A layer inside that names no type computes in the one around it.
@@ -339,7 +342,11 @@ class Config:
                     self.layer.config[key],
                 )
             )
-        if left:
+        inside = [key for key, _ in self.layer.children if key not in self._children]
+        for key in inside:
+            reason = "a layer inside, which such a layer has not"
+            self._note(Problem(self.path, self.layer.class_name, reason, key))
+        if left or inside:
             raise Refused
 
     def dtype(self) -> str:
@@ -362,12 +369,16 @@ def _neutral(key: str, value: object) -> bool:
 
 def dtype_name(value: object) -> str | None:
     """The name of a dtype or a dtype policy of any Keras; None for what is neither."""
+    name = named_type(value)
+    known = ("float16", "bfloat16", "float32", "float64")
+    return name if name in (*known, "mixed_float16", "mixed_bfloat16") else None
+
+
+def named_type(value: object) -> str | None:
+    """The name that stands for a dtype or in a dtype policy; None where none does."""
     if isinstance(value, dict):
         if value.get("class_name") not in ("DTypePolicy", "Policy", "PolicyV1"):
             return None
-        config: Mapping[str, Any] | object = value.get("config")
+        config = value.get("config")
         value = config.get("name") if isinstance(config, dict) else None
-    known = ("float16", "bfloat16", "float32", "float64")
-    if value in known or value in ("mixed_float16", "mixed_bfloat16"):
-        return str(value)
-    return None
+    return value if isinstance(value, str) else None

@@ -27,9 +27,11 @@ def bidirectional(config: Config) -> Layer:
             overrides["stateful"] = False
         if config.meaning.recurrent.bidirectional_zeroes:
             asked = child.config.get("zero_output_for_mask") is True
-            overrides["zero_output_for_mask"] = child.config.get(
-                "return_sequences", False
-            ) or (asked and config.meaning.recurrent.bidirectional_keeps_zero)
+            # What is neither true nor false is refused where the half is read.
+            sequence = child.config.get("return_sequences") is True
+            overrides["zero_output_for_mask"] = sequence or (
+                asked and config.meaning.recurrent.bidirectional_keeps_zero
+            )
         halves[name] = config.child(name, overrides)
     # Written beside the halves by some versions; the halves are what counts.
     for key in ("return_sequences", "return_state", "go_backwards", "stateful"):

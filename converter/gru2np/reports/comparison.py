@@ -20,7 +20,8 @@ from gru2np.reports.markup import (
 from gru2np.reports.states import states
 from gru2np.reports.steps import errors
 from gru2np.reports.strips import of_allowed, strips
-from gru2np.text import difference, plural, shape_text, shorten
+from gru2np.text import difference, plural, shorten
+from gru2np_runtime.data import shape_text
 from gru2np_runtime.kernels.c.library import kernel
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.reports.boxes import Box, Diagram, fold, ordered
-from gru2np.text import plural, shape_text
+from gru2np.text import plural
+from gru2np_runtime.data import shape_text
 from gru2np_runtime.graph import Graph
 from gru2np_runtime.layers.wrappers import Wrapper
 

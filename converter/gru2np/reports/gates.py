@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from gru2np.inspection.render import RESET_AFTER
 from gru2np.reports.blocks import note
 from gru2np.reports.markup import Markup, element, join, name
-from gru2np.text import plural, shape_text, shorten
+from gru2np.text import plural, shorten
+from gru2np_runtime.data import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,10 +26,10 @@ from gru2np.text import (
     difference,
     plural,
     readable,
-    shape_text,
     shorten,
     size_text,
 )
+from gru2np_runtime.data import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

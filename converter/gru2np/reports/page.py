@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gru2np.inspection.report import of_conversion
+from gru2np.inspection.report import of_conversion, size_of
 from gru2np.reports import frame, layers
 from gru2np.reports.blocks import facts, figures
 from gru2np.reports.gates import meaning_parts, problems
@@ -102,7 +102,7 @@ def write_verification(
         ("--rtol", rtol),
     ]
     if bundle is None and conversion is not None:
-        subject = Subject(*of_conversion(conversion, model))
+        subject = Subject(*of_conversion(conversion, str(model), size_of(Path(model))))
         _write(target, verification_page(subject, found, options))
         return
     about = (model, weights) if bundle is None else (bundle, None)

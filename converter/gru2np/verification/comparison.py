@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.text import difference, shape_text
+from gru2np.text import difference
+from gru2np_runtime.data import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

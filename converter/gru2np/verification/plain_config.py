@@ -85,7 +85,8 @@ def _name_models(config: dict[str, Any], model: KerasModel) -> None:
     specs = inner if isinstance(inner, list) else inner["layers"]
     specs = [spec for spec in specs if spec["class_name"] != "InputLayer"]
     layers = [layer for layer in model.layers if layer.class_name != "InputLayer"]
-    for spec, layer in zip(specs, layers, strict=True):
+    # In front may stand the layers of branches that the first one merges.
+    for spec, layer in zip(specs, layers[-len(specs) :], strict=True):
         if layer.model is not None:
             _name_models(spec, layer.model)
             if isinstance(spec["config"], list):

@@ -25,6 +25,8 @@ MANIFEST = "manifest.json"
 DTYPES = ("float16", "float32", "float64", "int8")
 MAX_BYTES = 2**32 - 1
 MAX_MEMBERS = 65535
+# Bytes of a member's name.
+MAX_NAME = 65535
 # Of an array in every NumPy.
 MAX_AXES = 32
 
@@ -71,6 +73,11 @@ class Writer:
         for part in parts:
             crc = zlib.crc32(part, crc)
         encoded = name.encode()
+        if len(encoded) > MAX_NAME:
+            raise BundleError(
+                f"expected names of at most {MAX_NAME} bytes in a bundle, got "
+                f"{len(encoded)} of {name[:60]!r}..."
+            )
         start = self.offset + _LOCAL.size + len(encoded) + 4
         padding = -start % ALIGNMENT
         start += padding

@@ -144,7 +144,9 @@ def _volumes(options: Options, file: File) -> Changed:
     Keras 1.2 ``keras/backend/theano_backend.py``, ``conv3d``, ``_old_theano_conv3d``.
     """
     config = _in_order(options, file)
-    even = any(isinstance(n, int) and n % 2 == 0 for n in config.get("kernel_size", ()))
+    sizes = config.get("kernel_size")
+    whole = [n for n in sizes if isinstance(n, int)] if isinstance(sizes, list) else []
+    even = any(n % 2 == 0 for n in whole)
     if file.theano and even and config.get("padding") == "same":
         config["padding"] = "same with an even kernel, which hangs on Theano's version"
     return "Conv3D", config

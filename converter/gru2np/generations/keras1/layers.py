@@ -15,6 +15,7 @@ from gru2np.generations.forms import (
 )
 from gru2np.generations.keras1.images import CHANGED_IMAGES, IMAGES
 from gru2np.generations.keras1.rows import KERNEL, Row
+from gru2np.generations.records import is_number, looked_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,7 +166,8 @@ _OF_OTHER_MODES = frozenset(
 def _merge(options: Options, _file: File) -> Changed:
     """Merge in one of its modes."""
     mode = options.get("mode")
-    if options.get("mode_type", "raw") != "raw" or mode not in MERGES:
+    class_name = looked_up(MERGES, mode)
+    if options.get("mode_type", "raw") != "raw" or class_name is None:
         # The layer of the remaining mode looks at what is left.
         others = _OF_OTHER_MODES - {"mode", "dot_axes"}
         return "Merge", {k: v for k, v in options.items() if k not in others}
@@ -174,7 +176,7 @@ def _merge(options: Options, _file: File) -> Changed:
         config["axis"] = options.get("concat_axis", -1)
     if mode == "dot":
         config["axes"] = options.get("dot_axes", -1)
-    return MERGES[mode], config
+    return class_name, config
 
 
 def _batch_normalization(options: Options, file: File) -> Changed:
@@ -182,7 +184,9 @@ def _batch_normalization(options: Options, file: File) -> Changed:
     mode = options.get("mode", 0)
     config = {k: v for k, v in options.items() if k != "mode"}
     if mode == 0:
-        if _deviation(file) is not None:
+        epsilon = config.get("epsilon", 0.0)
+        # What is no number stays, and is refused where options are read.
+        if _deviation(file) is not None and is_number(epsilon):
             config["epsilon"] = 0.0
         return "BatchNormalization", config
     if mode == 1 and options.get("axis", -1) == -1:
