@@ -101,6 +101,13 @@ def test_the_record_has_every_field_and_no_other():
     assert {*FIELDS, "writer"} == set(meaning_flips.VALUES)
     # A field beside which no fixture stands is dead, or nobody has proven it.
     assert set(RECORD["changes"]) == {*meaning_flips.VALUES, *members}
+    assert set(NAMED) <= {golden.name for golden in CASES}
+
+
+def test_who_wrote_a_file_and_what_it_leaves_open_is_only_said():
+    for field, values in RECORD["changes"].items():
+        if field.startswith(("writer", "uncertain", "unsaid")):
+            assert {what for whats in values.values() for what in whats} == {"words"}
 
 
 @pytest.mark.parametrize("field", FIELDS)
