@@ -18,7 +18,6 @@ from gru2np.convert import converted
 from gru2np.generations import interpret
 from gru2np.readers import open_model
 from gru2np_runtime import load
-from gru2np_runtime.bundle.container import MANIFEST, read_members
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 KERAS_2 = goldens.FIXTURES / "keras-2.2"
@@ -83,13 +82,6 @@ def test_layers_keep_their_own_names():
     names = [layer.name for layer in model.layers]
     assert any("/" in name for name in names)
     assert model.get_layer(names[0]).name == names[0]
-
-
-def test_no_later_stage_knows_who_wrote_the_file():
-    """Nothing in a manifest but ``source`` and titles hangs on the version."""
-    manifest = json.loads(bytes(read_members(bundle_of(KERAS_2 / "gru"))[MANIFEST]))
-    del manifest["source"]
-    assert "2.2.4" not in json.dumps(manifest)
 
 
 def architecture(*layers):

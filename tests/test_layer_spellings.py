@@ -51,7 +51,7 @@ TAKEN = [
             "activation": {
                 "module": "keras.layers",
                 "class_name": "LeakyReLU",
-                "config": {"name": "leaky", "alpha": 0.5, "dtype": "float32"},
+                "config": {"name": "leaky", "negative_slope": 0.5, "dtype": "float32"},
             },
         },
         {"units": 3, "activation": {"function": "relu", "negative_slope": 0.5}},

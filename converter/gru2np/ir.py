@@ -178,6 +178,7 @@ class KerasLayer:
         model: the nested model, if it is one.
         path: attribute path of its variables below its model (``layers/gru_1``).
         forms: how a file may keep its weights; the first that fits the arrays does.
+        absent: options that its file leaves out and its Keras took for granted.
     """
 
     class_name: str
@@ -188,6 +189,7 @@ class KerasLayer:
     model: KerasModel | None = None
     path: str = ""
     forms: tuple[Form, ...] = (PLAIN,)
+    absent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

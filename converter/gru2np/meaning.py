@@ -177,10 +177,13 @@ class Meaning:
     uncertain: frozenset[str]
 
     def __post_init__(self) -> None:
-        """Hold ``unknown`` and ``uncertain`` to the names there are."""
+        """Hold the names to those there are, and the fields to each other."""
         strange = (self.unknown | self.uncertain) - FIELDS.keys()
         if strange:
             raise ValueError(f"no field of Meaning: {', '.join(sorted(strange))}")
+        merged = self.masks.merged != "drop" and "masks.merged" not in self.unknown
+        if self.masks.merges_skip_masked and not merged:
+            raise ValueError("masks.merges_skip_masked needs masks that are merged")
 
 
 GROUPS = {

@@ -27,11 +27,16 @@ MAX_LAYERS = 20_000
 
 
 class Spelled(NamedTuple):
-    """A layer's class, options and forms of weights, in the one spelling."""
+    """A layer's class, options and forms of weights, in the one spelling.
+
+    Attributes:
+        absent: options that its file leaves out and its Keras took for granted.
+    """
 
     class_name: str
     options: dict[str, Any]
     forms: tuple[Form, ...] = (PLAIN,)
+    absent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,7 @@ class Walker:
             spelled.options,
             children=tuple(children),
             forms=spelled.forms,
+            absent=spelled.absent,
         )
         return _with_backward_half(layer) if class_name == "Bidirectional" else layer
 
@@ -310,6 +316,6 @@ def _with_backward_half(layer: KerasLayer) -> KerasLayer:
     if backward is None:
         reverse = not forward.config.get("go_backwards", False)
         config = {**forward.config, "go_backwards": reverse}
-        backward = replace(forward, config=config)
+        backward = replace(forward, config=config, absent=frozenset())
     halves = (("forward_layer", forward), ("backward_layer", backward))
     return replace(layer, children=halves)

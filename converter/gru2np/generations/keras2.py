@@ -252,7 +252,8 @@ def _spelled(
     if class_name in KEPT:
         return spelled(class_name, options, File(version, False, "", {}))
     renamed = {**RENAMED.get(class_name, {}), "batch_input_shape": "batch_shape"}
-    config = {renamed.get(key, key): value for key, value in options.items()}
+    config = {renamed.get(key, key): _renamed(value) for key, value in options.items()}
+    absent = ABSENT.get(class_name, {}).keys() - config.keys()
     config = {**ABSENT.get(class_name, {}), **config}
     if class_name in MEANS and backend == "theano" and version < (2, 1, 5):
         config["counts_padding"] = True
@@ -268,7 +269,17 @@ def _spelled(
     if stacked and backend != "tf.keras" and (2, 0, 9) <= version <= (2, 2, 2):
         config["reverse_state_order"] = True
     canonical = CUDNN.get(class_name, class_name)
-    return _graph.Spelled(canonical, config, _forms(canonical, config, backend))
+    forms = _forms(canonical, config, backend)
+    return _graph.Spelled(canonical, config, forms, frozenset(absent))
+
+
+def _renamed(value: Any) -> Any:
+    """An option's value; of a layer that stands for an activation, respelled."""
+    if not isinstance(value, dict) or not isinstance(value.get("config"), dict):
+        return value
+    renamed = RENAMED.get(str(value.get("class_name")), {})
+    options = {renamed.get(key, key): item for key, item in value["config"].items()}
+    return {**value, "config": options}
 
 
 def _forms(class_name: str, config: Mapping[str, Any], backend: str) -> Forms:

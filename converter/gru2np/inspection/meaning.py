@@ -58,7 +58,7 @@ def sentences(
         config: the architecture as it stands in the file.
     """
     found = [*_hard_sigmoids(graph), *_masks(graph), *_shifted(graph)]
-    silent = list(_without_reset_after(config))
+    silent = [] if model is None else list(_without_reset_after(model.layers))
     if silent:
         found.append(
             f"reset_after is False: the file does not say ({_names(silent)}), for "
@@ -174,22 +174,16 @@ def _shifted(graph: Graph) -> Iterator[str]:
         )
 
 
-def _without_reset_after(config: object) -> Iterator[str]:
-    """Names of the GRUs whose options leave ``reset_after`` out."""
-    pending = [config]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, list):
-            pending.extend(reversed(value))
-        elif isinstance(value, dict):
-            options = value.get("config")
-            # Keras 1 wrote output_dim, and had one kind of GRU.
-            gru = value.get("class_name") in ("GRU", "GRUCell")
-            if gru and "output_dim" in (options if isinstance(options, dict) else {}):
-                gru = False
-            if gru and isinstance(options, dict) and "reset_after" not in options:
-                yield str(value.get("name") or options.get("name", "GRUCell"))
-            pending.extend(reversed(list(value.values())))
+def _without_reset_after(layers: Iterable[KerasLayer]) -> Iterator[str]:
+    """Names of the GRUs whose files leave ``reset_after`` out, and meant False."""
+    for layer in layers:
+        if "reset_after" in layer.absent and layer.config["reset_after"] is False:
+            yield layer.name
+        yield from _without_reset_after(
+            [child for _, child in layer.children]
+            if layer.model is None
+            else layer.model.layers
+        )
 
 
 def _masks(graph: Graph) -> Iterator[str]:

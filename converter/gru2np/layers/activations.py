@@ -89,10 +89,6 @@ def _by_layer(config: Config, key: str, value: dict[str, Any]) -> Specification:
     module = value.get("module")
     if module is not None and not str(module).startswith(("keras.", "tf_keras.")):
         config.refuse("a layer from outside Keras", key, module)
-    if class_name == "LeakyReLU" and "alpha" in options:
-        # The generation has renamed options of the model's layers, not of this one.
-        options = {**options, "negative_slope": options["alpha"]}
-        del options["alpha"]
     inner = config.inner(key, KerasLayer(str(class_name), config.layer.name, options))
     found = convert(inner)
     inner.dtype()

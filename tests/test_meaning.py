@@ -1,0 +1,142 @@
+"""What a Keras meant: every field proven, none stands in for another, none asked twice.
+
+Version knowledge ends at ``generations/``.  Seen from outside: where one field is
+flipped, only the fixtures named beside it change.  Seen from inside: nobody after it
+reads a version, and a field is read where its subject is.
+"""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+import goldens
+import meaning_flips
+from gru2np.meaning import FIELDS
+
+CONVERTER = goldens.ROOT / "converter" / "gru2np"
+RECORD = meaning_flips.recorded()
+NAMED = meaning_flips.named()
+CASES = meaning_flips.every_golden()
+CONTRADICTIONS = [
+    (field, value, case)
+    for field, values in RECORD["contradictions"].items()
+    for value, case in values.items()
+]
+# Nobody's business after ``generations/`` but theirs, who only say it.
+VERSIONS = {
+    "backend": {
+        "convert.py": "where the model comes from, for the manifest",
+        "inspection/report.py": "the same, of what is refused",
+        "verification/keras_child.py": "a module of Keras, not of a model",
+    },
+    "keras_version": {
+        "bundle.py": "told to whoever exports",
+        "cli/__init__.py": "the same, as JSON",
+        "convert.py": "where the model comes from, for the manifest",
+        "inspection/report.py": "the same, of what is refused",
+    },
+    "writer": {
+        "inspection/meaning.py": "in sentences",
+        "inspection/report.py": "in sentences",
+        "verification/beside.py": "in sentences",
+        "verification/faithful.py": "in refusals",
+    },
+    "generation_of": {"verification/faithful.py": "which Keras of today can stand in"},
+}
+# Fields that several files read, each for its own part of the subject.
+SHARED = {
+    "attention.heads_take_masks": {"graph/calls.py", "graph/flatten.py"},
+    "attention.masked_scores": {"graph/calls.py", "layers/attention.py"},
+    "masks.explicit_spreads": {"graph/calls.py", "graph/masks.py"},
+    "masks.merged": {"graph/masks.py", "inspection/meaning.py"},
+    "recurrent.masked_output": {
+        "graph/carrying.py",
+        "layers/convolutional_recurrent.py",
+        "layers/recurrent.py",
+    },
+    "recurrent.stateful_forgets": {"graph/carrying.py", "layers/recurrent.py"},
+    "windows.other_convolutions": {"layers/separable.py", "layers/transposed.py"},
+}
+
+
+def asked_for():
+    """The files after ``generations/`` by what they ask for: attributes and fields."""
+    found = {}
+    for path in sorted(CONVERTER.rglob("*.py")):
+        file = path.relative_to(CONVERTER).as_posix()
+        if file.startswith(("readers/", "generations/")) or file == "meaning.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute):
+                found.setdefault(node.attr, set()).add(file)
+            elif isinstance(node, ast.alias):
+                found.setdefault(node.name, set()).add(file)
+            elif isinstance(node, ast.Constant) and node.value in FIELDS:
+                found.setdefault(node.value, set()).add(file)
+    return found
+
+
+ASKED = asked_for()
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_nobody_after_the_generations_asks_who_wrote_a_file(name):
+    assert ASKED[name] == set(VERSIONS[name])
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_is_read_where_its_subject_is(field):
+    files = ASKED.get(field.partition(".")[2], set()) | ASKED.get(field, set())
+    assert files == SHARED[field] if field in SHARED else len(files) == 1, files
+
+
+def test_the_record_has_every_field_and_no_other():
+    members = {
+        f"{name} {member}"
+        for name, several in meaning_flips.MEMBERS.items()
+        for member in several
+    }
+    assert {*FIELDS, "writer"} == set(meaning_flips.VALUES)
+    # A field beside which no fixture stands is dead, or nobody has proven it.
+    assert set(RECORD["changes"]) == {*meaning_flips.VALUES, *members}
+    assert set(NAMED) <= {golden.name for golden in CASES}
+
+
+def test_who_wrote_a_file_and_what_it_leaves_open_is_only_said():
+    for field, values in RECORD["changes"].items():
+        if field.startswith(("writer", "uncertain", "unsaid")):
+            assert {what for whats in values.values() for what in whats} == {"words"}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_what_keras_gave_tells_a_field_from_its_other_value(field):
+    """By numbers, or because the other value is refused, or true where this is not."""
+    changes = RECORD["changes"][field].values()
+    decided = any({"refused", "converted"} & set(whats) for whats in changes)
+    assert decided or field in RECORD["contradictions"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "case"),
+    CONTRADICTIONS,
+    ids=[" ".join(c) for c in CONTRADICTIONS],
+)
+def test_the_other_value_gives_other_numbers_than_keras(field, value, case):
+    golden = goldens.Golden(goldens.FIXTURES / case)
+    assert meaning_flips.contradicts(golden, field, value)
+
+
+@pytest.mark.parametrize("generation", sorted({c.name.split("/")[0] for c in CASES}))
+def test_only_the_fixtures_named_beside_a_field_change(generation):
+    found = [
+        f"{golden.name}: {line}"
+        for golden in CASES
+        if golden.name.startswith(f"{generation}/")
+        for line in meaning_flips.differences(
+            meaning_flips.changes(golden), NAMED.get(golden.name, {})
+        )
+    ]
+    lines = "\n".join(found)
+    assert not found, f"see tests/meaning_flips.py\n{lines}"
