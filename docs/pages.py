@@ -17,6 +17,7 @@ from gru2np.generations import interpret
 from gru2np.graph.flatten import build
 from gru2np.layers import FAMILIES, NOT_CONVERTED
 from gru2np.layers.custom import Specs
+from gru2np.layers.mask_rules import IN_TIME, KEEPS, Creates, MaskRule, Merges
 from gru2np.layers.options import HARMLESS
 from gru2np.layers.spec import Config
 from gru2np.readers import open_model
@@ -184,7 +185,7 @@ def layer_table() -> str:
         for class_name, spec in sorted(family.LAYERS.items()):
             plain = class_name.removeprefix("ops.")
             shown = f"`keras.ops` {plain}" if plain != class_name else plain
-            mask = str(spec.mask) + (", used" if spec.uses_mask else "")
+            mask = _words(spec.mask) + (", used" if spec.uses_mask else "")
             files = _families(list(proofs().get(class_name, {})))
             read = ", ".join(
                 key for key in sorted(options().get(class_name, {})) if key != "dtype"
@@ -192,6 +193,16 @@ def layer_table() -> str:
             lines.append(f"| {title} | {shown} | {read} | {mask} | {files} |")
             title = ""
     return "\n".join(lines)
+
+
+def _words(rule: MaskRule) -> str:
+    """What a layer makes of the mask of its input, in a word or two."""
+    if isinstance(rule, str):
+        return {IN_TIME: KEEPS}.get(rule, rule)
+    if isinstance(rule, Merges):
+        return "concatenates" if rule.joins else "merges"
+    idles = "stops, but perhaps where it changes nothing"
+    return "creates" if isinstance(rule, Creates) else idles
 
 
 def _families(generations: list[str]) -> str:

@@ -11,6 +11,7 @@ import goldens
 from gru2np.graph.calls import CALLS
 from gru2np.graph.masks import SKIP_MASKED
 from gru2np.layers import LAYERS, mask_rules
+from gru2np.layers.dtype_rules import ANY
 from gru2np.layers.mask_rules import Merges
 from gru2np.layers.spec import OWN, LayerSpec, operation, recurrent, unmasked
 
@@ -33,7 +34,7 @@ FACTS = [field.name for field in dataclasses.fields(LayerSpec)]
 
 @pytest.mark.parametrize("missing", FACTS)
 def test_a_row_that_leaves_a_fact_out_is_no_row(missing):
-    facts = dataclasses.asdict(unmasked(convert, mask_rules.KEEPS, None))
+    facts = dataclasses.asdict(unmasked(convert, mask_rules.KEEPS, None, ANY))
     del facts[missing]
     with pytest.raises(TypeError, match=f"argument: '{missing}'"):
         LayerSpec(**facts)
@@ -42,10 +43,12 @@ def test_a_row_that_leaves_a_fact_out_is_no_row(missing):
 @pytest.mark.parametrize(
     ("row", "missing"),
     [
-        (lambda: unmasked(convert, mask_rules.KEEPS), "weights"),
-        (lambda: unmasked(convert, weights=OWN), "mask"),
+        (lambda: unmasked(convert, mask_rules.KEEPS, dtypes=ANY), "weights"),
+        (lambda: unmasked(convert, weights=OWN, dtypes=ANY), "mask"),
+        (lambda: unmasked(convert, mask_rules.KEEPS, OWN), "dtypes"),
         (lambda: operation(convert), "mask"),
-        (lambda: recurrent(convert), "weights"),
+        (lambda: recurrent(convert, dtypes=ANY), "weights"),
+        (lambda: recurrent(convert, OWN), "dtypes"),
     ],
 )
 def test_nor_is_one_of_a_kind_of_layers(row, missing):

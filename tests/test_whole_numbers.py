@@ -12,11 +12,9 @@ import pytest
 from gru2np.errors import UnsupportedModelError
 from gru2np.generations import keras2, keras3
 from gru2np.graph.flatten import build
-from gru2np.graph.whole_numbers import ROWS, TAKEN
 from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
 from gru2np.layers.custom import Specs
 from gru2np_runtime import layers
-from gru2np_runtime.layers import FAMILY
 from gru2np_runtime.run.dispatch import make_plan
 
 KERAS_3 = keras3.meaning((3, 15, 0), "3.15.0", "tensorflow")
@@ -121,11 +119,6 @@ def test_taken_or_refused(class_name, options, dtypes, now, before, keras_3):
     assert f"layer 'layer' ({class_name})" in text
     assert all(f"{dtype} from 'x{i}'" in text for i, dtype in enumerate(dtypes))
     assert "cast it to float32 before this layer" in text
-
-
-def test_every_row_is_one_of_a_layer():
-    assert {row.split(" ")[0] for row in TAKEN} <= set(FAMILY)
-    assert set(ROWS) <= set(FAMILY)
 
 
 def test_a_model_inside_takes_what_it_declares():

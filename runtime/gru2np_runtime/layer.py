@@ -28,14 +28,14 @@ ACROSS = "across"
 # What a layer of this package states, in its class or in a base of it here; nothing
 # holds for all.
 STATED = ("multiply_adds", "over_time", "rows_apart")
+# What a class of the user's own takes from no layer of this package that it builds on,
+# for its ``forward`` may be another.
+UNKNOWN = ("compared", "multiply_adds", "reads_shape_alone", "rows_apart", "window")
+
 # Why a weight is always stored in full: see ``Layer.storage_axes``.
 FEW = "few numbers beside the kernels, so that nothing is gained"
 APART = "each number is for one element, so that no two could share a scale"
 HEADS = "a kernel of several heads, where nobody has measured what rounding costs"
-
-# What a class of the user's own takes from no layer of this package that it builds on,
-# for its ``forward`` may be another.
-UNKNOWN = ("compared", "multiply_adds", "reads_shape_alone", "rows_apart", "window")
 
 
 class Layer(Attributes):

@@ -38,6 +38,7 @@ class Builder:
         notes: where the file leaves a number open.
         remarks: notes that hold for layers with a mask, by path.
         titles: name and class in Keras, by layer path.
+        dtype_rules: which dtypes a layer of the model's takes, by path.
         layers: runtime layers by path.
         nodes: in topological order.
         shapes: of the outputs of every input and node.
@@ -54,6 +55,7 @@ class Builder:
         self.notes = translator.notes
         self.remarks = translator.remarks
         self.titles = translator.titles
+        self.dtype_rules = translator.taken
         self.layers = dict(translator.layers)
         self.nodes: list[Node] = []
         self.shapes: dict[str, tuple[Shape, ...]] = {}
@@ -108,7 +110,8 @@ class Builder:
             )
         if mask is not None:
             self.masked.add(path)
-        reason = untaken(layer, node, self.dtypes, self.meaning)
+        taken = self.dtype_rules.get(path)
+        reason = untaken(layer, taken, node, self.dtypes, self.meaning)
         if reason is not None:
             class_name = self.titles.get(path, ("", layer.op))[1]
             self.problems.append(Problem(path, class_name, reason))

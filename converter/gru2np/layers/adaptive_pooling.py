@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import data_format
+from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.spec import unmasked
 from gru2np_runtime import layers as runtime
@@ -30,7 +31,7 @@ def adaptive(kind: type[Layer], rank: int) -> Callable[[Config], Layer]:
 
 
 LAYERS = {
-    f"Adaptive{name}Pooling{rank}D": unmasked(adaptive(kind, rank), STOPS, None)
+    f"Adaptive{name}Pooling{rank}D": unmasked(adaptive(kind, rank), STOPS, None, FLOATS)
     for name, kind in (
         ("Average", runtime.AdaptiveAveragePooling),
         ("Max", runtime.AdaptiveMaxPooling),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import KEEPS
 from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime import layers as runtime
@@ -35,7 +36,9 @@ def srelu(config: Config) -> Layer:
 
 
 LAYERS = {
-    "PReLU": unmasked(trained(runtime.PReLU), KEEPS, OWN),
-    "ParametricSoftplus": unmasked(trained(runtime.ParametricSoftplus), KEEPS, OWN),
-    "SReLU": unmasked(srelu, KEEPS, OWN),
+    "PReLU": unmasked(trained(runtime.PReLU), KEEPS, OWN, FLOATS),
+    "ParametricSoftplus": unmasked(
+        trained(runtime.ParametricSoftplus), KEEPS, OWN, FLOATS
+    ),
+    "SReLU": unmasked(srelu, KEEPS, OWN, FLOATS),
 }

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.layers.dtype_rules import ADDED, BESIDE_FLOATS, FLOATS, PROMOTED
 from gru2np.layers.mask_rules import QUERY
-from gru2np.layers.spec import ATTENTION, HEADS, OWN, CallRule, LayerSpec, Weights
+from gru2np.layers.spec import (
+    ATTENTION,
+    HEADS,
+    OWN,
+    CallRule,
+    LayerSpec,
+    Weights,
+)
 from gru2np_runtime.layers import Attention, MultiHeadAttention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gru2np.layers.dtype_rules import DtypeRule, Taken
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
@@ -104,10 +113,14 @@ def _several(config: Config, key: str) -> list[int]:
     return list(items)
 
 
-def scores(convert: Callable[[Config], Layer]) -> LayerSpec:
+def _of_score(layer: Any) -> Taken:
+    return BESIDE_FLOATS if layer.score == "dot" else FLOATS
+
+
+def scores(convert: Callable[[Config], Layer], dtypes: DtypeRule) -> LayerSpec:
     """A layer of queries and values whose scores may be given, too."""
     call = CallRule(ATTENTION, (), OPTIONS, takes_masks=False)
-    return LayerSpec(convert, QUERY, uses_mask=True, call=call, weights=OWN)
+    return LayerSpec(convert, QUERY, True, call, OWN, dtypes)
 
 
 def heads(
@@ -116,12 +129,12 @@ def heads(
     """A layer of several heads, its projections in layers of their own."""
     call = CallRule(HEADS, TENSORS, OPTIONS, takes_masks)
     weights = Weights(parts=parts)
-    return LayerSpec(convert, QUERY, uses_mask=True, call=call, weights=weights)
+    return LayerSpec(convert, QUERY, True, call, weights, PROMOTED)
 
 
 LAYERS = {
-    "AdditiveAttention": scores(additive_attention),
-    "Attention": scores(attention),
+    "AdditiveAttention": scores(additive_attention, ADDED),
+    "Attention": scores(attention, _of_score),
     # Archives say the one, HDF5 files the other.
     **dict.fromkeys(
         ("GroupQueryAttention", "GroupedQueryAttention"),

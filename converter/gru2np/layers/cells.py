@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime import layers as runtime
@@ -59,7 +60,7 @@ def simple_rnn_options(config: Config) -> dict[str, Any]:
 
 
 LAYERS = {
-    "GRUCell": unmasked(gru_cell, STOPS, OWN),
-    "LSTMCell": unmasked(lstm_cell, STOPS, OWN),
-    "SimpleRNNCell": unmasked(simple_rnn_cell, STOPS, OWN),
+    "GRUCell": unmasked(gru_cell, STOPS, OWN, FLOATS),
+    "LSTMCell": unmasked(lstm_cell, STOPS, OWN, FLOATS),
+    "SimpleRNNCell": unmasked(simple_rnn_cell, STOPS, OWN, FLOATS),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime.layers import Conv
@@ -111,4 +112,6 @@ def data_format(config: Config) -> str:
     return config.choice("data_format", formats, "channels_last")
 
 
-LAYERS = {f"Conv{rank}D": unmasked(conv(rank), STOPS, OWN) for rank in (1, 2, 3)}
+LAYERS = {
+    f"Conv{rank}D": unmasked(conv(rank), STOPS, OWN, FLOATS) for rank in (1, 2, 3)
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import before, refuse_sparse_volumes, window
+from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.recurrent import _sequence
 from gru2np.layers.spec import IN_CELL, recurrent
 from gru2np_runtime.layers import ConvLSTM
@@ -44,4 +45,7 @@ def conv_lstm(rank: int) -> Callable[[Config], Layer]:
     return convert
 
 
-LAYERS = {f"ConvLSTM{rank}D": recurrent(conv_lstm(rank), IN_CELL) for rank in (1, 2, 3)}
+LAYERS = {
+    f"ConvLSTM{rank}D": recurrent(conv_lstm(rank), IN_CELL, FLOATS)
+    for rank in (1, 2, 3)
+}

@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import activations
+from gru2np.layers.dtype_rules import (
+    ANY,
+    FLOATS,
+    PROMOTED,
+    PROMOTED_NUMBERS,
+    of_function,
+)
 from gru2np.layers.mask_rules import IDLES, KEEPS, Creates
 from gru2np.layers.spec import (
     OWN,
@@ -89,23 +96,30 @@ def convert_to_tensor(config: Config) -> Layer:
 # Ids other than 0 are valid, where that is asked for.
 NOT_0 = Creates(0.0, wanted="mask_zero", any_feature=False)
 LAYERS = {
-    **{name: unmasked(activation, KEEPS, None) for name in activations.LAYERS},
+    **{
+        name: unmasked(activation, KEEPS, None, of_function)
+        for name in activations.LAYERS
+    },
     "Softmax": LayerSpec(
         activation,
         KEEPS,
         uses_mask=True,
         call=CallRule(SCORES, (), (), takes_masks=False),
         weights=None,
+        dtypes=FLOATS,
     ),
-    "ActivityRegularization": unmasked(acts_in_training("l1", "l2"), KEEPS, None),
-    "AlphaDropout": unmasked(acts_in_training("rate", "noise_shape"), KEEPS, None),
-    "Dropout": unmasked(acts_in_training("rate", "noise_shape"), KEEPS, None),
-    "Embedding": unmasked(embedding, NOT_0, OWN),
-    "GaussianDropout": unmasked(acts_in_training("rate"), KEEPS, None),
-    "GaussianNoise": unmasked(acts_in_training("stddev"), KEEPS, None),
-    "Identity": unmasked(acts_in_training(), KEEPS, None),
+    "ActivityRegularization": unmasked(acts_in_training("l1", "l2"), KEEPS, None, ANY),
+    "AlphaDropout": unmasked(acts_in_training("rate", "noise_shape"), KEEPS, None, ANY),
+    "Dropout": unmasked(acts_in_training("rate", "noise_shape"), KEEPS, None, ANY),
+    "Embedding": unmasked(embedding, NOT_0, OWN, ANY),
+    "GaussianDropout": unmasked(acts_in_training("rate"), KEEPS, None, ANY),
+    "GaussianNoise": unmasked(acts_in_training("stddev"), KEEPS, None, ANY),
+    "Identity": unmasked(acts_in_training(), KEEPS, None, ANY),
     "Masking": unmasked(
-        masking, Creates("mask_value", wanted="", any_feature=True), None
+        masking,
+        Creates("mask_value", wanted="", any_feature=True),
+        None,
+        PROMOTED_NUMBERS,
     ),
     "ReversibleEmbedding": LayerSpec(
         reversible_embedding,
@@ -113,10 +127,11 @@ LAYERS = {
         uses_mask=False,
         call=CallRule(REVERSIBLE, (), ("reverse",), takes_masks=False),
         weights=OWN,
+        dtypes=PROMOTED,
     ),
     **{
         f"SpatialDropout{rank}D": unmasked(
-            acts_in_training("rate", "noise_shape", "data_format"), KEEPS, None
+            acts_in_training("rate", "noise_shape", "data_format"), KEEPS, None, ANY
         )
         for rank in (1, 2, 3)
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import LAYERS
+from gru2np.layers.dtype_rules import ITSELF
 from gru2np.layers.mask_rules import KEEPS, STOPS
 from gru2np.layers.options import HARMLESS
 from gru2np.layers.spec import ON_INPUTS, LayerSpec, Weights, inside
@@ -50,6 +51,7 @@ class Specs:
                 weights=Weights(
                     non_trainable=frozenset(kind.non_trainable), inside=inside()
                 ),
+                dtypes=ITSELF,
             )
 
     def get(self, class_name: str) -> LayerSpec | None:

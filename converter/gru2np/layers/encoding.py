@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gru2np.layers.dtype_rules import ANY, PROMOTED_OR_SIGNED
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.preprocessing import numbers
 from gru2np.layers.spec import ORDINARY, CallRule, LayerSpec, unmasked
@@ -118,7 +119,8 @@ LAYERS = {
         uses_mask=False,
         call=CallRule(ORDINARY, ("inputs", "count_weights"), (), takes_masks=False),
         weights=None,
+        dtypes=PROMOTED_OR_SIGNED,
     ),
-    "Discretization": unmasked(discretization, STOPS, None),
-    "IntegerLookup": unmasked(integer_lookup, STOPS, None),
+    "Discretization": unmasked(discretization, STOPS, None, PROMOTED_OR_SIGNED),
+    "IntegerLookup": unmasked(integer_lookup, STOPS, None, ANY),
 }

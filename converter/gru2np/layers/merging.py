@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.layers.dtype_rules import BESIDE_FLOATS, JOINED, MERGED
 from gru2np.layers.mask_rules import CONCATENATES, LEFT_OUT, MERGES, ONE, Merges
 from gru2np.layers.spec import unmasked
 from gru2np_runtime import layers as runtime
@@ -35,11 +36,11 @@ def concatenate(config: Config) -> Layer:
 
 
 LAYERS = {
-    "Add": unmasked(plain, MERGES, None),
-    "Average": unmasked(plain, MERGES, None),
-    "Concatenate": unmasked(concatenate, CONCATENATES, None),
-    "Maximum": unmasked(plain, Merges(LEFT_OUT, joins=False), None),
-    "Minimum": unmasked(plain, Merges(LEFT_OUT, joins=False), None),
-    "Multiply": unmasked(plain, Merges(ONE, joins=False), None),
-    "Subtract": unmasked(plain, MERGES, None),
+    "Add": unmasked(plain, MERGES, None, MERGED),
+    "Average": unmasked(plain, MERGES, None, BESIDE_FLOATS),
+    "Concatenate": unmasked(concatenate, CONCATENATES, None, JOINED),
+    "Maximum": unmasked(plain, Merges(LEFT_OUT, joins=False), None, MERGED),
+    "Minimum": unmasked(plain, Merges(LEFT_OUT, joins=False), None, MERGED),
+    "Multiply": unmasked(plain, Merges(ONE, joins=False), None, MERGED),
+    "Subtract": unmasked(plain, MERGES, None, MERGED),
 }

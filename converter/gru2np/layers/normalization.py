@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.layers.dtype_rules import ANY, FLOATS, KEPT
 from gru2np.layers.mask_rules import KEEPS, STOPS
 from gru2np.layers.spec import OWN, Weights, unmasked
 from gru2np_runtime import layers as runtime
@@ -112,9 +113,10 @@ LAYERS = {
         batch_normalization,
         KEEPS,
         Weights(non_trainable=frozenset({"moving_mean", "moving_variance"})),
+        ANY,
     ),
-    "GroupNormalization": unmasked(group_normalization, KEEPS, OWN),
-    "LayerNormalization": unmasked(layer_normalization, KEEPS, OWN),
-    "RMSNormalization": unmasked(rms_normalization, STOPS, OWN),
-    "UnitNormalization": unmasked(unit_normalization, KEEPS, None),
+    "GroupNormalization": unmasked(group_normalization, KEEPS, OWN, FLOATS),
+    "LayerNormalization": unmasked(layer_normalization, KEEPS, OWN, KEPT),
+    "RMSNormalization": unmasked(rms_normalization, STOPS, OWN, FLOATS),
+    "UnitNormalization": unmasked(unit_normalization, KEEPS, None, KEPT),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.arguments import axes, axis, build, number_type, tensors
+from gru2np.layers.dtype_rules import ITSELF
 from gru2np.layers.mask_rules import IDLES, STOPS, Idles
 from gru2np.layers.spec import operation, unmasked
 from gru2np_runtime import layers as runtime
@@ -108,7 +109,7 @@ LAYERS = {
     "ops.OnesLike": operation(ones_like, STOPS),
     "ops.ZerosLike": operation(zeros_like, STOPS),
     **{
-        name: unmasked(in_training(*options), STOPS, None)
+        name: unmasked(in_training(*options), STOPS, None, ITSELF)
         for name, options in RANDOM.items()
     },
 }

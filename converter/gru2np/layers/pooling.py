@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import check_clear, data_format, refuse_sparse_volumes
+from gru2np.layers.dtype_rules import AVERAGED, FLOATS, NUMBERS
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.spec import ON_INPUTS, LayerSpec, unmasked
 from gru2np_runtime import layers as runtime
@@ -64,10 +65,10 @@ def global_pooling(kind: type[Layer]) -> Callable[[Config], Layer]:
 
 LAYERS = {
     **{
-        f"{name}Pooling{rank}D": unmasked(pooling(kind, rank), STOPS, None)
-        for name, kind in (
-            ("Average", runtime.AveragePooling),
-            ("Max", runtime.MaxPooling),
+        f"{name}Pooling{rank}D": unmasked(pooling(kind, rank), STOPS, None, dtypes)
+        for name, kind, dtypes in (
+            ("Average", runtime.AveragePooling, FLOATS),
+            ("Max", runtime.MaxPooling, NUMBERS),
         )
         for rank in (1, 2, 3)
     },
@@ -78,10 +79,11 @@ LAYERS = {
             uses_mask=name == "Average" and rank == 1,
             call=ON_INPUTS,
             weights=None,
+            dtypes=dtypes,
         )
-        for name, kind in (
-            ("Average", runtime.GlobalAveragePooling),
-            ("Max", runtime.GlobalMaxPooling),
+        for name, kind, dtypes in (
+            ("Average", runtime.GlobalAveragePooling, AVERAGED),
+            ("Max", runtime.GlobalMaxPooling, NUMBERS),
         )
         for rank in (1, 2, 3)
     },

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np.layers.dtype_rules import ANY
 from gru2np.layers.mask_rules import KEEPS
 from gru2np.layers.spec import Unused, Weights, unmasked
 from gru2np_runtime import layers as runtime
@@ -90,6 +91,7 @@ LAYERS = {
             non_trainable=frozenset({"mean", "variance"}),
             unused=(Unused("count", in_groups=True),),
         ),
+        ANY,
     ),
-    "Rescaling": unmasked(rescaling, KEEPS, None),
+    "Rescaling": unmasked(rescaling, KEEPS, None, ANY),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.layers.dtype_rules import BESIDE_FLOATS, FLOATS
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.spec import unmasked
 from gru2np_runtime import layers as runtime
@@ -32,6 +33,6 @@ def cosine(config: Config) -> Layer:
 
 
 LAYERS = {
-    "Dot": unmasked(dot, STOPS, None),
-    "Merge": unmasked(cosine, STOPS, None),
+    "Dot": unmasked(dot, STOPS, None, BESIDE_FLOATS),
+    "Merge": unmasked(cosine, STOPS, None, FLOATS),
 }

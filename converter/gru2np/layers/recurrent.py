@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.cells import gru_options, lstm_options, simple_rnn_options
+from gru2np.layers.dtype_rules import FLOATS, PROMOTED
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.spec import IN_CELL, Weights, inside, recurrent, unmasked
 from gru2np_runtime import layers as runtime
@@ -161,11 +162,11 @@ def _cell_prefix(attribute: str, place: int) -> str:
 
 
 LAYERS = {
-    "GRU": recurrent(gru, IN_CELL),
-    "LSTM": recurrent(lstm, IN_CELL),
-    "RNN": recurrent(rnn, Weights(inside=inside(_cell_prefix))),
-    "SimpleRNN": recurrent(simple_rnn, IN_CELL),
+    "GRU": recurrent(gru, IN_CELL, PROMOTED),
+    "LSTM": recurrent(lstm, IN_CELL, PROMOTED),
+    "RNN": recurrent(rnn, Weights(inside=inside(_cell_prefix)), PROMOTED),
+    "SimpleRNN": recurrent(simple_rnn, IN_CELL, PROMOTED),
     "StackedRNNCells": unmasked(
-        stacked_cells, STOPS, Weights(inside=inside(_cell_prefix, flat=True))
+        stacked_cells, STOPS, Weights(inside=inside(_cell_prefix, flat=True)), FLOATS
     ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import data_format
+from gru2np.layers.dtype_rules import ANY
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.spec import unmasked
 from gru2np_runtime import layers as runtime
@@ -83,13 +84,16 @@ def _pairs(config: Config, key: str, rank: int) -> list[tuple[int, ...]]:
 
 
 LAYERS = {
-    "Flatten": unmasked(flatten, STOPS, None),
-    "Permute": unmasked(permute, STOPS, None),
-    "RepeatVector": unmasked(repeat_vector, STOPS, None),
-    "Reshape": unmasked(reshape, STOPS, None),
-    **{f"Cropping{rank}D": unmasked(cropping(rank), STOPS, None) for rank in (1, 2, 3)},
+    "Flatten": unmasked(flatten, STOPS, None, ANY),
+    "Permute": unmasked(permute, STOPS, None, ANY),
+    "RepeatVector": unmasked(repeat_vector, STOPS, None, ANY),
+    "Reshape": unmasked(reshape, STOPS, None, ANY),
     **{
-        f"ZeroPadding{rank}D": unmasked(zero_padding(rank), STOPS, None)
+        f"Cropping{rank}D": unmasked(cropping(rank), STOPS, None, ANY)
+        for rank in (1, 2, 3)
+    },
+    **{
+        f"ZeroPadding{rank}D": unmasked(zero_padding(rank), STOPS, None, ANY)
         for rank in (1, 2, 3)
     },
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.convolutional import data_format
+from gru2np.layers.dtype_rules import ANY, KEPT_NUMBERS
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.spec import ORDINARY, CallRule, LayerSpec, unmasked
 from gru2np_runtime import layers as runtime
@@ -12,6 +13,7 @@ from gru2np_runtime import layers as runtime
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gru2np.layers.dtype_rules import Taken
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
@@ -87,6 +89,10 @@ def _check_type(config: Config, interpolation: str) -> None:
         )
 
 
+def _of_way(layer: Any) -> Taken:
+    return KEPT_NUMBERS if isinstance(layer, runtime.Resizing) else ANY
+
+
 LAYERS = {
     "Resizing": LayerSpec(
         resizing,
@@ -95,9 +101,10 @@ LAYERS = {
         # Keras 3.15 writes training=true into its calls, and means nothing by it.
         call=CallRule(ORDINARY, (), ("training",), takes_masks=False),
         weights=None,
+        dtypes=ANY,
     ),
     **{
-        f"UpSampling{rank}D": unmasked(up_sampling(rank), STOPS, None)
+        f"UpSampling{rank}D": unmasked(up_sampling(rank), STOPS, None, _of_way)
         for rank in (1, 2, 3)
     },
 }

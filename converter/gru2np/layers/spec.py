@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gru2np.errors import Problem
+from gru2np.layers.dtype_rules import ITSELF
 from gru2np.layers.mask_rules import SEQUENCE
 from gru2np.layers.options import HARMLESS, NEUTRAL, QUANTISED, REASONS, UNKNOWN
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gru2np.ir import KerasLayer
+    from gru2np.layers.dtype_rules import DtypeRule
     from gru2np.layers.mask_rules import MaskRule
     from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
@@ -129,6 +131,7 @@ class LayerSpec:
         uses_mask: its numbers depend on the mask of its input.
         call: how it is called.
         weights: where a file keeps its weights; None if it has none.
+        dtypes: which whole numbers and booleans it takes: see ``dtype_rules``.
     """
 
     convert: Callable[[Config], Layer]
@@ -136,23 +139,29 @@ class LayerSpec:
     uses_mask: bool
     call: CallRule
     weights: Weights | None
+    dtypes: DtypeRule
 
 
 def unmasked(
-    convert: Callable[[Config], Layer], mask: MaskRule, weights: Weights | None
+    convert: Callable[[Config], Layer],
+    mask: MaskRule,
+    weights: Weights | None,
+    dtypes: DtypeRule,
 ) -> LayerSpec:
     """A layer called with its inputs, whose numbers hang on no mask of them."""
-    return LayerSpec(convert, mask, uses_mask=False, call=ON_INPUTS, weights=weights)
+    return LayerSpec(convert, mask, False, ON_INPUTS, weights, dtypes)
 
 
-def recurrent(convert: Callable[[Config], Layer], weights: Weights) -> LayerSpec:
+def recurrent(
+    convert: Callable[[Config], Layer], weights: Weights, dtypes: DtypeRule
+) -> LayerSpec:
     """A layer that goes through a sequence, and leaves out its masked steps."""
-    return LayerSpec(convert, SEQUENCE, uses_mask=True, call=ON_INPUTS, weights=weights)
+    return LayerSpec(convert, SEQUENCE, True, ON_INPUTS, weights, dtypes)
 
 
 def operation(convert: Callable[[Config], Layer], mask: MaskRule) -> LayerSpec:
     """A function of ``keras.ops``, which knows no mask and has no weights."""
-    return unmasked(convert, mask, None)
+    return unmasked(convert, mask, None, ITSELF)
 
 
 class Refused(Exception):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gru2np.ir import KerasLayer, KerasModel
     from gru2np.layers.custom import Specs
+    from gru2np.layers.dtype_rules import Taken
     from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph
@@ -32,6 +33,7 @@ class Translator:
         notes: where the file leaves a number open.
         layers: runtime layers by path.
         titles: name and class in Keras by path, of layers inside wrappers too.
+        taken: which dtypes a layer takes, by path; not of models inside wrappers.
         remarks: what the owner of a layer should know if it is masked, by path.
     """
 
@@ -50,6 +52,7 @@ class Translator:
         self.notes: list[str] = []
         self.layers: dict[str, Layer] = {}
         self.titles: dict[str, tuple[str, str]] = {}
+        self.taken: dict[str, Taken | None] = {}
         self.remarks: dict[str, str] = {}
 
     def translate(self, model: KerasModel, prefix: str) -> None:
@@ -82,6 +85,11 @@ class Translator:
             translated = spec.convert(config)
         except Refused:
             return None
+        rule = spec.dtypes
+        if callable(rule):
+            rule = rule(translated)
+        inner = self.taken.get(f"{path}/layer")
+        self.taken[path] = inner if isinstance(rule, str) else rule
         # Of a class of the user's own, package>Name, the name alone.
         self.titles[path] = (layer.name, layer.class_name.rpartition(">")[2])
         return translated

@@ -1,9 +1,10 @@
-"""Spelling of Bidirectional and TimeDistributed."""
+"""Spelling of layers around another layer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.layers.dtype_rules import INSIDE, PROMOTED
 from gru2np.layers.mask_rules import IN_TIME, STOPS
 from gru2np.layers.spec import Unused, Weights, inside, recurrent, unmasked
 from gru2np_runtime import layers as runtime
@@ -63,7 +64,9 @@ def _halves(attribute: str, name: str) -> tuple[str, ...]:
 
 
 LAYERS = {
-    "Bidirectional": recurrent(bidirectional, Weights(inside=inside(called=_halves))),
+    "Bidirectional": recurrent(
+        bidirectional, Weights(inside=inside(called=_halves)), PROMOTED
+    ),
     "SpectralNormalization": unmasked(
         spectral_normalization,
         STOPS,
@@ -76,6 +79,9 @@ LAYERS = {
                 Unused("spectral/vector_u", in_groups=True),
             ),
         ),
+        INSIDE,
     ),
-    "TimeDistributed": unmasked(time_distributed, IN_TIME, Weights(inside=inside())),
+    "TimeDistributed": unmasked(
+        time_distributed, IN_TIME, Weights(inside=inside()), INSIDE
+    ),
 }

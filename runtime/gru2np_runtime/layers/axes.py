@@ -36,11 +36,6 @@ def apart_from_time(axes: Iterable[int], rank: int) -> str:
     return ACROSS if 1 in {axis_of(axis, rank) for axis in axes} else POINTWISE
 
 
-def leaves_batch(function: ActivationSpec, rank: int) -> bool:
-    """Whether a function of arrays of this rank keeps the samples apart."""
-    return not {0, -rank} & set(axes_of(function))
-
-
 def size_of(shape: Shape) -> int:
     """How many numbers there are in an array; a size that is free counts as 1."""
     return prod(sized(shape))

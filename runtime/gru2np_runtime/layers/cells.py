@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime.activations import function_of, gates
+from gru2np_runtime.activations import axes_of, function_of, gates
 from gru2np_runtime.layer import FEW, Layer, across, stored
-from gru2np_runtime.layers.axes import leaves_batch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,8 +64,8 @@ class Cell(Layer):
 
     def apart(self) -> bool:
         """Whether no activation runs along the batch of (batch, units)."""
-        return all(
-            leaves_batch(getattr(self, name), 2)
+        return not any(
+            {0, -2}.intersection(axes_of(getattr(self, name)))
             for name, kind in self.attribute_kinds().items()
             if kind == "ActivationSpec"
         )
