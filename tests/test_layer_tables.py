@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,19 @@ def test_family_is_the_module_s_own_table(family):
         for op, path in FAMILY.items()
         if path.split(".")[0] == family
     }
+
+
+def test_a_type_checker_knows_every_class():
+    """The others would be layers of any attributes to it."""
+    tree = ast.parse(Path(layers.__file__).read_text("utf-8"))
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    paths = {
+        f"{node.module.rpartition('.')[2]}.{alias.asname}"
+        for node in imported
+        for alias in node.names
+        if alias.asname
+    }
+    assert paths == set(FAMILY.values())
 
 
 @pytest.mark.parametrize("op", FAMILY)

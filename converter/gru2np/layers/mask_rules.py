@@ -19,7 +19,7 @@ KEEPS = "keeps"  # its output has the same mask
 STOPS = "stops"  # its output has none
 QUERY = "keeps the query's"  # by ``AttentionRules``
 SEQUENCE = "sequence"  # the same mask where it gives a sequence, else none
-IN_TIME = "keeps, or what the layer inside makes of it"  # by ``MaskRules.in_time``
+IN_TIME = "in time"  # what the layer inside makes of it: ``MaskRules.in_time``
 
 # What merge layers make of masked positions, since Keras 3.4.
 COUNTED = "counted"  # as all others
@@ -41,9 +41,6 @@ class Creates:
     value: float | str
     wanted: str
     any_feature: bool
-
-    def __str__(self) -> str:
-        return "creates"
 
     def made(self, options: Mapping[str, Any]) -> bool:
         """Whether a layer of these options makes a mask."""
@@ -67,9 +64,6 @@ class Merges:
     masked: str
     joins: bool
 
-    def __str__(self) -> str:
-        return "concatenates" if self.joins else "merges"
-
 
 @dataclass(frozen=True)
 class Idles:
@@ -82,9 +76,6 @@ class Idles:
 
     moves: Callable[[Layer], bool]
     casts: bool
-
-    def __str__(self) -> str:
-        return "stops, but perhaps where it changes nothing"
 
 
 MERGES = Merges(COUNTED, joins=False)
