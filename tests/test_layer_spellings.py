@@ -17,7 +17,7 @@ def convert(class_name, options, *, call=None, meaning=KERAS_2):
     """The runtime layer, or the problems."""
     problems = []
     calls = (call,) if call else ()
-    layer = KerasLayer(class_name, "layer", options, calls)
+    layer = KerasLayer(class_name, "layer", options, calls, training={})
     config = Config(layer, "layer", meaning, problems.append, lambda *_: None)
     try:
         return LAYERS[class_name].convert(config)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np.generations.training import split
 from gru2np.ir import KerasLayer
 
 if TYPE_CHECKING:
@@ -91,7 +92,9 @@ def _by_layer(config: Config, key: str, value: dict[str, Any]) -> Specification:
         # The generation has renamed options of the model's layers, not of this one.
         options = {**options, "negative_slope": options["alpha"]}
         del options["alpha"]
-    inner = config.inner(key, KerasLayer(str(class_name), config.layer.name, options))
+    options, training = split(options)
+    layer = KerasLayer(str(class_name), config.layer.name, options, training=training)
+    inner = config.inner(key, layer)
     found = LAYERS[str(class_name)](inner)
     inner.dtype()
     inner.finish()
