@@ -36,8 +36,8 @@ class Spelled(NamedTuple):
         class_name: its class.
         options: its options, by the names of Keras 3.
         forms: how a file may keep its weights.
-        training: options that act in training alone and that Keras 3 has not by these
-            names.
+        training: options of training that the generation has told apart itself; those
+            among ``options`` that go by Keras 3's names are told apart later.
     """
 
     class_name: str

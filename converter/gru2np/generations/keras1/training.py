@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 # Options that act in training alone and that no later Keras has by these names, or
-# whose values it does not understand.
+# whose values it does not understand.  ``activity_regularizer`` is not among them: it
+# stays as written, for its term of the loss is not what it was.
 OLD = frozenset(
     {
         *("init", "inner_init", "forget_bias_init", "alpha_init", "beta_init"),
