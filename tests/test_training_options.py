@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from goldens import FIXTURES, Golden
+from gru2np.convert import convert
 from gru2np.errors import ModelFileError
 from gru2np.generations import interpret
 from gru2np.generations.values import plain
+from gru2np.layers.custom import Specs
 from gru2np.readers import open_model
+from gru2np.weights.slots import Slots
 
 KERAS_1 = "keras-1.2/training_options"
 KERAS_3 = "keras-3.15/training_options"
@@ -241,6 +244,29 @@ def test_a_frozen_model_inside_another_says_so(name):
     ]
     # The first model's first layer; and every layer of the second but its input.
     assert frozen == [[False, True, *[False] * 3], [False, *[True] * 4]]
+
+
+@pytest.mark.parametrize(
+    ("name", "trainable"),
+    [
+        ("keras-1.2/frozen_layers", []),
+        ("keras-2.2/frozen_layers", ["last"]),
+        (
+            "keras-3.15/frozen_nested_h5",
+            ["left/left_gru", "left/left_last", "left/left_normalisation", "lstm"],
+        ),
+    ],
+)
+def test_weights_of_frozen_layers_are_known_as_such(name, trainable):
+    with convert(*Golden(FIXTURES / name).files()) as conversion:
+        slots = Slots(conversion.built.weights, Specs())
+        wanted = [
+            slot
+            for layer in conversion.model.layers
+            for slot in slots.of(layer, layer.name, layer.path)
+        ]
+    owners = {slot.path.rpartition("/")[0] for slot in wanted if slot.trainable}
+    assert sorted(owners) == trainable
 
 
 def test_training_options_of_keras_1_are_spelled_as_in_keras_3_where_that_is_certain():
