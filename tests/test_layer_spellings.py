@@ -13,11 +13,11 @@ KERAS_2 = keras2.meaning((2, 2, 4), "2.2.4", "tensorflow")
 X = TensorRef("x", 0, 0)
 
 
-def convert(class_name, options, *, call=None, meaning=KERAS_2):
+def convert(class_name, options, *, call=None, meaning=KERAS_2, training=()):
     """The runtime layer, or the problems."""
     problems = []
     calls = (call,) if call else ()
-    layer = KerasLayer(class_name, "layer", options, calls)
+    layer = KerasLayer(class_name, "layer", options, calls, training=dict(training))
     config = Config(layer, "layer", meaning, problems.append, lambda *_: None)
     try:
         return LAYERS[class_name].convert(config)
@@ -210,3 +210,15 @@ def test_hard_sigmoid_is_that_of_the_writer():
     three = keras3.meaning((3, 5, 0), "3.5.0", "tensorflow")
     function = convert("Activation", {"activation": "hard_sigmoid"}, meaning=three)
     assert function.function == {"function": "hard_sigmoid", "slope": 1 / 6}
+
+
+@pytest.mark.parametrize(("rate", "rule"), [(0.0, "previous"), (0.5, "zero")])
+def test_recurrent_dropout_kept_a_layer_of_tensorflow_2_from_cudnn(rate, rule):
+    options = {"units": 3, "implementation": 2, "zero_output_for_mask": True}
+    layer = convert(
+        "LSTM",
+        {**options, "recurrent_activation": "sigmoid"},
+        meaning=keras2.meaning((2, 2, 4), "2.2.4-tf", "tf.keras"),
+        training={"recurrent_dropout": rate},
+    )
+    assert layer.masked_output == rule

@@ -32,7 +32,7 @@ KERAS_3 = keras3.meaning((3, 15, 0), "3.15.0", None)
 def convert(class_name, options=(), call=ONE):
     """The runtime layer, or the problems."""
     problems = []
-    layer = KerasLayer(f"ops.{class_name}", "node", dict(options), (call,))
+    layer = KerasLayer(f"ops.{class_name}", "node", dict(options), (call,), training={})
     config = Config(layer, "node", KERAS_3, problems.append, lambda *_: None)
     try:
         return LAYERS[layer.class_name].convert(config)

@@ -27,6 +27,16 @@ BOTH, MIXED, BESIDE = LONG * 2, ("int32", "int64"), ("int64", "float32")
 BOOLS = ("bool", "bool")
 
 
+def a_layer(*fields, **others):
+    """A layer without options of training."""
+    return KerasLayer(*fields, training={}, **others)
+
+
+def a_model(*fields):
+    """A functional model."""
+    return KerasModel(*fields, sequential=False, config={})
+
+
 def converted(class_name, options, dtypes, meaning, size=(6, 4), inside=None):
     """The graph of one layer, or of one model inside another, on such inputs."""
     names = [f"x{i}" for i in range(len(dtypes))]
@@ -35,18 +45,18 @@ def converted(class_name, options, dtypes, meaning, size=(6, 4), inside=None):
 
     def inputs(declared):
         return [
-            KerasLayer("InputLayer", name, {"batch_shape": shape, "dtype": dtype})
+            a_layer("InputLayer", name, {"batch_shape": shape, "dtype": dtype})
             for name, dtype in zip(names, declared, strict=True)
         ]
 
     def model(declared, layer):
         output = (TensorRef("layer", 0, 0),)
-        return KerasModel("m", (*inputs(declared), layer), refs, output)
+        return a_model("m", (*inputs(declared), layer), refs, output)
 
-    layer = KerasLayer(class_name, "layer", options, (Call(refs),))
+    layer = a_layer(class_name, "layer", options, (Call(refs),))
     if inside is not None:
         nested = model(inside, layer)
-        layer = KerasLayer("Functional", "layer", {}, (Call(refs),), model=nested)
+        layer = a_layer("Functional", "layer", {}, (Call(refs),), model=nested)
     return build(model(dtypes, layer), meaning, Specs()).graph
 
 
@@ -147,12 +157,12 @@ def test_merges_that_leave_masked_numbers_out_take_floats_alone(class_name):
 
     def model(dtype):
         shape = {"batch_shape": [None, 6, 4], "dtype": dtype}
-        return KerasModel(
+        return a_model(
             "m",
             (
-                KerasLayer("InputLayer", "x", shape),
-                KerasLayer("Masking", "masked", {}, (Call((x,)),)),
-                KerasLayer(class_name, "merged", {}, (Call((masked, x)),)),
+                a_layer("InputLayer", "x", shape),
+                a_layer("Masking", "masked", {}, (Call((x,)),)),
+                a_layer(class_name, "merged", {}, (Call((masked, x)),)),
             ),
             (x,),
             (TensorRef("merged", 0, 0),),
@@ -165,15 +175,15 @@ def test_merges_that_leave_masked_numbers_out_take_floats_alone(class_name):
 
 def test_a_layer_inside_a_wrapper_decides():
     def wrapped(class_name, options=None):
-        child = KerasLayer(class_name, "inner", options or {})
+        child = a_layer(class_name, "inner", options or {})
         x = TensorRef("x", 0, 0)
-        layer = KerasLayer(
+        layer = a_layer(
             "TimeDistributed", "layer", {}, (Call((x,)),), (("layer", child),)
         )
         shape = {"batch_shape": [None, 6, 4], "dtype": "int64"}
-        model = KerasModel(
+        model = a_model(
             "m",
-            (KerasLayer("InputLayer", "x", shape), layer),
+            (a_layer("InputLayer", "x", shape), layer),
             (x,),
             (TensorRef("layer", 0, 0),),
         )

@@ -171,7 +171,11 @@ class KerasLayer:
     Attributes:
         class_name: its Keras class; an op node of Keras 3 is ``ops.<class>``.
         name: its name in its model.
-        config: its options.
+        config: its options, but for those of training.
+        training: what acts in training alone: initializers, regularizers, constraints,
+            rates of dropout, seeds, ``trainable``; by Keras 3's names where it means
+            the same by them, else by those of the file, and objects as the file has
+            them.  With ``config`` it holds all that the file says of the layer.
         calls: its calls in this model, in order.
         children: layers inside, by the attribute that holds them: ``forward_layer``,
             ``backward_layer``, ``layer``, ``cell``, ``cells/gru_cell_1``.
@@ -184,6 +188,7 @@ class KerasLayer:
     class_name: str
     name: str
     config: Mapping[str, Any]
+    training: Mapping[str, Any] = field(kw_only=True)
     calls: tuple[Call, ...] = ()
     children: tuple[tuple[str, KerasLayer], ...] = ()
     model: KerasModel | None = None
@@ -204,6 +209,10 @@ class KerasModel:
         input_keys: keys where it takes a dict; None for one tensor or a list.
         output_keys: the same for its outputs.
         single: whether inputs and outputs are one bare tensor each.
+        sequential: whether it is a Sequential; the first layer of one of Keras 1 may
+            merge several branches.
+        config: its options as written, ``trainable`` among them, where there are any;
+            without its layers and its inputs and outputs.
     """
 
     name: str
@@ -213,6 +222,8 @@ class KerasModel:
     input_keys: tuple[str, ...] | None = None
     output_keys: tuple[str, ...] | None = None
     single: tuple[bool, bool] = (True, True)
+    sequential: bool = field(kw_only=True)
+    config: Mapping[str, Any] = field(kw_only=True)
 
 
 def walk_keras(layers: Iterable[KerasLayer]) -> Iterator[KerasLayer]:

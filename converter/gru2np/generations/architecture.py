@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gru2np.errors import Problem, UnsupportedModelError
 from gru2np.generations.numbering import count_from_zero
 from gru2np.generations.records import array, fail, record, reference, snake_case, text
+from gru2np.generations.training import split
 from gru2np.ir import PLAIN, Call, Form, KerasLayer, KerasModel, TensorRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
+# Options of a model that its graph is read from.
+GRAPH = frozenset({"layers", "input_layers", "output_layers"})
 # Attributes that hold layers, by the option of the config that describes them.
 CHILDREN = ("layer", "backward_layer", "cell", "cells")
 # Classes whose name in Keras is not the one that files say.
@@ -30,13 +33,19 @@ class Spelled(NamedTuple):
     """A layer's class, options and forms of weights, in the one spelling.
 
     Attributes:
+        class_name: its class.
+        options: its options, by the names of Keras 3.
+        forms: how a file may keep its weights.
         absent: options that its file leaves out and its Keras took for granted.
+        training: options that act in training alone and that Keras 3 has not by these
+            names.
     """
 
     class_name: str
     options: dict[str, Any]
     forms: tuple[Form, ...] = (PLAIN,)
     absent: frozenset[str] = frozenset()
+    training: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,9 @@ class Walker:
         if class_name in MODEL_CLASSES:
             model = self.model(value, where, depth + 1)
             name = value.get("name") or model.name
-            return KerasLayer(class_name, text(name, where), {}, model=model)
+            return KerasLayer(
+                class_name, text(name, where), {}, training={}, model=model
+            )
         options = dict(record(config, f"{where}.config"))
         # Cells of old files have no name of their own.
         unnamed = class_name if ".config." in where and "Cell" in class_name else None
@@ -140,10 +151,12 @@ class Walker:
                     child = self.layer(cell, f"{where}.config.cells[{i}]", depth + 1)
                     children.append((paths.next(child.class_name), child))
         spelled = self.spelling.spell(class_name, options)
+        own, training = split(spelled.options)
         layer = KerasLayer(
             spelled.class_name,
             name,
-            spelled.options,
+            own,
+            training={**training, **spelled.training},
             children=tuple(children),
             forms=spelled.forms,
             absent=spelled.absent,
@@ -155,12 +168,13 @@ class Walker:
     ) -> KerasModel:
         config = value.get("config")
         if isinstance(config, list):
-            specs, name, built = config, "sequential", None
+            options: dict[str, Any] = {}
+            specs = config
         else:
             options = record(config, f"{where}.config")
             specs = array(options.get("layers"), f"{where}.config.layers")
-            name = options.get("name", "sequential")
-            built = options.get("build_input_shape")
+        name = options.get("name", "sequential")
+        built = options.get("build_input_shape")
         at = f"{where}.config.layers"
         if not specs:
             raise fail(at, "at least one layer", [])
@@ -188,7 +202,13 @@ class Walker:
         single = (len(inputs) == 1, True)
         model_inputs, outputs = tuple(inputs), tuple(ends)
         return KerasModel(
-            str(name), tuple(chained), model_inputs, outputs, single=single
+            str(name),
+            tuple(chained),
+            model_inputs,
+            outputs,
+            single=single,
+            sequential=True,
+            config=_without_graph(options),
         )
 
     def _branches(self, first: object, where: str, depth: int) -> list[KerasModel]:
@@ -237,6 +257,8 @@ class Walker:
             input_keys,
             output_keys,
             (one_input, one_output),
+            sequential=False,
+            config=_without_graph(config),
         )
 
     def _ports(
@@ -267,6 +289,10 @@ class Walker:
         refs = tuple(reference(v, f"{at}[{i}]") for i, v in enumerate(items))
         # A list of one is given back as the tensor alone, by every Keras.
         return refs, None, len(refs) == 1
+
+
+def _without_graph(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key not in GRAPH}
 
 
 def _with_arguments(
@@ -302,7 +328,7 @@ def _inputs_of(first: KerasLayer, built: object) -> list[KerasLayer]:
         dtype = own.config.get("input_dtype", own.config.get("dtype"))
         options = {"batch_shape": shape, "dtype": dtype or "float32"}
         name = own.name if len(inner) > 1 else f"{first.name}_input"
-        inputs.append(KerasLayer("InputLayer", name, options))
+        inputs.append(KerasLayer("InputLayer", name, options, training={}))
     return inputs
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gru2np.generations.training import OBJECTS
 from gru2np.ir import Numbers
 
 
@@ -12,7 +13,8 @@ def plain(value: Any) -> Any:
 
     Keras 2.12 wrote ``{"class_name": "__numpy__", "config": {"value": 0.9, ...}}`` for
     scalars; Keras 3 writes that and ``__tensor__`` for arrays, and older ones
-    ``__tuple__`` and ``TensorShape`` with ``items``.
+    ``__tuple__`` and ``TensorShape`` with ``items``.  Objects that act in training
+    alone stay as they are, to be written again.
     """
     if isinstance(value, list):
         return [plain(item) for item in value]
@@ -28,4 +30,4 @@ def plain(value: Any) -> Any:
             inner.dtype = str(value["config"].get("dtype"))
         if isinstance(inner, (int, float, list)):
             return inner
-    return {key: plain(item) for key, item in value.items()}
+    return {key: item if key in OBJECTS else plain(item) for key, item in value.items()}

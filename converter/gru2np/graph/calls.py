@@ -273,7 +273,7 @@ def _called(masks: Masks, call: Call, rank: int = 3) -> Layer:
         masks.layer.config.get("causal", False)
     )
     if "masked_scores" in attributes and meaning.attention.fused_heads:
-        dropout = bool(masks.layer.config.get("dropout", 0.0))
+        dropout = bool(masks.layer.training.get("dropout", 0.0))
         if not (dropout or attributes["return_scores"] or rank != 3):
             attributes["masked_scores"] = "replaced"
     called = type(layer)(**attributes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.generations.records import looked_up
+from gru2np.generations.training import split
 from gru2np.ir import KerasLayer
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ def _by_layer(config: Config, key: str, value: dict[str, Any]) -> Specification:
     module = value.get("module")
     if module is not None and not str(module).startswith(("keras.", "tf_keras.")):
         config.refuse("a layer from outside Keras", key, module)
-    inner = config.inner(key, KerasLayer(str(class_name), config.layer.name, options))
+    options, training = split(options)
+    layer = KerasLayer(str(class_name), config.layer.name, options, training=training)
+    inner = config.inner(key, layer)
     found = convert(inner)
     inner.dtype()
     inner.finish()

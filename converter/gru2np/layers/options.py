@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
+from gru2np.generations.training import TRAINING
+
 # Options that change no number of a forward pass, with the reason.
 HARMLESS = {
-    "activity_regularizer": "a term of the loss",
-    "alpha_constraint": "acts in training",
-    "alpha_initializer": "the trained weights are in the file",
-    "alpha_regularizer": "a term of the loss",
+    **TRAINING,
     "autocast": "Keras casts inputs as this project does",
     "batch_shape": "read by the model's input",
-    "beta_constraint": "acts in training",
-    "beta_initializer": "the trained weights are in the file",
-    "beta_regularizer": "a term of the loss",
-    "bias_constraint": "acts in training",
-    "bias_initializer": "the trained weights are in the file",
-    "bias_regularizer": "a term of the loss",
-    "dropout": "acts in training",
-    "embeddings_constraint": "acts in training",
-    "embeddings_initializer": "the trained weights are in the file",
-    "embeddings_regularizer": "a term of the loss",
-    "gamma_constraint": "acts in training",
-    "gamma_initializer": "the trained weights are in the file",
-    "gamma_regularizer": "a term of the loss",
     "implementation": "another way to the same numbers",
     "input_dtype": "read by the model's input",
     "input_length": "a hint of a shape",
-    "kernel_constraint": "acts in training",
-    "kernel_initializer": "the trained weights are in the file",
-    "kernel_regularizer": "a term of the loss",
-    "momentum": "acts in training",
-    "moving_mean_initializer": "the trained weights are in the file",
-    "moving_variance_initializer": "the trained weights are in the file",
     "name": "read by the graph",
-    "recurrent_constraint": "acts in training",
-    "recurrent_dropout": "acts in training",
-    "recurrent_initializer": "the trained weights are in the file",
-    "recurrent_regularizer": "a term of the loss",
-    "renorm_clipping": "acts in training",
-    "renorm_momentum": "acts in training",
-    "seed": "acts in training",
-    "synchronized": "acts in training",
-    "trainable": "read by the weights' order",
-    "unit_forget_bias": "an initial value",
     "use_cudnn": "another way to the same numbers",
 }
 # Options that change nothing as long as they have this value.

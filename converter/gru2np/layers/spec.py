@@ -217,8 +217,9 @@ class Config:
     def value(self, key: str, default: Any = _REQUIRED) -> Any:
         """The option as it stands in the file."""
         self._taken.add(key)
-        if key in self.layer.config:
-            return self.layer.config[key]
+        for options in (self.layer.config, self.layer.training):
+            if key in options:
+                return options[key]
         if default is _REQUIRED:
             self.refuse("the option is missing in the file", key)
         return default

@@ -121,7 +121,7 @@ class Slots:
             names: that it may have had itself, if not its own.
         """
         owners = (*owners, names or (layer.name,))
-        frozen = frozen or layer.config.get("trainable", True) is False
+        frozen = frozen or layer.training.get("trainable", True) is False
         if layer.model is not None:
             # A model inside a wrapper: its layers' weights below the wrapper's prefix.
             for own in layer.model.layers:

@@ -12,6 +12,11 @@ from gru2np.generations.forms import (
     swapped,
 )
 from gru2np.generations.keras1.rows import KERNEL, Row
+from gru2np.generations.keras1.training import (
+    BIAS_TRAINING,
+    KERNEL_TRAINING,
+    RECURRENT_TRAINING,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +31,7 @@ SIZES = ("nb_row", "nb_col", "kernel_dim1", "kernel_dim2", "kernel_dim3")
 # The ends of ZeroPadding2D.
 ENDS = ("top_pad", "bottom_pad", "left_pad", "right_pad")
 
-_CONVOLUTION = {
+_WINDOWS = {
     "nb_filter": "filters",
     "border_mode": "padding",
     "subsample": "strides",
@@ -34,6 +39,10 @@ _CONVOLUTION = {
     "bias": "use_bias",
     "inner_activation": "recurrent_activation",
 }
+_CONVOLUTION = {**_WINDOWS, **KERNEL_TRAINING}
+_CONV_LSTM = {**_WINDOWS, **RECURRENT_TRAINING}
+# What Keras 1 says of one kernel is not said of two.
+_SEPARABLE = {**_WINDOWS, **BIAS_TRAINING}
 _POOLING = {"border_mode": "padding"}
 _DROPOUT = {"p": "rate"}
 
@@ -75,7 +84,7 @@ IMAGES = {
     "AtrousConvolution2D": Row("Conv2D", _CONVOLUTION, forms=_convolution(2)),
     "AveragePooling2D": Row("AveragePooling2D", _POOLING),
     "AveragePooling3D": Row("AveragePooling3D", _POOLING),
-    "ConvLSTM2D": Row("ConvLSTM2D", _CONVOLUTION, forms=_conv_lstm),
+    "ConvLSTM2D": Row("ConvLSTM2D", _CONV_LSTM, forms=_conv_lstm),
     "Convolution2D": Row("Conv2D", _CONVOLUTION, forms=_convolution(2)),
     "Convolution3D": Row("Conv3D", _CONVOLUTION, forms=_convolution(3)),
     "Cropping2D": Row("Cropping2D"),
@@ -88,7 +97,7 @@ IMAGES = {
     "LocallyConnected2D": Row("LocallyConnected2D", _CONVOLUTION, KERNEL),
     "MaxPooling2D": Row("MaxPooling2D", _POOLING),
     "MaxPooling3D": Row("MaxPooling3D", _POOLING),
-    "SeparableConvolution2D": Row("SeparableConv2D", _CONVOLUTION, forms=_separable),
+    "SeparableConvolution2D": Row("SeparableConv2D", _SEPARABLE, forms=_separable),
     "SpatialDropout2D": Row("SpatialDropout2D", _DROPOUT),
     "SpatialDropout3D": Row("SpatialDropout3D", _DROPOUT),
     "UpSampling2D": Row("UpSampling2D"),

@@ -15,6 +15,15 @@ from gru2np.generations.forms import (
 )
 from gru2np.generations.keras1.images import CHANGED_IMAGES, IMAGES
 from gru2np.generations.keras1.rows import KERNEL, Row
+from gru2np.generations.keras1.training import (
+    EMBEDDING_TRAINING,
+    KERNEL_TRAINING,
+    NORMALISATION_TRAINING,
+    OLD,
+    PRELU_TRAINING,
+    RECURRENT_TRAINING,
+    of_training,
+)
 from gru2np.generations.records import is_number, looked_up
 
 if TYPE_CHECKING:
@@ -22,22 +31,14 @@ if TYPE_CHECKING:
 
     from gru2np.generations.keras1.rows import Changed, File, Forms, Options
 
-
-# Options that change no number: initial values, what acts in training, and hints of a
-# shape that stands elsewhere.
-DROPPED = frozenset(
-    {
-        *("init", "inner_init", "forget_bias_init", "alpha_init", "beta_init"),
-        *("t_left_init", "a_left_init", "t_right_init", "a_right_init"),
-        *("gamma_init", "transform_bias", "dropout_W", "dropout_U"),
-        *("W_regularizer", "U_regularizer", "b_regularizer"),
-        *("W_constraint", "U_constraint", "b_constraint"),
-        *("input_length", "consume_less"),
-    }
-)
-
-_DENSE = {"output_dim": "units", "bias": "use_bias"}
-_RECURRENT = {"output_dim": "units", "inner_activation": "recurrent_activation"}
+_DENSE = {"output_dim": "units", "bias": "use_bias", **KERNEL_TRAINING}
+# No later Keras has it; its options of training stay as written.
+_MAXOUT = {"output_dim": "units", "bias": "use_bias"}
+_RECURRENT = {
+    "output_dim": "units",
+    "inner_activation": "recurrent_activation",
+    **RECURRENT_TRAINING,
+}
 _POOLING = {
     "pool_length": "pool_size",
     "stride": "strides",
@@ -50,6 +51,7 @@ _CONVOLUTION = {
     "subsample_length": "strides",
     "atrous_rate": "dilation_rate",
     "bias": "use_bias",
+    **KERNEL_TRAINING,
 }
 
 
@@ -104,14 +106,16 @@ LAYERS = {
     "ActivityRegularization": Row("ActivityRegularization"),
     "AtrousConvolution1D": Row("Conv1D", _CONVOLUTION, forms=_convolution),
     "AveragePooling1D": Row("AveragePooling1D", _POOLING),
-    "BatchNormalization": Row("BatchNormalization", forms=_statistics),
+    "BatchNormalization": Row(
+        "BatchNormalization", NORMALISATION_TRAINING, forms=_statistics
+    ),
     "Bidirectional": Row("Bidirectional"),
     "Convolution1D": Row("Conv1D", _CONVOLUTION, forms=_convolution),
     "Cropping1D": Row("Cropping1D"),
     "Dense": Row("Dense", _DENSE, KERNEL),
     "Dropout": Row("Dropout", {"p": "rate"}),
     "ELU": Row("ELU"),
-    "Embedding": Row("Embedding", arrays={"embeddings": "W"}),
+    "Embedding": Row("Embedding", EMBEDDING_TRAINING, {"embeddings": "W"}),
     "Flatten": Row("Flatten"),
     "GRU": Row("GRU", _RECURRENT, forms=_gates("zrh", "zrh")),
     "GaussianDropout": Row("GaussianDropout", {"p": "rate"}),
@@ -125,9 +129,9 @@ LAYERS = {
     "LocallyConnected1D": Row("LocallyConnected1D", _CONVOLUTION, KERNEL),
     "Masking": Row("Masking"),
     "MaxPooling1D": Row("MaxPooling1D", _POOLING),
-    "MaxoutDense": Row("MaxoutDense", _DENSE, KERNEL),
+    "MaxoutDense": Row("MaxoutDense", _MAXOUT, KERNEL),
     "Merge": Row("Merge"),
-    "PReLU": Row("PReLU", arrays={"alpha": "alphas"}),
+    "PReLU": Row("PReLU", PRELU_TRAINING, {"alpha": "alphas"}),
     "ParametricSoftplus": Row(
         "ParametricSoftplus", arrays={"alpha": "alphas", "beta": "betas"}
     ),
@@ -239,7 +243,9 @@ def spelled(class_name: str, options: Options, file: File) -> Spelled:
     row = LAYERS.get(class_name, Row(class_name))
     forms = row.forms(options, file) if row.forms else (renamed(row.arrays),)
     names = {**row.options, "batch_input_shape": "batch_shape"}
-    config = {names.get(k, k): v for k, v in options.items() if k not in DROPPED}
+    # How the weights are kept, which ``forms`` has read, is nothing else.
+    left = {k: v for k, v in options.items() if k not in OLD | {"consume_less"}}
+    config = {names.get(key, key): value for key, value in left.items()}
     if class_name not in ("Embedding", "InputLayer"):
         config.pop("input_dim", None)
     if file.dtype and class_name != "InputLayer":
@@ -247,4 +253,5 @@ def spelled(class_name: str, options: Options, file: File) -> Spelled:
     canonical = row.class_name
     if class_name in CHANGED:
         canonical, config = CHANGED[class_name](config, file)
-    return Spelled(canonical, config, forms)
+    training = of_training(options, row.options)
+    return Spelled(canonical, config, forms, training=training)
