@@ -99,6 +99,7 @@ KEPT = ("Highway", "MaxoutDense", "Merge")
 REWRITTEN = {
     ("BatchNormalization", "epsilon"): "added to the deviation before Keras 1.0.8",
     ("BatchNormalization", "gamma_regularizer"): "objects of Keras 1 have another form",
+    ("Dense", "activation"): "a LeakyReLU inside, in the one spelling",
     ("UpSampling2D", "interpolation"): "bilinear of TensorFlow 1",
     ("ZeroPadding2D", "padding"): "four numbers, or a dict",
 }
