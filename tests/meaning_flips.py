@@ -18,6 +18,7 @@ from gru2np.bundle import write
 from gru2np.convert import converted
 from gru2np.errors import Gru2npError
 from gru2np.generations import interpret
+from gru2np.inspection.meaning import of_conversion
 from gru2np.meaning import GROUPS
 from gru2np.readers import open_model
 from gru2np_runtime import InputError, load
@@ -162,7 +163,7 @@ def outcome(raw, model, meaning, own):
         conversion = converted(raw, model, meaning, own)
     except Gru2npError as error:
         return None, str(error)
-    said = (*conversion.sentences(), *conversion.built.notes)
+    said = (*of_conversion(conversion), *conversion.built.notes)
     return json.dumps(conversion.manifest({}), sort_keys=True), said
 
 
