@@ -234,12 +234,12 @@ def mode(number, **values):
             lambda config: first(config, "MultiHeadAttention")["inbound_nodes"][
                 0
             ].append(["x", 0, 0, {}]),
-            r"expected one tensor, and others by their names",
+            r"'first' \(MultiHeadAttention\): expected a query and a value",
         ),
         (
             "keras-3.15/heads",
             positional("MultiHeadAttention", *[None] * 5, True),
-            r"expected at most 7 arguments",
+            r"'plain' \(MultiHeadAttention\), option argument 7=True",
         ),
         (
             "keras-3.15/dict_inputs",
@@ -342,3 +342,14 @@ def test_a_users_class_of_a_built_in_name_is_refused():
                 spec.update(module="my.package", registered_name="my>GRU")
         with pytest.raises(gru2np.UnsupportedModelError, match=r"my\.package>GRU"):
             convert(raw, config)
+
+
+@pytest.mark.parametrize("value", [None, False, 0])
+def test_training_that_is_off_changes_nothing(value):
+    case = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "nested_several_outputs")
+    with open_model(*case.files()) as raw:
+        config = copy.deepcopy(dict(raw.config))
+        nested = first(config["config"]["layers"], "Functional")
+        nested["inbound_nodes"][0]["kwargs"].update(training=value)
+        found, wanted = convert(raw, config), convert(raw, raw.config)
+    assert found.manifest({}) == wanted.manifest({})

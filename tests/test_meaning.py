@@ -26,16 +26,11 @@ CONTRADICTIONS = [
 ]
 # Nobody's business after ``generations/`` but theirs, who only say it.
 VERSIONS = {
-    "backend": {
-        "convert.py": "where the model comes from, for the manifest",
-        "inspection/report.py": "the same, of what is refused",
-        "verification/keras_child.py": "a module of Keras, not of a model",
-    },
+    "backend": {"verification/keras_child.py": "a module of Keras, not of a model"},
     "keras_version": {
         "bundle.py": "told to whoever exports",
-        "cli/__init__.py": "the same, as JSON",
-        "convert.py": "where the model comes from, for the manifest",
-        "inspection/report.py": "the same, of what is refused",
+        "cli/export.py": "the same, as JSON",
+        "inspection/report.py": "where the model comes from, of what is refused",
     },
     "writer": {
         "inspection/meaning.py": "in sentences",

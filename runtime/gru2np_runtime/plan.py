@@ -42,8 +42,6 @@ class Carry:
 class Plan:
     """The plain plan: ``Layer.forward`` with its weights."""
 
-    # True where ``begin`` and ``advance`` exist.
-    carries = False
     # The kernel that fuses the layer with its neighbours, a row of ``run.fuse``; empty
     # where none does, or where any kernel takes the layer beside others of its own.
     kernel: ClassVar[str] = ""
@@ -72,7 +70,6 @@ class Plan:
 class CarryingPlan(Plan):
     """A plan of a layer that runs forward in time with a state."""
 
-    carries = True
     # Where (batch, time, ...) has its batch; 1 for layers that are time-major.
     batch_axis = 0
 

@@ -62,6 +62,10 @@ MODELS = {
         [layers.GRU(units=4, **EVERY), time_distributed(layers.Dense(units=2))],
         "c numpy",
     ),
+    "dropout over time": (
+        [layers.GRU(units=4, **EVERY), time_distributed(layers.Identity())],
+        "c numpy",
+    ),
     "dropout between": (
         [layers.GRU(units=4, **EVERY), layers.Identity(), layers.LSTM(units=3)],
         "c numpy",

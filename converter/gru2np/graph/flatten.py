@@ -235,7 +235,7 @@ def _check_call(builder: Builder, path: str, layer: KerasLayer, call: Call) -> N
             continue
         if key != "training":
             reason = "an argument of the call that this version does not know"
-        elif value is False:
+        elif not value:
             continue
         else:
             reason = "called with training=True, so its outputs are random"

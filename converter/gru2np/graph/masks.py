@@ -179,8 +179,9 @@ class Masks:
         if rule == "drop" or not given:
             return None
         layer = self.builder.layers[self.path]
+        assert isinstance(layer, runtime.Concatenate)
         rank = len(self.builder.shapes[inputs[0].ref[0]][inputs[0].ref[1]])
-        axis = getattr(layer, "axis", -1) % rank
+        axis = layer.axis % rank
         if axis == rank - 1:
             # An input without a mask counts as valid everywhere.
             missing = len(given) < len(masks)

@@ -196,5 +196,6 @@ def chain(links: Sequence[Link], dtype: str) -> Chain | None:
             if packed is None:
                 return None
             layers.append((link.node, packed, 0))
-        # What else a chain holds gives its input back.
+        else:
+            return None
     return CompiledChain(layers, every_step=every_step)

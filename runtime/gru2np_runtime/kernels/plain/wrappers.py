@@ -81,10 +81,11 @@ class TimeDistributedPlan(Plan):
         self.declared = declared_dtypes(layer.layers["layer"], "inputs")
 
     def fused(self) -> tuple[Plan, ...] | None:
-        """The layer inside, which is all that a single step runs of this one."""
+        """What the layer inside runs, which is all that a single step runs of this."""
         # Inside, a state begins anew at every step, and a user's own class is unknown.
-        own = type(self.layer) is TimeDistributed and not self.inner.carries
-        return (self.inner,) if own and self.inner.fused() is not None else None
+        own = type(self.layer) is TimeDistributed
+        anew = isinstance(self.inner, CarryingPlan)
+        return self.inner.fused() if own and not anew else None
 
     def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
         """x: (batch, time, ...)."""
