@@ -261,6 +261,13 @@ def mode(number, **values):
         ),
         (
             "keras-3.15/encoder_decoder",
+            lambda config: positional(
+                "GRU", None, *first(config, "GRU")["inbound_nodes"][0]["args"]
+            )(config),
+            r"a tensor by position behind an argument that is left out",
+        ),
+        (
+            "keras-3.15/encoder_decoder",
             named("GRU", mask={"class_name": "__numpy__", "config": {"value": [1]}}),
             r"a mask that is no tensor of the model",
         ),

@@ -170,8 +170,14 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
         if known:
             calls.append(_named(call, known, at))
             continue
-        for position, argument in enumerate(_records.array(call.get("args"), at)):
+        arguments = _records.array(call.get("args"), at)
+        for position, argument in enumerate(arguments):
             found = _tensors(argument, at)
+            if found and None in arguments[:position]:
+                raise UnsupportedModelError(
+                    f"{at}: a tensor by position behind an argument that is left out "
+                    "is not supported; name it, as in mask=..."
+                )
             inputs.extend(found)
             if not found and argument is not None:
                 constants.append((position, argument))
