@@ -2,6 +2,7 @@
 
 import copy
 import io
+import operator
 import re
 from dataclasses import replace
 
@@ -198,6 +199,15 @@ def mode(number, **values):
             "keras-2.2/masking_sequential",
             options("Masking", mask_value=10**400),
             r"'masking_1' \(Masking\), option mask_value=1000\d+\.\.\.: expected a num",
+        ),
+        (
+            "keras-3.0/masking_gru",
+            lambda config: operator.setitem(
+                first(config, "NotEqual")["inbound_nodes"][0]["args"], 1, 10**400
+            ),
+            r"\(ops\.NotEqual\): expected a number or an array of numbers",
+        ),
+            r"\(ops\.NotEqual\): expected a number|option None=|expected",
         ),
         (
             "tf-2.10/mask_argument",
