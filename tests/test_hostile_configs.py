@@ -207,8 +207,6 @@ def mode(number, **values):
             ),
             r"\(ops\.NotEqual\): expected a number or an array of numbers",
         ),
-            r"\(ops\.NotEqual\): expected a number|option None=|expected",
-        ),
         (
             "tf-2.10/mask_argument",
             record("LSTM", inbound_nodes=[[["x", 0, 0, {"mask": [0]}]]]),
