@@ -2,6 +2,7 @@
 
 import copy
 import io
+import operator
 import re
 from dataclasses import replace
 
@@ -200,6 +201,13 @@ def mode(number, **values):
             r"'masking_1' \(Masking\), option mask_value=1000\d+\.\.\.: expected a num",
         ),
         (
+            "keras-3.0/masking_gru",
+            lambda config: operator.setitem(
+                first(config, "NotEqual")["inbound_nodes"][0]["args"], 1, 10**400
+            ),
+            r"\(ops\.NotEqual\): expected a number or an array of numbers",
+        ),
+        (
             "tf-2.10/mask_argument",
             record("LSTM", inbound_nodes=[[["x", 0, 0, {"mask": [0]}]]]),
             r"expected an array, got 0 - at .*inbound_nodes\[0\]\.mask",
@@ -258,6 +266,13 @@ def mode(number, **values):
             "keras-3.15/encoder_decoder",
             positional("LSTM", None, None, True),
             r"'encoder' \(LSTM\), option argument 3=True",
+        ),
+        (
+            "keras-3.15/encoder_decoder",
+            lambda config: positional(
+                "GRU", None, *first(config, "GRU")["inbound_nodes"][0]["args"]
+            )(config),
+            r"a tensor by position behind an argument that is left out",
         ),
         (
             "keras-3.15/encoder_decoder",

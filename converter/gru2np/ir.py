@@ -121,6 +121,7 @@ class Call:
         arguments: those that are one tensor, by position among all positional
             arguments or by name; whether a layer knows them is in its row.
         names: the arguments that the inputs are, once the row has named several.
+        left_out: whether a tensor by position stands behind an argument left out.
         mask: an explicit mask argument; one for each input where a list was given.
         constants: arguments that are no tensors, of op nodes: values by position
             among all positional arguments.
@@ -134,6 +135,7 @@ class Call:
     keywords: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[int | str, TensorRef] = field(default_factory=dict)
     names: tuple[str, ...] = ()
+    left_out: bool = False
 
     def references(self) -> tuple[TensorRef, ...]:
         """Every tensor the call reads."""

@@ -191,8 +191,11 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
         inputs: list[TensorRef] = []
         constants: list[tuple[int, Any]] = []
         arguments: dict[int | str, TensorRef] = {}
-        for position, argument in enumerate(_records.array(call.get("args"), at)):
+        positional = _records.array(call.get("args"), at)
+        left_out = False
+        for position, argument in enumerate(positional):
             found = _tensors(argument, at)
+            left_out = left_out or (bool(found) and None in positional[:position])
             inputs.extend(found)
             if not found and argument is not None:
                 constants.append((position, argument))
@@ -213,6 +216,7 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
                 constants=tuple(constants),
                 keywords={k: v for k, v in keywords.items() if v is not None},
                 arguments=arguments,
+                left_out=left_out,
             )
         )
     return tuple(calls)

@@ -51,6 +51,7 @@ def with_named_inputs(call: Call, tensors: Sequence[str]) -> Call:
         call,
         inputs=tuple(found.values()),
         names=tuple(found),
+        left_out=False,
         keywords={key: value for key, value in keywords.items() if key not in found},
     )
 

@@ -221,10 +221,19 @@ def _check_call(builder: Builder, path: str, layer: KerasLayer, call: Call) -> N
     if call.names and call.mask is not None:
         reason = "an argument of the call that this version does not know"
         builder.problems.append(Problem(path, layer.class_name, reason, "mask"))
+    if call.left_out:
+        reason = (
+            "a tensor by position behind an argument that is left out is not "
+            "supported; name it, as in mask=..."
+        )
+        builder.problems.append(Problem(path, layer.class_name, reason))
     named = spec is not None and bool(spec.call.tensors)
     if not named and not layer.class_name.startswith("ops."):
         # Operations read theirs themselves.
         for position, value in call.constants:
+            # Of all that may stand there, training=False alone is such a value.
+            if value is False:
+                continue
             reason = f"argument {position} of the call is no tensor of the model"
             name = f"argument {position}"
             builder.problems.append(

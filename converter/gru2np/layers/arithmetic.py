@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.generations.records import is_number
 from gru2np.layers.arguments import build, constant, operands, tensors
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.spec import operation
@@ -63,7 +64,7 @@ def binary(config: Config) -> Layer:
 def not_equal(config: Config) -> Layer:
     """NotEqual; of a tensor and a number it is what masks are made of."""
     constants = operands(config)
-    single = len(constants) == 1 and type(constants[0][1]) in (int, float)
+    single = len(constants) == 1 and is_number(constants[0][1])
     if not single or len(config.layer.calls[0].inputs) != 1:
         return binary(config)
     return build(config, runtime.NotEqual, value=float(constants[0][1]))
