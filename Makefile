@@ -10,7 +10,7 @@ demo: .venv-demo/ready
 	.venv-demo/bin/python examples/demo/demo.py
 
 test: $(VENV)/ready $(KERNEL)
-	$(RUN)python -m pytest -q
+	$(RUN)python -m pytest -q -n 2 --dist worksteal
 
 # Hours; started again, it goes on. PROOF='--minutes 10' does a part of everything.
 proof: $(VENV)/ready $(KERNEL)

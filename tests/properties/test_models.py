@@ -14,7 +14,9 @@ from properties.examples import STRATEGIES, run
 EXAMPLES = {"keras": 20, "tf_keras": 6}
 
 
-@pytest.mark.parametrize(("keras", "name"), STRATEGIES, ids=" ".join)
+@pytest.mark.parametrize(
+    ("keras", "name"), STRATEGIES, ids=[" ".join(row) for row in STRATEGIES]
+)
 def test_random_models(keras, name):
     """Some; ``make proof`` draws thousands."""
     run(STRATEGIES[keras, name], EXAMPLES[keras] * (2 if name == "graphs" else 1))
