@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gru2np.generations import architecture as _graph
-from gru2np.generations import records as _records
-from gru2np.generations import tensorflow_ops as _tensorflow_ops
+from gru2np.generations import architecture, records, tensorflow_ops
 from gru2np.generations.classes import MULTI_BACKEND
 from gru2np.generations.forms import flipped, fused
 from gru2np.generations.keras1.layers import spelled
@@ -78,13 +76,15 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
     """The model in one spelling, and what this Keras meant."""
     in_tensorflow = text.endswith("-tf") or version >= (2, 4, 0)
     backend = "tf.keras" if in_tensorflow else raw.backend or "tensorflow"
-    spelling = _graph.Spelling(
+    spelling = architecture.Spelling(
         spell=lambda name, options: _spelled(name, options, version, backend),
         calls=calls,
         class_name=lambda spec: _class_name(spec, backend),
         output_base_apart=False,
     )
-    model = _with_input_shape(_graph.Walker(spelling).model(plain(raw.config)), raw)
+    model = _with_input_shape(
+        architecture.Walker(spelling).model(plain(raw.config)), raw
+    )
     # TensorFlow 1.13 to 2.1 all say 2.2.4-tf; only 1.x left this dtype open.
     tensorflow_1 = in_tensorflow and version < (2, 3, 0) and _has_open_dtype(model)
     # Of these, 1.15 and later wrote whether an input is ragged.
@@ -232,23 +232,23 @@ def _has_open_dtype(model: KerasModel) -> bool:
 
 
 def _class_name(spec: Mapping[str, Any], backend: str) -> str:
-    name = _records.text(spec.get("class_name"), "class_name")
+    name = records.text(spec.get("class_name"), "class_name")
     module = spec.get("module")
     # A user's class may carry a built-in's name; its module tells.
     if isinstance(module, str) and module.split(".")[0] not in BUILT_IN:
         return f"{module}>{name}"
-    known = backend == "tf.keras" or name in MULTI_BACKEND | _graph.MODEL_CLASSES
+    known = backend == "tf.keras" or name in MULTI_BACKEND | architecture.MODEL_CLASSES
     if not known:
         return f"custom>{name}"
-    return _tensorflow_ops.class_name(spec) if name in _tensorflow_ops.CLASSES else name
+    return tensorflow_ops.class_name(spec) if name in tensorflow_ops.CLASSES else name
 
 
 def _spelled(
     class_name: str, options: dict[str, Any], version: Version, backend: str
-) -> _graph.Spelled:
+) -> architecture.Spelled:
     if class_name.startswith(("ops.", "tf.")):
         # What an operation of TensorFlow is called with are all its options.
-        return _graph.Spelled(class_name, {})
+        return architecture.Spelled(class_name, {})
     if class_name in KEPT:
         return spelled(class_name, options, File(version, False, "", {}))
     renamed = {**RENAMED.get(class_name, {}), "batch_input_shape": "batch_shape"}
@@ -270,7 +270,7 @@ def _spelled(
         config["reverse_state_order"] = True
     canonical = CUDNN.get(class_name, class_name)
     forms = _forms(canonical, config, backend)
-    return _graph.Spelled(canonical, config, forms, frozenset(absent))
+    return architecture.Spelled(canonical, config, forms, frozenset(absent))
 
 
 def _renamed(value: Any) -> Any:
@@ -299,21 +299,21 @@ def _forms(class_name: str, config: Mapping[str, Any], backend: str) -> Forms:
 
 def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
     """``[[[layer, call, output, keywords], ...], ...]``: a list of calls."""
-    if spec.get("class_name") in _tensorflow_ops.CLASSES:
-        return _tensorflow_ops.calls(where, spec)
+    if spec.get("class_name") in tensorflow_ops.CLASSES:
+        return tensorflow_ops.calls(where, spec)
     calls = []
-    value = _records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
+    value = records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
     for i, call in enumerate(value):
         at = f"{where}.inbound_nodes[{i}]"
         refs = _references(call, at, 0)
         keywords: dict[str, Any] = {}
         for ref in refs:
             if len(ref) == 4:
-                keywords.update(_records.record(ref[3], at))
+                keywords.update(records.record(ref[3], at))
         mask = keywords.pop("mask", None)
-        inputs = tuple(_records.reference(ref, at) for ref in refs)
+        inputs = tuple(records.reference(ref, at) for ref in refs)
         arguments: dict[int | str, TensorRef] = {
-            name: _records.reference(value, at)
+            name: records.reference(value, at)
             for name, value in keywords.items()
             if _is_reference(value)
         }
@@ -343,17 +343,17 @@ def _is_reference(value: object) -> bool:
 
 def _references(value: object, where: str, depth: int) -> list[list[Any]]:
     """The references of a call, lists in lists (states of a stack) laid flat."""
-    items = _records.array(value, where)
+    items = records.array(value, where)
     if items and isinstance(items[0], str):
         return [items]
-    if depth > _graph.MAX_DEPTH:
-        raise _records.fail(where, "[layer, call, output]", "deeper lists")
+    if depth > architecture.MAX_DEPTH:
+        raise records.fail(where, "[layer, call, output]", "deeper lists")
     return [ref for item in items for ref in _references(item, where, depth + 1)]
 
 
 def _mask(value: object, where: str) -> TensorRef | tuple[TensorRef | None, ...] | None:
     if isinstance(value, list) and not (value and isinstance(value[0], str)):
         return tuple(
-            None if item is None else _records.reference(item, where) for item in value
+            None if item is None else records.reference(item, where) for item in value
         )
-    return None if value is None else _records.reference(value, where)
+    return None if value is None else records.reference(value, where)

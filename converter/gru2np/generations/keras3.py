@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.errors import UnsupportedModelError
-from gru2np.generations import architecture as _graph
-from gru2np.generations import records as _records
+from gru2np.generations import architecture, records
 from gru2np.generations.values import plain
 from gru2np.ir import Call, KerasModel, TensorRef
 from gru2np.meaning import (
@@ -39,13 +38,13 @@ OPS = ("keras.src.ops", "keras.ops", "keras.src.activations")
 
 def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, Meaning]:
     """The model in one spelling, and what this Keras meant."""
-    spelling = _graph.Spelling(
+    spelling = architecture.Spelling(
         spell=lambda name, options: _spelled(name, options, raw),
         calls=_calls,
         class_name=_class_name,
         output_base_apart=True,
     )
-    model = _graph.Walker(spelling).model(plain(raw.config))
+    model = architecture.Walker(spelling).model(plain(raw.config))
     found = meaning(version, text, raw.backend)
     if raw.keras_version is None:
         unknown = set()
@@ -59,12 +58,14 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
     return model, found
 
 
-def _spelled(class_name: str, options: dict[str, Any], raw: RawModel) -> _graph.Spelled:
+def _spelled(
+    class_name: str, options: dict[str, Any], raw: RawModel
+) -> architecture.Spelled:
     # A path's arrays are saved with their adapters merged in; only groups keep these
     # apart (keras/src/layers/core/dense.py, save_own_variables).
     adapters = () if raw.paths is None else ("lora_rank", "lora_alpha")
     config = {k: v for k, v in options.items() if k not in adapters}
-    return _graph.Spelled(class_name, config)
+    return architecture.Spelled(class_name, config)
 
 
 def oldest(config: Mapping[str, Any]) -> tuple[Version, str]:
@@ -153,7 +154,7 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
 
 
 def _class_name(spec: Mapping[str, Any]) -> str:
-    name = _records.text(spec.get("class_name"), "class_name")
+    name = records.text(spec.get("class_name"), "class_name")
     module, config = spec.get("module"), spec.get("config")
     if isinstance(module, str):
         if module.startswith(OPS):
@@ -176,22 +177,22 @@ def _class_name(spec: Mapping[str, Any]) -> str:
 
 def _tensor(value: object, where: str) -> TensorRef | None:
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        config = _records.record(value.get("config"), where)
-        return _records.reference(config.get("keras_history"), where)
+        config = records.record(value.get("config"), where)
+        return records.reference(config.get("keras_history"), where)
     return None
 
 
 def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
     """``[{"args": [...], "kwargs": {...}}, ...]``: a list of calls."""
     calls = []
-    value = _records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
+    value = records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
     for i, item in enumerate(value):
         at = f"{where}.inbound_nodes[{i}]"
-        call = _records.record(item, at)
+        call = records.record(item, at)
         inputs: list[TensorRef] = []
         constants: list[tuple[int, Any]] = []
         arguments: dict[int | str, TensorRef] = {}
-        positional = _records.array(call.get("args"), at)
+        positional = records.array(call.get("args"), at)
         left_out = False
         for position, argument in enumerate(positional):
             found = _tensors(argument, at)
@@ -201,7 +202,7 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
                 constants.append((position, argument))
             if isinstance(argument, dict) and found:
                 arguments[position] = found[0]
-        keywords = dict(_records.record(call.get("kwargs", {}), at))
+        keywords = dict(records.record(call.get("kwargs", {}), at))
         mask = _mask(keywords.pop("mask", None), at)
         # Tensors of initial_state follow the sequence, as in older files.
         inputs.extend(_states(keywords.pop("initial_state", None), at))

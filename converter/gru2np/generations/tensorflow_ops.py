@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gru2np.errors import Problem, UnsupportedModelError
-from gru2np.generations import records as _records
+from gru2np.generations import records
 from gru2np.generations.tensorflow_names import FUNCTIONS, NODES
 from gru2np.ir import Call, TensorRef
 
@@ -35,11 +35,11 @@ NUMBERS = {
 
 def class_name(spec: Mapping[str, Any]) -> str:
     """``ops.<class>`` of a known operation, else ``tf.<name>`` as TensorFlow has it."""
-    config = _records.record(spec.get("config"), "config")
+    config = records.record(spec.get("config"), "config")
     if spec["class_name"] == "SlicingOpLambda":
         return "ops.GetItem"
     if spec["class_name"] == "TFOpLambda":
-        name = _records.text(config.get("function"), "config.function")
+        name = records.text(config.get("function"), "config.function")
         found = FUNCTIONS.get(name)
         return f"tf.{name}" if found is None else f"ops.{found.class_name}"
     name = _node(spec)
@@ -51,20 +51,20 @@ def class_name(spec: Mapping[str, Any]) -> str:
 
 def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
     """The one call of an operation; none of one that is not known."""
-    inbound = _records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
+    inbound = records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
     if class_name(spec).startswith("tf.") or not inbound:
         return ()
     at = f"{where}.inbound_nodes[0]"
     if len(inbound) > 1:
         _refuse(spec, "an operation that is called more than once")
-    call = _records.array(inbound[0], at)
+    call = records.array(inbound[0], at)
     if spec["class_name"] == "TensorFlowOpLayer":
         return (_of_node(at, spec, call),)
     flat = bool(call) and isinstance(call[0], str)
-    references = [call] if flat else [_records.array(item, at) for item in call]
+    references = [call] if flat else [records.array(item, at) for item in call]
     if not references or any(len(reference) != 4 for reference in references):
-        raise _records.fail(at, "[layer, call, output, arguments]", call)
-    arguments = dict(_records.record(references[0][3], at))
+        raise records.fail(at, "[layer, call, output, arguments]", call)
+    arguments = dict(records.record(references[0][3], at))
     if spec["class_name"] == "SlicingOpLambda":
         return (_slicing(at, spec, references, arguments),)
     return (_of_function(at, spec, references, arguments, flat),)
@@ -100,9 +100,9 @@ def _of_function(
 def _of_node(where: str, spec: Mapping[str, Any], call: list[Any]) -> Call:
     """Operands by position: constants where the config has one, else references."""
     config = spec["config"]
-    constants = dict(_records.record(config.get("constants"), where))
+    constants = dict(records.record(config.get("constants"), where))
     references = [call] if call and isinstance(call[0], str) else call
-    tensors = [_records.reference(item, where) for item in references]
+    tensors = [records.reference(item, where) for item in references]
     operands: list[object] = []
     for position in range(len(tensors) + min(len(constants), MAX_OPERANDS)):
         if str(position) in constants:
@@ -110,7 +110,7 @@ def _of_node(where: str, spec: Mapping[str, Any], call: list[Any]) -> Call:
         elif tensors:
             operands.append(tensors.pop(0))
     if constants or tensors:
-        raise _records.fail(where, "constants by position", config["constants"])
+        raise records.fail(where, "constants by position", config["constants"])
     attributes = _attributes(spec)
     if _node(spec) == "StridedSlice":
         return _call(spec, _strided_slice(spec, operands, attributes), {})
@@ -151,13 +151,13 @@ def _call(
 def _first(reference: list[Any], where: str) -> object:
     if reference[0] == "_CONSTANT_VALUE":
         return reference[2]
-    return _records.reference(reference, where)
+    return records.reference(reference, where)
 
 
 def _operand(value: object, where: str) -> object:
     """A tensor where the value reads like a reference, else the value itself."""
     if isinstance(value, list) and value and isinstance(value[0], str):
-        return _records.reference(value, where)
+        return records.reference(value, where)
     return value
 
 
@@ -170,7 +170,7 @@ def _slicing(
     value = arguments.get("slice_spec")
     items = value if isinstance(value, list) else [value]
     if len(references) != 1 or set(arguments) != {"slice_spec"}:
-        raise _records.fail(where, "one slice_spec", arguments)
+        raise records.fail(where, "one slice_spec", arguments)
     if items and isinstance(items[0], str):
         _refuse(spec, "a slice computed by the model itself")
     key = []
@@ -214,7 +214,7 @@ def _strided_slice(
 
 
 def _node(spec: Mapping[str, Any]) -> str:
-    return _records.text(_definition(spec).get("op"), "config.node_def.op")
+    return records.text(_definition(spec).get("op"), "config.node_def.op")
 
 
 def _definition(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,14 +227,14 @@ def _definition(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _attributes(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a node; 64-bit integers stand as strings."""
     found: dict[str, Any] = {}
-    attributes = _records.record(_definition(spec).get("attr", {}), "node_def.attr")
+    attributes = records.record(_definition(spec).get("attr", {}), "node_def.attr")
     for name, value in attributes.items():
-        for kind, inner in _records.record(value, f"node_def.attr.{name}").items():
+        for kind, inner in records.record(value, f"node_def.attr.{name}").items():
             if kind == "type":
                 found[name] = NUMBERS.get(inner) if isinstance(inner, str) else None
             elif kind == "list":
-                items = _records.record(inner, f"node_def.attr.{name}").get("i", [])
-                items = _records.array(items, f"node_def.attr.{name}")
+                items = records.record(inner, f"node_def.attr.{name}").get("i", [])
+                items = records.array(items, f"node_def.attr.{name}")
                 found[name] = [_integer(item) for item in items] or None
             else:
                 found[name] = _integer(inner) if kind == "i" else inner

@@ -14,7 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gru2np.ir import GroupStore, RawModel
-from gru2np.readers import not_yet as _not_yet
+from gru2np.readers import not_yet
 from gru2np.readers.safe.damage import broken, shown
 from gru2np.readers.safe.hdf5 import MOST_NAMES, SafeHdf5
 from gru2np.readers.safe.json_text import architecture
@@ -37,7 +37,7 @@ def kind_of(file: SafeHdf5) -> str:
     if _lists_layers(file, root):
         return "weights"
     if file.has(root, "nb_layers"):
-        _not_yet.ancient(where)
+        not_yet.ancient(where)
     for name in ("_layer_checkpoint_dependencies", "layers", "vars"):
         if file.child(root, name, where) is not None:
             return "paths"
@@ -103,7 +103,7 @@ def read_groups(file: SafeHdf5) -> GroupStore:
     if _OWN_WEIGHTS not in layers:
         own = file.group(top, _OWN_WEIGHTS, where)
         if own is not None and file.names(own, "weight_names", where):
-            _not_yet.top_level_weights(file.where)
+            not_yet.top_level_weights(file.where)
     groups = []
     total = 0
     for layer in layers:

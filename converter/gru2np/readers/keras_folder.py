@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NoReturn
 
 from gru2np.ir import RawModel
-from gru2np.readers import not_yet as _not_yet
+from gru2np.readers import not_yet
 from gru2np.readers.members import CONFIG, WEIGHTS, read_model
 from gru2np.readers.safe.damage import broken, shown
 from gru2np.readers.safe.folder import SafeFolder
@@ -59,7 +59,7 @@ def _refuse(path: Path) -> NoReturn:
     names = sorted(own.name for own in islice(path.iterdir(), MOST_NAMES))
     for mark, kind in _OTHERS:
         if any(own == mark or own.endswith(mark) for own in names):
-            _not_yet.directory(path.name, kind)
+            not_yet.directory(path.name, kind)
     models = [own for own in names if own.endswith(_MODELS)]
     if CONFIG in names or WEIGHTS[0] in names:
         got = f"a directory of {shown(names[:5])}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.readers import not_yet as _not_yet
+from gru2np.readers import not_yet
 from gru2np.readers.safe.damage import broken, shown
 from gru2np.readers.safe.hdf5 import SafeHdf5
 from gru2np.readers.safe.json_text import MOST_BYTES, architecture, parse_object
@@ -54,6 +54,6 @@ def _paths(members: Members, stack: ExitStack) -> PathStore:
         if members.has(_SHARDS):
             return ShardedPaths(members, _SHARDS, stack)
         if members.has(_PICKLED):
-            _not_yet.pickled_weights(members.where)
+            not_yet.pickled_weights(members.where)
     window = members.window(_WEIGHTS, stack)
     return Hdf5Paths(SafeHdf5(window, f"{members.where}/{_WEIGHTS}", stack))

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gru2np.generations import architecture as _graph
-from gru2np.generations import records as _records
+from gru2np.generations import architecture, records
 from gru2np.generations.keras1.images import ordering
 from gru2np.generations.keras1.layers import LAYERS, OTHERS, spelled
 from gru2np.generations.keras1.rows import File
@@ -43,13 +42,13 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
     config = plain(raw.config)
     shapes = {_last(tensor.name): tensor.shape for tensor in tensors}
     file = File(version, theano, dtype, shapes, ordering(config))
-    spelling = _graph.Spelling(
+    spelling = architecture.Spelling(
         spell=lambda name, options: spelled(name, options, file),
         calls=calls,
         class_name=_class_name,
         output_base_apart=False,
     )
-    model = _graph.Walker(spelling).model(config)
+    model = architecture.Walker(spelling).model(config)
     return _from_inputs(model), meaning(text, theano if tensors else None)
 
 
@@ -145,8 +144,8 @@ def _last(name: str) -> str:
 
 
 def _class_name(spec: Mapping[str, Any]) -> str:
-    name = _records.text(spec.get("class_name"), "class_name")
-    if name in _graph.MODEL_CLASSES or name in LAYERS or name in OTHERS:
+    name = records.text(spec.get("class_name"), "class_name")
+    if name in architecture.MODEL_CLASSES or name in LAYERS or name in OTHERS:
         return name
     # A layer of the user's own, even if a later Keras has one of the same name.
     return f"custom>{name}"
