@@ -269,6 +269,10 @@ def test_a_table_shortens_names_and_wraps_its_last_column():
     assert lines[0].split() == ["name", "n"]
     assert " ".join(" ".join(lines[3:]).split()) == words
     assert shorten("short", 10) == "short"
+    # Names are shortened further where the columns behind them are wide.
+    lines = table(["name", "class", "options"], [[name, "C" * 34, words]], width=64)
+    assert all(len(line) <= 64 for line in lines)
+    assert lines[2].startswith("  a_very_long...lstm_forward  CCC")
 
 
 def test_sizes_for_people():

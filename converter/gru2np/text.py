@@ -12,8 +12,9 @@ from gru2np_runtime.text import plural as plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A first column wider than this leaves no room for the others.
-NAME_WIDTH = 34
+# A first column wider than this leaves no room for the others; a narrower one than the
+# second tells names apart no more.
+NAME_WIDTH, LEAST_NAME = 34, 16
 # A last column narrower than this is a column of broken words.
 LEAST_LAST = 34
 
@@ -45,8 +46,11 @@ def table(
         width: of the whole table.
         indent: in front of every line.
     """
-    cells = [[shorten(row[0], NAME_WIDTH), *row[1:]] for row in (header, *rows)]
     last = len(header) - 1
+    middle = [max(len(row[i]) for row in (header, *rows)) for i in range(1, last)]
+    room = width - len(indent) - sum(middle) - 2 * len(middle)
+    name_width = max(LEAST_NAME, min(NAME_WIDTH, room))
+    cells = [[shorten(row[0], name_width), *row[1:]] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(last)]
     left = len(indent) + sum(widths) + 2 * last
     longest = max(len(row[last]) for row in cells)
