@@ -34,8 +34,6 @@ def test_a_search_runs(monkeypatch, name):
     for constant in ("ARCHITECTURES", "FILES", "LAYERS", "CALLS"):
         monkeypatch.setattr(searches, constant, 10)
     monkeypatch.setattr(searches, "LEFT_BEHIND", 1 << 20)
-    if name == "architectures":
-        pytest.importorskip("config_fuzz")
     if name == "layers" and kernel() != "c":
         pytest.skip("the C kernel is not built here")
     assert searches.pieces(name)[0].run() == 10
