@@ -212,6 +212,8 @@ def test_specification_has_one_spelling():
         {"function": "relu", "max_value": 1e39},
         {"function": "gelu", "approximate": 1},
         {"function": "softmax", "axis": 1.0},
+        {"function": "softmax", "axis": 2**63},
+        {"function": "elu", "alpha": 10**400},
         {"function": "softmax", "axis": []},
         {"function": "glu", "axis": [1, 2]},
     ],

@@ -201,6 +201,11 @@ def mode(number, **values):
             r"'masking_1' \(Masking\), option mask_value=1000\d+\.\.\.: expected a num",
         ),
         (
+            "tf-keras-2.21/softmax_masked",
+            options("Softmax", axis=10**400),
+            r"\(Softmax\), option axis=1000\d+\.\.\.: expected an axis",
+        ),
+        (
             "keras-3.0/masking_gru",
             lambda config: operator.setitem(
                 first(config, "NotEqual")["inbound_nodes"][0]["args"], 1, 10**400

@@ -157,7 +157,10 @@ def _check_parameter(name: str, parameter: str, default: object, value: object) 
         legal = isinstance(value, bool)
     elif parameter == "axis":
         axes = value if isinstance(value, (list, tuple)) and value else [value]
-        legal = all(isinstance(a, int) and not isinstance(a, bool) for a in axes)
+        legal = all(
+            isinstance(a, int) and not isinstance(a, bool) and abs(a) < 2**63
+            for a in axes
+        )
         legal = legal and (name == "softmax" or len(axes) == 1)
         value = list(axes) if len(axes) > 1 else axes[0]
     else:

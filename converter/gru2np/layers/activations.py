@@ -137,7 +137,7 @@ def softmax(config: Config) -> Specification:
     axis = config.value("axis", -1)
     axes = axis if isinstance(axis, (list, tuple)) else [axis]
     for item in axes:
-        if not isinstance(item, int) or isinstance(item, bool):
+        if not isinstance(item, int) or isinstance(item, bool) or abs(item) > 32:
             config.refuse("expected an axis or a list of axes", "axis", axis)
     if not axes:
         config.refuse("expected an axis or a list of axes", "axis", axis)
