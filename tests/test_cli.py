@@ -230,7 +230,7 @@ def test_export_writes_beside_the_model(model):
     bundle = model.with_suffix(".npz")
     assert result.stdout == f"{bundle}\n"
     wrote, following = result.stderr.splitlines()
-    assert wrote == f"wrote {bundle}: 2 layers, 33 parameters, 4.33 kB"
+    assert wrote == f"wrote {bundle}: 2 layers, 33 parameters, 4.38 kB"
     assert following == f"Next: gru2np verify {model} {bundle}"
     with np.load(bundle, allow_pickle=False) as arrays:
         assert arrays["gru_1/kernel"].shape == (1, 6)

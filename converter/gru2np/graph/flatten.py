@@ -202,6 +202,13 @@ def _check_tensors(builder: Builder, path: str, layer: KerasLayer, call: Call) -
             f"architecture: layer {path!r} (InputLayer): expected an input, which "
             "nothing is handed to, got one that is called"
         )
+    if call.left_out:
+        reason = (
+            "a tensor by position behind an argument that is left out is not "
+            "supported; name it, as in mask=..."
+        )
+        builder.problems.append(Problem(path, layer.class_name, reason))
+        _give_up(builder.problems)
     if not call.inputs:
         _check_call(builder, path, layer, call)
         _give_up(builder.problems)
@@ -221,12 +228,6 @@ def _check_call(builder: Builder, path: str, layer: KerasLayer, call: Call) -> N
     if call.names and call.mask is not None:
         reason = "an argument of the call that this version does not know"
         builder.problems.append(Problem(path, layer.class_name, reason, "mask"))
-    if call.left_out:
-        reason = (
-            "a tensor by position behind an argument that is left out is not "
-            "supported; name it, as in mask=..."
-        )
-        builder.problems.append(Problem(path, layer.class_name, reason))
     named = spec is not None and bool(spec.call.tensors)
     if not named and not layer.class_name.startswith("ops."):
         # Operations read theirs themselves.
