@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 # Above this ratio a row fails; a row says nothing where OLD is so far from itself.
 BOUND, NOISE = 1.05, 0.03
+# A start may take so many seconds more: it is what is imported, and no matter of ratios.
+START = 0.005
 # Seconds of a block.  A timing is the best of some blocks in each of some turns; the
 # others have theirs in between.  Where one call takes longer, it is the block.
 BLOCK, BLOCKS, TURNS = 0.007, 2, 3
@@ -410,15 +412,15 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def verdict(ratio: float, control: float) -> str:
+def verdict(ratio: float, control: float, bound: float = BOUND) -> str:
     """Of a row: ``ok``, ``fail``, or ``void`` where OLD is not like itself.
 
     What is slower by far more than OLD differs from itself fails all the same.
     """
     apart = abs(control - 1)
-    if apart > NOISE and ratio < BOUND + 2 * apart:
+    if apart > NOISE and ratio < bound + 2 * apart:
         return "void"
-    return "fail" if ratio > BOUND else "ok"
+    return "fail" if ratio > bound else "ok"
 
 
 def make_with(checkout: Path, folder: Path, rows: list[Row]) -> None:
@@ -448,7 +450,8 @@ def report(found: Comparison) -> int:
         ratio = statistics.median(new / old for old, new, _ in times)
         control = statistics.median(again / old for old, _, again in times)
         seconds = statistics.median(old for old, _, _ in times)
-        told = verdict(ratio, control)
+        bound = 1 + START / seconds if row.what == "start" else BOUND
+        told = verdict(ratio, control, bound)
         lines.append(
             (row.name, duration(seconds), f"{ratio:.3f}", f"{control:.3f}", told)
         )
