@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 # Above this ratio a row fails; a row says nothing where OLD is so far from itself.
 BOUND, NOISE = 1.05, 0.03
-# A start may take so many seconds more: it is what is imported, and no matter of ratios.
+# Seconds that a start may take more: what is imported is no matter of ratios.
 START = 0.005
 # Seconds of a block.  A timing is the best of some blocks in each of some turns; the
 # others have theirs in between.  Where one call takes longer, it is the block.
