@@ -157,11 +157,19 @@ def test_the_runtime_lives_without_gru2np(pip, clean, tmp_path):
     assert pip("check").returncode == 0
 
 
-def test_pip_misses_the_runtime(pip):
+def test_what_is_said_where_the_runtime_is_missing(pip, clean):
     assert pip("uninstall", "-y", RUNTIME).returncode == 0
     found = pip("check")
     assert found.returncode == 1
     assert f"{CONVERTER} {__version__} requires {RUNTIME}, which is not" in found.stdout
+    model = goldens.FIXTURES / "keras-2.2" / "gru" / "model.h5"
+    for arguments in (["--version"], ["inspect", model]):
+        done = run(clean, "-Im", "gru2np", *arguments)
+        assert done.returncode == 3
+        assert done.stderr.splitlines() == [
+            "Error: gru2np-runtime is not installed; pip check says which version is "
+            "missing"
+        ]
 
 
 def test_no_page_installs_gru2np_alone():

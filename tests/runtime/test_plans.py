@@ -62,6 +62,10 @@ def agree(fast, plain, x, mask=None, states=(), previous=None):
     for got, wanted in zip(*results):
         assert got.shape == wanted.shape
         assert got.dtype == wanted.dtype
+        # A linear LSTM grows without bound, and so does what rounding adds to it.
+        huge = np.abs(wanted) > 100
+        np.testing.assert_allclose(got[huge], wanted[huge], rtol=1e3 * tolerance)
+        got, wanted = got[~huge], wanted[~huge]
         np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance)
 
 

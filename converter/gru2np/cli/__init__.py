@@ -12,7 +12,7 @@ from importlib import import_module
 
 import click
 
-from gru2np.cli.commands import Commands, print_version
+from gru2np.cli.commands import EXIT_CODES, Commands, print_version
 
 # Each holds the command of its name.
 COMMANDS = (
@@ -60,4 +60,14 @@ for _module in COMMANDS:
 
 def main() -> None:
     """The entry point of the command ``gru2np``."""
-    cli(prog_name="gru2np")
+    try:
+        cli(prog_name="gru2np")
+    except ModuleNotFoundError as error:
+        # Two distributions can be taken apart.
+        if (error.name or "").partition(".")[0] != "gru2np_runtime":
+            raise
+        text = (
+            "gru2np-runtime is not installed; pip check says which version is missing"
+        )
+        click.echo(f"Error: {text}", err=True)
+        sys.exit(EXIT_CODES["refused"])
