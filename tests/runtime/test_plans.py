@@ -62,10 +62,6 @@ def agree(fast, plain, x, mask=None, states=(), previous=None):
     for got, wanted in zip(*results):
         assert got.shape == wanted.shape
         assert got.dtype == wanted.dtype
-        # A linear LSTM grows without bound, and so does what rounding adds to it.
-        huge = np.abs(wanted) > 100
-        np.testing.assert_allclose(got[huge], wanted[huge], rtol=1e3 * tolerance)
-        got, wanted = got[~huge], wanted[~huge]
         np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance)
 
 
@@ -79,7 +75,9 @@ def some(rows, time, dtype="float32"):
 @pytest.mark.parametrize("cell", CELLS)
 def test_whole_sequences(cell, dtype):
     fast, plain = both(cell, dtype, return_sequences=True, return_state=True)
-    for rows, time in [(1, 1), (1, 9), (1, 300), (2, 7), (130, 4), (0, 3), (3, 0)]:
+    # A linear LSTM grows without bound, and so does what rounding adds to it.
+    long = 30 if cell == "lstm-linear" else 300
+    for rows, time in [(1, 1), (1, 9), (1, long), (2, 7), (130, 4), (0, 3), (3, 0)]:
         agree(fast, plain, some(rows, time, dtype)[0])
 
 
