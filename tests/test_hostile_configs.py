@@ -308,6 +308,13 @@ def mode(number, **values):
             ][0]["kwargs"].update(training=True),
             r"\(Functional\), option training=True: called with training=True",
         ),
+        (
+            "keras-3.15/heads_taking_masks",
+            lambda config: first(config, "MultiHeadAttention")["config"].update(
+                use_gate=True
+            ),
+            r"gate/kernel: expected shape \(4, 2, 3\), got no array",
+        ),
     ],
 )
 def test_a_value_that_no_layer_takes(case, change, said):

@@ -76,8 +76,10 @@ def _misfits(leaf: Leaf, form: Form, own: Mapping[str, StoredTensor]) -> list[st
     """What is wrong with the arrays of a layer, if this is how they are kept."""
     problems = []
     for name, shape in form.arrays(leaf.weights).items():
-        tensor = own[name]
-        if len(shape) != len(tensor.shape) or any(
+        tensor = own.get(name)
+        if tensor is None:
+            problems.append(f"{leaf.path}{name}: expected shape {shape}, got no array")
+        elif len(shape) != len(tensor.shape) or any(
             wanted not in (None, size)
             for wanted, size in zip(shape, tensor.shape, strict=True)
         ):
