@@ -315,6 +315,11 @@ def mode(number, **values):
             ),
             r"gate/kernel: expected shape \(4, 2, 3\), got no array",
         ),
+        (
+            "tf-2.15/mask_initial_state",
+            lambda config: config["config"]["input_layers"].append(["h", 0, 0]),
+            r"architecture: input 'h' stands twice",
+        ),
     ],
 )
 def test_a_value_that_no_layer_takes(case, change, said):

@@ -110,6 +110,8 @@ def finish(builder: Builder, model: KerasModel) -> Graph:
         port = input_port(layer, builder.problems)
         if port is None:
             continue
+        if port.name in builder.shapes:
+            raise ModelFileError(f"architecture: input {ref.layer!r} stands twice")
         ports.append(port)
         builder.shapes[port.name] = (port.shape,)
         builder.dtypes[port.name] = port.dtype
