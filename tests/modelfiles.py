@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from goldens import FIXTURES
+from gru2np.generations.releases import line
 
 
 def fixture(case: str, name: str = "model.h5"):
@@ -67,3 +68,22 @@ def without_weights(case: str, path):
         group = weights[weights.attrs["layer_names"][0]]
         group.attrs["weight_names"] = group.attrs["weight_names"][:0]
     return path
+
+
+def with_keys(spec, name: str = "keras-2", version: str = "2.2.4"):
+    """A copy of an architecture with all keys that a release always writes.
+
+    A layer without them would be taken for one of its author's own.
+    """
+    if isinstance(spec, list):
+        return [with_keys(item, name, version) for item in spec]
+    if not isinstance(spec, dict):
+        return spec
+    copy = {key: with_keys(item, name, version) for key, item in spec.items()}
+    own, config = copy.get("class_name"), copy.get("config")
+    (release,) = line(name).named(version)
+    known = line(name).classes(release)
+    if isinstance(own, str) and own in known and isinstance(config, dict):
+        for key, default in known[own].always.items():
+            config.setdefault(key, default[0] if default else None)
+    return copy

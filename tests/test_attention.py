@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gru2np
-from gru2np.generations import interpret, keras2, keras3
+from gru2np.generations import interpret
 from gru2np.graph.flatten import build
 from gru2np.layers.custom import Specs
 from gru2np.readers import open_model
@@ -20,6 +20,7 @@ from gru2np_runtime import load
 from gru2np_runtime.bundle.manifest_writer import graph_record
 from gru2np_runtime.layers import Attention, MultiHeadAttention
 from gru2np_runtime.layers.scores import masked_softmax
+from meanings import meaning_of
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 # Entirely masked, partly masked, not masked.
@@ -40,20 +41,20 @@ def test_what_is_masked_entirely_hangs_on_the_version(how, expected):
 @pytest.mark.parametrize(
     ("version", "masking", "takes"),
     [
-        ((3, 5, 0), "added", False),
-        ((3, 9, 2), "added", True),
-        ((3, 10, 0), "zeroed", True),
+        ("3.5.0", "added", False),
+        ("3.9.2", "added", True),
+        ("3.10.0", "zeroed", True),
     ],
 )
 def test_keras_3_changed_what_heads_do_with_masks(version, masking, takes):
-    meaning = keras3.meaning(version, "3", None)
+    meaning = meaning_of("keras-3", version)
     assert meaning.attention.masked_scores == masking
     assert meaning.attention.heads_take_masks == takes
 
 
 def test_heads_looked_at_no_masks_before_tensorflow_2_10():
-    assert not keras2.meaning((2, 9, 0), "2.9.0", "tf.keras").attention.heads_use_masks
-    assert keras2.meaning((2, 10, 0), "2.10.0", "tf.keras").attention.heads_use_masks
+    assert not meaning_of("tf.keras", "2.9.3").attention.heads_use_masks
+    assert meaning_of("tf.keras", "2.10.1").attention.heads_use_masks
 
 
 def test_the_value_s_mask_over_the_batch_is_refused(tmp_path, rewrite_keras):
@@ -115,8 +116,8 @@ def architecture(path):
 
 def built(raw, config):
     """The graph under another architecture, as a manifest holds it."""
-    model, meaning = interpret(dataclasses.replace(raw, config=config))
-    return graph_record(build(model, meaning, Specs()).graph, lambda path: {})
+    model, readings = interpret(dataclasses.replace(raw, config=config))
+    return graph_record(build(model, readings.taken, Specs()).graph, lambda path: {})
 
 
 def test_arguments_are_the_same_by_position_and_by_name():

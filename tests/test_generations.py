@@ -12,7 +12,7 @@ from gru2np.cli import cli
 from gru2np.convert import convert
 from gru2np.errors import VerificationError
 from gru2np.verification import faithful
-from modelfiles import changed, fixture, with_class
+from modelfiles import changed, fixture, with_class, with_keys
 
 REFUSED = [golden for golden in goldens.all_goldens() if goldens.refused(golden)]
 KERAS_1 = "keras-1.2/lstm"
@@ -60,8 +60,15 @@ def test_a_class_that_came_later_is_the_author_s_own(tmp_path, case, layer, clas
 
 
 def test_a_layer_of_today_is_not_the_author_s_own_in_tensorflow(tmp_path):
+    spec = {"class_name": "LayerNormalization", "config": {}}
+    options = with_keys(spec, "tf.keras", "2.10.1")["config"]
+    del options["name"]
     path = with_class(
-        "tf-2.10/convolution_stack", tmp_path / "m.h5", "conv1d", "LayerNormalization"
+        "tf-2.10/convolution_stack",
+        tmp_path / "m.h5",
+        "conv1d",
+        "LayerNormalization",
+        **options,
     )
     with pytest.raises(gru2np.UnsupportedModelError) as refusal:
         gru2np.export(path, tmp_path / "m.npz")

@@ -54,8 +54,8 @@ def made():
         if refused(golden) or set(found) >= set(LAYERS):
             continue
         with open_model(*golden.files()) as raw:
-            model, meaning = interpret(raw)
-            Noting(meaning, found).translate(model, "")
+            model, readings = interpret(raw)
+            Noting(readings.taken, found).translate(model, "")
     return found
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gru2np.generations import keras2, keras3
 from gru2np.ir import Call, KerasLayer, TensorRef
 from gru2np.layers import FAMILIES, LAYERS
 from gru2np.layers.spec import Config, Refused
+from meanings import meaning_of
 
-KERAS_2 = keras2.meaning((2, 2, 4), "2.2.4", "tensorflow")
+KERAS_2 = meaning_of("keras-2", "2.2.4")
 X = TensorRef("x", 0, 0)
 
 
@@ -207,7 +207,7 @@ def test_operations_with_other_arguments_are_refused(class_name, options, call):
 
 
 def test_hard_sigmoid_is_that_of_the_writer():
-    three = keras3.meaning((3, 5, 0), "3.5.0", "tensorflow")
+    three = meaning_of("keras-3", "3.5.0")
     function = convert("Activation", {"activation": "hard_sigmoid"}, meaning=three)
     assert function.function == {"function": "hard_sigmoid", "slope": 1 / 6}
 
@@ -218,7 +218,7 @@ def test_recurrent_dropout_kept_a_layer_of_tensorflow_2_from_cudnn(rate, rule):
     layer = convert(
         "LSTM",
         {**options, "recurrent_activation": "sigmoid"},
-        meaning=keras2.meaning((2, 2, 4), "2.2.4-tf", "tf.keras"),
+        meaning=meaning_of("tf.keras", "2.0.4"),
         training={"recurrent_dropout": rate},
     )
     assert layer.masked_output == rule

@@ -12,7 +12,7 @@ import config_fuzz
 import goldens
 import gru2np
 from gru2np.convert import converted
-from gru2np.generations import interpret, keras2, keras3
+from gru2np.generations import interpret, keras3
 from gru2np.generations import tensorflow_ops as _tensorflow_ops
 from gru2np.generations.tensorflow_names import FUNCTIONS, NODES
 from gru2np.ir import Call, KerasLayer, Numbers, TensorRef
@@ -21,12 +21,13 @@ from gru2np.layers.spec import Config, Refused
 from gru2np.readers import open_model
 from gru2np_runtime import InputError, layers, load
 from gru2np_runtime.run.dispatch import make_plan
+from meanings import meaning_of
 
 X, Y, C = (TensorRef(name, 0, 0) for name in "xyc")
 ONE, TWO = Call((X,)), Call((X, Y))
 WHOLE = {"class_name": "__slice__", "config": {"start": None, "stop": None}}
 ELLIPSIS = {"class_name": "__ellipsis__", "config": {}}
-KERAS_3 = keras3.meaning((3, 15, 0), "3.15.0", None)
+KERAS_3 = meaning_of("keras-3", "3.15.1")
 
 
 def convert(class_name, options=(), call=ONE):
@@ -353,8 +354,8 @@ def opened(case):
 
 def changed(raw, config):
     """The conversion under another architecture."""
-    model, meaning = interpret(dataclasses.replace(raw, config=config))
-    return converted(dataclasses.replace(raw, config=config), model, meaning)
+    raw = dataclasses.replace(raw, config=config)
+    return converted(raw, *interpret(raw))
 
 
 def specs(config, *class_names):
@@ -517,7 +518,5 @@ def test_damaged_anywhere(case):
 
 
 def test_only_tf_keras_is_known_to_pass_masks_through_a_cast():
-    assert (
-        keras2.meaning((2, 4, 0), "2.4.0", "tf.keras").masks.idle_operations == "cast"
-    )
+    assert meaning_of("tf.keras", "2.4.4").masks.idle_operations == "cast"
     assert KERAS_3.masks.idle_operations == "unknown"

@@ -11,7 +11,6 @@ import pytest
 
 import gru2np
 from goldens import FIXTURES, Golden
-from gru2np.generations import keras2, keras3
 from gru2np_runtime import InputError, layers, load
 from gru2np_runtime.data import Structure
 from gru2np_runtime.graph import Graph, Node, Port
@@ -20,11 +19,12 @@ from gru2np_runtime.layers.windows import convolve
 from gru2np_runtime.model import Model
 from gru2np_runtime.run.dispatch import make_plan
 from layer_examples import inputs_of, weights_of
+from meanings import meaning_of
 from spatial_examples import FIRST, window
 from test_layer_spellings import KERAS_2, convert
 
-KERAS_3 = keras3.meaning((3, 15, 1), "3.15.1", "tensorflow")
-THEANO = keras2.meaning((2, 1, 4), "2.1.4", "theano")
+KERAS_3 = meaning_of("keras-3", "3.15.1")
+THEANO = meaning_of("keras-2", "2.1.4", "theano")
 
 
 def run(layer, shapes, seed=0, mask=None):

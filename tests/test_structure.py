@@ -20,7 +20,15 @@ ROOTS = {
 ORDER = {
     "gru2np": (
         *("errors", "text", "meaning", "ir", "readers", "generations", "layers"),
-        *("graph", "weights", "storage", "convert", "inspection", "bundle"),
+        *(
+            "graph",
+            "weights",
+            "storage",
+            "differences",
+            "convert",
+            "inspection",
+            "bundle",
+        ),
         *("verification", "exporting", "ship", "reports", "", "cli", "__main__"),
     ),
     "gru2np_runtime": (

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from gru2np.errors import UnsupportedModelError
-from gru2np.generations import keras2, keras3
 from gru2np.graph.flatten import build
 from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
 from gru2np.layers.custom import Specs
 from gru2np_runtime import layers
 from gru2np_runtime.run.dispatch import make_plan
+from meanings import meaning_of
 
-KERAS_3 = keras3.meaning((3, 15, 0), "3.15.0", "tensorflow")
-TF_KERAS = keras2.meaning((2, 21, 0), "2.21.0", "tf.keras")
+KERAS_3 = meaning_of("keras-3", "3.15.1")
+TF_KERAS = meaning_of("tf.keras", "2.21.0")
 POOL = {"pool_size": 2, "strides": 2, "padding": "valid"}
 CONV = {"filters": 2, "kernel_size": 2}
 UNITS = {"units": 3}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np.differences import graphs
+from gru2np.errors import UnsupportedModelError
 from gru2np.generations import interpret
 from gru2np.graph.flatten import build
 from gru2np.graph.prune import Owner, needed, owners_of
@@ -29,9 +32,13 @@ if TYPE_CHECKING:
     from gru2np.graph.flatten import Built
     from gru2np.ir import KerasModel, RawModel, StoredTensor
     from gru2np.layers.custom import CustomLayers
-    from gru2np.meaning import Meaning
+    from gru2np.meaning import Meaning, Readings
 
     FilePath = str | os.PathLike[str]
+
+
+# How many differences are shown of a model that may mean one or the other.
+MOST_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -102,34 +109,117 @@ class Conversion:
         }
 
 
+def running(model: Any) -> str | None:
+    """The Keras and backend of a live model, which its file will not name in full."""
+    keras = sys.modules.get(type(model).__module__.partition(".")[0])
+    version = str(getattr(keras, "__version__", ""))
+    if not version.startswith("3."):
+        return None
+    return f"{version}-{sys.modules['keras'].backend.backend()}"
+
+
 @contextmanager
 def convert(
     model: FilePath,
     weights: FilePath | None = None,
     custom_layers: CustomLayers | None = None,
+    saved_by: str | None = None,
 ) -> Iterator[Conversion]:
     """Convert a file, open as long as the context lasts.
 
     Raises:
-        ModelFileError: the file is damaged, hostile or no model.
+        ModelFileError: the file is damaged, hostile or no model, or ``saved_by``
+            contradicts it.
         UnsupportedModelError: it cannot be converted faithfully.
+        ValueError: ``saved_by`` names no Keras.
     """
-    with open_model(model, weights) as raw:
-        keras_model, meaning = interpret(raw)
-        yield converted(raw, keras_model, meaning, custom_layers)
+    with open_model(model, weights) as found:
+        raw = replace(found, saved_by=saved_by)
+        keras_model, readings = interpret(raw)
+        yield converted(raw, keras_model, readings, custom_layers)
 
 
 def converted(
     raw: RawModel,
     model: KerasModel,
-    meaning: Meaning,
+    readings: Readings,
     custom_layers: CustomLayers | None = None,
 ) -> Conversion:
-    """The conversion of a model under a meaning."""
+    """The conversion of a model as its file may be read.
+
+    Raises:
+        ModelFileError: its layers do not fit each other, or its weights to them.
+        UnsupportedModelError: something cannot be converted, or the releases that may
+            have saved it mean different numbers.
+    """
     specs = Specs(custom_layers)
-    built = build(model, meaning, specs)
+    built = _agreed(raw, model, readings, specs)
     tensors = find(model, built.weights, raw, specs)
     built.graph = needed(built.graph)
     owners = dict(owners_of(built.graph))
     tensors = {path: tensor for path, tensor in tensors.items() if path in owners}
-    return Conversion(raw, model, meaning, built, tensors, owners)
+    return Conversion(raw, model, readings.taken, built, tensors, owners)
+
+
+def _agreed(
+    raw: RawModel, model: KerasModel, readings: Readings, specs: Specs
+) -> Built:
+    """The graph of a model, where all that may have saved it mean the same numbers.
+
+    Where backends differ, the notes say so.
+    """
+    taken = _attempt(model, readings.taken, specs)
+    for other in readings.releases:
+        lines = _differences(model, taken, readings.taken_of, other, specs)
+        if lines:
+            raise UnsupportedModelError(
+                f"{raw.file_name}: the file leaves open which Keras saved it, and the "
+                f"numbers hang on that:{''.join(lines)}\nSay which it was: --saved-by, "
+                "saved_by= in Python; or save the model as .keras, which says it"
+            )
+    if isinstance(taken, UnsupportedModelError):
+        raise taken
+    for other in readings.backends:
+        lines = _differences(model, taken, readings.taken_of, other, specs)
+        if lines:
+            taken.notes.append(
+                f"the file names no backend, and {readings.taken_of} is taken; if it "
+                f"was another, say so (--saved-by):{''.join(lines)}"
+            )
+    return taken
+
+
+def _attempt(
+    model: KerasModel, meaning: Meaning, specs: Specs
+) -> Built | UnsupportedModelError:
+    try:
+        return build(model, meaning, specs)
+    except UnsupportedModelError as error:
+        return error
+
+
+def _differences(
+    model: KerasModel,
+    taken: Built | UnsupportedModelError,
+    taken_of: str,
+    other: Meaning,
+    specs: Specs,
+) -> list[str]:
+    """How a model differs by another meaning, a line of a list for each thing."""
+    found = _attempt(model, other, specs)
+    refused = [own for own in (taken, found) if isinstance(own, UnsupportedModelError)]
+    if len(refused) == 2:
+        return []
+    if refused:
+        who = taken_of if refused[0] is taken else other.writer
+        return [f"\n  - as {who} means it, {refused[0]}"]
+    records = [
+        graph_record(own.graph, lambda path: {})
+        for own in (taken, found)
+        if not isinstance(own, UnsupportedModelError)
+    ]
+    if records[0] == records[1]:
+        return []
+    ours, theirs = records
+    lines = list(graphs(ours, theirs, taken_of, other.writer))[:MOST_LINES]
+    return [f"\n  - {line}" for line in lines or ["the order of its layers"]]

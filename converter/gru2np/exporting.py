@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gru2np.bundle import Exported, write
-from gru2np.convert import convert
+from gru2np.convert import convert, running
 from gru2np.verification.proving import export_proved
 from gru2np_runtime.files.arrays import replacing
 
@@ -24,6 +24,7 @@ def export(
     *,
     weights: FilePath | None = None,
     custom_layers: CustomLayers | None = None,
+    saved_by: str | None = None,
     store: str | None = None,
     prove: Any = None,
 ) -> Exported:
@@ -37,6 +38,9 @@ def export(
         custom_layers: classes of your own, subclasses of ``gru2np_runtime.Layer``, by
             the names of the Keras classes they stand for.  They are never looked for
             in the file.
+        saved_by: the Keras that saved the file, with its backend where that matters,
+            ``3.5-jax``, ``2.2.4-theano``, or the TensorFlow, ``tf-1.15``.  It stands
+            where the file does not say, and is refused where the file says otherwise.
         store: ``float16`` or ``int8``: keep kernels and tables of embeddings smaller;
             what that costs is measured, and stands in the bundle.
         prove: inputs, as ``verify`` takes them: run Keras on them and put its outputs
@@ -46,6 +50,7 @@ def export(
         ModelFileError: the file is damaged, hostile or no model.
         UnsupportedModelError: it cannot be converted faithfully, or is of float64 and
             would be stored small.
+        ValueError: ``saved_by`` names no Keras.
         VerificationError: no installed Keras can run the file as it was meant, or it
             gives something else; nothing is written.
     """
@@ -58,12 +63,13 @@ def export(
                 out,
                 weights=weights,
                 custom_layers=custom_layers,
+                saved_by=saved_by or running(model),
                 store=store,
                 prove=prove,
             )
     if store is not None or prove is not None:
-        return export_proved(model, out, weights, custom_layers, store, prove)
-    with convert(model, weights, custom_layers) as conversion:
+        return export_proved(model, out, weights, custom_layers, saved_by, store, prove)
+    with convert(model, weights, custom_layers, saved_by) as conversion:
         if not isinstance(out, (str, os.PathLike)):
             return write(conversion, out)
         with replacing(out) as file:

@@ -185,6 +185,8 @@ class KerasLayer:
         path: attribute path of its variables below its model (``layers/gru_1``).
         forms: how a file may keep its weights; the first that fits the arrays does.
         absent: options that its file leaves out and its Keras took for granted.
+        written: its class as its file has it; empty where that is the same.
+        why_own: why its class is none of Keras' own; empty if it is.
     """
 
     class_name: str
@@ -197,6 +199,8 @@ class KerasLayer:
     path: str = ""
     forms: tuple[Form, ...] = (PLAIN,)
     absent: frozenset[str] = frozenset()
+    written: str = ""
+    why_own: str = ""
 
 
 @dataclass(frozen=True)

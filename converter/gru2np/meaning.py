@@ -8,6 +8,10 @@ generation that leaves one out does not run.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class MaskRules:
             where the size of a batch is not declared and kept where it is.
         own_layers_masked_in_time: TimeDistributed over a class that is none of Keras
             repeats outputs at masked steps, in batches of a size it knows.
+        by_class: what the output of a layer has of the mask of its input, by the name
+            of its class: ``keeps``, ``stops``, or another word where neither is so.
         idle_operations: operations that give their very input back, with its mask,
             where they have nothing to do: ``cast``, or ``unknown`` where that hangs on
             version and backend.
@@ -68,6 +74,7 @@ class MaskRules:
     second_tensor_drops: bool
     in_time: str
     own_layers_masked_in_time: bool
+    by_class: Mapping[str, str]
     idle_operations: str
 
 
@@ -161,9 +168,7 @@ class Meaning:
         numbers: constants and number types.
         unsaid: what calls of this Keras could hold and its files never say: ``mask``,
             ``causal``.
-        unknown: fields, as ``masks.merged``, that hang on a version which the file
-            does not name; what would use them is refused.
-        uncertain: fields that hang on a backend which the file does not name.
+        functions: the activation functions that it had by name.
     """
 
     writer: str
@@ -173,17 +178,31 @@ class Meaning:
     windows: WindowRules
     numbers: NumberRules
     unsaid: frozenset[str]
-    unknown: frozenset[str]
-    uncertain: frozenset[str]
+    functions: frozenset[str]
 
     def __post_init__(self) -> None:
-        """Hold the names to those there are, and the fields to each other."""
-        strange = (self.unknown | self.uncertain) - FIELDS.keys()
-        if strange:
-            raise ValueError(f"no field of Meaning: {', '.join(sorted(strange))}")
-        merged = self.masks.merged != "drop" and "masks.merged" not in self.unknown
-        if self.masks.merges_skip_masked and not merged:
+        """Hold the fields to each other."""
+        if self.masks.merges_skip_masked and self.masks.merged == "drop":
             raise ValueError("masks.merges_skip_masked needs masks that are merged")
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What a file may mean, where it leaves its Keras open.
+
+    Attributes:
+        taken: what is taken for its meaning.
+        taken_of: the Keras whose meaning that is, in words.
+        releases: other meanings, of releases that may have saved it as well; a model
+            that means other numbers by one of them is refused.
+        backends: other meanings, of backends that it may have been saved on; where
+            they make a difference, that is said.
+    """
+
+    taken: Meaning
+    taken_of: str
+    releases: tuple[Meaning, ...]
+    backends: tuple[Meaning, ...]
 
 
 GROUPS = {

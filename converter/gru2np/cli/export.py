@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru2np.cli.commands import EXIT_CODES, Command, say
-from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, WEIGHTS
+from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     help="The bundle to write.  [default: MODEL with the suffix .npz]",
 )
 @WEIGHTS
+@SAVED_BY
 @click.option(
     "--store",
     type=click.Choice(("float16", "int8")),
@@ -57,6 +58,7 @@ def export(
     model: str,
     output: str | None,
     weights: str | None,
+    saved_by: str | None,
     store: str | None,
     prove: str | None,
     force: bool,
@@ -81,12 +83,17 @@ def export(
     given = [path for path in (model, weights, prove) if path is not None]
     if output is None and Path(target) == Path(model):
         # Of a bundle, that it is one says more than that it cannot be replaced.
-        with convert(model, weights):
+        with convert(model, weights, saved_by=saved_by):
             pass
     check_output(target, force=force, inputs=given)
     try:
         exported = export_model(
-            model, target, weights=weights, store=store, prove=prove
+            model,
+            target,
+            weights=weights,
+            saved_by=saved_by,
+            store=store,
+            prove=prove,
         )
     except Disagreement as error:
         click.echo(f"Error: {error}", err=True)
@@ -100,7 +107,8 @@ def export(
     _export_notes(exported, target, size, store, say(quiet))
     if exported.proof is not None:
         return
-    more = "" if weights is None else f" --weights {shlex.quote(weights)}"
+    options = (("--weights", weights), ("--saved-by", saved_by))
+    more = "".join(f" {key} {shlex.quote(own)}" for key, own in options if own)
     say(quiet)(f"Next: gru2np verify {shlex.quote(model)} {shlex.quote(target)}{more}")
 
 

@@ -8,7 +8,7 @@ import shutil
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import EXISTING, FORCE, JSON, WEIGHTS
+from gru2np.cli.options import EXISTING, FORCE, JSON, SAVED_BY, WEIGHTS
 
 
 @click.command(
@@ -17,6 +17,7 @@ from gru2np.cli.options import EXISTING, FORCE, JSON, WEIGHTS
 )
 @click.argument("file", metavar="MODEL|BUNDLE", type=EXISTING)
 @WEIGHTS
+@SAVED_BY
 @click.option(
     "--report",
     "page",
@@ -27,7 +28,12 @@ from gru2np.cli.options import EXISTING, FORCE, JSON, WEIGHTS
 @FORCE
 @JSON
 def inspect(
-    file: str, weights: str | None, page: str | None, force: bool, as_json: bool
+    file: str,
+    weights: str | None,
+    saved_by: str | None,
+    page: str | None,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Explain what is in a model file or a bundle.
 
@@ -39,14 +45,14 @@ def inspect(
     from gru2np.inspection.report import inspect as look
 
     if page is None:
-        report = look(file, weights)
+        report = look(file, weights, saved_by=saved_by)
     else:
         from gru2np.reports.page import write_inspection
         from gru2np_runtime.files.arrays import check_output
 
         given = [file] if weights is None else [file, weights]
         check_output(page, force=force, inputs=given)
-        report = write_inspection(page, file, weights)
+        report = write_inspection(page, file, weights, saved_by=saved_by)
         say(False)(f"wrote {page}")
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))

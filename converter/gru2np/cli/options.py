@@ -16,5 +16,26 @@ WEIGHTS = click.option(
     metavar="FILE",
     help="The weights file that belongs to an architecture JSON.",
 )
+SAVED_BY = click.option(
+    "--saved-by",
+    metavar="KERAS",
+    callback=lambda context, option, value: _checked(value),
+    help="The Keras that saved the file, where it does not say: 3.5-jax, "
+    "2.2.4-theano, tf-1.15.",
+)
+
+
+def _checked(text: str | None) -> str | None:
+    """The text, once it names a Keras."""
+    if text is not None:
+        from gru2np.generations.saved_by import parsed
+
+        try:
+            parsed(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return text
+
+
 # A directory is refused by the readers, which know what kind of model it is.
 EXISTING = click.Path(exists=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FORCE, JSON, QUIET
+from gru2np.cli.options import FORCE, JSON, QUIET, SAVED_BY
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _MODEL = click.Path(exists=True, path_type=Path)
@@ -44,6 +44,7 @@ _MODEL = click.Path(exists=True, path_type=Path)
     metavar="FILE",
     help="The weights file that belongs to an architecture JSON.",
 )
+@SAVED_BY
 @click.option(
     "--atol",
     type=click.FloatRange(min=0),
@@ -97,6 +98,7 @@ def verify(
     inputs: Path | None,
     expected: Path | None,
     weights: Path | None,
+    saved_by: str | None,
     atol: float | None,
     rtol: float | None,
     layers: bool,
@@ -140,7 +142,7 @@ def verify(
 
     # The page shows errors by layer.
     settings = Settings(atol, rtol, layers or (page is not None and expected is None))
-    request = Request(inputs, expected, settings, seed, case)
+    request = Request(inputs, expected, settings, seed, case, saved_by=saved_by)
     with verifying(model, [bundle], request, weights) as (conversion, (found,)):
         for note in found.notes:
             say(quiet)(f"Note: {note}")
@@ -163,6 +165,7 @@ def verify(
                 expected=expected,
                 atol=atol,
                 rtol=rtol,
+                saved_by=saved_by,
                 conversion=conversion,
             )
             say(quiet)(f"wrote {page}")

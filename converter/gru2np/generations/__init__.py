@@ -5,21 +5,26 @@ Which Keras wrote a file is asked here and nowhere after.
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.errors import ModelFileError, UnsupportedModelError
 from gru2np.generations import keras1, keras2, keras3
+from gru2np.generations.releases import Reader, Writers, line, numbers
+from gru2np.generations.saved_by import parsed
+from gru2np.meaning import Readings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import ModuleType
+
+    from gru2np.generations.releases import Line, Release, Version
+    from gru2np.generations.saved_by import SavedBy
     from gru2np.ir import KerasModel, RawModel
     from gru2np.meaning import Meaning
 
 # A generation by the major version of Keras.
 GENERATIONS = {1: keras1, 2: keras2, 3: keras3}
-# Backends whose numbers fixtures prove.
-BACKENDS = ("tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino")
-_VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?")
 
 
 def generation_of(raw: RawModel) -> int:
@@ -28,17 +33,20 @@ def generation_of(raw: RawModel) -> int:
     Keras 3's ``to_json`` writes no version, but modules that no older Keras has; and
     Keras 1 wrote none at first.
     """
-    if raw.keras_version is None:
-        return 3 if "module" in raw.config or "registered_name" in raw.config else 1
-    return _parsed(raw, raw.keras_version)[0]
+    if raw.keras_version is not None:
+        return _numbers(raw)[0]
+    if raw.saved_by is not None:
+        return parsed(raw.saved_by).generation
+    return 3 if "module" in raw.config or "registered_name" in raw.config else 1
 
 
-def interpret(raw: RawModel) -> tuple[KerasModel, Meaning]:
+def interpret(raw: RawModel) -> tuple[KerasModel, Readings]:
     """The model in one spelling, and what its Keras meant.
 
     Raises:
-        ModelFileError: the architecture is damaged.
-        UnsupportedModelError: its generation or backend is not read.
+        ModelFileError: the architecture is damaged, or ``saved_by`` contradicts it.
+        UnsupportedModelError: its generation, release or backend is not read.
+        ValueError: ``saved_by`` names no Keras.
     """
     text = raw.keras_version
     generation = GENERATIONS.get(generation_of(raw))
@@ -46,26 +54,142 @@ def interpret(raw: RawModel) -> tuple[KerasModel, Meaning]:
         raise UnsupportedModelError(
             f"{raw.file_name}: saved by Keras {text}; this version reads Keras 1 to 3"
         )
-    if raw.backend is not None and raw.backend not in BACKENDS:
+    said = None if raw.saved_by is None else parsed(raw.saved_by)
+    backend = _backend(raw, said, (generation.ASSUMED, *generation.BACKENDS))
+    told = said.version if text is None and said is not None else text
+    tensorflow = text is None and said is not None and said.tensorflow
+    known = line("tf.keras" if tensorflow else generation.line(told))
+    candidates = _candidates(raw, known, said)
+    writers = Writers(known, candidates)
+    version = candidates[0].version if text is None else _numbers(raw)
+    model, left, backend = generation.read(raw, version, backend, writers)
+    return model, _readings(generation, left, text, backend)
+
+
+def as_read_by(raw: RawModel, version: str) -> tuple[KerasModel, Readings]:
+    """A model as a Keras of today reads it, whatever Keras saved it.
+
+    Args:
+        raw: the file, as that Keras is given it.
+        version: of tf-keras, or of Keras 3.
+
+    Raises:
+        ModelFileError: the architecture is damaged.
+        UnsupportedModelError: the version is newer than all that were tried.
+    """
+    number = numbers(version)
+    generation = GENERATIONS[number[0]]
+    known = line(generation.line(version))
+    reader = Reader(known, known.writers(version))
+    model, left, backend = generation.read(raw, number, "tensorflow", reader)
+    return model, _readings(generation, left, version, backend)
+
+
+def _readings(
+    generation: ModuleType,
+    left: Sequence[Release],
+    text: str | None,
+    backend: str | None,
+) -> Readings:
+    """What the releases that may have saved a file meant.
+
+    Args:
+        generation: that they are of.
+        left: the releases.
+        text: the version in the file, if there is one.
+        backend: that it was saved on, None where nothing says it.
+    """
+    assumed = backend or generation.ASSUMED
+    taken: Meaning = generation.meaning(left[-1], assumed)
+    releases = [generation.meaning(own, assumed) for own in left]
+    backends = [
+        generation.meaning(left[-1], own)
+        for own in (generation.BACKENDS if backend is None else ())
+    ]
+    writer = taken.writer
+    if text is None and len(left) > 1:
+        writer = f"{left[0]} to {left[-1].name}"
+    elif text is not None:
+        writer = generation.writer(text, assumed)
+    return Readings(
+        taken=replace(taken, writer=writer),
+        taken_of=taken.writer,
+        releases=_others(taken, releases),
+        backends=_others(taken, backends),
+    )
+
+
+def _others(taken: Meaning, means: Iterable[Meaning]) -> tuple[Meaning, ...]:
+    """Those that mean something else than what is taken, each meaning once."""
+    found: list[Meaning] = []
+    for own in means:
+        named = [replace(other, writer=own.writer) for other in (taken, *found)]
+        if own not in named:
+            found.append(own)
+    return tuple(found)
+
+
+def _candidates(
+    raw: RawModel, known: Line, said: SavedBy | None
+) -> tuple[Release, ...]:
+    """The releases that may have saved a file, by its version and its owner."""
+    text = raw.keras_version
+    if text is None and said is None:
+        return known.releases
+    try:
+        own = known.releases if text is None else known.writers(text)
+    except UnsupportedModelError as error:
+        if said is None:
+            raise UnsupportedModelError(f"{raw.file_name}: {error}") from None
+        # Its owner knows better: that a release nobody tried means the same.
+        own = known.releases
+    if said is None:
+        return own
+    wanted = known.named(said.version) if said.tensorflow else known.said(said.version)
+    if not wanted:
+        newest = known.releases[-1]
         raise UnsupportedModelError(
-            f"{raw.file_name}: saved by Keras {text} on {raw.backend}, whose numbers "
-            f"nobody has checked; this version knows {', '.join(BACKENDS)}"
+            f"{raw.file_name}: saved_by says {raw.saved_by}, which is none of the "
+            f"releases that this version was tried on: the newest is {newest}"
         )
-    if text is None:
-        version, text = generation.oldest(raw.config)
-    else:
-        version = _parsed(raw, text)
-    model, meaning = generation.interpret(raw, version, text)
-    return model, meaning
+    both = tuple(release for release in own if release in wanted)
+    if not both:
+        raise ModelFileError(
+            f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved by "
+            f"{' or '.join(map(str, own[:4]))}: say what the file leaves open, or "
+            "nothing"
+        )
+    return both
 
 
-def _parsed(raw: RawModel, text: str) -> tuple[int, int, int]:
-    match = _VERSION.match(text)
-    if match is None:
+def _backend(
+    raw: RawModel, said: SavedBy | None, known: tuple[str, ...]
+) -> str | None:
+    """The backend that a file or its owner names, of those that its Keras has."""
+    told = None if said is None else said.backend
+    for backend in (raw.backend, told):
+        if backend not in (None, *known):
+            raise UnsupportedModelError(
+                f"{raw.file_name}: saved by Keras {raw.keras_version} on {backend}, "
+                "whose numbers nobody has checked; this version knows "
+                f"{', '.join(known)}"
+            )
+    if raw.backend is not None and told not in (None, raw.backend):
+        raise ModelFileError(
+            f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved on "
+            f"{raw.backend}"
+        )
+    return raw.backend or told
+
+
+def _numbers(raw: RawModel) -> Version:
+    text = raw.keras_version or ""
+    try:
+        return numbers(text)
+    except ValueError:
         raise ModelFileError(
             f"{raw.file_name}: expected a keras_version such as 2.2.4, got {text!r}"
-        )
-    return int(match[1]), int(match[2]), int(match[3] or 0)
+        ) from None
 
 
-__all__ = ["GENERATIONS", "generation_of", "interpret"]
+__all__ = ["GENERATIONS", "as_read_by", "generation_of", "interpret"]

@@ -55,7 +55,9 @@ class Spelling:
     Attributes:
         spell: a layer in the one spelling, from class name and options.
         calls: a layer's calls from its record, indices as written.
-        class_name: the class of a layer's record, op nodes as ``ops.<class>``.
+        class_name: the class of a layer's record, op nodes as ``ops.<class>``, and what
+            is none of Keras with ``>`` in it.
+        why_own: why the class of a layer's record is none of Keras; empty if it is.
         output_base_apart: references in ``output_layers`` count nested models'
             calls in their own way (Keras 3).
     """
@@ -63,6 +65,7 @@ class Spelling:
     spell: Callable[[str, dict[str, Any]], Spelled]
     calls: Callable[[str, Mapping[str, Any]], tuple[Call, ...]]
     class_name: Callable[[Mapping[str, Any]], str]
+    why_own: Callable[[Mapping[str, Any]], str]
     output_base_apart: bool
 
 
@@ -160,6 +163,8 @@ class Walker:
             children=tuple(children),
             forms=spelled.forms,
             absent=spelled.absent,
+            written=class_name,
+            why_own=self.spelling.why_own(value),
         )
         return _with_backward_half(layer) if class_name == "Bidirectional" else layer
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.generations import architecture, records, tensorflow_ops
-from gru2np.generations.classes import MULTI_BACKEND
 from gru2np.generations.forms import flipped, fused
 from gru2np.generations.keras1.layers import spelled
 from gru2np.generations.keras1.rows import File
+from gru2np.generations.releases import line as line_of
+from gru2np.generations.releases import numbers
 from gru2np.generations.values import plain
 from gru2np.ir import PLAIN, Call, KerasModel, TensorRef
 from gru2np.meaning import (
@@ -24,9 +25,9 @@ from gru2np.meaning import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gru2np.generations.releases import Release, Version, Writers
     from gru2np.ir import Form, RawModel
 
-    Version = tuple[int, int, int]
     Forms = tuple[Form, ...]
 
 # Options that Keras 3 spells otherwise, by class.
@@ -72,59 +73,76 @@ SHAPELESS = frozenset(
 )
 
 
-def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, Meaning]:
-    """The model in one spelling, and what this Keras meant."""
-    in_tensorflow = text.endswith("-tf") or version >= (2, 4, 0)
-    backend = "tf.keras" if in_tensorflow else raw.backend or "tensorflow"
+# What is taken where a file names no backend, and the others that it may be.
+ASSUMED = "tensorflow"
+BACKENDS = ("theano", "cntk")
+
+
+def line(text: str | None) -> str:
+    """The line of Keras that a version is of."""
+    in_tensorflow = text is None or text.endswith("-tf") or numbers(text) >= (2, 4, 0)
+    return "tf.keras" if in_tensorflow else "keras-2"
+
+
+def writer(text: str, backend: str) -> str:
+    """A Keras of this generation, in words."""
+    if line(text) == "tf.keras":
+        return f"tf.keras {text}"
+    if backend == "tensorflow":
+        return f"Keras {text}"
+    return f"Keras {text} on {'CNTK' if backend == 'cntk' else backend.capitalize()}"
+
+
+def read(
+    raw: RawModel, version: Version, backend: str | None, writers: Writers
+) -> tuple[KerasModel, tuple[Release, ...], str | None]:
+    """The model in one spelling, the releases that may have saved it, its backend."""
+    in_tensorflow = writers.line.name == "tf.keras"
+    kept_on = "tf.keras" if in_tensorflow else backend or ASSUMED
     spelling = architecture.Spelling(
-        spell=lambda name, options: _spelled(name, options, version, backend),
+        spell=lambda name, options: _spelled(name, options, version, kept_on),
         calls=calls,
-        class_name=lambda spec: _class_name(spec, backend),
+        class_name=writers.naming(_class_name),
+        why_own=writers.why,
         output_base_apart=False,
     )
     model = _with_input_shape(
         architecture.Walker(spelling).model(plain(raw.config)), raw
     )
-    # TensorFlow 1.13 to 2.1 all say 2.2.4-tf; only 1.x left this dtype open.
-    tensorflow_1 = in_tensorflow and version < (2, 3, 0) and _has_open_dtype(model)
-    # Of these, 1.15 and later wrote whether an input is ragged.
-    early = text == "2.2.4-tf" and not any("ragged" in x.config for x in model.layers)
-    return model, meaning(version, text, backend, tensorflow_1, early)
+    left = writers.remaining()
+    inside = [child for layer in model.layers for _, child in layer.children]
+    if in_tensorflow and inside:
+        # TensorFlow 1 alone left open the type of a layer inside a wrapper.
+        is_open = any(child.config.get("dtype", "") is None for child in inside)
+        left = (
+            tuple(own for own in left if (own.version < (2, 0, 0)) == is_open) or left
+        )
+    return model, left, "tensorflow" if in_tensorflow else backend
 
 
-def meaning(
-    version: Version,
-    text: str,
-    backend: str,
-    tensorflow_1: bool = False,
-    tensorflow_1_13: bool = False,
-) -> Meaning:
-    """What a Keras 2 meant, as its sources say and running it showed.
+def meaning(release: Release, backend: str) -> Meaning:
+    """What a release of Keras 2 meant, as its sources say and running it showed.
 
     Args:
-        version: as numbers.
-        text: as the file has it.
-        backend: of multi-backend Keras, or ``tf.keras``.
-        tensorflow_1: whether it is certainly TensorFlow 1.
-        tensorflow_1_13: whether it may be TensorFlow 1.13.
+        release: with the version of TensorFlow, if it is of ``tf.keras``.
+        backend: of multi-backend Keras.
     """
-    in_tensorflow = backend == "tf.keras"
-    writer = f"tf.keras {text}" if in_tensorflow else f"Keras {text}"
-    if backend not in ("tf.keras", "tensorflow"):
-        writer += f" on {'CNTK' if backend == 'cntk' else backend.capitalize()}"
+    version, known = release.version, line_of(release.line)
+    in_tensorflow = release.line == "tf.keras"
+    tensorflow_1 = in_tensorflow and version < (2, 0, 0)
     # tf.keras 1.13 began to, for a last output too, and wrote that into the halves.
-    zeroes = in_tensorflow and version >= (2, 2, 4)
+    zeroes = in_tensorflow and version >= (1, 13, 0)
     # Keras 2.3 handed its loop over to TensorFlow's; Theano's always repeated.
     repeats = in_tensorflow or version >= (2, 3, 0) or backend == "theano"
     return Meaning(
-        writer=writer,
+        writer=str(release) if in_tensorflow else writer(release.name, backend),
         recurrent=Recurrence(
             masked_output="previous" if repeats else "state",
             unrolled_masked_output="previous",
             unrolled_ignores_zero=False,
-            fused_ignores_zero=text == "2.2.4-tf",
+            fused_ignores_zero=in_tensorflow and (2, 0, 0) <= version < (2, 2, 0),
             bidirectional_zeroes=zeroes,
-            bidirectional_keeps_zero=tensorflow_1_13,
+            bidirectional_keeps_zero=zeroes and version < (1, 15, 0),
             # Measured with two calls of predict: Keras 2.0.8 to 2.1.3 and TensorFlow 2
             # carry the states over, Keras 2.1.4 to 2.3.1 and TensorFlow 1.15 do not.
             bidirectional_forgets=tensorflow_1
@@ -139,6 +157,7 @@ def meaning(
             second_tensor_drops=False,
             in_time=_masks_in_time(version, in_tensorflow),
             own_layers_masked_in_time=in_tensorflow,
+            by_class=known.masks(release),
             # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
             idle_operations="cast",
         ),
@@ -161,7 +180,7 @@ def meaning(
         numbers=NumberRules(
             hard_sigmoid_slope=0.2,
             least_unit_norm=1e-6,
-            least_epsilon_ranks=_fused_ranks(version, backend),
+            least_epsilon_ranks=_fused_ranks(version, in_tensorflow, backend),
             # Multi-backend Keras left channels_first to other kernels.
             least_epsilon_channels_first=in_tensorflow,
             dots_of_any_rank=False,
@@ -173,12 +192,7 @@ def meaning(
         ),
         # Measured: TensorFlow 2.4 wrote causal, 2.10 and tf-keras 2.21 do not.
         unsaid=frozenset({"causal" if in_tensorflow else "mask"}),
-        unknown=frozenset(
-            {"numbers.least_epsilon_ranks"}
-            if (2, 11, 0) <= version < (2, 12, 0)
-            else ()
-        ),
-        uncertain=frozenset(),
+        functions=known.functions(release),
     )
 
 
@@ -188,15 +202,17 @@ def _masks_in_time(version: Version, in_tensorflow: bool) -> str:
     return "folded_in_free_batches" if version >= (2, 2, 0) else "kept"
 
 
-def _fused_ranks(version: Version, backend: str) -> tuple[int, ...]:
+def _fused_ranks(
+    version: Version, in_tensorflow: bool, backend: str
+) -> tuple[int, ...]:
     """Where BatchNormalization ran in TensorFlow's kernel, which had a least epsilon.
 
     Measured on Keras 2.0 to 2.3 and TensorFlow 1.15 to 2.21; those since 2.12 have it
     no more.  Images in volumes came with 2.5.
     """
-    if backend == "tensorflow":
-        return (4,) if version >= (2, 2, 0) else ()
-    if backend != "tf.keras" or version >= (2, 12, 0):
+    if not in_tensorflow:
+        return (4,) if backend == "tensorflow" and version >= (2, 2, 0) else ()
+    if version >= (2, 12, 0):
         return ()
     return (4, 5) if version >= (2, 5, 0) else (4,)
 
@@ -222,24 +238,11 @@ def _with_input_shape(model: KerasModel, raw: RawModel) -> KerasModel:
     return replace(model, layers=(replace(first, config=config), *model.layers[1:]))
 
 
-def _has_open_dtype(model: KerasModel) -> bool:
-    """Whether a layer inside a wrapper says ``"dtype": null``, as in TensorFlow 1."""
-    return any(
-        child.config.get("dtype", "") is None
-        for layer in model.layers
-        for _, child in layer.children
-    )
-
-
-def _class_name(spec: Mapping[str, Any], backend: str) -> str:
+def _class_name(spec: Mapping[str, Any]) -> str:
     name = records.text(spec.get("class_name"), "class_name")
-    module = spec.get("module")
-    # A user's class may carry a built-in's name; its module tells.
-    if isinstance(module, str) and module.split(".")[0] not in BUILT_IN:
-        return f"{module}>{name}"
-    known = backend == "tf.keras" or name in MULTI_BACKEND | architecture.MODEL_CLASSES
-    if not known:
-        return f"custom>{name}"
+    own = records.own_class(spec, BUILT_IN)
+    if own:
+        return own
     return tensorflow_ops.class_name(spec) if name in tensorflow_ops.CLASSES else name
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.errors import UnsupportedModelError
 from gru2np.generations import architecture, records
+from gru2np.generations.releases import line as line_of
 from gru2np.generations.values import plain
 from gru2np.ir import Call, KerasModel, TensorRef
 from gru2np.meaning import (
@@ -21,9 +21,8 @@ from gru2np.meaning import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gru2np.generations.releases import Release, Version, Writers
     from gru2np.ir import RawModel
-
-    Version = tuple[int, int, int]
 
 LAYER_OPTIONS = frozenset({"batch_shape", "layers", "trainable"})
 OPS_WITH_DTYPE = frozenset(
@@ -36,26 +35,43 @@ OPS_WITH_DTYPE = frozenset(
 OPS = ("keras.src.ops", "keras.ops", "keras.src.activations")
 
 
-def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, Meaning]:
-    """The model in one spelling, and what this Keras meant."""
+# What is taken where a file names no backend, and the others that it may be.
+ASSUMED = "tensorflow"
+BACKENDS = ("jax", "torch", "numpy", "openvino")
+BUILT_IN = frozenset({"keras"})
+# How people call the backends.
+CALLED = {
+    "jax": "JAX",
+    "numpy": "NumPy",
+    "openvino": "OpenVINO",
+    "tensorflow": "TensorFlow",
+    "torch": "PyTorch",
+}
+
+
+def line(text: str | None) -> str:
+    """The line of Keras that a version is of."""
+    return "keras-3"
+
+
+def writer(text: str, backend: str) -> str:
+    """A Keras of this generation, in words."""
+    return f"Keras {text}"
+
+
+def read(
+    raw: RawModel, version: Version, backend: str | None, writers: Writers
+) -> tuple[KerasModel, tuple[Release, ...], str | None]:
+    """The model in one spelling, the releases that may have saved it, its backend."""
     spelling = architecture.Spelling(
         spell=lambda name, options: _spelled(name, options, raw),
         calls=_calls,
-        class_name=_class_name,
+        class_name=writers.naming(_class_name),
+        why_own=writers.why,
         output_base_apart=True,
     )
     model = architecture.Walker(spelling).model(plain(raw.config))
-    found = meaning(version, text, raw.backend)
-    if raw.keras_version is None:
-        unknown = set()
-        if version < (3, 11, 0):
-            unknown |= {"masks.explicit_spreads", "attention.masked_scores"}
-        if version < (3, 6, 0):
-            unknown |= {"numbers.least_unit_norm"}
-        if version < (3, 4, 0):
-            unknown |= {"masks.merged", "masks.merges_skip_masked"}
-        found = replace(found, unknown=frozenset(unknown))
-    return model, found
+    return model, writers.remaining(), backend
 
 
 def _spelled(
@@ -68,38 +84,12 @@ def _spelled(
     return architecture.Spelled(class_name, config)
 
 
-def oldest(config: Mapping[str, Any]) -> tuple[Version, str]:
-    """The oldest Keras 3 that wrote such an architecture: JSON does not name it.
-
-    Its inputs tell: ``ragged`` came with 3.9 and ``optional`` after 3.10.
-    """
-    inner = config.get("config")
-    layers = inner.get("layers") if isinstance(inner, dict) else None
-    options = [
-        spec["config"]
-        for spec in (layers if isinstance(layers, list) else [])
-        if isinstance(spec, dict) and isinstance(spec.get("config"), dict)
-    ]
-    if any("optional" in own for own in options):
-        return (3, 11, 0), "3.11 or later"
-    if any("ragged" in own and "batch_shape" in own for own in options):
-        return (3, 9, 0), "3.9 or later"
-    return (3, 0, 0), "3"
-
-
-def meaning(version: Version, text: str, backend: str | None) -> Meaning:
-    """What a Keras 3 meant; a ``.keras`` archive does not say on which backend."""
-    writer = f"Keras {text}" + (f" on {backend}" if backend else "")
+def meaning(release: Release, backend: str) -> Meaning:
+    """What a release of Keras 3 meant on a backend, as running it showed."""
+    version, known = release.version, line_of(release.line)
     jax = backend == "jax"
-    uncertain = {
-        "recurrent.masked_output",
-        "recurrent.stateful_forgets",
-        "recurrent.unrolled_ignores_zero",
-    }
-    if (3, 4, 0) <= version < (3, 6, 0):
-        uncertain.add("masks.merges_skip_masked")
     return Meaning(
-        writer=writer,
+        writer=f"{release} on {CALLED[backend]}",
         recurrent=Recurrence(
             masked_output="state" if jax else "previous",
             unrolled_masked_output="previous",
@@ -119,6 +109,7 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
             second_tensor_drops=True,
             in_time="steps",
             own_layers_masked_in_time=False,
+            by_class=known.masks(release),
             idle_operations="unknown",
         ),
         attention=AttentionRules(
@@ -148,19 +139,19 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
             lookup_whole=True,
         ),
         unsaid=frozenset(),
-        unknown=frozenset(),
-        uncertain=frozenset(uncertain if backend is None else ()),
+        functions=known.functions(release),
     )
 
 
 def _class_name(spec: Mapping[str, Any]) -> str:
     name = records.text(spec.get("class_name"), "class_name")
+    own = records.own_class(spec, BUILT_IN)
+    if own:
+        return own
     module, config = spec.get("module"), spec.get("config")
     if isinstance(module, str):
         if module.startswith(OPS):
             return f"ops.{name}"
-        if module.split(".")[0] != "keras":
-            return f"{module}>{name}"
     # HDF5 files have no modules; every layer there has one of these, and no op has
     # but those that take a dtype.
     elif (

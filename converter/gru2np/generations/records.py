@@ -54,6 +54,25 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, float)
 
 
+def own_class(spec: Mapping[str, Any], built_in: frozenset[str]) -> str:
+    """The class of a layer that says itself that it is none of Keras; empty if not.
+
+    Args:
+        spec: its record.
+        built_in: packages whose classes are Keras' own.
+    """
+    name, module = text(spec.get("class_name"), "class_name"), spec.get("module")
+    registered = spec.get("registered_name")
+    if isinstance(module, str) and module.split(".")[0] not in built_in:
+        return f"{module}>{name}"
+    if isinstance(registered, str) and ">" in registered:
+        return registered
+    # Keras writes a module for its own classes, and none for those it does not find.
+    if "module" in spec and module is None and registered:
+        return f"custom>{name}"
+    return ""
+
+
 def looked_up(table: Mapping[str, Item], value: object) -> Item | None:
     """What a table has under a value of a file, which may be no name; else None."""
     return table.get(value) if isinstance(value, str) else None

@@ -36,7 +36,6 @@ class Builder:
         specs: how classes are converted.
         problems: what cannot be converted, noted as it is met.
         notes: where the file leaves a number open.
-        remarks: notes that hold for layers with a mask, by path.
         titles: name and class in Keras, by layer path.
         dtype_rules: which dtypes a layer of the model's takes, by path.
         layers: runtime layers by path.
@@ -53,7 +52,6 @@ class Builder:
         self.specs = translator.specs
         self.problems = translator.problems
         self.notes = translator.notes
-        self.remarks = translator.remarks
         self.titles = translator.titles
         self.dtype_rules = translator.taken
         self.layers = dict(translator.layers)

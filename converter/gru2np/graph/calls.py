@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.graph.assembly import Value
-from gru2np.graph.mask_sources import UNKNOWN, UNUSABLE
 from gru2np.layers import spec
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.activations import axes_of
@@ -168,8 +167,6 @@ def heads(
             )
             return [Value(inputs[0].ref, None)]
         found.append(_boolean(masks, f"{name}#attention_mask", whole))
-    if found and "attention.masked_scores" in meaning.unknown:
-        masks.refuse(UNUSABLE[UNKNOWN])
     layer = _called(masks, call, rank)
     y = builder.add(
         name,
@@ -217,8 +214,6 @@ def softmax(
     mask = masks.usable(explicit[0] or inputs[0].mask)
     if mask is None or not meaning.attention.softmax_uses_mask:
         return masks.call(name, inputs, explicit[0])
-    if "attention.masked_scores" in meaning.unknown:
-        masks.refuse(UNUSABLE[UNKNOWN])
     shape, own = (builder.shapes[node][i] for node, i in (inputs[0].ref, mask))
     if len(shape) != len(own):
         masks.refuse(

@@ -29,24 +29,4 @@ def settled(builder: Builder, path: str, with_states: bool) -> Layer:
             "and not on others, which is not supported"
         )
         builder.problems.append(Problem(path, layer.op, reason, "stateful", True))
-    if stateful and "recurrent.stateful_forgets" in meaning.uncertain:
-        builder.notes.append(
-            f"layer {path!r} is stateful: its state is carried from call to call, "
-            "as on TensorFlow; on JAX predict did not, and the file does not name "
-            "its backend"
-        )
-    if path in builder.masked:
-        builder.notes.extend(
-            f"layer {own!r}: {text}"
-            for own, text in builder.remarks.items()
-            if own == path or own.startswith(f"{path}/")
-        )
-    masked = getattr(layer, "masked_output", "zero") in ("previous", "state")
-    masked = masked and path in builder.masked and (with_states or stateful)
-    if masked and "recurrent.masked_output" in meaning.uncertain:
-        builder.notes.append(
-            f"layer {path!r}: before the first valid step its output is zero, "
-            "as on TensorFlow; JAX gives the initial state, and the file does "
-            "not name its backend"
-        )
     return layer

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 # Stand for masks that cannot be told; whoever uses one is refused, with the reason.
 INSIDE: tuple[str, int] = ("", -1)
-UNKNOWN: tuple[str, int] = ("", -2)
+UNMEASURED: tuple[str, int] = ("", -2)
 IDLED: tuple[str, int] = ("", -3)
 UNUSABLE = {
     INSIDE: "a mask made inside TimeDistributed is not supported",
-    UNKNOWN: "versions of Keras 3 disagree about this mask, and the architecture does "
-    "not name its own: save the model as .keras",
+    UNMEASURED: "a mask came to a layer of which nobody has measured whether it hands "
+    "it on in the Keras that saved the file: leave the mask out before it",
     IDLED: "a mask came to an operation that changes nothing; whether it passes hangs "
     "on version and backend of Keras: leave the operation out",
 }

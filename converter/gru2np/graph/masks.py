@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 from gru2np.errors import Problem
 from gru2np.graph import masks_in_time
 from gru2np.graph.assembly import Builder, Value
-from gru2np.graph.mask_sources import IDLED, UNKNOWN, UNUSABLE
+from gru2np.graph.mask_sources import IDLED, UNMEASURED, UNUSABLE
 from gru2np.layers.mask_rules import (
     COUNTED,
     IN_TIME,
     KEEPS,
     LEFT_OUT,
+    MEASURED,
     ONE,
     SEQUENCE,
+    STOPS,
     Creates,
     Idles,
     Merges,
@@ -60,27 +62,17 @@ class Masks:
         mask = explicit or implicit
         refs = [value.ref for value in inputs]
         skips = SKIP_MASKED[rule.masked] if isinstance(rule, Merges) else None
-        masked = any(value.mask for value in inputs)
-        if skips and masked and "masks.merges_skip_masked" in meaning.unknown:
-            self.refuse(UNUSABLE[UNKNOWN])
         if (
             skips is not None
             and meaning.masks.merges_skip_masked
             and not any(self._unusable(value.mask) for value in inputs)
         ):
-            if masked and "masks.merges_skip_masked" in meaning.uncertain:
-                self.builder.notes.append(
-                    f"layer {self.path!r}: masked positions are left out, as on "
-                    "TensorFlow; JAX counted them, and the file names no backend"
-                )
             return [skips(self, name, inputs)]
         used = self.usable(mask) if self.spec.uses_mask else None
         if rule == IN_TIME:
             used = masks_in_time.used(self, inputs[0], mask)
         result = self.builder.add(name, self.path, refs, used)
         spread = mask if meaning.masks.explicit_spreads else implicit
-        if mask != implicit and "masks.explicit_spreads" in meaning.unknown:
-            spread = UNKNOWN
         masks = self._output_masks(name, inputs, spread)
         count = len(self.builder.shapes[name])
         masks += [None] * (count - len(masks))
@@ -105,6 +97,12 @@ class Masks:
     ) -> list[Ref | None]:
         rule = self.spec.mask
         layer = self.builder.layers[self.path]
+        if rule == MEASURED:
+            written = self.layer.written or self.layer.class_name
+            known = self.builder.meaning.masks.by_class.get(written)
+            if mask is not None and known not in (KEEPS, STOPS):
+                return [UNMEASURED]
+            rule = KEEPS if known == KEEPS else STOPS
         if rule == KEEPS:
             return [mask]
         if rule == IN_TIME:
@@ -157,8 +155,6 @@ class Masks:
         """Masks of a merge layer's inputs, combined as this Keras does."""
         rule = self.builder.meaning.masks.merged
         given = [mask for mask in masks if mask is not None]
-        if given and "masks.merged" in self.builder.meaning.unknown:
-            return UNKNOWN
         if rule == "drop" or not given or (rule == "or" and len(given) < len(masks)):
             return None
         if any(mask in UNUSABLE for mask in given):
@@ -174,8 +170,6 @@ class Masks:
         masks = [value.mask for value in inputs]
         rule = self.builder.meaning.masks.merged
         given = [mask for mask in masks if mask is not None]
-        if given and "masks.merged" in self.builder.meaning.unknown:
-            return UNKNOWN
         if rule == "drop" or not given:
             return None
         layer = self.builder.layers[self.path]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +107,7 @@ def inspect(
     weights: FilePath | None = None,
     *,
     custom_layers: CustomLayers | None = None,
+    saved_by: str | None = None,
 ) -> Report:
     """Look into a model file or a bundle; told by content, never by suffix.
 
@@ -117,12 +118,17 @@ def inspect(
         path: a model file, an architecture, or a bundle.
         weights: the weights file that belongs to an architecture.
         custom_layers: classes of your own, as ``export`` takes them.
+        saved_by: the Keras that saved the file, where it does not say: see ``export``.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
         BundleError: the bundle breaks a rule.
+        ValueError: ``saved_by`` names no Keras.
     """
-    with inspecting(path, weights, custom_layers=custom_layers) as (report, _):
+    with inspecting(path, weights, custom_layers=custom_layers, saved_by=saved_by) as (
+        report,
+        _,
+    ):
         return report
 
 
@@ -149,6 +155,7 @@ def inspecting(
     weights: FilePath | None = None,
     *,
     custom_layers: CustomLayers | None = None,
+    saved_by: str | None = None,
 ) -> Iterator[tuple[Report, Opened | None]]:
     """What ``inspect`` says, and the model, open as long as its weights are read.
 
@@ -160,7 +167,8 @@ def inspecting(
         return
     with ExitStack() as stack:
         try:
-            raw = stack.enter_context(open_model(path, weights))
+            opened = stack.enter_context(open_model(path, weights))
+            raw = replace(opened, saved_by=saved_by)
             found = of_model(raw, str(path), size_of(place), custom_layers)
         except UnsupportedModelError as error:
             # Recognised by its container, and no more can be said.
@@ -261,9 +269,9 @@ def of_model(
     """
     model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
     try:
-        model, meaning = interpret(raw)
-        written_by = meaning.writer
-        conversion = converted(raw, model, meaning, own)
+        model, readings = interpret(raw)
+        written_by = readings.taken.writer
+        conversion = converted(raw, model, readings, own)
     except UnsupportedModelError as error:
         report = Report(
             file,

@@ -74,6 +74,14 @@ def specification(config: Config, key: str, value: object) -> Specification:
 
 
 def _by_name(config: Config, key: str, name: str) -> Specification:
+    known = name in NAMES or name == "hard_sigmoid"
+    if known and name not in config.meaning.functions:
+        config.refuse(
+            f"a function of your own: {config.meaning.writer} had none of this name, "
+            "and the code of yours is not in the file",
+            key,
+            name,
+        )
     if name == "hard_sigmoid":
         return {"function": name, "slope": config.meaning.numbers.hard_sigmoid_slope}
     if name not in NAMES:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import data_format
 from gru2np.layers.dtype_rules import FLOATS
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import unmasked
 from gru2np_runtime import layers as runtime
 
@@ -31,7 +31,9 @@ def adaptive(kind: type[Layer], rank: int) -> Callable[[Config], Layer]:
 
 
 LAYERS = {
-    f"Adaptive{name}Pooling{rank}D": unmasked(adaptive(kind, rank), STOPS, None, FLOATS)
+    f"Adaptive{name}Pooling{rank}D": unmasked(
+        adaptive(kind, rank), MEASURED, None, FLOATS
+    )
     for name, kind in (
         ("Average", runtime.AdaptiveAveragePooling),
         ("Max", runtime.AdaptiveMaxPooling),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.dtype_rules import FLOATS
-from gru2np.layers.mask_rules import KEEPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime import layers as runtime
 
@@ -36,9 +36,9 @@ def srelu(config: Config) -> Layer:
 
 
 LAYERS = {
-    "PReLU": unmasked(trained(runtime.PReLU), KEEPS, OWN, FLOATS),
+    "PReLU": unmasked(trained(runtime.PReLU), MEASURED, OWN, FLOATS),
     "ParametricSoftplus": unmasked(
-        trained(runtime.ParametricSoftplus), KEEPS, OWN, FLOATS
+        trained(runtime.ParametricSoftplus), MEASURED, OWN, FLOATS
     ),
-    "SReLU": unmasked(srelu, KEEPS, OWN, FLOATS),
+    "SReLU": unmasked(srelu, MEASURED, OWN, FLOATS),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.dtype_rules import FLOATS
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime import layers as runtime
 
@@ -60,7 +60,7 @@ def simple_rnn_options(config: Config) -> dict[str, Any]:
 
 
 LAYERS = {
-    "GRUCell": unmasked(gru_cell, STOPS, OWN, FLOATS),
-    "LSTMCell": unmasked(lstm_cell, STOPS, OWN, FLOATS),
-    "SimpleRNNCell": unmasked(simple_rnn_cell, STOPS, OWN, FLOATS),
+    "GRUCell": unmasked(gru_cell, MEASURED, OWN, FLOATS),
+    "LSTMCell": unmasked(lstm_cell, MEASURED, OWN, FLOATS),
+    "SimpleRNNCell": unmasked(simple_rnn_cell, MEASURED, OWN, FLOATS),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.dtype_rules import FLOATS
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime.layers import Conv
 
@@ -113,5 +113,5 @@ def data_format(config: Config) -> str:
 
 
 LAYERS = {
-    f"Conv{rank}D": unmasked(conv(rank), STOPS, OWN, FLOATS) for rank in (1, 2, 3)
+    f"Conv{rank}D": unmasked(conv(rank), MEASURED, OWN, FLOATS) for rank in (1, 2, 3)
 }

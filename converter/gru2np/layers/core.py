@@ -12,7 +12,7 @@ from gru2np.layers.dtype_rules import (
     PROMOTED_NUMBERS,
     of_function,
 )
-from gru2np.layers.mask_rules import IDLES, KEEPS, Creates
+from gru2np.layers.mask_rules import IDLES, MEASURED, Creates
 from gru2np.layers.spec import (
     OWN,
     REVERSIBLE,
@@ -97,24 +97,28 @@ def convert_to_tensor(config: Config) -> Layer:
 NOT_0 = Creates(0.0, wanted="mask_zero", any_feature=False)
 LAYERS = {
     **{
-        name: unmasked(activation, KEEPS, None, of_function)
+        name: unmasked(activation, MEASURED, None, of_function)
         for name in activations.LAYERS
     },
     "Softmax": LayerSpec(
         activation,
-        KEEPS,
+        MEASURED,
         uses_mask=True,
         call=CallRule(SCORES, (), (), takes_masks=False),
         weights=None,
         dtypes=FLOATS,
     ),
-    "ActivityRegularization": unmasked(acts_in_training("l1", "l2"), KEEPS, None, ANY),
-    "AlphaDropout": unmasked(acts_in_training("rate", "noise_shape"), KEEPS, None, ANY),
-    "Dropout": unmasked(acts_in_training("rate", "noise_shape"), KEEPS, None, ANY),
+    "ActivityRegularization": unmasked(
+        acts_in_training("l1", "l2"), MEASURED, None, ANY
+    ),
+    "AlphaDropout": unmasked(
+        acts_in_training("rate", "noise_shape"), MEASURED, None, ANY
+    ),
+    "Dropout": unmasked(acts_in_training("rate", "noise_shape"), MEASURED, None, ANY),
     "Embedding": unmasked(embedding, NOT_0, OWN, ANY),
-    "GaussianDropout": unmasked(acts_in_training("rate"), KEEPS, None, ANY),
-    "GaussianNoise": unmasked(acts_in_training("stddev"), KEEPS, None, ANY),
-    "Identity": unmasked(acts_in_training(), KEEPS, None, ANY),
+    "GaussianDropout": unmasked(acts_in_training("rate"), MEASURED, None, ANY),
+    "GaussianNoise": unmasked(acts_in_training("stddev"), MEASURED, None, ANY),
+    "Identity": unmasked(acts_in_training(), MEASURED, None, ANY),
     "Masking": unmasked(
         masking,
         Creates("mask_value", wanted="", any_feature=True),
@@ -131,7 +135,7 @@ LAYERS = {
     ),
     **{
         f"SpatialDropout{rank}D": unmasked(
-            acts_in_training("rate", "noise_shape", "data_format"), KEEPS, None, ANY
+            acts_in_training("rate", "noise_shape", "data_format"), MEASURED, None, ANY
         )
         for rank in (1, 2, 3)
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.dtype_rules import ANY, FLOATS, PROMOTED
-from gru2np.layers.mask_rules import KEEPS, STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime.layers import Dense, EinsumDense, Highway, MaxoutDense
 
@@ -61,8 +61,8 @@ def einsum_dense(config: Config) -> Layer:
 
 
 LAYERS = {
-    "Dense": unmasked(dense, KEEPS, OWN, ANY),
-    "EinsumDense": unmasked(einsum_dense, STOPS, OWN, PROMOTED),
-    "Highway": unmasked(highway, STOPS, OWN, FLOATS),
-    "MaxoutDense": unmasked(maxout_dense, STOPS, OWN, FLOATS),
+    "Dense": unmasked(dense, MEASURED, OWN, ANY),
+    "EinsumDense": unmasked(einsum_dense, MEASURED, OWN, PROMOTED),
+    "Highway": unmasked(highway, MEASURED, OWN, FLOATS),
+    "MaxoutDense": unmasked(maxout_dense, MEASURED, OWN, FLOATS),
 }

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.layers.dtype_rules import ANY, PROMOTED_OR_SIGNED
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.preprocessing import numbers
 from gru2np.layers.spec import ORDINARY, CallRule, LayerSpec, named_type, unmasked
 from gru2np_runtime import layers as runtime
@@ -114,12 +114,12 @@ def _integers(config: Config, items: Sequence[object]) -> list[int]:
 LAYERS = {
     "CategoryEncoding": LayerSpec(
         category_encoding,
-        STOPS,
+        MEASURED,
         uses_mask=False,
         call=CallRule(ORDINARY, ("inputs", "count_weights"), (), takes_masks=False),
         weights=None,
         dtypes=PROMOTED_OR_SIGNED,
     ),
-    "Discretization": unmasked(discretization, STOPS, None, PROMOTED_OR_SIGNED),
-    "IntegerLookup": unmasked(integer_lookup, STOPS, None, ANY),
+    "Discretization": unmasked(discretization, MEASURED, None, PROMOTED_OR_SIGNED),
+    "IntegerLookup": unmasked(integer_lookup, MEASURED, None, ANY),
 }

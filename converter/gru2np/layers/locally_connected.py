@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import check_clear, data_format, ending
 from gru2np.layers.dtype_rules import FLOATS
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime.layers import LocallyConnected
 
@@ -47,6 +47,6 @@ def locally_connected(rank: int) -> Callable[[Config], Layer]:
 
 
 LAYERS = {
-    f"LocallyConnected{rank}D": unmasked(locally_connected(rank), STOPS, OWN, FLOATS)
+    f"LocallyConnected{rank}D": unmasked(locally_connected(rank), MEASURED, OWN, FLOATS)
     for rank in (1, 2)
 }

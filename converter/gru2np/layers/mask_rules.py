@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gru2np_runtime import Layer
 
 # Rules that need nothing beside their name.
+MEASURED = "measured"  # what each release was seen to do: ``MaskRules.by_class``
 KEEPS = "keeps"  # its output has the same mask
 STOPS = "stops"  # its output has none
 QUERY = "keeps the query's"  # by ``AttentionRules``

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.dtype_rules import ANY, FLOATS, KEPT
-from gru2np.layers.mask_rules import KEEPS, STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, Weights, unmasked
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.layers import BatchNormalization, LayerNormalization
@@ -34,12 +34,6 @@ def batch_normalization(config: Config) -> Layer:
         config.meaning.numbers.least_epsilon_ranks if _may_fuse(config, axis) else ()
     )
     if fused and options["epsilon"] < LEAST_EPSILON:
-        if "numbers.least_epsilon_ranks" in config.meaning.unknown:
-            config.refuse(
-                "TensorFlow's kernels disagree about so small an epsilon",
-                "epsilon",
-                options["epsilon"],
-            )
         options.update(least_epsilon=LEAST_EPSILON, least_epsilon_ranks=fused)
     return config.build(BatchNormalization, axis=axis, **options)
 
@@ -85,11 +79,6 @@ def rms_normalization(config: Config) -> Layer:
 
 def unit_normalization(config: Config) -> Layer:
     """UnitNormalization."""
-    if "numbers.least_unit_norm" in config.meaning.unknown:
-        config.refuse(
-            "versions of Keras 3 disagree about the smallest norm, and the "
-            "architecture does not name its own: save the model as .keras"
-        )
     return config.build(
         runtime.UnitNormalization,
         axes=_axes(config),
@@ -113,12 +102,12 @@ def _options(config: Config) -> dict[str, Any]:
 LAYERS = {
     "BatchNormalization": unmasked(
         batch_normalization,
-        KEEPS,
+        MEASURED,
         Weights(non_trainable=frozenset({"moving_mean", "moving_variance"})),
         ANY,
     ),
-    "GroupNormalization": unmasked(group_normalization, KEEPS, OWN, FLOATS),
-    "LayerNormalization": unmasked(layer_normalization, KEEPS, OWN, KEPT),
-    "RMSNormalization": unmasked(rms_normalization, STOPS, OWN, FLOATS),
-    "UnitNormalization": unmasked(unit_normalization, KEEPS, None, KEPT),
+    "GroupNormalization": unmasked(group_normalization, MEASURED, OWN, FLOATS),
+    "LayerNormalization": unmasked(layer_normalization, MEASURED, OWN, KEPT),
+    "RMSNormalization": unmasked(rms_normalization, MEASURED, OWN, FLOATS),
+    "UnitNormalization": unmasked(unit_normalization, MEASURED, None, KEPT),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.arguments import axes, axis, build, number_type, tensors
 from gru2np.layers.dtype_rules import ITSELF
-from gru2np.layers.mask_rules import IDLES, STOPS, Idles
+from gru2np.layers.mask_rules import IDLES, MEASURED, STOPS, Idles
 from gru2np.layers.spec import operation, unmasked
 from gru2np_runtime import layers as runtime
 
@@ -109,7 +109,7 @@ LAYERS = {
     "ops.OnesLike": operation(ones_like, STOPS),
     "ops.ZerosLike": operation(zeros_like, STOPS),
     **{
-        name: unmasked(in_training(*options), STOPS, None, ITSELF)
+        name: unmasked(in_training(*options), MEASURED, None, ITSELF)
         for name, options in RANDOM.items()
     },
 }

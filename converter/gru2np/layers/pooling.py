@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import check_clear, data_format, refuse_sparse_volumes
 from gru2np.layers.dtype_rules import AVERAGED, FLOATS, NUMBERS
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import ON_INPUTS, LayerSpec, unmasked
 from gru2np_runtime import layers as runtime
 
@@ -65,7 +65,7 @@ def global_pooling(kind: type[Layer]) -> Callable[[Config], Layer]:
 
 LAYERS = {
     **{
-        f"{name}Pooling{rank}D": unmasked(pooling(kind, rank), STOPS, None, dtypes)
+        f"{name}Pooling{rank}D": unmasked(pooling(kind, rank), MEASURED, None, dtypes)
         for name, kind, dtypes in (
             ("Average", runtime.AveragePooling, FLOATS),
             ("Max", runtime.MaxPooling, NUMBERS),
@@ -75,7 +75,7 @@ LAYERS = {
     **{
         f"Global{name}Pooling{rank}D": LayerSpec(
             global_pooling(kind),
-            STOPS,
+            MEASURED,
             uses_mask=name == "Average" and rank == 1,
             call=ON_INPUTS,
             weights=None,

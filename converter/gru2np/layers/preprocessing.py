@@ -9,7 +9,7 @@ import numpy as np
 
 from gru2np.generations.records import is_number
 from gru2np.layers.dtype_rules import ANY
-from gru2np.layers.mask_rules import KEEPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import Unused, Weights, unmasked
 from gru2np_runtime import layers as runtime
 
@@ -83,12 +83,12 @@ def _array(config: Config, key: str) -> np.ndarray[Any, Any]:
 LAYERS = {
     "Normalization": unmasked(
         normalization,
-        KEEPS,
+        MEASURED,
         Weights(
             non_trainable=frozenset({"mean", "variance"}),
             unused=(Unused("count", in_groups=True),),
         ),
         ANY,
     ),
-    "Rescaling": unmasked(rescaling, KEEPS, None, ANY),
+    "Rescaling": unmasked(rescaling, MEASURED, None, ANY),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.dtype_rules import BESIDE_FLOATS, FLOATS
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import unmasked
 from gru2np_runtime import layers as runtime
 
@@ -33,6 +33,6 @@ def cosine(config: Config) -> Layer:
 
 
 LAYERS = {
-    "Dot": unmasked(dot, STOPS, None, BESIDE_FLOATS),
-    "Merge": unmasked(cosine, STOPS, None, FLOATS),
+    "Dot": unmasked(dot, MEASURED, None, BESIDE_FLOATS),
+    "Merge": unmasked(cosine, MEASURED, None, FLOATS),
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.cells import gru_options, lstm_options, simple_rnn_options
 from gru2np.layers.dtype_rules import FLOATS, PROMOTED
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import IN_CELL, Weights, inside, recurrent, unmasked
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.graph import Graph
@@ -113,15 +113,6 @@ def _sequence(config: Config, fused: bool) -> dict[str, Any]:
     if zero and not ignored:
         turned = unroll and backwards and sequences
         masked = "zero_in_input_order" if turned else "zero"
-    if (
-        zero
-        and unroll
-        and "recurrent.unrolled_ignores_zero" in config.meaning.uncertain
-    ):
-        config.remark(
-            "at masked steps its output is zero, as on TensorFlow; JAX repeats the one "
-            "before in unrolled layers, and the file does not name its backend"
-        )
     return {
         "return_sequences": sequences,
         "return_state": config.boolean("return_state", False),
@@ -167,6 +158,6 @@ LAYERS = {
     "RNN": recurrent(rnn, Weights(inside=inside(_cell_prefix)), PROMOTED),
     "SimpleRNN": recurrent(simple_rnn, IN_CELL, PROMOTED),
     "StackedRNNCells": unmasked(
-        stacked_cells, STOPS, Weights(inside=inside(_cell_prefix, flat=True)), FLOATS
+        stacked_cells, MEASURED, Weights(inside=inside(_cell_prefix, flat=True)), FLOATS
     ),
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import data_format
 from gru2np.layers.dtype_rules import ANY
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import unmasked
 from gru2np_runtime import layers as runtime
 
@@ -84,16 +84,16 @@ def _pairs(config: Config, key: str, rank: int) -> list[tuple[int, ...]]:
 
 
 LAYERS = {
-    "Flatten": unmasked(flatten, STOPS, None, ANY),
-    "Permute": unmasked(permute, STOPS, None, ANY),
-    "RepeatVector": unmasked(repeat_vector, STOPS, None, ANY),
-    "Reshape": unmasked(reshape, STOPS, None, ANY),
+    "Flatten": unmasked(flatten, MEASURED, None, ANY),
+    "Permute": unmasked(permute, MEASURED, None, ANY),
+    "RepeatVector": unmasked(repeat_vector, MEASURED, None, ANY),
+    "Reshape": unmasked(reshape, MEASURED, None, ANY),
     **{
-        f"Cropping{rank}D": unmasked(cropping(rank), STOPS, None, ANY)
+        f"Cropping{rank}D": unmasked(cropping(rank), MEASURED, None, ANY)
         for rank in (1, 2, 3)
     },
     **{
-        f"ZeroPadding{rank}D": unmasked(zero_padding(rank), STOPS, None, ANY)
+        f"ZeroPadding{rank}D": unmasked(zero_padding(rank), MEASURED, None, ANY)
         for rank in (1, 2, 3)
     },
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.convolutional import ending, window
 from gru2np.layers.dtype_rules import FLOATS
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime import layers as runtime
 
@@ -61,11 +61,11 @@ def _options(config: Config, rank: int, paddings: tuple[str, ...]) -> dict[str, 
 
 LAYERS = {
     **{
-        f"DepthwiseConv{rank}D": unmasked(depthwise(rank), STOPS, OWN, FLOATS)
+        f"DepthwiseConv{rank}D": unmasked(depthwise(rank), MEASURED, OWN, FLOATS)
         for rank in (1, 2)
     },
     **{
-        f"SeparableConv{rank}D": unmasked(separable(rank), STOPS, OWN, FLOATS)
+        f"SeparableConv{rank}D": unmasked(separable(rank), MEASURED, OWN, FLOATS)
         for rank in (1, 2)
     },
 }

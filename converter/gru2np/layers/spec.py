@@ -187,7 +187,6 @@ class Config:
         note: Callable[[Problem], None],
         child: Callable[[str, KerasLayer], Layer],
         default_dtype: str = "float32",
-        remarks: dict[str, str] | None = None,
     ) -> None:
         self.layer = layer
         self.path = path
@@ -195,7 +194,6 @@ class Config:
         self._note = note
         self._child = child
         self.default_dtype = default_dtype
-        self._remarks = {} if remarks is None else remarks
         self._taken: set[str] = set()
         self._children: set[str] = set()
 
@@ -209,10 +207,6 @@ class Config:
         """
         self._note(Problem(self.path, self.layer.class_name, reason, option, value))
         raise Refused
-
-    def remark(self, text: str) -> None:
-        """Say something of the layer that its owner should know if it is masked."""
-        self._remarks[self.path] = text
 
     def value(self, key: str, default: Any = _REQUIRED) -> Any:
         """The option as it stands in the file."""
@@ -304,7 +298,6 @@ class Config:
             self._note,
             self._child,
             self.default_dtype,
-            self._remarks,
         )
 
     def build(self, kind: type[LayerType], **attributes: Any) -> LayerType:

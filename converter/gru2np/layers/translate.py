@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.errors import Problem
-from gru2np.layers import LAYERS, NOT_CONVERTED
+from gru2np.layers import NOT_CONVERTED
 from gru2np.layers.spec import Config, Refused
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
@@ -34,7 +34,6 @@ class Translator:
         layers: runtime layers by path.
         titles: name and class in Keras by path, of layers inside wrappers too.
         taken: which dtypes a layer takes, by path; not of models inside wrappers.
-        remarks: what the owner of a layer should know if it is masked, by path.
     """
 
     def __init__(
@@ -53,7 +52,6 @@ class Translator:
         self.layers: dict[str, Layer] = {}
         self.titles: dict[str, tuple[str, str]] = {}
         self.taken: dict[str, Taken | None] = {}
-        self.remarks: dict[str, str] = {}
 
     def translate(self, model: KerasModel, prefix: str) -> None:
         """Translate the layers of a model, and of the models nested in it."""
@@ -79,7 +77,6 @@ class Translator:
             self.problems.append,
             self.child,
             self.default_dtype,
-            self.remarks,
         )
         try:
             translated = spec.convert(config)
@@ -129,6 +126,7 @@ class Translator:
 
 def _unknown(path: str, layer: KerasLayer) -> Problem:
     name = layer.class_name.removeprefix("custom>")
+    own = "its code is not in the file and would not be run"
     if layer.class_name.startswith(("ops.", "tf.")):
         reason = (
             "an operation that this version does not convert; build the model of "
@@ -136,15 +134,14 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
         )
     elif layer.class_name in NOT_CONVERTED:
         reason = NOT_CONVERTED[layer.class_name]
-    elif name != layer.class_name and (name in LAYERS or name in NOT_CONVERTED):
+    elif layer.why_own:
         reason = (
-            "a layer of your own: the Keras that saved it had none of this name, and "
-            "the code of yours is not in the file and would not be run; give a class "
-            "for it in Python, custom_layers="
+            f"a layer of your own, whatever its name: {layer.why_own}; {own}: give a "
+            "class for it in Python, custom_layers="
         )
     else:
         reason = (
-            "no layer of Keras: a layer of your own, whose code is not in the file "
-            "and would not be run; give a class for it in Python, custom_layers="
+            f"no layer of Keras, but one of your own; {own}: give a class for it in "
+            "Python, custom_layers="
         )
     return Problem(path, name, reason)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import ending, window
 from gru2np.layers.dtype_rules import FLOATS
-from gru2np.layers.mask_rules import STOPS
+from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
 from gru2np_runtime.layers import ConvTranspose
 
@@ -45,6 +45,6 @@ def conv_transpose(rank: int) -> Callable[[Config], Layer]:
 
 
 LAYERS = {
-    f"Conv{rank}DTranspose": unmasked(conv_transpose(rank), STOPS, OWN, FLOATS)
+    f"Conv{rank}DTranspose": unmasked(conv_transpose(rank), MEASURED, OWN, FLOATS)
     for rank in (1, 2, 3)
 }

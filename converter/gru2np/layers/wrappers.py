@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.dtype_rules import INSIDE, PROMOTED
-from gru2np.layers.mask_rules import IN_TIME, STOPS
+from gru2np.layers.mask_rules import IN_TIME, MEASURED
 from gru2np.layers.spec import Unused, Weights, inside, recurrent, unmasked
 from gru2np_runtime import layers as runtime
 
@@ -71,7 +71,7 @@ LAYERS = {
     ),
     "SpectralNormalization": unmasked(
         spectral_normalization,
-        STOPS,
+        MEASURED,
         Weights(
             inside=inside(lambda attribute, place: ""),
             # The kernel again, which groups name once, and what it is normalised by

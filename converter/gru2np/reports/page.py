@@ -34,6 +34,7 @@ def write_inspection(
     weights: FilePath | None = None,
     *,
     custom_layers: CustomLayers | None = None,
+    saved_by: str | None = None,
 ) -> Report:
     """Write the page of a model file or a bundle.
 
@@ -42,6 +43,7 @@ def write_inspection(
         path: a model file, an architecture, or a bundle.
         weights: the weights file that belongs to an architecture.
         custom_layers: classes of your own, as ``export`` takes them.
+        saved_by: the Keras that saved the file, where it does not say: see ``export``.
 
     Returns:
         What the page shows.
@@ -51,8 +53,8 @@ def write_inspection(
         BundleError: the bundle breaks a rule.
         Gru2npError: the page cannot be written.
     """
-    with opened(path, weights, custom_layers) as subject:
-        _write(target, inspection_page(subject, weights))
+    with opened(path, weights, custom_layers, saved_by) as subject:
+        _write(target, inspection_page(subject, weights, saved_by))
     return subject.report
 
 
@@ -68,6 +70,7 @@ def write_verification(
     atol: float | None = None,
     rtol: float | None = None,
     custom_layers: CustomLayers | None = None,
+    saved_by: str | None = None,
     conversion: Conversion | None = None,
 ) -> None:
     """Write the page of a verification.
@@ -83,6 +86,7 @@ def write_verification(
         atol: the absolute tolerance, if one was given.
         rtol: the relative one, if one was given.
         custom_layers: classes of your own, as ``export`` takes them.
+        saved_by: the Keras that saved the file, where it does not say: see ``export``.
         conversion: of the model, where it is still open; else its file is opened.
 
     Raises:
@@ -96,6 +100,7 @@ def write_verification(
         ("", model),
         ("", bundle),
         ("--weights", weights),
+        ("--saved-by", saved_by),
         ("--input", given),
         ("--expected", expected),
         ("--atol", atol),
@@ -106,16 +111,20 @@ def write_verification(
         _write(target, verification_page(subject, found, options))
         return
     about = (model, weights) if bundle is None else (bundle, None)
-    with opened(*about, custom_layers) as subject:
+    said = saved_by if bundle is None else None
+    with opened(*about, custom_layers, said) as subject:
         _write(target, verification_page(subject, found, options))
 
 
-def inspection_page(subject: Subject, weights: FilePath | None = None) -> Markup:
+def inspection_page(
+    subject: Subject, weights: FilePath | None = None, saved_by: str | None = None
+) -> Markup:
     """The page of a model without a comparison.
 
     Args:
         subject: the model or bundle.
         weights: the weights file that was given with it.
+        saved_by: what was said of the Keras that saved it.
     """
     report, costs, drawn = subject.report, subject.costs, subject.diagram
     parts: list[Part] = []
@@ -131,6 +140,8 @@ def inspection_page(subject: Subject, weights: FilePath | None = None) -> Markup
     words = ["gru2np", "inspect", shlex.quote(visible(Path(report.file).name))]
     if weights is not None:
         words += ["--weights", shlex.quote(visible(Path(weights).name))]
+    if saved_by is not None:
+        words += ["--saved-by", shlex.quote(saved_by)]
     words += ["--report", "page.html"]
     parts.append(("made", "Reproduce", frame.made_with(words)))
     kind = report.kind.capitalize()

@@ -50,6 +50,7 @@ def opened(
     path: FilePath,
     weights: FilePath | None = None,
     custom_layers: CustomLayers | None = None,
+    saved_by: str | None = None,
 ) -> Iterator[Subject]:
     """A model file or a bundle, open as long as its weights are read.
 
@@ -57,5 +58,8 @@ def opened(
         ModelFileError: the file is damaged, hostile or no model.
         BundleError: the bundle breaks a rule.
     """
-    with inspecting(path, weights, custom_layers=custom_layers) as (report, own):
+    with inspecting(path, weights, custom_layers=custom_layers, saved_by=saved_by) as (
+        report,
+        own,
+    ):
         yield Subject(report, own)

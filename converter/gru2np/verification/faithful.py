@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.convert import converted
+from gru2np.differences import graphs
 from gru2np.errors import Gru2npError, VerificationError
-from gru2np.generations import generation_of, keras2, keras3
+from gru2np.generations import as_read_by, generation_of
 from gru2np.ir import GroupStore
 from gru2np.verification import plain_config
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 # Import name and distribution of what can read a generation; the first one installed.
 READERS = {2: (("tf_keras", "tf-keras"), ("keras", "keras")), 3: (("keras", "keras"),)}
-INTERPRET = {2: keras2.interpret, 3: keras3.interpret}
 INSTEAD = (
     "give gru2np verify outputs that were recorded when the model was trained, "
     "with --input and --expected"
@@ -103,9 +102,6 @@ def _installed(generation: int) -> Keras | None:
 
 def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
     """What a Keras would read otherwise in a file, a line for each thing."""
-    # Releases of both packages are called 2.21.0, 3.15.1, 3.0.0rc1.
-    major, minor, micro = (*re.findall(r"\d+", keras.version), "0", "0")[:3]
-    version = int(major), int(minor), int(micro)
     # What Keras will be given, with the options written out that the file leaves out.
     config, _ = plain_config.plain(conversion, keras2=keras.generation == 2)
     groups = conversion.raw.groups
@@ -113,8 +109,7 @@ def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
         groups = _without_names(groups)
     raw = replace(conversion.raw, backend="tensorflow", config=config, groups=groups)
     try:
-        model, meaning = INTERPRET[keras.generation](raw, version, keras.version)
-        other = converted(raw, model, meaning)
+        other = converted(raw, *as_read_by(raw, keras.version))
     except Gru2npError as error:
         yield f"read as {keras} reads it, {error}"
         return
@@ -122,7 +117,7 @@ def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
     for manifest in (ours, theirs):
         _forget_hidden_states(manifest["graph"])
     writer = conversion.meaning.writer
-    lines = list(_graphs(ours["graph"], theirs["graph"], writer, str(keras)))
+    lines = list(graphs(ours["graph"], theirs["graph"], writer, str(keras)))
     yield from lines
     stored, other_stored = (
         {
@@ -167,56 +162,3 @@ def _forget_hidden_states(graph: Mapping[str, Any]) -> None:
         hidden = path not in with_states and not options.get("return_state")
         if hidden and options.get("masked_output") != "state":
             options.pop("reverse_state_order", None)
-
-
-def _graphs(
-    ours: Mapping[str, Any], theirs: Mapping[str, Any], writer: str, keras: str
-) -> Iterator[str]:
-    """Where two graphs of one file differ."""
-    for path, layer in ours["layers"].items():
-        if path in theirs["layers"]:
-            yield from _layers(path, layer, theirs["layers"][path], writer, keras)
-    mine, other = ({n["name"]: n for n in own["nodes"]} for own in (ours, theirs))
-    for name in sorted(mine.keys() & other.keys()):
-        for key in ("inputs", "mask"):
-            values = [_references(own[name].get(key)) for own in (mine, other)]
-            if values[0] != values[1]:
-                yield (
-                    f"layer {name!r}: {key}: {writer} takes {values[0]}, "
-                    f"{keras} {values[1]}"
-                )
-    for extra, who in ((mine.keys() - other, writer), (other.keys() - mine, keras)):
-        for name in sorted(extra):
-            layer, _, part = name.partition("#")
-            yield f"layer {layer!r}: only {who} computes {part or 'it'!r}"
-
-
-def _layers(
-    path: str,
-    ours: Mapping[str, Any],
-    theirs: Mapping[str, Any],
-    writer: str,
-    keras: str,
-) -> Iterator[str]:
-    if "graph" in ours and "graph" in theirs:
-        yield from _graphs(ours["graph"], theirs["graph"], writer, keras)
-        return
-    options = ours.get("attributes", {}), theirs.get("attributes", {})
-    for key in sorted({*options[0], *options[1]}):
-        values = [own.get(key) for own in options]
-        if values[0] != values[1]:
-            yield (
-                f"layer {path!r}: {key}: {writer} means {values[0]!r}, "
-                f"{keras} means {values[1]!r}"
-            )
-    inside = theirs.get("layers", {})
-    for name, child in ours.get("layers", {}).items():
-        if name in inside:
-            yield from _layers(f"{path}/{name}", child, inside[name], writer, keras)
-
-
-def _references(value: Any) -> str:
-    if value is None:
-        return "none"
-    refs = [value] if isinstance(value[0], str) else value
-    return ", ".join(repr(name) for name, _ in refs)

@@ -31,6 +31,7 @@ def export_proved(
     out: FilePath | BinaryIO,
     weights: FilePath | None,
     custom_layers: CustomLayers | None,
+    saved_by: str | None,
     store: str | None,
     prove: Any,
 ) -> Exported:
@@ -41,7 +42,7 @@ def export_proved(
     request = None
     if prove is not None:
         request = Request(inputs=prove, custom_layers=custom_layers)
-    with convert(model, weights, custom_layers) as conversion:
+    with convert(model, weights, custom_layers, saved_by) as conversion:
         full, exported = in_memory(conversion)
         found = None
         if request is not None:

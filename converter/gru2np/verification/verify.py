@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gru2np.bundle import in_memory
-from gru2np.convert import convert
+from gru2np.convert import convert, running
 from gru2np.errors import VerificationError, naming
 from gru2np.verification import cases, faithful, keras_process, samples
 from gru2np.verification.beside import Beside
@@ -41,6 +41,7 @@ def verify(
     seed: int = 0,
     case: str | None = None,
     custom_layers: CustomLayers | None = None,
+    saved_by: str | None = None,
 ) -> Verification:
     """Run a model in Keras and in the runtime, and compare what they give.
 
@@ -67,17 +68,18 @@ def verify(
         case: the name of the one case to draw.
         custom_layers: classes of your own, as ``export`` takes them; then outputs must
             be given as ``expected``, for Keras would need classes of its own kind.
+        saved_by: the Keras that saved the file, where it does not say: see ``export``.
 
     Raises:
         ModelFileError, UnsupportedModelError: the model cannot be converted.
+        ValueError: ``saved_by`` names no Keras.
         BundleError: the bundle breaks a rule.
         InputError: inputs or expected outputs do not fit the model.
         VerificationError: no installed Keras can run the file as it was meant, or
             there is no such case.
     """
-    request = Request(
-        inputs, expected, Settings(atol, rtol, layers), seed, case, custom_layers
-    )
+    settings = Settings(atol, rtol, layers)
+    request = Request(inputs, expected, settings, seed, case, custom_layers, saved_by)
     with verifying(model, [bundle], request, weights) as (_, (found,)):
         return found
 
@@ -93,6 +95,7 @@ class Request:
         seed: of the drawn inputs.
         case: the name of the one case to draw; None for all.
         custom_layers: classes of the user's own.
+        saved_by: the Keras that saved the file, where it does not say.
 
     Raises:
         VerificationError: these do not go together.
@@ -104,6 +107,7 @@ class Request:
     seed: int = 0
     case: str | None = None
     custom_layers: CustomLayers | None = None
+    saved_by: str | None = None
 
     def __post_init__(self) -> None:
         if self.expected is not None and (self.settings.layers or self.inputs is None):
@@ -145,7 +149,9 @@ def verifying(
             live, folder = model, stack.enter_context(tempfile.TemporaryDirectory())
             model = Path(folder) / "model.keras"
             live.save(model)
-        conversion = stack.enter_context(convert(model, weights, request.custom_layers))
+            request = replace(request, saved_by=request.saved_by or running(live))
+        own, said = request.custom_layers, request.saved_by
+        conversion = stack.enter_context(convert(model, weights, own, said))
         files = Path(model), None if weights is None else Path(weights)
         yield conversion, verify_conversion(conversion, files, bundles, request)
 

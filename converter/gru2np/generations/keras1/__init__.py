@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.generations import architecture, records
 from gru2np.generations.keras1.images import ordering
-from gru2np.generations.keras1.layers import LAYERS, OTHERS, spelled
+from gru2np.generations.keras1.layers import spelled
 from gru2np.generations.keras1.rows import File
 from gru2np.generations.keras2 import calls
+from gru2np.generations.releases import line as line_of
 from gru2np.generations.values import plain
 from gru2np.meaning import (
     AttentionRules,
@@ -27,16 +28,35 @@ from gru2np.meaning import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gru2np.generations.releases import Release, Version, Writers
     from gru2np.ir import KerasModel, RawModel, StoredTensor
 
-    Version = tuple[int, int, int]
+
+# What is taken where no weights tell the backend, and the other that it may be.
+ASSUMED = "tensorflow"
+BACKENDS = ("theano",)
 
 
-def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, Meaning]:
-    """The model in one spelling, and what this Keras meant."""
+def line(text: str | None) -> str:
+    """The line of Keras that a version is of."""
+    return "keras-1"
+
+
+def writer(text: str, backend: str) -> str:
+    """A Keras of this generation, in words."""
+    return f"Keras {text} on {'Theano' if backend == 'theano' else 'TensorFlow'}"
+
+
+def read(
+    raw: RawModel, version: Version, backend: str | None, writers: Writers
+) -> tuple[KerasModel, tuple[Release, ...], str | None]:
+    """The model in one spelling, the releases that may have saved it, its backend."""
     tensors = _tensors(raw)
-    # Keras 1 names no backend; only TensorFlow numbers the outputs of its variables.
-    theano = bool(tensors) and not any(":" in tensor.name for tensor in tensors)
+    if tensors:
+        # It names no backend; only TensorFlow numbers the outputs of its variables.
+        numbered = any(":" in tensor.name for tensor in tensors)
+        backend = "tensorflow" if numbered else "theano"
+    theano = backend == "theano"
     # One type for a whole model, which only inputs and weights name.
     dtype = tensors[0].dtype if tensors else "float32"
     config = plain(raw.config)
@@ -45,23 +65,20 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
     spelling = architecture.Spelling(
         spell=lambda name, options: spelled(name, options, file),
         calls=calls,
-        class_name=_class_name,
+        class_name=writers.naming(_class_name),
+        why_own=writers.why,
         output_base_apart=False,
     )
     model = architecture.Walker(spelling).model(config)
-    return _from_inputs(model), meaning(text, theano if tensors else None)
+    return _from_inputs(model), writers.remaining(), backend
 
 
-def oldest(config: Mapping[str, Any]) -> tuple[Version, str]:
-    """The oldest Keras 1: its architectures once did not name their version."""
-    return (1, 0, 0), "1"
-
-
-def meaning(text: str, theano: bool | None) -> Meaning:
-    """What a Keras 1 meant; without weights, nothing tells its backend."""
-    backend = {True: " on Theano", False: " on TensorFlow", None: ""}[theano]
+def meaning(release: Release, backend: str) -> Meaning:
+    """What a release of Keras 1 meant on a backend."""
+    known = line_of(release.line)
+    theano = backend == "theano"
     return Meaning(
-        writer=f"Keras {text}{backend}",
+        writer=writer(release.name, backend),
         recurrent=Recurrence(
             masked_output="previous" if theano else "state",
             unrolled_masked_output="previous",
@@ -80,6 +97,7 @@ def meaning(text: str, theano: bool | None) -> Meaning:
             second_tensor_drops=False,
             in_time="kept",
             own_layers_masked_in_time=False,
+            by_class=known.masks(release),
             idle_operations="unknown",
         ),
         attention=AttentionRules(
@@ -92,10 +110,10 @@ def meaning(text: str, theano: bool | None) -> Meaning:
             misplaces_mask=False,
         ),
         windows=WindowRules(
-            same_padding={True: "half", False: "even", None: "unclear"}[theano],
+            same_padding="half" if theano else "even",
             same_pooling="whole" if theano else "even",
-            full_padding=theano is True,
-            other_convolutions=theano is False,
+            full_padding=theano,
+            other_convolutions=not theano,
         ),
         numbers=NumberRules(
             hard_sigmoid_slope=0.2,
@@ -109,8 +127,7 @@ def meaning(text: str, theano: bool | None) -> Meaning:
             lookup_whole=False,
         ),
         unsaid=frozenset({"mask"}),
-        unknown=frozenset(),
-        uncertain=frozenset(),
+        functions=known.functions(release),
     )
 
 
@@ -144,8 +161,4 @@ def _last(name: str) -> str:
 
 
 def _class_name(spec: Mapping[str, Any]) -> str:
-    name = records.text(spec.get("class_name"), "class_name")
-    if name in architecture.MODEL_CLASSES or name in LAYERS or name in OTHERS:
-        return name
-    # A layer of the user's own, even if a later Keras has one of the same name.
-    return f"custom>{name}"
+    return records.text(spec.get("class_name"), "class_name")

@@ -1,0 +1,68 @@
+"""Where two readings of one file differ, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def graphs(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], writer: str, keras: str
+) -> Iterator[str]:
+    """Where two graphs of one file differ, a line for each thing.
+
+    Args:
+        ours: the graph of a manifest.
+        theirs: another.
+        writer: the Keras that means the first.
+        keras: the Keras that means the second.
+    """
+    for path, layer in ours["layers"].items():
+        if path in theirs["layers"]:
+            yield from _layers(path, layer, theirs["layers"][path], writer, keras)
+    mine, other = ({n["name"]: n for n in own["nodes"]} for own in (ours, theirs))
+    for name in sorted(mine.keys() & other.keys()):
+        for key in ("inputs", "mask"):
+            values = [_references(own[name].get(key)) for own in (mine, other)]
+            if values[0] != values[1]:
+                yield (
+                    f"layer {name!r}: {key}: {writer} takes {values[0]}, "
+                    f"{keras} {values[1]}"
+                )
+    for extra, who in ((mine.keys() - other, writer), (other.keys() - mine, keras)):
+        for name in sorted(extra):
+            layer, _, part = name.partition("#")
+            yield f"layer {layer!r}: only {who} computes {part or 'it'!r}"
+
+
+def _layers(
+    path: str,
+    ours: Mapping[str, Any],
+    theirs: Mapping[str, Any],
+    writer: str,
+    keras: str,
+) -> Iterator[str]:
+    if "graph" in ours and "graph" in theirs:
+        yield from graphs(ours["graph"], theirs["graph"], writer, keras)
+        return
+    options = ours.get("attributes", {}), theirs.get("attributes", {})
+    for key in sorted({*options[0], *options[1]}):
+        values = [own.get(key) for own in options]
+        if values[0] != values[1]:
+            yield (
+                f"layer {path!r}: {key}: {writer} means {values[0]!r}, "
+                f"{keras} means {values[1]!r}"
+            )
+    inside = theirs.get("layers", {})
+    for name, child in ours.get("layers", {}).items():
+        if name in inside:
+            yield from _layers(f"{path}/{name}", child, inside[name], writer, keras)
+
+
+def _references(value: Any) -> str:
+    if value is None:
+        return "none"
+    refs = [value] if isinstance(value[0], str) else value
+    return ", ".join(repr(name) for name, _ in refs)
