@@ -15,7 +15,7 @@ from gru2np.inspection.gates import GATES, equations
 from gru2np.text import shorten, size_text, table
 from gru2np_runtime import layers, load
 from gru2np_runtime.layers.recurrent import MASKED_OUTPUTS
-from modelfiles import changed, fixture, with_class
+from modelfiles import fixture, with_class
 
 GRU = "keras-2.2/get_weights_explained"
 
