@@ -50,25 +50,30 @@ class MaskRules:
         merged: how merge layers combine masks: ``and``, ``or`` or ``drop``.
         merges_skip_masked: Multiply, Maximum and Minimum leave masked positions out.
         explicit_spreads: an explicit mask argument is the mask of the output too.
-        second_tensor_drops: a layer called with a second tensor gets no implicit mask.
+        casts_drop: a layer that casts floating point numbers to its own type gets no
+            implicit mask with them, and gives none on.
+        second_tensor_drops: a layer called with a second tensor gets no implicit mask,
+            though its output keeps that of the first.
         in_time: masks at TimeDistributed: ``kept``, and no business of the layer
             inside; ``steps``, given to it and kept; ``folded``, given to it, and the
             output's are what it makes of them; ``folded_in_free_batches``, folded
             where the size of a batch is not declared and kept where it is.
         own_layers_masked_in_time: TimeDistributed over a class that is none of Keras
             repeats outputs at masked steps, in batches of a size it knows.
-        idle_operations: operations that give their very input back, with its mask,
-            where they have nothing to do: ``cast``, or ``unknown`` where that hangs on
-            version and backend.
+        idle_casts: a cast to the type that a tensor has gives back that very tensor,
+            with its mask.
+        idle_operations: other operations that have nothing to do do so too.
     """
 
     merged: str
     merges_skip_masked: bool
     explicit_spreads: bool
+    casts_drop: bool
     second_tensor_drops: bool
     in_time: str
     own_layers_masked_in_time: bool
-    idle_operations: str
+    idle_casts: bool
+    idle_operations: bool
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,7 @@ class NumberRules:
         categories_leave_out: CategoryEncoding leaves out what is too large.
         bin_number: the dtype of Discretization's places.
         lookup_whole: IntegerLookup gives its vectors in whole numbers.
+        rounds_to_half: a cast to half precision rounds, whatever comes after it.
     """
 
     hard_sigmoid_slope: float
@@ -146,6 +152,7 @@ class NumberRules:
     categories_leave_out: bool
     bin_number: str
     lookup_whole: bool
+    rounds_to_half: bool
 
 
 @dataclass(frozen=True)
@@ -161,8 +168,8 @@ class Meaning:
         numbers: constants and number types.
         unsaid: what calls of this Keras could hold and its files never say: ``mask``,
             ``causal``.
-        unknown: fields, as ``masks.merged``, that hang on a version which the file
-            does not name; what would use them is refused.
+        unknown: fields, as ``masks.merged``, that hang on a version or a backend which
+            the file does not name; what would use them is refused.
         uncertain: fields that hang on a backend which the file does not name.
     """
 

@@ -136,11 +136,14 @@ def meaning(
             merged="and",
             merges_skip_masked=False,
             explicit_spreads=True,
+            # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
+            casts_drop=False,
             second_tensor_drops=False,
             in_time=_masks_in_time(version, in_tensorflow),
             own_layers_masked_in_time=in_tensorflow,
             # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
-            idle_operations="cast",
+            idle_casts=True,
+            idle_operations=False,
         ),
         attention=AttentionRules(
             softmax_uses_mask=in_tensorflow,
@@ -170,6 +173,8 @@ def meaning(
             categories_leave_out=False,
             bin_number="int64",
             lookup_whole=False,
+            # Measured on TensorFlow 2.4 and 2.10.
+            rounds_to_half=True,
         ),
         # Measured: TensorFlow 2.4 wrote causal, 2.10 and tf-keras 2.21 do not.
         unsaid=frozenset({"causal" if in_tensorflow else "mask"}),

@@ -48,13 +48,17 @@ def interpret(raw: RawModel, version: Version, text: str) -> tuple[KerasModel, M
     found = meaning(version, text, raw.backend)
     if raw.keras_version is None:
         unknown = set()
+        if version < (3, 14, 0):
+            unknown |= {"masks.casts_drop"}
         if version < (3, 11, 0):
             unknown |= {"masks.explicit_spreads", "attention.masked_scores"}
         if version < (3, 6, 0):
             unknown |= {"numbers.least_unit_norm"}
+            if raw.backend != "tensorflow":
+                unknown |= {"masks.idle_casts", "masks.idle_operations"}
         if version < (3, 4, 0):
             unknown |= {"masks.merged", "masks.merges_skip_masked"}
-        found = replace(found, unknown=frozenset(unknown))
+        found = replace(found, unknown=found.unknown | unknown)
     return model, found
 
 
@@ -92,6 +96,7 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
     writer = f"Keras {text}" + (f" on {backend}" if backend else "")
     jax = backend == "jax"
     uncertain = {
+        "numbers.rounds_to_half",
         "recurrent.masked_output",
         "recurrent.stateful_forgets",
         "recurrent.unrolled_ignores_zero",
@@ -116,10 +121,15 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
             merged="or" if version >= (3, 4, 0) else "drop",
             merges_skip_masked=version >= ((3, 6, 0) if jax else (3, 4, 0)),
             explicit_spreads=version >= (3, 11, 0),
+            # Measured on 3.0, 3.3, 3.4, 3.5, 3.10, 3.13, 3.14 and 3.15.
+            casts_drop=(3, 5, 0) <= version < (3, 14, 0),
             second_tensor_drops=True,
             in_time="steps",
             own_layers_masked_in_time=False,
-            idle_operations="unknown",
+            # Measured on TensorFlow with 3.0 to 3.15, on JAX with 3.0 to 3.13: there
+            # masks are kept beside tensors, and not in them, since 3.6.
+            idle_casts=not jax or version >= (3, 6, 0),
+            idle_operations=jax and version >= (3, 6, 0),
         ),
         attention=AttentionRules(
             softmax_uses_mask=True,
@@ -146,11 +156,25 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
             categories_leave_out=True,
             bin_number="int32",
             lookup_whole=True,
+            # Measured: JAX 0.5.3 rounds, and 0.4.30 does not where what comes next is
+            # a cast back; no file says which JAX it was.
+            rounds_to_half=True,
         ),
         unsaid=frozenset(),
-        unknown=frozenset(),
+        unknown=frozenset(_unknown(version, backend)),
         uncertain=frozenset(uncertain if backend is None else ()),
     )
+
+
+def _unknown(version: Version, backend: str | None) -> set[str]:
+    """Where TensorFlow and JAX differ, and the file does not say which it was."""
+    casts, operations = "masks.idle_casts", "masks.idle_operations"
+    half = set() if backend in ("tensorflow", None) else {"numbers.rounds_to_half"}
+    if backend in ("tensorflow", "jax"):
+        return half
+    if backend is not None:
+        return {casts, operations, *half}
+    return {operations if version >= (3, 6, 0) else casts}
 
 
 def _class_name(spec: Mapping[str, Any]) -> str:

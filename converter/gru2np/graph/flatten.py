@@ -9,6 +9,7 @@ from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.graph.assembly import Builder, Value
 from gru2np.graph.calls import CALLS, live, with_named_inputs
 from gru2np.graph.carrying import settled
+from gru2np.graph.mask_sources import UNKNOWN
 from gru2np.graph.masks import Masks
 from gru2np.graph.order import calls_by_depth, ordered_calls
 from gru2np.graph.ports import input_port, structure
@@ -115,6 +116,8 @@ def finish(builder: Builder, model: KerasModel) -> Graph:
         ports.append(port)
         builder.shapes[port.name] = (port.shape,)
         builder.dtypes[port.name] = port.dtype
+        floating = dtype_name(layer.config.get("dtype", "float32")) or ""
+        builder.floats[port.name] = floating.removeprefix("mixed_")
         bound.append(Value((port.name, 0), None))
     if builder.problems:
         return Graph([], [], [], {})
@@ -161,6 +164,8 @@ def lay(
         path = prefix + encode_name(layer.name)
         reader = f"layer {path!r}"
         given = [live(builder, _look_up(values, ref, reader)) for ref in call.inputs]
+        if layer.model is None:
+            given = [_cast(builder, path, value) for value in given]
         masks = call.mask if isinstance(call.mask, tuple) else (call.mask,)
         explicit = [
             None if ref is None else _look_up(values, ref, reader).ref
@@ -190,6 +195,17 @@ def lay(
         for output, value in enumerate(results):
             values[layer.name, index, output] = value
     return [_look_up(values, ref, "an output of the model") for ref in model.outputs]
+
+
+def _cast(builder: Builder, path: str, value: Value) -> Value:
+    """What a layer is given, without its mask where Keras casts the numbers anew."""
+    policy, meaning = builder.policies.get(path), builder.meaning
+    given = builder.floats[value.ref[0]]
+    if value.mask is None or not given or policy in (None, given):
+        return value
+    if "masks.casts_drop" in meaning.unknown:
+        return Value(value.ref, UNKNOWN)
+    return Value(value.ref, None) if meaning.masks.casts_drop else value
 
 
 def _check_tensors(builder: Builder, path: str, layer: KerasLayer, call: Call) -> None:

@@ -77,10 +77,13 @@ def meaning(text: str, theano: bool | None) -> Meaning:
             merged="and",
             merges_skip_masked=False,
             explicit_spreads=True,
+            casts_drop=False,
             second_tensor_drops=False,
             in_time="kept",
             own_layers_masked_in_time=False,
-            idle_operations="unknown",
+            # It has no operations.
+            idle_casts=False,
+            idle_operations=False,
         ),
         attention=AttentionRules(
             softmax_uses_mask=False,
@@ -107,6 +110,7 @@ def meaning(text: str, theano: bool | None) -> Meaning:
             categories_leave_out=False,
             bin_number="int64",
             lookup_whole=False,
+            rounds_to_half=False,
         ),
         unsaid=frozenset({"mask"}),
         unknown=frozenset(),
