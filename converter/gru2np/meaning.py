@@ -27,6 +27,8 @@ class Recurrence:
             last output too.
         bidirectional_forgets: a stateful Bidirectional begins every call anew.
         stateful_forgets: stateful layers begin every call anew.
+        stateful_calls_follow: the calls of one stateful layer in one model follow each
+            other, in the order of ``graph.order.calls_by_depth``.
         stateful_keeps_over_initial: a stateful layer that is given initial states
             uses them on its first call only, and later what it carries.
     """
@@ -39,6 +41,7 @@ class Recurrence:
     bidirectional_keeps_zero: bool
     bidirectional_forgets: bool
     stateful_forgets: bool
+    stateful_calls_follow: bool
     stateful_keeps_over_initial: bool
 
 

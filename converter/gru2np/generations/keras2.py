@@ -130,6 +130,9 @@ def meaning(
             bidirectional_forgets=tensorflow_1
             or (not in_tensorflow and version >= (2, 1, 4)),
             stateful_forgets=False,
+            # Sessions read the states of all calls before they write those of any;
+            # 2.2.4-tf may be TensorFlow 1 or 2.
+            stateful_calls_follow=in_tensorflow and version >= (2, 3, 0),
             stateful_keeps_over_initial=in_tensorflow,
         ),
         masks=MaskRules(
@@ -315,7 +318,9 @@ def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
         for ref in refs:
             if len(ref) == 4:
                 keywords.update(records.record(ref[3], at))
-        mask = keywords.pop("mask", None)
+        # Numbers stay among the keywords, where they are refused by what they are.
+        numbers = _holds_numbers(keywords.get("mask"))
+        mask = None if numbers else keywords.pop("mask", None)
         inputs = tuple(records.reference(ref, at) for ref in refs)
         arguments: dict[int | str, TensorRef] = {
             name: records.reference(value, at)
@@ -344,6 +349,15 @@ def _is_reference(value: object) -> bool:
         and isinstance(value[0], str)
         and all(type(index) is int and index >= 0 for index in value[1:3])
     )
+
+
+def _holds_numbers(value: object) -> bool:
+    """Whether numbers stand where the references of tensors should."""
+    if not isinstance(value, list):
+        return isinstance(value, (bool, int, float))
+    if value and isinstance(value[0], str):
+        return False
+    return any(_holds_numbers(item) for item in value)
 
 
 def _references(value: object, where: str, depth: int) -> list[list[Any]]:

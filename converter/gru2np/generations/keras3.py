@@ -115,6 +115,7 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
             bidirectional_forgets=False,
             # Measured on 3.3 to 3.10: on JAX, predict gives states back to nobody.
             stateful_forgets=jax,
+            stateful_calls_follow=True,
             stateful_keeps_over_initial=False,
         ),
         masks=MaskRules(
@@ -227,9 +228,14 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
             if isinstance(argument, dict) and found:
                 arguments[position] = found[0]
         keywords = dict(records.record(call.get("kwargs", {}), at))
-        mask = _mask(keywords.pop("mask", None), at)
+        # Numbers stay among the keywords, where they are refused by what they are.
+        given = {
+            name: None if _holds_numbers(keywords.get(name)) else keywords.pop(name, None)
+            for name in ("mask", "initial_state")
+        }
+        mask = _mask(given["mask"], at)
         # Tensors of initial_state follow the sequence, as in older files.
-        inputs.extend(_states(keywords.pop("initial_state", None), at))
+        inputs.extend(_states(given["initial_state"], at))
         for name, value in keywords.items():
             tensor = _tensor(value, at)
             if tensor is not None:
@@ -267,15 +273,16 @@ def _tensors(value: object, where: str) -> list[TensorRef]:
     return [tensor for tensor in tensors if tensor is not None]
 
 
+def _holds_numbers(value: object) -> bool:
+    """Whether something stands where tensors should that is none, as numbers are."""
+    if isinstance(value, list):
+        return any(_holds_numbers(item) for item in value)
+    return value is not None and _tensor(value, "") is None
+
+
 def _mask(value: object, where: str) -> TensorRef | tuple[TensorRef | None, ...] | None:
     given = value if isinstance(value, list) else [value]
     masks = tuple(_tensor(item, where) for item in given)
-    if any(
-        (own is None) != (item is None) for own, item in zip(masks, given, strict=True)
-    ):
-        raise UnsupportedModelError(
-            f"{where}: a mask that is no tensor of the model is not supported"
-        )
     return masks if isinstance(value, list) else masks[0]
 
 
@@ -283,9 +290,4 @@ def _states(value: object, where: str) -> list[TensorRef]:
     """Initial states: a tensor, a list, or a list for each cell of a stack."""
     if isinstance(value, list):
         return [ref for item in value for ref in _states(item, where)]
-    found = _tensors(value, where)
-    if value is not None and not found:
-        raise UnsupportedModelError(
-            f"{where}: an initial state that is no tensor of the model is not supported"
-        )
-    return found
+    return _tensors(value, where)

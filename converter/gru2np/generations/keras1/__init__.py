@@ -71,6 +71,7 @@ def meaning(text: str, theano: bool | None) -> Meaning:
             bidirectional_keeps_zero=False,
             bidirectional_forgets=False,
             stateful_forgets=False,
+            stateful_calls_follow=False,
             stateful_keeps_over_initial=False,
         ),
         masks=MaskRules(
