@@ -31,6 +31,8 @@ class Recurrence:
             last output too.
         bidirectional_forgets: a stateful Bidirectional begins every call anew.
         stateful_forgets: stateful layers begin every call anew.
+        stateful_calls_follow: the calls of one stateful layer in one model follow each
+            other, in the order of ``graph.order.calls_by_depth``.
         stateful_keeps_over_initial: a stateful layer that is given initial states
             uses them on its first call only, and later what it carries.
     """
@@ -43,6 +45,7 @@ class Recurrence:
     bidirectional_keeps_zero: bool
     bidirectional_forgets: bool
     stateful_forgets: bool
+    stateful_calls_follow: bool
     stateful_keeps_over_initial: bool
 
 
@@ -54,7 +57,10 @@ class MaskRules:
         merged: how merge layers combine masks: ``and``, ``or`` or ``drop``.
         merges_skip_masked: Multiply, Maximum and Minimum leave masked positions out.
         explicit_spreads: an explicit mask argument is the mask of the output too.
-        second_tensor_drops: a layer called with a second tensor gets no implicit mask.
+        casts_drop: a layer that casts floating point numbers to its own type gets no
+            implicit mask with them, and gives none on.
+        second_tensor_drops: a layer called with a second tensor gets no implicit mask,
+            though its output keeps that of the first.
         in_time: masks at TimeDistributed: ``kept``, and no business of the layer
             inside; ``steps``, given to it and kept; ``folded``, given to it, and the
             output's are what it makes of them; ``folded_in_free_batches``, folded
@@ -63,19 +69,21 @@ class MaskRules:
             repeats outputs at masked steps, in batches of a size it knows.
         by_class: what the output of a layer has of the mask of its input, by the name
             of its class: ``keeps``, ``stops``, or another word where neither is so.
-        idle_operations: operations that give their very input back, with its mask,
-            where they have nothing to do: ``cast``, or ``unknown`` where that hangs on
-            version and backend.
+        idle_casts: a cast to the type that a tensor has gives back that very tensor,
+            with its mask; None where nobody has measured it.
+        idle_operations: other operations that have nothing to do do so too; or None.
     """
 
     merged: str
     merges_skip_masked: bool
     explicit_spreads: bool
+    casts_drop: bool
     second_tensor_drops: bool
     in_time: str
     own_layers_masked_in_time: bool
     by_class: Mapping[str, str]
-    idle_operations: str
+    idle_casts: bool | None
+    idle_operations: bool | None
 
 
 @dataclass(frozen=True)
@@ -142,6 +150,8 @@ class NumberRules:
         categories_leave_out: CategoryEncoding leaves out what is too large.
         bin_number: the dtype of Discretization's places.
         lookup_whole: IntegerLookup gives its vectors in whole numbers.
+        rounds_to_half: a cast to half precision rounds, whatever comes after it; None
+            where nobody can tell.
     """
 
     hard_sigmoid_slope: float
@@ -153,6 +163,7 @@ class NumberRules:
     categories_leave_out: bool
     bin_number: str
     lookup_whole: bool
+    rounds_to_half: bool | None
 
 
 @dataclass(frozen=True)

@@ -162,9 +162,7 @@ def _candidates(
     return both
 
 
-def _backend(
-    raw: RawModel, said: SavedBy | None, known: tuple[str, ...]
-) -> str | None:
+def _backend(raw: RawModel, said: SavedBy | None, known: tuple[str, ...]) -> str | None:
     """The backend that a file or its owner names, of those that its Keras has."""
     told = None if said is None else said.backend
     for backend in (raw.backend, told):

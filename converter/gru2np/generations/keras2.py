@@ -148,18 +148,24 @@ def meaning(release: Release, backend: str) -> Meaning:
             bidirectional_forgets=tensorflow_1
             or (not in_tensorflow and version >= (2, 1, 4)),
             stateful_forgets=False,
+            # Sessions read the states of all calls before they write those of any;
+            # 2.2.4-tf may be TensorFlow 1 or 2.
+            stateful_calls_follow=in_tensorflow and version >= (2, 3, 0),
             stateful_keeps_over_initial=in_tensorflow,
         ),
         masks=MaskRules(
             merged="and",
             merges_skip_masked=False,
             explicit_spreads=True,
+            # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
+            casts_drop=False,
             second_tensor_drops=False,
             in_time=_masks_in_time(version, in_tensorflow),
             own_layers_masked_in_time=in_tensorflow,
             by_class=known.masks(release),
             # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
-            idle_operations="cast",
+            idle_casts=True,
+            idle_operations=False,
         ),
         attention=AttentionRules(
             softmax_uses_mask=in_tensorflow,
@@ -189,6 +195,8 @@ def meaning(release: Release, backend: str) -> Meaning:
             categories_leave_out=False,
             bin_number="int64",
             lookup_whole=False,
+            # Measured on TensorFlow 2.4 and 2.10.
+            rounds_to_half=True,
         ),
         # Measured: TensorFlow 2.4 wrote causal, 2.10 and tf-keras 2.21 do not.
         unsaid=frozenset({"causal" if in_tensorflow else "mask"}),
@@ -313,7 +321,9 @@ def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
         for ref in refs:
             if len(ref) == 4:
                 keywords.update(records.record(ref[3], at))
-        mask = keywords.pop("mask", None)
+        # Numbers stay among the keywords, where they are refused by what they are.
+        numbers = _holds_numbers(keywords.get("mask"))
+        mask = None if numbers else keywords.pop("mask", None)
         inputs = tuple(records.reference(ref, at) for ref in refs)
         arguments: dict[int | str, TensorRef] = {
             name: records.reference(value, at)
@@ -342,6 +352,15 @@ def _is_reference(value: object) -> bool:
         and isinstance(value[0], str)
         and all(type(index) is int and index >= 0 for index in value[1:3])
     )
+
+
+def _holds_numbers(value: object) -> bool:
+    """Whether numbers stand where the references of tensors should."""
+    if not isinstance(value, list):
+        return isinstance(value, (bool, int, float))
+    if value and isinstance(value[0], str):
+        return False
+    return any(_holds_numbers(item) for item in value)
 
 
 def _references(value: object, where: str, depth: int) -> list[list[Any]]:

@@ -87,7 +87,7 @@ def _spelled(
 def meaning(release: Release, backend: str) -> Meaning:
     """What a release of Keras 3 meant on a backend, as running it showed."""
     version, known = release.version, line_of(release.line)
-    jax = backend == "jax"
+    jax, measured = backend == "jax", backend in ("tensorflow", "jax")
     return Meaning(
         writer=f"{release} on {CALLED[backend]}",
         recurrent=Recurrence(
@@ -100,17 +100,23 @@ def meaning(release: Release, backend: str) -> Meaning:
             bidirectional_forgets=False,
             # Measured on 3.3 to 3.10: on JAX, predict gives states back to nobody.
             stateful_forgets=jax,
+            stateful_calls_follow=True,
             stateful_keeps_over_initial=False,
         ),
         masks=MaskRules(
             merged="or" if version >= (3, 4, 0) else "drop",
             merges_skip_masked=version >= ((3, 6, 0) if jax else (3, 4, 0)),
             explicit_spreads=version >= (3, 11, 0),
+            # Measured on 3.0, 3.3, 3.4, 3.5, 3.10, 3.13, 3.14 and 3.15.
+            casts_drop=(3, 5, 0) <= version < (3, 14, 0),
             second_tensor_drops=True,
             in_time="steps",
             own_layers_masked_in_time=False,
             by_class=known.masks(release),
-            idle_operations="unknown",
+            # Measured on TensorFlow with 3.0 to 3.15, on JAX with 3.0 to 3.13: there
+            # masks are kept beside tensors, and not in them, since 3.6.
+            idle_casts=(not jax or version >= (3, 6, 0)) if measured else None,
+            idle_operations=(jax and version >= (3, 6, 0)) if measured else None,
         ),
         attention=AttentionRules(
             softmax_uses_mask=True,
@@ -137,6 +143,9 @@ def meaning(release: Release, backend: str) -> Meaning:
             categories_leave_out=True,
             bin_number="int32",
             lookup_whole=True,
+            # Measured: JAX 0.5.3 rounds, and 0.4.30 does not where what comes next is
+            # a cast back; no file says which JAX it was.
+            rounds_to_half=True if backend == "tensorflow" else None,
         ),
         unsaid=frozenset(),
         functions=known.functions(release),
@@ -194,9 +203,16 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
             if isinstance(argument, dict) and found:
                 arguments[position] = found[0]
         keywords = dict(records.record(call.get("kwargs", {}), at))
-        mask = _mask(keywords.pop("mask", None), at)
+        # Numbers stay among the keywords, where they are refused by what they are.
+        given = {
+            name: None
+            if _holds_numbers(keywords.get(name))
+            else keywords.pop(name, None)
+            for name in ("mask", "initial_state")
+        }
+        mask = _mask(given.get("mask"), at)
         # Tensors of initial_state follow the sequence, as in older files.
-        inputs.extend(_states(keywords.pop("initial_state", None), at))
+        inputs.extend(_states(given.get("initial_state"), at))
         for name, value in keywords.items():
             tensor = _tensor(value, at)
             if tensor is not None:
@@ -234,15 +250,16 @@ def _tensors(value: object, where: str) -> list[TensorRef]:
     return [tensor for tensor in tensors if tensor is not None]
 
 
+def _holds_numbers(value: object) -> bool:
+    """Whether something stands where tensors should that is none, as numbers are."""
+    if isinstance(value, list):
+        return any(_holds_numbers(item) for item in value)
+    return value is not None and _tensor(value, "") is None
+
+
 def _mask(value: object, where: str) -> TensorRef | tuple[TensorRef | None, ...] | None:
     given = value if isinstance(value, list) else [value]
     masks = tuple(_tensor(item, where) for item in given)
-    if any(
-        (own is None) != (item is None) for own, item in zip(masks, given, strict=True)
-    ):
-        raise UnsupportedModelError(
-            f"{where}: a mask that is no tensor of the model is not supported"
-        )
     return masks if isinstance(value, list) else masks[0]
 
 
@@ -250,9 +267,4 @@ def _states(value: object, where: str) -> list[TensorRef]:
     """Initial states: a tensor, a list, or a list for each cell of a stack."""
     if isinstance(value, list):
         return [ref for item in value for ref in _states(item, where)]
-    found = _tensors(value, where)
-    if value is not None and not found:
-        raise UnsupportedModelError(
-            f"{where}: an initial state that is no tensor of the model is not supported"
-        )
-    return found
+    return _tensors(value, where)

@@ -285,9 +285,7 @@ class Writers:
             return f"{release} had none of this name"
         lacking = sorted(known.always.keys() - SILENT - keys)
         if lacking:
-            return (
-                f"the file has no {', '.join(lacking)} for it, which {release} always wrote"
-            )
+            return f"the file has no {', '.join(lacking)} for it, which {release} always wrote"
         return ""
 
     def _unheard(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
+from gru2np.graph import floats
 from gru2np.graph.whole_numbers import untaken
 from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.graph import Node
@@ -45,6 +46,9 @@ class Builder:
         masked: paths of layers that use a mask.
         dtypes: of the outputs of every input and node.
         taken: tensors whose masks are no more: see ``AttentionRules``.
+        policies: what the layers of the model compute in, by path, as Keras has it.
+        floats: the same of the outputs of every input and node; empty where they are
+            no floating point numbers.
     """
 
     def __init__(self, translator: Translator) -> None:
@@ -61,6 +65,8 @@ class Builder:
         self.masked: set[str] = set()
         self.dtypes: dict[str, str] = {}
         self.taken: set[Ref] = set()
+        self.policies = translator.policies
+        self.floats: dict[str, str] = {}
 
     def add(
         self,
@@ -113,5 +119,13 @@ class Builder:
         if reason is not None:
             class_name = self.titles.get(path, ("", layer.op))[1]
             self.problems.append(Problem(path, class_name, reason))
+        given = [self.floats[source] for source, _ in inputs]
+        policy = self.policies.get(path)
+        found = floats.result(layer, policy, given, self.dtypes[name])
+        self.floats[name] = found
+        # Nodes that masks need stand behind #.
+        if policy is None and "#" not in path:
+            problem = floats.problem(layer, path, found, self.policies, self.meaning)
+            self.problems.extend([] if problem is None else [problem])
         self.nodes.append(node)
         return name, 0

@@ -12,6 +12,7 @@ from gru2np.graph.carrying import settled
 from gru2np.graph.masks import Masks
 from gru2np.graph.order import calls_by_depth, ordered_calls
 from gru2np.graph.ports import input_port, structure
+from gru2np.ir import walk_keras
 from gru2np.layers.spec import ORDINARY, dtype_name, named_type
 from gru2np.layers.translate import Translator
 from gru2np_runtime import layers as runtime
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
 
     Shape = tuple[int | None, ...]
     Ref = tuple[str, int]
+
+
+# Numbers where a call takes tensors: they belong to the rows of one batch.
+NUMBERS_HANDED_OVER = {
+    "mask": "called with a mask of numbers, a row for each sample of one batch; make "
+    "the mask an input of the model, or let a Masking layer find it",
+    "initial_state": "called with initial states of numbers, a row for each sample of "
+    "one batch; make them inputs of the model",
+}
 
 
 @dataclass
@@ -115,6 +125,8 @@ def finish(builder: Builder, model: KerasModel) -> Graph:
         ports.append(port)
         builder.shapes[port.name] = (port.shape,)
         builder.dtypes[port.name] = port.dtype
+        floating = dtype_name(layer.config.get("dtype", "float32")) or ""
+        builder.floats[port.name] = floating.removeprefix("mixed_")
         bound.append(Value((port.name, 0), None))
     if builder.problems:
         return Graph([], [], [], {})
@@ -148,11 +160,19 @@ def lay(
     values: dict[tuple[str, int, int], Value] = {}
     for ref, value in zip(model.inputs, inputs, strict=True):
         values[ref.layer, ref.call, ref.output] = value
-    # Only where attention takes masks away does the order decide anything.
+    # The order decides where attention takes masks away, and what states come first.
     rows = [builder.specs.get(own.class_name) for own in model.layers]
     takes = any(row is not None and row.call.takes_masks for row in rows)
     by_depth = takes and builder.meaning.attention.heads_take_masks
-    order = calls_by_depth if by_depth else ordered_calls
+    again = [own for own in model.layers if _carries_over(own)]
+    for layer in again if not builder.meaning.recurrent.stateful_calls_follow else ():
+        reason = (
+            "a stateful layer that is called several times, whose calls this Keras ran "
+            "in no certain order; give each call a layer of its own"
+        )
+        path = prefix + encode_name(layer.name)
+        builder.problems.append(Problem(path, layer.class_name, reason, "stateful"))
+    order = calls_by_depth if by_depth or again else ordered_calls
     for layer, index in order(model):
         call = layer.calls[index]
         row = builder.specs.get(layer.class_name)
@@ -161,6 +181,8 @@ def lay(
         path = prefix + encode_name(layer.name)
         reader = f"layer {path!r}"
         given = [live(builder, _look_up(values, ref, reader)) for ref in call.inputs]
+        if layer.model is None:
+            given = [_cast(builder, path, value) for value in given]
         masks = call.mask if isinstance(call.mask, tuple) else (call.mask,)
         explicit = [
             None if ref is None else _look_up(values, ref, reader).ref
@@ -190,6 +212,21 @@ def lay(
         for output, value in enumerate(results):
             values[layer.name, index, output] = value
     return [_look_up(values, ref, "an output of the model") for ref in model.outputs]
+
+
+def _carries_over(layer: KerasLayer) -> bool:
+    """Whether a layer's calls hand states to each other."""
+    inside = any(own.config.get("stateful") is True for own in walk_keras([layer]))
+    return inside and len(layer.calls) > 1
+
+
+def _cast(builder: Builder, path: str, value: Value) -> Value:
+    """What a layer is given, without its mask where Keras casts the numbers anew."""
+    policy, meaning = builder.policies.get(path), builder.meaning
+    given = builder.floats[value.ref[0]]
+    if value.mask is None or not given or policy in (None, given):
+        return value
+    return Value(value.ref, None) if meaning.masks.casts_drop else value
 
 
 def _check_tensors(builder: Builder, path: str, layer: KerasLayer, call: Call) -> None:
@@ -245,7 +282,9 @@ def _check_call(builder: Builder, path: str, layer: KerasLayer, call: Call) -> N
     for key, value in call.keywords.items():
         if spec is not None and key in spec.call.options:
             continue
-        if key != "training":
+        if key in NUMBERS_HANDED_OVER:
+            reason = NUMBERS_HANDED_OVER[key]
+        elif key != "training":
             reason = "an argument of the call that this version does not know"
         elif not value:
             continue

@@ -57,9 +57,9 @@ class Masks:
         rule = self.spec.mask
         merges = isinstance(rule, Merges)
         implicit = inputs[0].mask if inputs else None
-        if len(inputs) > 1 and not merges and meaning.masks.second_tensor_drops:
-            implicit = None
-        mask = explicit or implicit
+        several = len(inputs) > 1 and not merges
+        unseen = several and meaning.masks.second_tensor_drops
+        mask = explicit or (None if unseen else implicit)
         refs = [value.ref for value in inputs]
         skips = SKIP_MASKED[rule.masked] if isinstance(rule, Merges) else None
         if (
@@ -72,7 +72,9 @@ class Masks:
         if rule == IN_TIME:
             used = masks_in_time.used(self, inputs[0], mask)
         result = self.builder.add(name, self.path, refs, used)
-        spread = mask if meaning.masks.explicit_spreads else implicit
+        # What the layer itself does not see is the mask of its output all the same.
+        explicitly = explicit is not None and meaning.masks.explicit_spreads
+        spread = explicit if explicitly else implicit
         masks = self._output_masks(name, inputs, spread)
         count = len(self.builder.shapes[name])
         masks += [None] * (count - len(masks))
@@ -117,18 +119,30 @@ class Masks:
             if rule.joins:
                 return [self._concatenated(name, inputs)]
             return [self._merged(name, [value.mask for value in inputs])]
-        if isinstance(rule, Idles) and self._idle(name, inputs, rule):
-            if self.builder.meaning.masks.idle_operations == "unknown":
-                return [mask and IDLED]
-            return [mask if rule.casts else None]
+        if isinstance(rule, Idles) and mask is not None:
+            return [self._idled(name, inputs, rule, mask)]
         return [None]
 
-    def _idle(self, name: str, inputs: Sequence[Value], rule: Idles) -> bool:
-        """Whether an operation gives back what it got."""
+    def _idled(
+        self, name: str, inputs: Sequence[Value], rule: Idles, mask: Ref
+    ) -> Ref | None:
+        """The mask that an operation hands on with its very input, if it does."""
         builder, source = self.builder, inputs[0].ref
-        same = builder.shapes[name] == (builder.shapes[source[0]][source[1]],)
-        same = same and builder.dtypes[name] == builder.dtypes[source[0]]
-        return same and len(inputs) == 1 and not rule.moves(builder.layers[self.path])
+        rules = builder.meaning.masks
+        before, after = builder.shapes[source[0]][source[1]], builder.shapes[name][0]
+        same = builder.dtypes[name] == builder.dtypes[source[0]]
+        same = same and builder.floats[name] == builder.floats[source[0]]
+        same = same and len(before) == len(after) and len(inputs) == 1
+        sizes = zip(before, after, strict=False)
+        same = same and all(None in (a, b) or a == b for a, b in sizes)
+        if not same or rule.moves(builder.layers[self.path]):
+            return None
+        passes = rules.idle_casts if rule.casts else rules.idle_operations
+        if passes is None:
+            return IDLED
+        # What is free, but for the batch, may or may not be changed.
+        certain = rule.casts or (before == after and None not in after[1:])
+        return None if not passes else mask if certain else IDLED
 
     def created(
         self, name: str, x: Ref, rule: Creates, options: Mapping[str, Any]

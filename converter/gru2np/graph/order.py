@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def calls_by_depth(model: KerasModel) -> list[tuple[KerasLayer, int]]:
-    """The calls in the order in which Keras 3 runs them.
+    """The calls in the order in which Keras 3 and TensorFlow 2 run them.
 
     Those first that are farthest from the outputs.  Keras 3.15
-    ``keras/src/ops/function.py``, ``map_graph``.
+    ``keras/src/ops/function.py``, ``map_graph``; tf_keras 2.21
+    ``src/engine/functional.py``, ``_map_graph_network``.
 
     Raises:
         ModelFileError: calls wait for each other in a circle.

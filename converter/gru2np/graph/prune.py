@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,19 @@ class Owner:
 
 
 def needed(graph: Graph) -> Graph:
-    """The graph without nodes that no output needs."""
+    """The graph without nodes that no output needs.
+
+    Where a stateful layer is called several times Keras runs all of its calls, those of
+    models inside whose outputs nobody reads too; each begins where the last one ended.
+    """
+    calls = Counter(node.layer for node in graph.nodes)
+    several = {
+        path
+        for path, count in calls.items()
+        if count > 1 and getattr(graph.layers[path], "stateful", False)
+    }
     names = {port.source[0] for port in graph.outputs if port.source is not None}
+    names.update(node.name for node in graph.nodes if node.layer in several)
     kept: list[Node] = []
     for node in reversed(graph.nodes):
         if node.name in names:

@@ -12,7 +12,7 @@ from gru2np.layers.dtype_rules import (
     PROMOTED_NUMBERS,
     of_function,
 )
-from gru2np.layers.mask_rules import IDLES, MEASURED, Creates
+from gru2np.layers.mask_rules import CASTS, MEASURED, Creates
 from gru2np.layers.spec import (
     OWN,
     REVERSIBLE,
@@ -139,5 +139,5 @@ LAYERS = {
         )
         for rank in (1, 2, 3)
     },
-    "ops.ConvertToTensor": operation(convert_to_tensor, IDLES),
+    "ops.ConvertToTensor": operation(convert_to_tensor, CASTS),
 }

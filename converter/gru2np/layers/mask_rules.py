@@ -71,8 +71,8 @@ class Idles:
     """The output has no mask, but perhaps the input's where nothing is to be done.
 
     Attributes:
-        moves: whether a layer moves numbers though shape and dtype stay.
-        casts: it is the cast that ``MaskRules.idle_operations`` names.
+        moves: whether a layer changes something though shape and dtype may stay.
+        casts: ``MaskRules.idle_casts`` holds for it, else ``idle_operations``.
     """
 
     moves: Callable[[Layer], bool]
@@ -82,5 +82,6 @@ class Idles:
 MERGES = Merges(COUNTED, joins=False)
 CONCATENATES = Merges(COUNTED, joins=True)
 IDLES = Idles(lambda layer: False, casts=False)
+CASTS = Idles(lambda layer: False, casts=True)
 
 MaskRule = str | Creates | Merges | Idles

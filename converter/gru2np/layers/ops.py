@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.arguments import axes, axis, build, number_type, tensors
 from gru2np.layers.dtype_rules import ITSELF
-from gru2np.layers.mask_rules import IDLES, MEASURED, STOPS, Idles
+from gru2np.layers.mask_rules import CASTS, IDLES, MEASURED, STOPS
 from gru2np.layers.spec import operation, unmasked
 from gru2np_runtime import layers as runtime
 
@@ -64,7 +64,10 @@ def broadcast_to(config: Config) -> Layer:
 def cast(config: Config) -> Layer:
     """Cast."""
     tensors(config, 1)
-    number = number_type(config)
+    number = config.value("dtype", None)
+    # In half precision it rounds, and gives float32.
+    if number not in ("float16", "bfloat16"):
+        number = number_type(config)
     if not number:
         config.refuse("the option is missing in the file", "dtype")
     return build(config, runtime.Cast, number=number)
@@ -103,7 +106,7 @@ def in_training(*options: str) -> Callable[[Config], Layer]:
 LAYERS = {
     "ops.Any": operation(any_, STOPS),
     "ops.BroadcastTo": operation(broadcast_to, IDLES),
-    "ops.Cast": operation(cast, Idles(lambda layer: False, casts=True)),
+    "ops.Cast": operation(cast, CASTS),
     "ops.ExpandDims": operation(expand_dims, STOPS),
     **{f"ops.{name}": operation(logic, STOPS) for name in LOGIC},
     "ops.OnesLike": operation(ones_like, STOPS),

@@ -113,9 +113,19 @@ def unstack(config: Config) -> Layer:
 
 
 def _leaves_out(layer: Layer) -> bool:
-    """Whether a slice takes the items of an axis in another order, or adds one."""
+    """Whether a slice leaves items of an axis out, whatever its size, or reorders."""
     assert isinstance(layer, runtime.GetItem)
-    return not all(item[2:] in ((), (None,), (1,)) for item in layer.items)
+    for item in layer.items:
+        if len(item) != 3:
+            # An index, or a new axis; an ellipsis is neither.
+            if item != (None,):
+                return True
+            continue
+        start, stop, step = item
+        ends = (start or 0) > 0 or (stop is not None and stop < 0)
+        if ends or step not in (None, 1):
+            return True
+    return False
 
 
 def _reorders(layer: Layer) -> bool:
@@ -128,7 +138,7 @@ LAYERS = {
     "ops.GetItem": operation(get_item, Idles(_leaves_out, casts=False)),
     "ops.Reshape": operation(reshape, IDLES),
     "ops.Split": operation(split, STOPS),
-    "ops.Squeeze": operation(squeeze, STOPS),
+    "ops.Squeeze": operation(squeeze, IDLES),
     "ops.Stack": operation(stack, STOPS),
     "ops.Transpose": operation(transpose, Idles(_reorders, casts=False)),
     "ops.Unstack": operation(unstack, STOPS),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.errors import Problem
 from gru2np.layers import NOT_CONVERTED
-from gru2np.layers.spec import Config, Refused
+from gru2np.layers.spec import Config, Refused, dtype_name
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Translator:
         layers: runtime layers by path.
         titles: name and class in Keras by path, of layers inside wrappers too.
         taken: which dtypes a layer takes, by path; not of models inside wrappers.
+        policies: what a layer computes in, as Keras has it, by path; not of operations.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Translator:
         self.layers: dict[str, Layer] = {}
         self.titles: dict[str, tuple[str, str]] = {}
         self.taken: dict[str, Taken | None] = {}
+        self.policies: dict[str, str] = {}
 
     def translate(self, model: KerasModel, prefix: str) -> None:
         """Translate the layers of a model, and of the models nested in it."""
@@ -82,6 +84,9 @@ class Translator:
             translated = spec.convert(config)
         except Refused:
             return None
+        if not layer.class_name.startswith("ops."):
+            named = dtype_name(layer.config.get("dtype")) or self.default_dtype
+            self.policies[path] = named.removeprefix("mixed_")
         rule = spec.dtypes
         if callable(rule):
             rule = rule(translated)

@@ -205,25 +205,46 @@ class BroadcastTo(Operation):
         return POINTWISE if self.shape[1:2] == (None,) else ACROSS
 
 
+# The types that a cast rounds to, without giving them.
+HALVES = ("float16", "bfloat16")
+
+
+def rounded(x: Array, half: str) -> Array:
+    """float32, rounded to half precision: to the nearest, of two to the even one."""
+    x = x.astype(np.float32)
+    if half == "float16":
+        return x.astype(np.float16).astype(np.float32)
+    # bfloat16 is float32 without the last 16 bits.
+    bits = x.view(np.uint32)
+    nearest = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
+    kept = np.where(np.isnan(x), bits, nearest & np.uint32(0xFFFF0000))
+    return kept.view(np.float32)
+
+
 class Cast(Operation):
-    """The numbers as another dtype, ``number``; floats are cut off to integers."""
+    """The numbers as another dtype, ``number``; floats are cut off to integers.
+
+    ``float16`` and ``bfloat16`` round and give float32.
+    """
 
     op = "cast"
     number: str
 
     def check(self) -> None:
         """The dtype is known."""
-        check_choice(self.op, "number", self.number, NUMBERS)
+        check_choice(self.op, "number", self.number, (*NUMBERS, *HALVES))
 
     def result_dtype(self) -> str | None:
         """The dtype asked for."""
-        return self.number
+        return "float32" if self.number in HALVES else self.number
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: any shape."""
         with np.errstate(over="ignore", invalid="ignore"):
+            if self.number in HALVES:
+                return rounded(inputs[0], self.number)
             return inputs[0].astype(self.number)
 
 
