@@ -78,15 +78,18 @@ class Release:
 class Line:
     """The measured releases of one line of Keras, oldest first.
 
+    Args:
+        name: of the line.
+        table: what was measured, as a file of ``tables/`` has it.
+
     Attributes:
         name: of the line.
         releases: that were measured.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, table: Mapping[str, Any]) -> None:
         self.name = name
-        source = files(__package__) / "tables" / f"{name}.json"
-        self._table: dict[str, Any] = json.loads(source.read_text("utf-8"))
+        self._table = table
         self.releases = tuple(
             Release(name, version, said["writes"])
             for version, said in self._table["releases"].items()
@@ -185,7 +188,8 @@ def _beyond(text: str, than: str, most: str, release: Release) -> str:
 @cache
 def line(name: str) -> Line:
     """A line of Keras: ``keras-1``, ``keras-2``, ``tf.keras`` or ``keras-3``."""
-    return Line(name)
+    source = files(__package__) / "tables" / f"{name}.json"
+    return Line(name, json.loads(source.read_text("utf-8")))
 
 
 def numbers(text: str) -> Version:
@@ -285,7 +289,8 @@ class Writers:
             return f"{release} had none of this name"
         lacking = sorted(known.always.keys() - SILENT - keys)
         if lacking:
-            return f"the file has no {', '.join(lacking)} for it, which {release} always wrote"
+            names = ", ".join(lacking)
+            return f"the file has no {names} for it, which {release} always wrote"
         return ""
 
     def _unheard(
