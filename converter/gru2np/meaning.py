@@ -161,6 +161,8 @@ class Meaning:
         numbers: constants and number types.
         unsaid: what calls of this Keras could hold and its files never say: ``mask``,
             ``causal``.
+        unheeded: arguments of calls that ``predict`` of this Keras overrules:
+            ``training``.
         unknown: fields, as ``masks.merged``, that hang on a version which the file
             does not name; what would use them is refused.
         uncertain: fields that hang on a backend which the file does not name.
@@ -173,6 +175,7 @@ class Meaning:
     windows: WindowRules
     numbers: NumberRules
     unsaid: frozenset[str]
+    unheeded: frozenset[str]
     unknown: frozenset[str]
     uncertain: frozenset[str]
 

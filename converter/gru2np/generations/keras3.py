@@ -148,6 +148,8 @@ def meaning(version: Version, text: str, backend: str | None) -> Meaning:
             lookup_whole=True,
         ),
         unsaid=frozenset(),
+        # Measured on 3.0, 3.3, 3.10 and 3.15: every layer runs for inference.
+        unheeded=frozenset({"training"}),
         unknown=frozenset(),
         uncertain=frozenset(uncertain if backend is None else ()),
     )

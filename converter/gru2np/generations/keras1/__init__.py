@@ -109,6 +109,7 @@ def meaning(text: str, theano: bool | None) -> Meaning:
             lookup_whole=False,
         ),
         unsaid=frozenset({"mask"}),
+        unheeded=frozenset(),
         unknown=frozenset(),
         uncertain=frozenset(),
     )
