@@ -57,6 +57,8 @@ def examples(dtype):
         (layers.BatchNormalization(**d), [(T, 4)]),
         (layers.BatchNormalization(axis=1, scale=False, **d), [(3, T)]),
         (layers.BatchNormalization(center=False, **d), [(4,)]),
+        (layers.BatchNormalizationOverAxes(axes=[-1, 1], **d), [(5, T, 4)]),
+        (layers.BatchNormalizationOverAxes(axes=[2, 3], **d), [(T, 3, 4)]),
         (layers.Binary(function="add"), [(T, 4), (1, 4)]),
         (layers.Binary(function="less_equal"), both),
         (layers.Binary(function="power", **TWO), [(T, 4)]),

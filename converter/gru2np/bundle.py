@@ -138,7 +138,7 @@ def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Ex
         meaning=meaning.of_conversion(conversion),
         not_finite=tuple(not_finite),
         half_precision=tuple(sorted(meaning.half_precision(conversion.model))),
-        notes=tuple(conversion.built.notes),
+        notes=(*conversion.built.notes, *conversion.built.warnings),
         stored_small=(small, len(records)),
     )
 

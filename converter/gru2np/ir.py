@@ -52,6 +52,9 @@ class PathStore(Protocol):
     def paths(self) -> Iterator[str]:
         """Every path that holds variables."""
 
+    def beside(self) -> Iterator[str]:
+        """Paths that hold variables where no model of Keras' own classes has them."""
+
 
 @dataclass(frozen=True)
 class GroupStore:

@@ -179,6 +179,8 @@ class Meaning:
         numbers: constants and number types.
         unsaid: what calls of this Keras could hold and its files never say: ``mask``,
             ``causal``.
+        unheeded: arguments of calls that ``predict`` of this Keras overrules:
+            ``training``.
         functions: the activation functions that it had by name.
     """
 
@@ -189,6 +191,7 @@ class Meaning:
     windows: WindowRules
     numbers: NumberRules
     unsaid: frozenset[str]
+    unheeded: frozenset[str]
     functions: frozenset[str]
 
     def __post_init__(self) -> None:

@@ -132,6 +132,9 @@ class Graph(Layer):
         for node in self.nodes:
             layer = self.layers[node.layer]
             try:
+                for name, index in node.references():
+                    if index >= len(known[name]):
+                        raise ValueError(f"{name!r} has no output {index}")
                 inputs = [known[name][index] for name, index in node.inputs]
                 expected, known[node.name] = layer.infer(*inputs)
             except (IndexError, TypeError, ValueError) as error:
@@ -143,6 +146,28 @@ class Graph(Layer):
                     f"got {expected}"
                 )
         return known, weights
+
+    def infer_dtypes(self) -> dict[str, str]:
+        """The dtype of every input as declared, and of every node's outputs.
+
+        Raises:
+            ValueError: a layer does not take such inputs, or a mask is no boolean; the
+                message names the node.
+        """
+        known = {port.name: port.dtype for port in self.inputs}
+        for node in self.nodes:
+            layer = self.layers[node.layer]
+            try:
+                given = [known[name] for name, _ in node.inputs]
+                known[node.name] = layer.output_dtype(*given)
+            except (IndexError, TypeError, ValueError) as error:
+                raise ValueError(f"node {node.name!r} ({layer.op}): {error}") from error
+            if node.mask is not None and known[node.mask[0]] != "bool":
+                raise ValueError(
+                    f"node {node.name!r} ({layer.op}): expected a mask of bool, got "
+                    f"{known[node.mask[0]]} of {node.mask[0]!r}"
+                )
+        return known
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """Each layer's weights below its path."""

@@ -63,6 +63,15 @@ CONVOLUTIONS = {"Conv1D": 1, "Conv2D": 2, "Conv3D": 3, "ConvLSTM2D": 2}
 # Where padding ``same`` begins on backends other than TensorFlow; see ``Meaning``.
 SAME_PADDING = {"theano": "half", "cntk": "unclear"}
 
+# Layers that hand whole numbers and booleans on as they are; TimeDistributed leaves
+# that to the layer inside, which has a type of its own.
+MOVING = frozenset(
+    [
+        *("Activation", "Cropping1D", "Dropout", "Flatten", "GlobalMaxPooling1D"),
+        *("MaxPooling1D", "Permute", "RepeatVector", "Reshape", "SpatialDropout1D"),
+        *("TimeDistributed", "UpSampling1D", "ZeroPadding1D"),
+    ]
+)
 # Packages whose classes are Keras' own.
 BUILT_IN = frozenset({"keras", "tensorflow", "tf_keras"})
 # Layers that take (batch, time, features) and whose first weight is a kernel.
@@ -200,6 +209,7 @@ def meaning(release: Release, backend: str) -> Meaning:
         ),
         # Measured: TensorFlow 2.4 wrote causal, 2.10 and tf-keras 2.21 do not.
         unsaid=frozenset({"causal" if in_tensorflow else "mask"}),
+        unheeded=frozenset(),
         functions=known.functions(release),
     )
 
@@ -273,15 +283,29 @@ def _spelled(
         config["zeroes_masked"] = False
     if class_name == "UpSampling2D" and config.get("interpolation") == "bilinear":
         config["interpolation"] = BILINEAR.get(backend, "bilinear")
-    if class_name == "TimeDistributed" and "int" in str(config.get("dtype")):
-        # TensorFlow 1 noted the type of the input; the layer inside has its own.
-        del config["dtype"]
+    if _of_input(class_name, config.get("dtype"), version, backend):
+        config["input_dtype"] = config.pop("dtype")
     stacked = class_name in ("StackedRNNCells", "RNN")
     if stacked and backend != "tf.keras" and (2, 0, 9) <= version <= (2, 2, 2):
         config["reverse_state_order"] = True
     canonical = CUDNN.get(class_name, class_name)
     forms = _forms(canonical, config, backend)
     return architecture.Spelled(canonical, config, forms, frozenset(absent))
+
+
+def _of_input(class_name: str, dtype: object, version: Version, backend: str) -> bool:
+    """Whether a layer's dtype is that of the numbers it was given, and no policy.
+
+    Measured on Keras 2.0.0 to 2.2.4 and TensorFlow 1.13 to 2.4: a first layer notes the
+    type of the model's input, and in TensorFlow 1 every layer that of its own.  Those
+    that move numbers hand them on in that type.  Embedding of Keras before 2.0.6 always
+    said int32, and computed in floating point numbers.
+    """
+    if dtype not in ("bool", "int32", "int64", "uint8"):
+        return False
+    if class_name == "Embedding":
+        return backend != "tf.keras" and version < (2, 0, 6)
+    return class_name in MOVING
 
 
 def _renamed(value: Any) -> Any:

@@ -9,6 +9,7 @@ from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.graph.assembly import Builder, Value
 from gru2np.graph.calls import CALLS, live, with_named_inputs
 from gru2np.graph.carrying import settled
+from gru2np.graph.constants import constant_functions
 from gru2np.graph.masks import Masks
 from gru2np.graph.order import calls_by_depth, ordered_calls
 from gru2np.graph.ports import input_port, structure
@@ -53,6 +54,7 @@ class Built:
         inputs: how the model takes its inputs.
         outputs: how it gives its outputs.
         notes: what the owner should know: where the file leaves a number open.
+        warnings: what no comparison with Keras shows, since it does the same.
     """
 
     graph: Graph
@@ -61,6 +63,7 @@ class Built:
     inputs: Structure
     outputs: Structure
     notes: list[str]
+    warnings: list[str]
 
 
 def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
@@ -86,7 +89,15 @@ def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
     names = [ref.layer for ref in model.outputs]
     outputs = structure(model.output_keys, model.single[1], names)
     notes = list(dict.fromkeys(translator.notes))
-    return Built(graph, translator.titles, builder.weights, inputs, outputs, notes)
+    return Built(
+        graph,
+        translator.titles,
+        builder.weights,
+        inputs,
+        outputs,
+        notes,
+        constant_functions(graph, translator.titles),
+    )
 
 
 def _give_up(noted: Sequence[Problem]) -> None:
@@ -287,6 +298,12 @@ def _check_call(builder: Builder, path: str, layer: KerasLayer, call: Call) -> N
         elif key != "training":
             reason = "an argument of the call that this version does not know"
         elif not value:
+            continue
+        elif "training" in builder.meaning.unheeded:
+            builder.notes.append(
+                f"layer {path!r} ({layer.class_name}) is called with training=True; "
+                "predict does not heed that in this Keras, and neither does the bundle"
+            )
             continue
         else:
             reason = "called with training=True, so its outputs are random"

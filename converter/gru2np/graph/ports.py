@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 # Half precision is computed in float32.
 HALF = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
+_REBUILD = (
+    "build the model with the same layers on an input without the option, and load the "
+    "weights into it"
+)
+UNEVEN = {
+    "ragged": "ragged inputs, whose rows differ in length, are not supported: "
+    f"{_REBUILD}; then give the rows one by one, or padded to one length with a "
+    "Masking layer or a mask that leaves the padding out",
+    "sparse": f"sparse inputs are not supported: {_REBUILD}",
+}
+
 
 def structure(
     keys: tuple[str, ...] | None, single: bool, names: Sequence[str]
@@ -45,7 +56,7 @@ def input_port(layer: KerasLayer, problems: list[Problem]) -> Port | None:
     for key in ("sparse", "ragged"):
         if layer.config.get(key):
             problems.append(
-                Problem(path, layer.class_name, f"{key} inputs are not supported", key)
+                Problem(path, layer.class_name, UNEVEN[key], key, layer.config[key])
             )
             return None
     legal = isinstance(shape, list) and all(

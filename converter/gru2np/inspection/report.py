@@ -311,7 +311,11 @@ def of_conversion(
         name=conversion.model.name,
         input_structure=built.inputs.kind,
         output_structure=built.outputs.kind,
-        meaning=(*meanings.of_conversion(conversion), *built.notes),
+        meaning=(
+            *meanings.of_conversion(conversion),
+            *built.notes,
+            *built.warnings,
+        ),
         **_of_graph(opened, shapes, (built.inputs.names, built.outputs.names)),
     )
     return report, opened

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.dtype_rules import ANY, FLOATS, KEPT
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, Weights, unmasked
+from gru2np.layers.spec import OWN, Unused, Weights, unmasked
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.layers import BatchNormalization, LayerNormalization
 
@@ -20,7 +20,7 @@ LEAST_EPSILON = 1.001e-5
 
 
 def batch_normalization(config: Config) -> Layer:
-    """BatchNormalization; ``momentum`` and ``renorm_*`` act in training."""
+    """BatchNormalization; ``momentum`` and all of ``renorm`` act in training."""
     axis = config.value("axis", -1)
     mode = config.value("mode", None)
     if mode is not None:
@@ -35,13 +35,18 @@ def batch_normalization(config: Config) -> Layer:
     )
     if fused and options["epsilon"] < LEAST_EPSILON:
         options.update(least_epsilon=LEAST_EPSILON, least_epsilon_ranks=fused)
+    if isinstance(axis, list):
+        # Its numbers then stand in an array of as many axes as the input has.
+        return config.build(runtime.BatchNormalizationOverAxes, axes=axis, **options)
     return config.build(BatchNormalization, axis=axis, **options)
 
 
 def _may_fuse(config: Config, axis: object) -> bool:
     """Whether TensorFlow runs the layer in one kernel, if its input is an image."""
-    fused = config.value("fused", None) is not False
+    renormed = config.boolean("renorm", False)
+    fused = config.value("fused", None) is not False and not renormed
     whole = config.value("virtual_batch_size", None) is None
+    whole = whole and not isinstance(axis, list)
     in_front = axis == 1 and config.meaning.numbers.least_epsilon_channels_first
     return fused and whole and config.dtype() == "float32" and (axis != 1 or in_front)
 
@@ -103,7 +108,13 @@ LAYERS = {
     "BatchNormalization": unmasked(
         batch_normalization,
         MEASURED,
-        Weights(non_trainable=frozenset({"moving_mean", "moving_variance"})),
+        Weights(
+            non_trainable=frozenset({"moving_mean", "moving_variance"}),
+            unused=tuple(
+                Unused(name, in_groups=True, option="renorm")
+                for name in ("moving_stddev", "renorm_mean", "renorm_stddev")
+            ),
+        ),
         ANY,
     ),
     "GroupNormalization": unmasked(group_normalization, MEASURED, OWN, FLOATS),

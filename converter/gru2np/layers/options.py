@@ -21,7 +21,6 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
     "lora_alpha": (None,),
     "quantization_config": (None,),
     "ragged_input": (False,),
-    "renorm": (False,),
     "sparse": (False,),
     "virtual_batch_size": (None,),
     "adjustment": (None,),

@@ -86,7 +86,7 @@ LAYERS = {
         MEASURED,
         Weights(
             non_trainable=frozenset({"mean", "variance"}),
-            unused=(Unused("count", in_groups=True),),
+            unused=(Unused("count", in_groups=True, option=""),),
         ),
         ANY,
     ),

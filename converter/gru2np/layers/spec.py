@@ -79,10 +79,12 @@ class Unused:
     Attributes:
         name: of it.
         in_groups: legacy groups hold it too.
+        option: of the layer, without which it is not there; empty where it always is.
     """
 
     name: str
     in_groups: bool
+    option: str
 
 
 @dataclass(frozen=True)

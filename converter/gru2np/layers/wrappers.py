@@ -77,8 +77,8 @@ LAYERS = {
             # The kernel again, which groups name once, and what it is normalised by
             # in training.
             unused=(
-                Unused("spectral/kernel", in_groups=False),
-                Unused("spectral/vector_u", in_groups=True),
+                Unused("spectral/kernel", in_groups=False, option=""),
+                Unused("spectral/vector_u", in_groups=True, option=""),
             ),
         ),
         INSIDE,

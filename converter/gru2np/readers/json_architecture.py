@@ -115,5 +115,7 @@ def _check_agreement(
             weights.name,
             f"weights of Keras {version or major} as {source.name}",
             f"those of Keras {stored}",
-            "the two files belong to different models",
+            "the two Kerases do not spell one model alike: give the architecture that "
+            "model.to_json() writes in the Keras of the weights, or load both in the "
+            "Keras that can, and save the model as one file",
         )

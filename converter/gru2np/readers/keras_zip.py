@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from gru2np.readers.source import Source
 
+# How names of files end that may hold a model.
+MODELS = (".keras", ".h5", ".hdf5")
+
 
 def read(source: Source, stack: ExitStack) -> RawModel:
     """A whole model."""
@@ -46,4 +49,8 @@ def _refuse(source: Source, names: list[str]) -> None:
         advice = "it was zipped with its folder: zip what is in the folder"
     elif any(name.endswith("data.pkl") for name in names):
         got = "a PyTorch file"
+    else:
+        models = [name for name in names if name.lower().endswith(MODELS)]
+        if models:
+            advice = f"unpack it and give {' or '.join(map(shown, models[:5]))}"
     raise broken(source.name, "a .keras archive with config.json", got, advice)

@@ -111,6 +111,11 @@ class ShardedPaths:
                 raise broken(where, f"none in {name}", "some there", _ADVICE)
         yield from sorted(known)
 
+    def beside(self) -> Iterator[str]:
+        """Paths that hold variables where no model of Keras' own classes has them."""
+        shards = self._shards.values()
+        yield from sorted({path for shard in shards for path in shard.beside()})
+
     def _own(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """The part of the map that has to do with inference."""
         for key, shards in self._map.items():

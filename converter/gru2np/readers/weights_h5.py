@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MOST_GROUPS = 50_000
 MOST_DEPTH = 48
 
+#: What stands beside the layers of every model that was compiled.
+NO_LAYERS = ("compile_metrics", "loss", "metrics", "optimizer")
 #: States of random numbers; inference draws none.
 RANDOM_STATES = frozenset({"seed_generator", "random_generator"})
 
@@ -92,12 +94,24 @@ class Hdf5Paths:
             yield ""
         top = DEPENDENCIES if self.translates else LAYERS
         if file.child(file.root, top, file.where) is not None:
-            yield from self._walk(top)
+            yield from self._walk(LAYERS, top)
 
-    def _walk(self, top: str) -> Iterator[str]:
+    def beside(self) -> Iterator[str]:
+        """Paths that hold variables where no model of Keras' own classes has them.
+
+        A class of the user's own keeps its layers below the names of its attributes.
+        """
+        file = self._file
+        if self.translates:
+            return
+        for name in file.children(file.root, file.where):
+            if name not in (LAYERS, "vars", *NO_LAYERS) and not name.startswith("_"):
+                yield from self._walk(name, name)
+
+    def _walk(self, path: str, top: str) -> Iterator[str]:
         # Groups may contain themselves, so depth and number have a limit.
         file, seen = self._file, 0
-        waiting: list[tuple[str, str, Any]] = [(LAYERS, top, file.root)]
+        waiting: list[tuple[str, str, Any]] = [(path, top, file.root)]
         while waiting:
             path, stored, above = waiting.pop()
             where = f"{file.where}/{stored}"

@@ -61,7 +61,7 @@ class Beside:
         self.precision = precision(conversion)
         # Rows of a model with its own batch size follow each other in such batches.
         self.batch_size = samples.declared_batch(self.graph)
-        self.notes: list[str] = []
+        self.notes: list[str] = list(conversion.built.warnings)
         if model.storage is not None:
             self.notes.append(storage_cost.note(model.storage))
         self.drawn: list[Drawn] = []

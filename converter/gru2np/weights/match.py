@@ -203,6 +203,15 @@ def _by_path(
             )
         else:
             pairs.extend(zip(slots, tensors, strict=True))
+    elsewhere = [f"{path}/vars" for path in raw.paths.beside()] if problems else []
+    if elsewhere:
+        more = f" and {len(elsewhere) - 10} more" if len(elsewhere) > 10 else ""
+        problems.append(
+            f"the file has arrays at {', '.join(elsewhere[:10])}{more}, named by "
+            "attributes as a class of your own names them: load them into that class, "
+            "set the weights of the model of the architecture from its layers', and "
+            "save that"
+        )
     problems.extend(
         f"nothing in the architecture owns the arrays at {path}/vars"
         for path in raw.paths.paths()

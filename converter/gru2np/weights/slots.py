@@ -147,7 +147,7 @@ class Slots:
                     kept.inside.called(attribute, child.name),
                 )
             leaf = Leaf(f"{path}/{prefix}", {}, layer.forms)
-            yield from _unused(kept, leaf, stored, layer.name, owners)
+            yield from _unused(kept, leaf, stored, layer, owners)
             return
         weights = {
             name[len(prefix) :]: shape
@@ -175,7 +175,7 @@ class Slots:
             whose = "" if attribute else layer.name
             yield Slot(leaf, name, owner, whose, around, trainable)
         if weights:
-            yield from _unused(kept, leaf, stored, layer.name, owners)
+            yield from _unused(kept, leaf, stored, layer, owners)
 
     def _runs(self, layer: KerasLayer) -> Sequence[tuple[str, KerasLayer]]:
         """The layers inside, flat ones replaced by theirs, with joined attributes."""
@@ -191,15 +191,17 @@ class Slots:
 
 
 def _unused(
-    kept: Weights, leaf: Leaf, stored: str, owner: str, owners: Owners
+    kept: Weights, leaf: Leaf, stored: str, layer: KerasLayer, owners: Owners
 ) -> Iterator[Slot]:
     """Variables that stand behind a layer's weights and change nothing."""
     for own in kept.unused:
+        if own.option and layer.config.get(own.option) is not True:
+            continue
         yield Slot(
             leaf,
             own.name,
             stored,
-            owner,
+            layer.name,
             owners,
             trainable=False,
             used=False,

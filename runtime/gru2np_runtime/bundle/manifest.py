@@ -16,7 +16,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime.attributes import OWN
-from gru2np_runtime.bundle.manifest_rules import check_shapes, check_storage
+from gru2np_runtime.bundle.manifest_rules import (
+    check_dtypes,
+    check_shapes,
+    check_storage,
+)
 from gru2np_runtime.bundle.members import read_weight
 from gru2np_runtime.bundle.record import Record, reference_of, wrong
 from gru2np_runtime.data import Structure
@@ -156,6 +160,7 @@ def read_manifest(
             weight.small = weight.dtype == storage["dtype"]
     check_storage(storage, reader.weights)
     check_shapes(graph, reader.weights)
+    check_dtypes(graph)
     return Manifest(
         graph=graph,
         weights=reader.weights,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime.errors import BundleError
+from gru2np_runtime.graph import Graph, walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gru2np_runtime.bundle.members import WeightRecord
-    from gru2np_runtime.graph import Graph
     from gru2np_runtime.layer import Shape
 
 
@@ -58,6 +58,34 @@ def check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
                 f"manifest: output {port.name!r}: expected shape {list(shape)}, "
                 f"got {list(port.shape)} - at `$.graph.outputs`"
             )
+
+
+def check_dtypes(graph: Graph) -> None:
+    """Masks are booleans, and outputs what the layers make of the declared inputs.
+
+    Those of the graphs inside it too, each for the inputs that it declares.
+    """
+    for path, layer in walk(graph):
+        if not isinstance(layer, Graph):
+            continue
+        where = f"`$.graph`, layer {path!r}" if path else "`$.graph`"
+        try:
+            known = layer.infer_dtypes()
+        except ValueError as error:
+            raise BundleError(f"manifest: {error} - at {where}") from None
+        for port in layer.outputs:
+            made = "" if port.source is None else known[port.source[0]]
+            if port.dtype != made:
+                raise BundleError(
+                    f"manifest: output {port.name!r}: expected dtype {made}, got "
+                    f"{port.dtype} - at {where}"
+                )
+        called = {node.layer for node in layer.nodes}
+        for name in layer.layers:
+            if name not in called:
+                raise BundleError(
+                    f"manifest: layer {name!r} is called nowhere - at {where}"
+                )
 
 
 def _fits(shape: Shape, wanted: Shape) -> bool:

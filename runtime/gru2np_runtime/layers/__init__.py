@@ -57,6 +57,9 @@ if TYPE_CHECKING:
         BatchNormalization as BatchNormalization,
     )
     from gru2np_runtime.layers.normalization import (
+        BatchNormalizationOverAxes as BatchNormalizationOverAxes,
+    )
+    from gru2np_runtime.layers.normalization import (
         GroupNormalization as GroupNormalization,
     )
     from gru2np_runtime.layers.normalization import (
@@ -125,6 +128,7 @@ FAMILY = {
     "average": "merging.Average",
     "average_pooling": "pooling.AveragePooling",
     "batch_normalization": "normalization.BatchNormalization",
+    "batch_normalization_over_axes": "normalization.BatchNormalizationOverAxes",
     "bidirectional": "wrappers.Bidirectional",
     "binary": "arithmetic.Binary",
     "broadcast_to": "ops.BroadcastTo",

@@ -112,6 +112,50 @@ class BatchNormalization(Normalization):
         return apart_from_time([self.axis], len(shapes[0]))
 
 
+class BatchNormalizationOverAxes(Normalization):
+    """The same with numbers for each index of several axes together.
+
+    tf-keras 2.21 ``tf_keras/layers/normalization/batch_normalization.py``, where
+    ``axis`` is a list; Keras 3 has no such.
+    """
+
+    op = "batch_normalization_over_axes"
+    storage_axes = BatchNormalization.storage_axes
+    axes: tuple[int, ...]
+
+    def check(self) -> None:
+        """There are several."""
+        super().check()
+        if len(self.axes) < 2:
+            raise ValueError(f"{self.op}: axes is {self.axes}, expected several")
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """gamma, beta, moving_mean, moving_variance: of the rank of the input, with the
+        sizes of the axes and 1 elsewhere.
+        """
+        x = shapes[0]
+        axes = {axis_of(axis, len(x)) for axis in self.axes}
+        if len(axes) < len(self.axes):
+            raise ValueError(f"axes {list(self.axes)} hold one twice")
+        shape = tuple(n if i in axes else 1 for i, n in enumerate(x))
+        return {
+            **self.parameters(shape),
+            "moving_mean": shape,
+            "moving_variance": shape,
+        }
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, ...)."""
+        mean, variance = weights["moving_mean"], weights["moving_variance"]
+        return self.apply(inputs[0], mean, variance, weights, mean.shape)
+
+    def over_time(self, *shapes: Shape) -> str:
+        """Pointwise but for numbers of their own at every time step."""
+        return apart_from_time(self.axes, len(shapes[0]))
+
+
 class LayerNormalization(Normalization):
     """Normalised with the mean and variance of each sample over some axes.
 
@@ -316,6 +360,7 @@ LAYERS = {
     layer.op: layer
     for layer in (
         BatchNormalization,
+        BatchNormalizationOverAxes,
         GroupNormalization,
         LayerNormalization,
         RMSNormalization,

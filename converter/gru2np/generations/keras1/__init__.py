@@ -132,6 +132,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             rounds_to_half=False,
         ),
         unsaid=frozenset({"mask"}),
+        unheeded=frozenset(),
         functions=known.functions(release),
     )
 

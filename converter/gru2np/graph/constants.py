@@ -1,0 +1,93 @@
+"""Functions that give one number whatever comes in: softmax over an axis of length 1.
+
+Keras' own softmax works over the last axis.  A function of the user's own of that name
+may work over another, and the file says ``softmax`` of both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np_runtime import layers as runtime
+from gru2np_runtime.activations import axes_of
+from gru2np_runtime.graph import Graph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gru2np_runtime import Layer
+    from gru2np_runtime.layer import ActivationSpec, Shape
+
+# What they give over one number alone.
+CONSTANT = {"log_softmax": "0", "softmax": "1", "sparsemax": "1"}
+
+
+def constant_functions(
+    graph: Graph, titles: Mapping[str, tuple[str, str]]
+) -> list[str]:
+    """A warning for each layer of which a function gives one number alone.
+
+    Args:
+        graph: of a model.
+        titles: name and class in Keras, by layer path.
+    """
+    found = []
+    for path, function in dict.fromkeys(_of_graph(graph, "")):
+        name, class_name = titles.get(path, (path, "layer"))
+        found.append(
+            f"layer {name!r} ({class_name}): {function} over an axis of length 1 gives "
+            f"{CONSTANT[function]} always, whatever comes in. If it was a function of "
+            "your own over another axis, the file does not say so, and these numbers "
+            f"are not your model's: build the model with layers.Softmax(axis=...) in "
+            "its place, load the weights into it and export that"
+        )
+    return found
+
+
+def _of_graph(graph: Graph, prefix: str) -> Iterator[tuple[str, str]]:
+    known, _ = graph.infer_nodes()
+    for node in graph.nodes:
+        inputs = [known[name][index] for name, index in node.inputs]
+        layer = graph.layers[node.layer]
+        yield from _of_layer(layer, prefix + node.layer, inputs, known[node.name])
+
+
+def _of_layer(
+    layer: Layer, path: str, inputs: Sequence[Shape], outputs: Sequence[Shape]
+) -> Iterator[tuple[str, str]]:
+    """Paths and functions of a layer and of the layers inside it.
+
+    The last axis of what recurrent layers compute is ``units`` or ``filters`` long; all
+    others hand their output on as the function gives it.
+    """
+    if isinstance(layer, Graph):
+        yield from _of_graph(layer, f"{path}/")
+        return
+    attributes = layer.attributes()
+    size = attributes.get("units", attributes.get("filters"))
+    if isinstance(layer, (runtime.Activation, runtime.Softmax)):
+        shape = inputs[0]
+    else:
+        shape = (None, size) if isinstance(size, int) else outputs[0]
+    if isinstance(layer, runtime.Softmax) and _alone(layer.axes, shape):
+        yield path, "softmax"
+    for key, kind in layer.attribute_kinds().items():
+        if kind == "ActivationSpec":
+            yield from ((path, own) for own in _named(attributes[key], shape))
+    for name, child in layer.layers.items():
+        given, made = inputs, outputs
+        if isinstance(layer, runtime.TimeDistributed):
+            given = [(shape[0], *shape[2:]) for shape in inputs]
+            made = child.output_shapes(*given)
+        yield from _of_layer(child, f"{path}/{name}", given, made)
+
+
+def _named(function: ActivationSpec, shape: Shape) -> Iterator[str]:
+    name = function if isinstance(function, str) else str(function["function"])
+    if name in CONSTANT and _alone(axes_of(function), shape):
+        yield name
+
+
+def _alone(axes: Sequence[int], shape: Shape) -> bool:
+    """Whether the axes hold one number together."""
+    return all(-len(shape) <= i < len(shape) and shape[i] == 1 for i in axes)
