@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gru2np.errors import UnsupportedModelError
-from gru2np.generations.architecture import MODEL_CLASSES
+from gru2np.generations.architecture import MODEL_CLASSES, STORED_AS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -284,7 +284,7 @@ class Writers:
         return tuple(strict or left)
 
     def _misfit(self, release: Release, class_name: str, keys: frozenset[str]) -> str:
-        known = self.line.classes(release).get(class_name)
+        known = self._known(release, class_name)
         if known is None:
             return f"{release} had none of this name"
         lacking = sorted(known.always.keys() - SILENT - keys)
@@ -293,10 +293,15 @@ class Writers:
             return f"the file has no {names} for it, which {release} always wrote"
         return ""
 
+    def _known(self, release: Release, class_name: str) -> Class | None:
+        found = self.line.classes(release)
+        return found.get(class_name) or found.get(STORED_AS.get(class_name, ""))
+
     def _unheard(
         self, release: Release, class_name: str, keys: frozenset[str]
     ) -> frozenset[str]:
-        known = self.line.classes(release)[class_name]
+        known = self._known(release, class_name)
+        assert known is not None  # it fits
         return keys - known.always.keys() - known.sometimes - SILENT
 
 
