@@ -180,6 +180,7 @@ def _damage(config: dict[str, Any], rng: random.Random) -> str:
     kinds: list[Callable[..., str | None]] = [
         *(_replace, _replace, _replace, _remove, _rename, _length, _order),
         *(_repeat, _class, _wiring, _wiring, _dtype, _transplant),
+        *(_emptied, _twice, _no_name),
     ]
     while True:
         said = rng.choice(kinds)(every, rng)
@@ -294,6 +295,54 @@ def _wiring(every: Every, rng: random.Random) -> str | None:
     choices = [rng.choice(known), rng.choice(VALUES), rng.choice([0, 1, 2, 7])]
     choices += [rng.choice(names)] if names else []
     return _put(container, key, path, rng.choice(choices))
+
+
+def _emptied(every: Every, rng: random.Random) -> str | None:
+    """A list or an object emptied where tensors are named: calls without tensors."""
+    found = [
+        (c[k], path)
+        for (c, k), path in every
+        if any(key in path for key in WIRING)
+        and c[k]
+        and isinstance(c[k], (dict, list))
+    ]
+    if not found:
+        return None
+    container, path = rng.choice(found)
+    container.clear()
+    return f"{path} emptied"
+
+
+def _twice(every: Every, rng: random.Random) -> str | None:
+    """Two of one name: inputs, outputs or layers that the file tells apart."""
+    names = [(c, k, path) for (c, k), path in every if k == "name"]
+    lists = [
+        (c[k], path)
+        for (c, k), path in every
+        if k in ("input_layers", "output_layers") and isinstance(c[k], list) and c[k]
+    ]
+    if lists and rng.random() < 0.5:
+        items, path = rng.choice(lists)
+        items.append(json.loads(json.dumps(rng.choice(items))))
+        return f"{path}: an item twice"
+    if len(names) < 2:
+        return None
+    (container, key, path), (other, name, _) = rng.sample(names, 2)
+    return _put(container, key, path, other[name])
+
+
+def _no_name(every: Every, rng: random.Random) -> str | None:
+    """What is no text where a class is named, at any depth."""
+    named = [
+        (place, path)
+        for place, path in every
+        if place[1] in ("class_name", "registered_name", "module")
+    ]
+    if not named:
+        return None
+    (container, key), path = rng.choice(named)
+    value = rng.choice([value for value in VALUES if not isinstance(value, str)])
+    return _put(container, key, path, value)
 
 
 def _dtype(every: Every, rng: random.Random) -> str | None:

@@ -72,6 +72,7 @@ VALUES = {
 # The names that a generation puts into each set; a fixture is flipped by each alone.
 MEMBERS = {
     "unsaid": ("causal", "mask"),
+    "unheeded": ("training",),
     "unknown": (
         "attention.masked_scores",
         "masks.explicit_spreads",

@@ -125,6 +125,14 @@ class Graph(Layer):
             ValueError: an input does not fit a layer; the message names the node.
         """
         given = [port.shape for port in self.inputs] if shapes is None else shapes
+        for port, shape in zip(self.inputs, given):
+            sizes = zip(port.shape, shape)
+            apart = any(None not in pair and pair[0] != pair[1] for pair in sizes)
+            if len(shape) != len(port.shape) or apart:
+                raise ValueError(
+                    f"input {port.name!r}: expected shape {list(port.shape)}, "
+                    f"got {list(shape)}"
+                )
         known: dict[str, tuple[Shape, ...]] = {
             port.name: (shape,) for port, shape in zip(self.inputs, given)
         }

@@ -114,6 +114,11 @@ class Builder:
             )
         if mask is not None:
             self.masked.add(path)
+            kind = self.dtypes[mask[0]]
+            if kind != "bool":
+                reason = f"a mask of {kind}, expected one of bool; cast it to bool"
+                class_name = self.titles.get(path, ("", layer.op))[1]
+                self.problems.append(Problem(path, class_name, reason, "mask"))
         taken = self.dtype_rules.get(path)
         reason = untaken(layer, taken, node, self.dtypes, self.meaning)
         if reason is not None:

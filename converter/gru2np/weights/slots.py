@@ -157,6 +157,9 @@ class Slots:
         if kept is None:
             assert not weights, f"{layer.class_name}: its row says it has no weights"
             return
+        if not weights:
+            # It has none, or is called nowhere.
+            return
         leaf = Leaf(f"{path}/{prefix}", weights, layer.forms)
         still = {
             source
@@ -174,8 +177,7 @@ class Slots:
             around = (*owners, (part,)) if part else owners
             whose = "" if attribute else layer.name
             yield Slot(leaf, name, owner, whose, around, trainable)
-        if weights:
-            yield from _unused(kept, leaf, stored, layer, owners)
+        yield from _unused(kept, leaf, stored, layer, owners)
 
     def _runs(self, layer: KerasLayer) -> Sequence[tuple[str, KerasLayer]]:
         """The layers inside, flat ones replaced by theirs, with joined attributes."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime.attributes import OWN
 from gru2np_runtime.bundle.manifest_rules import (
-    check_dtypes,
+    check_graphs,
     check_shapes,
     check_storage,
 )
@@ -160,7 +160,7 @@ def read_manifest(
             weight.small = weight.dtype == storage["dtype"]
     check_storage(storage, reader.weights)
     check_shapes(graph, reader.weights)
-    check_dtypes(graph)
+    check_graphs(graph)
     return Manifest(
         graph=graph,
         weights=reader.weights,

@@ -29,9 +29,9 @@ def check_storage(
 
 
 def check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
-    """Weights and outputs are what the layers make of the declared inputs."""
+    """Weights are what the layers make of the declared inputs."""
     try:
-        known, expected = graph.infer_nodes()
+        _, expected = graph.infer_nodes()
     except ValueError as error:
         raise BundleError(f"manifest: {error} - at `$.graph`") from None
     flat = {
@@ -49,36 +49,35 @@ def check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
                 f"manifest: weight {path!r}: expected shape {wanted}, "
                 f"got {declared[path]} - at `$.graph.layers`"
             )
-    for port in graph.outputs:
-        if port.source is None or port.source[1] >= len(known[port.source[0]]):
-            raise BundleError(f"manifest: output {port.name!r} - at `$.graph.outputs`")
-        shape = known[port.source[0]][port.source[1]]
-        if port.shape != shape:
-            raise BundleError(
-                f"manifest: output {port.name!r}: expected shape {list(shape)}, "
-                f"got {list(port.shape)} - at `$.graph.outputs`"
-            )
 
 
-def check_dtypes(graph: Graph) -> None:
-    """Masks are booleans, and outputs what the layers make of the declared inputs.
+def check_graphs(graph: Graph) -> None:
+    """What every graph says of itself, those inside others for their own inputs.
 
-    Those of the graphs inside it too, each for the inputs that it declares.
+    Masks are booleans, outputs what the layers make of the declared inputs, and every
+    layer is called.
     """
     for path, layer in walk(graph):
         if not isinstance(layer, Graph):
             continue
         where = f"`$.graph`, layer {path!r}" if path else "`$.graph`"
         try:
-            known = layer.infer_dtypes()
+            shapes, dtypes = layer.infer_nodes()[0], layer.infer_dtypes()
         except ValueError as error:
             raise BundleError(f"manifest: {error} - at {where}") from None
         for port in layer.outputs:
-            made = "" if port.source is None else known[port.source[0]]
-            if port.dtype != made:
+            name, index = port.source or ("", 0)
+            if index >= len(shapes.get(name, ())):
+                raise BundleError(f"manifest: output {port.name!r} - at {where}")
+            if port.shape != shapes[name][index]:
                 raise BundleError(
-                    f"manifest: output {port.name!r}: expected dtype {made}, got "
-                    f"{port.dtype} - at {where}"
+                    f"manifest: output {port.name!r}: expected shape "
+                    f"{list(shapes[name][index])}, got {list(port.shape)} - at {where}"
+                )
+            if port.dtype != dtypes[name]:
+                raise BundleError(
+                    f"manifest: output {port.name!r}: expected dtype {dtypes[name]}, "
+                    f"got {port.dtype} - at {where}"
                 )
         called = {node.layer for node in layer.nodes}
         for name in layer.layers:
