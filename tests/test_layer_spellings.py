@@ -10,6 +10,7 @@ from gru2np.layers.spec import Config, Refused
 from meanings import meaning_of
 
 KERAS_2 = meaning_of("keras-2", "2.2.4")
+KERAS_3 = meaning_of("keras-3", "3.15.1")
 X = TensorRef("x", 0, 0)
 
 
@@ -103,7 +104,9 @@ TAKEN = [
 @pytest.mark.parametrize(("class_name", "options", "attributes"), TAKEN)
 def test_options_become_attributes(class_name, options, attributes):
     usual = {"name": "layer", "trainable": True, "dtype": "float64"}
-    layer = convert(class_name, {**usual, **options})
+    # Multi-backend Keras had few functions.
+    meaning = KERAS_3 if class_name == "Activation" else KERAS_2
+    layer = convert(class_name, {**usual, **options}, meaning=meaning)
     found = layer.attributes()
     assert {name: found[name] for name in attributes} == attributes
     assert layer.dtype == "float64"

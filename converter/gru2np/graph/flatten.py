@@ -199,13 +199,6 @@ def lay(
             None if ref is None else _look_up(values, ref, reader).ref
             for ref in masks or (None,)
         ]
-        for mask in explicit:
-            if mask is not None and builder.dtypes[mask[0]] != "bool":
-                reason = "expected a mask of booleans; cast it to bool before the call"
-                given_type = builder.dtypes[mask[0]]
-                builder.problems.append(
-                    Problem(path, layer.class_name, reason, "mask", given_type)
-                )
         number = expansion * len(layer.calls) + index
         name = f"{path}#{number}" if number else path
         _check_tensors(builder, path, layer, call)
