@@ -516,8 +516,22 @@ def test_damaged_anywhere(case):
     config_fuzz.fuzz(goldens.FIXTURES / case, 1, 100)
 
 
-def test_only_tf_keras_is_known_to_pass_masks_through_a_cast():
-    assert (
-        keras2.meaning((2, 4, 0), "2.4.0", "tf.keras").masks.idle_operations == "cast"
-    )
-    assert KERAS_3.masks.idle_operations == "unknown"
+@pytest.mark.parametrize(
+    ("version", "backend", "casts", "operations"),
+    [
+        ((3, 5, 0), "tensorflow", True, False),
+        ((3, 6, 0), "tensorflow", True, False),
+        ((3, 5, 0), "jax", False, False),
+        ((3, 6, 0), "jax", True, True),
+        ((3, 5, 0), None, "unknown", False),
+        ((3, 6, 0), None, True, "unknown"),
+        ((3, 6, 0), "torch", "unknown", "unknown"),
+    ],
+)
+def test_masks_at_operations_with_nothing_to_do(version, backend, casts, operations):
+    """By version and backend; what hangs on what a file does not say is unknown."""
+    found = keras3.meaning(version, "3", backend)
+    for field, expected in (("idle_casts", casts), ("idle_operations", operations)):
+        unknown = f"masks.{field}" in found.unknown
+        assert unknown == (expected == "unknown")
+        assert unknown or getattr(found.masks, field) == expected
