@@ -12,7 +12,7 @@ import config_fuzz
 import goldens
 import gru2np
 from gru2np.convert import converted
-from gru2np.generations import interpret, keras2, keras3
+from gru2np.generations import interpret, keras3
 from gru2np.generations import tensorflow_ops as _tensorflow_ops
 from gru2np.generations.tensorflow_names import FUNCTIONS, NODES
 from gru2np.ir import Call, KerasLayer, Numbers, TensorRef

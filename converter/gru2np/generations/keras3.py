@@ -231,13 +231,15 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
                 arguments[position] = found[0]
         keywords = dict(records.record(call.get("kwargs", {}), at))
         # Numbers stay among the keywords, where they are refused by what they are.
-        given = {
-            name: None if _holds_numbers(keywords.get(name)) else keywords.pop(name, None)
+        tensors = [
+            keywords.pop(name)
+            if name in keywords and not _holds_numbers(keywords[name])
+            else None
             for name in ("mask", "initial_state")
-        }
-        mask = _mask(given["mask"], at)
+        ]
+        mask = _mask(tensors[0], at)
         # Tensors of initial_state follow the sequence, as in older files.
-        inputs.extend(_states(given["initial_state"], at))
+        inputs.extend(_states(tensors[1], at))
         for name, value in keywords.items():
             tensor = _tensor(value, at)
             if tensor is not None:
