@@ -517,6 +517,17 @@ def test_damaged_anywhere(case):
     config_fuzz.fuzz(goldens.FIXTURES / case, 1, 100)
 
 
-def test_only_tf_keras_is_known_to_pass_masks_through_a_cast():
-    assert meaning_of("tf.keras", "2.4.4").masks.idle_operations == "cast"
-    assert KERAS_3.masks.idle_operations == "unknown"
+@pytest.mark.parametrize(
+    ("version", "backend", "casts", "operations"),
+    [
+        ("3.5.0", "tensorflow", True, False),
+        ("3.6.0", "tensorflow", True, False),
+        ("3.5.0", "jax", False, False),
+        ("3.6.0", "jax", True, True),
+        ("3.6.0", "torch", None, None),
+    ],
+)
+def test_masks_at_operations_with_nothing_to_do(version, backend, casts, operations):
+    """By version and backend; None where nobody has measured it."""
+    found = meaning_of("keras-3", version, backend).masks
+    assert (found.idle_casts, found.idle_operations) == (casts, operations)

@@ -157,8 +157,8 @@ def meaning(release: Release, backend: str) -> Meaning:
             bidirectional_forgets=tensorflow_1
             or (not in_tensorflow and version >= (2, 1, 4)),
             stateful_forgets=False,
-            # Sessions read the states of all calls before they write those of any;
-            # 2.2.4-tf may be TensorFlow 1 or 2.
+            # Measured on TensorFlow 2.4 and 2.10.  Sessions read the states of all
+            # calls before they write those of any; 2.2.4-tf may be one or the other.
             stateful_calls_follow=in_tensorflow and version >= (2, 3, 0),
             stateful_keeps_over_initial=in_tensorflow,
         ),

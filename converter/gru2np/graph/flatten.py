@@ -178,8 +178,8 @@ def lay(
     again = [own for own in model.layers if _carries_over(own)]
     for layer in again if not builder.meaning.recurrent.stateful_calls_follow else ():
         reason = (
-            "a stateful layer that is called several times, whose calls this Keras ran "
-            "in no certain order; give each call a layer of its own"
+            "a stateful layer that is called several times; which call begins with "
+            "whose states is not known of this Keras; give each call a layer of its own"
         )
         path = prefix + encode_name(layer.name)
         builder.problems.append(Problem(path, layer.class_name, reason, "stateful"))

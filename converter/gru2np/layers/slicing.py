@@ -138,7 +138,7 @@ LAYERS = {
     "ops.GetItem": operation(get_item, Idles(_leaves_out, casts=False)),
     "ops.Reshape": operation(reshape, IDLES),
     "ops.Split": operation(split, STOPS),
-    "ops.Squeeze": operation(squeeze, IDLES),
+    "ops.Squeeze": operation(squeeze, STOPS),
     "ops.Stack": operation(stack, STOPS),
     "ops.Transpose": operation(transpose, Idles(_reorders, casts=False)),
     "ops.Unstack": operation(unstack, STOPS),
