@@ -303,13 +303,6 @@ def mode(number, **values):
             r"option return_sequences='x': expected true or false",
         ),
         (
-            "keras-3.15/nested_several_outputs",
-            lambda config: first(config["config"]["layers"], "Functional")[
-                "inbound_nodes"
-            ][0]["kwargs"].update(training=True),
-            r"\(Functional\), option training=True: called with training=True",
-        ),
-        (
             "keras-3.15/heads_taking_masks",
             lambda config: first(config, "MultiHeadAttention")["config"].update(
                 use_gate=True

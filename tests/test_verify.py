@@ -486,3 +486,15 @@ def test_what_keras_cannot_load_is_refused_with_its_own_words():
     assert result.exit_code == 3
     assert "is the right one for this file, but cannot load this file" in result.stderr
     assert "--expected" in result.stderr
+
+
+@tensorflow
+def test_what_keras_gives_as_well_is_warned_of(tmp_path):
+    """A softmax of one number: Keras reads the name as the runtime does."""
+    path = ROOT.parent / "shared" / "cases" / "own_softmax_over_time" / "m.keras"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    gru2np.export(path, tmp_path / "m.npz")
+    found = gru2np.verify(path, tmp_path / "m.npz")
+    assert found.agrees
+    assert any("softmax over an axis of length 1" in note for note in found.notes)

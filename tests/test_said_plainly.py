@@ -1,0 +1,125 @@
+"""What is refused says what it is and the way on; what is harmless converts."""
+
+import io
+import shutil
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+import goldens
+import gru2np
+import gru2np_runtime
+import modelfiles
+
+SHARED = goldens.ROOT.parent / "shared" / "cases"
+here = pytest.mark.skipif(not SHARED.exists(), reason="shared/cases is not here")
+
+
+def refusal(model, weights=None):
+    refused = (gru2np.ModelFileError, gru2np.UnsupportedModelError)
+    with pytest.raises(refused) as error:
+        gru2np.export(model, io.BytesIO(), weights=weights)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("key", ["ragged", "sparse"])
+def test_rows_of_different_lengths(tmp_path, key):
+    def edit(config):
+        for own in config["config"]["layers"]:
+            if own["class_name"] == "InputLayer":
+                own["config"][key] = True
+
+    path = modelfiles.changed("tf-2.10/mask_initial_state", tmp_path / "m.h5", edit)
+    said = refusal(path)
+    assert f"option {key}=True: {key} inputs" in said
+    assert "build the model with the same layers on an input without the option" in said
+    assert ("one by one, or padded to one length" in said) == (key == "ragged")
+
+
+@here
+def test_a_ragged_model_of_tf_keras():
+    assert "rows one by one, or padded" in refusal(SHARED / "ragged" / "m.h5")
+
+
+@pytest.mark.parametrize("name", ["model.h5", "folder/deep/Model.HDF5", "a.keras"])
+def test_a_model_in_a_zip(tmp_path, name):
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, b"")
+        archive.writestr("notes.txt", b"")
+    assert refusal(path).endswith(f"; unpack it and give {name!r}")
+
+
+def test_weights_of_a_class_of_one_s_own(tmp_path):
+    """They lie below the names of attributes, and the message names them."""
+    case = goldens.FIXTURES / "keras-3.15" / "gru_json"
+    weights = next(case.glob("*.h5"))
+    path = tmp_path / "own.weights.h5"
+    shutil.copy(weights, path)
+    with h5py.File(path, "r+") as file:
+        file.move("layers/gru", "encoder")
+        file.create_group("optimizer/vars")["0"] = np.zeros(2)
+    said = refusal(case / "architecture.json", path)
+    assert "at layers/gru/cell/vars" in said
+    assert "the file has arrays at encoder/cell/vars, named by attributes as a" in said
+    assert "optimizer" not in said
+    assert "set the weights of the model of the architecture from its layers'" in said
+
+
+@here
+def test_weights_of_a_subclass():
+    case = SHARED / "subclass_weights"
+    said = refusal(case / "a.json", case / "m.weights.h5")
+    assert "the file has arrays at gru/cell/vars" in said
+
+
+@here
+def test_weights_of_one_keras_and_an_architecture_of_another():
+    case = SHARED / "old_weights_new_architecture"
+    said = refusal(case / "keras3.json", case / "old.h5")
+    assert "do not spell one model alike" in said
+    assert "model.to_json() writes in the Keras of the weights" in said
+    out = io.BytesIO()
+    gru2np.export(case / "tfkeras.json", out, weights=case / "old.h5")
+    model = gru2np_runtime.load(out.getvalue())
+    y = model.predict(np.load(case / "x.npy"))
+    np.testing.assert_allclose(y, np.load(case / "y.npy"), rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("case", ["keras-3.3", "keras-3.15"])
+def test_training_that_predict_overrules_is_noted(case):
+    path = goldens.FIXTURES / case / "called_in_training" / "model.keras"
+    notes = gru2np.export(path, io.BytesIO()).notes
+    for name in ("dropout", "noise", "spatial", "statistics", "gru", "both", "inner"):
+        assert any(
+            note.startswith(f"layer {name!r} (") and "called with training=True" in note
+            for note in notes
+        ), name
+
+
+def test_training_that_tensorflow_heeds_is_refused():
+    path = goldens.FIXTURES / "tf-2.10" / "called_in_training" / "model.h5"
+    assert refusal(path).count("so its outputs are random") == 7
+
+
+@here
+def test_augmentation_in_a_graph():
+    path = SHARED / "augmentation_in_graph" / "m.keras"
+    exported = gru2np.export(path, io.BytesIO())
+    assert sum("called with training=True" in note for note in exported.notes) == 4
+
+
+@here
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("softmax_without_inputs.keras", "'softmax_last' (Softmax)"),
+        ("reversible_embedding_without_inputs.keras", "'apart' (ReversibleEmbedding)"),
+        ("two_inputs_one_name.h5", "input 'z' stands twice"),
+        ("activation_class_is_list.h5", "expected an activation function"),
+    ],
+)
+def test_damaged_configurations(file, said):
+    assert said in refusal(SHARED / "damaged_configs" / file)
