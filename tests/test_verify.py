@@ -126,7 +126,8 @@ def test_nothing_agrees_with_nothing():
 def drawn(name, seed=0):
     with convert(model_of(name)) as conversion:
         names = conversion.built.inputs.names
-        return samples.draw(conversion.built.graph, names, seed)
+        graph, weights = conversion.built.graph, conversion.weights
+        return samples.draw(graph, weights, names, seed)
 
 
 def test_drawn_ids_are_rows_of_the_embedding_and_some_steps_are_masked():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -53,6 +54,11 @@ class Conversion:
     built: Built
     tensors: Mapping[str, StoredTensor]
     owners: Mapping[str, Owner]
+
+    @property
+    def weights(self) -> Mapping[str, NDArray[Any]]:
+        """The weights as the bundle holds them, each read when it is asked for."""
+        return _Weights(self)
 
     def array(self, path: str) -> NDArray[Any]:
         """A weight as the bundle holds it: float16, or what its layer computes in."""
@@ -100,6 +106,22 @@ class Conversion:
             "graph": graph_record(self.built.graph, describe),
             **({"custom": custom} if custom else {}),
         }
+
+
+class _Weights(Mapping[str, Any]):
+    """The weights of a conversion, nothing of them read yet."""
+
+    def __init__(self, conversion: Conversion) -> None:
+        self.conversion = conversion
+
+    def __getitem__(self, path: str) -> NDArray[Any]:
+        return self.conversion.array(path)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.conversion.tensors)
+
+    def __len__(self) -> int:
+        return len(self.conversion.tensors)
 
 
 @contextmanager

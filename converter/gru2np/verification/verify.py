@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +15,24 @@ from gru2np.errors import VerificationError, naming
 from gru2np.verification import cases, faithful, keras_process, samples
 from gru2np.verification.beside import Beside
 from gru2np.verification.comparison import HALF
+from gru2np.verification.float64 import Exact
+from gru2np.verification.landmarks import pool
 from gru2np.verification.settings import Settings, precision
+from gru2np.verification.uses import uses
 from gru2np_runtime import load
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from gru2np.convert import Conversion
     from gru2np.layers.custom import CustomLayers
+    from gru2np.verification.keras_process import Outputs
     from gru2np.verification.result import Verification
 
+    Array = NDArray[Any]
     FilePath = str | os.PathLike[str]
 
 
@@ -164,30 +172,85 @@ def verify_conversion(
         bundles: paths, or the bytes of one that no file holds yet.
         request: what is to be compared.
     """
-    drawn = _cases(conversion, request)
     sides = [_beside(conversion, bundle, request) for bundle in bundles]
+    drawn = _cases(conversion, request, sides)
     # The runtime first: what does not fit the model is found without Keras.
     for side in sides:
         side.predict(drawn)
     if request.expected is not None:
         return [side.beside_recorded(request.expected) for side in sides]
-    with keras_process.run(
+    run = partial(
+        keras_process.run,
         conversion,
         faithful.choose(conversion),
         files,
-        [list(own.inputs.values()) for own in drawn],
         batch_size=samples.declared_batch(conversion.built.graph),
         floatx=_floatx(conversion),
-        layers=request.settings.layers,
-    ) as answered:
-        return [side.beside_keras(answered) for side in sides]
+    )
+    inputs = [list(own.inputs.values()) for own in drawn]
+    exact = None
+    if precision(conversion) == "float32":
+        known = uses(conversion.built.graph, conversion.weights)
+        ports = conversion.built.graph.inputs
+        pools = [pool(known[port.name], port.dtype, half=False) for port in ports]
+        exact = Exact(conversion.built.graph, conversion.weights, pools)
+    with run(inputs, layers=request.settings.layers, nudged=False) as answered:
+        again = _Again(run, inputs, exact)
+        return [side.beside_keras(answered, exact, again) for side in sides]
 
 
-def _cases(conversion: Conversion, request: Request) -> list[cases.Drawn]:
+class _Again:
+    """What Keras gives for every case a last digit away, found out at first need.
+
+    That a model makes much of a last digit must not be the bundle's word alone.
+
+    Args:
+        run: runs Keras on cases.
+        inputs: of the cases.
+        exact: the file in float64.
+    """
+
+    def __init__(
+        self, run: Any, inputs: Sequence[Sequence[Array]], exact: Exact | None
+    ) -> None:
+        self.run = run
+        self.inputs = inputs
+        self.exact = exact
+        self.found: list[Outputs] | None = None
+
+    def __call__(self, number: int) -> Outputs | None:
+        """The outputs of a case; None where Keras does not run again."""
+        assert self.exact is not None
+        if self.found is None:
+            moved = [
+                [
+                    x.astype(own.dtype)
+                    for x, own in zip(self.exact.nudged_inputs(case), case, strict=True)
+                ]
+                for case in self.inputs
+            ]
+            try:
+                with self.run(moved, layers=False, nudged=True) as answered:
+                    self.found = answered.cases
+            except VerificationError:
+                self.found = []
+        return self.found[number] if self.found else None
+
+
+def _cases(
+    conversion: Conversion, request: Request, sides: Sequence[Beside]
+) -> list[cases.Drawn]:
     graph, names = conversion.built.graph, conversion.built.inputs.names
     if request.inputs is None:
-        half = precision(conversion) in HALF
-        return cases.draw(graph, names, request.seed, request.case, half=half)
+        return cases.draw(
+            graph,
+            conversion.weights,
+            names,
+            request.seed,
+            request.case,
+            half=precision(conversion) in HALF,
+            others=[(side.model.graph, side.model.weights) for side in sides],
+        )
     arrays = samples.by_name(request.inputs, names, "input")
     ports = zip(names, graph.inputs, strict=True)
     arrays = {name: arrays[name].astype(port.dtype) for name, port in ports}
