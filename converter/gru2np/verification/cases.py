@@ -16,7 +16,7 @@ import numpy as np
 
 from gru2np.errors import VerificationError
 from gru2np.verification import samples
-from gru2np.verification.landmarks import pool
+from gru2np.verification.landmarks import legal, pool
 from gru2np.verification.mask_patterns import PATTERNS, mask
 from gru2np.verification.uses import uses
 
@@ -130,7 +130,7 @@ class _Maker:
             port.name: pool(self.uses[port.name], port.dtype, half=half)
             for port in graph.inputs
         }
-        self.others = _only_there(graph, self.pools, others, half)
+        self.others = _only_there(graph, self.uses, self.pools, others, half)
         self.row = sum(prod(shape[1:]) for shape in self.typical)
         # Numbers that each step is multiplied with, as far as weights tell it.
         _, needed = graph.infer_nodes(self.typical)
@@ -328,6 +328,7 @@ class _Maker:
 
 def _only_there(
     graph: Graph,
+    own: Mapping[str, Use],
     pools: Mapping[str, Array],
     others: Sequence[tuple[Graph, Mapping[str, Array]]],
     half: bool,
@@ -340,6 +341,7 @@ def _only_there(
         for port in other.inputs:
             if port.name in ports and port.dtype == ports[port.name].dtype:
                 more = pool(known[port.name], port.dtype, half=half)
+                more = legal(own[port.name], more)
                 both = np.concatenate([found[port.name], more])
                 found[port.name] = np.setdiff1d(both, pools[port.name])
     return found

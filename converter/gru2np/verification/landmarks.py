@@ -40,16 +40,18 @@ def pool(use: Use, dtype: str, *, half: bool) -> Array:
     if dtype == "bool" or not (use.known or (named and not only_padding)):
         return np.zeros((0,), dtype)
     known = _in_dtype(use.known, dtype)
-    if use.only_known:
-        return np.unique(known)
     values = np.concatenate([_in_dtype(named, dtype), known])
     near = _near_whole if values.dtype.kind in "iu" else _near
-    found = np.unique(near(values, half))
+    return legal(use, np.unique(near(values, half)))
+
+
+def legal(use: Use, numbers: Array) -> Array:
+    """Those of the numbers that are no error in what is made of the input."""
+    if use.only_known:
+        return np.intersect1d(numbers, _in_dtype(use.known, numbers.dtype.name))
     if use.rows is not None:
-        found = found[found >= 0]
-    if use.limit is not None:
-        found = found[found < use.limit]
-    return found
+        numbers = numbers[numbers >= 0]
+    return numbers if use.limit is None else numbers[numbers < use.limit]
 
 
 def strangers(use: Use, dtype: str) -> Array:
@@ -79,13 +81,14 @@ def _near(values: Array, half: bool) -> Array:
         below, above = values - away, values + away
         values = values[:0]
     else:
-        # Beside 0 the smallest that processors do not take for 0.
         tiny = np.where(values == 0, np.finfo(values.dtype).tiny, 0)
         below = np.where(values == 0, -tiny, np.nextafter(values, -np.inf))
         above = np.where(values == 0, tiny, np.nextafter(values, np.inf))
     sides = [below, values, above, below * 2, above * 2, below / 2, above / 2]
     found = np.concatenate([*sides, below - one, above + one]).astype(values.dtype)
-    return np.asarray(found[np.isfinite(found)])
+    # What is smaller is 0 to TensorFlow, though not to NumPy.
+    normal = (found == 0) | (np.abs(found) >= np.finfo(found.dtype).tiny)
+    return np.asarray(found[np.isfinite(found) & normal])
 
 
 def _near_whole(values: Array, half: bool) -> Array:
