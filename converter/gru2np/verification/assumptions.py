@@ -37,16 +37,14 @@ def shared(conversion: Conversion, reference: Reference) -> tuple[str, ...]:
     if raw.keras_version is None:
         found.append("the file, which names no version, is one of this Keras")
     elif raw.keras_version != reference.version:
-        found.append(
-            f"{reference.name} {reference.version} computes what "
-            f"{conversion.meaning.writer} did"
-        )
+        name = str(reference).partition(" (")[0]
+        found.append(f"{name} computes what {conversion.meaning.writer} did")
     # Each of these says what was assumed, for which layer, and what else it may be.
     found += [note for note in built.notes if "backend" in note]
-    constant = [readable(path) for path in _constant(built.graph)]
-    if constant:
+    ones = [readable(path) for path in constant(built.graph)]
+    if ones:
         found.append(
-            f"softmax in {_listed(constant)} is over an axis of length 1, where it "
+            f"softmax in {_listed(ones)} is over an axis of length 1, where it "
             "gives 1 whatever comes in: a function of your own over another axis has "
             "the same name"
         )
@@ -75,8 +73,8 @@ def _names(config: Any) -> Iterator[str]:
         names = [*classes, *functions]
         are = "is" if len(names) == 1 else "are"
         yield (
-            f"{_listed(names)} {are} Keras' own, and no code of yours by "
-            "the same name: the file names no module"
+            f"{_listed(names)} {are} Keras' own and not yours by the same name, for "
+            "the file names no module"
         )
 
 
@@ -89,7 +87,7 @@ def _records(value: Any) -> Iterator[Mapping[str, Any]]:
             yield from _records(item)
 
 
-def _constant(graph: Graph) -> Iterator[str]:
+def constant(graph: Graph) -> Iterator[str]:
     """Layers that give 1 whatever comes in: softmax over a single number."""
     shapes, _ = graph.infer_nodes()
     for node in graph.nodes:

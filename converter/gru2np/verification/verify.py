@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.bundle import in_memory
 from gru2np.convert import convert
-from gru2np.errors import VerificationError, naming
+from gru2np.errors import ModelFileError, VerificationError, naming
+from gru2np.inspection.report import is_bundle
 from gru2np.verification import cases, faithful, keras_process, samples
 from gru2np.verification.beside import Beside
 from gru2np.verification.comparison import HALF
@@ -19,10 +21,9 @@ from gru2np.verification.float64 import Exact
 from gru2np.verification.landmarks import pool
 from gru2np.verification.settings import Settings, precision
 from gru2np.verification.uses import uses
-from gru2np_runtime import load
+from gru2np_runtime import BundleError, load
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
@@ -58,7 +59,9 @@ def verify(
 
     Without inputs, several cases are made from the graph so that faults show: masks of
     every pattern, one step and many, saturated gates, zeros, every id of an Embedding,
-    other batch sizes.  The result names them, and how each is drawn again.
+    both sides of every number at which a layer turns, other batch sizes.  The result
+    names them, how each is drawn again, what none of them reached, and what both sides
+    assume.
 
     Args:
         model: path of a saved model, or a live ``keras.Model``.
@@ -148,6 +151,7 @@ def verifying(
         The model converted, its file open as long as the context lasts, and what was
         found for each bundle.
     """
+    _check_order(model, bundles)
     with ExitStack() as stack:
         if hasattr(model, "save") and hasattr(model, "get_config"):
             live, folder = model, stack.enter_context(tempfile.TemporaryDirectory())
@@ -156,6 +160,30 @@ def verifying(
         conversion = stack.enter_context(convert(model, weights, request.custom_layers))
         files = Path(model), None if weights is None else Path(weights)
         yield conversion, verify_conversion(conversion, files, bundles, request)
+
+
+def _check_order(model: Any, bundles: Sequence[FilePath | None]) -> None:
+    """Tell a bundle from a model, for each stands easily in the other's place.
+
+    Raises:
+        BundleError: a model is where a bundle should be.
+        ModelFileError: a bundle is where the model should be.
+    """
+    order = "gru2np verify MODEL BUNDLE: the saved model first, then its bundle"
+    if isinstance(model, (str, os.PathLike)) and is_bundle(Path(model)):
+        raise ModelFileError(
+            f"{Path(model).name}: expected a saved Keras model, got a bundle; {order}"
+        )
+    for bundle in bundles:
+        if (
+            bundle is not None
+            and Path(bundle).is_file()
+            and not is_bundle(Path(bundle))
+        ):
+            raise BundleError(
+                f"{Path(bundle).name}: expected a bundle, an .npz that gru2np export "
+                f"wrote; {order}"
+            )
 
 
 def verify_conversion(
