@@ -76,6 +76,10 @@ def test_the_examples_of_the_help_run(example, folder):
         assert (folder / name).exists()
 
 
+def test_the_help_of_all_cuts_no_line():
+    assert "..." not in in_shell("gru2np --help", ROOT).replace("[ARGS]...", "")
+
+
 def test_the_help_of_all_ends_with_an_example_of_each():
     printed = in_shell("gru2np --help", ROOT)
     lines = printed.partition("\nExamples:\n")[2].splitlines()

@@ -22,6 +22,7 @@ AFTER = [
     *sorted((CONVERTER / "weights").glob("*.py")),
     CONVERTER / "storage.py",
     CONVERTER / "verification" / "samples.py",
+    CONVERTER / "verification" / "uses.py",
 ]
 
 

@@ -102,7 +102,7 @@ def test_the_cost_is_the_one_of_the_inputs_that_verify_draws(small, full):
     _, data, facts = small
     exact, model = load(full), load(data)
     worst = {"outputs": 0.0, "saturated": 0.0}
-    for case in cases.draw(exact.graph, exact.input_names, 0):
+    for case in cases.draw(exact.graph, exact.weights, exact.input_names, 0):
         for own in (exact, model):
             own.reset_states()
         # Built for a batch of one.

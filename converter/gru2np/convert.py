@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -60,6 +61,11 @@ class Conversion:
     built: Built
     tensors: Mapping[str, StoredTensor]
     owners: Mapping[str, Owner]
+
+    @property
+    def weights(self) -> Mapping[str, NDArray[Any]]:
+        """The weights as the bundle holds them, each read when it is asked for."""
+        return _Weights(self)
 
     def array(self, path: str) -> NDArray[Any]:
         """A weight as the bundle holds it: float16, or what its layer computes in."""
@@ -118,6 +124,22 @@ def running(model: Any) -> str | None:
     return f"{version}-{sys.modules['keras'].backend.backend()}"
 
 
+class _Weights(Mapping[str, Any]):
+    """The weights of a conversion, nothing of them read yet."""
+
+    def __init__(self, conversion: Conversion) -> None:
+        self.conversion = conversion
+
+    def __getitem__(self, path: str) -> NDArray[Any]:
+        return self.conversion.array(path)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.conversion.tensors)
+
+    def __len__(self) -> int:
+        return len(self.conversion.tensors)
+
+
 @contextmanager
 def convert(
     model: FilePath,
@@ -166,7 +188,7 @@ def _agreed(
 ) -> Built:
     """The graph of a model, where all that may have saved it mean the same numbers.
 
-    Where backends differ, the notes say so.
+    Where backends differ, a warning says so.
     """
     taken = _attempt(model, readings.taken, specs)
     for other in readings.releases:
@@ -182,7 +204,7 @@ def _agreed(
     for other in readings.backends:
         lines = _differences(model, taken, readings.taken_of, other, specs)
         if lines:
-            taken.notes.append(
+            taken.warnings.append(
                 f"the file names no backend, and {readings.taken_of} is taken; if it "
                 f"was another, say so (--saved-by):{''.join(lines)}"
             )

@@ -106,6 +106,21 @@ PARAMETERS: dict[str, dict[str, float | int | bool | None]] = {
     "threshold": {"threshold": None, "value": None},
 }
 
+# Where functions turn: numbers on whose two sides they are other formulas, in terms of
+# their parameters.  Those that turn at 0 alone are not here: numbers of both signs come
+# of themselves.
+TURNS: dict[str, Callable[..., tuple[float, ...]]] = {
+    "hard_shrink": lambda threshold: (-threshold, threshold),
+    "hard_sigmoid": lambda slope: (-0.5 / slope, 0.5 / slope),
+    "hard_silu": lambda slope: (-0.5 / slope, 0.5 / slope),
+    "hard_tanh": lambda: (-1.0, 1.0),
+    "relu": lambda negative_slope, max_value, threshold: (threshold, max_value),
+    "soft_shrink": lambda threshold: (-threshold, threshold),
+    "sparse_plus": lambda: (-1.0, 1.0),
+    "sparse_sigmoid": lambda: (-1.0, 1.0),
+    "threshold": lambda threshold, value: (threshold,),
+}
+
 # Functions along an axis: applied to each gate apart, never to gates side by side.
 ALONG_AXIS = frozenset({"glu", "log_softmax", "softmax", "sparsemax"})
 
@@ -183,6 +198,22 @@ def function_of(specification: ActivationSpec) -> Callable[[Array], Array]:
     parameters = dict(specification)
     function = FUNCTIONS[parameters.pop("function")]
     return lambda x: function(x, **parameters)
+
+
+def turns_of(specification: ActivationSpec) -> tuple[float, ...]:
+    """Finite numbers but 0 at which the function of a checked specification turns."""
+    given = {"function": specification}
+    if not isinstance(specification, str):
+        given = dict(specification)
+    name = given.pop("function")
+    if name not in TURNS:
+        return ()
+    parameters = {**PARAMETERS.get(name, {}), **given}
+    try:
+        found = TURNS[name](**parameters)
+    except ZeroDivisionError:
+        return ()
+    return tuple(number for number in found if number and math.isfinite(number))
 
 
 def keeps_whole(specification: ActivationSpec) -> bool:

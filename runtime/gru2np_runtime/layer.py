@@ -30,7 +30,10 @@ ACROSS = "across"
 STATED = ("multiply_adds", "over_time", "rows_apart")
 # What a class of the user's own takes from no layer of this package that it builds on,
 # for its ``forward`` may be another.
-UNKNOWN = ("compared", "multiply_adds", "reads_shape_alone", "rows_apart", "window")
+UNKNOWN = (
+    *("compared", "knows", "multiply_adds", "origin", "reads_shape_alone"),
+    *("refuses_others", "renumbers", "rows_apart", "turns", "usual", "window"),
+)
 
 # Why a weight is always stored in full: see ``Layer.storage_axes``.
 FEW = "few numbers beside the kernels, so that nothing is gained"
@@ -83,6 +86,11 @@ class Layer(Attributes):
     # The attribute that says how many ids its input may hold; empty where its input
     # is no ids.
     ids: ClassVar[str] = ""
+    # What it gives tells nothing of the numbers it was given: places in a vocabulary,
+    # whether a number is larger than another.  ``origin`` may lead back.
+    renumbers: ClassVar[bool] = False
+    # Numbers of its input that are none of ``knows`` are an error.
+    refuses_others: ClassVar[bool] = False
     # Of a user's own layer: its output keeps the mask of its input.
     supports_masking: ClassVar[bool] = False
     # Of a user's own layer: ``forward`` is given the mask of its input.
@@ -192,6 +200,31 @@ class Layer(Attributes):
             outputs: shapes of the outputs.
         """
         return 0
+
+    def turns(self) -> tuple[float, ...]:
+        """Numbers of its input on whose two sides it computes differently.
+
+        Bounds of bins, thresholds, caps; none of most layers.  Whoever looks for faults
+        has to look there.
+        """
+        return ()
+
+    def knows(self) -> tuple[float, ...]:
+        """Numbers of its input that are like no other: a vocabulary, a mask value."""
+        return (getattr(self, self.compared),) if self.compared else ()
+
+    def usual(
+        self, weights: Mapping[str, Array], rank: int
+    ) -> tuple[Array, Array] | None:
+        """Centre and width of the numbers that an input of so many axes is made for.
+
+        Both broadcast to the input.  None where nothing tells.
+        """
+        return None
+
+    def origin(self, number: float) -> float | None:
+        """A number of its input for which it gives this one, if it ``renumbers``."""
+        return None
 
     def window(self) -> tuple[int, bool] | None:
         """How many steps a window along time spans, and whether padding is zeros.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gru2np.text import difference, plural, shorten
+from gru2np.text import difference, paragraph, plural, shorten
 from gru2np_runtime.data import shape_text
 from gru2np_runtime.text import table
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _NAME = 30
 # And the same of the inputs' shapes.
 _SHAPES = 36
+# Of a paragraph, and how much of it is read.
+_WIDTH, _CLAUSES = 100, 8
 
 
 def report(found: Verification, given: str | None = None) -> Iterator[str]:
@@ -46,8 +48,22 @@ def report(found: Verification, given: str | None = None) -> Iterator[str]:
         yield ""
     yield from _output_table(found)
     yield ""
+    if found.missed:
+        yield from paragraph(f"No case reached: {_sentence(found.missed)}", _WIDTH, "")
+        yield ""
+    if found.assumptions:
+        text = f"Both assume: {_sentence(found.assumptions)}"
+        yield from paragraph(text, _WIDTH, "")
+        yield ""
     yield from _departure(found)
     yield _verdict(found)
+
+
+def _sentence(clauses: Sequence[str]) -> str:
+    """A few clauses as one sentence, more counted."""
+    more = len(clauses) - _CLAUSES
+    shown = [*clauses[:_CLAUSES], *([f"and {more} more (--json)"] if more > 0 else [])]
+    return "; ".join(shown) + "."
 
 
 def _several(found: Verification) -> bool:

@@ -82,7 +82,7 @@ def sentences(
             f"states carry over from call to call ({_names(stateful)} stateful)"
         )
     if meaning is not None:
-        found.extend(_unsaid(graph, meaning, config))
+        found.extend(unsaid(graph, meaning, config))
     half = [] if model is None else sorted(half_precision(model))
     if half:
         found.append(
@@ -109,7 +109,7 @@ def of_conversion(conversion: Conversion) -> tuple[str, ...]:
     )
 
 
-def _unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
+def unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
     """What a call may have held and no file of this Keras says."""
     functional = isinstance(config, dict) and config.get("class_name") != "Sequential"
     masked = {path for path, _ in _masked(graph, "")}

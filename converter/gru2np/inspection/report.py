@@ -162,7 +162,7 @@ def inspecting(
     The model is None where it cannot be converted.
     """
     place = Path(path)
-    if weights is None and _is_bundle(place):
+    if weights is None and is_bundle(place):
         yield _of_bundle(place, size_of(place), custom_layers)
         return
     with ExitStack() as stack:
@@ -182,7 +182,7 @@ def size_of(path: Path) -> int:
     return sum(part.stat().st_size for part in parts if part.is_file())
 
 
-def _is_bundle(path: Path) -> bool:
+def is_bundle(path: Path) -> bool:
     """Whether a file is an ``.npz`` by its first member; ``.keras`` is a zip too."""
     if not path.is_file():
         return False

@@ -111,6 +111,12 @@ def _facts(subject: Subject, found: Verification) -> list[tuple[str, Markup | st
     rows.append(("Bundle", shorten(bundle, 80)))
     rows.extend(layers.source_facts(subject.report))
     rows.extend(("Note", shorten(text, 600)) for text in found.notes[:_MOST_NOTES])
+    for title, clauses in (
+        ("Both assume", found.assumptions),
+        ("No case reached", found.missed),
+    ):
+        if clauses:
+            rows.append((title, shorten("; ".join(clauses), 1200)))
     if found.not_compared:
         names = [short_name(own, 40) for own in found.not_compared[:_MOST_NAMES]]
         if len(found.not_compared) > _MOST_NAMES:

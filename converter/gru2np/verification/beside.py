@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gru2np.errors import VerificationError
-from gru2np.verification import float64, samples, storage_cost
+from gru2np.verification import assumptions, float64, samples, storage_cost
 from gru2np.verification.cases import SATURATED
 from gru2np.verification.comparison import (
     HALF,
@@ -16,10 +18,12 @@ from gru2np.verification.comparison import (
     Comparison,
     Tolerance,
     compare,
+    distance,
     refused,
 )
 from gru2np.verification.evidence import Case, Evidence, NodeEvidence
 from gru2np.verification.layerwise import Layerwise, unnamed
+from gru2np.verification.reached import Reached
 from gru2np.verification.result import Verification
 from gru2np.verification.settings import RECORDED, TOLERANCES, precision
 from gru2np_runtime import InputError, __version__
@@ -33,7 +37,8 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.verification.cases import Drawn
     from gru2np.verification.evidence import Reference
-    from gru2np.verification.keras_process import Answered
+    from gru2np.verification.float64 import Exact
+    from gru2np.verification.keras_process import Answered, Outputs
     from gru2np.verification.settings import Settings
     from gru2np_runtime import Model
 
@@ -41,6 +46,19 @@ if TYPE_CHECKING:
 
 # Bytes of layers' arrays that the evidence keeps; a person looks at no more.
 KEPT = 2**27
+
+
+# Asked for the number of a case; None where Keras does not say.
+Again = Callable[[int], "Outputs | None"]
+
+
+def _moved(given: Outputs, again: Again, number: int, output: int) -> float:
+    """How far an output of a case moves in Keras; 0 where nobody knows."""
+    other = again(number)
+    if other is None or other.refused:
+        return 0.0
+    moved = distance(other.arrays[output][1], given.arrays[output][1])
+    return 0.0 if np.isnan(moved) else moved
 
 
 class Beside:
@@ -128,12 +146,17 @@ class Beside:
         case = self._case(drawn, given, outputs, compared)
         return self._verification(Evidence(None, tolerance, (case,)))
 
-    def beside_keras(self, answered: Answered) -> Verification:
-        """Compare with what Keras gave."""
+    def beside_keras(
+        self, answered: Answered, exact: Exact | None, again: Again
+    ) -> Verification:
+        """Compare with what Keras gave.
+
+        Args:
+            answered: what it gave.
+            exact: the file in float64; None where nothing is that exact.
+            again: what it gives for numbers that are a last digit away.
+        """
         tolerance = self.settings.tolerance(TOLERANCES[self.precision])
-        exact = None
-        if self.precision == "float32":
-            exact = float64.plan(self.model.graph, self.model.weights)
         layerwise = None
         if self.settings.layers and self.model.storage is not None:
             self.notes.append("layers are not compared: small kernels make each depart")
@@ -160,6 +183,7 @@ class Beside:
                     case,
                     exact,
                     self._batches(case.inputs),
+                    partial(_moved, answered.cases[number], again, number),
                     asked=self.settings.layers,
                     lenient=lenient,
                 )
@@ -179,7 +203,8 @@ class Beside:
         self.notes.extend(answered.notes)
         evidence = Evidence(answered.reference, tolerance, tuple(found))
         left = () if layerwise is None else tuple(layerwise.not_compared)
-        return self._verification(evidence, left)
+        assumed = assumptions.shared(self.conversion, answered.reference)
+        return self._verification(evidence, left, assumed)
 
     def _says_nothing(self, case: Case, reference: Reference) -> str:
         """Why a case cannot tell right from wrong; empty where it can."""
@@ -279,8 +304,14 @@ class Beside:
         )
 
     def _verification(
-        self, evidence: Evidence, not_compared: tuple[str, ...] = ()
+        self,
+        evidence: Evidence,
+        not_compared: tuple[str, ...] = (),
+        assumed: tuple[str, ...] = (),
     ) -> Verification:
+        reached = Reached(self.model.graph_plan)
+        for case in evidence.cases:
+            reached.run(self._batches(case.inputs))
         return Verification(
             model=self.conversion.raw.file_name,
             written_by=self.conversion.meaning.writer,
@@ -289,4 +320,6 @@ class Beside:
             evidence=evidence,
             not_compared=not_compared,
             notes=tuple(self.notes),
+            assumptions=assumed,
+            missed=tuple(reached.missed()),
         )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gru2np_runtime.graph import Node
     from gru2np_runtime.plan import Plan
-    from gru2np_runtime.run.execution import GraphPlan
+    from gru2np_runtime.run.execution import GraphPlan, RunNode
 
     Array = NDArray[Any]
     Arrays = tuple[Array, ...]
@@ -41,19 +41,26 @@ class Calls:
         self.states[node.layer] = carry.states
         return outputs
 
-    def outputs(self, batches: Iterable[Sequence[Array]]) -> list[Array]:
-        """The outputs of the whole graph, over all batches."""
+    def outputs(
+        self, batches: Iterable[Sequence[Array]], run: RunNode | None = None
+    ) -> list[Array]:
+        """The outputs of the whole graph, over all batches.
 
-        def run(
-            node: Node, plan: Plan, inputs: list[Array], mask: Array | None
-        ) -> Arrays:
-            return self.call(node, inputs, mask)
-
+        Args:
+            batches: the inputs of each call.
+            run: runs one node; ``call`` if not given.
+        """
+        run = run or self._run
         found = []
         for batch in batches:
             values = self.plan.values(batch, run=run, release=True)
             found.append(self.plan.outputs(values))
         return [joined(parts) for parts in zip(*found, strict=True)]
+
+    def _run(
+        self, node: Node, plan: Plan, inputs: list[Array], mask: Array | None
+    ) -> Arrays:
+        return self.call(node, inputs, mask)
 
 
 def joined(parts: Sequence[Array]) -> Array:

@@ -16,7 +16,9 @@ import numpy as np
 
 from gru2np.errors import VerificationError
 from gru2np.verification import samples
+from gru2np.verification.landmarks import legal, pool
 from gru2np.verification.mask_patterns import PATTERNS, mask
+from gru2np.verification.uses import uses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.verification.mask_patterns import Pattern
+    from gru2np.verification.uses import Use
     from gru2np_runtime.graph import Graph, Port
 
     Array = NDArray[Any]
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 # The name of the case whose inputs were given.
 GIVEN = "given"
 SATURATED = "saturated"
+# The cases of numbers at which layers turn: those of the file, and those that only a
+# bundle of it has.
+LANDMARKS, OTHERS = "landmarks", "bundle-landmarks"
 # Each of these exceeds what a sum of gates takes before it saturates.
 LARGE = 100.0
 LONG = (250, 100, 50)
@@ -38,6 +44,8 @@ LONG = (250, 100, 50)
 ODD = 17
 # Multiplications that one case may cost; more than seconds is too much to wait for.
 WORK = 4e9
+# Of so many numbers at least one is one at which a layer turns.
+SHARE = 4
 # Numbers of one row from which on more rows than a few are too many.
 LARGE_ROW = 50_000
 
@@ -61,26 +69,31 @@ class Drawn:
 
 def draw(
     graph: Graph,
+    weights: Mapping[str, Array],
     names: Sequence[str],
     seed: int,
     only: str | None = None,
     *,
     half: bool = False,
+    others: Sequence[tuple[Graph, Mapping[str, Array]]] = (),
 ) -> list[Drawn]:
     """The cases that fit a model, the same for the same seed.
 
     Args:
         graph: the model's.
+        weights: the model's, by path.
         names: of its inputs.
         seed: of all cases; each is drawn apart, from the seed and its name.
         only: the name of the one case that is wanted.
         half: Keras computes in half precision, which leaves nothing certain of the
             sums of large numbers.
+        others: graphs that ought to be the same, with their weights: where they turn
+            is tried too.
 
     Raises:
         VerificationError: no inputs fit the model, or it has no such case.
     """
-    maker = _Maker(graph, names, seed, half)
+    maker = _Maker(graph, weights, names, seed, half, others)
     found = [
         Drawn(name, description, seed, make())
         for name, description, make in maker.cases()
@@ -96,22 +109,34 @@ class _Maker:
     """What the cases of one model have in common."""
 
     def __init__(
-        self, graph: Graph, names: Sequence[str], seed: int, half: bool
+        self,
+        graph: Graph,
+        weights: Mapping[str, Array],
+        names: Sequence[str],
+        seed: int,
+        half: bool,
+        others: Sequence[tuple[Graph, Mapping[str, Array]]],
     ) -> None:
         self.graph = graph
+        self.weights = weights
         self.names = names
         self.seed = seed
         self.half = half
         self.batch = samples.declared_batch(graph)
         self.stateful = samples.is_stateful(graph)
         self.typical = samples.shapes(graph, self.batch or samples.ROWS)
-        self.uses = samples.uses(graph)
+        self.uses = uses(graph, weights)
+        self.pools = {
+            port.name: pool(self.uses[port.name], port.dtype, half=half)
+            for port in graph.inputs
+        }
+        self.others = _only_there(graph, self.uses, self.pools, others, half)
         self.row = sum(prod(shape[1:]) for shape in self.typical)
         # Numbers that each step is multiplied with, as far as weights tell it.
-        _, weights = graph.infer_nodes(self.typical)
+        _, needed = graph.infer_nodes(self.typical)
         self.parameters = sum(
             prod(n or 1 for n in shape)
-            for path, shapes in weights.items()
+            for path, shapes in needed.items()
             for shape in shapes.values()
             if graph.layers[path].op != "embedding"
         )
@@ -125,7 +150,7 @@ class _Maker:
         yield (
             "typical",
             f"{kinds}{padded}{calls}",
-            lambda: samples.draw(self.graph, self.names, self.seed),
+            lambda: samples.draw(self.graph, self.weights, self.names, self.seed),
         )
         if masks:
             for name, (description, pattern) in PATTERNS.items():
@@ -145,6 +170,10 @@ class _Maker:
         tables = [own.rows for own in self.uses.values() if own.rows]
         if tables:
             yield self._every_id(max(tables))
+        if any(len(numbers) for numbers in self.pools.values()):
+            yield self._numbers(LANDMARKS, "at which layers turn", self.pools)
+        if any(len(numbers) for numbers in self.others.values()):
+            yield self._numbers(OTHERS, "at which only the bundle turns", self.others)
         if self.batch is None:
             yield "one-row", "a batch of one", self._drawn("one-row", rows=1)
             if self._work(ODD, 1) <= WORK and self.row <= LARGE_ROW:
@@ -221,8 +250,19 @@ class _Maker:
         scale: float = 1.0,
         pattern: Pattern | None = None,
         ids: bool = False,
+        pools: Mapping[str, Array] | None = None,
     ) -> Callable[[], dict[str, Array]]:
-        """What draws a case."""
+        """What draws a case.
+
+        Args:
+            name: of the case; seeds it.
+            rows: of the batch.
+            steps: in time; as many as usual if not given.
+            scale: numbers are so many times as large.
+            pattern: of masked steps.
+            ids: every row of a table is asked for.
+            pools: numbers that each input has to hold.
+        """
 
         def make() -> dict[str, Array]:
             rng = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
@@ -237,8 +277,12 @@ class _Maker:
                 if ids and use.rows is not None:
                     order = rng.permutation(use.rows)
                     array[...] = np.resize(order, shape)
+                    # Where not all fit: a table's end is where faults are.
+                    array.flat[0] = use.rows - 1
                 if pattern is not None and self._is_masked(port):
                     mask(rng, array, use, pattern, i)
+                if pools is not None:
+                    _scatter(rng, array, pools[port.name], use)
                 arrays[own] = array
             return arrays
 
@@ -251,14 +295,71 @@ class _Maker:
             for i, port in enumerate(self.graph.inputs)
             if self.uses[port.name].rows == count
         )
-        per_row = prod(self.typical[at][1:])
-        most = int(min(WORK / max(self.parameters, 1), 20 * LARGE_ROW))
-        shown = min(count, max(most, per_row))
-        rows = ceil(shown / per_row)
+        rows, per_row = self._rows_for(at, count)
+        shown = min(count, rows * per_row)
         text = f"every id, 0 to {count - 1}"
         if shown < count:
             text = f"{rows * per_row} of {count} ids"
         return "every-id", text, self._drawn("every-id", rows=rows, ids=True)
+
+    def _rows_for(self, at: int, count: int) -> tuple[int, int]:
+        """Rows that so many numbers of an input take, or there is time for."""
+        per_row = prod(self.typical[at][1:])
+        most = int(min(WORK / max(self.parameters, 1), 20 * LARGE_ROW))
+        return ceil(min(count, max(most, per_row)) / per_row), per_row
+
+    def _numbers(
+        self, name: str, what: str, pools: Mapping[str, Array]
+    ) -> tuple[str, str, Callable[[], dict[str, Array]]]:
+        """Every number of each pool at least once, among ordinary ones."""
+        rows, least = samples.ROWS, 1.0
+        for at, port in enumerate(self.graph.inputs):
+            count = len(pools[port.name])
+            needed, per_row = self._rows_for(at, SHARE * count)
+            rows = max(rows, needed)
+            if count:
+                least = min(least, needed * per_row / SHARE / count)
+        total = sum(map(len, pools.values()))
+        text = f"{total} numbers {what}, or just beside"
+        if least < 1:
+            text = f"{int(least * total)} of {text}"
+        return name, text, self._drawn(name, rows=rows, pools=pools)
+
+
+def _only_there(
+    graph: Graph,
+    own: Mapping[str, Use],
+    pools: Mapping[str, Array],
+    others: Sequence[tuple[Graph, Mapping[str, Array]]],
+    half: bool,
+) -> dict[str, Array]:
+    """What of the pools of other graphs is in none of this one's, by input."""
+    ports = {port.name: port for port in graph.inputs}
+    found = {name: array[:0] for name, array in pools.items()}
+    for other, weights in others:
+        known = uses(other, weights)
+        for port in other.inputs:
+            if port.name in ports and port.dtype == ports[port.name].dtype:
+                more = pool(known[port.name], port.dtype, half=half)
+                more = legal(own[port.name], more)
+                both = np.concatenate([found[port.name], more])
+                found[port.name] = np.setdiff1d(both, pools[port.name])
+    return found
+
+
+def _scatter(rng: np.random.Generator, array: Array, numbers: Array, use: Use) -> None:
+    """Put numbers into an array in many places, each at least once if there is room.
+
+    Where steps can be masked, some steps are nothing but one of the numbers.
+    """
+    free = np.ones(array.shape, bool)
+    if len(numbers) and use.mask_values and array.ndim > 2:
+        whole = rng.random(array.shape[:2]) < 1 / SHARE
+        array[whole] = rng.choice(numbers, (int(whole.sum()), *(1,) * (array.ndim - 2)))
+        free[whole] = False
+    places = rng.permutation(np.flatnonzero(free))
+    places = places[: ceil(len(places) / 2)] if len(numbers) else places[:0]
+    array.flat[places] = np.resize(rng.permutation(numbers), len(places))
 
 
 def _kind(port: Port) -> str:

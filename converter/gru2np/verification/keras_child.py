@@ -42,6 +42,8 @@ def answer(folder: Path) -> dict[str, Any]:
     # For layers that name no dtype, and because predict casts inputs to floatx.
     keras.backend.set_floatx(request["floatx"])
     model, plain = _load(keras, request, folder)
+    if request["nudged"]:
+        _nudge(model)
     cases = [
         _predicted(keras, model, request, folder, number)
         for number in range(request["cases"])
@@ -85,6 +87,17 @@ def _predicted(
         return {"failed": f"{type(error).__name__}: {error}"}
     np.savez(folder / f"arrays{number}.npz", **arrays)
     return {"outputs": outputs, "nodes": []}
+
+
+def _nudge(model: Any) -> None:
+    """Change each weight of a model in its last digit, up or down, zeros apart."""
+    rng = np.random.default_rng(0)
+    weights = model.get_weights()
+    for i, array in enumerate(weights):
+        if array.dtype.kind == "f":
+            ends = rng.choice([-np.inf, np.inf], array.shape).astype(array.dtype)
+            weights[i] = np.where(array == 0, array, np.nextafter(array, ends))
+    model.set_weights(weights)
 
 
 def _forget_states(keras: Any, model: Any) -> None:

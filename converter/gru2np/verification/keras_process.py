@@ -114,10 +114,12 @@ def run(
     batch_size: int | None,
     floatx: str,
     layers: bool,
+    nudged: bool,
 ) -> Iterator[Answered]:
     """Run a Keras beside: load the model once, predict every case.
 
-    The arrays of layers are read as they are asked for, while the context lasts.
+    The arrays of layers are read as they are asked for, while the context lasts.  With
+    ``nudged`` every weight is changed in its last digit.
 
     Raises:
         VerificationError: Keras cannot load the model, or run it on any of the cases.
@@ -141,6 +143,7 @@ def run(
         "batch_size": batch_size,
         "floatx": floatx,
         "layers": layers,
+        "nudged": nudged,
     }
     with tempfile.TemporaryDirectory(prefix="gru2np-") as name:
         folder = Path(name)

@@ -15,9 +15,12 @@ from gru2np.verification.comparison import (
     Comparison,
     Tolerance,
     compare,
+    distance,
     refused,
 )
 from gru2np.verification.evidence import NodeEvidence
+from gru2np.verification.landmarks import pool
+from gru2np.verification.uses import Use
 from gru2np_runtime import InputError
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.ir import KerasModel
+    from gru2np.verification.float64 import Exact
     from gru2np.verification.keras_process import NodeOutputs
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Node
@@ -43,7 +47,7 @@ class Layerwise:
 
     Args:
         plan: of the bundle's graph.
-        exact: the same in float64; None where there is none.
+        exact: what the file means in float64; None where nothing is that exact.
         unnamed: layers whose names in Keras say nothing.
         tolerance: how far a layer's outputs may be apart.
         lenient: rounding beyond it counts as equal.
@@ -52,7 +56,7 @@ class Layerwise:
     def __init__(
         self,
         plan: GraphPlan,
-        exact: GraphPlan | None,
+        exact: Exact | None,
         unnamed: frozenset[str],
         tolerance: Tolerance,
         lenient: bool,
@@ -82,7 +86,8 @@ class Layerwise:
         self.not_compared.update(dict.fromkeys(left))
         runs: dict[str, list[_Run]] = {}
         ours = Calls(self.plan)
-        exact = None if self.exact is None else Calls(self.exact)
+        plan = None if self.exact is None else self.exact.plan
+        exact = None if plan is None else Calls(plan)
         for number, batch in enumerate(batches):
             self._feed(batch, number, theirs, (ours, exact), runs)
         for node, parts in runs.items():
@@ -113,8 +118,10 @@ class Layerwise:
                 found.ours = calls[0].call(node, inputs, mask)
             except (InputError, IndexError, ValueError) as error:
                 found.refusal = str(error)
-            if calls[1] is not None:
-                found.exact = _in_float64(calls[1], node, inputs, mask)
+            if calls[1] is not None and self.exact is not None:
+                there = self.exact.nodes.get(node.name)
+                if there is not None:
+                    found.exact = _in_float64(calls[1], there, inputs, mask)
             runs.setdefault(node.name, []).append(found)
             return _fed(plan.layer, [array for array, _ in given], found.ours)
 
@@ -147,11 +154,12 @@ class Layerwise:
                 )
                 third = exact[i] if exact is not None and i < len(exact) else None
 
-                def again(i: int = i) -> Array:
-                    return self._nudged(node, runs)[i]
+                def moved(i: int = i, third: Array | None = third) -> float:
+                    assert third is not None
+                    return distance(self._nudged(node, runs)[i], third)
 
                 arrays = ours[i], expected, third
-                found.append(float64.heard(own, arrays, again, lenient=self.lenient))
+                found.append(float64.heard(own, arrays, moved, lenient=self.lenient))
         inputs = _columns([run.inputs for run in runs])
         masks = [run.mask for run in runs if run.mask is not None]
         mask = joined(masks) if masks else None
@@ -160,15 +168,18 @@ class Layerwise:
     def _nudged(self, name: str, runs: Sequence[_Run]) -> Arrays:
         """What a node gives in float64 where all numbers are a last digit away."""
         assert self.exact is not None
-        node = next(own for own in self.exact.graph.nodes if own.name == name)
-        calls = Calls(float64.nudged_plan(self.exact))
+        assert self.exact.nudged is not None
+        node = self.exact.nodes[name]
+        layer = self.exact.graph.layers[node.layer]
+        use = Use(turns=[*layer.turns()], known=[*layer.knows()])
+        calls = Calls(self.exact.nudged)
+
+        def nudged(x: Array) -> Array:
+            return float64.nudged(float64.wide(x), pool(use, x.dtype.name, half=False))
+
         return _columns(
             [
-                calls.call(
-                    node,
-                    [float64.nudged(float64.wide(x)) for x in run.inputs],
-                    run.mask,
-                )
+                calls.call(node, [nudged(x) for x in run.inputs], run.mask)
                 for run in runs
             ]
         )
@@ -193,7 +204,8 @@ def _in_float64(
 ) -> Arrays | None:
     try:
         return calls.call(node, [float64.wide(x) for x in inputs], mask)
-    except (InputError, IndexError, ValueError):
+    except (InputError, IndexError, TypeError, ValueError):
+        # In the file the layer takes other inputs than in the bundle.
         return None
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np.verification.samples import Use
+    from gru2np.verification.uses import Use
 
     Array = NDArray[Any]
     # Marks masked steps in a boolean array (rows, steps).

@@ -24,6 +24,8 @@ class Verification:
         evidence: every case with its arrays, and the Keras that was asked.
         not_compared: names of layer calls that only one side has.
         notes: what a reader of the result should know.
+        assumptions: what both sides take for granted, so that it is not proved.
+        missed: numbers at which layers turn and that no case reached.
     """
 
     model: str
@@ -33,6 +35,8 @@ class Verification:
     evidence: Evidence = field(repr=False)
     not_compared: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str:
@@ -77,7 +81,8 @@ class Verification:
     def as_json(self) -> dict[str, Any]:
         """The verification as ``verify --json`` prints it, one object.
 
-        ``agree``, ``first_departure`` (a name or null) and ``notes`` sum it up.
+        ``agree``, ``first_departure`` (a name or null) and ``notes`` sum it up;
+        ``assumptions`` and ``missed`` say what an agreement does not prove.
         ``cases`` holds a record for each set of inputs: ``name``, ``description``,
         ``seed`` (null where inputs were given), ``calls``, ``agree``, ``inputs`` with
         shape and dtype, and ``outputs``.  The outer ``outputs`` and, with
@@ -107,4 +112,6 @@ class Verification:
             "first_departure": first and first.name,
             "not_compared": list(self.not_compared),
             "notes": list(self.notes),
+            "assumptions": list(self.assumptions),
+            "missed": list(self.missed),
         }

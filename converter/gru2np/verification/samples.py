@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gru2np.errors import InputError, VerificationError
+from gru2np.verification.landmarks import strangers
+from gru2np.verification.uses import uses
 from gru2np_runtime.files.arrays import map_arrays
 from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from gru2np.verification.uses import Use
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph, Port
 
@@ -32,20 +33,6 @@ LENGTHS = (7, 12, 24, 48, 100, 200, 400, 1000, 4000)
 WHOLE_NUMBERS = 10
 
 
-@dataclass
-class Use:
-    """What a model does with an input, as far as drawing it is concerned.
-
-    Attributes:
-        rows: of the smallest table it feeds, of an Embedding or of categories; None if
-            it feeds none.
-        mask_values: what marks a step as padding, for each layer that looks for it.
-    """
-
-    rows: int | None = None
-    mask_values: list[float] = field(default_factory=list)
-
-
 def is_stateful(graph: Layer) -> bool:
     """Whether a layer keeps its states between calls."""
     return any(getattr(layer, "stateful", False) for _, layer in walk(graph))
@@ -56,12 +43,16 @@ def declared_batch(graph: Graph) -> int | None:
     return graph.inputs[0].shape[0]
 
 
-def draw(graph: Graph, names: Sequence[str], seed: int) -> dict[str, Array]:
+def draw(
+    graph: Graph, weights: Mapping[str, Array], names: Sequence[str], seed: int
+) -> dict[str, Array]:
     """Arrays that fit a model, the same for the same seed.
 
-    Normal numbers; ids within the table where they feed an Embedding; where steps can
-    be masked, some rows are padded on the right, some on the left with a hole inside.
-    A stateful model gets several batches, so that states are carried over.
+    Normal numbers, or those that a normalization makes normal; ids within the table
+    where they feed an Embedding, members of a vocabulary and strangers where they are
+    looked up; where steps can be masked, some rows are padded on the right, some on the
+    left with a hole inside.  A stateful model gets several batches, so that states are
+    carried over.
 
     Raises:
         VerificationError: no size of the free axes fits the model.
@@ -71,7 +62,7 @@ def draw(graph: Graph, names: Sequence[str], seed: int) -> dict[str, Array]:
         rows *= ROWS
     sizes = shapes(graph, declared_batch(graph) or rows)
     rng = np.random.default_rng(seed)
-    known = uses(graph)
+    known = uses(graph, weights)
     arrays = {}
     for name, port, shape in zip(names, graph.inputs, sizes, strict=True):
         use = known[port.name]
@@ -108,31 +99,6 @@ def shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
     )
 
 
-def uses(graph: Graph) -> dict[str, Use]:
-    """Who reads each input, directly or through layers that only move numbers."""
-    found = {port.name: Use() for port in graph.inputs}
-    sources = {port.name: {port.name} for port in graph.inputs}
-    for node in graph.nodes:
-        layer = graph.layers[node.layer]
-        read = {name for ref, _ in node.inputs for name in sources.get(ref, ())}
-        for name in read:
-            _note(found[name], layer)
-        takes_ids = any(inner.ids for _, inner in walk(layer))
-        if layer.keeps_dtype and layer.gives_dtype is None and not takes_ids:
-            sources[node.name] = read
-    return found
-
-
-def _note(use: Use, layer: Layer) -> None:
-    for _, inner in walk(layer):
-        if inner.ids:
-            rows = getattr(inner, inner.ids)
-            use.rows = min(rows, use.rows or rows)
-    value = getattr(layer, layer.compared) if layer.compared else math.nan
-    if value not in use.mask_values and not math.isnan(value):
-        use.mask_values.append(value)
-
-
 def array(
     rng: np.random.Generator, port: Port, shape: tuple[int, ...], use: Use
 ) -> Array:
@@ -140,10 +106,28 @@ def array(
     if use.rows is not None:
         return rng.integers(0, use.rows, shape).astype(port.dtype)
     if port.dtype.startswith("float"):
-        return rng.normal(size=shape).astype(port.dtype)
+        return _usual(use, rng.normal(size=shape)).astype(port.dtype)
     if port.dtype == "bool":
         return rng.random(shape) < 0.7
+    if use.known:
+        members = rng.choice(np.array(use.known), shape)
+        if use.only_known:
+            return members.astype(port.dtype)
+        others = rng.choice(strangers(use, port.dtype), shape)
+        return np.where(rng.random(shape) < 0.7, members, others).astype(port.dtype)
+    if use.usual:
+        numbers, limits = np.rint(_usual(use, rng.normal(size=shape))), port.dtype
+        least, most = np.iinfo(limits).min, np.iinfo(limits).max
+        return np.clip(numbers, least, most).astype(port.dtype)
     return rng.integers(0, WHOLE_NUMBERS, shape).astype(port.dtype)
+
+
+def _usual(use: Use, normal: Array) -> Array:
+    """Normal numbers as the input's readers expect them, each reader's in turn."""
+    for row in range(len(normal)) if use.usual else ():
+        centre, width = use.usual[row % len(use.usual)]
+        normal[row] = (centre + width * normal[row : row + 1])[0]
+    return normal
 
 
 def _pad(array: Array, values: Sequence[float]) -> None:

@@ -51,7 +51,7 @@ def cost(
     measured: dict[str, list[Measured]] = {}
     drawn: list[Drawn] = []
     with suppress(VerificationError):
-        drawn = draw(graph, full.input_names, seed)
+        drawn = draw(graph, full.weights, full.input_names, seed)
     size = declared_batch(graph) if is_stateful(graph) else None
     inputs_of = [(own.name, own.inputs) for own in drawn]
     for name, inputs in (*inputs_of, *((GIVEN, own) for own in given)):

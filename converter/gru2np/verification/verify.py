@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gru2np.bundle import in_memory
 from gru2np.convert import convert, running
-from gru2np.errors import VerificationError, naming
+from gru2np.errors import ModelFileError, VerificationError, naming
+from gru2np.inspection.report import is_bundle
 from gru2np.verification import cases, faithful, keras_process, samples
 from gru2np.verification.beside import Beside
 from gru2np.verification.comparison import HALF
+from gru2np.verification.float64 import Exact
+from gru2np.verification.landmarks import pool
 from gru2np.verification.settings import Settings, precision
-from gru2np_runtime import load
+from gru2np.verification.uses import uses
+from gru2np_runtime import BundleError, load
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from gru2np.convert import Conversion
     from gru2np.layers.custom import CustomLayers
+    from gru2np.verification.keras_process import Outputs
     from gru2np.verification.result import Verification
 
+    Array = NDArray[Any]
     FilePath = str | os.PathLike[str]
 
 
@@ -51,7 +60,9 @@ def verify(
 
     Without inputs, several cases are made from the graph so that faults show: masks of
     every pattern, one step and many, saturated gates, zeros, every id of an Embedding,
-    other batch sizes.  The result names them, and how each is drawn again.
+    both sides of every number at which a layer turns, other batch sizes.  The result
+    names them, how each is drawn again, what none of them reached, and what both sides
+    assume.
 
     Args:
         model: path of a saved model, or a live ``keras.Model``.
@@ -144,6 +155,7 @@ def verifying(
         The model converted, its file open as long as the context lasts, and what was
         found for each bundle.
     """
+    _check_order(model, bundles)
     with ExitStack() as stack:
         if hasattr(model, "save") and hasattr(model, "get_config"):
             live, folder = model, stack.enter_context(tempfile.TemporaryDirectory())
@@ -154,6 +166,30 @@ def verifying(
         conversion = stack.enter_context(convert(model, weights, own, said))
         files = Path(model), None if weights is None else Path(weights)
         yield conversion, verify_conversion(conversion, files, bundles, request)
+
+
+def _check_order(model: Any, bundles: Sequence[FilePath | None]) -> None:
+    """Tell a bundle from a model, for each stands easily in the other's place.
+
+    Raises:
+        BundleError: a model is where a bundle should be.
+        ModelFileError: a bundle is where the model should be.
+    """
+    order = "gru2np verify MODEL BUNDLE: the saved model first, then its bundle"
+    if isinstance(model, (str, os.PathLike)) and is_bundle(Path(model)):
+        raise ModelFileError(
+            f"{Path(model).name}: expected a saved Keras model, got a bundle; {order}"
+        )
+    for bundle in bundles:
+        if (
+            bundle is not None
+            and Path(bundle).is_file()
+            and not is_bundle(Path(bundle))
+        ):
+            raise BundleError(
+                f"{Path(bundle).name}: expected a bundle, an .npz that gru2np export "
+                f"wrote; {order}"
+            )
 
 
 def verify_conversion(
@@ -170,30 +206,85 @@ def verify_conversion(
         bundles: paths, or the bytes of one that no file holds yet.
         request: what is to be compared.
     """
-    drawn = _cases(conversion, request)
     sides = [_beside(conversion, bundle, request) for bundle in bundles]
+    drawn = _cases(conversion, request, sides)
     # The runtime first: what does not fit the model is found without Keras.
     for side in sides:
         side.predict(drawn)
     if request.expected is not None:
         return [side.beside_recorded(request.expected) for side in sides]
-    with keras_process.run(
+    run = partial(
+        keras_process.run,
         conversion,
         faithful.choose(conversion),
         files,
-        [list(own.inputs.values()) for own in drawn],
         batch_size=samples.declared_batch(conversion.built.graph),
         floatx=_floatx(conversion),
-        layers=request.settings.layers,
-    ) as answered:
-        return [side.beside_keras(answered) for side in sides]
+    )
+    inputs = [list(own.inputs.values()) for own in drawn]
+    exact = None
+    if precision(conversion) == "float32":
+        known = uses(conversion.built.graph, conversion.weights)
+        ports = conversion.built.graph.inputs
+        pools = [pool(known[port.name], port.dtype, half=False) for port in ports]
+        exact = Exact(conversion.built.graph, conversion.weights, pools)
+    with run(inputs, layers=request.settings.layers, nudged=False) as answered:
+        again = _Again(run, inputs, exact)
+        return [side.beside_keras(answered, exact, again) for side in sides]
 
 
-def _cases(conversion: Conversion, request: Request) -> list[cases.Drawn]:
+class _Again:
+    """What Keras gives for every case a last digit away, found out at first need.
+
+    That a model makes much of a last digit must not be the bundle's word alone.
+
+    Args:
+        run: runs Keras on cases.
+        inputs: of the cases.
+        exact: the file in float64.
+    """
+
+    def __init__(
+        self, run: Any, inputs: Sequence[Sequence[Array]], exact: Exact | None
+    ) -> None:
+        self.run = run
+        self.inputs = inputs
+        self.exact = exact
+        self.found: list[Outputs] | None = None
+
+    def __call__(self, number: int) -> Outputs | None:
+        """The outputs of a case; None where Keras does not run again."""
+        assert self.exact is not None
+        if self.found is None:
+            moved = [
+                [
+                    x.astype(own.dtype)
+                    for x, own in zip(self.exact.nudged_inputs(case), case, strict=True)
+                ]
+                for case in self.inputs
+            ]
+            try:
+                with self.run(moved, layers=False, nudged=True) as answered:
+                    self.found = answered.cases
+            except VerificationError:
+                self.found = []
+        return self.found[number] if self.found else None
+
+
+def _cases(
+    conversion: Conversion, request: Request, sides: Sequence[Beside]
+) -> list[cases.Drawn]:
     graph, names = conversion.built.graph, conversion.built.inputs.names
     if request.inputs is None:
-        half = precision(conversion) in HALF
-        return cases.draw(graph, names, request.seed, request.case, half=half)
+        return cases.draw(
+            graph,
+            conversion.weights,
+            names,
+            request.seed,
+            request.case,
+            half=precision(conversion) in HALF,
+            others=[(side.model.graph, side.model.weights) for side in sides],
+        )
     arrays = samples.by_name(request.inputs, names, "input")
     ports = zip(names, graph.inputs, strict=True)
     arrays = {name: arrays[name].astype(port.dtype) for name, port in ports}

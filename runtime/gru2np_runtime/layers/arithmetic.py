@@ -86,6 +86,16 @@ QUOTIENTS = ("divide", "divide_no_nan")
 FLOATS_ONLY = ("arctan2", "squared_difference")
 # Of two arrays of floats there is nothing to find out before.
 SETTLED = ("add", "divide", "maximum", "minimum", "multiply", "subtract")
+# Functions that turn at their constant; the numbers of a long one would be too many.
+TURNING = (
+    *COMPARISONS,
+    "floor_divide",
+    "floor_of_quotient",
+    "maximum",
+    "minimum",
+    "mod",
+)
+MOST_TURNS = 64
 # Division that whole numbers have no 0 for.
 WHOLE_DIVISION = ("floor_divide", "floor_of_quotient", "mod")
 
@@ -198,6 +208,18 @@ class Binary(Operation):
                 raise InputError(f"{self.function}: whole numbers divided by 0")
             x, y = fitting(self.op, operands)
             return np.asarray(BINARY[self.function](x, y))
+
+    @property
+    def renumbers(self) -> bool:  # type: ignore[override]
+        """Comparisons do, and what is made of them."""
+        return self.function not in ARITHMETIC
+
+    def turns(self) -> tuple[float, ...]:
+        """The constant that numbers are held against."""
+        divides = self.function not in (*COMPARISONS, *SETTLED)
+        if self.function not in TURNING or (self.constant_first and divides):
+            return ()
+        return tuple(dict.fromkeys(self.constant))[:MOST_TURNS]
 
     def _plain(self, inputs: tuple[Array, ...]) -> bool:
         """Two arrays of the same floats and shape: all that follows is settled."""

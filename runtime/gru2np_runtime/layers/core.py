@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.activations import axes_of, function_of, keeps_whole
+from gru2np_runtime.activations import axes_of, function_of, keeps_whole, turns_of
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import (
     ACROSS,
@@ -58,6 +58,10 @@ class Activation(Layer):
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for functions along the time axis."""
         return apart_from_time(axes_of(self.function), len(shapes[0]))
+
+    def turns(self) -> tuple[float, ...]:
+        """Those of the function."""
+        return turns_of(self.function)
 
 
 class Identity(Elementwise):

@@ -123,6 +123,10 @@ class CategoryEncoding(Encoding):
         """That of the layer."""
         return self.dtype
 
+    def turns(self) -> tuple[float, ...]:
+        """Where numbers begin that are left out."""
+        return (self.num_tokens,) if self.leaves_out else ()
+
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
@@ -168,6 +172,10 @@ class Discretization(Encoding):
         """Whole numbers, or that of the layer."""
         return self.number if self.output == "int" else self.dtype
 
+    def turns(self) -> tuple[float, ...]:
+        """The boundaries."""
+        return self.boundaries
+
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
@@ -193,6 +201,7 @@ class IntegerLookup(Encoding):
     """
 
     op = "integer_lookup"
+    renumbers = True
     vocabulary: tuple[int, ...]
     outside: int = 1
     mask_token: tuple[int, ...] = ()
@@ -223,6 +232,33 @@ class IntegerLookup(Encoding):
     def result_dtype(self) -> str | None:
         """Whole numbers, or that of the layer."""
         return "int64" if self.whole or self.output == "int" else self.dtype
+
+    def knows(self) -> tuple[float, ...]:
+        """The vocabulary, and the number that is masked."""
+        return (*self.mask_token, *self.vocabulary)
+
+    @property
+    def refuses_others(self) -> bool:  # type: ignore[override]
+        """Where there is no place for them."""
+        return not self.outside
+
+    def origin(self, number: float) -> float | None:
+        """A number that is given this place."""
+        if self.output != "int":
+            return None
+        lost = range(self.outside, self.outside + len(self.vocabulary) + 2)
+        strangers = {n % self.outside: n for n in lost} if self.outside else {}
+        known = {*self.knows()}
+        for remainder in strangers:
+            while strangers[remainder] in known:
+                strangers[remainder] += self.outside
+        places = (
+            *self.mask_token,
+            *(strangers[i] for i in range(self.outside)),
+            *self.vocabulary,
+        )
+        at = int(number)
+        return places[at] if at == number and 0 <= at < len(places) else None
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None

@@ -80,6 +80,11 @@ class Unary(Operation):
     op = "unary"
     function: str
 
+    @property
+    def renumbers(self) -> bool:  # type: ignore[override]
+        """Tests do."""
+        return self.function in TESTS
+
     def check(self) -> None:
         """The function is known."""
         check_choice(self.op, "function", self.function, tuple(UNARY))
@@ -139,6 +144,10 @@ class Clip(Operation):
         kind = inputs[0].dtype.type
         with np.errstate(all="ignore"):
             return np.clip(inputs[0], kind(self.lower), kind(self.upper))
+
+    def turns(self) -> tuple[float, ...]:
+        """Both ends, where there are such."""
+        return tuple(end for end in (self.lower, self.upper) if abs(end) < np.inf)
 
 
 LAYERS = {layer.op: layer for layer in (Activated, Clip, Unary)}

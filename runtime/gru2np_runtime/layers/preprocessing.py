@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,6 +51,15 @@ class Rescaling(Layer):
         x = inputs[0]
         y: Array = x * np.array(self.scale, x.dtype) + np.array(self.offset, x.dtype)
         return y
+
+    def usual(
+        self, weights: Mapping[str, Array], rank: int
+    ) -> tuple[Array, Array] | None:
+        """Numbers that it makes normal ones."""
+        scale, offset = np.array(self.scale), np.array(self.offset)
+        if not scale.all():
+            return None
+        return -offset / scale, np.abs(1.0 / scale)
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise where features are not the time steps."""
@@ -114,6 +123,29 @@ class Standardization(Layer):
                 raise ValueError(f"{self.op}: means of shape {given} for {shapes[0]}")
         return (shapes[0],)
 
+    def _given(self, weights: Mapping[str, Array], dtype: Any) -> list[Array]:
+        """Mean and variance, constants or weights."""
+        if not self.mean:
+            return [weights["mean"], weights["variance"]]
+        return [
+            np.array(numbers, dtype).reshape(self.constants_shape)
+            for numbers in (self.mean, self.variance)
+        ]
+
+    def usual(
+        self, weights: Mapping[str, Array], rank: int
+    ) -> tuple[Array, Array] | None:
+        """Numbers of the mean and variance that were found in training."""
+        if self.invert:
+            return None
+        axes = self._axes(rank)
+        mean, variance = self._given(weights, np.float64)
+        missing = (1,) * (len(axes) - mean.ndim)
+        sizes = iter((*missing, *mean.shape))
+        shape = [next(sizes) if i in axes else 1 for i in range(rank)]
+        deviation = np.maximum(np.sqrt(variance), LEAST_DEVIATION)
+        return mean.reshape(shape), deviation.reshape(shape)
+
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
@@ -122,13 +154,7 @@ class Standardization(Layer):
         axes = self._axes(x.ndim)
         kept = [x.shape[axis] for axis in axes]
         shape = [x.shape[i] if i in axes else 1 for i in range(x.ndim)]
-        if self.mean:
-            given = [
-                np.array(numbers, x.dtype).reshape(self.constants_shape)
-                for numbers in (self.mean, self.variance)
-            ]
-        else:
-            given = [weights["mean"], weights["variance"]]
+        given = self._given(weights, x.dtype)
         mean, variance = (np.broadcast_to(a, kept).reshape(shape) for a in given)
         deviation = np.maximum(np.sqrt(variance), x.dtype.type(LEAST_DEVIATION))
         y: Array = mean + x * deviation if self.invert else (x - mean) / deviation

@@ -11,7 +11,7 @@ from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, sized, stored
 from gru2np_runtime.layers.recurrent import Recurrent, check_states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gru2np_runtime.layer import Array, Shape, Sizes
 
@@ -170,6 +170,41 @@ class TimeDistributed(Wrapper):
         inner = self.layers["layer"].output_shapes(_without_time(shapes[0]))
         return tuple((shape[0], shapes[0][1], *shape[1:]) for shape in inner)
 
+    def turns(self) -> tuple[float, ...]:
+        """Those of the child, which is given the same numbers."""
+        return self.layers["layer"].turns()
+
+    def knows(self) -> tuple[float, ...]:
+        """Those of the child."""
+        return self.layers["layer"].knows()
+
+    def usual(
+        self, weights: Mapping[str, Array], rank: int
+    ) -> tuple[Array, Array] | None:
+        """That of the child, at every step."""
+        inside = "layer/"
+        inner = {
+            name[len(inside) :]: array
+            for name, array in weights.items()
+            if name.startswith(inside)
+        }
+        found = self.layers["layer"].usual(inner, rank - 1)
+        return found and (_with_time(found[0]), _with_time(found[1]))
+
+    @property
+    def refuses_others(self) -> bool:  # type: ignore[override]
+        """As the child does."""
+        return self.layers["layer"].refuses_others
+
+    @property
+    def renumbers(self) -> bool:  # type: ignore[override]
+        """As the child does."""
+        return self.layers["layer"].renumbers
+
+    def origin(self, number: float) -> float | None:
+        """As the child's."""
+        return self.layers["layer"].origin(number)
+
     def over_time(self, *shapes: Shape) -> str:
         """Every step alone."""
         return POINTWISE
@@ -194,6 +229,11 @@ def declared_dtypes(layer: Layer, side: str) -> list[str]:
         return []
     ports = layer.inputs if side == "inputs" else layer.outputs
     return [port.dtype for port in ports]
+
+
+def _with_time(x: Array) -> Array:
+    """What broadcasts to a step, so that it broadcasts to a sequence."""
+    return x[:, None] if x.ndim > 1 else x
 
 
 def _without_time(shape: Shape) -> Shape:

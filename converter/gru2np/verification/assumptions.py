@@ -1,0 +1,82 @@
+"""What the runtime and the Keras beside it both take for granted.
+
+Where both read one ambiguous thing the same way, that they agree proves nothing of it.
+Each sentence stands only where it concerns the file; ``Built.warnings`` stand beside
+them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np.inspection import meaning as meanings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from gru2np.convert import Conversion
+    from gru2np.verification.evidence import Reference
+
+# Names of a kind that are said; more are counted.
+SHOWN = 4
+
+
+def shared(conversion: Conversion, reference: Reference) -> tuple[str, ...]:
+    """What both assume about a file, a clause for each thing.
+
+    Args:
+        conversion: of the file.
+        reference: the Keras that was asked.
+    """
+    raw = conversion.raw
+    found = [*_names(raw.config)]
+    if raw.keras_version is None:
+        found.append("the file, which names no version, is one of this Keras")
+    elif raw.keras_version != reference.version:
+        name = str(reference).partition(" (")[0]
+        found.append(f"{name} computes what {conversion.meaning.writer} did")
+    found += meanings.unsaid(conversion.built.graph, conversion.meaning, raw.config)
+    return tuple(found)
+
+
+def _names(config: Any) -> Iterator[str]:
+    """That names without a module are those of Keras."""
+    classes: dict[str, None] = {}
+    functions: dict[str, None] = {}
+    for record in _records(config):
+        name, options = record.get("class_name"), record.get("config")
+        if not isinstance(name, str) or not isinstance(options, dict):
+            continue
+        inside = "layers" in options or name == "InputLayer"
+        if not record.get("module") and not inside and "name" in options:
+            classes[name] = None
+        functions.update(
+            (value, None)
+            for key, value in options.items()
+            if key.endswith("activation") and isinstance(value, str)
+        )
+    functions.pop("linear", None)
+    if classes or functions:
+        names = [*classes, *functions]
+        are = "is" if len(names) == 1 else "are"
+        yield (
+            f"{_listed(names)} {are} Keras' own and not yours by the same name, for "
+            "the file names no module"
+        )
+
+
+def _records(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _records(item)
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = [*names]
+    more = len(shown) - SHOWN
+    if more > 1:
+        shown = [*shown[:SHOWN], f"{more} more"]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
