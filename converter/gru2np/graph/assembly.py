@@ -112,9 +112,9 @@ class Builder:
             self.masked.add(path)
             kind = self.dtypes[mask[0]]
             if kind != "bool":
-                reason = f"a mask of {kind}, expected one of bool; cast it to bool"
+                own = f"a mask of {kind}, expected one of bool; cast it to bool"
                 class_name = self.titles.get(path, ("", layer.op))[1]
-                self.problems.append(Problem(path, class_name, reason, "mask"))
+                self.problems.append(Problem(path, class_name, own, "mask"))
         taken = self.dtype_rules.get(path)
         reason = untaken(layer, taken, node, self.dtypes, self.meaning)
         if reason is not None:
