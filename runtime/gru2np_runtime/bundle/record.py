@@ -60,7 +60,8 @@ class Record:
         for i, value in enumerate(values):
             free = value is None and not known
             number = isinstance(value, int) and not isinstance(value, bool)
-            if not free and not (number and value >= 0):
+            # Python itself counts no further where it slices.
+            if not free and not (number and 0 <= value < 2**63):
                 raise wrong("int", value, f"{self.path}.{key}[{i}]")
         return tuple(values)
 
