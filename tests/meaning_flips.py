@@ -19,7 +19,8 @@ from gru2np.convert import converted
 from gru2np.errors import Gru2npError
 from gru2np.generations import interpret
 from gru2np.inspection.meaning import of_conversion
-from gru2np.meaning import GROUPS
+from gru2np.layers.activations import NAMES
+from gru2np.meaning import GROUPS, Readings
 from gru2np.readers import open_model
 from gru2np_runtime import InputError, load
 from test_examples import example
@@ -49,8 +50,8 @@ VALUES = {
     "masks.second_tensor_drops": BOOL,
     "masks.in_time": ("kept", "steps", "folded", "folded_in_free_batches"),
     "masks.own_layers_masked_in_time": BOOL,
-    "masks.idle_casts": BOOL,
-    "masks.idle_operations": BOOL,
+    "masks.idle_casts": (False, True, None),
+    "masks.idle_operations": (False, True, None),
     "attention.softmax_uses_mask": BOOL,
     "attention.masked_scores": ("added", "zeroed"),
     "attention.fused_heads": BOOL,
@@ -71,32 +72,17 @@ VALUES = {
     "numbers.categories_leave_out": BOOL,
     "numbers.bin_number": ("int32", "int64"),
     "numbers.lookup_whole": BOOL,
-    "numbers.rounds_to_half": BOOL,
+    "numbers.rounds_to_half": (False, True, None),
 }
 # The names that a generation puts into each set; a fixture is flipped by each alone.
 MEMBERS = {
     "unsaid": ("causal", "mask"),
     "unheeded": ("training",),
-    "unknown": (
-        "attention.masked_scores",
-        "masks.casts_drop",
-        "masks.explicit_spreads",
-        "masks.idle_casts",
-        "masks.idle_operations",
-        "masks.merged",
-        "masks.merges_skip_masked",
-        "numbers.least_epsilon_ranks",
-        "numbers.least_unit_norm",
-        "numbers.rounds_to_half",
-    ),
-    "uncertain": (
-        "numbers.rounds_to_half",
-        "masks.merges_skip_masked",
-        "recurrent.masked_output",
-        "recurrent.stateful_forgets",
-        "recurrent.unrolled_ignores_zero",
-    ),
+    "functions": tuple(sorted({*NAMES, "hard_sigmoid"})),
 }
+
+# What a layer makes of a mask, class by class; a fixture is flipped in each alone.
+BY_CLASS = "masks.by_class"
 
 
 class Noted:
@@ -118,8 +104,20 @@ class NotedSet(frozenset):
         return super().__contains__(member)
 
 
+class NotedTable(dict):
+    """A table of Meaning that notes what it is asked for."""
+
+    def get(self, key):
+        self.read.add(f"{BY_CLASS} {key}")
+        return super().get(key)
+
+
 def noting(meaning, read):
     """The same meaning, which notes in ``read`` what is read of it from now on."""
+    table = NotedTable(meaning.masks.by_class)
+    table.read = read
+    masks = dataclasses.replace(meaning.masks, by_class=table)
+    meaning = dataclasses.replace(meaning, masks=masks)
     groups = {name: Noted(name, getattr(meaning, name), read) for name in GROUPS}
     sets = {}
     for name in MEMBERS:
@@ -157,6 +155,20 @@ def flipped(meaning, only=None):
                 held = getattr(meaning, name) ^ {member}
                 other = {name: held}
                 yield from _possible(f"{name} {member}", member in held, meaning, other)
+    yield from by_class_flipped(meaning, only)
+
+
+def by_class_flipped(meaning, only):
+    """The flips of what single classes make of a mask."""
+    for name, word in sorted(meaning.masks.by_class.items()):
+        field = f"{BY_CLASS} {name}"
+        if only is not None and field not in only:
+            continue
+        other = {"keeps": "stops", "stops": "keeps"}.get(word)
+        if other is not None:
+            table = {**meaning.masks.by_class, name: other}
+            masks = dataclasses.replace(meaning.masks, by_class=table)
+            yield field, repr(other), dataclasses.replace(meaning, masks=masks)
 
 
 def _possible(field, value, meaning, other):
@@ -167,10 +179,15 @@ def _possible(field, value, meaning, other):
         return
 
 
+def alone(meaning):
+    """A file that may mean this and nothing else."""
+    return Readings(meaning, meaning.writer, (), ())
+
+
 def outcome(raw, model, meaning, own):
     """The manifest of a model under a meaning and what is said of it, or why not."""
     try:
-        conversion = converted(raw, model, meaning, own)
+        conversion = converted(raw, model, alone(meaning), own)
     except Gru2npError as error:
         return None, str(error)
     said = (*of_conversion(conversion), *conversion.built.notes)
@@ -203,8 +220,8 @@ def changes(golden, unread=False):
     """
     found = {}
     with open_model(*golden.files()) as raw:
-        model, meaning = interpret(raw)
-        read = set()
+        model, readings = interpret(raw)
+        meaning, read = readings.taken, set()
         before = outcome(raw, model, noting(meaning, read), owns(golden))
         # Who wrote a file is only said.
         only = None if unread else {"writer", *read}
@@ -218,11 +235,11 @@ def changes(golden, unread=False):
 def contradicts(golden, field, value):
     """Whether a case's numbers under another meaning are not those of its Keras."""
     with open_model(*golden.files()) as raw:
-        model, meaning = interpret(raw)
-        flips = flipped(meaning, {field})
+        model, readings = interpret(raw)
+        flips = flipped(readings.taken, {field})
         (other,) = [other for _, given, other in flips if given == value]
         bundle = io.BytesIO()
-        write(converted(raw, model, other, owns(golden)), bundle)
+        write(converted(raw, model, alone(other), owns(golden)), bundle)
     run = load(bundle.getvalue(), custom_layers=owns(golden))
     try:
         for call in range(golden.calls):
