@@ -208,6 +208,7 @@ def _agreed(
                 f"the file names no backend, and {readings.taken_of} is taken; if it "
                 f"was another, say so (--saved-by):{''.join(lines)}"
             )
+            break
     return taken
 
 

@@ -43,11 +43,13 @@ class Class(NamedTuple):
         sometimes: keys that it writes into some.
         mask: what its output has of the mask of its input: ``keeps``, ``stops``,
             ``makes``, ``raises``, ``varies``; None where that was not measured.
+        variants: other classes of that name, which ``compat.v1`` has.
     """
 
     always: Mapping[str, tuple[Any, ...]]
     sometimes: frozenset[str]
     mask: str | None
+    variants: tuple[Class, ...]
 
 
 @dataclass(frozen=True)
@@ -102,18 +104,25 @@ class Line:
         """What a release has, by name."""
         at = self._place[release]
         return {
-            name: Class(
-                {
-                    key: tuple(span[2:])
-                    for key, spans in facts["keys"].items()
-                    if (span := self._span(spans, at)) is not None
-                },
-                frozenset(self._there(facts.get("sometimes", {}), at)),
-                self._value(facts.get("mask", []), at),
-            )
+            name: self._class(facts, at)
             for name, facts in self._table["classes"].items()
             if self._span(facts["there"], at) is not None
         }
+
+    def _class(self, facts: Mapping[str, Any], at: int) -> Class:
+        variants = [
+            self._class(own, at)
+            for own in facts.get("variants", ())
+            if self._span(own["there"], at) is not None
+        ]
+        always = {
+            key: tuple(span[2:])
+            for key, spans in facts["keys"].items()
+            if (span := self._span(spans, at)) is not None
+        }
+        sometimes = frozenset(self._there(facts.get("sometimes", {}), at))
+        mask = self._value(facts.get("mask", []), at)
+        return Class(always, sometimes, mask, tuple(variants))
 
     def masks(self, release: Release) -> Mapping[str, str]:
         """What the layers of a release make of masks, by class."""
@@ -287,9 +296,11 @@ class Writers:
         known = self._known(release, class_name)
         if known is None:
             return f"{release} had none of this name"
-        lacking = sorted(known.always.keys() - SILENT - keys)
-        if lacking:
-            names = ", ".join(lacking)
+        lacking = [
+            own.always.keys() - SILENT - keys for own in (known, *known.variants)
+        ]
+        if all(lacking):
+            names = ", ".join(sorted(lacking[0]))
             return f"the file has no {names} for it, which {release} always wrote"
         return ""
 
@@ -302,7 +313,8 @@ class Writers:
     ) -> frozenset[str]:
         known = self._known(release, class_name)
         assert known is not None  # it fits
-        return keys - known.always.keys() - known.sometimes - SILENT
+        heard = [own.always.keys() | own.sometimes for own in (known, *known.variants)]
+        return keys.difference(*heard) - SILENT
 
 
 class Reader(Writers):

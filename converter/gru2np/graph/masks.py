@@ -20,6 +20,7 @@ from gru2np.layers.mask_rules import (
     KEEPS,
     LEFT_OUT,
     MEASURED,
+    MOVES,
     ONE,
     SEQUENCE,
     STOPS,
@@ -99,11 +100,13 @@ class Masks:
     ) -> list[Ref | None]:
         rule = self.spec.mask
         layer = self.builder.layers[self.path]
-        if rule == MEASURED:
+        if rule in (MEASURED, MOVES):
             written = self.layer.written or self.layer.class_name
             known = self.builder.meaning.masks.by_class.get(written)
             if mask is not None and known not in (KEEPS, STOPS):
                 return [UNMEASURED]
+            if mask is not None and rule == MOVES and self._may_idle(name, inputs):
+                return [IDLED]
             rule = KEEPS if known == KEEPS else STOPS
         if rule == KEEPS:
             return [mask]
@@ -122,6 +125,12 @@ class Masks:
         if isinstance(rule, Idles) and mask is not None:
             return [self._idled(name, inputs, rule, mask)]
         return [None]
+
+    def _may_idle(self, name: str, inputs: Sequence[Value]) -> bool:
+        """Whether a layer may give back its very input, with its mask."""
+        builder, source = self.builder, inputs[0].ref
+        same = builder.shapes[name][0] == builder.shapes[source[0]][source[1]]
+        return same and builder.meaning.masks.idle_operations is not False
 
     def _idled(
         self, name: str, inputs: Sequence[Value], rule: Idles, mask: Ref

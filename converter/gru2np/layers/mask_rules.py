@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Rules that need nothing beside their name.
 MEASURED = "measured"  # what each release was seen to do: ``MaskRules.by_class``
+MOVES = "measured, unless it had nothing to do"  # then ``MaskRules.idle_operations``
 KEEPS = "keeps"  # its output has the same mask
 STOPS = "stops"  # its output has none
 QUERY = "keeps the query's"  # by ``AttentionRules``

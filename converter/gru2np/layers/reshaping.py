@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import data_format
 from gru2np.layers.dtype_rules import ANY
-from gru2np.layers.mask_rules import MEASURED
+from gru2np.layers.mask_rules import IDLES, MEASURED, MOVES, Idles
 from gru2np.layers.spec import unmasked
 from gru2np_runtime import layers as runtime
 
@@ -83,17 +83,22 @@ def _pairs(config: Config, key: str, rank: int) -> list[tuple[int, ...]]:
     return [tuple(pair) for pair in pairs]
 
 
+def _reorders(layer: Layer) -> bool:
+    assert isinstance(layer, runtime.Permute)
+    return list(layer.dims) != sorted(layer.dims)
+
+
 LAYERS = {
-    "Flatten": unmasked(flatten, MEASURED, None, ANY),
-    "Permute": unmasked(permute, MEASURED, None, ANY),
+    "Flatten": unmasked(flatten, MOVES, None, ANY),
+    "Permute": unmasked(permute, Idles(_reorders, casts=False), None, ANY),
     "RepeatVector": unmasked(repeat_vector, MEASURED, None, ANY),
-    "Reshape": unmasked(reshape, MEASURED, None, ANY),
+    "Reshape": unmasked(reshape, IDLES, None, ANY),
     **{
-        f"Cropping{rank}D": unmasked(cropping(rank), MEASURED, None, ANY)
+        f"Cropping{rank}D": unmasked(cropping(rank), MOVES, None, ANY)
         for rank in (1, 2, 3)
     },
     **{
-        f"ZeroPadding{rank}D": unmasked(zero_padding(rank), MEASURED, None, ANY)
+        f"ZeroPadding{rank}D": unmasked(zero_padding(rank), MOVES, None, ANY)
         for rank in (1, 2, 3)
     },
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.convolutional import data_format
 from gru2np.layers.dtype_rules import ANY, KEPT_NUMBERS
-from gru2np.layers.mask_rules import MEASURED
+from gru2np.layers.mask_rules import MOVES
 from gru2np.layers.spec import ORDINARY, CallRule, LayerSpec, unmasked
 from gru2np_runtime import layers as runtime
 
@@ -96,7 +96,7 @@ def _of_way(layer: Any) -> Taken:
 LAYERS = {
     "Resizing": LayerSpec(
         resizing,
-        MEASURED,
+        MOVES,
         uses_mask=False,
         # Keras 3.15 writes training=true into its calls, and means nothing by it.
         call=CallRule(ORDINARY, (), ("training",), takes_masks=False),
@@ -104,7 +104,7 @@ LAYERS = {
         dtypes=ANY,
     ),
     **{
-        f"UpSampling{rank}D": unmasked(up_sampling(rank), MEASURED, None, _of_way)
+        f"UpSampling{rank}D": unmasked(up_sampling(rank), MOVES, None, _of_way)
         for rank in (1, 2, 3)
     },
 }
