@@ -29,6 +29,7 @@ class Golden:
         self.atol = self.facts.get("atol", ATOL)
         self.rtol = self.facts.get("rtol", RTOL)
         self.calls = self.facts["calls"]
+        self.saved_by = self.facts.get("saved_by")
 
     def files(self):
         """Paths of the model and, where they stand apart, of its weights."""
@@ -48,7 +49,7 @@ class Golden:
 
         model, weights = self.files()
         out = io.BytesIO()
-        gru2np.export(model, out, weights=weights)
+        gru2np.export(model, out, weights=weights, saved_by=self.saved_by)
         return out.getvalue()
 
     def arrays(self, call: int, kind: str):
