@@ -219,7 +219,8 @@ def changes(golden, unread=False):
             anything; it takes ten times as long, and proves that.
     """
     found = {}
-    with open_model(*golden.files()) as raw:
+    with open_model(*golden.files()) as opened:
+        raw = dataclasses.replace(opened, saved_by=golden.saved_by)
         model, readings = interpret(raw)
         meaning, read = readings.taken, set()
         before = outcome(raw, model, noting(meaning, read), owns(golden))
@@ -234,7 +235,8 @@ def changes(golden, unread=False):
 
 def contradicts(golden, field, value):
     """Whether a case's numbers under another meaning are not those of its Keras."""
-    with open_model(*golden.files()) as raw:
+    with open_model(*golden.files()) as found:
+        raw = dataclasses.replace(found, saved_by=golden.saved_by)
         model, readings = interpret(raw)
         flips = flipped(readings.taken, {field})
         (other,) = [other for _, given, other in flips if given == value]
