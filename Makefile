@@ -4,7 +4,7 @@ VENV = .venv
 RUN = $(VENV)/bin/
 KERNEL = runtime/gru2np_runtime/kernels/c/source/libgru2np.so
 
-.PHONY: demo test proof lint types matrix docs fixtures kernel bench dist clean
+.PHONY: demo test proof lint types matrix docs fixtures measure kernel bench dist clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python examples/demo/demo.py
@@ -31,6 +31,10 @@ docs: $(VENV)/ready
 
 fixtures:
 	fixtures/make/make.sh $(GENERATION)
+
+# RELEASES='keras-1 tf.keras==2.4.4' measures some again; without it, all that is missing.
+measure:
+	$(PYTHON) fixtures/measure/run.py $(RELEASES)
 
 kernel: $(VENV)/ready
 	$(RUN)python -m gru2np_runtime.build
