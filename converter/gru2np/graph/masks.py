@@ -16,11 +16,13 @@ from gru2np.graph.assembly import Builder, Value
 from gru2np.graph.mask_sources import IDLED, UNKNOWN, UNUSABLE
 from gru2np.layers.mask_rules import (
     COUNTED,
+    IDLES,
     IN_TIME,
     KEEPS,
     LEFT_OUT,
     ONE,
     SEQUENCE,
+    STOPS,
     Creates,
     Idles,
     Merges,
@@ -34,6 +36,14 @@ if TYPE_CHECKING:
     from gru2np_runtime import Layer
 
     Ref = tuple[str, int]
+
+
+# Layers that stop masks, and hand on their very input where they change nothing.
+IDLE_LAYERS = (runtime.Cropping, runtime.Permute, runtime.Reshape)
+
+
+def _turns(layer: runtime.Permute) -> bool:
+    return list(layer.dims) != sorted(layer.dims)
 
 
 class Masks:
@@ -122,6 +132,9 @@ class Masks:
             if rule.joins:
                 return [self._concatenated(name, inputs)]
             return [self._merged(name, [value.mask for value in inputs])]
+        if rule == STOPS and isinstance(layer, IDLE_LAYERS):
+            # They are made of such operations.
+            rule = IDLES
         if isinstance(rule, Idles) and mask is not None:
             return [self._idled(name, inputs, rule, mask)]
         return [None]
@@ -138,7 +151,9 @@ class Masks:
         same = same and len(before) == len(after) and len(inputs) == 1
         sizes = zip(before, after, strict=False)
         same = same and all(None in (a, b) or a == b for a, b in sizes)
-        if not same or rule.moves(builder.layers[self.path]):
+        layer = builder.layers[self.path]
+        turned = isinstance(layer, runtime.Permute) and _turns(layer)
+        if not same or turned or rule.moves(layer):
             return None
         if rule.casts:
             passes, field = rules.idle_casts, "masks.idle_casts"
