@@ -20,8 +20,8 @@ UNUSABLE = {
     INSIDE: "a mask made inside TimeDistributed is not supported",
     UNKNOWN: "versions of Keras 3 disagree about this mask, and the architecture does "
     "not name its own: save the model as .keras",
-    IDLED: "a mask came to an operation or layer that changes nothing; whether it passes "
-    "hangs on version and backend of Keras: leave that operation out",
+    IDLED: "a mask came to an operation or layer that changes nothing; whether it "
+    "passes hangs on version and backend of Keras: leave that operation out",
 }
 
 
