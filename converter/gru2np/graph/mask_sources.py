@@ -20,8 +20,8 @@ UNUSABLE = {
     INSIDE: "a mask made inside TimeDistributed is not supported",
     UNMEASURED: "a mask came to a layer of which nobody has measured whether it hands "
     "it on in the Keras that saved the file: leave the mask out before it",
-    IDLED: "a mask came to an operation that changes nothing; whether it passes hangs "
-    "on version and backend of Keras: leave the operation out",
+    IDLED: "a mask came to an operation or layer that changes nothing; whether it "
+    "passes hangs on version and backend of Keras: leave that operation out",
 }
 
 

@@ -94,7 +94,7 @@ LAYERS = {
     "RepeatVector": unmasked(repeat_vector, MEASURED, None, ANY),
     "Reshape": unmasked(reshape, IDLES, None, ANY),
     **{
-        f"Cropping{rank}D": unmasked(cropping(rank), MOVES, None, ANY)
+        f"Cropping{rank}D": unmasked(cropping(rank), IDLES, None, ANY)
         for rank in (1, 2, 3)
     },
     **{
