@@ -1,0 +1,200 @@
+"""Random models that use masks, made by an old Keras, held against what it predicted."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import gru2np
+from goldens import ROOT, Golden
+from gru2np_runtime import load
+from properties.checking import KERNELS, Rounded, held
+
+MAKE = ROOT / "fixtures" / "make"
+
+
+class Recorder:
+    """The Keras of a generation, in a process of its own, which makes such models."""
+
+    def __init__(self, generation: str, python: Path | str) -> None:
+        self.generation = generation
+        self.folder = tempfile.TemporaryDirectory()
+        self.said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [str(python), str(MAKE / "random_masked.py"), generation],
+            # Ours are not the packages of that Python.
+            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.said,
+            text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        with self.folder, self.said, self.process:
+            self.process.kill()
+
+    def record(self, seed, *, float64=False, recipe=None):
+        """The folder of a model: that of the seed, or of a recipe.
+
+        Raises NotRecorded where this Keras will not run it.
+        """
+        path = Path(self.folder.name) / str(seed)
+        wanted = {"folder": str(path), "seed": seed, "float64": float64}
+        if recipe is not None:
+            wanted["recipe"] = recipe
+        print(json.dumps(wanted), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        if not line:
+            self.said.seek(0)
+            raise AssertionError(f"this Keras ended: {self.said.read()[-3000:]}")
+        answer = json.loads(line)
+        if "failed" in answer:
+            raise NotRecorded(answer["failed"])
+        return path
+
+
+class NotRecorded(Exception):
+    """The old Keras would not build, run or save it."""
+
+
+def judge(folder):
+    """Problems of a model that is refused; None where its numbers are Keras' own.
+
+    Raises AssertionError where they are not.
+    """
+    golden = Golden(folder)
+    recipe = json.loads((folder / "recipe.json").read_text("utf-8"))
+    model, _ = golden.files()
+    out = io.BytesIO()
+    try:
+        gru2np.export(model, out)
+    except gru2np.UnsupportedModelError as error:
+        return [str(problem) for problem in error.problems] or [str(error)]
+    calls = {
+        f"call {i}": (golden.arrays(i, "x"), golden.arrays(i, "y"))
+        for i in range(golden.calls)
+    }
+    dtype = str(recipe["dtype"])
+    apart = not recipe["stateful"] and '"time_major": true' not in json.dumps(recipe)
+    for kernel in KERNELS:
+        with mock.patch.dict(os.environ, GRU2NP_KERNEL=kernel):
+            held(load(out.getvalue()), calls, dtype, apart=apart)
+    return None
+
+
+def judge_seed(recorder, seed):
+    """The same of the model of a seed; one that rounding spoils is tried in float64."""
+    try:
+        return judge(recorder.record(seed))
+    except Rounded:
+        return judge(recorder.record(seed, float64=True))
+
+
+# Smaller models
+
+
+def shrunk(recorder, recipe, seed, fails):
+    """A smaller model that fails in the same way.
+
+    ``fails``: tells it of a folder.
+    """
+    best, tried = recipe, 0
+    while True:
+        for smaller in smaller_ones(best):
+            tried += 1
+            if tried > 400:
+                return best
+            try:
+                path = recorder.record(seed, recipe=smaller, float64=False)
+            except NotRecorded:
+                continue
+            if fails(path):
+                best = smaller
+                break
+        else:
+            return best
+
+
+def smaller_ones(recipe):
+    """Recipes with less in them, the smallest first."""
+    from recipes import pruned
+
+    model = recipe["model"]
+    count = len(model["inputs"]) + sum(call["gives"] for call in model["calls"])
+    for i in range(len(model["inputs"]), count):
+        if model["outputs"] != [i]:
+            yield {**recipe, "model": pruned(model, [i])[0]}
+    start = len(model["inputs"])
+    for number, call in enumerate(model["calls"]):
+        # Whoever takes what it gives takes what it is given.
+        if call["gives"] == 1:
+            for i in call["of"]:
+                changed = copy.deepcopy(model)
+                changed["calls"] = [
+                    replaced(later, start, i) if n > number else later
+                    for n, later in enumerate(changed["calls"])
+                ]
+                outputs = [i if o == start else o for o in model["outputs"]]
+                if min(outputs) >= len(model["inputs"]):
+                    yield {**recipe, "model": pruned(changed, outputs)[0]}
+        start += call["gives"]
+    for number, call in enumerate(model["calls"]):
+        for layer in lesser(call.get("layer")):
+            changed = copy.deepcopy(model)
+            changed["calls"][number]["layer"] = layer
+            yield {**recipe, "model": changed}
+        for name in call.get("options", {}):
+            changed = copy.deepcopy(model)
+            del changed["calls"][number]["options"][name]
+            yield {**recipe, "model": changed}
+        for name in call.get("tensors", {}):
+            changed = copy.deepcopy(model)
+            del changed["calls"][number]["tensors"][name]
+            yield {**recipe, "model": pruned(changed, changed["outputs"])[0]}
+
+
+def replaced(call, old, new):
+    """A call that takes another tensor."""
+
+    def one(i):
+        return new if i == old else i
+
+    call = {**call, "of": [one(i) for i in call["of"]]}
+    if "tensors" in call:
+        call["tensors"] = {
+            name: [one(i) for i in of] if isinstance(of, list) else one(of)
+            for name, of in call["tensors"].items()
+        }
+    return call
+
+
+KEPT = ("class", "units", "layer", "cell", "inputs", "calls", "outputs")
+
+
+def lesser(layer):
+    """Descriptions of the layer with less in them."""
+    from recipes import pruned
+
+    if not isinstance(layer, dict):
+        return
+    for name, value in layer.items():
+        if name not in KEPT:
+            yield {k: v for k, v in layer.items() if k != name}
+        if isinstance(value, dict):
+            for less in lesser(value):
+                yield {**layer, name: less}
+    if layer["class"] == "model":
+        for smaller in smaller_ones({"model": layer}):
+            inputs = smaller["model"]["inputs"]
+            if len(inputs) == len(layer["inputs"]):
+                yield {**layer, **smaller["model"]}
