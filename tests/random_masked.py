@@ -1,4 +1,4 @@
-"""Random models that use masks, made by an old Keras, held against what it predicted."""
+"""Random models that use masks, of an old Keras, held against what it predicted."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def shrunk(recorder, recipe, seed, fails):
     while True:
         for smaller in smaller_ones(best):
             tried += 1
-            if tried > 400:
+            if tried > 150:
                 return best
             try:
                 path = recorder.record(seed, recipe=smaller, float64=False)
@@ -183,8 +183,6 @@ KEPT = ("class", "units", "layer", "cell", "inputs", "calls", "outputs")
 
 def lesser(layer):
     """Descriptions of the layer with less in them."""
-    from recipes import pruned
-
     if not isinstance(layer, dict):
         return
     for name, value in layer.items():

@@ -170,7 +170,9 @@ PADDINGS = {
 
 def compare(recipe, model, calls):
     """The whole, one row of it, and step by step where the model runs forward."""
-    calls = {f"padding {name}": call for name, call in zip(PADDINGS, calls, strict=True)}
+    calls = {
+        f"padding {name}": call for name, call in zip(PADDINGS, calls, strict=True)
+    }
     apart = not (recipe.get("stateful") or recipe.get("time_major"))
     held(model, calls, recipe["dtype"], apart=apart)
 
@@ -178,7 +180,7 @@ def compare(recipe, model, calls):
 def held(model, calls, dtype, *, apart):
     """A model held against what was recorded.
 
-    ``calls``: inputs and outputs of each call, by what is said of it; ``apart``: whether
+    ``calls``: inputs and outputs of each, by what is said of it; ``apart``: whether
     every row and every call stands alone, so that they are tried again, row by row and
     step by step.
     """
