@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -17,6 +17,8 @@ from gru2np_runtime import load
 from properties.checking import KERNELS, Rounded, held
 
 MAKE = ROOT / "fixtures" / "make"
+sys.path.insert(0, str(MAKE))
+from recipes import moved, pruned  # noqa: E402
 
 
 class Recorder:
@@ -103,79 +105,67 @@ def judge_seed(recorder, seed):
 # Smaller models
 
 
-def shrunk(recorder, recipe, seed, fails):
+def shrunk(recorder, recipe, seed, fails, most=60):
     """A smaller model that fails in the same way.
 
-    ``fails``: tells it of a folder.
+    ``fails``: tells it of a folder; ``most``: how many are tried.
     """
-    best, tried = recipe, 0
-    while True:
-        for smaller in smaller_ones(best):
-            tried += 1
-            if tried > 150:
-                return best
-            try:
-                path = recorder.record(seed, recipe=smaller, float64=False)
-            except NotRecorded:
-                continue
-            if fails(path):
-                best = smaller
-                break
-        else:
-            return best
+    best, left = recipe, iter([*ends(recipe), *smaller_ones(recipe)])
+    for _ in range(most):
+        smaller = next(left, None)
+        if smaller is None:
+            break
+        try:
+            path = recorder.record(seed, recipe=smaller)
+        except NotRecorded:
+            continue
+        if fails(path):
+            best, left = smaller, smaller_ones(smaller)
+    return best
+
+
+def ends(recipe):
+    """Recipes of one tensor and what it hangs on, the smallest first."""
+    model = recipe["model"]
+    for i in range(len(model["inputs"]), tensors_of(model)):
+        if model["outputs"] != [i]:
+            yield {**recipe, "model": pruned(model, [i])[0]}
+
+
+def tensors_of(model):
+    """How many tensors it has."""
+    return len(model["inputs"]) + sum(call["gives"] for call in model["calls"])
 
 
 def smaller_ones(recipe):
-    """Recipes with less in them, the smallest first."""
-    from recipes import pruned
-
+    """Recipes with a call, an option or an argument less."""
     model = recipe["model"]
-    count = len(model["inputs"]) + sum(call["gives"] for call in model["calls"])
-    for i in range(len(model["inputs"]), count):
-        if model["outputs"] != [i]:
-            yield {**recipe, "model": pruned(model, [i])[0]}
+    count = tensors_of(model)
     start = len(model["inputs"])
     for number, call in enumerate(model["calls"]):
         # Whoever takes what it gives takes what it is given.
-        if call["gives"] == 1:
-            for i in call["of"]:
-                changed = copy.deepcopy(model)
-                changed["calls"] = [
-                    replaced(later, start, i) if n > number else later
-                    for n, later in enumerate(changed["calls"])
-                ]
-                outputs = [i if o == start else o for o in model["outputs"]]
-                if min(outputs) >= len(model["inputs"]):
-                    yield {**recipe, "model": pruned(changed, outputs)[0]}
+        for i in call["of"] if call["gives"] == 1 else ():
+            bypass = {j: i if j == start else j for j in range(count)}
+            outputs = [i if o == start else o for o in model["outputs"]]
+            calls = [moved(c, bypass) for c in model["calls"][number + 1 :]]
+            calls = [*model["calls"][: number + 1], *calls]
+            if min(outputs) >= len(model["inputs"]):
+                yield {**recipe, "model": pruned({**model, "calls": calls}, outputs)[0]}
         start += call["gives"]
     for number, call in enumerate(model["calls"]):
-        for layer in lesser(call.get("layer")):
-            changed = copy.deepcopy(model)
-            changed["calls"][number]["layer"] = layer
-            yield {**recipe, "model": changed}
-        for name in call.get("options", {}):
-            changed = copy.deepcopy(model)
-            del changed["calls"][number]["options"][name]
-            yield {**recipe, "model": changed}
-        for name in call.get("tensors", {}):
-            changed = copy.deepcopy(model)
-            del changed["calls"][number]["tensors"][name]
-            yield {**recipe, "model": pruned(changed, changed["outputs"])[0]}
+        for less in less_of(call):
+            calls = [*model["calls"][:number], less, *model["calls"][number + 1 :]]
+            changed = {**model, "calls": calls}
+            yield {**recipe, "model": pruned(changed, model["outputs"])[0]}
 
 
-def replaced(call, old, new):
-    """A call that takes another tensor."""
-
-    def one(i):
-        return new if i == old else i
-
-    call = {**call, "of": [one(i) for i in call["of"]]}
-    if "tensors" in call:
-        call["tensors"] = {
-            name: [one(i) for i in of] if isinstance(of, list) else one(of)
-            for name, of in call["tensors"].items()
-        }
-    return call
+def less_of(call):
+    """Calls with a part less."""
+    for layer in lesser(call.get("layer")):
+        yield {**call, "layer": layer}
+    for part in ("options", "tensors"):
+        for name in call.get(part, {}):
+            yield {**call, part: {k: v for k, v in call[part].items() if k != name}}
 
 
 KEPT = ("class", "units", "layer", "cell", "inputs", "calls", "outputs")
@@ -193,6 +183,5 @@ def lesser(layer):
                 yield {**layer, name: less}
     if layer["class"] == "model":
         for smaller in smaller_ones({"model": layer}):
-            inputs = smaller["model"]["inputs"]
-            if len(inputs) == len(layer["inputs"]):
+            if len(smaller["model"]["inputs"]) == len(layer["inputs"]):
                 yield {**layer, **smaller["model"]}
