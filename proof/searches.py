@@ -38,7 +38,7 @@ LAYERS = 50
 CALLS = 2_000
 MODELS = {"keras": 25, "tf_keras": 8}
 MASKED = 25
-# What the rules of masks are, changed between any two of them.
+# Between any two of them the rules of masks changed.
 OLD_KERASES = ("keras-2.2", "tf-2.4", "tf-2.10", "tf-keras-2.21", "keras-3.15")
 ENVIRONMENT = ROOT / "fixtures" / "make" / "environment.sh"
 # Bytes that they may leave behind: a leak leaves more than ten for each.
@@ -214,7 +214,7 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _masked(generation: str, seed: int) -> int:
-    from random_masked import Recorder, judge_seed
+    from random_masked import Recorder, check
 
     with _alone(generation):
         done = _environment(generation)
@@ -222,7 +222,7 @@ def _masked(generation: str, seed: int) -> int:
     compared = 0
     with Recorder(generation, done.stdout.strip()) as recorder:
         for number in range(seed * MASKED, (seed + 1) * MASKED):
-            compared += judge_seed(recorder, number)
+            compared += check(recorder, number)
     return compared
 
 
