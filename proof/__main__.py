@@ -11,7 +11,7 @@ from pathlib import Path
 from proof import ROOT, page
 from proof.record import Record, state
 from proof.running import run
-from proof.searches import SEARCHES, pieces
+from proof.searches import SEARCHES, not_here, pieces
 from proof.worker import ran
 
 # Seconds between two lines that say how far it is.
@@ -46,6 +46,8 @@ def main() -> int:
     every = [str(piece) for piece in pieces(options.only)]
     left = [piece for piece in every if piece not in record.results]
     say(f"{len(every) - len(left)} of {len(every)} pieces are done")
+    for name, why in not_here().items():
+        say(f"not run here: masked {name}: {why}")
     told = time.monotonic()
     try:
         for result in run(left, options.jobs, options.minutes * 60):

@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime import __version__
-from proof.searches import SEARCHES, Piece, pieces
+from proof.searches import SEARCHES, Piece, not_here, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +58,9 @@ def text(results: Mapping[str, dict[str, Any]], state: str) -> str:
             sum(result["fault"] is not None for result in own),
         )
         page += f"| {' | '.join(map(str, cells))} |\n"
+    if not_here():
+        page += "\nOf `masked` some is not run here:\n\n"
+        page += "".join(f"- {name}: {why}\n" for name, why in not_here().items())
     if faults:
         page += FAULTS
         for result in faults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import io
 import os
@@ -12,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +29,7 @@ from gru2np_runtime.kernels.c import library as c_library
 from proof import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # Cases of one piece, which takes some seconds.
 ARCHITECTURES = 50
@@ -35,6 +37,10 @@ FILES = 25
 LAYERS = 50
 CALLS = 2_000
 MODELS = {"keras": 25, "tf_keras": 8}
+MASKED = 25
+# Between any two of them the rules of masks changed.
+OLD_KERASES = ("keras-2.2", "tf-2.4", "tf-2.10", "tf-keras-2.21", "keras-3.15")
+ENVIRONMENT = ROOT / "fixtures" / "make" / "environment.sh"
 # Bytes that they may leave behind: a leak leaves more than ten for each.
 LEFT_BEHIND = 10 * CALLS
 SOAKED = (
@@ -179,6 +185,47 @@ def _models(subject: str, seed: int) -> int:
     return OUTCOMES["compared, numpy"] - before
 
 
+@cache
+def not_here() -> dict[str, str]:
+    """Why the Keras of a generation cannot be had on this machine, by generation."""
+    found = {}
+    for generation in OLD_KERASES:
+        done = _environment(generation, "--look")
+        if done.returncode != 0:
+            found[generation] = done.stderr.strip().splitlines()[-1]
+    return found
+
+
+def _old_kerases() -> list[str]:
+    return [name for name in OLD_KERASES if name not in not_here()]
+
+
+def _environment(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ("sh", str(ENVIRONMENT), *arguments)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """One process at a time; the others wait."""
+    with (Path(tempfile.gettempdir()) / f"gru2np-{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _masked(generation: str, seed: int) -> int:
+    from random_masked import Recorder, check
+
+    with _alone(generation):
+        done = _environment(generation)
+    assert done.returncode == 0, done.stderr
+    compared = 0
+    with Recorder(generation, done.stdout.strip()) as recorder:
+        for number in range(seed * MASKED, (seed + 1) * MASKED):
+            compared += check(recorder, number)
+    return compared
+
+
 def _keras(case: str, seed: int) -> int:
     model, weights = goldens.Golden(goldens.FIXTURES / case).files()
     try:
@@ -278,6 +325,14 @@ SEARCHES = {
         _kinds_of_models,
         60,
         _models,
+    ),
+    "masked": Search(
+        "A random model of an old Keras that makes, keeps, merges and uses masks gives "
+        "the numbers of that Keras on every kernel, whole, one row alone and step by "
+        "step, or is refused as expected",
+        _old_kerases,
+        40,
+        _masked,
     ),
     "keras": Search(
         "Every fixture agrees with the Keras of today, where one reads it as it was "

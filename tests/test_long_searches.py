@@ -1,6 +1,7 @@
 """``make proof``: every search runs, nothing is done twice, and no fault is lost."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -112,3 +113,16 @@ def test_the_page_tells_what_was_done_and_what_failed():
     assert "hours of one processor: no faults." in whole
     assert "## Faults" not in whole
     json.dumps(done)
+
+
+def test_what_cannot_be_run_here_is_said(monkeypatch):
+    monkeypatch.setattr(searches, "_environment", lambda *_: no_python)
+    no_python = subprocess.CompletedProcess((), 1, "", "it needs Python 3.7\n")
+    searches.not_here.cache_clear()
+    try:
+        assert searches.pieces("masked") == []
+        text = page.text({}, "0")
+    finally:
+        searches.not_here.cache_clear()
+    assert "- keras-2.2: it needs Python 3.7\n" in text
+    assert "| not run here |" in text

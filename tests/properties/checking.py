@@ -170,7 +170,21 @@ PADDINGS = {
 
 def compare(recipe, model, calls):
     """The whole, one row of it, and step by step where the model runs forward."""
-    atol, rtol = TOLERANCES[recipe["dtype"]]
+    calls = {
+        f"padding {name}": call for name, call in zip(PADDINGS, calls, strict=True)
+    }
+    apart = not (recipe.get("stateful") or recipe.get("time_major"))
+    held(model, calls, recipe["dtype"], apart=apart)
+
+
+def held(model, calls, dtype, *, apart):
+    """A model held against what was recorded.
+
+    ``calls``: inputs and outputs of each, by what is said of it; ``apart``: whether
+    every row and every call stands alone, so that they are tried again, row by row and
+    step by step.
+    """
+    atol, rtol = TOLERANCES[dtype]
 
     def close(got, expected, what):
         got = flat(got)
@@ -189,15 +203,15 @@ def compare(recipe, model, calls):
                     raise Rounded(str(error)) from None
                 raise
 
-    for padding, (inputs, outputs) in zip(PADDINGS, calls, strict=True):
-        close(predict(model, inputs), outputs, f"padding {padding}")
-    if recipe.get("stateful") or recipe.get("time_major"):
+    for what, (inputs, outputs) in calls.items():
+        close(predict(model, inputs), outputs, what)
+    if not apart:
         return
-    for inputs, outputs in calls:
+    for inputs, outputs in calls.values():
         row = len(inputs[0]) - 1
         alone = predict(model, [x[row:] for x in inputs])
         close(alone, [y[row:] for y in outputs], "one row")
-    for inputs, _ in calls:
+    for inputs, _ in calls.values():
         if not step_by_step(model, inputs, close):
             break
 
