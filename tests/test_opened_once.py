@@ -24,7 +24,7 @@ WATCHED = {
     # What is decorated is a generator, called again each time it goes on.
     open_model.__wrapped__.__code__: "opened",
     converted.__code__: "converted",
-    **{own.interpret.__code__: "interpreted" for own in GENERATIONS.values()},
+    **{own.read.__code__: "interpreted" for own in GENERATIONS.values()},
 }
 # How often, where no Keras is run.
 ONCE = {"opened": 1, "interpreted": 1, "converted": 1}

@@ -397,14 +397,14 @@ def test_a_cast_to_the_same_type_passes_the_mask_in_tf_keras_only():
 
 
 @pytest.mark.parametrize("key", [[WHOLE], [WHOLE, WHOLE]])
-def test_an_operation_that_changes_nothing_has_no_mask_that_can_be_told(key):
+def test_of_an_operation_that_changes_nothing_it_is_said_what_jax_does(key):
     """Keras 3.10 on JAX kept it, Keras 3.15 on TensorFlow did not."""
     with opened("keras-3.15/masked_operation") as raw:
         config = copy.deepcopy(dict(raw.config))
         (item,) = specs(config, "GetItem")
         item["inbound_nodes"][0]["args"][1] = key
-        with pytest.raises(gru2np.UnsupportedModelError, match="changes nothing"):
-            changed(raw, config)
+        (text,) = changed(raw, config).built.warnings
+    assert "Keras 3.15.1 on JAX" in text
 
 
 @pytest.mark.parametrize("name", ["py_function", "os.system", "einsum", "Add"])

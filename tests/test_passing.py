@@ -16,9 +16,11 @@ import goldens
 import gru2np
 from gru2np.convert import converted
 from gru2np.errors import UnsupportedModelError
-from gru2np.generations import interpret, keras2, keras3
+from gru2np.generations import interpret
+from gru2np.meaning import Readings
 from gru2np.readers import open_model
 from gru2np_runtime import layers, load
+from meanings import meaning_of
 
 CASES = goldens.ROOT.parent / "shared" / "cases"
 needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="shared/cases is not here")
@@ -27,12 +29,14 @@ needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="shared/cases is not
 def built(case, **groups):
     """The conversion of a case, some fields of its meaning replaced."""
     with open_model(*goldens.Golden(goldens.FIXTURES / case).files()) as raw:
-        model, meaning = interpret(raw)
+        model, readings = interpret(raw)
+        meaning = readings.taken
         for name, fields in groups.items():
-            if isinstance(fields, dict):
-                fields = dataclasses.replace(getattr(meaning, name), **fields)
+            fields = dataclasses.replace(getattr(meaning, name), **fields)
             meaning = dataclasses.replace(meaning, **{name: fields})
-        return converted(raw, model, meaning, None).built
+        if groups:
+            readings = Readings(meaning, meaning.writer, (), ())
+        return converted(raw, model, readings, None).built
 
 
 @needs_cases
@@ -66,30 +70,29 @@ def test_stateful_calls_whose_order_is_not_known_are_refused():
     # The model inside as well: what it holds is called again with it.
     for name in ("gru", "lstm", "chain", "inner", "both"):
         assert f"'{name}'" in str(caught.value)
-    for version, text in (((2, 2, 4), "2.2.4-tf"), ((2, 3, 0), "2.3.0-tf")):
-        found = keras2.meaning(version, text, "tf.keras")
-        assert found.recurrent.stateful_calls_follow == (version >= (2, 3, 0))
-    found = keras2.meaning((2, 3, 1), "2.3.1", "tensorflow")
+    for version in ("2.0.4", "2.1.4"):
+        found = meaning_of("tf.keras", version)
+        assert found.recurrent.stateful_calls_follow == (version == "2.1.4")
+    found = meaning_of("keras-2", "2.3.1")
     assert not found.recurrent.stateful_calls_follow
     for backend, follow in (("tensorflow", True), ("jax", False)):
-        found = keras3.meaning((3, 10, 0), "3.10.0", backend)
+        found = meaning_of("keras-3", "3.10.0", backend)
         assert found.recurrent.stateful_calls_follow == follow
 
 
 def test_where_the_backend_decides_about_a_cast_to_half_it_is_said_or_refused():
-    (first, *_) = [
-        note for note in built("keras-3.15/half_casts").notes if "rounds to" in note
-    ]
-    assert "rounds to float16, as on TensorFlow; JAX did not in every release" in first
-    jax = keras3.meaning((3, 10, 0), "3.10.0", "jax")
+    (text,) = built("keras-3.15/half_casts").warnings
+    assert "the file names no backend" in text
+    assert "which JAX rounds in some releases" in text
+    unsure = {"rounds_to_half": None}
     with pytest.raises(UnsupportedModelError, match="which JAX rounds in some"):
-        built("keras-3.15/half_casts", unknown=jax.unknown)
+        built("keras-3.15/half_casts", numbers=unsure)
 
 
 def test_an_operation_that_rounds_at_every_step_is_refused():
     golden = goldens.Golden(goldens.FIXTURES / "keras-3.15/half_casts")
     with open_model(*golden.files()) as raw:
-        model, meaning = interpret(raw)
+        model, readings = interpret(raw)
         # The cast back is none any more: what comes next computes in half precision.
         changed = tuple(
             dataclasses.replace(own, config={**own.config, "dtype": "float16"})
@@ -99,7 +102,7 @@ def test_an_operation_that_rounds_at_every_step_is_refused():
         )
         model = dataclasses.replace(model, layers=changed)
         with pytest.raises(UnsupportedModelError, match="rounds at every step"):
-            converted(raw, model, meaning, None)
+            converted(raw, model, readings, None)
 
 
 @pytest.mark.parametrize(
@@ -131,13 +134,10 @@ def test_a_nan_of_any_bits_stays_one():
 
 def test_a_cast_of_numbers_drops_their_mask_where_keras_does():
     """Before a layer of another type, in releases 3.5 to 3.13."""
-    for version, drops in (((3, 4, 0), 0), ((3, 5, 0), 1), ((3, 13, 0), 1)):
-        assert keras3.meaning(version, "3", None).masks.casts_drop == drops
-    assert not keras3.meaning((3, 14, 0), "3", None).masks.casts_drop
+    drops = {"3.4.0": False, "3.5.0": True, "3.13.0": True, "3.14.0": False}
+    for version, expected in drops.items():
+        assert meaning_of("keras-3", version).masks.casts_drop == expected
     kept = built("keras-3.15/mask_at_casts").graph
     lost = built("keras-3.15/mask_at_casts", masks={"casts_drop": True}).graph
     masked = [[n.name for n in g.nodes if n.mask is not None] for g in (kept, lost)]
     assert masked == [["gru_half", "gru_same", "gru_added"], ["gru_same"]]
-    unknown = frozenset({"masks.casts_drop"})
-    with pytest.raises(UnsupportedModelError, match="does not name its own"):
-        built("keras-3.15/mask_at_casts", unknown=unknown)

@@ -368,7 +368,8 @@ def test_options_become_attributes(class_name, options, attributes):
     ],
 )
 def test_other_options_are_refused(class_name, options, option, reason):
-    made = convert(class_name, {"name": "layer", **options})
+    meaning = KERAS_3 if options.get("activation") == "glu" else KERAS_2
+    made = convert(class_name, {"name": "layer", **options}, meaning=meaning)
     if class_name == "ConvLSTM2D" and options.get("activation") == "glu":
         with pytest.raises(ValueError, match="changes the shape of a gate"):
             made.output_shapes((None, 3, 7, 6, 2))

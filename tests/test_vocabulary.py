@@ -13,7 +13,10 @@ import pytest
 
 import goldens
 import gru2np
+from gru2np.generations.releases import line
 from gru2np.layers import LAYERS, NOT_CONVERTED
+from meanings import LINES
+from modelfiles import with_keys
 
 # What Keras exports beside layers, and the layer that a model's input is read from.
 NO_LAYERS = {
@@ -97,15 +100,17 @@ def test_nothing_is_both_converted_and_refused():
 @pytest.mark.parametrize("class_name", sorted(NOT_CONVERTED))
 def test_a_refusal_says_why(tmp_path, class_name):
     """The reason stands in the message, and not that nobody knows the class."""
-    spec = {
-        "module": "keras.layers",
-        "class_name": class_name,
-        "config": {"name": "odd", "batch_shape": [None, 3]},
-    }
+    # The newest release that has it, or a file from nowhere.
+    releases = [own for name in LINES for own in line(name).releases]
+    own = [one for one in releases if class_name in line(one.line).classes(one)][-1]
+    spec = {"class_name": class_name, "config": {"batch_shape": [None, 3]}}
+    spec = with_keys(spec, own.line, own.name)
+    spec["config"]["name"] = "odd"
     config = {"class_name": "Sequential", "config": {"name": "m", "layers": [spec]}}
     with h5py.File(tmp_path / "model.h5", "w") as file:
         file.attrs["model_config"] = json.dumps(config)
-        file.attrs["keras_version"] = "3.15.1"
+        file.attrs["keras_version"] = own.writes
+        file.attrs["backend"] = "tensorflow"
         file.create_group("model_weights").attrs["layer_names"] = []
     with pytest.raises(gru2np.UnsupportedModelError) as caught:
         gru2np.export(tmp_path / "model.h5", io.BytesIO())

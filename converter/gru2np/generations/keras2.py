@@ -157,9 +157,9 @@ def meaning(release: Release, backend: str) -> Meaning:
             bidirectional_forgets=tensorflow_1
             or (not in_tensorflow and version >= (2, 1, 4)),
             stateful_forgets=False,
-            # Measured on TensorFlow 2.4 and 2.10.  Sessions read the states of all
-            # calls before they write those of any; 2.2.4-tf may be one or the other.
-            stateful_calls_follow=in_tensorflow and version >= (2, 3, 0),
+            # Measured on TensorFlow 2.0, 2.1, 2.2, 2.4, 2.10 and 2.11.  Until 2.0 it
+            # read the states of all calls before it wrote those of any.
+            stateful_calls_follow=in_tensorflow and version >= (2, 1, 0),
             stateful_keeps_over_initial=in_tensorflow,
         ),
         masks=MaskRules(
@@ -226,13 +226,13 @@ def _fused_ranks(
     """Where BatchNormalization ran in TensorFlow's kernel, which had a least epsilon.
 
     Measured on Keras 2.0 to 2.3 and TensorFlow 1.15 to 2.21; those since 2.12 have it
-    no more.  Images in volumes came with 2.5.
+    no more.  Images in volumes came with 2.6.
     """
     if not in_tensorflow:
         return (4,) if backend == "tensorflow" and version >= (2, 2, 0) else ()
     if version >= (2, 12, 0):
         return ()
-    return (4, 5) if version >= (2, 5, 0) else (4,)
+    return (4, 5) if version >= (2, 6, 0) else (4,)
 
 
 def _with_input_shape(model: KerasModel, raw: RawModel) -> KerasModel:

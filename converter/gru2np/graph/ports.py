@@ -60,7 +60,7 @@ def input_port(layer: KerasLayer, problems: list[Problem]) -> Port | None:
             )
             return None
     legal = isinstance(shape, list) and all(
-        n is None or (isinstance(n, int) and not isinstance(n, bool) and n >= 0)
+        n is None or (isinstance(n, int) and type(n) is not bool and 0 <= n < 2**31)
         for n in shape
     )
     if not legal or not shape:

@@ -145,8 +145,14 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
             "class for it in Python, custom_layers="
         )
     else:
+        origin = layer.class_name.rpartition(">")[0]
+        whence = (
+            f"it comes from {origin}"
+            if origin not in ("", "custom")
+            else "the file names no module of Keras for it"
+        )
         reason = (
-            f"no layer of Keras, but one of your own; {own}: give a class for it in "
-            "Python, custom_layers="
+            f"no layer of Keras, but one of your own: {whence}; {own}: give a class "
+            "for it in Python, custom_layers="
         )
     return Problem(path, name, reason)
