@@ -26,6 +26,7 @@ def memory(field):
 
 import numpy as np
 import gru2np, gru2np.convert, gru2np_runtime
+from modelfiles import with_keys
 resident = memory("VmRSS")
 {code}
 print((memory("VmHWM") - resident) * 1024)
@@ -41,14 +42,15 @@ def dense(number):
     }
 
 
-def architecture(shape_key):
+def architecture(shape_key, *release):
     first = {
         "class_name": "InputLayer",
         "module": "keras.layers",
         "config": {shape_key: [None, UNITS], "dtype": "float32", "name": "x"},
     }
     layers = [first, *map(dense, range(LAYERS))]
-    return {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
+    config = {"name": "m", "layers": layers}
+    return with_keys({"class_name": "Sequential", "config": config}, *release)
 
 
 def weights(number):
@@ -62,7 +64,7 @@ def weights(number):
 
 def write_h5(path):
     with h5py.File(path, "w") as file:
-        config = architecture("batch_input_shape")
+        config = architecture("batch_input_shape", "tf.keras", "2.15.1")
         file.attrs["model_config"] = json.dumps(config)
         file.attrs["keras_version"] = "2.15.0"
         file.attrs["backend"] = "tensorflow"
@@ -85,7 +87,9 @@ def write_keras(path, compression=zipfile.ZIP_STORED):
             group["0"], group["1"] = weights(i)
     with zipfile.ZipFile(path, "w", compression, compresslevel=1) as archive:
         archive.writestr("metadata.json", json.dumps({"keras_version": "3.10.0"}))
-        archive.writestr("config.json", json.dumps(architecture("batch_shape")))
+        archive.writestr(
+            "config.json", json.dumps(architecture("batch_shape", "keras-3", "3.15.1"))
+        )
         archive.write(beside, "model.weights.h5")
     beside.unlink()
 

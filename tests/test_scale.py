@@ -19,7 +19,7 @@ from gru2np_runtime import Gru2npError, load
 from gru2np_runtime.files.arrays import Misuse
 from gru2np_runtime.files.journal import Recovery, begun_with
 from gru2np_runtime.files.prediction import predict_file
-from modelfiles import fixture
+from modelfiles import fixture, with_keys
 from small_models import BIAS, KERNEL, write_h5
 
 GRU = "keras-2.2/get_weights_explained"
@@ -382,7 +382,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def test_a_large_file_takes_little_memory(tmp_path, columns_first):
     from numpy.lib import format as npy
 
-    write_h5(tmp_path / "model.h5", model_config=json.dumps(POOLED))
+    config = with_keys(POOLED, "tf.keras", "2.15.1")
+    write_h5(tmp_path / "model.h5", model_config=json.dumps(config))
     gru2np.export(tmp_path / "model.h5", tmp_path / "model.npz")
     rows, shape = 5000, (5000, 2)
     path, out = tmp_path / "x.npy", tmp_path / "y.npy"

@@ -20,11 +20,11 @@ from goldens import FIXTURES, ROOT, Golden
 from gru2np.cli import cli
 from gru2np.convert import convert
 from gru2np.verification import faithful, keras_process, plain_config, samples
-from gru2np.verification.assumptions import constant, shared
+from gru2np.verification.assumptions import shared
 from gru2np.verification.comparison import Tolerance, compare
 from gru2np.verification.evidence import Reference
 from gru2np.verification.settings import TOLERANCES
-from gru2np_runtime import layers, load
+from gru2np_runtime import load
 from gru2np_runtime.bundle.container import MANIFEST, Writer, read_members
 from gru2np_runtime.bundle.opening import read_bundle
 from gru2np_runtime.graph import walk
@@ -322,14 +322,6 @@ def test_a_backend_that_no_file_names_is_assumed_where_it_matters():
     found = assumed("keras-3.15/stateful_masked")
     assert any("'lstm' is stateful: its state is carried" in text for text in found)
     assert not any("backend" in text for text in assumed("keras-3.15/masking_gru"))
-
-
-@pytest.mark.parametrize(("units", "is_constant"), [(1, True), (2, False)])
-def test_softmax_of_a_single_number_is_named(units, is_constant):
-    model = layers.Dense(units=units, activation="softmax").bind(
-        kernel=np.ones((3, units), "float32"), bias=np.ones(units, "float32")
-    )
-    assert list(constant(model.graph)) == [*model.graph.layers] * is_constant
 
 
 # Recorded outputs: no Keras anywhere.
