@@ -18,6 +18,7 @@ from gru2np.verification.evidence import NodeEvidence
 from gru2np.verification.settings import RECORDED
 from gru2np.verification.verify import verify
 from gru2np_runtime.run.dispatch import make_plan
+from modelfiles import with_keys
 
 STACK = FIXTURES / "keras-3.15/mixed_stack/model.keras"
 MASKED = FIXTURES / "keras-3.15/mask_bidirectional/model.keras"
@@ -143,12 +144,16 @@ def tall(folder):
     def edit(text):
         config = json.loads(text)
         config["config"]["layers"] += [
-            {
-                "module": "keras.layers",
-                "class_name": "Activation",
-                "config": {"name": f"step_{i}", "activation": "tanh"},
-                "registered_name": None,
-            }
+            with_keys(
+                {
+                    "module": "keras.layers",
+                    "class_name": "Activation",
+                    "config": {"name": f"step_{i}", "activation": "tanh"},
+                    "registered_name": None,
+                },
+                "keras-3",
+                "3.15.1",
+            )
             for i in range(500)
         ]
         return json.dumps(config)

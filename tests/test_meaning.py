@@ -26,11 +26,15 @@ CONTRADICTIONS = [
 ]
 # Nobody's business after ``generations/`` but theirs, who only say it.
 VERSIONS = {
-    "backend": {"verification/keras_child.py": "a module of Keras, not of a model"},
+    "backend": {
+        "convert.py": "a module of Keras, not of a model",
+        "verification/keras_child.py": "the same",
+    },
     "keras_version": {
         "bundle.py": "told to whoever exports",
         "cli/export.py": "the same, as JSON",
         "inspection/report.py": "where the model comes from, of what is refused",
+        "verification/assumptions.py": "in sentences",
     },
     "writer": {
         "inspection/meaning.py": "in sentences",
