@@ -57,7 +57,8 @@ class Recorder:
     def record(self, seed, *, float64=False, recipe=None):
         """The folder of a model: that of the seed, or of a recipe.
 
-        Raises NotRecorded where this Keras will not run it.
+        Raises NotRecorded where this Keras will not run it, KerasEnded where its
+        process is no more.
         """
         path = Path(self.folder.name) / str(seed)
         wanted = {"folder": str(path), "seed": seed, "float64": float64}
@@ -66,12 +67,18 @@ class Recorder:
         print(json.dumps(wanted), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:
+            code = self.process.wait()
             self.said.seek(0)
-            raise AssertionError(f"this Keras ended: {self.said.read()[-3000:]}")
+            said = self.said.read()[-3000:]
+            raise KerasEnded(f"{said}\nthis Keras ended with exit code {code}")
         answer = json.loads(line)
         if "failed" in answer:
             raise NotRecorded(answer["failed"])
         return path
+
+
+class KerasEnded(Exception):
+    """The process of an old Keras is no more."""
 
 
 class NotRecorded(Exception):
