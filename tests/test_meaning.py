@@ -41,6 +41,9 @@ VERSIONS = {
         "inspection/report.py": "in sentences",
         "verification/beside.py": "in sentences",
         "verification/faithful.py": "in refusals",
+        "convert.py": "in refusals, and in what is said of backends",
+        "layers/activations.py": "in refusals",
+        "verification/assumptions.py": "in sentences",
     },
     "generation_of": {"verification/faithful.py": "which Keras of today can stand in"},
 }
@@ -51,11 +54,9 @@ SHARED = {
     "masks.explicit_spreads": {"graph/calls.py", "graph/masks.py"},
     "masks.merged": {"graph/masks.py", "inspection/meaning.py"},
     "recurrent.masked_output": {
-        "graph/carrying.py",
         "layers/convolutional_recurrent.py",
         "layers/recurrent.py",
     },
-    "recurrent.stateful_forgets": {"graph/carrying.py", "layers/recurrent.py"},
     "windows.other_convolutions": {"layers/separable.py", "layers/transposed.py"},
 }
 

@@ -49,6 +49,7 @@ NO_LAYERS = {
     "ReversedLSTM",
     "SGD",
     "SelfAttention",
+    "SqueezeLayer",
     "TwoStatesRNNCell",
 }
 
@@ -82,6 +83,8 @@ def only(part, releases, release):
     """What a part of a table says of one release, in the form of a table."""
     if isinstance(part, dict):
         found = {name: only(value, releases, release) for name, value in part.items()}
+        if "there" in part and not found["there"]:
+            return {}
         return {name: value for name, value in found.items() if value or name == "keys"}
     if part and isinstance(part[0], dict):
         rows = [only(row, releases, release) for row in part]

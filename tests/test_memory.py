@@ -11,6 +11,7 @@ import pytest
 
 import gru2np
 from gru2np_runtime import load
+from modelfiles import with_keys
 
 LAYERS, UNITS = 12, 900
 # Bytes of a weight, and of all of them.
@@ -26,7 +27,12 @@ def memory(field):
 
 import numpy as np
 import gru2np, gru2np.convert, gru2np_runtime
-from modelfiles import with_keys
+from gru2np.generations.releases import line
+
+# Tables of releases are read once, whatever the model.
+saved = (("tf.keras", "2.15.0"), ("keras-3", "3.10.0"))
+tables = [line(name).writers(text) for name, text in saved]
+classes = [line(own.line).classes(own) for found in tables for own in found]
 resident = memory("VmRSS")
 {code}
 print((memory("VmHWM") - resident) * 1024)
