@@ -86,8 +86,8 @@ def only(part, releases, release):
         return {
             name: value
             for name, value in found.items()
-            if value
-            and ("there" not in part[name] or "there" in value)
+            if (value
+            and ("there" not in part[name] or "there" in value))
             or name == "keys"
         }
     if part and isinstance(part[0], dict):
