@@ -83,13 +83,9 @@ def only(part, releases, release):
     """What a part of a table says of one release, in the form of a table."""
     if isinstance(part, dict):
         found = {name: only(value, releases, release) for name, value in part.items()}
-        return {
-            name: value
-            for name, value in found.items()
-            if (value
-            and ("there" not in part[name] or "there" in value))
-            or name == "keys"
-        }
+        if "there" in part and not found["there"]:
+            return {}
+        return {name: value for name, value in found.items() if value or name == "keys"}
     if part and isinstance(part[0], dict):
         rows = [only(row, releases, release) for row in part]
         return [row for row in rows if "there" in row]
