@@ -170,8 +170,8 @@ def options() -> dict[str, dict[str, None]]:
 @cache
 def _read(folder: Path) -> None:
     with open_model(*_files(folder)) as raw:
-        model, meaning = interpret(raw)
-        build(model, meaning, Specs())
+        model, readings = interpret(raw)
+        build(model, readings.taken, Specs())
 
 
 def layer_table() -> str:

@@ -68,7 +68,8 @@ class MaskRules:
         own_layers_masked_in_time: TimeDistributed over a class that is none of Keras
             repeats outputs at masked steps, in batches of a size it knows.
         by_class: what the output of a layer has of the mask of its input, by the name
-            of its class: ``keeps``, ``stops``, or another word where neither is so.
+            of its class: ``keeps``, ``stops``, or another word where neither is so;
+            where that depends on its rank, by ``Class rank 4`` before.
         idle_casts: a cast to the type that a tensor has gives back that very tensor,
             with its mask; None where nobody has measured it.
         idle_operations: other operations that have nothing to do do so too; or None.

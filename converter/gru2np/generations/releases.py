@@ -125,9 +125,24 @@ class Line:
         return Class(always, sometimes, mask, tuple(variants))
 
     def masks(self, release: Release) -> Mapping[str, str]:
-        """What the layers of a release make of masks, by class."""
-        known = self.classes(release)
-        return {name: own.mask for name, own in known.items() if own.mask is not None}
+        """What the layers of a release make of masks, by class.
+
+        What depends on the rank of the input stands under the class and that rank:
+        ``RandomFlip rank 4``.
+        """
+        at = self._place[release]
+        found = {
+            name: own.mask
+            for name, own in self.classes(release).items()
+            if own.mask is not None
+        }
+        for name in list(found):
+            options = self._table["classes"][name].get("mask_options", {})
+            for option, spans in options.items():
+                word = self._value(spans, at)
+                if option.startswith("rank ") and word is not None:
+                    found[f"{name} {option}"] = word
+        return found
 
     @cache  # noqa: B019
     def functions(self, release: Release) -> frozenset[str]:

@@ -102,7 +102,10 @@ class Masks:
         layer = self.builder.layers[self.path]
         if rule in (MEASURED, MOVES):
             written = self.layer.written or self.layer.class_name
-            known = self.builder.meaning.masks.by_class.get(written)
+            by_class = self.builder.meaning.masks.by_class
+            source, index = inputs[0].ref
+            rank = len(self.builder.shapes[source][index])
+            known = by_class.get(f"{written} rank {rank}") or by_class.get(written)
             if mask is not None and known not in (KEEPS, STOPS):
                 return [UNMEASURED]
             if mask is not None and rule == MOVES and self._may_idle(name, inputs):
