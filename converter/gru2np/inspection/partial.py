@@ -78,7 +78,7 @@ def _of_layer(layer: KerasLayer, path: str, count: int | None) -> LayerFacts:
     options = {k: v for k, v in layer.config.items() if k not in SILENT}
     return LayerFacts(
         path=path,
-        class_name=layer.class_name,
+        class_name=layer.class_name.removeprefix("custom>"),
         parameters=count,
         options=options,
         notable=_notable(options),

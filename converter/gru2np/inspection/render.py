@@ -81,7 +81,9 @@ def _head(report: Report, width: int) -> Iterator[str]:
         # Some writers name the backend themselves.
         named = backend.lower() in report.written_by.lower()
         on = "" if named else f" on {BACKENDS.get(backend, backend)}"
-        rows.append(("saved by", report.written_by + on))
+        said = source.get("saved_by")
+        more = "" if said is None else f", {said} by its owner's word"
+        rows.append(("saved by", report.written_by + on + more))
     container = source.get("container")
     if report.kind == "bundle":
         rows.append(("container", f"gru2np bundle, {size_text(report.size)}"))

@@ -59,7 +59,9 @@ def source_facts(report: Report) -> list[tuple[str, Markup | str]]:
         backend = str(source.get("backend") or "")
         named = backend.lower() in report.written_by.lower()
         on = "" if named else f" on {BACKENDS.get(backend, backend)}"
-        rows.append(("Saved by", report.written_by + on))
+        said = source.get("saved_by")
+        more = "" if said is None else f", {said} by its owner's word"
+        rows.append(("Saved by", report.written_by + on + more))
     container = str(source.get("container") or "")
     kind = CONTAINERS.get(container, container)
     if report.kind == "bundle":
