@@ -42,6 +42,7 @@ VALUES = {
     "recurrent.bidirectional_forgets": BOOL,
     "recurrent.stateful_forgets": BOOL,
     "recurrent.stateful_calls_follow": BOOL,
+    "recurrent.first_mask_stays": BOOL,
     "recurrent.stateful_keeps_over_initial": BOOL,
     "masks.merged": ("and", "or", "drop"),
     "masks.merges_skip_masked": BOOL,

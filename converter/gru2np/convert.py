@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -119,7 +120,8 @@ def running(model: Any) -> str | None:
     """The Keras and backend of a live model, which its file will not name in full."""
     keras = sys.modules.get(type(model).__module__.partition(".")[0])
     version = str(getattr(keras, "__version__", ""))
-    if not version.startswith("3."):
+    # What is on its way to a release is told by its file alone, and refused there.
+    if not re.fullmatch(r"3\.\d+\.\d+", version):
         return None
     return f"{version}-{sys.modules['keras'].backend.backend()}"
 

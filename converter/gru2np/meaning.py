@@ -33,6 +33,8 @@ class Recurrence:
         stateful_forgets: stateful layers begin every call anew.
         stateful_calls_follow: the calls of one stateful layer in one model follow each
             other, in the order of ``graph.order.calls_by_depth``.
+        first_mask_stays: a call with initial states or options, inside of a model, has
+            the mask of the first run of that model for good.
         stateful_keeps_over_initial: a stateful layer that is given initial states
             uses them on its first call only, and later what it carries.
     """
@@ -46,6 +48,7 @@ class Recurrence:
     bidirectional_forgets: bool
     stateful_forgets: bool
     stateful_calls_follow: bool
+    first_mask_stays: bool
     stateful_keeps_over_initial: bool
 
 

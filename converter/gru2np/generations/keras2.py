@@ -160,6 +160,9 @@ def meaning(release: Release, backend: str) -> Meaning:
             # Measured on TensorFlow 2.0, 2.1, 2.2, 2.4, 2.10 and 2.11.  Until 2.0 it
             # read the states of all calls before it wrote those of any.
             stateful_calls_follow=in_tensorflow and version >= (2, 1, 0),
+            # Measured on Keras 2.2 and TensorFlow 1.13, 1.15 and 2.4; the sources of
+            # Keras 2.0 to 2.3 and TensorFlow 1.4 to 1.14 say the same.
+            first_mask_stays=not in_tensorflow or version < (1, 15, 0),
             stateful_keeps_over_initial=in_tensorflow,
         ),
         masks=MaskRules(

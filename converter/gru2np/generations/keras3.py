@@ -109,6 +109,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             # Measured on 3.15. On JAX they do within a call of predict, as measured on
             # 3.10, and the next begins anew: what follows is not what carries over.
             stateful_calls_follow=not jax,
+            first_mask_stays=False,
             stateful_keeps_over_initial=False,
         ),
         masks=MaskRules(

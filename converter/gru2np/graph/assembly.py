@@ -46,6 +46,7 @@ class Builder:
         masked: paths of layers that use a mask.
         dtypes: of the outputs of every input and node.
         taken: tensors whose masks are no more: see ``AttentionRules``.
+        first_masks: by path, the mask of the first call of a layer inside a model.
         policies: what the layers of the model compute in, by path, as Keras has it.
         floats: the same of the outputs of every input and node; empty where they are
             no floating point numbers.
@@ -65,6 +66,7 @@ class Builder:
         self.masked: set[str] = set()
         self.dtypes: dict[str, str] = {}
         self.taken: set[Ref] = set()
+        self.first_masks: dict[str, Ref | None] = {}
         self.policies = translator.policies
         self.floats: dict[str, str] = {}
 

@@ -6,6 +6,7 @@ it did to them, is decided here by the meaning of the model.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from gru2np_runtime import layers as runtime
 from gru2np_runtime.activations import axes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gru2np.graph.assembly import Builder
     from gru2np.graph.masks import Masks
@@ -236,6 +237,15 @@ def live(builder: Builder, value: Value) -> Value:
     """A tensor without its mask, where attention before has taken that away."""
     gone = bool(builder.taken) and _root(builder, value.ref) in builder.taken
     return Value(value.ref, None) if gone else value
+
+
+@contextmanager
+def untaken(builder: Builder, refs: Sequence[Ref]) -> Iterator[None]:
+    """Tensors to which a call gives masks of their own, as long as the call lasts."""
+    hidden = builder.taken & {_root(builder, ref) for ref in refs}
+    builder.taken -= hidden
+    yield
+    builder.taken |= hidden
 
 
 def _root(builder: Builder, ref: Ref) -> Ref:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.graph.assembly import Builder, Value
-from gru2np.graph.calls import CALLS, live, with_named_inputs
+from gru2np.graph.calls import CALLS, live, untaken, with_named_inputs
 from gru2np.graph.carrying import settled
 from gru2np.graph.constants import constant_functions
 from gru2np.graph.masks import Masks
@@ -204,6 +204,7 @@ def lay(
         _check_tensors(builder, path, layer, call)
         _check_call(builder, path, layer, call)
         if layer.model is None:
+            _check_first_mask(builder, layer, path, explicit[0] or given[0].mask)
             masks_of_call = Masks(builder, layer, path)
             caller = CALLS[masks_of_call.spec.call.kind]
             results = caller(masks_of_call, name, given, call, explicit)
@@ -219,7 +220,9 @@ def lay(
                     f"{len(layer.model.inputs)} inputs, got {len(given)}"
                 )
             given = cast_for_model(builder, layer.model, name, given)
-            results = lay(builder, layer.model, f"{path}/", given, number)
+            handed = [v.ref for v, mask in zip(given, explicit, strict=False) if mask]
+            with untaken(builder, handed):
+                results = lay(builder, layer.model, f"{path}/", given, number)
         for output, value in enumerate(results):
             values[layer.name, index, output] = value
     return [_look_up(values, ref, "an output of the model") for ref in model.outputs]
@@ -229,6 +232,33 @@ def _carries_over(layer: KerasLayer) -> bool:
     """Whether a layer's calls hand states to each other."""
     inside = any(own.config.get("stateful") is True for own in walk_keras([layer]))
     return inside and len(layer.calls) > 1
+
+
+def _check_first_mask(
+    builder: Builder, layer: KerasLayer, path: str, mask: Ref | None
+) -> None:
+    """Note where Keras gives a call inside of a model the mask of another call.
+
+    Multi-backend Keras 2 (``keras/engine/network.py``, ``run_internal_graph``) writes
+    the mask of the first run of a model into the arguments of a call that has some,
+    such as initial states, and keeps it for good; of a model in a model, that run is
+    the one in which the outer model is built.
+    """
+    row = builder.specs.get(layer.class_name)
+    inside = path.count("/")
+    if not builder.meaning.recurrent.first_mask_stays or not inside or row is None:
+        return
+    has_arguments = any(len(call.inputs) > 1 or call.keywords for call in layer.calls)
+    if not row.uses_mask or not has_arguments:
+        return
+    first = builder.first_masks.setdefault(path, mask)
+    if first != mask or (mask is not None and inside > 1):
+        reason = (
+            "called with initial states or options inside of a model that is called "
+            "again, or in a model in a model: this Keras gave it the mask of another "
+            "call; call it in the outermost model, or without a mask"
+        )
+        builder.problems.append(Problem(path, layer.class_name, reason))
 
 
 def _cast(builder: Builder, path: str, value: Value) -> Value:

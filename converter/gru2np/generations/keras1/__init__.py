@@ -89,6 +89,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             bidirectional_forgets=False,
             stateful_forgets=False,
             stateful_calls_follow=False,
+            first_mask_stays=False,
             stateful_keeps_over_initial=False,
         ),
         masks=MaskRules(
