@@ -48,6 +48,7 @@ VALUES = {
     "masks.merges_skip_masked": BOOL,
     "masks.explicit_spreads": BOOL,
     "masks.casts_drop": BOOL,
+    "masks.models_mark_inputs": BOOL,
     "masks.second_tensor_drops": BOOL,
     "masks.in_time": ("kept", "steps", "folded", "folded_in_free_batches"),
     "masks.own_layers_masked_in_time": BOOL,

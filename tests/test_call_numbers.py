@@ -47,6 +47,16 @@ def output(config, model, index):
     return next(ref for ref in config["output_layers"] if ref[:2] == [model, index])
 
 
+def wrong_index(case, place, index):
+    """Another index at a place of an architecture names no call, and is refused."""
+
+    def change(config):
+        place(config)[1] = index
+
+    with pytest.raises(gru2np.ModelFileError, match="an index"):
+        read_again(case, change)
+
+
 @pytest.mark.parametrize("case", KERAS_3)
 @pytest.mark.parametrize(
     ("model", "written", "sound"), [("graph", 1, range(1, 4)), ("chain", 1, range(3))]
@@ -71,39 +81,21 @@ def test_outputs_of_keras_3(case, model, written, sound):
 @pytest.mark.parametrize(("model", "written"), [("graph", 1), ("chain", 0)])
 def test_calls_in_keras_3_count_from_0(case, model, written):
     for index in (0, 1, 2, 3, 9):
-        if index == written:
-            continue
-
-        def change(config, index=index):
-            history(config, written, model)[1] = index
-
-        with pytest.raises(gru2np.ModelFileError, match="an index"):
-            read_again(case, change)
+        if index != written:
+            wrong_index(case, lambda config: history(config, written, model), index)
 
 
 @pytest.mark.parametrize("case", KERAS_2)
 @pytest.mark.parametrize(("model", "written"), [("graph", 1), ("chain", 2)])
 def test_outputs_before_keras_3_count_from_1(case, model, written):
     for index in (0, 1, 2, 3, 4, 9):
-        if index == written:
-            continue
-
-        def change(config, index=index):
-            output(config, model, written)[1] = index
-
-        with pytest.raises(gru2np.ModelFileError, match="an index"):
-            read_again(case, change)
+        if index != written:
+            wrong_index(case, lambda config: output(config, model, written), index)
 
 
 @pytest.mark.parametrize("case", KERAS_2)
 @pytest.mark.parametrize(("model", "written"), [("graph", 2), ("chain", 1)])
 def test_calls_before_keras_3_count_from_1(case, model, written):
     for index in (0, 1, 2, 3, 4, 9):
-        if index == written:
-            continue
-
-        def change(config, index=index):
-            history(config, written, model)[1] = index
-
-        with pytest.raises(gru2np.ModelFileError, match="an index"):
-            read_again(case, change)
+        if index != written:
+            wrong_index(case, lambda config: history(config, written, model), index)

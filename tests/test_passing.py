@@ -89,6 +89,18 @@ def test_where_the_backend_decides_about_a_cast_to_half_it_is_said_or_refused():
         built("keras-3.15/half_casts", numbers=unsure)
 
 
+@pytest.mark.parametrize(
+    ("case", "text"),
+    [
+        ("keras-2.2/mask_with_states_in_models", "gave it the mask of another call"),
+        ("tf-2.10/mask_marked_by_model", "whose input something else reads too"),
+    ],
+)
+def test_masks_of_other_calls_are_refused_by_what_they_are(case, text):
+    with pytest.raises(UnsupportedModelError, match=text):
+        gru2np.export(goldens.FIXTURES / case / "model.h5", io.BytesIO())
+
+
 def test_an_operation_that_rounds_at_every_step_is_refused():
     golden = goldens.Golden(goldens.FIXTURES / "keras-3.15/half_casts")
     with open_model(*golden.files()) as raw:

@@ -62,6 +62,8 @@ class MaskRules:
         explicit_spreads: an explicit mask argument is the mask of the output too.
         casts_drop: a layer that casts floating point numbers to its own type gets no
             implicit mask with them, and gives none on.
+        models_mark_inputs: a mask that a model is called with becomes the mask of its
+            input, for whatever reads that later.
         second_tensor_drops: a layer called with a second tensor gets no implicit mask,
             though its output keeps that of the first.
         in_time: masks at TimeDistributed: ``kept``, and no business of the layer
@@ -82,6 +84,7 @@ class MaskRules:
     merges_skip_masked: bool
     explicit_spreads: bool
     casts_drop: bool
+    models_mark_inputs: bool
     second_tensor_drops: bool
     in_time: str
     own_layers_masked_in_time: bool

@@ -171,6 +171,8 @@ def meaning(release: Release, backend: str) -> Meaning:
             explicit_spreads=True,
             # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
             casts_drop=False,
+            # Measured on TensorFlow 1.15, 2.4 and 2.10.
+            models_mark_inputs=in_tensorflow,
             second_tensor_drops=False,
             in_time=_masks_in_time(version, in_tensorflow),
             own_layers_masked_in_time=in_tensorflow,

@@ -118,6 +118,8 @@ def meaning(release: Release, backend: str) -> Meaning:
             explicit_spreads=version >= (3, 11, 0),
             # Measured on 3.0, 3.3, 3.4, 3.5, 3.10, 3.13, 3.14 and 3.15.
             casts_drop=(3, 5, 0) <= version < (3, 14, 0),
+            # Its files name every mask that a call was given, and calls heed that.
+            models_mark_inputs=False,
             second_tensor_drops=True,
             in_time="steps",
             own_layers_masked_in_time=False,

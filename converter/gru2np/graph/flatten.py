@@ -210,6 +210,7 @@ def lay(
             results = caller(masks_of_call, name, given, call, explicit)
         else:
             explicit += [None] * len(given)
+            own = [value.mask for value in given]
             given = [
                 Value(value.ref, mask or value.mask)
                 for value, mask in zip(given, explicit, strict=False)
@@ -220,6 +221,12 @@ def lay(
                     f"{len(layer.model.inputs)} inputs, got {len(given)}"
                 )
             given = cast_for_model(builder, layer.model, name, given)
+            changed = [
+                ref
+                for ref, before, mask in zip(call.inputs, own, explicit, strict=False)
+                if mask not in (None, before)
+            ]
+            _check_marks(builder, model, path, changed)
             handed = [v.ref for v, mask in zip(given, explicit, strict=False) if mask]
             with untaken(builder, handed):
                 results = lay(builder, layer.model, f"{path}/", given, number)
@@ -232,6 +239,32 @@ def _carries_over(layer: KerasLayer) -> bool:
     """Whether a layer's calls hand states to each other."""
     inside = any(own.config.get("stateful") is True for own in walk_keras([layer]))
     return inside and len(layer.calls) > 1
+
+
+def _check_marks(
+    builder: Builder, model: KerasModel, path: str, changed: Sequence[TensorRef]
+) -> None:
+    """Note where a mask that a model is called with becomes that of its input.
+
+    tf.keras (TensorFlow 2.10 ``keras/engine/functional.py``, ``_run_internal_graph``)
+    writes the mask into the tensor, for whatever reads it after that.
+
+    Args:
+        builder: of the graph; takes problems.
+        model: that holds the call.
+        path: of the model that is called.
+        changed: the inputs to which the call gives masks that they do not have.
+    """
+    if not builder.meaning.masks.models_mark_inputs:
+        return
+    read = [ref for own in model.layers for call in own.calls for ref in call.inputs]
+    if any(read.count(ref) > 1 for ref in changed):
+        reason = (
+            "a model called with a mask, whose input something else reads too: in "
+            "tf.keras the mask is that of the input from then on; give the mask to a "
+            "layer inside of the model, or build the model on a tensor of its own"
+        )
+        builder.problems.append(Problem(path, "Functional", reason, "mask"))
 
 
 def _check_first_mask(

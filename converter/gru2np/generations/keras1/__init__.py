@@ -97,6 +97,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             merges_skip_masked=False,
             explicit_spreads=True,
             casts_drop=False,
+            models_mark_inputs=False,
             second_tensor_drops=False,
             in_time="kept",
             own_layers_masked_in_time=False,
