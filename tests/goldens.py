@@ -35,7 +35,7 @@ class Golden:
         """Paths of the model and, where they stand apart, of its weights."""
         architecture = self.folder / "architecture.json"
         if architecture.exists():
-            names = ("weights.h5", "model.weights.json")
+            names = ("weights.h5", "model.weights.json", "checkpoint")
             found = map(self.folder.joinpath, names)
             return architecture, next(path for path in found if path.exists())
         names = ("model.h5", "model.keras", "model")

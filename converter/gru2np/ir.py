@@ -31,6 +31,8 @@ class StoredTensor:
         dtype: ``float16``, ``bfloat16``, ``float32``, ``float64`` or an integer type.
         read: gives the array; bfloat16 comes widened to float32.
         form: how the file kept it, in words; empty where it kept it as it is.
+        variable: the name of the variable in Keras, ``gru/gru_cell/kernel``, where the
+            file keeps it beside ``name``.
     """
 
     name: str
@@ -38,6 +40,7 @@ class StoredTensor:
     dtype: str
     read: Callable[[], NDArray[Any]]
     form: str = ""
+    variable: str = ""
 
 
 class PathStore(Protocol):
@@ -56,6 +59,22 @@ class PathStore(Protocol):
         """Paths that hold variables where no model of Keras' own classes has them."""
 
 
+class ObjectStore(Protocol):
+    """Weights addressed by the attributes of the objects that own them (TensorFlow).
+
+    Paths lead from the model on: ``layer-1/cell``; the model itself is ``""``.
+    """
+
+    def layers(self, path: str) -> int:
+        """How many layers the model at a path has."""
+
+    def variables(self, path: str) -> Mapping[str, StoredTensor]:
+        """The variables of the object at a path, by attribute; empty if none."""
+
+    def everything(self) -> Iterator[StoredTensor]:
+        """Every variable of the model and of what is inside it, once each."""
+
+
 @dataclass(frozen=True)
 class GroupStore:
     """Weights in one group for each top-level layer, in file order (legacy HDF5)."""
@@ -70,14 +89,16 @@ class RawModel:
     Attributes:
         config: the architecture, ``{"class_name": ..., "config": ...}``.
         groups: legacy weights, or None.
-        paths: weights by path, or None.  Exactly one of the two is given.
+        paths: weights by path, or None.
+        objects: weights by attributes, or None.  Exactly one of the three is given.
         keras_version: as written in the file, or None.
         backend: as written in the file, or None.
         tensorflow_version: the TensorFlow that wrote a SavedModel, whose Keras may say
             another version; None where the file does not name one.
         saved_by: what the owner said of the writer where the file is silent, or None.
-        container: ``hdf5``, ``keras`` (an archive, or its directory), ``json+hdf5`` or
-            ``json+weights.h5`` (one file, or shards).
+        container: ``hdf5``, ``keras`` (an archive, or its directory), ``savedmodel``,
+            ``json+hdf5``, ``json+weights.h5`` (one file, or shards) or
+            ``json+checkpoint``.
         file_name: the file's name without its folder.
         sha256: of the file, or of all files joined: the architecture first, the others
             by name.
@@ -93,6 +114,7 @@ class RawModel:
     container: str
     file_name: str
     sha256: str
+    objects: ObjectStore | None = None
 
     def source(self) -> dict[str, str | None]:
         """Where the model comes from, as the manifest says it."""

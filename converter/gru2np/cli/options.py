@@ -12,9 +12,10 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
 FILE = click.Path(exists=True, dir_okay=False)
 WEIGHTS = click.option(
     "--weights",
-    type=click.Path(exists=True, dir_okay=False),
+    type=click.Path(),
     metavar="FILE",
-    help="The weights file that belongs to an architecture JSON.",
+    help="The weights file that belongs to an architecture JSON; a TensorFlow "
+    "checkpoint by its prefix or its folder.",
 )
 SAVED_BY = click.option(
     "--saved-by",

@@ -143,6 +143,10 @@ def _candidates(
             raise UnsupportedModelError(f"{raw.file_name}: {error}") from None
         # Its owner knows better: that a release nobody tried means the same.
         own = known.releases
+    if raw.tensorflow_version is not None:
+        # Several releases of TensorFlow write one version of Keras.
+        series = ".".join(map(str, _series(raw)))
+        own = tuple(release for release in known.named(series) if release in own) or own
     if said is None:
         return own
     wanted = known.named(said.version) if said.tensorflow else known.said(said.version)
@@ -178,6 +182,18 @@ def _backend(raw: RawModel, said: SavedBy | None, known: tuple[str, ...]) -> str
             f"{raw.backend}"
         )
     return raw.backend or told
+
+
+def _series(raw: RawModel) -> Sequence[int]:
+    """The first two numbers of the TensorFlow that saved a model."""
+    text = raw.tensorflow_version or ""
+    try:
+        return numbers(text)[:2]
+    except ValueError:
+        raise ModelFileError(
+            f"{raw.file_name}: expected a version of TensorFlow such as 2.4.1, got "
+            f"{text!r}"
+        ) from None
 
 
 def _numbers(raw: RawModel) -> Version:

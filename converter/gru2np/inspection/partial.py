@@ -48,6 +48,8 @@ def parameters(raw: RawModel) -> int:
     """How many numbers the stored weights hold."""
     if raw.groups is not None:
         groups = [tensors for _, tensors in raw.groups.groups]
+    elif raw.objects is not None:
+        groups = [tuple(raw.objects.everything())]
     else:
         assert raw.paths is not None
         groups = [tuple(raw.paths.variables(path)) for path in raw.paths.paths()]
@@ -61,7 +63,8 @@ def _counts(raw: RawModel, model: KerasModel) -> dict[str, int]:
             name: sum(prod(tensor.shape) for tensor in tensors)
             for name, tensors in raw.groups.groups
         }
-    assert raw.paths is not None
+    if raw.paths is None:
+        return {}
     counts: dict[str, int] = {}
     for path in raw.paths.paths():
         size = sum(prod(tensor.shape) for tensor in raw.paths.variables(path))

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gru2np.inspection.report import Report
 
 CONTAINERS = {
+    "savedmodel": "SavedModel folder",
+    "json+checkpoint": "JSON with a TensorFlow checkpoint",
     "hdf5": "HDF5",
     "keras": ".keras archive",
     "json+hdf5": "architecture JSON with HDF5 weights",

@@ -11,8 +11,16 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from gru2np.readers import hdf5, json_architecture, keras_folder, keras_zip
+from gru2np.readers import (
+    checkpoint,
+    hdf5,
+    json_architecture,
+    keras_folder,
+    keras_zip,
+    saved_model,
+)
 from gru2np.readers.safe.damage import broken, reading
+from gru2np.readers.safe.folder import SafeFolder
 from gru2np.readers.source import as_folder, kind_of, open_source
 
 if TYPE_CHECKING:
@@ -36,10 +44,12 @@ def open_model(
     """Open a saved model; its weights can be read within the ``with`` block.
 
     Args:
-        path: a whole model (HDF5, ``.keras`` or its directory), or an architecture as
-            JSON.
+        path: a whole model (HDF5, ``.keras`` or its directory, a SavedModel), or an
+            architecture as JSON.
         weights: the weights file that goes with a JSON architecture; of weights in
-            shards the ``.weights.json`` that names them.
+            shards the ``.weights.json`` that names them; of a TensorFlow checkpoint
+            its prefix, one of its files, or the folder that its ``checkpoint`` names
+            the newest of.
 
     Raises:
         ModelFileError: if a file is missing, damaged, hostile or no Keras model.
@@ -62,6 +72,9 @@ def _read(
 ) -> RawModel:
     kind = kind_of(source)
     if kind == "json":
+        found = None if weights is None else checkpoint.find(weights, stack)
+        if found is not None:
+            return json_architecture.read(source, found, stack)
         weights_source = None if weights is None else open_source(weights, stack)
         return json_architecture.read(source, weights_source, stack)
     if weights is not None:
@@ -74,6 +87,9 @@ def _read_folder(
 ) -> RawModel:
     if weights is not None:
         raise _has_weights(folder.name, "a directory")
+    files = SafeFolder(folder, folder.name)
+    if files.has(saved_model.MODEL):
+        return saved_model.read(files, folder.name, stack)
     return keras_folder.read(folder, stack)
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gru2np.ir import RawModel
+from gru2np.readers.checkpoint import Checkpoint
 from gru2np.readers.hdf5 import kind_of as hdf5_kind
 from gru2np.readers.hdf5 import read_groups, versions
 from gru2np.readers.safe.damage import broken, shown
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from gru2np.readers.source import Source
 
 
-def read(source: Source, weights: Source | None, stack: ExitStack) -> RawModel:
+def read(
+    source: Source, weights: Source | Checkpoint | None, stack: ExitStack
+) -> RawModel:
     """An architecture and its weights."""
     data = source.window.at(0, MOST_BYTES + 1)
     if is_index(data, source.name):
@@ -46,6 +49,20 @@ def read(source: Source, weights: Source | None, stack: ExitStack) -> RawModel:
             "pass its weights file with --weights (in Python, weights=)",
         )
     own_version, own_backend = (_text(config, source, key) for key in _KEYS)
+    if isinstance(weights, Checkpoint):
+        return RawModel(
+            config=config,
+            groups=None,
+            paths=None,
+            objects=weights,
+            keras_version=own_version,
+            backend=own_backend,
+            tensorflow_version=None,
+            saved_by=None,
+            container="json+checkpoint",
+            file_name=source.name,
+            sha256=sha256(source.window, *weights.windows()),
+        )
     groups, stored_version, stored_backend = None, None, None
     file, paths, windows = _open(weights, stack)
     if file is not None and paths is None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from gru2np.readers import checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _SUFFIX = {"hdf5": ".h5", "keras": ".keras"}
@@ -28,8 +31,20 @@ def model(path: Path, container: str, folder: Path) -> Path:
     return target
 
 
+def architecture(config: Mapping[str, Any], folder: Path) -> Path:
+    """The architecture in a SavedModel, in this folder; its functions stay there."""
+    target = folder / "model.json"
+    target.write_text(json.dumps(config), "utf-8")
+    return target
+
+
 def weights(path: Path, container: str, folder: Path) -> Path:
-    """The weights of an architecture, in this folder; shards beside their index."""
+    """The weights of an architecture, in this folder; shards beside their index.
+
+    A checkpoint stays where it is: Keras opens it by its prefix.
+    """
+    if container in ("savedmodel", "json+checkpoint"):
+        return checkpoint.location(path).resolve()
     if container != "json+weights.h5":
         return _linked(path, folder / "trained.h5")
     with path.open("rb") as file:

@@ -128,7 +128,10 @@ def _load(keras: Any, request: dict[str, Any], folder: Path) -> tuple[Any, bool]
 def _load_file(keras: Any, request: dict[str, Any], path: Path) -> Any:
     if request["weights"]:
         model = keras.models.model_from_json(path.read_text("utf-8"))
-        model.load_weights(request["weights"])
+        loaded = model.load_weights(request["weights"])
+        if loaded is not None:
+            # A checkpoint: what it lacks would keep the numbers it was made with.
+            loaded.assert_existing_objects_matched()
         return model
     return keras.models.load_model(path, compile=False, safe_mode=True)
 

@@ -148,8 +148,13 @@ def run(
     with tempfile.TemporaryDirectory(prefix="gru2np-") as name:
         folder = Path(name)
         container = conversion.raw.container
-        request["model"] = str(handed_over.model(files[0], container, folder))
-        weights = files[1] and handed_over.weights(files[1], container, folder)
+        if container == "savedmodel":
+            # Its architecture and its weights alone: the functions could be anything.
+            model, stored = handed_over.architecture(config, folder), files[0]
+        else:
+            model, stored = handed_over.model(files[0], container, folder), files[1]
+        request["model"] = str(model)
+        weights = stored and handed_over.weights(stored, container, folder)
         request["weights"] = str(weights) if weights else None
         (folder / "request.json").write_text(json.dumps(request), "utf-8")
         (folder / "config.json").write_text(json.dumps(plain), "utf-8")

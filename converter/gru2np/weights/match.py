@@ -1,7 +1,8 @@
 """Which stored array is which weight of which layer.
 
 Legacy HDF5 files hold one list of arrays for each layer of the model, so that order
-is all there is; files since Keras 3 name every variable by its owner's path.
+is all there is; files since Keras 3 name every variable by its owner's path, and
+checkpoints of TensorFlow by the attributes that lead to it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,12 @@ import numpy as np
 from gru2np.errors import ModelFileError
 from gru2np.ir import PLAIN, StoredTensor
 from gru2np.weights.names import agrees, by_name
-from gru2np.weights.slots import Slots
-from gru2np_runtime.bundle.manifest_writer import encode_name
+from gru2np.weights.slots import Attributes, Objects, Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from gru2np.ir import Form, KerasModel, RawModel
+    from gru2np.ir import Form, KerasModel, ObjectStore, RawModel
     from gru2np.layers.custom import Specs
     from gru2np.weights.slots import Leaf, Slot
 
@@ -41,11 +41,13 @@ def find(
     Raises:
         ModelFileError: arrays are missing, left over or of other shapes; all at once.
     """
-    slots = Slots(expected, specs)
-    if raw.groups is not None:
-        pairs, problems = _by_order(model, slots, raw)
+    if raw.objects is not None:
+        naming = Objects(model, raw.objects)
+        pairs, problems = _by_attribute(model, Slots(expected, specs, naming), naming)
+    elif raw.groups is not None:
+        pairs, problems = _by_order(model, Slots(expected, specs, Attributes()), raw)
     else:
-        pairs, problems = _by_path(model, slots, raw)
+        pairs, problems = _by_path(model, Slots(expected, specs, Attributes()), raw)
     arrays: dict[Leaf, dict[str, StoredTensor]] = {}
     for slot, tensor in pairs:
         if not slot.used:
@@ -129,8 +131,8 @@ def _by_order(
     """
     assert raw.groups is not None
     wanted = []
-    for layer in model.layers:
-        own = wanting.of(layer, encode_name(layer.name), "")
+    for layer, path, _ in wanting.layers(model):
+        own = wanting.of(layer, path, "")
         slots = [slot for slot in own if slot.in_groups]
         if slots:
             wanted.append((layer, slots))
@@ -176,9 +178,8 @@ def _by_path(
     assert raw.paths is not None
     owners: dict[str, list[Slot]] = {}
     there = set(raw.paths.paths())
-    for layer in model.layers:
-        path = encode_name(layer.name)
-        for slot in wanting.of(layer, path, layer.path):
+    for layer, path, at in wanting.layers(model):
+        for slot in wanting.of(layer, path, at):
             # Keras 2 held the layers inside a layer in private attributes.
             outer, _, last = slot.stored.rpartition("/")
             private = f"{outer}/_{last}"
@@ -218,3 +219,51 @@ def _by_path(
         if path not in owners
     )
     return pairs, problems
+
+
+def _by_attribute(
+    model: KerasModel, wanting: Slots, naming: Objects
+) -> tuple[list[tuple[Slot, StoredTensor]], list[str]]:
+    """Layers by their position in the model, arrays by the names of attributes."""
+    if naming.problems:
+        return [], naming.problems
+    problems: list[str] = []
+    names = {layer.name for layer in model.layers}
+    pairs: list[tuple[Slot, StoredTensor]] = []
+    for layer, path, at in wanting.layers(model):
+        for slot in wanting.of(layer, path, at):
+            tensor = _attribute(naming.store, slot)
+            if tensor is not None:
+                pairs.append((slot, tensor))
+                problems.extend(_of_another(slot, tensor, names))
+            elif slot.used:
+                problems.append(f"expected the array of {slot.path}, got none")
+    taken = {tensor.name for _, tensor in pairs}
+    problems.extend(
+        f"nothing in the architecture owns the array {tensor.name}"
+        for tensor in naming.store.everything()
+        if tensor.name not in taken
+    )
+    return pairs, problems
+
+
+def _attribute(objects: ObjectStore, slot: Slot) -> StoredTensor | None:
+    """The array of a slot, its owner perhaps a private attribute as in Keras 2."""
+    outer, _, last = slot.stored.rpartition("/")
+    name = slot.name.rpartition("/")[2]
+    for path in (slot.stored, f"{outer}/_{last}"):
+        tensor = objects.variables(path).get(name)
+        if tensor is not None:
+            return tensor
+    return None
+
+
+def _of_another(slot: Slot, tensor: StoredTensor, names: set[str]) -> Iterator[str]:
+    """A variable that was named after another layer of the architecture."""
+    components = tensor.variable.split("/")
+    around = {name for owner in slot.owners for name in owner}
+    if components[0] in names and not around & set(components):
+        yield (
+            f"{slot.path}: expected an array of layer {slot.owners[0][0]!r}, got "
+            f"{tensor.variable} at {tensor.name}"
+        )

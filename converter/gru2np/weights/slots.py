@@ -10,13 +10,70 @@ from gru2np_runtime.bundle.manifest_writer import encode_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gru2np.ir import Form, KerasLayer
+    from gru2np.ir import Form, KerasLayer, KerasModel, ObjectStore
     from gru2np.layers.custom import Specs
     from gru2np.layers.spec import Weights
 
     Shape = tuple[int | None, ...]
     Expected = Mapping[str, Shape]
     Owners = tuple[tuple[str, ...], ...]
+
+
+class Attributes:
+    """How files since Keras 3 name layers: by class and number, ``layers/gru_1``."""
+
+    def layer(self, model: KerasModel, layer: KerasLayer) -> str:
+        """The path of a layer of a model."""
+        return layer.path
+
+    def child(self, attribute: str, position: int) -> str:
+        """The path of a layer inside a layer, the so-manyth of its children."""
+        return attribute
+
+
+class Objects(Attributes):
+    """How checkpoints of TensorFlow name them: by position, ``layer-3``.
+
+    Until TensorFlow 2.2 a Sequential counts its InputLayer among its layers, since 2.3
+    it does not, whether its configuration lists one or not.
+
+    Attributes:
+        problems: models of which the file has another number of layers.
+    """
+
+    def __init__(self, model: KerasModel, store: ObjectStore) -> None:
+        self.store = store
+        self.problems: list[str] = []
+        self._counted: dict[int, list[KerasLayer]] = {}
+        self._count(model, "")
+
+    def layer(self, model: KerasModel, layer: KerasLayer) -> str:
+        """The path of a layer of a model."""
+        counted = self._counted[id(model)]
+        return f"layer-{next(i for i, own in enumerate(counted) if own is layer)}"
+
+    def child(self, attribute: str, position: int) -> str:
+        """The path of a layer inside a layer, the so-manyth of its children."""
+        outer, _, name = attribute.rpartition("/")
+        return f"{outer}/{position if outer.endswith('cells') else name}".lstrip("/")
+
+    def _count(self, model: KerasModel, path: str) -> None:
+        """Find which layers of a model, and of models inside it, the file counts."""
+        layers, stored = list(model.layers), self.store.layers(path)
+        if model.sequential and stored < len(layers):
+            layers = [own for own in layers if own.class_name != "InputLayer"]
+        self._counted[id(model)] = layers
+        if len(layers) != stored:
+            expected = f"model {model.name!r}: expected {len(layers)} layers"
+            self.problems.append(f"{expected}, got {stored}")
+            return
+        for number, layer in enumerate(layers):
+            at = f"{path}/layer-{number}".lstrip("/")
+            if layer.model is not None:
+                self._count(layer.model, at)
+            for position, (attribute, child) in enumerate(layer.children):
+                if child.model is not None:
+                    self._count(child.model, f"{at}/{self.child(attribute, position)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +127,25 @@ class Slots:
     Args:
         expected: weight shapes by layer path and weight name.
         specs: how classes are converted.
+        naming: how the file names layers.
     """
 
-    def __init__(self, expected: Mapping[str, Expected], specs: Specs) -> None:
+    def __init__(
+        self,
+        expected: Mapping[str, Expected],
+        specs: Specs,
+        naming: Attributes,
+    ) -> None:
         self.expected = expected
         self.specs = specs
+        self.naming = naming
+
+    def layers(self, model: KerasModel) -> Iterator[tuple[KerasLayer, str, str]]:
+        """The layers of a model, with their names in the bundle and in the file."""
+        for layer in model.layers:
+            if layer.class_name != "InputLayer":
+                name = self.naming.layer(model, layer)
+                yield layer, encode_name(layer.name), name
 
     def of(
         self, layer: KerasLayer, path: str, stored: str, owners: Owners = ()
@@ -89,11 +160,10 @@ class Slots:
         """
         if layer.model is not None:
             # A nested model counts by its leaves' own flags, never by its own.
-            for own in layer.model.layers:
-                inside = f"{path}/{encode_name(own.name)}"
-                names = (*owners, (layer.name,))
-                yield from self.of(own, inside, f"{stored}/{own.path}", names)
-        elif layer.class_name != "InputLayer":
+            names = (*owners, (layer.name,))
+            for own, name, at in self.layers(layer.model):
+                yield from self.of(own, f"{path}/{name}", f"{stored}/{at}", names)
+        else:
             shapes = self.expected.get(path, {})
             yield from self._inside(layer, path, stored, shapes, "", False, owners)
 
@@ -124,11 +194,8 @@ class Slots:
         frozen = frozen or layer.training.get("trainable", True) is False
         if layer.model is not None:
             # A model inside a wrapper: its layers' weights below the wrapper's prefix.
-            for own in layer.model.layers:
-                name, at = encode_name(own.name), f"{stored}/{own.path}"
-                if own.class_name == "InputLayer":
-                    continue
-                inside = f"{prefix}{name}/"
+            for own, name, attribute in self.layers(layer.model):
+                at, inside = f"{stored}/{attribute}", f"{prefix}{name}/"
                 yield from self._inside(own, path, at, expected, inside, False, owners)
             return
         spec = self.specs.get(layer.class_name)
@@ -139,7 +206,7 @@ class Slots:
                 yield from self._inside(
                     child,
                     path,
-                    f"{stored}/{attribute}",
+                    f"{stored}/{self.naming.child(attribute, position)}",
                     expected,
                     prefix + kept.inside.prefix(attribute, position),
                     frozen,

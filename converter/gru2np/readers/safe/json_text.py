@@ -38,7 +38,11 @@ def parse_object(data: bytes, where: str) -> dict[str, Any]:
 
 def architecture(data: bytes, where: str) -> dict[str, Any]:
     """A Keras architecture: a JSON object with ``class_name`` and ``config``."""
-    config = parse_object(data, where)
+    return checked(parse_object(data, where), where)
+
+
+def checked(config: dict[str, Any], where: str) -> dict[str, Any]:
+    """The object, which is an architecture."""
     if not isinstance(config.get("class_name"), str) or not isinstance(
         config.get("config"), dict | list
     ):

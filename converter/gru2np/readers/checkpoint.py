@@ -1,0 +1,394 @@
+"""A TensorFlow checkpoint: arrays, and the graph of the objects that own them.
+
+prefix.index               key -> where its array lies, a sorted table
+prefix.data-0000N-of-...   the bytes of the arrays, in shards
+checkpoint                 beside them, the prefix written last
+
+``save_weights`` of tf.keras wrote one unless it was given ``.h5``; a SavedModel holds
+one as ``variables/variables``.  Keys mean nothing: which object owns which array
+stands in the graph under ``_CHECKPOINTABLE_OBJECT_GRAPH``, and is followed from the
+model on.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import google_crc32c
+import numpy as np
+
+from gru2np.errors import UnsupportedModelError
+from gru2np.ir import StoredTensor
+from gru2np.readers.safe.damage import broken, reading, shown
+from gru2np.readers.safe.folder import SafeFolder
+from gru2np.readers.safe.protobuf import Message, varint
+from gru2np.readers.safe.sstable import masked, read_table
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+
+    from gru2np.readers.safe.window import Window
+    from gru2np.readers.source import Members
+
+OBJECT_GRAPH = b"_CHECKPOINTABLE_OBJECT_GRAPH"
+#: Where a SavedModel has its checkpoint.
+VARIABLES = "variables/variables"
+#: The text file that names the newest checkpoint of a folder.
+NEWEST = "checkpoint"
+MOST_NEWEST_BYTES = 1 << 20
+MOST_SHARDS = 10_000
+MOST_GRAPH_BYTES = 64 << 20
+MOST_DIMENSIONS = 32
+#: What hangs on every layer beside its weights, and gives no path to one.
+_NO_OWNERS = frozenset(
+    {
+        *("keras_api", "variables", "trainable_variables", "non_trainable_variables"),
+        *("regularization_losses", "layer_regularization_losses", "metrics", "layers"),
+        *("optimizer", "loss", "signatures", "save_counter", "saver"),
+        *("_random_generator", "seed_generator", "states"),
+    }
+)
+#: TensorFlow's numbers of types (``tensorflow/core/framework/types.proto``).
+_DTYPES = {
+    1: "float32",
+    2: "float64",
+    3: "int32",
+    4: "uint8",
+    5: "int16",
+    6: "int8",
+    9: "int64",
+    10: "bool",
+    14: "bfloat16",
+    17: "uint16",
+    19: "float16",
+    22: "uint32",
+    23: "uint64",
+}
+_STRING = 7
+_NEWEST = re.compile(r'^model_checkpoint_path: "([^"]*)"', re.MULTILINE)
+_FILE = re.compile(r"\.(index|data-\d{5}-of-\d{5})$", re.ASCII)
+_LAYER = re.compile(r"layer-(0|[1-9][0-9]{0,5})", re.ASCII)
+
+
+class Entry(NamedTuple):
+    """Where an array lies.
+
+    Attributes:
+        dtype: TensorFlow's number of its type.
+        shape: its shape.
+        shard: number of the file.
+        offset: in the file.
+        size: in bytes.
+        checksum: the masked CRC-32C of its bytes.
+    """
+
+    dtype: int
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+    checksum: int
+
+
+class Node(NamedTuple):
+    """An object of the graph.
+
+    Attributes:
+        children: numbers of its objects by the names of its attributes.
+        key: of its array in the index; empty if it is none.
+        variable: the name that the array had in Keras.
+    """
+
+    children: Mapping[str, int]
+    key: str
+    variable: str
+
+
+def find(path: str | os.PathLike[str], stack: ExitStack) -> Checkpoint | None:
+    """The checkpoint of that name; None where the path is something else.
+
+    Args:
+        path: see ``location``.
+        stack: closes the files.
+
+    Raises:
+        ModelFileError: it is damaged, or ``checkpoint`` names none that is there.
+    """
+    prefix = location(path)
+    files = SafeFolder(prefix.parent, "")
+    if not prefix.name or not files.has(f"{prefix.name}.index"):
+        return None
+    return Checkpoint(files, prefix.name, stack)
+
+
+def location(path: str | os.PathLike[str]) -> Path:
+    """The prefix of a checkpoint, if there is one.
+
+    Args:
+        path: a prefix, one of its files, the file ``checkpoint``, a folder of it, or a
+            SavedModel.
+
+    Raises:
+        ModelFileError: ``checkpoint`` names none that is there.
+    """
+    path = Path(path)
+    if path.is_dir() and (path / f"{VARIABLES}.index").is_file():
+        return path / VARIABLES
+    if path.is_dir() or path.name == NEWEST:
+        folder = path if path.is_dir() else path.parent
+        return folder / _newest(folder)
+    return path.with_name(_FILE.sub("", path.name)) if path.name else path
+
+
+def _newest(folder: Path) -> str:
+    """The prefix that a folder's ``checkpoint`` names; empty if there is no such file."""
+    files = SafeFolder(folder, folder.name)
+    if not files.has(NEWEST):
+        return ""
+    with ExitStack() as stack:
+        data = files.read(NEWEST, MOST_NEWEST_BYTES, stack)
+    match = _NEWEST.search(data.decode("utf-8", "replace"))
+    # Paths are those of the machine that trained: the name is what counts.
+    prefix = re.split(r"[/\\]", match[1])[-1] if match else ""
+    if not prefix or not files.has(f"{prefix}.index"):
+        raise broken(
+            f"{folder.name}/{NEWEST}",
+            "the prefix of a checkpoint beside it",
+            shown(prefix or data[:60]),
+            "name the one you mean: --weights FOLDER/PREFIX (in Python, weights=)",
+        )
+    return prefix
+
+
+class Checkpoint:
+    """The arrays of a checkpoint by the attributes of the objects that own them.
+
+    Paths are those of attributes from the model on, ``layer-1/cell``; the model itself
+    is ``""``.
+
+    Args:
+        members: the folder of the files.
+        prefix: what their names begin with.
+        stack: closes them.
+    """
+
+    def __init__(self, members: Members, prefix: str, stack: ExitStack) -> None:
+        self._members, self._prefix, self._stack = members, prefix, stack
+        self.where = f"{members.where}/{prefix}".lstrip("/")
+        index = f"{self.where}.index"
+        with reading(index):
+            table = read_table(members.window(f"{prefix}.index", stack), index)
+            self._shards = _shards(table, index)
+            self._entries = {
+                key.decode(): _entry(value, f"{index} key {shown(key)}")
+                for key, value in table.items()
+                if key
+            }
+            self._nodes = self._graph()
+        self._root = self._model()
+        self._tensors: dict[str, StoredTensor] = {}
+
+    def windows(self) -> list[Window]:
+        """Its files, the index first."""
+        names = [f"{self._prefix}.index", *map(self._name, range(self._shards))]
+        return [self._members.window(name, self._stack) for name in names]
+
+    def layers(self, path: str) -> int:
+        """How many layers the model at a path has."""
+        node = self._at(path)
+        names = () if node is None else self._nodes[node].children
+        return sum(_LAYER.fullmatch(name) is not None for name in names)
+
+    def variables(self, path: str) -> Mapping[str, StoredTensor]:
+        """The arrays that an object owns by the names of its attributes."""
+        node = self._at(path)
+        children = {} if node is None else self._nodes[node].children
+        return {
+            name: self._tensor(self._nodes[child])
+            for name, child in children.items()
+            if self._nodes[child].key and name not in _NO_OWNERS
+        }
+
+    def everything(self) -> Iterator[StoredTensor]:
+        """Every array that the model owns, or an object that it owns."""
+        seen, waiting = {self._root}, [self._root]
+        while waiting:
+            node = self._nodes[waiting.pop()]
+            if node.key:
+                yield self._tensor(node)
+            for name, child in node.children.items():
+                if name not in _NO_OWNERS and child not in seen:
+                    seen.add(child)
+                    waiting.append(child)
+
+    def _at(self, path: str) -> int | None:
+        """The number of the object at a path of attributes."""
+        node: int | None = self._root
+        for name in filter(None, path.split("/")):
+            children = {} if node is None else self._nodes[node].children
+            node = children.get(name)
+        return node
+
+    def _model(self) -> int:
+        """The number of the model: the root, or what ``Checkpoint(model=m)`` holds."""
+        holders = [0] if self._is_model(0) else []
+        if not holders:
+            children = self._nodes[0].children.values() if self._nodes else ()
+            holders = [node for node in set(children) if self._is_model(node)]
+        if len(holders) != 1:
+            got = "several" if holders else "none"
+            names = sorted(self._nodes[0].children) if self._nodes else []
+            raise broken(
+                f"{self.where}.index",
+                "the weights of one Keras model, layers called layer-0, layer-1, ...",
+                f"{got} among {shown(names, 120)}",
+                "save the weights of the model alone: model.save_weights(...)",
+            )
+        return holders[0]
+
+    def _is_model(self, node: int) -> bool:
+        return any(map(_LAYER.fullmatch, self._nodes[node].children))
+
+    def _graph(self) -> list[Node]:
+        """The objects, by number."""
+        where = f"{self.where}.index"
+        entry = self._entries.pop(OBJECT_GRAPH.decode(), None)
+        if entry is None:
+            raise UnsupportedModelError(
+                f"{where}: a checkpoint of TensorFlow 1 (tf.train.Saver), whose arrays "
+                "are named by variables and not by layers, or one of its own variables "
+                "alone; load it where it was made, and save the weights with "
+                'model.save_weights("model.h5")'
+            )
+        if entry.dtype != _STRING or entry.shape or entry.size > MOST_GRAPH_BYTES:
+            expected = f"a text of at most {MOST_GRAPH_BYTES} bytes"
+            raise broken(f"{where} object graph", expected, shown(entry))
+        data = self._bytes(entry, OBJECT_GRAPH.decode(), _text_checksum)
+        size, start = varint(data, 0, where)
+        # Behind the length stands its own checksum.
+        text = data[start + 4 :]
+        if len(text) != size:
+            raise broken(f"{where} object graph", f"{size} bytes", str(len(text)))
+        nodes = [_node(node) for node in Message(text, where).messages(1)]
+        for node in nodes:
+            for name, child in node.children.items():
+                if child >= len(nodes):
+                    got = f"number {child} of {len(nodes)}"
+                    raise broken(f"{where} object {shown(name)}", "an object", got)
+        return nodes
+
+    def _tensor(self, node: Node) -> StoredTensor:
+        """The array of a variable, checked and not read."""
+        key = node.key
+        if key not in self._tensors:
+            where = f"{self.where} {key}"
+            entry = self._entries.get(key)
+            if entry is None:
+                raise broken(where, "an array of this key", "none in the index")
+            dtype = _DTYPES.get(entry.dtype)
+            if dtype is None:
+                raise broken(where, "numbers", f"TensorFlow's type {entry.dtype}")
+            stored = np.dtype("uint16" if dtype == "bfloat16" else dtype)
+            if prod(entry.shape) * stored.itemsize != entry.size:
+                got = f"{entry.size} bytes"
+                raise broken(where, f"an array {entry.shape} of {dtype}", got)
+            self._shard(entry, where)
+            self._tensors[key] = StoredTensor(
+                name=key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"),
+                shape=entry.shape,
+                dtype=dtype,
+                read=lambda: self._read(entry, key, stored, dtype),
+                variable=node.variable,
+            )
+        return self._tensors[key]
+
+    def _read(
+        self, entry: Entry, key: str, stored: np.dtype[Any], dtype: str
+    ) -> np.ndarray[Any, Any]:
+        data = self._bytes(entry, key, google_crc32c.value)
+        array = np.frombuffer(data, stored.newbyteorder("<")).astype(stored, copy=False)
+        if dtype == "bfloat16":
+            # The upper half of a float32.
+            array = (array.astype("uint32") << 16).view("float32")
+        return array.reshape(entry.shape)
+
+    def _shard(self, entry: Entry, where: str) -> Window:
+        """The file of an entry, which reaches far enough."""
+        if entry.shard >= self._shards:
+            got = f"shard {entry.shard} of {self._shards}"
+            raise broken(where, "an array in a shard", got)
+        name = self._name(entry.shard)
+        window = self._members.window(name, self._stack)
+        if entry.offset + entry.size > window.size:
+            advice = "the file is cut short: fetch or save it again"
+            expected = f"{entry.offset + entry.size} bytes in {name}"
+            raise broken(where, expected, str(window.size), advice)
+        return window
+
+    def _name(self, shard: int) -> str:
+        return f"{self._prefix}.data-{shard:05}-of-{self._shards:05}"
+
+    def _bytes(self, entry: Entry, key: str, checksum: Any) -> bytes:
+        """The bytes of an entry, their checksum compared."""
+        where = f"{self.where} {key}"
+        data = self._shard(entry, where).at(entry.offset, entry.size)
+        if masked(checksum(data)) != entry.checksum:
+            advice = "the file is damaged: fetch or save it again"
+            raise broken(where, "the bytes that its checksum names", "others", advice)
+        return data
+
+
+def _text_checksum(data: bytes) -> int:
+    """The checksum of one text: its length counts as a number of four or eight bytes.
+
+    TensorFlow ``core/util/tensor_bundle/tensor_bundle.cc``, ``WriteStringTensor``.
+    """
+    size, start = varint(data, 0, "a text")
+    width = 4 if size < 1 << 32 else 8
+    checksum = google_crc32c.value(size.to_bytes(width, "little"))
+    return int(google_crc32c.extend(checksum, data[start:]))
+
+
+def _shards(table: Mapping[bytes, bytes], where: str) -> int:
+    """How many shards the header promises."""
+    header = Message(table.get(b"", b""), f"{where} header")
+    if header.number(2):
+        got = "most significant bytes first (big-endian)"
+        raise broken(where, "numbers in little-endian order", got)
+    shards = header.number(1)
+    if not 1 <= shards <= MOST_SHARDS:
+        raise broken(where, f"1 to {MOST_SHARDS} shards", str(shards))
+    return shards
+
+
+def _entry(data: bytes, where: str) -> Entry:
+    message = Message(data, where)
+    if message.all(7):
+        raise UnsupportedModelError(
+            f"{where}: a variable in several parts (partitioned), which this version "
+            "does not join; load the model in TensorFlow, and save its weights with "
+            'model.save_weights("model.h5")'
+        )
+    shape = [
+        dimension.number(1)
+        for shape in message.messages(2)
+        for dimension in shape.messages(2)
+    ]
+    if len(shape) > MOST_DIMENSIONS or any(size >= 1 << 63 for size in shape):
+        raise broken(where, f"a shape of at most {MOST_DIMENSIONS} axes", shown(shape))
+    checksum = int.from_bytes(message.bytes(6), "little")
+    numbers = [message.number(field) for field in (3, 4, 5)]
+    return Entry(message.number(1), tuple(shape), *numbers, checksum)
+
+
+def _node(message: Message) -> Node:
+    children = {child.text(2): child.number(1) for child in message.messages(1)}
+    for attribute in message.messages(2):
+        if attribute.text(1) == "VARIABLE_VALUE":
+            return Node(children, attribute.text(3), attribute.text(2))
+    return Node(children, "", "")

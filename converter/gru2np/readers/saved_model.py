@@ -1,0 +1,196 @@
+"""A SavedModel folder of tf.keras 2.0 to 2.15: what ``model.save("name")`` wrote.
+
+saved_model.pb        the TensorFlow that wrote it; up to 2.4 the architecture as well;
+                      and traced functions, megabytes of them, which are passed over
+keras_metadata.pb     since 2.5: the architecture
+variables/variables   the weights, a checkpoint
+assets/               files of layers that have them; never opened
+
+The architecture is the JSON of the object ``root``: the record that an ``.h5`` of the
+same Keras holds, but that tuples and shapes are spelled as objects.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gru2np.errors import UnsupportedModelError
+from gru2np.ir import RawModel
+from gru2np.readers.checkpoint import VARIABLES, Checkpoint
+from gru2np.readers.safe.damage import broken, reading, shown
+from gru2np.readers.safe.json_text import checked, parse_object
+from gru2np.readers.safe.protobuf import Message, parts
+from gru2np.readers.safe.window import sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import ExitStack
+
+    from gru2np.readers.safe.folder import SafeFolder
+
+MODEL = "saved_model.pb"
+_METADATA = "keras_metadata.pb"
+#: The objects of a model, without its functions.
+MOST_OBJECT_BYTES = 64 << 20
+_MODELS = ("_tf_keras_sequential", "_tf_keras_network", "_tf_keras_model")
+_WITHOUT_CONFIG = "layer was saved without config"
+_REBUILD = (
+    "build the model of layers with the functional API where its code is, set its "
+    'weights, and save it with model.save("model.keras"), in TensorFlow up to 2.12 '
+    'model.save("model.h5")'
+)
+
+
+class _Record(NamedTuple):
+    """What Keras says of an object.
+
+    Attributes:
+        path: of attributes, ``root.layer-1``; empty where the file has no paths.
+        kind: such as ``_tf_keras_sequential``.
+        metadata: JSON.
+    """
+
+    path: str
+    kind: str
+    metadata: bytes
+
+
+def read(folder: SafeFolder, name: str, stack: ExitStack) -> RawModel:
+    """A whole model.
+
+    Args:
+        folder: that holds ``saved_model.pb``.
+        name: of the folder, for messages.
+        stack: closes the files.
+    """
+    where = f"{name}/{MODEL}"
+    with reading(where):
+        version, objects = _saved(folder, where, stack)
+    root = _root(folder, objects, name, stack)
+    metadata = parse_object(root.metadata, f"{name} metadata of the model")
+    config = _config(metadata, root, name)
+    keras_version = metadata.get("keras_version")
+    if not isinstance(keras_version, str | None):
+        expected = "the version of Keras as text"
+        raise broken(f"{name} metadata of the model", expected, shown(keras_version))
+    weights = Checkpoint(folder, VARIABLES, stack)
+    return RawModel(
+        config=config,
+        groups=None,
+        paths=None,
+        objects=weights,
+        keras_version=keras_version,
+        backend="tensorflow",
+        tensorflow_version=version,
+        saved_by=None,
+        container="savedmodel",
+        file_name=name,
+        sha256=sha256(*folder.windows()),
+    )
+
+
+def _saved(
+    folder: SafeFolder, where: str, stack: ExitStack
+) -> tuple[str, list[_Record]]:
+    """The TensorFlow that wrote the model, and its objects, the model first."""
+    graphs = [
+        part
+        for number, part in parts(folder.window(MODEL, stack), where)
+        if number == 2
+    ]
+    if len(graphs) != 1:
+        raise broken(where, "one graph", f"{len(graphs)}")
+    version, objects = "", []
+    for number, part in parts(graphs[0], where):
+        if number == 1:
+            version = _in_memory(part, where).text(5)
+        elif number == 7:
+            objects = list(_objects(_in_memory(part, where)))
+    return version, objects
+
+
+def _in_memory(part: Any, where: str) -> Message:
+    if part.size > MOST_OBJECT_BYTES:
+        raise broken(where, f"at most {MOST_OBJECT_BYTES} bytes", str(part.size))
+    return Message(part.at(0, part.size), where)
+
+
+def _objects(graph: Message) -> Iterator[_Record]:
+    """The objects of Keras in ``saved_model.pb``, as up to TensorFlow 2.4."""
+    for number, node in enumerate(graph.messages(1)):
+        for record in node.messages(4):
+            kind = record.text(1)
+            if kind.startswith("_tf_keras"):
+                path = "" if number else "root"
+                yield _Record(path, kind, record.bytes(3))
+
+
+def _root(
+    folder: SafeFolder, objects: list[_Record], name: str, stack: ExitStack
+) -> _Record:
+    """What Keras says of the model itself."""
+    if folder.has(_METADATA):
+        where = f"{name}/{_METADATA}"
+        with reading(where):
+            saved = _in_memory(folder.window(_METADATA, stack), where)
+            objects = [
+                _Record(node.text(3), node.text(4), node.bytes(5))
+                for node in saved.messages(1)
+            ]
+    root = next((own for own in objects if own.path == "root"), None)
+    if root is None:
+        raise UnsupportedModelError(
+            f"{name}: a SavedModel without a Keras model in it, as model.export() of "
+            "Keras 3 and tf.saved_model.save write it: it holds functions and no "
+            'layers; save the model itself with model.save("model.keras")'
+        )
+    if root.kind not in _MODELS:
+        what = root.kind.removeprefix("_tf_keras_").replace("_", " ")
+        raise UnsupportedModelError(
+            f"{name}: expected a Keras model, got a {what} saved alone; {_REBUILD}"
+        )
+    return root
+
+
+def _config(metadata: dict[str, Any], root: _Record, name: str) -> dict[str, Any]:
+    """The architecture, spelled as in an ``.h5``."""
+    inner = metadata.get("config")
+    layers = inner.get("layers") if isinstance(inner, dict) else None
+    if not layers and root.kind == "_tf_keras_model":
+        raise UnsupportedModelError(
+            f"{name}: {shown(metadata.get('class_name', 'the model'))} is a subclass "
+            f"of Model, so the file has its code's name and not its layers; {_REBUILD}"
+        )
+    unsaid = sorted(_without_config(metadata))
+    if unsaid:
+        raise UnsupportedModelError(
+            f"{name}: saved without their options, for their classes have no "
+            f"get_config: {', '.join(unsaid)}; give the classes a get_config where "
+            "their code is, and save the model again"
+        )
+    plain = {key: _plain(metadata.get(key)) for key in ("class_name", "config")}
+    return checked(plain, f"{name} metadata of the model")
+
+
+def _without_config(value: Any) -> Iterator[str]:
+    """Names of layers inside that were saved without their options."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _without_config(item)
+    elif isinstance(value, dict):
+        inner = value.get("config")
+        if isinstance(inner, dict) and _WITHOUT_CONFIG in inner:
+            yield shown(value.get("name", value.get("class_name")))
+        for item in value.values():
+            yield from _without_config(item)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples and shapes as lists."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        if value.get("class_name") in ("__tuple__", "TensorShape") and "items" in value:
+            return _plain(value["items"])
+        return {key: _plain(item) for key, item in value.items()}
+    return value
