@@ -178,6 +178,7 @@ def converted(
     """
     specs = Specs(custom_layers)
     built = _agreed(raw, model, readings, specs)
+    built.notes.extend(raw.notes)
     tensors = find(model, built.weights, raw, specs)
     built.graph = needed(built.graph)
     owners = dict(owners_of(built.graph))

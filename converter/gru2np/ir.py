@@ -102,6 +102,7 @@ class RawModel:
         file_name: the file's name without its folder.
         sha256: of the file, or of all files joined: the architecture first, the others
             by name.
+        notes: what the owner should know of how the file was read.
     """
 
     config: Mapping[str, Any]
@@ -115,6 +116,7 @@ class RawModel:
     file_name: str
     sha256: str
     objects: ObjectStore | None = None
+    notes: tuple[str, ...] = ()
 
     def source(self) -> dict[str, str | None]:
         """Where the model comes from, as the manifest says it."""

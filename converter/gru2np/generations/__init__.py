@@ -63,7 +63,11 @@ def interpret(raw: RawModel) -> tuple[KerasModel, Readings]:
     writers = Writers(known, candidates)
     version = candidates[0].version if text is None else _numbers(raw)
     model, left, backend = generation.read(raw, version, backend, writers)
-    return model, _readings(generation, left, text, backend)
+    readings = _readings(generation, left, text, backend)
+    if raw.tensorflow_version is not None:
+        writer = f"TensorFlow {raw.tensorflow_version}"
+        readings = replace(readings, taken=replace(readings.taken, writer=writer))
+    return model, readings
 
 
 def as_read_by(raw: RawModel, version: str) -> tuple[KerasModel, Readings]:

@@ -146,7 +146,7 @@ def location(path: str | os.PathLike[str]) -> Path:
 
 
 def _newest(folder: Path) -> str:
-    """The prefix that a folder's ``checkpoint`` names; empty if there is no such file."""
+    """The prefix that a folder's ``checkpoint`` names; empty if there is none."""
     files = SafeFolder(folder, folder.name)
     if not files.has(NEWEST):
         return ""
@@ -381,9 +381,14 @@ def _entry(data: bytes, where: str) -> Entry:
     ]
     if len(shape) > MOST_DIMENSIONS or any(size >= 1 << 63 for size in shape):
         raise broken(where, f"a shape of at most {MOST_DIMENSIONS} axes", shown(shape))
-    checksum = int.from_bytes(message.bytes(6), "little")
-    numbers = [message.number(field) for field in (3, 4, 5)]
-    return Entry(message.number(1), tuple(shape), *numbers, checksum)
+    return Entry(
+        dtype=message.number(1),
+        shape=tuple(shape),
+        shard=message.number(3),
+        offset=message.number(4),
+        size=message.number(5),
+        checksum=int.from_bytes(message.data(6), "little"),
+    )
 
 
 def _node(message: Message) -> Node:

@@ -99,9 +99,9 @@ def _open(
         folder = SafeFolder(weights.folder, "")
         shards = ShardedPaths(folder, weights.name, stack)
         return None, shards, folder.windows()
-    got = {"zip": "a whole .keras model or other archive", "json": "JSON"}[kind]
+    got = {"zip": "a whole .keras model or other archive", "json": "JSON"}
     advice = "a whole model needs no --weights: pass it alone"
-    raise broken(weights.name, "weights in HDF5", got, advice)
+    raise broken(weights.name, "weights in HDF5", got.get(kind, kind), advice)
 
 
 def _text(config: dict[str, Any], source: Source, key: str) -> str | None:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from gru2np.ir import RawModel
-from gru2np.readers.members import CONFIG, read_model
+from gru2np.readers.members import read_model
 from gru2np.readers.safe.damage import broken, shown
 from gru2np.readers.safe.window import sha256
-from gru2np.readers.safe.zip_archive import SafeZip
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from gru2np.readers.source import Source
-
-# How names of files end that may hold a model.
-MODELS = (".keras", ".h5", ".hdf5")
+    from gru2np.readers.source import Members, Source
 
 
-def read(source: Source, stack: ExitStack) -> RawModel:
-    """A whole model."""
-    archive = SafeZip(source.window, source.name, stack)
-    if not archive.has(CONFIG):
-        _refuse(source, archive.names)
+def read(archive: Members, source: Source, stack: ExitStack) -> RawModel:
+    """A whole model, in an archive or in a folder of one."""
     config, paths, keras_version = read_model(archive, stack)
     return RawModel(
         config=config,
@@ -39,18 +32,13 @@ def read(source: Source, stack: ExitStack) -> RawModel:
     )
 
 
-def _refuse(source: Source, names: list[str]) -> None:
+def refuse(name: str, names: list[str]) -> NoReturn:
+    """Say what else an archive is."""
     got = f"a zip archive of {shown(names[:5])}"
     advice = "it holds no Keras model"
     if "manifest.json" in names:
         got = "a gru2np bundle"
         advice = "it is exported already: load it with gru2np_runtime.load()"
-    elif any(name.endswith("/config.json") for name in names):
-        advice = "it was zipped with its folder: zip what is in the folder"
     elif any(name.endswith("data.pkl") for name in names):
         got = "a PyTorch file"
-    else:
-        models = [name for name in names if name.lower().endswith(MODELS)]
-        if models:
-            advice = f"unpack it and give {' or '.join(map(shown, models[:5]))}"
-    raise broken(source.name, "a .keras archive with config.json", got, advice)
+    raise broken(name, "a .keras archive with config.json", got, advice)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
 
-    from gru2np.readers.safe.folder import SafeFolder
+    from gru2np.readers.source import Files
 
 MODEL = "saved_model.pb"
 _METADATA = "keras_metadata.pb"
@@ -38,6 +38,12 @@ _REBUILD = (
     "build the model of layers with the functional API where its code is, set its "
     'weights, and save it with model.save("model.keras"), in TensorFlow up to 2.12 '
     'model.save("model.h5")'
+)
+
+
+_STATES = (
+    "Keras goes on from the states that a stateful model had when this folder was "
+    "saved; the bundle starts from zeros, as after reset_states()",
 )
 
 
@@ -55,7 +61,7 @@ class _Record(NamedTuple):
     metadata: bytes
 
 
-def read(folder: SafeFolder, name: str, stack: ExitStack) -> RawModel:
+def read(folder: Files, name: str, stack: ExitStack) -> RawModel:
     """A whole model.
 
     Args:
@@ -74,6 +80,7 @@ def read(folder: SafeFolder, name: str, stack: ExitStack) -> RawModel:
         expected = "the version of Keras as text"
         raise broken(f"{name} metadata of the model", expected, shown(keras_version))
     weights = Checkpoint(folder, VARIABLES, stack)
+    notes = _STATES if _is_stateful(config) else ()
     return RawModel(
         config=config,
         groups=None,
@@ -86,12 +93,11 @@ def read(folder: SafeFolder, name: str, stack: ExitStack) -> RawModel:
         container="savedmodel",
         file_name=name,
         sha256=sha256(*folder.windows()),
+        notes=notes,
     )
 
 
-def _saved(
-    folder: SafeFolder, where: str, stack: ExitStack
-) -> tuple[str, list[_Record]]:
+def _saved(folder: Files, where: str, stack: ExitStack) -> tuple[str, list[_Record]]:
     """The TensorFlow that wrote the model, and its objects, the model first."""
     graphs = [
         part
@@ -122,11 +128,11 @@ def _objects(graph: Message) -> Iterator[_Record]:
             kind = record.text(1)
             if kind.startswith("_tf_keras"):
                 path = "" if number else "root"
-                yield _Record(path, kind, record.bytes(3))
+                yield _Record(path, kind, record.data(3))
 
 
 def _root(
-    folder: SafeFolder, objects: list[_Record], name: str, stack: ExitStack
+    folder: Files, objects: list[_Record], name: str, stack: ExitStack
 ) -> _Record:
     """What Keras says of the model itself."""
     if folder.has(_METADATA):
@@ -134,7 +140,7 @@ def _root(
         with reading(where):
             saved = _in_memory(folder.window(_METADATA, stack), where)
             objects = [
-                _Record(node.text(3), node.text(4), node.bytes(5))
+                _Record(node.text(3), node.text(4), node.data(5))
                 for node in saved.messages(1)
             ]
     root = next((own for own in objects if own.path == "root"), None)
@@ -183,6 +189,15 @@ def _without_config(value: Any) -> Iterator[str]:
             yield shown(value.get("name", value.get("class_name")))
         for item in value.values():
             yield from _without_config(item)
+
+
+def _is_stateful(value: Any) -> bool:
+    """Whether a layer inside keeps its states from call to call."""
+    if isinstance(value, list):
+        return any(map(_is_stateful, value))
+    if isinstance(value, dict):
+        return value.get("stateful") is True or any(map(_is_stateful, value.values()))
+    return False
 
 
 def _plain(value: Any) -> Any:

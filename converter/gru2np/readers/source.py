@@ -39,14 +39,11 @@ class Source:
 
 
 class Members(Protocol):
-    """Files by exact name.
+    """Files by exact name."""
 
-    Attributes:
-        where: what holds them, for messages; empty for files in a directory that
-            nobody named.
-    """
-
-    where: str
+    @property
+    def where(self) -> str:
+        """What holds them, for messages; empty for files of a directory not named."""
 
     def has(self, name: str) -> bool:
         """Whether there is a member by this name."""
@@ -56,6 +53,13 @@ class Members(Protocol):
 
     def window(self, name: str, stack: ExitStack) -> Window:
         """A member as a file, closed with the stack."""
+
+
+class Files(Members, Protocol):
+    """Members that know which of them were opened."""
+
+    def windows(self) -> list[Window]:
+        """All files opened so far, in the order of their names."""
 
 
 def open_source(path: str | os.PathLike[str], stack: ExitStack) -> Source:
@@ -89,7 +93,7 @@ def as_folder(path: str | os.PathLike[str]) -> Path | None:
 
 
 def kind_of(source: Source) -> str:
-    """``hdf5``, ``zip`` or ``json``; anything else is refused by what it is."""
+    """``hdf5``, ``zip``, ``gzip`` or ``json``; all else is refused by what it is."""
     start = source.window.at(0, 512)
     if start.startswith(_HDF5):
         return "hdf5"
@@ -101,7 +105,10 @@ def kind_of(source: Source) -> str:
         if source.window.at(offset, len(_HDF5)) == _HDF5:
             return "hdf5"
         offset *= 2
-    if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+    if start.startswith(b"\x1f\x8b"):
+        return "gzip"
+    # An architecture may have been dumped as one string of JSON.
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b'"')):
         return "json"
     raise broken(source.name, EXPECTED, *_recognise(start))
 
@@ -123,7 +130,6 @@ _OTHERS = (
     (LFS_POINTER, "a Git LFS pointer", "fetch the file: git lfs pull"),
     (b"<!doctype", "a web page", "download the file itself (the raw link)"),
     (b"<html", "a web page", "download the file itself (the raw link)"),
-    (b"\x1f\x8b", "a gzip archive", "unpack it first"),
     (b"pk\x05\x06", "an empty zip archive", "fetch or save it again"),
     (b"\x93numpy", "a NumPy array", _FIND_ORIGINAL),
     (b"\x80\x02", "a pickle", "pickles can run code and are never opened"),
@@ -133,5 +139,4 @@ _OTHERS = (
     (b"\x08", "a protocol buffer (ONNX or TensorFlow)", _FIND_ORIGINAL),
     (b"backend:", "YAML", "write the architecture with model.to_json()"),
     (b"class_name:", "YAML", "write the architecture with model.to_json()"),
-    (b'"', "JSON that is one string", "write model.to_json() as it is, not dumped"),
 )

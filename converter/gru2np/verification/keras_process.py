@@ -148,13 +148,14 @@ def run(
     with tempfile.TemporaryDirectory(prefix="gru2np-") as name:
         folder = Path(name)
         container = conversion.raw.container
+        stored: Path | None
         if container == "savedmodel":
             # Its architecture and its weights alone: the functions could be anything.
             model, stored = handed_over.architecture(config, folder), files[0]
         else:
             model, stored = handed_over.model(files[0], container, folder), files[1]
-        request["model"] = str(model)
         weights = stored and handed_over.weights(stored, container, folder)
+        request["model"] = str(model)
         request["weights"] = str(weights) if weights else None
         (folder / "request.json").write_text(json.dumps(request), "utf-8")
         (folder / "config.json").write_text(json.dumps(plain), "utf-8")

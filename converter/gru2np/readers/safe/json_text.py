@@ -23,6 +23,19 @@ def parse_object(data: bytes, where: str) -> dict[str, Any]:
     NaN and Infinity are not JSON, but Keras writes them (``mask_value``): they come
     out as floats.
     """
+    return _object_of(_parse(data, where), where)
+
+
+def architecture(data: bytes, where: str) -> dict[str, Any]:
+    """A Keras architecture: a JSON object with ``class_name`` and ``config``."""
+    value = _parse(data, where)
+    if isinstance(value, str):
+        # json.dump(model.to_json()): the text of the object, as a string.
+        value = _parse(value.encode(), where)
+    return checked(_object_of(value, where), where)
+
+
+def _parse(data: bytes, where: str) -> Any:
     if len(data) > MOST_BYTES:
         got = f"{len(data)} bytes"
         raise broken(where, f"at most {MOST_BYTES} bytes of JSON", got)
@@ -31,14 +44,13 @@ def parse_object(data: bytes, where: str) -> dict[str, Any]:
         value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
         if b"\\u" in data:  # an escape can spell half a character, which is no text
             json.dumps(value, ensure_ascii=False).encode()
-    if not isinstance(value, dict):
-        raise broken(where, "a JSON object", type(value).__name__)
     return value
 
 
-def architecture(data: bytes, where: str) -> dict[str, Any]:
-    """A Keras architecture: a JSON object with ``class_name`` and ``config``."""
-    return checked(parse_object(data, where), where)
+def _object_of(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise broken(where, "a JSON object", type(value).__name__)
+    return value
 
 
 def checked(config: dict[str, Any], where: str) -> dict[str, Any]:

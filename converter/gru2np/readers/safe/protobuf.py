@@ -75,14 +75,14 @@ class Message:
             raise broken(f"{self._where} field {field}", "a number", "bytes")
         return value
 
-    def bytes(self, field: int) -> bytes:
+    def data(self, field: int) -> bytes:
         """Bytes; none if they are absent."""
         values = self.all(field)
         return values[-1] if values else b""
 
     def text(self, field: int) -> str:
         """A text; empty if it is absent."""
-        return self.bytes(field).decode()
+        return self.data(field).decode()
 
     def all(self, field: int) -> list[bytes]:
         """The bytes of a field that may stand several times."""

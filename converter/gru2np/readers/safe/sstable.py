@@ -57,9 +57,9 @@ def read_table(window: Window, where: str) -> dict[bytes, bytes]:
         handle.append(value)
     table: dict[bytes, bytes] = {}
     last = b""
-    for _, value in _entries(_block(data, handle[2], handle[3], where), where):
-        offset, position = varint(value, 0, where)
-        size, _ = varint(value, position, where)
+    for _, place in _entries(_block(data, handle[2], handle[3], where), where):
+        offset, position = varint(place, 0, where)
+        size, _ = varint(place, position, where)
         for key, entry in _entries(_block(data, offset, size, where), where):
             if table and key <= last:
                 raise broken(where, "keys in order, each once", repr(key[:60]))
