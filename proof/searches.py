@@ -40,6 +40,8 @@ MODELS = {"keras": 25, "tf_keras": 8}
 MASKED = 25
 # Between any two of them the rules of masks changed.
 OLD_KERASES = ("keras-2.2", "tf-2.4", "tf-2.10", "tf-keras-2.21", "keras-3.15")
+# That save models as folders too.
+FOLDERS = ("tf-2.4", "tf-2.10")
 ENVIRONMENT = ROOT / "fixtures" / "make" / "environment.sh"
 # Bytes that they may leave behind: a leak leaves more than ten for each.
 LEFT_BEHIND = 10 * CALLS
@@ -226,6 +228,21 @@ def _masked(generation: str, seed: int) -> int:
     return compared
 
 
+def _saved(generation: str, seed: int) -> int:
+    from random_masked import Recorder
+    from random_saved import judge
+
+    with _alone(generation):
+        done = _environment(generation)
+    assert done.returncode == 0, done.stderr
+    compared = 0
+    python = done.stdout.strip()
+    with Recorder(generation, python, "random_saved.py") as recorder:
+        for number in range(seed * MASKED, (seed + 1) * MASKED):
+            compared += judge(recorder.record(number))
+    return compared
+
+
 def _keras(case: str, seed: int) -> int:
     model, weights = goldens.Golden(goldens.FIXTURES / case).files()
     try:
@@ -333,6 +350,13 @@ SEARCHES = {
         _old_kerases,
         40,
         _masked,
+    ),
+    "saved": Search(
+        "A random model that TensorFlow saved as HDF5, as a SavedModel folder and as a "
+        "checkpoint is the same in all three, to the last bit of its weights",
+        lambda: [name for name in FOLDERS if name not in not_here()],
+        12,
+        _saved,
     ),
     "keras": Search(
         "Every fixture agrees with the Keras of today, where one reads it as it was "

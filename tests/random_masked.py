@@ -34,14 +34,16 @@ REFUSALS = [
 
 
 class Recorder:
-    """The Keras of a generation, in a process of its own, which makes such models."""
+    """The Keras of a generation, in a process of its own, which makes random models."""
 
-    def __init__(self, generation: str, python: Path | str) -> None:
+    def __init__(
+        self, generation: str, python: Path | str, script: str = "random_masked.py"
+    ) -> None:
         self.generation = generation
         self.folder = tempfile.TemporaryDirectory()
         self.said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [str(python), str(MAKE / "random_masked.py"), generation],
+            [str(python), str(MAKE / script), generation],
             # Ours are not the packages of that Python.
             env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
             stdin=subprocess.PIPE,
