@@ -202,6 +202,15 @@ def _agreed(
                 f"numbers hang on that:{''.join(lines)}\nSay which it was: --saved-by, "
                 "saved_by= in Python; or save the model as .keras, which says it"
             )
+    for other in readings.weights:
+        lines = _differences(model, taken, readings.taken_of, other, specs)
+        if lines:
+            raise UnsupportedModelError(
+                f"{raw.file_name}: the architecture is of {readings.taken_of} and the "
+                f"weights were saved by {other.writer}, and the two mean different "
+                f"numbers:{''.join(lines)}\nGive the architecture that model.to_json() "
+                "writes in the Keras of the weights"
+            )
     if isinstance(taken, UnsupportedModelError):
         raise taken
     for other in readings.backends:

@@ -83,6 +83,20 @@ class GroupStore:
 
 
 @dataclass(frozen=True)
+class FlatStore:
+    """Weights in one list.
+
+    Attributes:
+        arrays: the list.
+        named: whether the name of each says whose it is, ``gru/gru_cell/kernel``; else
+            they stand in the order of ``model.get_weights()``.
+    """
+
+    arrays: tuple[StoredTensor, ...]
+    named: bool
+
+
+@dataclass(frozen=True)
 class RawModel:
     """A model as it stands in a file: nothing renamed, nothing interpreted.
 
@@ -90,18 +104,21 @@ class RawModel:
         config: the architecture, ``{"class_name": ..., "config": ...}``.
         groups: legacy weights, or None.
         paths: weights by path, or None.
-        objects: weights by attributes, or None.  Exactly one of the three is given.
+        objects: weights by attributes, or None.
+        flat: weights in one list, or None.  Exactly one of the four is given.
         keras_version: as written in the file, or None.
         backend: as written in the file, or None.
         tensorflow_version: the TensorFlow that wrote a SavedModel, whose Keras may say
             another version; None where the file does not name one.
         saved_by: what the owner said of the writer where the file is silent, or None.
         container: ``hdf5``, ``keras`` (an archive, or its directory), ``savedmodel``,
-            ``json+hdf5``, ``json+weights.h5`` (one file, or shards) or
-            ``json+checkpoint``.
+            ``tfjs``, ``json+hdf5``, ``json+weights.h5`` (one file, or shards),
+            ``json+checkpoint`` or ``json+npz``.
         file_name: the file's name without its folder.
         sha256: of the file, or of all files joined: the architecture first, the others
             by name.
+        weights_version: the Keras that saved the weights, where the architecture is of
+            another generation.
         notes: what the owner should know of how the file was read.
     """
 
@@ -116,6 +133,8 @@ class RawModel:
     file_name: str
     sha256: str
     objects: ObjectStore | None = None
+    flat: FlatStore | None = None
+    weights_version: str | None = None
     notes: tuple[str, ...] = ()
 
     def source(self) -> dict[str, str | None]:

@@ -218,12 +218,16 @@ class Readings:
             that means other numbers by one of them is refused.
         backends: other meanings, of backends that it may have been saved on; where
             they make a difference, that is said.
+        weights: other meanings, of the releases that may have saved the weights, where
+            those are of another generation than the architecture; a model that means
+            other numbers by one of them is refused.
     """
 
     taken: Meaning
     taken_of: str
     releases: tuple[Meaning, ...]
     backends: tuple[Meaning, ...]
+    weights: tuple[Meaning, ...] = ()
 
 
 GROUPS = {

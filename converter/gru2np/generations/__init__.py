@@ -64,6 +64,8 @@ def interpret(raw: RawModel) -> tuple[KerasModel, Readings]:
     version = candidates[0].version if text is None else _numbers(raw)
     model, left, backend = generation.read(raw, version, backend, writers)
     readings = _readings(generation, left, text, backend)
+    if raw.weights_version is not None:
+        readings = replace(readings, weights=_weights(raw.weights_version, raw.backend))
     if raw.tensorflow_version is not None:
         writer = f"TensorFlow {raw.tensorflow_version}"
         readings = replace(readings, taken=replace(readings.taken, writer=writer))
@@ -120,6 +122,21 @@ def _readings(
         taken_of=taken.writer,
         releases=_others(taken, releases),
         backends=_others(taken, backends),
+    )
+
+
+def _weights(text: str, backend: str | None) -> tuple[Meaning, ...]:
+    """What the releases meant that may have saved the weights.
+
+    Args:
+        text: the version in the file of the weights.
+        backend: in that file, if there is one.
+    """
+    generation = GENERATIONS[numbers(text)[0]]
+    known = line(generation.line(text))
+    return tuple(
+        generation.meaning(release, backend or generation.ASSUMED)
+        for release in known.writers(text)
     )
 
 

@@ -48,6 +48,8 @@ def parameters(raw: RawModel) -> int:
     """How many numbers the stored weights hold."""
     if raw.groups is not None:
         groups = [tensors for _, tensors in raw.groups.groups]
+    elif raw.flat is not None:
+        groups = [raw.flat.arrays]
     elif raw.objects is not None:
         groups = [tuple(raw.objects.everything())]
     else:

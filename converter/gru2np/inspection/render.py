@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 CONTAINERS = {
     "savedmodel": "SavedModel folder",
-    "json+checkpoint": "JSON with a TensorFlow checkpoint",
+    "json+checkpoint": "architecture JSON with a TensorFlow checkpoint",
+    "json+npz": "architecture JSON with a list of arrays",
+    "tfjs": "TensorFlow.js folder",
     "hdf5": "HDF5",
     "keras": ".keras archive",
     "json+hdf5": "architecture JSON with HDF5 weights",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gru2np.readers import (
     checkpoint,
@@ -20,10 +20,12 @@ from gru2np.readers import (
     keras_zip,
     packed,
     saved_model,
+    tensorflowjs,
 )
 from gru2np.readers.members import CONFIG
 from gru2np.readers.safe.damage import broken, reading
 from gru2np.readers.safe.folder import SafeFolder
+from gru2np.readers.safe.json_text import MOST_BYTES, parse_object
 from gru2np.readers.safe.zip_archive import SafeZip
 from gru2np.readers.source import Source, as_folder, kind_of, open_source
 
@@ -80,6 +82,9 @@ def _read(
 ) -> RawModel:
     kind = kind_of(source)
     if kind == "json":
+        text = _tensorflowjs(source)
+        if text is not None and weights is None:
+            return tensorflowjs.read(source, text, stack)
         found = None if weights is None else checkpoint.find(weights, stack)
         if found is not None:
             return json_architecture.read(source, found, stack)
@@ -94,6 +99,16 @@ def _read(
     if kind == "zip":
         return _read_zip(source, stack)
     return hdf5.read(source, stack)
+
+
+def _tensorflowjs(source: Source) -> dict[str, Any] | None:
+    """What is in the ``model.json`` of TensorFlow.js; None for other JSON."""
+    data = source.window.at(0, MOST_BYTES + 1)
+    # Looked for first, for most files are something else and are parsed elsewhere.
+    if f'"{tensorflowjs.TOPOLOGY}"'.encode() not in data:
+        return None
+    text = parse_object(data, source.name)
+    return text if tensorflowjs.TOPOLOGY in text else None
 
 
 def _read_zip(source: Source, stack: ExitStack) -> RawModel:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gru2np.ir import RawModel
+from gru2np.readers import array_list
 from gru2np.readers.checkpoint import Checkpoint
 from gru2np.readers.hdf5 import kind_of as hdf5_kind
 from gru2np.readers.hdf5 import read_groups, versions
@@ -14,6 +15,7 @@ from gru2np.readers.safe.folder import SafeFolder
 from gru2np.readers.safe.hdf5 import SafeHdf5
 from gru2np.readers.safe.json_text import MOST_BYTES, architecture
 from gru2np.readers.safe.window import sha256
+from gru2np.readers.safe.zip_archive import SafeZip
 from gru2np.readers.shards import ShardedPaths, is_index
 from gru2np.readers.source import kind_of
 from gru2np.readers.weights_h5 import Hdf5Paths
@@ -22,9 +24,30 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import ExitStack
 
-    from gru2np.ir import PathStore
+    from gru2np.ir import FlatStore, GroupStore, ObjectStore, PathStore
     from gru2np.readers.safe.window import Window
     from gru2np.readers.source import Source
+
+
+class Stored(NamedTuple):
+    """Weights beside an architecture, as one of the stores of ``RawModel``.
+
+    Attributes:
+        container: of the pair.
+        windows: the files.
+        groups: see ``RawModel``; so are the stores below.
+        keras_version: that wrote them, where they say it.
+        backend: the same.
+    """
+
+    container: str
+    windows: Sequence[Window]
+    groups: GroupStore | None = None
+    paths: PathStore | None = None
+    objects: ObjectStore | None = None
+    flat: FlatStore | None = None
+    keras_version: str | None = None
+    backend: str | None = None
 
 
 def read(
@@ -48,57 +71,56 @@ def read(
             "an architecture alone",
             "pass its weights file with --weights (in Python, weights=)",
         )
-    own_version, own_backend = (_text(config, source, key) for key in _KEYS)
-    if isinstance(weights, Checkpoint):
-        return RawModel(
-            config=config,
-            groups=None,
-            paths=None,
-            objects=weights,
-            keras_version=own_version,
-            backend=own_backend,
-            tensorflow_version=None,
-            saved_by=None,
-            container="json+checkpoint",
-            file_name=source.name,
-            sha256=sha256(source.window, *weights.windows()),
-        )
-    groups, stored_version, stored_backend = None, None, None
-    file, paths, windows = _open(weights, stack)
-    if file is not None and paths is None:
-        stored_version, stored_backend = versions(file)
-        _check_agreement(source, config, own_version, weights, stored_version)
-        groups = read_groups(file)
+    version, backend = (_text(config, source, key) for key in _KEYS)
+    stored = _open(weights, stack)
+    other = _is_other(config, version, stored.keras_version)
     return RawModel(
         config=config,
-        groups=groups,
-        paths=paths,
-        keras_version=own_version or stored_version,
-        backend=own_backend or stored_backend,
+        groups=stored.groups,
+        paths=stored.paths,
+        objects=stored.objects,
+        flat=stored.flat,
+        keras_version=version if other else version or stored.keras_version,
+        backend=backend or stored.backend,
         tensorflow_version=None,
         saved_by=None,
-        container="json+hdf5" if paths is None else "json+weights.h5",
+        container=stored.container,
         file_name=source.name,
-        sha256=sha256(source.window, *windows),
+        sha256=sha256(source.window, *stored.windows),
+        weights_version=stored.keras_version if other else None,
     )
 
 
 _KEYS = ("keras_version", "backend")
 
 
-def _open(
-    weights: Source, stack: ExitStack
-) -> tuple[SafeHdf5 | None, PathStore | None, Sequence[Window]]:
-    """Weights by layer or by path, and the files that they are in."""
+def _open(weights: Source | Checkpoint, stack: ExitStack) -> Stored:
+    """The weights, checked and not read."""
+    if isinstance(weights, Checkpoint):
+        return Stored("json+checkpoint", weights.windows(), objects=weights)
     kind = kind_of(weights)
     if kind == "hdf5":
         file = SafeHdf5(weights.window, weights.name, stack)
-        paths = Hdf5Paths(file) if hdf5_kind(file) == "paths" else None
-        return file, paths, [weights.window]
+        if hdf5_kind(file) == "paths":
+            paths = Hdf5Paths(file)
+            return Stored("json+weights.h5", [weights.window], paths=paths)
+        version, backend = versions(file)
+        return Stored(
+            "json+hdf5",
+            [weights.window],
+            groups=read_groups(file),
+            keras_version=version,
+            backend=backend,
+        )
     if kind == "json" and is_index(weights.window.at(0, MOST_BYTES + 1), weights.name):
         folder = SafeFolder(weights.folder, "")
         shards = ShardedPaths(folder, weights.name, stack)
-        return None, shards, folder.windows()
+        return Stored("json+weights.h5", folder.windows(), paths=shards)
+    if kind == "zip":
+        archive = SafeZip(weights.window, weights.name, stack)
+        if array_list.is_list(archive.names):
+            arrays = array_list.read(archive, stack)
+            return Stored("json+npz", [weights.window], flat=arrays)
     got = {"zip": "a whole .keras model or other archive", "json": "JSON"}
     advice = "a whole model needs no --weights: pass it alone"
     raise broken(weights.name, "weights in HDF5", got.get(kind, kind), advice)
@@ -119,20 +141,7 @@ def _major(config: dict[str, Any], keras_version: str | None) -> str | None:
     return "3" if {"module", "registered_name"} <= set(config) else None
 
 
-def _check_agreement(
-    source: Source,
-    config: dict[str, Any],
-    version: str | None,
-    weights: Source,
-    stored: str | None,
-) -> None:
+def _is_other(config: dict[str, Any], version: str | None, stored: str | None) -> bool:
+    """Whether the weights were saved by another generation than the architecture."""
     major, stored_major = _major(config, version), _major({}, stored)
-    if major and stored_major and major != stored_major:
-        raise broken(
-            weights.name,
-            f"weights of Keras {version or major} as {source.name}",
-            f"those of Keras {stored}",
-            "the two Kerases do not spell one model alike: give the architecture that "
-            "model.to_json() writes in the Keras of the weights, or load both in the "
-            "Keras that can, and save the model as one file",
-        )
+    return bool(major and stored_major and major != stored_major)

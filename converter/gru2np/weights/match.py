@@ -19,7 +19,14 @@ from gru2np.weights.slots import Attributes, Objects, Slots
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gru2np.ir import Form, KerasModel, ObjectStore, RawModel
+    from gru2np.ir import (
+        FlatStore,
+        Form,
+        KerasModel,
+        ObjectStore,
+        PathStore,
+        RawModel,
+    )
     from gru2np.layers.custom import Specs
     from gru2np.weights.slots import Leaf, Slot
 
@@ -44,6 +51,9 @@ def find(
     if raw.objects is not None:
         naming = Objects(model, raw.objects)
         pairs, problems = _by_attribute(model, Slots(expected, specs, naming), naming)
+    elif raw.flat is not None:
+        slots = Slots(expected, specs, Attributes())
+        pairs, problems = _in_one_list(model, slots, raw.flat)
     elif raw.groups is not None:
         pairs, problems = _by_order(model, Slots(expected, specs, Attributes()), raw)
     else:
@@ -188,9 +198,10 @@ def _by_path(
             owners.setdefault(stored, []).append(slot)
     pairs: list[tuple[Slot, StoredTensor]] = []
     problems = []
+    elsewhere = {} if there else _by_shape(owners, raw.paths)
     for path, slots in owners.items():
         # A layer's own trainable variables stand first, whatever its flag says.
-        tensors = raw.paths.variables(path)
+        tensors = raw.paths.variables(elsewhere.get(path, path))
         owner = raw.paths.owner(path) if raw.container == "keras" else None
         if owner is not None and slots[0].owner not in ("", owner):
             problems.append(
@@ -204,14 +215,14 @@ def _by_path(
             )
         else:
             pairs.extend(zip(slots, tensors, strict=True))
-    elsewhere = [f"{path}/vars" for path in raw.paths.beside()] if problems else []
-    if elsewhere:
-        more = f" and {len(elsewhere) - 10} more" if len(elsewhere) > 10 else ""
+    others = [f"{path}/vars" for path in raw.paths.beside()] if problems else []
+    if others:
+        more = f" and {len(others) - 10} more" if len(others) > 10 else ""
         problems.append(
-            f"the file has arrays at {', '.join(elsewhere[:10])}{more}, named by "
-            "attributes as a class of your own names them: load them into that class, "
-            "set the weights of the model of the architecture from its layers', and "
-            "save that"
+            f"the file has arrays at {', '.join(others[:10])}{more}, named by "
+            "attributes as a class of your own names them, and names and shapes leave "
+            "open which layer each is: load them into that class, set the weights of "
+            "the model of the architecture from its layers', and save that"
         )
     problems.extend(
         f"nothing in the architecture owns the arrays at {path}/vars"
@@ -219,6 +230,81 @@ def _by_path(
         if path not in owners
     )
     return pairs, problems
+
+
+def _by_shape(owners: Mapping[str, Sequence[Slot]], paths: PathStore) -> dict[str, str]:
+    """Where a subclassed model has what the layers of an architecture want.
+
+    Such a model names its layers by the attributes of its class.  Names and shapes must
+    leave one way only; else nothing is given.
+    """
+    stored = {path: paths.variables(path) for path in paths.beside()}
+    left = {
+        path: {other for other, tensors in stored.items() if _fits(slots, tensors)}
+        for path, slots in owners.items()
+    }
+    for path, slots in owners.items():
+        name = slots[0].owners[0][0]
+        called = {
+            other
+            for other in left[path]
+            if name in other.split("/") or paths.owner(other) == name
+        }
+        left[path] = called or left[path]
+    print(left, {k: [t.shape for t in v] for k, v in stored.items()})
+    found: dict[str, str] = {}
+    while True:
+        one = next((path for path, others in left.items() if len(others) == 1), None)
+        if one is None:
+            break
+        (found[one],) = left.pop(one)
+        for others in left.values():
+            others.discard(found[one])
+    return found if len(found) == len(owners) == len(stored) else {}
+
+
+def _fits(slots: Sequence[Slot], tensors: Sequence[StoredTensor]) -> bool:
+    """Whether arrays have the shapes that an owner wants, in their order."""
+    if len(slots) != len(tensors):
+        return False
+    named = {slot.name: t for slot, t in zip(slots, tensors, strict=True)}
+    leaf = slots[0].leaf
+    return any(not _misfits(leaf, form, named) for form in leaf.forms)
+
+
+def _in_one_list(
+    model: KerasModel, wanting: Slots, flat: FlatStore
+) -> tuple[list[tuple[Slot, StoredTensor]], list[str]]:
+    """By name, or in the order of ``get_weights()``: layer by layer."""
+    by_layer = [
+        [slot for slot in wanting.of(layer, path, "") if slot.in_groups]
+        for layer, path, _ in wanting.layers(model)
+    ]
+    slots = [slot for own in by_layer for slot in own]
+    if len(slots) != len(flat.arrays):
+        expected = f"{len(slots)} arrays ({', '.join(slot.path for slot in slots)})"
+        return [], [f"expected {expected}, got {len(flat.arrays)}"]
+    if flat.named:
+        named = by_name(slots, flat.arrays)
+        if named is None:
+            return [], ["the names of the arrays do not say which layer each is of"]
+        return named, []
+    # Of each layer the trainable weights, then the others.
+    ordered = [
+        slot for own in by_layer for slot in sorted(own, key=lambda s: not s.trainable)
+    ]
+    return list(zip(ordered, flat.arrays, strict=True)), list(_unclear(by_layer))
+
+
+def _unclear(by_layer: Sequence[Sequence[Slot]]) -> Iterator[str]:
+    """Layers whose arrays Kerases give in different orders."""
+    for own in by_layer:
+        if len({slot.leaf for slot in own}) > 1 and not all(s.trainable for s in own):
+            yield (
+                f"{own[0].owners[0][0]}: layers inside with weights that are not "
+                "trained, whose place in get_weights() is not the same in every Keras: "
+                "give the weights as a file of Keras"
+            )
 
 
 def _by_attribute(
