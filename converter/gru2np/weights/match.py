@@ -187,7 +187,7 @@ def _by_path(
 ) -> tuple[list[tuple[Slot, StoredTensor]], list[str]]:
     assert raw.paths is not None
     owners: dict[str, list[Slot]] = {}
-    there = set(raw.paths.paths())
+    there = list(raw.paths.paths())
     for layer, path, at in wanting.layers(model):
         for slot in wanting.of(layer, path, at):
             # Keras 2 held the layers inside a layer in private attributes.
@@ -198,7 +198,8 @@ def _by_path(
             owners.setdefault(stored, []).append(slot)
     pairs: list[tuple[Slot, StoredTensor]] = []
     problems = []
-    elsewhere = {} if there else _by_shape(owners, raw.paths)
+    beside = list(raw.paths.beside())
+    elsewhere = _by_shape(owners, raw.paths, [*there, *beside]) if beside else {}
     for path, slots in owners.items():
         # A layer's own trainable variables stand first, whatever its flag says.
         tensors = raw.paths.variables(elsewhere.get(path, path))
@@ -215,7 +216,7 @@ def _by_path(
             )
         else:
             pairs.extend(zip(slots, tensors, strict=True))
-    others = [f"{path}/vars" for path in raw.paths.beside()] if problems else []
+    others = [f"{path}/vars" for path in beside] if problems else []
     if others:
         more = f" and {len(others) - 10} more" if len(others) > 10 else ""
         problems.append(
@@ -226,19 +227,21 @@ def _by_path(
         )
     problems.extend(
         f"nothing in the architecture owns the arrays at {path}/vars"
-        for path in raw.paths.paths()
-        if path not in owners
+        for path in there
+        if path not in owners and path not in elsewhere.values()
     )
     return pairs, problems
 
 
-def _by_shape(owners: Mapping[str, Sequence[Slot]], paths: PathStore) -> dict[str, str]:
+def _by_shape(
+    owners: Mapping[str, Sequence[Slot]], paths: PathStore, there: Sequence[str]
+) -> dict[str, str]:
     """Where a subclassed model has what the layers of an architecture want.
 
     Such a model names its layers by the attributes of its class.  Names and shapes must
     leave one way only; else nothing is given.
     """
-    stored = {path: paths.variables(path) for path in paths.beside()}
+    stored = {path: paths.variables(path) for path in there}
     left = {
         path: {other for other, tensors in stored.items() if _fits(slots, tensors)}
         for path, slots in owners.items()
@@ -251,7 +254,6 @@ def _by_shape(owners: Mapping[str, Sequence[Slot]], paths: PathStore) -> dict[st
             if name in other.split("/") or paths.owner(other) == name
         }
         left[path] = called or left[path]
-    print(left, {k: [t.shape for t in v] for k, v in stored.items()})
     found: dict[str, str] = {}
     while True:
         one = next((path for path, others in left.items() if len(others) == 1), None)
