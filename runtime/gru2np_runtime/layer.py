@@ -32,7 +32,7 @@ STATED = ("multiply_adds", "over_time", "rows_apart")
 # for its ``forward`` may be another.
 UNKNOWN = (
     *("compared", "knows", "multiply_adds", "origin", "reads_shape_alone"),
-    *("refuses_others", "renumbers", "rows_apart", "turns", "usual", "window"),
+    *("refuses_others", "renumbers", "rows_apart", "turns", "usual"),
 )
 
 # Why a weight is always stored in full: see ``Layer.storage_axes``.
@@ -224,14 +224,6 @@ class Layer(Attributes):
 
     def origin(self, number: float) -> float | None:
         """A number of its input for which it gives this one, if it ``renumbers``."""
-        return None
-
-    def window(self) -> tuple[int, bool] | None:
-        """How many steps a window along time spans, and whether padding is zeros.
-
-        None where windows slide over no axis of time, or over others too.  ``strides``,
-        ``padding`` and ``before`` say where windows stand.
-        """
         return None
 
     def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:

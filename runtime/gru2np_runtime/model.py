@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.data import Data
     from gru2np_runtime.graph import Graph
     from gru2np_runtime.layer import Array, Shape
-    from gru2np_runtime.run.batches import Chunks
+    from gru2np_runtime.run.batches import Batches
     from gru2np_runtime.run.stateful import Stateful
     from gru2np_runtime.run.stream import State, Stream
     from gru2np_runtime.summary import ModelLayer
@@ -85,7 +85,7 @@ class Model:
             self._stateful = Stateful(
                 self.graph_plan, stateful, self.input_structure.names[0]
             )
-        self._sizes: Chunks | None = None
+        self._sizes: Batches | None = None
         self._stream: Stream | None = None
         self._time_major = any(
             plan.batch_axis
@@ -204,7 +204,7 @@ class Model:
         if self._stateful is not None:
             batch_size = self._stateful.batch_size(rows, batch_size)
         elif batch_size is None and sum(x.size for x in arrays) >= SMALL:
-            batch_size = self._chunks.rows(arrays)
+            batch_size = self._batches.rows(arrays)
         if batch_size is None or rows <= batch_size:
             return self.output_structure.pack(self._run(arrays))
         from gru2np_runtime.run.batches import in_batches
@@ -292,15 +292,15 @@ class Model:
         if self._stateful is not None:
             return self._stateful.run(arrays)
         if sum(x.size for x in arrays) >= SMALL:
-            return self._chunks.run(arrays)
+            return self._batches.run(arrays)
         return list(self.graph_plan.run(arrays, None))
 
     @property
-    def _chunks(self) -> Chunks:
+    def _batches(self) -> Batches:
         if self._sizes is None:
-            from gru2np_runtime.run.batches import Chunks
+            from gru2np_runtime.run.batches import Batches
 
-            self._sizes = Chunks(self.graph_plan)
+            self._sizes = Batches(self.graph_plan)
         return self._sizes
 
     def _arrays(

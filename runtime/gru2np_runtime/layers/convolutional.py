@@ -17,7 +17,6 @@ from gru2np_runtime.layers.axes import (
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    along_time,
     as_given,
     channels_last,
     check_before,
@@ -136,11 +135,6 @@ class Conv(Spatial):
         """The kernel at every place of the output."""
         kernel = self.weight_shapes(inputs[0])["kernel"]
         return positions(outputs[0], self.data_format) * size_of(kernel)
-
-    def window(self) -> tuple[int, bool] | None:
-        """Along time alone, padded with zeros."""
-        over = along_time(len(self.strides), self.data_format, self.activation)
-        return (self.reach[0], True) if over else None
 
 
 LAYERS = {Conv.op: Conv}

@@ -16,7 +16,6 @@ from gru2np_runtime.layers.axes import (
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    along_time,
     as_given,
     channels_last,
     check_before,
@@ -81,11 +80,6 @@ class Pooling(Spatial):
             x = pooled(x, axis, size, stride, function)
         # Windows of one number are the numbers of the input themselves.
         return x if max(self.pool_size) > 1 else x.copy()
-
-    def window(self) -> tuple[int, bool] | None:
-        """Along time alone; at the ends windows are smaller."""
-        over = along_time(len(self.strides), self.data_format)
-        return (self.pool_size[0], False) if over else None
 
 
 def lowest(x: Array) -> float:

@@ -16,7 +16,6 @@ from gru2np_runtime.layers.axes import (
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    along_time,
     as_given,
     channels_last,
     check_before,
@@ -125,11 +124,6 @@ class DepthwiseConv(Spatial):
         shapes = self.weight_shapes(inputs[0])
         taps = sum(size_of(n) for name, n in shapes.items() if name != "bias")
         return positions(outputs[0], self.data_format) * taps
-
-    def window(self) -> tuple[int, bool] | None:
-        """Along time alone, padded with zeros."""
-        over = along_time(len(self.strides), self.data_format, self.activation)
-        return (self.reach[0], True) if over else None
 
 
 class SeparableConv(DepthwiseConv):

@@ -41,14 +41,6 @@ class Spatial(Layer):
         return len(getattr(self, self.per_axis)) == 1
 
 
-def along_time(
-    rank: int, data_format: str, activation: ActivationSpec = "linear"
-) -> bool:
-    """Whether windows over so many axes slide along time, and nothing else does."""
-    alone = rank == 1 and data_format == "channels_last"
-    return alone and apart_from_time(axes_of(activation), 3) == POINTWISE
-
-
 def positions(shape: Sizes, data_format: str) -> int:
     """Rows and places of an array, channels left out."""
     return prod(sized(last(shape, data_format))[:-1])

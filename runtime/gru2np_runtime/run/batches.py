@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 
 # Values between the layers, in bytes, that a call may hold at once.
 BYTES = 2**26
-# The same for what cannot run forward in time: segments cost more than the whole.
-WHOLE = 2**27
 # Rows and steps are taken by this number, as the recurrent layers take them.
 ROWS = STEPS = 128
 
 
-class Chunks:
+class Batches:
     """Sizes up a model's inputs; immutable but for what it remembers."""
 
     def __init__(self, plan: GraphPlan) -> None:
@@ -65,8 +63,7 @@ class Chunks:
         steps = self.steps(arrays)
         if steps is not None:
             return self._forward(arrays, steps)
-        outputs = self._in_segments(arrays)
-        return list(self.plan.run(arrays, None)) if outputs is None else outputs
+        return list(self.plan.run(arrays, None))
 
     def _forward(self, arrays: Sequence[Array], steps: int) -> list[Array]:
         """The outputs, from so many time steps after the other."""
@@ -92,19 +89,6 @@ class Chunks:
                 else:
                     results[i] = y
         return results
-
-    def _in_segments(self, arrays: Sequence[Array]) -> list[Array] | None:
-        """The outputs, computed in segments; None where the model has to run whole."""
-        size = arrays[0].shape[0] * self._bytes(arrays)
-        ports = zip(arrays, self.plan.graph.inputs)
-        times = [x.shape[1] for x, p in ports if x.ndim > 1 and p.shape[1] is None]
-        if size <= WHOLE or not times:
-            return None
-        from gru2np_runtime.run.segments import run
-        from gru2np_runtime.run.timelines import KEPT
-
-        steps = int(BYTES / KEPT * max(times) / size) // STEPS * STEPS
-        return run(self.plan, arrays, max(STEPS, steps))
 
     def stream(self) -> Stream | None:
         """The model step by step, if it runs forward in time."""
