@@ -12,7 +12,7 @@ from gru2np_runtime.layer import ACROSS, POINTWISE, sized
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gru2np_runtime.layer import ActivationSpec, Shape
+    from gru2np_runtime.layer import ActivationSpec, Layer, Shape
 
 DATA_FORMATS = ("channels_last", "channels_first")
 
@@ -71,6 +71,21 @@ def check_minimum(op: str, name: str, values: Iterable[int], minimum: int) -> No
     for value in values:
         if value < minimum:
             raise ValueError(f"{op}: {name} is {value}, expected at least {minimum}")
+
+
+def check_per_axis(layer: Layer, *names: str) -> None:
+    """Raise ``ValueError`` unless each attribute has a size of 1 or more for each axis.
+
+    Args:
+        layer: whose attributes they are; its ``op`` begins the message.
+        names: of attributes, each a tuple with one size for each spatial axis.
+    """
+    rank = len(getattr(layer, names[0]))
+    for name in names:
+        sizes = getattr(layer, name)
+        check_minimum(layer.op, name, sizes, 1)
+        if not sizes or len(sizes) != rank:
+            raise ValueError(f"{layer.op}: {', '.join(names)} differ in length")
 
 
 def check_rank(op: str, shape: Shape, rank: int) -> None:

@@ -12,6 +12,7 @@ from gru2np_runtime.layers.axes import (
     apart_from_time,
     check_choice,
     check_minimum,
+    check_per_axis,
     check_rank,
     size_of,
 )
@@ -56,14 +57,7 @@ class Conv(Spatial):
 
     def check(self) -> None:
         """Sizes are positive and belong to the same axes."""
-        rank = len(self.kernel_size)
-        for name in ("kernel_size", "strides", "dilation"):
-            sizes = getattr(self, name)
-            check_minimum(self.op, name, sizes, 1)
-            if not rank or len(sizes) != rank:
-                raise ValueError(
-                    "conv: kernel_size, strides, dilation differ in length"
-                )
+        check_per_axis(self, "kernel_size", "strides", "dilation")
         check_minimum(self.op, "filters", [self.filters], 1)
         check_minimum(self.op, "groups", [self.groups], 1)
         choices = ("valid", "same", "causal", "full")
@@ -75,7 +69,7 @@ class Conv(Spatial):
                 f"conv: groups is {self.groups}, which does not divide "
                 f"filters={self.filters}"
             )
-        if self.padding == "causal" and rank != 1:
+        if self.padding == "causal" and len(self.kernel_size) != 1:
             raise ValueError("conv: causal padding is for one spatial axis")
 
     @property

@@ -13,6 +13,7 @@ from gru2np_runtime.layers.axes import (
     activated,
     check_choice,
     check_minimum,
+    check_per_axis,
     check_rank,
     size_of,
 )
@@ -61,13 +62,7 @@ class ConvLSTM(Recurrent):
     def check(self) -> None:
         """Sizes are positive and belong to the same axes."""
         super().check()
-        for name in ("kernel_size", "strides", "dilation"):
-            sizes = getattr(self, name)
-            check_minimum(self.op, name, sizes, 1)
-            if not sizes or len(sizes) != len(self.kernel_size):
-                raise ValueError(
-                    f"{self.op}: kernel_size, strides, dilation differ in length"
-                )
+        check_per_axis(self, "kernel_size", "strides", "dilation")
         check_minimum(self.op, "filters", [self.filters], 1)
         check_choice(self.op, "padding", self.padding, ("valid", "same"))
         check_before(self.op, self.before, self.reach, self.padding)

@@ -11,7 +11,7 @@ from gru2np_runtime.layer import Layer, across, no_products
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     check_choice,
-    check_minimum,
+    check_per_axis,
     check_rank,
 )
 from gru2np_runtime.layers.windows import (
@@ -49,10 +49,7 @@ class Pooling(Spatial):
 
     def check(self) -> None:
         """Sizes are positive and belong to the same axes."""
-        check_minimum(self.op, "pool_size", self.pool_size, 1)
-        check_minimum(self.op, "strides", self.strides, 1)
-        if not self.pool_size or len(self.pool_size) != len(self.strides):
-            raise ValueError(f"{self.op}: pool_size and strides differ in length")
+        check_per_axis(self, "pool_size", "strides")
         check_choice(self.op, "padding", self.padding, ("valid", "same"))
         check_before(self.op, self.before, self.pool_size, self.padding)
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)

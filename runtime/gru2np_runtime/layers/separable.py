@@ -11,6 +11,7 @@ from gru2np_runtime.layers.axes import (
     activated,
     check_choice,
     check_minimum,
+    check_per_axis,
     check_rank,
     size_of,
 )
@@ -54,13 +55,7 @@ class DepthwiseConv(Spatial):
 
     def check(self) -> None:
         """Sizes are positive and belong to the same axes."""
-        for name in ("kernel_size", "strides", "dilation"):
-            sizes = getattr(self, name)
-            check_minimum(self.op, name, sizes, 1)
-            if not sizes or len(sizes) != len(self.kernel_size):
-                raise ValueError(
-                    f"{self.op}: kernel_size, strides, dilation differ in length"
-                )
+        check_per_axis(self, "kernel_size", "strides", "dilation")
         check_minimum(self.op, "depth_multiplier", [self.depth_multiplier], 1)
         choices = ("valid", "same", "causal")
         check_choice(self.op, "padding", self.padding, choices)

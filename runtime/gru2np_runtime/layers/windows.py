@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from gru2np_runtime.activations import axes_of
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import POINTWISE, Layer, across, sized
-from gru2np_runtime.layers.axes import apart_from_time
+from gru2np_runtime.layer import Layer, across, sized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
+    from gru2np_runtime.layer import Array, Shape, Sizes
 
 # Windows that are copied at once: as many as a product needs to be fast, and more of
 # them where they are small, 256 KB in float32.
