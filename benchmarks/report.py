@@ -85,7 +85,7 @@ times as long gru2np takes.
 
 
 def write_report(path: Path, results: dict[str, Any]) -> None:
-    """Write the page, and its plots in the folder of its name beside it."""
+    """Write the page, and its plots into a folder of the same name."""
     measured = results["measured"]
     lines = [HEAD, QUICK] if results.get("quick") else [HEAD]
     lines += [*_machine(results), "", *_runtimes(results), ""]
@@ -121,7 +121,7 @@ def write_report(path: Path, results: dict[str, Any]) -> None:
     if table := tables.bounds(measured, results["cold"]):
         lines += ["## Targets", "", TARGETS, *table, ""]
     text = "\n".join(lines)
-    # Messages of others name files; where those lie is nobody's business.
+    # Error messages name files; the page shows no paths of this machine.
     for place in (str(ROOT), sys.prefix, str(Path.home())):
         text = text.replace(place, "")
     while "\n\n\n" in text:

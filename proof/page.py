@@ -26,7 +26,7 @@ gru2np {version}, sources {state}, on {machine}.
 FAULTS = """
 ## Faults
 
-Each again, with all it says: `python -m proof --piece NAME`.
+Run one again, with its whole message: `python -m proof --piece NAME`.
 
 """
 

@@ -214,6 +214,19 @@ def test_names_of_any_letters_do_no_harm(tmp_path, numpy_alone):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_dict_of_one_output_is_saved_by_name(tmp_path, numpy_alone):
+    manifest, members = proofs.opened(GRU.bundle())
+    manifest["outputs"]["kind"] = "dict"
+    (tmp_path / "m.npz").write_bytes(proofs.written(manifest, members))
+    assert ship(tmp_path / "m.npz", tmp_path / "device").exit_code == 0
+    np.save(tmp_path / "x.npy", GRU.arrays(0, "x")[0])
+    files = (tmp_path / "x.npy", tmp_path / "y.npz")
+    done = numpy_alone(tmp_path / "device", "run.py", *files)
+    assert (done.returncode, done.stderr) == (0, "")
+    with np.load(files[1]) as outputs:
+        GRU.close(outputs["gru_1"], GRU.arrays(0, "y")[0])
+
+
 @pytest.mark.skipif(not LIBRARY.exists(), reason="the compiled kernel is not built")
 def test_the_compiled_kernel_goes_along_when_asked(bundle, tmp_path, numpy_alone):
     folder = tmp_path / "device"
