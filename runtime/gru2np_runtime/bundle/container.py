@@ -7,6 +7,7 @@ they lie.
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -226,8 +227,6 @@ def _product(sizes: Iterable[int]) -> int:
 
 def encode_manifest(manifest: Mapping[str, Any]) -> bytes:
     """The manifest's bytes: sorted keys, so that equal manifests are equal bytes."""
-    import json
-
     text = json.dumps(
         manifest, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False
     )

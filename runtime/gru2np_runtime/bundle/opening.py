@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from gru2np_runtime.bundle.container import MANIFEST, read_array, read_members
-from gru2np_runtime.bundle.json_text import parse
 from gru2np_runtime.bundle.manifest import Manifest, read_manifest
 from gru2np_runtime.errors import BundleError
 from gru2np_runtime.model import Model
@@ -130,21 +130,36 @@ def _map(source: Source) -> Any:
 
 
 def _parse(text: bytes) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        record = dict(pairs)
-        if len(record) != len(pairs):
-            raise BundleError("manifest: a key stands twice in one object")
-        return record
+    """The value of the manifest's JSON, which is stricter than Python's.
 
-    def refuse(constant: str) -> Any:
-        raise BundleError(f"manifest: {constant} is no JSON; it stands as a string")
-
+    Raises:
+        BundleError: it is not UTF-8 or not JSON, is nested too deep, or holds a key
+            twice, NaN, an infinity or half of a surrogate pair.
+    """
     try:
-        return parse(text, pairs=unique, constant=refuse)
+        value = json.loads(
+            text.decode(), object_pairs_hook=_unique, parse_constant=_refuse
+        )
+        if b"\\u" in text:  # an escape can spell half of a surrogate pair
+            json.dumps(value, ensure_ascii=False).encode()
+    except BundleError:
+        raise
     except (ValueError, RecursionError) as error:
-        if isinstance(error, BundleError):
-            raise
         raise BundleError(f"{MANIFEST} is not JSON: {error}") from None
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these keys and values; a key that stands twice is refused."""
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        raise BundleError("manifest: a key stands twice in one object")
+    return record
+
+
+def _refuse(constant: str) -> Any:
+    """Python's parser takes NaN and Infinity, which are not JSON."""
+    raise BundleError(f"manifest: {constant} is no JSON; it stands as a string")
 
 
 def _widened(array: Array) -> Array:
