@@ -297,7 +297,7 @@ def test_the_plan_can_be_printed():
         "───────  ─────  ────────────────────────────",
         "gru_0    gru    numpy: sequence, batch, step",
         "dense_1  dense  plain",
-        "step: the stack of layers at once",
+        "step: all layers in one chain",
     ]
 
 
