@@ -277,7 +277,7 @@ def test_a_broken_manifest_is_refused(bundle, manifest, rule):
 TEXTS = {
     "not json": (b"{", "is not JSON"),
     "key twice": (b'{"format": "gru2np", "format": "gru2np"}', "stands twice"),
-    "nan": (b'{"version": NaN}', "it stands as a string"),
+    "nan": (b'{"version": NaN}', "write it as a string"),
     "deep": (b"[" * 100_000, "is not JSON"),
     "no object": (b"[]", r"expected `object`, got `array` - at `\$`"),
     "bytes": (b"\xff\xfe", "is not JSON"),
@@ -317,7 +317,7 @@ def test_a_bundle_that_outgrows_the_format_is_not_written(monkeypatch, limit, va
     monkeypatch.setattr(f"gru2np_runtime.bundle.container.{limit}", value)
     writer = Writer(io.BytesIO())
     writer.add("a", b"")
-    with pytest.raises(BundleError, match="member 'b' outgrows it"):
+    with pytest.raises(BundleError, match="member 'b' exceeds it"):
         writer.add("b", bytes(100))
 
 
