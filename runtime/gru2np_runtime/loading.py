@@ -26,7 +26,7 @@ def load(
 
     Args:
         source: a path, the bundle's bytes, or a binary file object.
-        custom_layers: the custom classes that the bundle was exported with, by name.
+        custom_layers: classes of your own that the bundle was exported with, by name.
         check: compare the SHA-256 of every array, and replay the bundle's proof here;
             a bundle without a proof passes.
         mapped: map the file instead of reading it, for models larger than memory, or

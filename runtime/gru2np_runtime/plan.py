@@ -62,7 +62,7 @@ class Plan:
         """The plans that a chain runs for the layer; None if no chain can."""
         return (self,) if self.kernel else None
 
-    def how(self) -> str:
+    def description(self) -> str:
         """How the layer runs, for the table of ``Model.plan``."""
         return "plain"
 
@@ -89,7 +89,7 @@ class CarryingPlan(Plan):
     def advance(
         self, x: Array, mask: Array | None, carry: Carry
     ) -> tuple[tuple[Array, ...], Carry]:
-        """Run on the time steps of x (batch, time, ...), and give the carry after."""
+        """Run the time steps of x (batch, time, ...); returns outputs and carry."""
         raise NotImplementedError
 
     def state_shapes(self) -> list[tuple[int, ...]]:

@@ -135,7 +135,7 @@ def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> st
         inner = {part: getattr(plan, part, None) for part in PARTS}
         inner.update(getattr(plan, "plans", {}))
         parts = {part: plan for part, plan in inner.items() if plan is not None}
-        rows.append((name, plan.layer.op, "see below" if parts else plan.how()))
+        rows.append((name, plan.layer.op, "see below" if parts else plan.description()))
         for part, inner_plan in parts.items():
             add(f"{name}/{part}", inner_plan)
 

@@ -126,7 +126,7 @@ def test_a_plain_npz_is_refused(tmp_path):
 def test_a_member_twice_is_refused(bundle):
     name = next(iter(read_members(bundle)))
     twice = written(bundle, more=[(name, bytes(read_members(bundle)[name]))])
-    with pytest.raises(BundleError, match="is there twice"):
+    with pytest.raises(BundleError, match="two members are named"):
         load(twice)
 
 
@@ -277,7 +277,7 @@ def test_a_broken_manifest_is_refused(bundle, manifest, rule):
 TEXTS = {
     "not json": (b"{", "is not JSON"),
     "key twice": (b'{"format": "gru2np", "format": "gru2np"}', "stands twice"),
-    "nan": (b'{"version": NaN}', "write it as a string"),
+    "nan": (b'{"version": NaN}', "it stands as a string"),
     "deep": (b"[" * 100_000, "is not JSON"),
     "no object": (b"[]", r"expected `object`, got `array` - at `\$`"),
     "bytes": (b"\xff\xfe", "is not JSON"),

@@ -134,7 +134,7 @@ def read_members(data: bytes | memoryview) -> dict[str, memoryview]:
     if magic != _END_MAGIC or disk or start_disk or comment or count != total:
         raise BundleError(
             "the bundle is cut off or has something after its end: "
-            "export it again, or copy it anew"
+            "copy it again, or export it again"
         )
     if start + size + _END.size != len(view):
         raise BundleError("the directory of members does not end where the file ends")
@@ -143,7 +143,7 @@ def read_members(data: bytes | memoryview) -> dict[str, memoryview]:
     for _ in range(count):
         name, position, offset, member = _read_member(view, position, offset)
         if name in members:
-            raise BundleError(f"member {name!r} is there twice")
+            raise BundleError(f"two members are named {name!r}")
         members[name] = member
     if offset != start or position != start + size:
         raise BundleError("the members do not fill the bundle without holes")
@@ -228,7 +228,7 @@ def _product(sizes: Iterable[int]) -> int:
 
 
 def encode_manifest(manifest: Mapping[str, Any]) -> bytes:
-    """The manifest as JSON, with sorted keys: equal manifests give equal bytes."""
+    """The manifest's bytes: sorted keys, so that equal manifests are equal bytes."""
     import json
 
     text = json.dumps(

@@ -112,7 +112,7 @@ def read_manifest(
 
     Args:
         value: the manifest.
-        custom_layers: custom classes, by name.
+        custom_layers: classes of the user's own, by name.
 
     Raises:
         BundleError: a rule is broken; the message ends with the path.

@@ -108,7 +108,9 @@ def read_proof(
     for position, case in enumerate(record.records("cases")):
         name = case.string("name")
         if name in names:
-            raise BundleError(f"manifest: case {name!r} is twice - at `{case.path}`")
+            raise BundleError(
+                f"manifest: two cases are named {name!r} - at `{case.path}`"
+            )
         names.add(name)
         x = _arrays(case, "inputs", inputs, position)
         y = _arrays(case, "outputs", outputs, position)

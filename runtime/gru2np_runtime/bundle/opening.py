@@ -131,8 +131,6 @@ def _map(source: Source) -> Any:
 
 
 def _parse(text: bytes) -> Any:
-    """The manifest as JSON; refuses duplicate keys, NaN and infinity."""
-
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         record = dict(pairs)
         if len(record) != len(pairs):
@@ -140,7 +138,7 @@ def _parse(text: bytes) -> Any:
         return record
 
     def refuse(constant: str) -> Any:
-        raise BundleError(f"manifest: {constant} is no JSON; write it as a string")
+        raise BundleError(f"manifest: {constant} is no JSON; it stands as a string")
 
     try:
         return parse(text, pairs=unique, constant=refuse)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gru2np_runtime.errors import BundleError, InputError
 from gru2np_runtime.kernels.c.library import describe
-from gru2np_runtime.proof.replay import Compared, Steps, short, whole
+from gru2np_runtime.proof.replay import Compared, Steps, compare_whole, short
 from gru2np_runtime.text import plural
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Checked:
 
 def _line(head: str, comparisons: Sequence[Compared], reference: str) -> str:
     numbers = sum(compared.numbers for compared in comparisons)
-    worst = max(comparisons, key=lambda compared: compared.badness)
+    worst = max(comparisons, key=lambda compared: compared.ratio)
     return (
         f"{head}, {plural(numbers, 'number')} beside {reference}, at worst "
         f"{short(worst.largest)} of {short(worst.allowed)} allowed"
@@ -155,7 +155,7 @@ def _replay(checked: Checked, proof: Proof, opened: Opened, model: Model) -> Non
         inputs = {name: opened.stored[x.name] for name, x in case.inputs.items()}
         outputs = {name: opened.stored[y.name] for name, y in case.outputs.items()}
         try:
-            checked.whole += whole(model, case, inputs, outputs)
+            checked.whole += compare_whole(model, case, inputs, outputs)
             stepped = (
                 [] if steps is None else list(steps.compare(case, inputs, outputs))
             )

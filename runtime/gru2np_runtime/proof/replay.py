@@ -60,7 +60,7 @@ class Compared:
         return self.largest <= self.allowed
 
     @property
-    def badness(self) -> float:
+    def ratio(self) -> float:
         """The largest difference by the allowed one; infinite if not allowed."""
         if self.agrees:
             return self.largest / self.allowed if self.allowed else 0.0
@@ -137,7 +137,7 @@ def flat(result: Any) -> list[Array]:
     return result if isinstance(result, list) else [result]
 
 
-def whole(
+def compare_whole(
     model: Model,
     case: ProofCase,
     inputs: Mapping[str, Array],

@@ -127,7 +127,7 @@ class Stream:
                 source = node.inputs[0][0]
                 return (
                     "this model cannot run step by step: the time axis of layer "
-                    f"{node.name!r} ({layer.op}) is made inside the model, by "
+                    f"{node.name!r} ({layer.op}) is computed in the model, by "
                     f"{source!r}; no input has it"
                 )
         return (
@@ -144,7 +144,9 @@ class Stream:
             self.time_dependent.add(node.name)
         if not any(per_step):
             if node.mask in self.per_step:
-                raise _blocked(node, layer.op, "its mask has time, its input none")
+                raise _blocked(
+                    node, layer.op, "its mask has a time axis, its input has none"
+                )
             return
         rule = layer.over_time(*shapes)
         if rule == ACROSS:
@@ -158,7 +160,7 @@ class Stream:
                     raise _blocked(
                         node,
                         layer.op,
-                        f"its input {ref[0]!r} is a whole sequence made inside",
+                        f"its input {ref[0]!r} is a sequence computed in the model",
                     )
             outputs = {(node.name, i) for i in range(len(self.shapes[node.name]))}
             if any(self._depends_on_end(ref) for ref in node.references()):
@@ -171,9 +173,11 @@ class Stream:
                     node, layer.op, f"its initial state {name!r} changes with time"
                 )
         if any(self._depends_on_end(ref) for ref in node.references()):
-            raise _blocked(node, layer.op, "the end of time changes its input")
+            raise _blocked(
+                node, layer.op, "its input changes when the sequence goes on"
+            )
         if not isinstance(plan, CarryingPlan):
-            raise _blocked(node, layer.op, "it has no stepwise form")
+            raise _blocked(node, layer.op, "it can run whole sequences only")
         self.carried.append(node.name)
         if rule == CARRIED and getattr(layer, "return_sequences", True):
             self.per_step.add((node.name, 0))

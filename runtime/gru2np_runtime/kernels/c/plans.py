@@ -120,8 +120,8 @@ class CompiledRecurrence(Recurrence):
         if layer.masked_output == "state":
             self.masked += layer.masked_state
 
-    def how(self) -> str:
-        """Which way the layer runs."""
+    def description(self) -> str:
+        """In the compiled kernel."""
         return "c"
 
     def advance(

@@ -71,7 +71,7 @@ def run_all(
 
     import threading
 
-    # Threads hold references to the arrays: after an interrupt nobody waits for them.
+    # A thread holds references to the arrays: it may outlive an interrupted call.
     threads = [threading.Thread(target=run, args=(part, arrays)) for part in calls[1:]]
     started = []
     for thread in threads:

@@ -72,8 +72,8 @@ class FastRecurrence(CarryingPlan):
             self._packed = pack(self.layer, self.weights)
         return self._packed
 
-    def how(self) -> str:
-        """Whole sequences of one row and of several, and single steps."""
+    def description(self) -> str:
+        """In NumPy: whole sequences of one row and of several, and single steps."""
         return "numpy: sequence, batch, step"
 
     def state_shapes(self) -> list[tuple[int, ...]]:

@@ -29,7 +29,7 @@ class ConvLSTMPlan(CarryingPlan):
         return [self.layer.unsized_state()] * 2
 
     def begin(self, batch_size: int, states: Sequence[Array]) -> Carry:
-        """The initial states; by default of size 0, replaced by zeros in ``advance``."""
+        """The initial states; by default of size 0: ``advance`` makes them zeros."""
         if states:
             return Carry(states)
         dtype = self.weights["kernel"].dtype
