@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np_runtime.kernels.c.plans import CompiledRecurrence, address_of, pack_dense
-from gru2np_runtime.kernels.c.threads import parts, run_all
+from gru2np_runtime.kernels.c.threads import row_ranges, run_all
 from gru2np_runtime.kernels.plain.pointwise import DensePlan
 from gru2np_runtime.plan import Chain, Stepper
 
@@ -111,7 +111,7 @@ class CompiledChain(Chain):
             y_row, y_step = self.units, 0
         strides = row // 4, step // 4, y_row, y_step
         calls, blocks = [], []
-        for start, stop in parts(batch, time * self.products):
+        for start, stop in row_ranges(batch, time * self.products):
             rows = min(ROWS, stop - start)
             states, work = self.workspace(rows, time)
             block = np.empty(states + work, np.float32)

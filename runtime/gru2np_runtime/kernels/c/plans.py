@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime.kernels.c.library import level
-from gru2np_runtime.kernels.c.threads import parts, run_all
+from gru2np_runtime.kernels.c.library import level as widest_level
+from gru2np_runtime.kernels.c.threads import row_ranges, run_all
 from gru2np_runtime.kernels.plain.recurrent import Recurrence
 from gru2np_runtime.plan import Carry
 
@@ -49,6 +49,8 @@ _ALIGNMENT = 64
 class Packed:
     """A layer packed for the library: a struct layer, and weights in panels.
 
+    Its vectors are those of ``level``, by default the widest of this machine.
+
     Attributes:
         address: of the struct.
         width: units, padded to whole panels.
@@ -61,7 +63,7 @@ class Packed:
         kind: int,
         activations: tuple[int, float, int, float],
         weights: tuple[Array, Array | None, Array | None, Array | None],
-        lanes: int | None = None,
+        level: int | None = None,
     ) -> None:
         kernel, recurrent, bias, recurrent_bias = weights
         features = kernel.shape[0]
@@ -73,14 +75,14 @@ class Packed:
         self.address = self._record.ctypes.data
         size = library.gru2np_describe(
             self.address,
-            level(library) if lanes is None else lanes,
+            widest_level(library) if level is None else level,
             kind,
             *activations,
             features,
             units,
         )
         if size < 0:
-            raise ValueError(f"level {lanes} does not run on this machine")
+            raise ValueError(f"level {level} does not run on this machine")
         self._packed = _aligned(size)
         arrays = [
             None if w is None else np.ascontiguousarray(w, np.float32)
@@ -148,7 +150,7 @@ class CompiledRecurrence(Recurrence):
             x = np.ascontiguousarray(x)
         library = packed.library
         size, count = batch * units, len(carry.states)
-        ranges = parts(batch, time * packed.products)
+        ranges = row_ranges(batch, time * packed.products)
         rows_per_part = max(stop - first for first, stop in ranges)
         work = library.gru2np_workspace(packed.address, rows_per_part, time)
         # One block holds the states, the last output and the workspaces.
@@ -237,7 +239,7 @@ def compiled(
 
 
 def pack_recurrent(
-    library: Library, layer: Any, weights: Mapping[str, Array], lanes: int | None = None
+    library: Library, layer: Any, weights: Mapping[str, Array], level: int | None = None
 ) -> Packed | None:
     """A recurrent layer packed; None if the kernel lacks one of its options."""
     activation = _activation(layer.activation)
@@ -252,18 +254,18 @@ def pack_recurrent(
         if bias is not None:
             bias, recurrent_bias = bias
     arrays = (weights["kernel"], weights["recurrent_kernel"], bias, recurrent_bias)
-    return Packed(library, kind, (*activation, *gate), arrays, lanes)
+    return Packed(library, kind, (*activation, *gate), arrays, level)
 
 
 def pack_dense(
-    library: Library, layer: Any, weights: Mapping[str, Array], lanes: int | None = None
+    library: Library, layer: Any, weights: Mapping[str, Array], level: int | None = None
 ) -> Packed | None:
     """A Dense layer packed; None if the kernel lacks its activation."""
     activation = _activation(layer.activation)
     if activation is None or any(w.dtype != np.float32 for w in weights.values()):
         return None
     arrays = (weights["kernel"], None, weights.get("bias"), None)
-    return Packed(library, DENSE, (*activation, 0, 0.0), arrays, lanes)
+    return Packed(library, DENSE, (*activation, 0, 0.0), arrays, level)
 
 
 def _activation(specification: ActivationSpec) -> tuple[int, float] | None:

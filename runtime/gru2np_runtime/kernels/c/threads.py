@@ -32,7 +32,7 @@ def thread_count() -> int:
     return int(wanted)
 
 
-def parts(rows: int, products: int) -> list[tuple[int, int]]:
+def row_ranges(rows: int, products: int) -> list[tuple[int, int]]:
     """Start and stop row of the part of each thread.
 
     Args:

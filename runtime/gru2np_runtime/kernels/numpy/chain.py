@@ -14,7 +14,7 @@ import numpy as np
 
 from gru2np_runtime.kernels.numpy.dense import DenseStep
 from gru2np_runtime.kernels.numpy.packed import Slot
-from gru2np_runtime.kernels.numpy.recurrence import FastRecurrence
+from gru2np_runtime.kernels.numpy.recurrence import NumPyRecurrence
 from gru2np_runtime.kernels.plain.pointwise import DensePlan
 from gru2np_runtime.plan import Chain, Stepper
 
@@ -105,6 +105,6 @@ def _packed(link: Link, dtype: str) -> PackedStep | None:
     plan = link.plan
     if any(array.dtype != dtype for array in plan.weights.values()):
         return None
-    if isinstance(plan, FastRecurrence):
+    if isinstance(plan, NumPyRecurrence):
         return plan.packed.for_steps()
     return DenseStep(plan) if isinstance(plan, DensePlan) else None

@@ -44,10 +44,10 @@ def recurrent(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan 
     same_dtype = {array.dtype.name for array in weights.values()} == {cell.dtype}
     if not (outputs_h and same_dtype and all(elementwise(a) for a in activations)):
         return None
-    return FastRecurrence(cell, weights)
+    return NumPyRecurrence(cell, weights)
 
 
-class FastRecurrence(CarryingPlan):
+class NumPyRecurrence(CarryingPlan):
     """Runs a GRU, an LSTM or a SimpleRNN with few NumPy calls per time step."""
 
     kernel = "numpy"
