@@ -342,7 +342,7 @@ class _Reader:
             ) from None
 
     def check_custom(self) -> None:
-        """Every declared custom object is used.
+        """Check that every declared custom object is used.
 
         Raises:
             BundleError: one is not; the message names it.

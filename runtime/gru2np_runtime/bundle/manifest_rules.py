@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def check_storage(
     storage: Mapping[str, Any] | None, weights: Sequence[WeightRecord]
 ) -> None:
-    """The manifest states the storage dtype if and only if a weight is stored small."""
+    """Check that the stated storage dtype is that of the weights stored small."""
     kinds = {weight.dtype for weight in weights}
     stated = None if storage is None else storage["dtype"]
     small = {weight.dtype for weight in weights if weight.small}
@@ -29,7 +29,7 @@ def check_storage(
 
 
 def check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
-    """Names and shapes of the weights are those that the layers expect."""
+    """Check that names and shapes of the weights are those that the layers expect."""
     try:
         _, expected = graph.infer_nodes()
     except ValueError as error:
@@ -52,7 +52,7 @@ def check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
 
 
 def check_graphs(graph: Graph) -> None:
-    """Every graph is consistent, nested graphs included.
+    """Check every graph, nested graphs included.
 
     Shapes and dtypes of the outputs follow from the declared inputs, masks are boolean,
     and every layer is called.

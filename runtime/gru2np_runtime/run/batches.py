@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Limit of the values between the layers that exist at once, in bytes.
 BYTES = 2**26
-# Batches and blocks are multiples of these, as chunks and tiles of the kernels are.
+# Batches and blocks are multiples of these, the NumPy kernel's chunk and tile.
 ROWS = STEPS = 128
 
 

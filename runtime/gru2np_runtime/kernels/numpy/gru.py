@@ -99,7 +99,7 @@ class PackedGRU(Packed):
         z, r = zr[:units], zr[units:]
         difference, one = buffers.empty(units), buffers.full(2 * units, 1.0)
 
-        def tail(x_h: Array, h: Array, following: Array) -> None:
+        def tail(x_h: Array, h: Array, next_h: Array) -> None:
             exp(zr, zr)
             add(zr, one, zr)
             divide(m, r, m)
@@ -107,7 +107,7 @@ class PackedGRU(Packed):
             activate(m, m)
             subtract(h, m, difference)
             divide(difference, z, difference)
-            add(difference, m, following)
+            add(difference, m, next_h)
 
         return tail
 
@@ -119,14 +119,14 @@ class PackedGRU(Packed):
         z, r = zr[:units], zr[units:]
         difference = buffers.empty(units)
 
-        def tail(x_h: Array, h: Array, following: Array) -> None:
+        def tail(x_h: Array, h: Array, next_h: Array) -> None:
             gate(zr, zr)
             multiply(r, m, m)
             add(m, x_h, m)
             activate(m, m)
             subtract(h, m, difference)
             multiply(difference, z, difference)
-            add(difference, m, following)
+            add(difference, m, next_h)
 
         return tail
 
@@ -142,7 +142,7 @@ class PackedGRU(Packed):
         reset = difference
         product, operand = buffers.product(reset, candidate)
 
-        def tail(x_h: Array, h: Array, following: Array) -> None:
+        def tail(x_h: Array, h: Array, next_h: Array) -> None:
             gate(zr, zr)
             multiply(r, h, reset)
             product(operand, m)
@@ -150,7 +150,7 @@ class PackedGRU(Packed):
             activate(m, m)
             subtract(h, m, difference)
             multiply(difference, z, difference)
-            add(difference, m, following)
+            add(difference, m, next_h)
 
         return tail
 
@@ -166,8 +166,8 @@ class GRUWorkspace(Workspace):
         self.sums = total[: packed.recurrent.shape[1]]
         self.tail = packed.tail(self, self.zr, total[2 * units :])
         self.rows = [
-            (*product, x_zr, x_h, h, following)
-            for product, x_zr, x_h, h, following in zip(
+            (*product, x_zr, x_h, h, next_h)
+            for product, x_zr, x_h, h, next_h in zip(
                 self.products,
                 self.projected[:, : 2 * units],
                 self.projected[:, 2 * units :],
@@ -179,10 +179,10 @@ class GRUWorkspace(Workspace):
     def run(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """For each time step: the sums, then the tail."""
         add, sums, zr, tail = np.add, self.sums, self.zr, self.tail
-        for dot, operand, x_zr, x_h, h, following in rows:
+        for dot, operand, x_zr, x_h, h, next_h in rows:
             dot(operand, sums)
             add(zr, x_zr, zr)
-            tail(x_h, h, following)
+            tail(x_h, h, next_h)
 
 
 class ResetAfterStep(PackedStep):

@@ -74,7 +74,7 @@ class PackedLSTM(Packed):
         if self.exponential:
             one = buffers.full(3 * units, 1.0)
 
-            def exponential(following: Array) -> None:
+            def exponential(next_h: Array) -> None:
                 """``c' = c / (1 + e_f) + hh / (1 + e_i)``; ``e = exp(-sum)``."""
                 exp(gates, gates)
                 add(gates, one, gates)
@@ -82,19 +82,19 @@ class PackedLSTM(Packed):
                 divide(candidate_c, i_f, parts)
                 add(new, kept, c)
                 activate(c, new)
-                divide(new, o, following)
+                divide(new, o, next_h)
 
             return exponential
         gate = self.gate.into(gates.shape, gates.dtype)
 
-        def tail(following: Array) -> None:
+        def tail(next_h: Array) -> None:
             """``c' = f * c + i * hh``, ``h' = o * activation(c')``."""
             gate(gates, gates)
             activate(candidate, candidate)
             multiply(candidate_c, i_f, parts)
             add(new, kept, c)
             activate(c, new)
-            multiply(new, o, following)
+            multiply(new, o, next_h)
 
         return tail
 
@@ -116,17 +116,17 @@ class LSTMWorkspace(Workspace):
         self.states.append(sums[4 * units :])
         self.tail = packed.tail(self, sums)
         self.rows = [
-            (*product, x, following)
-            for product, x, following in zip(self.products, self.projected, self.h[1:])
+            (*product, x, next_h)
+            for product, x, next_h in zip(self.products, self.projected, self.h[1:])
         ]
 
     def run(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """For each time step: the sums, then the tail."""
         add, total, tail = np.add, self.total, self.tail
-        for dot, operand, x, following in rows:
+        for dot, operand, x, next_h in rows:
             dot(operand, total)
             add(total, x, total)
-            tail(following)
+            tail(next_h)
 
 
 class LSTMStep(PackedStep):

@@ -213,17 +213,17 @@ class Workspace(Buffers):
         kept = list(zip(self.states[1:], self.saved))
         drop = ~mask.T
         for t in range(mask.shape[1]):
-            h, following = self.h[t], self.h[t + 1]
+            h, next_h = self.h[t], self.h[t + 1]
             if self.batch == 1:
                 if drop[t, 0]:
-                    following[...] = h
+                    next_h[...] = h
                 else:
                     self.run(self.rows[t : t + 1])
                 continue
             for state, saved in kept:
                 np.copyto(saved, state)
             self.run(self.rows[t : t + 1])
-            np.copyto(following, h, where=drop[t])
+            np.copyto(next_h, h, where=drop[t])
             for state, saved in kept:
                 np.copyto(state, saved, where=drop[t])
 

@@ -47,17 +47,17 @@ class SimpleRNNWorkspace(Workspace):
         super().__init__(packed, time, batch)
         self.activate = into(packed.layer.activation)
         self.rows = [
-            (*product, x, following)
-            for product, x, following in zip(self.products, self.projected, self.h[1:])
+            (*product, x, next_h)
+            for product, x, next_h in zip(self.products, self.projected, self.h[1:])
         ]
 
     def run(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Everything is computed in the array of the next state."""
         add, activate = np.add, self.activate
-        for dot, operand, x, following in rows:
-            dot(operand, following)
-            add(following, x, following)
-            activate(following, following)
+        for dot, operand, x, next_h in rows:
+            dot(operand, next_h)
+            add(next_h, x, next_h)
+            activate(next_h, next_h)
 
 
 class SimpleRNNStep(PackedStep):
