@@ -25,7 +25,7 @@ from gru2np_runtime.files.tables import TableOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A test holds this against the table of gru2np, which the runtime cannot import.
+# The same as in gru2np, which the runtime cannot import; a test compares them.
 EXIT_CODES = {
     "done": 0,
     "differs": 1,
@@ -49,7 +49,7 @@ EXAMPLES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code."""
+    """Run one command; returns the exit code."""
     parser = _parser()
     try:
         options = parser.parse_args(arguments)
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Interrupted.", file=sys.stderr)
         return EXIT_CODES["interrupted"]
     except BrokenPipeError:
-        # Python would complain once more when it flushes at the end.
+        # Python would raise the error again when it flushes stdout at exit.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_CODES["broken_pipe"]
@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
-    """A command whose help ends with examples, as those of gru2np."""
+    """Add a command; its help ends with examples, as in gru2np."""
     examples = "".join(f"\n  {example}" for example in EXAMPLES[name])
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
@@ -203,7 +203,7 @@ def _must_exist(path: str) -> None:
 
 
 def run() -> NoReturn:
-    """Run as a program."""
+    """Run as a program, with the exit code of ``main``."""
     sys.exit(main())
 
 

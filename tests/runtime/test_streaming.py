@@ -104,7 +104,9 @@ def test_what_the_end_changes_is_no_sequence_in_parts(monkeypatch, after):
 
 def test_no_state_is_carried_over_what_the_end_changes():
     model = with_its_end(layers.GRU(units=3))
-    with pytest.raises(InputError, match=r"'after_0' .*the end of time changes"):
+    with pytest.raises(
+        InputError, match=r"'after_0' .*changes when the sequence goes on"
+    ):
         model.initial_state(1)
 
 

@@ -1,4 +1,4 @@
-"""Open a bundle: from its bytes to a model."""
+"""Open a bundle: read and check its bytes, make the model."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Opened:
-    """A bundle opened: its manifest, and its arrays where they lie.
+    """An opened bundle.
 
     Attributes:
-        manifest: checked.
-        stored: every array as it is stored, by the name of its member.
+        manifest: read and checked.
+        stored: every array as stored, by member name without ``.npy``; read-only views.
     """
 
     __slots__ = ("manifest", "stored")
@@ -36,11 +36,12 @@ class Opened:
         self.stored = stored
 
     def weights(self) -> dict[str, Array]:
-        """The weights by path; those of int8 as the float32 numbers they stand for."""
-        return {own.path: own.value(self.stored) for own in self.manifest.weights}
+        """The weights by path; int8 is converted to float32."""
+        weights = self.manifest.weights
+        return {weight.path: weight.value(self.stored) for weight in weights}
 
     def model(self) -> Model:
-        """The model, its plans made."""
+        """The model, with its plans; float16 is converted to float32."""
         manifest = self.manifest
         return Model(
             manifest.graph,
@@ -68,7 +69,7 @@ def open_bundle(
     data: Any = _map(source) if mapped else None
     members = read_members(_read(source) if data is None else data)
     if hasattr(data, "madvise"):
-        # The checksums have touched every page: those that are used come back.
+        # The checksums read every page; release them, pages in use are read again.
         import mmap
 
         data.madvise(mmap.MADV_DONTNEED)
@@ -100,7 +101,7 @@ def read_bundle(
 
 
 def _read(source: Source) -> bytes:
-    """The bytes of a bundle."""
+    """All bytes of a bundle."""
     if isinstance(source, (bytes, bytearray)):
         return bytes(source)
     if hasattr(source, "read"):
@@ -111,13 +112,13 @@ def _read(source: Source) -> bytes:
             "expected a path, bytes or a file open for bytes; "
             f"reading it gave {type(data).__name__}"
         )
-    # pathlib takes longer to import than the bundle to read.
+    # Importing pathlib takes longer than reading a bundle.
     with open(source, "rb") as file:  # noqa: PTH123
         return file.read()
 
 
 def _map(source: Source) -> Any:
-    """A file mapped read-only; None for what is no path, or what cannot be mapped."""
+    """A file mapped read-only; None if the source is no path or cannot be mapped."""
     if isinstance(source, (bytes, bytearray)) or hasattr(source, "read"):
         return None
     import mmap
@@ -163,7 +164,7 @@ def _refuse(constant: str) -> Any:
 
 
 def _widened(array: Array) -> Array:
-    """Float16 is for storing; NumPy computes in it slowly and badly."""
+    """Float16 as float32: NumPy's float16 arithmetic is slow and imprecise."""
     if array.dtype != np.float16:
         return array
     wide: Array = array.astype(np.float32)
