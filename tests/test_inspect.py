@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import gru2np
 from goldens import all_goldens, some
 from gru2np.cli import cli
-from gru2np.inspection import meaning
+from gru2np.inspection import choices
 from gru2np.inspection.gates import GATES, equations
 from gru2np.text import shorten, size_text, table
 from gru2np_runtime import layers, load
@@ -279,4 +279,4 @@ def test_sizes_for_people():
 
 
 def test_every_masked_output_has_its_sentence():
-    assert set(meaning.MASKED_OUTPUT) == set(MASKED_OUTPUTS)
+    assert set(choices.MASKED_OUTPUT) == set(MASKED_OUTPUTS)

@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from gru2np.reports import layered
+from gru2np.inspection.inspect import inspecting
+from gru2np.reports.graph import diagrams
+from gru2np.reports.layout import layout
+from gru2np.reports.over_time import MOST_POINTS, MOST_STEPS, thinned
 from gru2np.reports.plots import LogAxis, Series, histogram, lines
-from gru2np.reports.states import MOST_STEPS
-from gru2np.reports.steps import MOST_POINTS, thinned
-from gru2np.reports.subject import opened
 from report_pages import MASKED, NESTED
 
 
@@ -28,7 +28,7 @@ def test_boxes_are_apart_and_lines_touch_only_their_ends(seed):
         for i in range(1, len(names))
         for j in sorted(set(random.integers(0, i, random.integers(1, 4)).tolist()))
     ]
-    drawn = layered.layout(sizes, edges)
+    drawn = layout(sizes, edges)
     spans = {
         name: (
             x - sizes[name][0] / 2,
@@ -58,9 +58,13 @@ def test_boxes_are_apart_and_lines_touch_only_their_ends(seed):
                     assert x1 < left or x1 > right
 
 
+def drawings_of(model):
+    with inspecting(model) as (_, opened):
+        return list(diagrams(opened.graph, opened.titles))
+
+
 def test_masks_are_dashed_edges_and_not_boxes():
-    with opened(MASKED) as subject:
-        drawn = subject.diagram
+    (drawn,) = drawings_of(MASKED)
     titles = [box.title for box in drawn.boxes.values()]
     assert "not_equal" not in titles
     assert "any" not in titles
@@ -73,11 +77,10 @@ def test_masks_are_dashed_edges_and_not_boxes():
 
 
 def test_a_nested_model_is_a_box_with_a_drawing_of_its_own():
-    with opened(NESTED) as subject:
-        drawn = subject.diagram
+    drawn, *inside = drawings_of(NESTED)
     kinds = [box.title for box in drawn.boxes.values() if box.kind == "model"]
     assert sorted(kinds) == ["chain", "chain", "graph", "graph", "graph"]
-    assert sorted(own.path for own in drawn.inside) == ["chain/", "graph/"]
+    assert sorted(diagram.path for diagram in inside) == ["chain/", "graph/"]
 
 
 def test_an_axis_holds_its_numbers_within_whole_decades():

@@ -98,10 +98,22 @@ def size_text(size: int) -> str:
     """A number of bytes for people."""
     if size < 1000:
         return f"{size} bytes"
-    number, units = size / 1000, ["kB", "MB", "GB"]
-    while number >= 999.5 and len(units) > 1:
-        number, units = number / 1000, units[1:]
-    return f"{number:.3g} {units[0]}"
+    return " ".join(_in_units(size, ["kB", "MB", "GB"]))
+
+
+def quantity(value: float) -> str:
+    """A number of anything, with three digits: 12,345 or 1.23 M."""
+    if abs(value) < 100_000:
+        return f"{value:,.0f}"
+    return " ".join(_in_units(value, ["k", "M", "G", "T"]))
+
+
+def _in_units(value: float, units: list[str]) -> tuple[str, str]:
+    """A number of three digits and its unit, each unit 1000 of the one before."""
+    value /= 1000
+    while abs(value) >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.3g}", units[0]
 
 
 def difference(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gru2np.inspection.meaning import activation_text
+from gru2np.inspection.choices import activation_text
 from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:

@@ -13,11 +13,10 @@ import numpy as np
 from gru2np.convert import converted
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError, naming
 from gru2np.generations import interpret
-from gru2np.inspection import meaning as meanings
-from gru2np.inspection import partial
+from gru2np.inspection import choices, partial
+from gru2np.inspection.choices import sentences
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
-from gru2np.inspection.meaning import sentences
 from gru2np.readers import open_model
 from gru2np_runtime.bundle.container import MANIFEST
 from gru2np_runtime.bundle.manifest_writer import json_value
@@ -312,7 +311,7 @@ def of_conversion(
         input_structure=built.inputs.kind,
         output_structure=built.outputs.kind,
         meaning=(
-            *meanings.of_conversion(conversion),
+            *choices.of_conversion(conversion),
             *built.notes,
             *built.warnings,
         ),

@@ -1,0 +1,307 @@
+"""The sections over time: errors by time step, and hidden states of both sides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np.reports.blocks import note
+from gru2np.reports.markup import Markup, element, name, short_name
+from gru2np.reports.plots import KEYS, Series, legend, lines
+from gru2np.text import difference
+from gru2np_runtime import Gru2npError
+from gru2np_runtime.run.dispatch import make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from gru2np.inspection.inspect import Opened
+    from gru2np.verification.comparison import Comparison
+    from gru2np.verification.evidence import Case, Evidence, NodeEvidence
+    from gru2np_runtime.graph import Node
+
+    Array = NDArray[Any]
+
+# A reader does not look through more plots, layers and units than these.
+MOST_PLOTS, MOST_LAYERS, UNITS = 6, 4, 3
+# Errors of longer sequences are shown as the largest of neighbouring steps.
+MOST_POINTS = 500
+# Hidden states are shown over at most this many steps.
+MOST_STEPS = 400
+
+
+def errors_by_step(evidence: Evidence, opened: Opened) -> list[Markup]:
+    """The section of errors by time step; nothing where there are no steps."""
+    plots = [*_output_errors(evidence), *_layer_errors(evidence, opened)][:MOST_PLOTS]
+    if not plots:
+        return []
+    shown = dict.fromkeys(kind for _, kinds in plots for kind in kinds)
+    text = (
+        "The largest difference at each step, over all rows and units: of outputs "
+        "from end to end, of layers each by itself."
+    )
+    return [
+        element("p", text),
+        legend((kind, KEYS[kind]) for kind in shown),
+        element("div", *(plot for plot, _ in plots), class_="plots wide"),
+    ]
+
+
+def _output_errors(evidence: Evidence) -> Iterator[tuple[Markup, list[str]]]:
+    for i, output in enumerate(evidence.cases[0].outputs):
+        cases = [case for case in evidence.cases if _is_sequence(case, output)]
+        if cases:
+            case = max(cases, key=lambda case: _badness(case.compared[i]))
+            error = by_step(case.outputs[output], case.expected[output])
+            details = f"output, {case.name}"
+            yield _error_plot(output, details, {"error": error}, case.compared[i])
+
+
+def _is_sequence(case: Case, output: str) -> bool:
+    """Whether axis 1 of an output is that of an input of the model: its time."""
+    ours, theirs = case.outputs[output], case.expected[output]
+    times = {x.shape[1] for x in case.inputs.values() if x.ndim > 1}
+    return _have_steps(ours, theirs) and ours.shape[1] in times
+
+
+def _have_steps(ours: Array, theirs: Array) -> bool:
+    """Whether two arrays have time steps on axis 1 that can be compared."""
+    fits = ours.shape == theirs.shape and ours.ndim > 2 and ours.dtype.kind == "f"
+    return fits and ours.size > 0 and ours.shape[1] > 1
+
+
+def _layer_errors(
+    evidence: Evidence, opened: Opened
+) -> Iterator[tuple[Markup, list[str]]]:
+    for node in _recurrent(evidence, opened):
+        worst = _worst_case(evidence, node, opened)
+        if worst is None:
+            continue
+        case, seen = worst
+        ours, theirs = seen.ours[0], seen.theirs[0]
+        if not _have_steps(ours, theirs):
+            continue
+        found = {"error": by_step(ours, theirs)}
+        if seen.exact:
+            found["keras"] = by_step(theirs, seen.exact[0])
+            found["runtime"] = by_step(ours, seen.exact[0])
+        compared = _comparison(case, node.name)
+        yield _error_plot(node.name, f"layer, {case.name}", found, compared)
+
+
+def by_step(ours: Array, theirs: Array) -> Array:
+    """The largest difference at every step, over all axes but 1."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+        apart = np.where(same, 0.0, np.abs(ours.astype(np.float64) - theirs))
+    apart[np.isnan(apart)] = np.inf
+    largest: Array = apart.max(axis=(0, *range(2, ours.ndim)))
+    return largest
+
+
+def thinned(values: Array) -> Array:
+    """No more points than a line needs: the largest of neighbouring steps."""
+    width = -(-len(values) // MOST_POINTS)
+    largest: Array = np.maximum.reduceat(values, np.arange(0, len(values), width))
+    return largest
+
+
+def _error_plot(
+    path: str,
+    details: str,
+    errors: Mapping[str, Array],
+    compared: Comparison | None,
+) -> tuple[Markup, list[str]]:
+    """A plot with its title, and the kinds of its lines."""
+    steps = len(errors["error"])
+    series = [Series(kind, thinned(error).tolist()) for kind, error in errors.items()]
+    if compared is not None:
+        bound = [compared.tolerance] * len(series[0].values)
+        series.append(Series("bound", bound))
+    largest = difference(float(errors["error"].max()))
+    label = f"{short_name(path)}: at most {largest} at any step"
+    plot = lines(series, label, log=True, steps=range(steps))
+    small = element("small", f"{details}, {steps:,} steps")
+    title = element("h3", name(path, 40), small)
+    return element("div", title, plot), [line.kind for line in series]
+
+
+def _recurrent(evidence: Evidence, opened: Opened) -> list[Node]:
+    """Recurrent layers in the order they run, those that differ first."""
+    wrong = {
+        compared.name.removesuffix(" [0]")
+        for case in evidence.cases
+        for compared in case.layers or ()
+        if not compared.agrees
+    }
+    shapes, _ = opened.graph.infer_nodes()
+    nodes = []
+    for node in opened.graph.nodes:
+        name_, index = node.inputs[0]
+        states = opened.graph.layers[node.layer].state_shapes(shapes[name_][index])
+        # States of units, (batch, units), and no images.
+        if states and all(len(shape) == 2 for shape in states):
+            nodes.append(node)
+    return sorted(nodes, key=lambda node: node.name not in wrong)
+
+
+def _worst_case(
+    evidence: Evidence, node: Node, opened: Opened
+) -> tuple[Case, NodeEvidence] | None:
+    """The case in which a layer differs most, else one of long sequences."""
+    layer = opened.graph.layers[node.layer]
+    seen_in = [
+        (case, seen)
+        for case in evidence.cases
+        for seen in case.nodes
+        # With time in front, axis 1 is no time.
+        if seen.name == node.name and not getattr(layer, "time_major", False)
+        if seen.inputs[0].ndim == 3 and seen.inputs[0].size and seen.theirs[0].size
+        if seen.inputs[0].shape[1] > 1
+    ]
+    return max(
+        seen_in,
+        key=lambda pair: (
+            *_badness(_comparison(pair[0], node.name)),
+            pair[1].inputs[0].shape[1],
+        ),
+        default=None,
+    )
+
+
+def _badness(compared: Comparison | None) -> tuple[bool, float]:
+    if compared is None or compared.agrees:
+        return False, 0.0
+    return compared.badness
+
+
+def _comparison(case: Case, node: str) -> Comparison | None:
+    """The comparison of a node's first output."""
+    names = (node, f"{node} [0]")
+    return next((error for error in case.layers or () if error.name in names), None)
+
+
+def states(evidence: Evidence, opened: Opened) -> list[Markup]:
+    """The section of hidden states; nothing where no layer has one to show."""
+    layers = islice(_layers_with_steps(evidence, opened), MOST_LAYERS)
+    shown = [markup for layer in layers for markup in _states(*layer)]
+    if not shown:
+        return []
+    keys = [("state", "Keras"), ("runtime", "gru2np_runtime")]
+    if any('class="mask"' in markup for markup in shown):
+        keys.append(("mask", "masked step"))
+    text = (
+        "Where the thin line runs inside the broad one, both have the same state. "
+        "Shown are the units that move most, or where a layer differs those "
+        "furthest apart."
+    )
+    return [element("p", text), legend(keys), *shown]
+
+
+def _layers_with_steps(
+    evidence: Evidence, opened: Opened
+) -> Iterator[tuple[Case, NodeEvidence]]:
+    for node in _recurrent(evidence, opened):
+        worst = _worst_case(evidence, node, opened)
+        seen = None if worst is None else _with_steps(worst[1], node, opened)
+        if worst is not None and seen is not None:
+            yield worst[0], seen
+
+
+def _with_steps(seen: NodeEvidence, node: Node, opened: Opened) -> NodeEvidence | None:
+    """The layer with outputs at every step; None where they cannot be had.
+
+    Of a layer that gives its last step only, the runtime computes the steps before, and
+    Keras' are NaN.
+    """
+    if _have_steps(seen.ours[0], seen.theirs[0]):
+        return seen
+    layer, prefix = opened.graph.layers[node.layer], f"{node.layer}/"
+    # States from an earlier call, or of layers inside, are not at hand.
+    if layer.layers or getattr(layer, "stateful", False):
+        return None
+    weights = {
+        path.removeprefix(prefix): opened.read(path).astype(layer.dtype, copy=False)
+        for path in opened.paths
+        if path.startswith(prefix)
+    }
+    attributes = {**layer.attributes(), "return_sequences": True, "return_state": False}
+    try:
+        plan = make_plan(type(layer)(**attributes), weights, fast=False)
+        (ours,) = plan.run(seen.inputs, seen.mask)
+    except (Gru2npError, TypeError, ValueError):
+        return None
+    if seen.theirs[0].shape != ours[:, -1].shape:
+        return None
+    theirs = np.full(ours.shape, np.nan, np.float64)
+    theirs[:, -1] = seen.theirs[0]
+    return replace(seen, ours=(ours,), theirs=(theirs,))
+
+
+def _states(case: Case, seen: NodeEvidence) -> Iterator[Markup]:
+    """A title, a note, and plots of some units in one row of a case."""
+    ours, theirs = (x.reshape(*x.shape[:2], -1) for x in (seen.ours[0], seen.theirs[0]))
+    last_only, steps = bool(np.isnan(theirs[:, 0]).all()), ours.shape[1]
+    # The end, where only the end can be compared.
+    first = max(steps - MOST_STEPS, 0) if last_only else 0
+    part = range(first, min(first + MOST_STEPS, steps))
+    ours, theirs = ours[:, part], theirs[:, part]
+    row, units = _row_and_units(_comparison(case, seen.name), seen.mask, ours, theirs)
+    masked = None if seen.mask is None or seen.mask.ndim != 2 else ~seen.mask[row, part]
+    text = f"{short_name(seen.kind)}, {case.name}, row {row}"
+    if len(part) < steps:
+        text += f", the {'last' if first else 'first'} {len(part)} of {steps:,} steps"
+    if last_only:
+        text += "; Keras gives the last state only, the dot: the line is the runtime's"
+    yield element("h3", name(seen.name))
+    yield note(f"{text}.")
+    plots = []
+    for unit in units:
+        keras, runtime = theirs[row, :, unit].tolist(), ours[row, :, unit].tolist()
+        series = [
+            Series("state last" if last_only else "state", keras),
+            Series("runtime", runtime),
+        ]
+        label = (
+            f"Unit {unit} of {short_name(seen.name)} over {len(part)} steps: at "
+            f"the end Keras {keras[-1]:.6g}, the runtime {runtime[-1]:.6g}"
+        )
+        marked = masked.tolist() if masked is not None and masked.any() else None
+        plot = lines(series, label, steps=part, masked=marked)
+        plots.append(element("div", element("h4", f"unit {unit}"), plot))
+    yield element("div", *plots, class_="plots")
+
+
+def _row_and_units(
+    compared: Comparison | None, mask: Array | None, ours: Array, theirs: Array
+) -> tuple[int, list[int]]:
+    """The units furthest apart where a layer differs; else those that move most.
+
+    Args:
+        compared: the comparison of the layer.
+        mask: its mask, (batch, time) where it uses one.
+        ours: the runtime's states, (batch, time, units).
+        theirs: Keras' states.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        if compared is None or compared.agrees:
+            row = _masked_row(mask, len(ours))
+            counts = ours[row].astype(np.float64).std(axis=0)
+        else:
+            apart = np.nan_to_num(np.abs(ours.astype(np.float64) - theirs))
+            row = int(apart.max(axis=(1, 2)).argmax())
+            counts = apart[row].max(axis=0)
+    largest = np.argsort(-np.nan_to_num(counts), kind="stable")[:UNITS]
+    return row, sorted(largest.tolist())
+
+
+def _masked_row(mask: Array | None, rows: int) -> int:
+    """The first row with masked steps among others; else the first."""
+    if mask is None or mask.ndim != 2 or len(mask) != rows:
+        return 0
+    return int(np.argmax(mask.any(axis=1) & ~mask.all(axis=1)))
