@@ -57,10 +57,10 @@ def sentences(
         meaning: what its Keras meant.
         config: the architecture as it stands in the file.
     """
-    found = [*_hard_sigmoids(graph), *_masks(graph), *_shifted(graph)]
+    texts = [*_hard_sigmoids(graph), *_masks(graph), *_shifted(graph)]
     silent = [] if model is None else list(_without_reset_after(model.layers))
     if silent:
-        found.append(
+        texts.append(
             f"reset_after is False: the file does not say ({_names(silent)}), for "
             "before Keras 2.1.5 a GRU had no such option"
         )
@@ -71,24 +71,24 @@ def sentences(
         and any(creates_mask(layer) for layer in model.layers)
         and any(_merges(layer) for layer in model.layers)
     ):
-        found.append("merge layers drop the masks of their inputs")
+        texts.append("merge layers drop the masks of their inputs")
     stateful = [
         path
         for path, layer in graph.layers.items()
         if getattr(layer, "stateful", False)
     ]
     if stateful:
-        found.append(
+        texts.append(
             f"states carry over from call to call ({_names(stateful)} stateful)"
         )
     if meaning is not None:
-        found.extend(unsaid(graph, meaning, config))
+        texts.extend(unsaid(graph, meaning, config))
     half = [] if model is None else sorted(half_precision(model))
     if half:
-        found.append(
+        texts.append(
             f"computed in float32, though saved with the policy {', '.join(half)}"
         )
-    return tuple(found)
+    return tuple(texts)
 
 
 def of_conversion(conversion: Conversion) -> tuple[str, ...]:

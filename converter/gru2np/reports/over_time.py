@@ -86,12 +86,12 @@ def _layer_errors(
         ours, theirs = seen.ours[0], seen.theirs[0]
         if not _have_steps(ours, theirs):
             continue
-        found = {"error": by_step(ours, theirs)}
+        errors = {"error": by_step(ours, theirs)}
         if seen.exact:
-            found["keras"] = by_step(theirs, seen.exact[0])
-            found["runtime"] = by_step(ours, seen.exact[0])
+            errors["keras"] = by_step(theirs, seen.exact[0])
+            errors["runtime"] = by_step(ours, seen.exact[0])
         compared = _comparison(case, node.name)
-        yield _error_plot(node.name, f"layer, {case.name}", found, compared)
+        yield _error_plot(node.name, f"layer, {case.name}", errors, compared)
 
 
 def by_step(ours: Array, theirs: Array) -> Array:
