@@ -19,7 +19,7 @@ from gru2np.inspection.inspect import inspecting
 from gru2np.reports.graph import MOST_BOXES
 from gru2np.reports.markup import element, visible
 from gru2np.reports.over_time import states
-from gru2np.text import difference, quantity
+from gru2np.text import difference
 from report_pages import (
     CUSTOM,
     IMAGE,
@@ -220,19 +220,3 @@ def test_letters_that_cannot_be_seen_are_written_out():
     assert visible("a\u202eb\x00\ud800") == r"a\u202eb\u0000\ud800"
     assert visible("می\u200cخواهم 👩\u200d🔬") == "می\u200cخواهم 👩\u200d🔬"
     assert element("b", "<&>", title='"<') == '<b title="&quot;&lt;">&lt;&amp;&gt;</b>'
-
-
-def test_numbers_are_short():
-    assert [difference(v) for v in (0, 2.34e-7, 1.5e-12, 1.04, 12.0)] == [
-        "0",
-        "2.3e-7",
-        "1.5e-12",
-        "1.0",
-        "1.2e1",
-    ]
-    assert [quantity(v) for v in (12, 99_999, 123_456, 1.5e9)] == [
-        "12",
-        "99,999",
-        "123 k",
-        "1.5 G",
-    ]

@@ -171,36 +171,40 @@ class _Drawn:
         self, names: Sequence[str], key_of: Callable[[str], str], prefix: str
     ) -> tuple[dict[str, Box], list[Edge]]:
         """Boxes and edges, the key of each node's box given by ``key_of``."""
-        inside = set(names)
-
-        def start(name: str) -> str:
-            return key_of(name) if name in inside else _INPUT + name
-
+        keys = {name: key_of(name) for name in names}
         members: dict[str, list[str]] = {}
         for name in names:
             if name not in self.hidden:
-                members.setdefault(key_of(name), []).append(name)
-        edges = {
-            (start(source), key, read in self.masks): None
-            for key, group in members.items()
-            for name in group
-            for read, _ in self.nodes[name].references()
-            for source in self._sources(read)
-            if start(source) != key
-        }
-        inputs = {} if prefix else {_INPUT + port.name: 0 for port in self.graph.inputs}
-        inputs |= {key: 0 for key, _, _ in edges if key.startswith(_INPUT)}
-        boxes = {key: self._input(key[len(_INPUT) :]) for key in inputs}
-        for key, group in members.items():
-            boxes[key] = self._box(key, group, prefix)
-        ports = [] if prefix else [port for port in self.graph.outputs if port.source]
-        for i, port in enumerate(ports):
-            assert port.source is not None
-            title = "output" if len(ports) == 1 else f"output {i + 1}"
+                members.setdefault(keys[name], []).append(name)
+        edges = list(dict.fromkeys(self._edges(members, keys)))
+        starts = dict.fromkeys(start for start, _, _ in edges)
+        inputs = [name for name in starts if name.startswith(_INPUT)]
+        outputs: list[str | None] = []
+        if not prefix:
+            inputs = [_INPUT + port.name for port in self.graph.inputs]
+            outputs = [port.source and port.source[0] for port in self.graph.outputs]
+        boxes = {key: self._input(key.removeprefix(_INPUT)) for key in inputs}
+        boxes |= {key: self._box(key, group, prefix) for key, group in members.items()}
+        for i, source in enumerate(outputs):
+            title = "output" if len(outputs) == 1 else f"output {i + 1}"
             boxes[f"{_OUTPUT}{i}"] = Box("output", title)
-            name = port.source[0]
-            edges[start(name), f"{_OUTPUT}{i}", name in self.masks] = None
-        return boxes, list(edges)
+            if source is not None:
+                start = keys.get(source, _INPUT + source)
+                edges.append((start, f"{_OUTPUT}{i}", source in self.masks))
+        return boxes, edges
+
+    def _edges(
+        self, members: Mapping[str, Sequence[str]], keys: Mapping[str, str]
+    ) -> Iterator[Edge]:
+        """The edges between boxes, by the boxes' nodes and the nodes' boxes."""
+        for key, group in members.items():
+            for read in (
+                ref[0] for name in group for ref in self.nodes[name].references()
+            ):
+                for source in self._sources(read):
+                    start = keys.get(source, _INPUT + source)
+                    if start != key:
+                        yield start, key, read in self.masks
 
     def _sources(self, name: str) -> Iterator[str]:
         """The drawn nodes and inputs behind a node; itself where it is drawn."""

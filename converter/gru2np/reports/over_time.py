@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from gru2np.inspection.inspect import Opened
     from gru2np.verification.comparison import Comparison
     from gru2np.verification.evidence import Case, Evidence, NodeEvidence
-    from gru2np_runtime.graph import Node
 
     Array = NDArray[Any]
+    # A plot, and the classes of its lines in the style.
+    _Plot = tuple[Markup, list[str]]
 
 # A reader does not look through more plots, layers and units than these.
 MOST_PLOTS, MOST_LAYERS, UNITS = 6, 4, 3
@@ -37,7 +38,8 @@ MOST_STEPS = 400
 
 def errors_by_step(evidence: Evidence, opened: Opened) -> list[Markup]:
     """The section of errors by time step; nothing where there are no steps."""
-    plots = [*_output_errors(evidence), *_layer_errors(evidence, opened)][:MOST_PLOTS]
+    every = chain(_output_errors(evidence), _layer_errors(evidence, opened))
+    plots = list(islice(every, MOST_PLOTS))
     if not plots:
         return []
     shown = dict.fromkeys(kind for _, kinds in plots for kind in kinds)
@@ -52,14 +54,14 @@ def errors_by_step(evidence: Evidence, opened: Opened) -> list[Markup]:
     ]
 
 
-def _output_errors(evidence: Evidence) -> Iterator[tuple[Markup, list[str]]]:
+def _output_errors(evidence: Evidence) -> Iterator[_Plot]:
     for i, output in enumerate(evidence.cases[0].outputs):
         cases = [case for case in evidence.cases if _is_sequence(case, output)]
         if cases:
             case = max(cases, key=lambda case: _badness(case.compared[i]))
-            error = by_step(case.outputs[output], case.expected[output])
+            errors = {"error": by_step(case.outputs[output], case.expected[output])}
             details = f"output, {case.name}"
-            yield _error_plot(output, details, {"error": error}, case.compared[i])
+            yield _error_plot(output, details, errors, case.compared[i])
 
 
 def _is_sequence(case: Case, output: str) -> bool:
@@ -75,14 +77,8 @@ def _have_steps(ours: Array, theirs: Array) -> bool:
     return fits and ours.size > 0 and ours.shape[1] > 1
 
 
-def _layer_errors(
-    evidence: Evidence, opened: Opened
-) -> Iterator[tuple[Markup, list[str]]]:
-    for node in _recurrent(evidence, opened):
-        worst = _worst_case(evidence, node, opened)
-        if worst is None:
-            continue
-        case, seen = worst
+def _layer_errors(evidence: Evidence, opened: Opened) -> Iterator[_Plot]:
+    for case, seen, compared in _recurrent(evidence, opened):
         ours, theirs = seen.ours[0], seen.theirs[0]
         if not _have_steps(ours, theirs):
             continue
@@ -90,8 +86,7 @@ def _layer_errors(
         if seen.exact:
             errors["keras"] = by_step(theirs, seen.exact[0])
             errors["runtime"] = by_step(ours, seen.exact[0])
-        compared = _comparison(case, node.name)
-        yield _error_plot(node.name, f"layer, {case.name}", errors, compared)
+        yield _error_plot(seen.name, f"layer, {case.name}", errors, compared)
 
 
 def by_step(ours: Array, theirs: Array) -> Array:
@@ -116,7 +111,7 @@ def _error_plot(
     details: str,
     errors: Mapping[str, Array],
     compared: Comparison | None,
-) -> tuple[Markup, list[str]]:
+) -> _Plot:
     """A plot with its title, and the kinds of its lines."""
     steps = len(errors["error"])
     series = [Series(kind, thinned(error).tolist()) for kind, error in errors.items()]
@@ -131,65 +126,58 @@ def _error_plot(
     return element("div", title, plot), [line.kind for line in series]
 
 
-def _recurrent(evidence: Evidence, opened: Opened) -> list[Node]:
-    """Recurrent layers in the order they run, those that differ first."""
-    wrong = {
-        compared.name.removesuffix(" [0]")
-        for case in evidence.cases
-        for compared in case.layers or ()
-        if not compared.agrees
-    }
+def _recurrent(
+    evidence: Evidence, opened: Opened
+) -> list[tuple[Case, NodeEvidence, Comparison | None]]:
+    """Recurrent layers in the order they run, those that differ first.
+
+    Each in the case in which it differs most, else in one of long sequences, and with
+    the comparison of its first output.
+    """
     shapes, _ = opened.graph.infer_nodes()
-    nodes = []
+    layers = []
     for node in opened.graph.nodes:
-        name_, index = node.inputs[0]
-        states = opened.graph.layers[node.layer].state_shapes(shapes[name_][index])
-        # States of units, (batch, units), and no images.
-        if states and all(len(shape) == 2 for shape in states):
-            nodes.append(node)
-    return sorted(nodes, key=lambda node: node.name not in wrong)
+        layer, (source, index) = opened.graph.layers[node.layer], node.inputs[0]
+        states = layer.state_shapes(shapes[source][index])
+        names = (node.name, f"{node.name} [0]")
+        cases = [
+            (case, seen, next((x for x in case.layers or () if x.name in names), None))
+            for case in evidence.cases
+            for seen in case.nodes
+            if seen.name == node.name and _reads_steps(seen)
+        ]
+        # States of units, (batch, units), and no images; with time in front, axis 1 is
+        # no time.
+        of_units = states and all(len(shape) == 2 for shape in states)
+        if cases and of_units and not getattr(layer, "time_major", False):
+            layers.append(max(cases, key=lambda x: (_badness(x[2]), _steps(x[1]))))
+    return sorted(layers, key=lambda x: not _badness(x[2])[0])
 
 
-def _worst_case(
-    evidence: Evidence, node: Node, opened: Opened
-) -> tuple[Case, NodeEvidence] | None:
-    """The case in which a layer differs most, else one of long sequences."""
-    layer = opened.graph.layers[node.layer]
-    seen_in = [
-        (case, seen)
-        for case in evidence.cases
-        for seen in case.nodes
-        # With time in front, axis 1 is no time.
-        if seen.name == node.name and not getattr(layer, "time_major", False)
-        if seen.inputs[0].ndim == 3 and seen.inputs[0].size and seen.theirs[0].size
-        if seen.inputs[0].shape[1] > 1
-    ]
-    return max(
-        seen_in,
-        key=lambda pair: (
-            *_badness(_comparison(pair[0], node.name)),
-            pair[1].inputs[0].shape[1],
-        ),
-        default=None,
-    )
+def _reads_steps(seen: NodeEvidence) -> bool:
+    x = seen.inputs[0]
+    return x.ndim == 3 and x.size > 0 and _steps(seen) > 1
+
+
+def _steps(seen: NodeEvidence) -> int:
+    return int(seen.inputs[0].shape[1])
 
 
 def _badness(compared: Comparison | None) -> tuple[bool, float]:
+    """How far from equal; of all that agree the same."""
     if compared is None or compared.agrees:
         return False, 0.0
     return compared.badness
 
 
-def _comparison(case: Case, node: str) -> Comparison | None:
-    """The comparison of a node's first output."""
-    names = (node, f"{node} [0]")
-    return next((error for error in case.layers or () if error.name in names), None)
-
-
 def states(evidence: Evidence, opened: Opened) -> list[Markup]:
     """The section of hidden states; nothing where no layer has one to show."""
-    layers = islice(_layers_with_steps(evidence, opened), MOST_LAYERS)
-    shown = [markup for layer in layers for markup in _states(*layer)]
+    layers = (
+        (case, whole, compared)
+        for case, seen, compared in _recurrent(evidence, opened)
+        if (whole := _with_steps(seen, opened)) is not None
+    )
+    shown = [x for layer in islice(layers, MOST_LAYERS) for x in _states(*layer)]
     if not shown:
         return []
     keys = [("state", "Keras"), ("runtime", "gru2np_runtime")]
@@ -203,17 +191,7 @@ def states(evidence: Evidence, opened: Opened) -> list[Markup]:
     return [element("p", text), legend(keys), *shown]
 
 
-def _layers_with_steps(
-    evidence: Evidence, opened: Opened
-) -> Iterator[tuple[Case, NodeEvidence]]:
-    for node in _recurrent(evidence, opened):
-        worst = _worst_case(evidence, node, opened)
-        seen = None if worst is None else _with_steps(worst[1], node, opened)
-        if worst is not None and seen is not None:
-            yield worst[0], seen
-
-
-def _with_steps(seen: NodeEvidence, node: Node, opened: Opened) -> NodeEvidence | None:
+def _with_steps(seen: NodeEvidence, opened: Opened) -> NodeEvidence | None:
     """The layer with outputs at every step; None where they cannot be had.
 
     Of a layer that gives its last step only, the runtime computes the steps before, and
@@ -221,14 +199,15 @@ def _with_steps(seen: NodeEvidence, node: Node, opened: Opened) -> NodeEvidence 
     """
     if _have_steps(seen.ours[0], seen.theirs[0]):
         return seen
-    layer, prefix = opened.graph.layers[node.layer], f"{node.layer}/"
+    path = next(x.layer for x in opened.graph.nodes if x.name == seen.name)
+    layer, prefix = opened.graph.layers[path], f"{path}/"
     # States from an earlier call, or of layers inside, are not at hand.
     if layer.layers or getattr(layer, "stateful", False):
         return None
     weights = {
-        path.removeprefix(prefix): opened.read(path).astype(layer.dtype, copy=False)
-        for path in opened.paths
-        if path.startswith(prefix)
+        key.removeprefix(prefix): opened.read(key).astype(layer.dtype, copy=False)
+        for key in opened.paths
+        if key.startswith(prefix)
     }
     attributes = {**layer.attributes(), "return_sequences": True, "return_state": False}
     try:
@@ -243,7 +222,9 @@ def _with_steps(seen: NodeEvidence, node: Node, opened: Opened) -> NodeEvidence 
     return replace(seen, ours=(ours,), theirs=(theirs,))
 
 
-def _states(case: Case, seen: NodeEvidence) -> Iterator[Markup]:
+def _states(
+    case: Case, seen: NodeEvidence, compared: Comparison | None
+) -> Iterator[Markup]:
     """A title, a note, and plots of some units in one row of a case."""
     ours, theirs = (x.reshape(*x.shape[:2], -1) for x in (seen.ours[0], seen.theirs[0]))
     last_only, steps = bool(np.isnan(theirs[:, 0]).all()), ours.shape[1]
@@ -251,7 +232,7 @@ def _states(case: Case, seen: NodeEvidence) -> Iterator[Markup]:
     first = max(steps - MOST_STEPS, 0) if last_only else 0
     part = range(first, min(first + MOST_STEPS, steps))
     ours, theirs = ours[:, part], theirs[:, part]
-    row, units = _row_and_units(_comparison(case, seen.name), seen.mask, ours, theirs)
+    row, units = _row_and_units(compared, seen.mask, ours, theirs)
     masked = None if seen.mask is None or seen.mask.ndim != 2 else ~seen.mask[row, part]
     text = f"{short_name(seen.kind)}, {case.name}, row {row}"
     if len(part) < steps:
@@ -288,20 +269,15 @@ def _row_and_units(
         ours: the runtime's states, (batch, time, units).
         theirs: Keras' states.
     """
+    differs = compared is not None and not compared.agrees
     with np.errstate(invalid="ignore", over="ignore"):
-        if compared is None or compared.agrees:
-            row = _masked_row(mask, len(ours))
-            counts = ours[row].astype(np.float64).std(axis=0)
-        else:
-            apart = np.nan_to_num(np.abs(ours.astype(np.float64) - theirs))
-            row = int(apart.max(axis=(1, 2)).argmax())
-            counts = apart[row].max(axis=0)
-    largest = np.argsort(-np.nan_to_num(counts), kind="stable")[:UNITS]
+        moves = ours.astype(np.float64).std(axis=1)
+        apart = np.nan_to_num(np.abs(ours.astype(np.float64) - theirs)).max(axis=1)
+    scores = apart if differs else np.nan_to_num(moves)
+    row = int(scores.max(axis=1).argmax())
+    if not differs and mask is not None and mask.ndim == 2:
+        # A row with masked steps among others, where there is one.
+        mixed = mask.any(axis=1) & ~mask.all(axis=1)
+        row = int(mixed.argmax()) if mixed.any() else row
+    largest = np.argsort(-scores[row], kind="stable")[:UNITS]
     return row, sorted(largest.tolist())
-
-
-def _masked_row(mask: Array | None, rows: int) -> int:
-    """The first row with masked steps among others; else the first."""
-    if mask is None or mask.ndim != 2 or len(mask) != rows:
-        return 0
-    return int(np.argmax(mask.any(axis=1) & ~mask.all(axis=1)))

@@ -74,8 +74,7 @@ class LogAxis:
         """Where a number stands, from 0 to 1."""
         if not 0 < value < _HUGE:
             return float(value >= _HUGE)
-        place = (math.log10(value) - self.low) / (self.high - self.low)
-        return min(max(place, 0.0), 1.0)
+        return _part(math.log10(value), self.low, self.high)
 
 
 class LinearAxis:
@@ -107,8 +106,11 @@ class LinearAxis:
 
     def at(self, value: float) -> float:
         """Where a number stands, from 0 to 1."""
-        place = (value - self.low) / (self.high - self.low)
-        return min(max(place, 0.0), 1.0)
+        return _part(value, self.low, self.high)
+
+
+def _part(value: float, low: float, high: float) -> float:
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 def _apart(low: float, high: float) -> bool:
