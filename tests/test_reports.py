@@ -28,6 +28,7 @@ from report_pages import (
     NESTED,
     SCRIPT,
     STACK,
+    STATEFUL,
     Reader,
     hostile,
     inspected,
@@ -166,7 +167,7 @@ def test_a_bundle_has_a_page(tmp_path):
     )
 
 
-@pytest.mark.parametrize("model", [STACK, MASKED, NESTED, CUSTOM])
+@pytest.mark.parametrize("model", [STACK, MASKED, NESTED, STATEFUL, CUSTOM])
 def test_a_page_is_one_file_that_a_reader_can_hear(model, tmp_path):
     page = inspected(model, tmp_path / "page.html")
     outside = {"script", "img", "link", "iframe", "object", "embed", "base", "form"}

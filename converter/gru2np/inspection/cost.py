@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from gru2np_runtime.graph import walk
 from gru2np_runtime.layer import sized
 
 if TYPE_CHECKING:
@@ -54,11 +55,15 @@ class Costs:
 
 
 def costs(graph: Graph) -> Costs | None:
-    """What a graph costs; None where no sizes of its free axes fit its layers.
+    """What a graph costs; None where that cannot be counted for one sample.
+
+    No sizes of its free axes fit its layers, or its samples are not on axis 0.
 
     Args:
         graph: of the whole model.
     """
+    if any(getattr(layer, "time_major", False) for _, layer in walk(graph)):
+        return None
     axes = (enumerate(port.shape[1:], 1) for port in graph.inputs)
     free = {axis for sizes in axes for axis, size in sizes if size is None}
     for size in _SIZES if free else (1,):
@@ -108,11 +113,9 @@ def _number_bytes(layer: Layer) -> int:
 
 
 def _counts(graph: Graph, size: int) -> dict[str, int]:
-    """Multiply-adds by layer path, free axes of that size and a batch of one."""
-    shapes = [
-        (1, *(size if n is None else n for n in port.shape[1:]))
-        for port in graph.inputs
-    ]
+    """Multiply-adds of one sample by layer path, free axes of that size."""
+    batch = next(filter(None, (port.shape[0] for port in graph.inputs)), 1)
+    shapes = [(batch, *sized(port.shape[1:], size)) for port in graph.inputs]
     known, _ = graph.infer_nodes(shapes)
     counts: dict[str, int] = {}
     for node in graph.nodes:
@@ -121,7 +124,7 @@ def _counts(graph: Graph, size: int) -> dict[str, int]:
         layer = graph.layers[node.layer]
         path = node.layer.partition("#")[0]
         counts[path] = counts.get(path, 0) + layer.multiply_adds(inputs, outputs)
-    return counts
+    return {path: count // batch for path, count in counts.items()}
 
 
 def _state_bytes(graph: Graph) -> int:
