@@ -100,7 +100,7 @@ def extras(report: Report) -> Iterator[tuple[str, str]]:
         yield "stored", costs(report.storage)
     if report.proof is not None:
         cases = plural(len(report.proof["cases"]), "case")
-        yield "proof", f"{cases} beside {report.proof['reference']}"
+        yield "proof", f"{cases}, reference {report.proof['reference']}"
 
 
 def _head(report: Report, width: int) -> Iterator[str]:

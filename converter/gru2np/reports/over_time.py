@@ -58,7 +58,10 @@ def _output_errors(evidence: Evidence) -> Iterator[_Plot]:
     for i, output in enumerate(evidence.cases[0].outputs):
         cases = [case for case in evidence.cases if _is_sequence(case, output)]
         if cases:
-            case = max(cases, key=lambda case: _badness(case.compared[i]))
+            case = max(
+                cases,
+                key=lambda x: (_badness(x.compared[i]), x.outputs[output].shape[1]),
+            )
             errors = {"error": by_step(case.outputs[output], case.expected[output])}
             details = f"output, {case.name}"
             yield _error_plot(output, details, errors, case.compared[i])

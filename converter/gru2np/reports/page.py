@@ -12,8 +12,8 @@ import numpy as np
 
 from gru2np.inspection.cost import costs
 from gru2np.inspection.inspect import inspecting, of_conversion, size_of
-from gru2np.reports import model as about
-from gru2np.reports import verification as compared
+from gru2np.reports import model as model_parts
+from gru2np.reports import verification as verification_parts
 from gru2np.reports.blocks import facts, figures
 from gru2np.reports.gates import meaning_sections, problems
 from gru2np.reports.markup import Markup, element, join, visible
@@ -167,15 +167,15 @@ def _inspection_page(
     if not report.convertible:
         sections.append(("problems", "Cannot be converted", problems(report)))
     if opened is not None:
-        sections.append(("graph", "Graph", about.drawings(opened)))
+        sections.append(("graph", "Graph", model_parts.drawings(opened)))
     if report.layers:
-        sections.append(("layers", "Layers", about.layers(report, cost)))
+        sections.append(("layers", "Layers", model_parts.layers(report, cost)))
     if opened is not None:
-        sections.append(("weights", "Weights", about.weights(report, opened)))
+        sections.append(("weights", "Weights", model_parts.weights(report, opened)))
     sections += meaning_sections(report)
     sections.append(("made", "Reproduce", _reproduce(command)))
-    kind, heading = report.kind.capitalize(), about.title_of(report.file)
-    lead = [figures(_figures(report, cost)), facts(about.file_facts(report))]
+    kind, heading = report.kind.capitalize(), model_parts.title_of(report.file)
+    lead = [figures(_figures(report, cost)), facts(model_parts.file_facts(report))]
     return _page(f"{heading}: {kind}", kind, heading, lead, sections)
 
 
@@ -185,14 +185,16 @@ def _verification_page(
     verification: Verification,
     command: Sequence[str],
 ) -> Markup:
-    sections: list[Section] = [("outputs", "Outputs", compared.outputs(verification))]
+    sections: list[Section] = [
+        ("outputs", "Outputs", verification_parts.outputs(verification))
+    ]
     cost = None
     if opened is not None:
         cost = costs(opened.graph)
-        notes = compared.node_notes(verification)
-        sections.append(("graph", "Graph", about.drawings(opened, notes)))
+        notes = verification_parts.node_notes(verification)
+        sections.append(("graph", "Graph", model_parts.drawings(opened, notes)))
     if verification.layers:
-        errors = compared.layer_errors(verification.layers)
+        errors = verification_parts.layer_errors(verification.layers)
         sections.append(("by-layer", "Error by layer", errors))
     if opened is not None:
         by_step = errors_by_step(verification.evidence, opened)
@@ -202,20 +204,20 @@ def _verification_page(
             ("states", "Hidden states", hidden),
         )
         sections += [section for section in over_time if section[2]]
-    sections.append(("cases", "Inputs", compared.cases(verification)))
-    sections.append(("layers", "Layers", about.layers(report, cost)))
+    sections.append(("cases", "Inputs", verification_parts.cases(verification)))
+    sections.append(("layers", "Layers", model_parts.layers(report, cost)))
     sections += meaning_sections(report)
-    more = list(_versions(verification))
-    sections.append(("made", "Reproduce", _reproduce(command, more)))
+    versions = list(_versions(verification))
+    sections.append(("made", "Reproduce", _reproduce(command, versions)))
     bundle = shorten(verification.bundle or "what export writes now", 80)
     rows = [
         ("Bundle", bundle),
-        *about.file_facts(report),
-        *compared.notes(verification),
+        *model_parts.file_facts(report),
+        *verification_parts.notes(verification),
     ]
-    lead = [compared.verdict(verification), facts(rows)]
-    heading = about.title_of(verification.model)
-    title = f"{compared.word(verification)}: {heading}"
+    lead = [verification_parts.verdict(verification), facts(rows)]
+    heading = model_parts.title_of(verification.model)
+    title = f"{verification_parts.word(verification)}: {heading}"
     return _page(title, "Verification", heading, lead, sections)
 
 
@@ -257,8 +259,8 @@ def _reproduce(
     yield element("pre", *words, class_="command")
     system = f"{platform.system()} {platform.machine()}"
     python = platform.python_version()
-    own = [("gru2np", __version__), ("Python", python), ("NumPy", np.__version__)]
-    yield facts([*versions, *own, ("System", system)])
+    ours = [("gru2np", __version__), ("Python", python), ("NumPy", np.__version__)]
+    yield facts([*versions, *ours, ("System", system)])
 
 
 def _page(
@@ -273,7 +275,7 @@ def _page(
     Args:
         title: of the window.
         kind: what stands above the heading.
-        heading: what the page is about.
+        heading: what the page is model_parts.
         lead: what is read first.
         sections: in their order.
     """

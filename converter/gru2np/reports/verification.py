@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 _MOST_NOTES, _MOST_NAMES, _MOST_WRONG = 40, 12, 5
 _LONGEST_WHY = 300
 _ROUNDING = (
-    "Rounding: beyond the bound, but Keras and the runtime are about equally far from "
-    "float64, or no further than a last digit of the inputs moves it: neither is wrong."
+    "Rounding: the difference is larger than allowed, but Keras and the runtime are "
+    "about equally far from float64, or no further than a last digit of the inputs "
+    "moves the result. Neither is wrong."
 )
 
 
@@ -35,7 +36,7 @@ def word(verification: Verification) -> str:
 def verdict(verification: Verification) -> Markup:
     """Whether it agrees, how closely, and the first layer that departs."""
     lines = [element("p", *line) for line in _verdict_lines(verification)]
-    compared = f"{verification.reference} beside {verification.runtime}"
+    compared = f"{verification.reference} and {verification.runtime}"
     lines.append(element("p", f"Compared: {compared}.", class_="muted"))
     kind = "verdict" if verification.agrees else "verdict differ"
     return element("div", element("strong", word(verification)), *lines, class_=kind)
@@ -102,8 +103,11 @@ def _value(value: float | None) -> str:
 
 
 def layer_errors(layers: Sequence[Comparison]) -> Iterator[Markup]:
-    """How far every layer is, fed what Keras fed it."""
-    text = "Every layer was fed what Keras fed it, so that a difference is its own."
+    """How far every layer is, with the inputs that it got in Keras."""
+    text = (
+        "Every layer got the inputs that it got in Keras, so that a difference is the "
+        "layer's alone."
+    )
     if len(layers) > AT_ONCE:
         layers = sorted(layers, key=lambda layer: layer.badness, reverse=True)
         text += " Those furthest from equal come first."
