@@ -16,7 +16,7 @@ from gru2np_runtime import Gru2npError
 from gru2np_runtime.run.dispatch import make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -236,7 +236,9 @@ def _states(
     part = range(first, min(first + MOST_STEPS, steps))
     ours, theirs = ours[:, part], theirs[:, part]
     row, units = _row_and_units(compared, seen.mask, ours, theirs)
-    masked = None if seen.mask is None or seen.mask.ndim != 2 else ~seen.mask[row, part]
+    masked = None
+    if seen.mask is not None and seen.mask.ndim == 2 and not seen.mask[row, part].all():
+        masked = (~seen.mask[row, part]).tolist()
     text = f"{short_name(seen.kind)}, {case.name}, row {row}"
     if len(part) < steps:
         text += f", the {'last' if first else 'first'} {len(part)} of {steps:,} steps"
@@ -244,21 +246,25 @@ def _states(
         text += "; Keras gives the last state only, the dot: the line is the runtime's"
     yield element("h3", name(seen.name))
     yield note(f"{text}.")
+    kind = "state last" if last_only else "state"
     plots = []
     for unit in units:
-        keras, runtime = theirs[row, :, unit].tolist(), ours[row, :, unit].tolist()
         series = [
-            Series("state last" if last_only else "state", keras),
-            Series("runtime", runtime),
+            Series(kind, theirs[row, :, unit].tolist()),
+            Series("runtime", ours[row, :, unit].tolist()),
         ]
-        label = (
-            f"Unit {unit} of {short_name(seen.name)} over {len(part)} steps: at "
-            f"the end Keras {keras[-1]:.6g}, the runtime {runtime[-1]:.6g}"
-        )
-        marked = masked.tolist() if masked is not None and masked.any() else None
-        plot = lines(series, label, steps=part, masked=marked)
+        label = _unit_label(f"Unit {unit} of {short_name(seen.name)}", series)
+        plot = lines(series, label, steps=part, masked=masked)
         plots.append(element("div", element("h4", f"unit {unit}"), plot))
     yield element("div", *plots, class_="plots")
+
+
+def _unit_label(unit: str, series: Sequence[Series]) -> str:
+    keras, runtime = (line.values[-1] for line in series)
+    return (
+        f"{unit} over {len(series[0].values)} steps: at the end Keras {keras:.6g}, "
+        f"the runtime {runtime:.6g}"
+    )
 
 
 def _row_and_units(
