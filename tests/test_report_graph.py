@@ -8,7 +8,7 @@ import pytest
 from gru2np.inspection.inspect import inspecting
 from gru2np.reports.graph import diagrams
 from gru2np.reports.layout import layout
-from report_pages import MASKED, NESTED
+from report_pages import MASKED, MERGED, NESTED, WRAPPED
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -70,6 +70,23 @@ def test_masks_are_dashed_edges_and_not_boxes():
         if dashed
     }
     assert ends == {("input_layer", n) for n in ("all", "last", "gru", "apart")}
+
+
+def test_a_merged_mask_is_an_edge_from_each_of_its_sources():
+    (drawn,) = drawings_of(MERGED)
+    starts = {
+        drawn.boxes[start].title
+        for start, end, dashed in drawn.edges
+        if dashed and drawn.boxes[end].title == "add_lstm"
+    }
+    assert starts == {"x", "z"}
+
+
+def test_layers_of_a_model_in_a_wrapper_have_their_keras_classes():
+    _, inside = drawings_of(WRAPPED)
+    assert inside.path == "stack/layer/"
+    classes = [box.lines[0] for box in inside.boxes.values() if box.kind == "layer"]
+    assert classes == ["Conv2D", "MaxPooling2D", "Flatten"]
 
 
 def test_a_nested_model_is_a_box_with_a_drawing_of_its_own():
