@@ -19,7 +19,7 @@ import gru2np_runtime
 from gru2np.bundle import write
 from gru2np.convert import converted
 from gru2np.generations import generation_of, interpret
-from gru2np.inspection.report import of_conversion, of_model
+from gru2np.inspection.inspect import of_conversion, of_model
 from gru2np.ir import GroupStore
 from gru2np.layers import LAYERS
 from gru2np.readers import open_model

@@ -24,6 +24,8 @@ STACK = FIXTURES / "keras-3.15/mixed_stack/model.keras"
 MASKED = FIXTURES / "keras-3.15/mask_bidirectional/model.keras"
 MERGED = FIXTURES / "keras-3.15/mask_merges_two/model.keras"
 NESTED = FIXTURES / "keras-3.15/nested_twice/model.keras"
+WRAPPED = FIXTURES / "keras-2.2/image_sequence/model.h5"
+STATEFUL = FIXTURES / "keras-3.15/stateful/model.keras"
 CUSTOM = FIXTURES / "keras-3.15/custom_layers/model.keras"
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = '"><img src=x onerror=alert(1)>'

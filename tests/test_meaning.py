@@ -33,12 +33,12 @@ VERSIONS = {
     "keras_version": {
         "bundle.py": "told to whoever exports",
         "cli/export.py": "the same, as JSON",
-        "inspection/report.py": "where the model comes from, of what is refused",
+        "inspection/inspect.py": "where the model comes from, of what is refused",
         "verification/assumptions.py": "in sentences",
     },
     "writer": {
-        "inspection/meaning.py": "in sentences",
-        "inspection/report.py": "in sentences",
+        "inspection/choices.py": "in sentences",
+        "inspection/inspect.py": "in sentences",
         "verification/beside.py": "in sentences",
         "verification/faithful.py": "in refusals",
         "convert.py": "in refusals, and in what is said of backends",
@@ -52,7 +52,7 @@ SHARED = {
     "attention.heads_take_masks": {"graph/calls.py", "graph/flatten.py"},
     "attention.masked_scores": {"graph/calls.py", "layers/attention.py"},
     "masks.explicit_spreads": {"graph/calls.py", "graph/masks.py"},
-    "masks.merged": {"graph/masks.py", "inspection/meaning.py"},
+    "masks.merged": {"graph/masks.py", "inspection/choices.py"},
     "recurrent.masked_output": {
         "layers/convolutional_recurrent.py",
         "layers/recurrent.py",

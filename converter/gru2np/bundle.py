@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from gru2np import storage
-from gru2np.inspection import meaning
+from gru2np.inspection import choices
 from gru2np.text import plural, size_text
 from gru2np_runtime.bundle.container import (
     MANIFEST,
@@ -135,9 +135,9 @@ def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Ex
         layers=sum("#" not in path for path in conversion.built.graph.layers),
         parameters=sum(prod(tensor.shape) for tensor in conversion.tensors.values()),
         keras_version=conversion.raw.keras_version,
-        meaning=meaning.of_conversion(conversion),
+        meaning=choices.of_conversion(conversion),
         not_finite=tuple(not_finite),
-        half_precision=tuple(sorted(meaning.half_precision(conversion.model))),
+        half_precision=tuple(sorted(choices.half_precision(conversion.model))),
         notes=(*conversion.built.notes, *conversion.built.warnings),
         stored_small=(small, len(records)),
     )

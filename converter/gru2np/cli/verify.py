@@ -164,7 +164,7 @@ def verify(
                 model,
                 weights=weights,
                 bundle=bundle,
-                given=inputs,
+                inputs=inputs,
                 expected=expected,
                 atol=atol,
                 rtol=rtol,

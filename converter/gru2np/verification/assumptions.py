@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.inspection import meaning as meanings
+from gru2np.inspection import choices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,7 +35,7 @@ def shared(conversion: Conversion, reference: Reference) -> tuple[str, ...]:
     elif raw.keras_version != reference.version:
         name = str(reference).partition(" (")[0]
         found.append(f"{name} computes what {conversion.meaning.writer} did")
-    found += meanings.unsaid(conversion.built.graph, conversion.meaning, raw.config)
+    found += choices.unsaid(conversion.built.graph, conversion.meaning, raw.config)
     return tuple(found)
 
 

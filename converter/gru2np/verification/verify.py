@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gru2np.bundle import in_memory
 from gru2np.convert import convert, running
 from gru2np.errors import ModelFileError, VerificationError, naming
-from gru2np.inspection.report import is_bundle
+from gru2np.inspection.inspect import is_bundle
 from gru2np.verification import cases, faithful, keras_process, samples
 from gru2np.verification.beside import Beside
 from gru2np.verification.comparison import HALF

@@ -57,38 +57,46 @@ def sentences(
         meaning: what its Keras meant.
         config: the architecture as it stands in the file.
     """
-    found = [*_hard_sigmoids(graph), *_masks(graph), *_shifted(graph)]
-    silent = [] if model is None else list(_without_reset_after(model.layers))
+    texts = [*_hard_sigmoids(graph), *_masks(graph), *_shifted(graph)]
+    if model is not None:
+        texts += _reset_after(model)
+    if model is not None and meaning is not None:
+        texts += _dropped_masks(model, meaning)
+    texts += _stateful(graph)
+    if meaning is not None:
+        texts += unsaid(graph, meaning, config)
+    if model is not None:
+        texts += _half_precision(model)
+    return tuple(texts)
+
+
+def _reset_after(model: KerasModel) -> Iterator[str]:
+    silent = list(_without_reset_after(model.layers))
     if silent:
-        found.append(
+        yield (
             f"reset_after is False: the file does not say ({_names(silent)}), for "
             "before Keras 2.1.5 a GRU had no such option"
         )
-    if (
-        meaning is not None
-        and model is not None
-        and meaning.masks.merged == "drop"
-        and any(creates_mask(layer) for layer in model.layers)
-        and any(_merges(layer) for layer in model.layers)
-    ):
-        found.append("merge layers drop the masks of their inputs")
-    stateful = [
-        path
-        for path, layer in graph.layers.items()
-        if getattr(layer, "stateful", False)
-    ]
-    if stateful:
-        found.append(
-            f"states carry over from call to call ({_names(stateful)} stateful)"
-        )
-    if meaning is not None:
-        found.extend(unsaid(graph, meaning, config))
-    half = [] if model is None else sorted(half_precision(model))
-    if half:
-        found.append(
-            f"computed in float32, though saved with the policy {', '.join(half)}"
-        )
-    return tuple(found)
+
+
+def _dropped_masks(model: KerasModel, meaning: Meaning) -> Iterator[str]:
+    masks = any(creates_mask(layer) for layer in model.layers)
+    merges = any(_merges(layer) for layer in model.layers)
+    if meaning.masks.merged == "drop" and masks and merges:
+        yield "merge layers drop the masks of their inputs"
+
+
+def _stateful(graph: Graph) -> Iterator[str]:
+    layers = graph.layers.items()
+    paths = [path for path, layer in layers if getattr(layer, "stateful", False)]
+    if paths:
+        yield f"states carry over from call to call ({_names(paths)} stateful)"
+
+
+def _half_precision(model: KerasModel) -> Iterator[str]:
+    policies = ", ".join(sorted(half_precision(model)))
+    if policies:
+        yield f"computed in float32, though saved with the policy {policies}"
 
 
 def of_conversion(conversion: Conversion) -> tuple[str, ...]:

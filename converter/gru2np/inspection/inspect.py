@@ -13,11 +13,9 @@ import numpy as np
 from gru2np.convert import converted
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError, naming
 from gru2np.generations import interpret
-from gru2np.inspection import meaning as meanings
-from gru2np.inspection import partial
+from gru2np.inspection import choices, partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
-from gru2np.inspection.meaning import sentences
 from gru2np.readers import open_model
 from gru2np_runtime.bundle.container import MANIFEST
 from gru2np_runtime.bundle.manifest_writer import json_value
@@ -109,7 +107,7 @@ def inspect(
     custom_layers: CustomLayers | None = None,
     saved_by: str | None = None,
 ) -> Report:
-    """Look into a model file or a bundle; told by content, never by suffix.
+    """Look into a model file or a bundle; its content decides which, not its suffix.
 
     A model that cannot be converted is described as far as its file goes, with what
     stands in the way.
@@ -167,13 +165,14 @@ def inspecting(
         return
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(open_model(path, weights))
-            raw = replace(opened, saved_by=saved_by)
-            found = of_model(raw, str(path), size_of(place), custom_layers)
+            raw = replace(
+                stack.enter_context(open_model(path, weights)), saved_by=saved_by
+            )
+            result = of_model(raw, str(path), size_of(place), custom_layers)
         except UnsupportedModelError as error:
-            # Recognised by its container, and no more can be said.
-            found = Report(str(path), "model", size_of(place), **_refused(error)), None
-        yield found
+            # Only its container is known.
+            result = Report(str(path), "model", size_of(place), **_refused(error)), None
+        yield result
 
 
 def size_of(path: Path) -> int:
@@ -194,7 +193,7 @@ def is_bundle(path: Path) -> bool:
 
 
 def _of_bundle(
-    path: Path, size: int, own: CustomLayers | None
+    path: Path, size: int, custom_layers: CustomLayers | None
 ) -> tuple[Report, Opened]:
     data = path.read_bytes()
     if MANIFEST.encode() not in data[-200:]:
@@ -204,7 +203,7 @@ def _of_bundle(
             "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...)"
         )
     with naming(path):
-        manifest, arrays = read_bundle(data, own)
+        manifest, arrays = read_bundle(data, custom_layers)
 
     def read(weight: str) -> NDArray[Any]:
         array = arrays[weight]
@@ -224,7 +223,7 @@ def _of_bundle(
         name=manifest.name,
         input_structure=manifest.inputs.kind,
         output_structure=manifest.outputs.kind,
-        meaning=sentences(manifest.graph),
+        meaning=choices.sentences(manifest.graph),
         storage=_storage(manifest),
         proof=_proof(manifest),
         **_of_graph(opened, shapes, (manifest.inputs.names, manifest.outputs.names)),
@@ -254,7 +253,7 @@ def _proof(manifest: Manifest) -> dict[str, Any] | None:
 
 
 def of_model(
-    raw: RawModel, file: str, size: int, own: CustomLayers | None
+    raw: RawModel, file: str, size: int, custom_layers: CustomLayers | None
 ) -> tuple[Report, Opened | None]:
     """The report of an open model file; no model where it cannot be converted.
 
@@ -262,7 +261,7 @@ def of_model(
         raw: the file.
         file: its path.
         size: its bytes.
-        own: classes of the user's own, as ``export`` takes them.
+        custom_layers: classes of the user's own, as ``export`` takes them.
 
     Raises:
         ModelFileError: the file is damaged.
@@ -271,7 +270,7 @@ def of_model(
     try:
         model, readings = interpret(raw)
         written_by = readings.taken.writer
-        conversion = converted(raw, model, readings, own)
+        conversion = converted(raw, model, readings, custom_layers)
     except UnsupportedModelError as error:
         report = Report(
             file,
@@ -312,7 +311,7 @@ def of_conversion(
         input_structure=built.inputs.kind,
         output_structure=built.outputs.kind,
         meaning=(
-            *meanings.of_conversion(conversion),
+            *choices.of_conversion(conversion),
             *built.notes,
             *built.warnings,
         ),
@@ -326,28 +325,28 @@ def _refused(error: UnsupportedModelError) -> dict[str, Any]:
 
 
 def _of_graph(
-    own: Opened,
+    opened: Opened,
     shapes: Mapping[str, tuple[int, ...]],
     names: tuple[Sequence[str], Sequence[str]],
 ) -> dict[str, Any]:
-    ports = [
+    tensors = [
         tuple(
             Tensor(name, port.shape, port.dtype)
-            for name, port in zip(labels, given, strict=True)
+            for name, port in zip(labels, ports, strict=True)
         )
-        for labels, given in zip(
-            names, (own.graph.inputs, own.graph.outputs), strict=True
+        for labels, ports in zip(
+            names, (opened.graph.inputs, opened.graph.outputs), strict=True
         )
     ]
     gates = [
         gate
-        for path, layer in own.graph.layers.items()
-        for gate in gates_of(path, layer, shapes, own.read)
+        for path, layer in opened.graph.layers.items()
+        for gate in gates_of(path, layer, shapes, opened.read)
     ]
     return {
-        "inputs": ports[0],
-        "outputs": ports[1],
+        "inputs": tensors[0],
+        "outputs": tensors[1],
         "parameters": sum(prod(shape) for shape in shapes.values()),
-        "layers": tuple(layers_of(own.graph, own.titles, shapes)),
+        "layers": tuple(layers_of(opened.graph, opened.titles, shapes)),
         "gates": tuple(gates),
     }
