@@ -366,6 +366,20 @@ def test_a_model_file_is_no_bundle(data, tmp_path):
     assert "written by gru2np export" in result.stderr
 
 
+def test_batches_that_give_fewer_rows_are_refused(bundle, data, tmp_path, monkeypatch):
+    model = load(bundle)
+
+    def shorter(_model, x, batch_size):
+        return x["gru_1_input"][:1, 0]
+
+    monkeypatch.setattr(type(model), "predict", shorter)
+    with pytest.raises(InputError, match="does not give a row for each of 5 rows"):
+        predict_file(model, data, tmp_path / "y.npy", batch_size=2)
+    assert not (tmp_path / "y.npy").exists()
+    predict_file(model, data, tmp_path / "y.npy")
+    assert np.load(tmp_path / "y.npy").shape == (1, 1)
+
+
 def test_outputs_that_are_no_rows_cannot_be_joined():
     from gru2np_runtime.files.outputs import RowWriter
 

@@ -28,13 +28,14 @@ class RowWriter:
     Attributes:
         shape: of the whole array, known once its first rows are written.
         dtype: its dtype.
+        missing: rows that are still to come; None before the first.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.shape: tuple[int, ...] = ()
         self.dtype = np.dtype("float32")
-        self._missing: int | None = None
+        self.missing: int | None = None
 
     def add(self, rows: Array, count: int) -> None:
         """Write rows; ``count`` is how many the whole array has.
@@ -42,10 +43,10 @@ class RowWriter:
         Raises:
             InputError: they are no rows of the array that the first ones began.
         """
-        if self._missing is None:
+        if self.missing is None:
             self._begin((count, *rows.shape[1:]), rows.dtype)
-        self._missing = (self._missing or 0) - len(rows)
-        if self._missing < 0 or rows.shape[1:] != self.shape[1:]:
+        self.missing = (self.missing or 0) - len(rows)
+        if self.missing < 0 or rows.shape[1:] != self.shape[1:]:
             raise InputError(
                 f"one batch gives {self.shape[1:]} and another {rows.shape[1:]}, so "
                 "they are no rows of one array: score them all at once (--batch-size)"
@@ -54,7 +55,7 @@ class RowWriter:
             self.file.write(np.ascontiguousarray(rows).data.cast("B"))
 
     def _begin(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.shape, self.dtype, self._missing = shape, dtype, shape[0]
+        self.shape, self.dtype, self.missing = shape, dtype, shape[0]
         descr = npy.dtype_to_descr(dtype)
         header = {"descr": descr, "fortran_order": False, "shape": shape}
         npy.write_array_header_1_0(self.file, header)
@@ -71,7 +72,7 @@ class RowWriter:
         end = self.file.tell() + rows * math.prod(shape[1:]) * dtype.itemsize
         if not 0 <= rows <= shape[0] or end > size:
             raise InputError(f"an output has no {rows} rows")
-        self.shape, self.dtype, self._missing = shape, dtype, shape[0] - rows
+        self.shape, self.dtype, self.missing = shape, dtype, shape[0] - rows
         self.file.truncate(end)
         self.file.seek(end)
 

@@ -228,6 +228,9 @@ class _Run(NamedTuple):
             writers: one for each output.
             start: how many rows are written already.
             done: called with rows done and the inputs of the last batch.
+
+        Raises:
+            InputError: batches have fewer rows of the outputs than of the inputs.
         """
         rows = start
         for batch in self.batches(start):
@@ -243,6 +246,11 @@ class _Run(NamedTuple):
             done(rows, batch)
             if self.progress is not None:
                 self.progress(rows, self.rows)
+        if any(writer.missing for writer in writers):
+            raise InputError(
+                f"the model does not give a row for each of {self.rows} rows: score "
+                "them all at once (--batch-size)"
+            )
 
     def join(self, file: BinaryIO, writers: Sequence[RowWriter]) -> None:
         """Write the outputs into one file."""
