@@ -111,7 +111,7 @@ class FileArray:
 
 
 def map_arrays(file: BinaryIO, label: str) -> Array | dict[str, Array]:
-    """The array of a ``.npy``, or those of a ``.npz`` by name; told by content.
+    """The array of a ``.npy``, or those of a ``.npz`` by name.
 
     Arrays are mapped, so that only what is in use is in memory.
 
@@ -138,7 +138,7 @@ def file_arrays(
         file: open, seekable, with a file descriptor.
         label: what messages call it.
         stack: keeps temporary files open, into which compressed members go.
-        folder: where those are; the system's place for them if not given.
+        folder: where those are; None for the system's folder.
 
     Raises:
         InputError: it is neither, it is cut short, or it holds Python objects.

@@ -40,12 +40,6 @@ class Scorer:
         path: of the bundle, as every process reaches it.
         batch_size: rows computed at once within a block; None as ``Model.predict``.
         custom_layers: as ``load`` takes them.
-
-    >>> import numpy as np
-    >>> from gru2np_runtime import Scorer
-    >>> score = Scorer("model.npz", batch_size=256)  # doctest: +SKIP
-    >>> score(np.zeros((1000, 20, 3), "float32")).shape  # doctest: +SKIP
-    (1000, 1)
     """
 
     def __init__(
@@ -186,11 +180,10 @@ class Scorer:
         return metas[0] if len(metas) == 1 else metas
 
     def make_predict_fn(self) -> Callable[..., Data]:
-        """What Spark's ``predict_batch_udf`` takes: gives the function of each worker.
+        """The function of a worker, for Spark's ``predict_batch_udf``.
 
-        The function has as many parameters as the model has inputs, by which Spark
-        tells how many columns to give it. It gives an array, or, where the model has
-        several outputs, a dict by their names, Spark's columns of a struct.
+        Spark counts its parameters, so it has one for each input. It gives an array,
+        or a dict by name where the model has several outputs.
         """
         import inspect
 

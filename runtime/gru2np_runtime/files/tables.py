@@ -146,11 +146,11 @@ class _Table:
 
     def _has_names(self, cells: list[str], header: bool | None) -> bool:
         """Whether the first line has names, if that can be known."""
+        if header is not None:
+            return header
         numeric = {_fit([cell], "float64") for cell in cells}
         # pandas numbers columns that have no names.
         counted = [[str(i + k) for i in range(len(cells))] for k in (0, 1)]
-        if header is not None:
-            return header
         if len(numeric) == 2 or cells in counted or not any(cells):
             raise InputError(
                 f"{self.label}, line 1: {self.delimiter.join(cells)[:40]!r} may be "
@@ -163,7 +163,8 @@ class _Table:
         inputs = [port.name for port in ports]
         width = sum(math.prod(_sizes(port.shape, self.width)) for port in ports)
         if wanted is not None:
-            taken = [self._position(name) for name in next(csv.reader([wanted]), [])]
+            cells = next(csv.reader([wanted]), []) or [""]
+            taken = [self._position(cell.strip()) for cell in cells]
         elif width == len(inputs) and set(inputs) <= set(self.names):
             taken = [self._position(name) for name in inputs]
         else:
@@ -178,10 +179,10 @@ class _Table:
         return taken
 
     def _position(self, column: str) -> int:
-        column = column.strip()
-        if self.names.count(column) == 1:
+        count = self.names.count(column)
+        if count == 1:
             return self.names.index(column)
-        if column.isdecimal() and 1 <= int(column) <= self.width:
+        if not count and column.isdecimal() and 1 <= int(column) <= self.width:
             return int(column) - 1
         raise InputError(
             f"{self.label}: expected one column {column!r}, got {self.width} columns: "
@@ -203,8 +204,8 @@ class _Table:
             count += len(block)
             positions = iter(columns)
             for port, shape, file in zip(ports, shapes, files):
-                own = list(islice(positions, math.prod(shape)))
-                file.write(self._parse(block, own, port.dtype).tobytes())
+                taken = list(islice(positions, math.prod(shape)))
+                file.write(self._parse(block, taken, port.dtype).tobytes())
         arrays = {}
         for port, shape, file in zip(ports, shapes, files):
             file.flush()
