@@ -42,13 +42,13 @@ if TYPE_CHECKING:
     metavar="Y",
     required=True,
     help=".npy, .npz with the arrays by output name, or .csv; - for standard output, "
-    "a table for a table.",
+    "as a table if X is one.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Rows at once.  [default: 1024, or 64 MiB of them; of a stateful model its "
+    help="Rows at once.  [default: 1024, or 64 MiB of rows; a stateful model has its "
     "own]",
 )
 @click.option(

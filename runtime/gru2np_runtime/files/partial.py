@@ -24,7 +24,7 @@ from gru2np_runtime.files.arrays import Misuse
 from gru2np_runtime.files.outputs import RowWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gru2np_runtime.layer import Array
 
@@ -218,7 +218,9 @@ class Partial:
         new.replace(self.folder / JOURNAL)
         self.kept, self._saved = rows, time.monotonic()
 
-    def finish(self, join: Callable[[BinaryIO], None] | None) -> None:
+    def finish(
+        self, join: Callable[[Sequence[RowWriter], BinaryIO], None] | None
+    ) -> None:
         """The output takes its place.
 
         Args:
@@ -228,7 +230,7 @@ class Partial:
         if join is not None:
             whole = self.folder / "whole.part"
             with whole.open("wb") as file:
-                join(file)
+                join(self.writers, file)
         for writer in self.writers:
             writer.file.flush()
         if os.name == "nt":

@@ -37,13 +37,7 @@ BATCH_BYTES = 2**26
 
 
 class Output(NamedTuple):
-    """One array that was written.
-
-    Attributes:
-        name: the model's name for it.
-        shape: its shape, rows included.
-        dtype: NumPy's name.
-    """
+    """An array that was written: its name, shape with rows, and NumPy's dtype name."""
 
     name: str
     shape: tuple[int, ...]
@@ -51,13 +45,7 @@ class Output(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What a prediction from file to file did.
-
-    Attributes:
-        rows: how many rows were scored.
-        batch_size: how many at once.
-        outputs: what was written, in the model's order.
-    """
+    """The rows that were scored, how many at once, and outputs in the model's order."""
 
     rows: int
     batch_size: int
@@ -252,7 +240,7 @@ class _Run(NamedTuple):
                 "them all at once (--batch-size)"
             )
 
-    def join(self, file: BinaryIO, writers: Sequence[RowWriter]) -> None:
+    def join(self, writers: Sequence[RowWriter], file: BinaryIO) -> None:
         """Write the outputs into one file."""
         write = write_npz if self.kind == "npz" else write_table
         write(file, dict(zip(self.model.output_names, writers)))
@@ -270,7 +258,7 @@ def _to_stream(run: _Run, target: BinaryIO, stack: ExitStack) -> list[RowWriter]
     writers = [RowWriter(target if as_is else spool(stack)) for _ in range(count)]
     run.score(writers)
     if not as_is:
-        run.join(target, writers)
+        run.join(writers, target)
     target.flush()
     return writers
 
@@ -288,11 +276,7 @@ def _to_file(run: _Run, place: Partial) -> list[RowWriter]:
             if start and run.progress is not None:
                 run.progress(start, run.rows)
             run.score(place.writers, start, place.done)
-            place.finish(
-                None
-                if run.kind == "npy"
-                else lambda file: run.join(file, place.writers)
-            )
+            place.finish(None if run.kind == "npy" else run.join)
     except KeyboardInterrupt:
         if place.kept:
             raise Interrupted(
