@@ -1,4 +1,4 @@
-"""Data of any size: constant memory, and interrupted runs that go on to equal bytes."""
+"""Interrupted runs: resumed to the same bytes, or refused with the reason."""
 
 import json
 import os
@@ -14,13 +14,11 @@ import gru2np
 import gru2np_runtime.__main__ as runtime_main
 from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
-from gru2np.cli.progress import Bar, Rate
+from gru2np.cli.progress import Bar
 from gru2np_runtime import Gru2npError, load
 from gru2np_runtime.files.arrays import Misuse
-from gru2np_runtime.files.journal import Recovery, begun_with
 from gru2np_runtime.files.prediction import predict_file
-from modelfiles import fixture, with_keys
-from small_models import BIAS, KERNEL, write_h5
+from modelfiles import fixture
 
 GRU = "keras-2.2/get_weights_explained"
 SEVERAL = "keras-2.2/relu_layers"  # one flat input, four outputs
@@ -123,7 +121,6 @@ import os, signal, sys
 import gru2np_runtime.files.partial as partial
 from gru2np_runtime import load
 from gru2np_runtime.files.prediction import predict_file
-from gru2np_runtime.files.journal import Recovery, begun_with
 
 bundle, source, target = sys.argv[1:]
 partial.INTERVAL = 0.0
@@ -133,7 +130,7 @@ def progress(done, rows):
         os.kill(os.getpid(), signal.SIGKILL)
 
 predict_file(load(bundle), source, target, batch_size=7, progress=progress,
-             recovery=Recovery(begun_with(bundle)))
+             bundle=bundle)
 """
 
 
@@ -233,26 +230,18 @@ def test_a_damaged_partial_is_refused(work, monkeypatch):
 
     part, journal = work.partial / "0.part", work.partial / "journal.json"
 
-    def flip():
-        content = bytearray(part.read_bytes())
-        content[200] ^= 1
-        part.write_bytes(content)
-
     def edit_journal(**changes):
         journal.write_text(json.dumps({**work.journal(), **changes}))
 
-    damage(flip, "its rows are not those it should hold")
-    damage(lambda: part.write_bytes(part.read_bytes()[:-1]), "its rows are not those")
-    damage(part.unlink, "0.part is missing")
+    damage(lambda: part.write_bytes(part.read_bytes()[:-1]), "0.part is damaged")
+    damage(lambda: part.write_bytes(b"none"), "0.part is damaged")
+    damage(part.unlink, "0.part is damaged")
     damage(lambda: journal.write_text("{"), "its journal cannot be read")
     damage(lambda: journal.write_text("[]"), "its journal cannot be read")
-    damage(lambda: edit_journal(format="2"), "its journal cannot be read")
     damage(lambda: edit_journal(rows=-1), "its journal cannot be read")
     damage(lambda: edit_journal(rows=float("inf")), "its journal cannot be read")
     damage(lambda: edit_journal(rows=10**15), "begun with another input")
-    damage(lambda: edit_journal(outputs=[[[1], "(2,"]]), "its journal cannot be read")
-    damage(lambda: edit_journal(outputs=[[[1], "what"]]), "its journal cannot be read")
-    damage(lambda: edit_journal(files=[]), "its journal speaks of other files")
+    damage(lambda: edit_journal(begun_with={}), "begun with bundle None, got")
     damage(lambda: edit_journal(rows=7), "begun with another input")
 
 
@@ -260,7 +249,7 @@ def test_what_an_interrupted_run_left_is_not_lost(work, monkeypatch):
     work.interrupt(monkeypatch, 500)
     again = work.run()
     assert again.exit_code == EXIT_CODES["usage"]
-    assert "--resume goes on from there, --force begins anew" in again.stderr
+    assert "--resume continues it, --force begins anew" in again.stderr
     assert work.journal()["rows"] == 504
     assert work.run("--force").exit_code == 0
     assert work.out.read_bytes() == work.whole()
@@ -302,6 +291,21 @@ def test_two_processes_do_not_write_one_output(work, monkeypatch):
     assert work.out.read_bytes() == work.whole()
 
 
+def test_a_run_that_finishes_meanwhile_keeps_its_output(work, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    work.interrupt(monkeypatch, 500)
+    content = (work.partial / "0.part").read_bytes()
+
+    def finish(*_lock):
+        (work.partial / "0.part").replace(work.out)
+
+    monkeypatch.setattr(fcntl, "flock", finish)
+    result = work.run("--force")
+    assert result.exit_code == EXIT_CODES["usage"]
+    assert "is being written by another process" in result.stderr
+    assert work.out.read_bytes() == content
+
+
 def test_a_full_disk_keeps_what_is_done(work, monkeypatch):
     result = work.interrupt(monkeypatch, 500, OSError(28, "No space left on device"))
     assert result.exit_code == EXIT_CODES["refused"]
@@ -320,7 +324,7 @@ def test_bad_data_leaves_nothing(work, monkeypatch):
 def test_nothing_to_resume_on_a_pipe(work):
     result = run(work.bundle, "-i", work.source, "-o", "-", "--resume")
     assert result.exit_code == EXIT_CODES["usage"]
-    assert "--resume needs a file" in result.stderr
+    assert "--resume needs an output file" in result.stderr
 
 
 def test_a_stateful_model_is_not_resumed(tmp_path, monkeypatch):
@@ -336,91 +340,13 @@ def test_a_stateful_model_is_not_resumed(tmp_path, monkeypatch):
         if done >= batch * 3:
             raise KeyboardInterrupt
 
-    recovery = Recovery(begun_with(bundle))
+    options = {"progress": stop, "bundle": bundle}
     before = sorted(tmp_path.iterdir())
     with pytest.raises(KeyboardInterrupt):
-        predict_file(model, tmp_path / "x.npy", out, progress=stop, recovery=recovery)
+        predict_file(model, tmp_path / "x.npy", out, **options)
     assert sorted(tmp_path.iterdir()) == before
     result = run(bundle, "-i", tmp_path / "x.npy", "-o", out, "--resume")
     assert result.exit_code == EXIT_CODES["usage"]
     assert "a stateful model carries its states from row to row" in result.stderr
-    resume = recovery._replace(resume=True)
     with pytest.raises(Misuse):
-        predict_file(model, tmp_path / "x.npy", out, recovery=resume)
-
-
-# Memory
-
-
-# The largest of 5000 steps of two features, then the Dense layer of the small models.
-POOLED = {
-    "class_name": "Sequential",
-    "config": {
-        "name": "m",
-        "layers": [
-            {
-                "class_name": "GlobalMaxPooling1D",
-                "config": {"name": "p", "batch_input_shape": [None, 5000, 2]},
-            },
-            {"class_name": "Dense", "config": {"name": "d", "units": 3}},
-        ],
-    },
-}
-MEASURED = """
-import resource, sys
-from gru2np_runtime import load
-from gru2np_runtime.files.prediction import predict_file
-model = load(sys.argv[1])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-predict_file(model, sys.argv[2], sys.argv[3], batch_size=100)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no rusage, no sparse files")
-@pytest.mark.parametrize("columns_first", [False, True])
-def test_a_large_file_takes_little_memory(tmp_path, columns_first):
-    from numpy.lib import format as npy
-
-    config = with_keys(POOLED, "tf.keras", "2.15.1")
-    write_h5(tmp_path / "model.h5", model_config=json.dumps(config))
-    gru2np.export(tmp_path / "model.h5", tmp_path / "model.npz")
-    rows, shape = 5000, (5000, 2)
-    path, out = tmp_path / "x.npy", tmp_path / "y.npy"
-    header = {"descr": "<f4", "fortran_order": columns_first, "shape": (rows, *shape)}
-    with path.open("wb") as file:
-        npy.write_array_header_1_0(file, header)
-        start = file.tell()
-        # The first row's last feature at the last step; or the last row's, by columns.
-        file.seek(start + 4 * 9999 if not columns_first else start + 4 * 49_999_999)
-        file.write(np.float32(2).tobytes())
-        file.truncate(start + 4 * rows * 10_000)
-    command = [sys.executable, "-c", MEASURED, tmp_path / "model.npz", path, out]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    y, expected = np.load(out), np.tile(BIAS, (rows, 1))
-    expected[-1 if columns_first else 0] += 2 * KERNEL[1]
-    np.testing.assert_array_equal(y, expected)
-    # The input is 195,000 kB of memory where it is read or its pages stay.
-    assert int(done.stdout) < 100_000
-
-
-# The bar
-
-
-def test_the_rate_and_the_time_left():
-    rate = Rate()
-    rate.add(100.0, 5000)  # a resumed run begins with rows done
-    assert rate.text(5000) == ""
-    rate.add(102.0, 7000)
-    assert rate.text(3_600_000) == "1,000 rows/s, 1:00:00 left"
-    for second in range(103, 200):
-        rate.add(float(second), 7000 + second)
-    assert rate.text(61) == "1.0 rows/s, 0:01:01 left"
-    assert rate.text(0) == "1.0 rows/s"
-
-
-def test_the_bar_shows_them(capsys):
-    with Bar(shown=True) as bar:
-        for done in range(1, 11):
-            bar(done * 100, 1000)
-    assert capsys.readouterr().out == ""
+        predict_file(model, tmp_path / "x.npy", out, bundle=bundle, resume=True)

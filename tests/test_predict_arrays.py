@@ -1,4 +1,4 @@
-"""Prediction from file to file: both command lines, formats, memory, wrong data."""
+"""Prediction from and to arrays in files: formats, memory, wrong data."""
 
 import io
 import json
@@ -16,9 +16,9 @@ import gru2np_runtime.__main__ as runtime_main
 from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
 from gru2np_runtime import InputError, load
-from gru2np_runtime.files.arrays import Misuse
 from gru2np_runtime.files.prediction import predict_file
-from modelfiles import fixture, recorded
+from modelfiles import fixture, recorded, with_keys
+from small_models import BIAS, KERNEL, write_h5
 
 GRU = "keras-2.2/get_weights_explained"
 SEVERAL = "keras-2.2/several_inputs_outputs"
@@ -109,9 +109,9 @@ def test_streams(bundle, data):
     np.testing.assert_allclose(y, recorded(GRU)[1][0], atol=2e-5)
     both = run(bundle, "-i", data, "-o", "-", "--json")
     assert both.exit_code == EXIT_CODES["usage"]
-    wrong = run(bundle, "-i", "-", "-o", "-", input=b"1,2,3\n")
+    wrong = run(bundle, "-i", "-", "-o", "-", input=b"1,2\n1,2\n")
     assert wrong.exit_code == EXIT_CODES["refused"]
-    assert (wrong.stdout_bytes, wrong.stderr[:22]) == (b"", "Error: standard input:")
+    assert (wrong.stdout_bytes, wrong.stderr[:21]) == (b"", "Error: standard input")
 
 
 def test_streams_of_several_outputs(tmp_path):
@@ -186,28 +186,56 @@ def test_memory_does_not_grow_with_the_file(bundle, tmp_path, suffix):
     assert peak(many) - peak(few) < 0.8 * min(added.values())
 
 
-def test_progress_is_told(bundle, data):
-    calls = []
-    predict_file(
-        load(bundle),
-        data,
-        io.BytesIO(),
-        batch_size=2,
-        progress=lambda done, rows: calls.append((done, rows)),
-    )
-    assert calls == [(2, 5), (4, 5), (5, 5)]
+# The largest of 5000 steps of two features, then the Dense layer of the small models.
+POOLED = {
+    "class_name": "Sequential",
+    "config": {
+        "name": "m",
+        "layers": [
+            {
+                "class_name": "GlobalMaxPooling1D",
+                "config": {"name": "p", "batch_input_shape": [None, 5000, 2]},
+            },
+            {"class_name": "Dense", "config": {"name": "d", "units": 3}},
+        ],
+    },
+}
+MEASURED = """
+import resource, sys
+from gru2np_runtime import load
+from gru2np_runtime.files.prediction import predict_file
+model = load(sys.argv[1])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+predict_file(model, sys.argv[2], sys.argv[3], batch_size=100)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
 
 
-def test_the_bar_goes_to_standard_error_alone(monkeypatch, capsys):
-    from gru2np.cli.progress import Bar
+@pytest.mark.skipif(sys.platform == "win32", reason="no rusage, no sparse files")
+@pytest.mark.parametrize("columns_first", [False, True])
+def test_a_large_file_takes_little_memory(tmp_path, columns_first):
+    from numpy.lib import format as npy
 
-    with Bar(shown=True) as bar:
-        bar(5, 10)
-        bar(10, 10)
-    assert capsys.readouterr().out == ""
-    with Bar(shown=False) as bar:
-        bar(5, 10)
-    assert capsys.readouterr().err == ""
+    config = with_keys(POOLED, "tf.keras", "2.15.1")
+    write_h5(tmp_path / "model.h5", model_config=json.dumps(config))
+    gru2np.export(tmp_path / "model.h5", tmp_path / "model.npz")
+    rows, shape = 5000, (5000, 2)
+    path, out = tmp_path / "x.npy", tmp_path / "y.npy"
+    header = {"descr": "<f4", "fortran_order": columns_first, "shape": (rows, *shape)}
+    with path.open("wb") as file:
+        npy.write_array_header_1_0(file, header)
+        start = file.tell()
+        # The first row's last feature at the last step; or the last row's, by columns.
+        file.seek(start + 4 * 9999 if not columns_first else start + 4 * 49_999_999)
+        file.write(np.float32(2).tobytes())
+        file.truncate(start + 4 * rows * 10_000)
+    command = [sys.executable, "-c", MEASURED, tmp_path / "model.npz", path, out]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    y, expected = np.load(out), np.tile(BIAS, (rows, 1))
+    expected[-1 if columns_first else 0] += 2 * KERNEL[1]
+    np.testing.assert_array_equal(y, expected)
+    # The input is 195,000 kB of memory where it is read or its pages stay.
+    assert int(done.stdout) < 100_000
 
 
 # Wrong data: the text, the exit code, and the output untouched
@@ -233,7 +261,9 @@ def wrong_data(folder):
     (folder / "header.npy").write_bytes(whole[:30])
     (folder / "negative.npy").write_bytes(whole.replace(b"(5, 3, 1)", b"(5, 3,-1)"))
     (folder / "huge.npy").write_bytes(whole.replace(b"(5, 3, 1)", b"(9**9**9)"))
-    (folder / "table.csv").write_text("1,2\n")
+    (folder / "table.csv").write_text("1.5,2\n")
+    (folder / "text.csv").write_text("chapter 1\n\nIt was late.\n")
+    (folder / "noise").write_bytes(bytes(range(255, 0, -1)))
     (folder / "empty.npy").write_bytes(b"")
     packed = (folder / "two.npz").read_bytes()
     (folder / "cut.npz").write_bytes(packed[:200])
@@ -254,7 +284,9 @@ def wrong_data(folder):
         "negative.npy": "is cut short",
         "huge.npy": "its header is damaged",
         "cut.npz": "is no sound .npz",
-        "table.csv": "expected a .npy or .npz file, got a file that begins with",
+        "table.csv": "expected 3 columns for the model's inputs ('gru_1_input' 3), got",
+        "text.csv": "line 1: 'chapter 1' may be names or a row of numbers",
+        "noise": "expected a .npy or .npz file or a table in UTF-8",
         "empty.npy": "got an empty file",
         "model.npz": "expected arrays, got 'manifest.json' among them",
     }
@@ -334,6 +366,20 @@ def test_a_model_file_is_no_bundle(data, tmp_path):
     assert "written by gru2np export" in result.stderr
 
 
+def test_batches_that_give_fewer_rows_are_refused(bundle, data, tmp_path, monkeypatch):
+    model = load(bundle)
+
+    def shorter(_model, x, batch_size):
+        return x["gru_1_input"][:1, 0]
+
+    monkeypatch.setattr(type(model), "predict", shorter)
+    with pytest.raises(InputError, match="does not give a row for each of 5 rows"):
+        predict_file(model, data, tmp_path / "y.npy", batch_size=2)
+    assert not (tmp_path / "y.npy").exists()
+    predict_file(model, data, tmp_path / "y.npy")
+    assert np.load(tmp_path / "y.npy").shape == (1, 1)
+
+
 def test_outputs_that_are_no_rows_cannot_be_joined():
     from gru2np_runtime.files.outputs import RowWriter
 
@@ -341,84 +387,3 @@ def test_outputs_that_are_no_rows_cannot_be_joined():
     writer.add(np.ones((2, 3)), 4)
     with pytest.raises(InputError, match="no rows of one array"):
         writer.add(np.ones((2, 4)), 4)
-
-
-# The runtime's own command line
-
-
-def main(*arguments):
-    return runtime_main.main([str(a) for a in arguments])
-
-
-def test_runtime_predict(bundle, data, tmp_path, capsys):
-    out = tmp_path / "y.npy"
-    assert main("predict", bundle, data, "-o", out, "--batch-size", 2) == 0
-    captured = capsys.readouterr()
-    assert captured.out == f"{out}\n"
-    assert captured.err == f"wrote {out}: dense_1 (5, 1) float32\n"
-    np.testing.assert_allclose(np.load(out), recorded(GRU)[1][0], atol=2e-5)
-    assert main("predict", bundle, data, "-o", out) == EXIT_CODES["usage"]
-    assert "--force" in capsys.readouterr().err
-    assert main("predict", bundle, data, "-o", out, "--force") == 0
-    missing = tmp_path / "missing.npy"
-    assert main("predict", bundle, missing, "-o", out, "-f") == EXIT_CODES["usage"]
-
-
-def test_runtime_usage(capsys):
-    assert main() == EXIT_CODES["usage"]
-    assert capsys.readouterr().out == ""
-    for arguments in (
-        ["nonsense"],
-        ["predict", "a", "b", "-o", "c", "--batch-size", "0"],
-    ):
-        with pytest.raises(SystemExit) as stopped:
-            main(*arguments)
-        assert stopped.value.code == EXIT_CODES["usage"]
-
-
-def test_runtime_internal_and_interrupted(bundle, monkeypatch, capsys):
-    def fail(error):
-        def raising(_path):
-            raise error
-
-        monkeypatch.setattr(runtime_main, "open_bundle", raising)
-        return main("check", bundle)
-
-    assert fail(KeyboardInterrupt()) == EXIT_CODES["interrupted"]
-    assert fail(LookupError("a bug")) == EXIT_CODES["internal"]
-    assert "LookupError: a bug" in capsys.readouterr().err
-
-
-def test_runtime_check(bundle, capsys):
-    assert main("check", bundle) == 0
-    assert "5 weights, 33 numbers, every SHA-256" in capsys.readouterr().out
-    assert main("check", bundle.with_name("missing.npz")) == EXIT_CODES["usage"]
-    # A hash that is not the weight's: every other rule of the bundle holds.
-    from gru2np_runtime.bundle.container import MANIFEST, Writer, read_members
-
-    members = read_members(bundle.read_bytes())
-    manifest = json.loads(bytes(members.pop(MANIFEST)))
-    manifest["graph"]["layers"]["gru_1"]["weights"]["kernel"]["sha256"] = "0" * 64
-    with bundle.open("wb") as file:
-        writer = Writer(file)
-        for name, data in members.items():
-            writer.add(name, bytes(data))
-        writer.add(MANIFEST, json.dumps(manifest).encode())
-        writer.close()
-    capsys.readouterr()
-    assert main("check", bundle) == EXIT_CODES["refused"]
-    assert "- gru_1/kernel" in capsys.readouterr().err
-
-
-def test_runtime_as_a_process(bundle, data):
-    done = subprocess.run(
-        [sys.executable, "-m", "gru2np_runtime", "predict", bundle, "-", "-o", "-"],
-        input=data.read_bytes(),
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert np.load(io.BytesIO(done.stdout)).shape == (5, 1)
-
-
-def test_a_misuse_is_no_error_of_the_data():
-    assert not issubclass(Misuse, gru2np.Gru2npError)

@@ -1,8 +1,9 @@
-"""Tables in and out: header, columns, ids, wrong cells; numbers are Keras' own."""
+"""Prediction from and to tables: shapes, header, columns, ids, wrong cells."""
 
 import csv
 import io
 import tracemalloc
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -12,8 +13,12 @@ import gru2np
 import gru2np_runtime.__main__ as runtime_main
 from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
-from gru2np_runtime import load
+from gru2np_runtime import InputError, load
+from gru2np_runtime.files.arrays import spool
+from gru2np_runtime.files.outputs import RowWriter, write_table
 from gru2np_runtime.files.prediction import predict_file
+from gru2np_runtime.files.tables import TableOptions, read_table
+from gru2np_runtime.graph import Port
 from modelfiles import fixture, recorded
 
 FLAT = "keras-3.15/relu_layers"  # one input of six columns, four outputs of six
@@ -37,6 +42,14 @@ def table_of(rows, header=None, delimiter=","):
     lines = [] if header is None else [delimiter.join(header)]
     lines += [delimiter.join(map(str, row)) for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def table(text, *ports):
+    """The arrays that some inputs get from a table."""
+    with ExitStack() as stack:
+        file = io.BytesIO(text)
+        arrays = read_table(file, "x.csv", ports, TableOptions(), stack)
+        return {name: array.rows(0, 9) for name, array in arrays.items()}
 
 
 @pytest.fixture
@@ -114,20 +127,11 @@ def test_columns_by_name_and_number(mixed, tmp_path):
     assert (tmp_path / "z.npy").read_bytes() == (tmp_path / "y.npy").read_bytes()
 
 
-def test_inputs_of_one_column_are_found_by_name(tmp_path):
-    from gru2np_runtime.files.arrays import FileArray
-    from gru2np_runtime.files.tables import read_table
-    from gru2np_runtime.graph import Port
-
+def test_inputs_of_one_column_are_matched_by_name():
     ports = [Port("age", (None, 1), "float32"), Port("id", (None,), "int64")]
-    file = io.BytesIO(b"id,name,age\n7,x,1.5\n8,y,2.5\n")
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-        found = read_table(file, "x.csv", ports, None, stack)
-        assert all(isinstance(array, FileArray) for array in found.values())
-        np.testing.assert_array_equal(found["age"].rows(0, 9), [[1.5], [2.5]])
-        np.testing.assert_array_equal(found["id"].rows(0, 9), [7, 8])
+    arrays = table(b"id,name,age\n7,x,1.5\n8,y,2.5\n", *ports)
+    np.testing.assert_array_equal(arrays["age"], [[1.5], [2.5]])
+    np.testing.assert_array_equal(arrays["id"], [7, 8])
 
 
 def test_ids_of_any_number_of_columns(tmp_path):
@@ -169,7 +173,7 @@ WRONG = {
     GOOD + "1,0,2,0.5,1,2,3,4,5\n": "column 4: expected a number (int32), got '0.5'",
     GOOD + "1,0,2,9999999999,1,2,3,4,5\n": "got '9999999999'",
     GOOD + "1,0,2,nan,1,2,3,4,5\n": "got 'nan'",
-    GOOD + "\n" + GOOD: "line 2: is empty",
+    GOOD + "\n" + GOOD: "line 2: expected 9 cells as on line 1, got 0",
     ",".join(NAMES) + "\n" + GOOD[3:]: "column 1 ('a'): expected a number",
     GOOD + '"1,0\n': "line 2: unexpected end of data",
     GOOD.replace(",", ";").replace(".", ","): "column 1: expected a number (float32), "
@@ -198,24 +202,58 @@ def test_wrong_options(mixed, tmp_path):
         assert result.exit_code == EXIT_CODES[code], result.output
         return result.stderr
 
-    assert "2 columns are called 'a'" in refused("refused", "--columns", "a,b,c")
-    assert "expected a column 'z'" in refused("refused", "--columns", "z")
+    twice = refused("refused", "--columns", "a,b,c")
+    assert "expected one column 'a', got 9 columns: a, b, c, id 0" in twice
+    assert "expected one column 'z'" in refused("refused", "--columns", "z")
     assert "column '10'" in refused("refused", "--columns", "10")
-    assert "names or numbers, got nothing" in refused("refused", "--columns", "")
+    assert "expected one column ''" in refused("refused", "--columns", "")
     np.save(tmp_path / "x.npy", np.zeros((2, 3), "float32"))
     no_table = refused("usage", "--header", source=tmp_path / "x.npy")
     assert "is no table" in no_table
     (tmp_path / "latin.csv").write_bytes(b"\xe9t\xe9," + b"1,2\n" * 9)
     latin = refused("refused", source=tmp_path / "latin.csv")
-    assert "expected a .npy or .npz file" in latin
+    assert "expected a .npy or .npz file or a table in UTF-8" in latin
 
 
-def test_tables_are_for_flat_models(tmp_path):
+# A row is a sample, reshaped where the model's sizes are fixed
+
+
+@pytest.mark.parametrize("header", [[], ["t0", "t1", "t2"]])
+@pytest.mark.parametrize("delimiter", [",", " "])
+def test_rows_of_as_many_numbers_as_there_are_time_steps(tmp_path, header, delimiter):
+    (x,), (y,) = recorded(SEQUENCES)
     bundle = exported(SEQUENCES, tmp_path)
-    (tmp_path / "x.csv").write_text("1,2,3\n")
-    result = run(bundle, tmp_path / "x.csv", tmp_path / "y.csv")
-    assert result.exit_code == EXIT_CODES["refused"]
-    assert "one row a sample, and input 'gru_1_input' is (None, 3, 1)" in result.stderr
+    assert load(bundle).input_shapes == [(None, 3, 1)]
+    names = delimiter.join(header)
+    path = tmp_path / "x.csv"
+    np.savetxt(path, x[:, :, 0], delimiter=delimiter, header=names, comments="")
+    if not header:
+        path.write_text(path.read_text().lstrip("\n"))
+    result = run(bundle, path, tmp_path / "y.npy")
+    assert result.exit_code == 0, result.stderr
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), y, atol=2e-5)
+
+
+def test_several_features_go_step_by_step():
+    text = b"1.5,2,3,4,5,6\n7,8,9,0,1,2.5\n"
+    arrays = table(text, Port("x", (None, 2, 3), "float32"))
+    expected = [[[1.5, 2, 3], [4, 5, 6]], [[7, 8, 9], [0, 1, 2.5]]]
+    np.testing.assert_array_equal(arrays["x"], expected)
+
+
+@pytest.mark.parametrize("shape", [(None, None, 8), (None, None, 1)])
+def test_a_row_does_not_say_how_many_time_steps_it_has(shape):
+    with pytest.raises(InputError) as refused:
+        table(b"1,2,3\n4,5,6\n", Port("x", shape, "float32"))
+    assert f"input 'x' is {shape}, and a row" in str(refused.value)
+    assert "save it as an array, np.save('x.npy', x)" in str(refused.value)
+
+
+def test_ids_that_no_float_holds_are_refused():
+    ids = Port("x", (None, 1), "int64")
+    np.testing.assert_array_equal(table(b"9007199254740992\n", ids)["x"], [[2**53]])
+    with pytest.raises(InputError, match="line 2, column 1: expected a number"):
+        table(b"5\n9007199254740994\n", ids)
 
 
 # Out
@@ -260,21 +298,42 @@ def test_outputs_that_no_table_holds(tmp_path):
     np.save(tmp_path / "x.npy", x)
     result = run(bundle, tmp_path / "x.npy", tmp_path / "y.csv")
     assert result.exit_code == EXIT_CODES["usage"]
-    assert "output 'embedding' is (None, None, 4)" in result.stderr
+    assert "no row of a table holds output 'embedding' (None, None, 4)" in result.stderr
     assert not (tmp_path / "y.csv").exists()
 
 
-def test_names_that_csv_must_quote_and_one_column(tmp_path):
-    from gru2np_runtime.files.outputs import TableSink
+def written(folder, arrays):
+    """The table of some arrays."""
+    with ExitStack() as stack:
+        writers = {}
+        for name, array in arrays.items():
+            writers[name] = RowWriter(spool(stack, folder))
+            writers[name].add(array, len(array))
+        file = io.BytesIO()
+        write_table(file, writers)
+        return file.getvalue()
 
-    file = io.BytesIO()
-    sink = TableSink(file, ["a, b", 'say "x"'])
-    sink.add([np.ones((2, 1), "float32"), np.array([True, False])], 2)
-    assert file.getvalue() == b'"a, b","say ""x"""\n1.0,1\n1.0,0\n'
+
+def test_names_that_csv_must_quote_and_one_column(tmp_path):
+    names = ["a, b", 'say "x"']
+    arrays = [np.ones((2, 1), "float32"), np.array([True, False])]
+    text = written(tmp_path, dict(zip(names, arrays, strict=True)))
+    assert text == b'"a, b","say ""x"""\n1.0,1\n1.0,0\n'
+
+
+def test_outputs_with_several_axes_are_written_in_order(tmp_path):
+    x = np.array([[[0.5], [1]], [[2], [3]]], "float32")
+    assert written(tmp_path, {"y": x}) == b"y[0],y[1]\n0.5,1.0\n2.0,3.0\n"
+
+
+def test_outputs_of_different_length_are_no_table(tmp_path):
+    with pytest.raises(InputError, match="the outputs have 1, 2 rows"):
+        written(tmp_path, {"a": np.ones(1), "b": np.ones(2)})
 
 
 def test_memory_does_not_grow_with_the_table(tmp_path, monkeypatch):
-    monkeypatch.setattr("gru2np_runtime.files.tables.ROWS", 256)
+    for module in ("tables", "outputs"):
+        monkeypatch.setattr(f"gru2np_runtime.files.{module}.ROWS", 256)
     bundle = exported(FLAT, tmp_path)
     model, peaks = load(bundle), []
     for rows in (2_000, 16_000):
