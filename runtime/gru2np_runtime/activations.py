@@ -109,7 +109,7 @@ PARAMETERS: dict[str, dict[str, float | int | bool | None]] = {
 # Where functions turn: numbers on whose two sides they are other formulas, in terms of
 # their parameters.  Those that turn at 0 alone are not here: numbers of both signs come
 # of themselves.
-TURNS: dict[str, Callable[..., tuple[float, ...]]] = {
+BREAKPOINTS: dict[str, Callable[..., tuple[float, ...]]] = {
     "hard_shrink": lambda threshold: (-threshold, threshold),
     "hard_sigmoid": lambda slope: (-0.5 / slope, 0.5 / slope),
     "hard_silu": lambda slope: (-0.5 / slope, 0.5 / slope),
@@ -200,17 +200,17 @@ def function_of(specification: ActivationSpec) -> Callable[[Array], Array]:
     return lambda x: function(x, **parameters)
 
 
-def turns_of(specification: ActivationSpec) -> tuple[float, ...]:
+def breakpoints_of(specification: ActivationSpec) -> tuple[float, ...]:
     """Finite numbers but 0 at which the function of a checked specification turns."""
     given = {"function": specification}
     if not isinstance(specification, str):
         given = dict(specification)
     name = given.pop("function")
-    if name not in TURNS:
+    if name not in BREAKPOINTS:
         return ()
     parameters = {**PARAMETERS.get(name, {}), **given}
     try:
-        found = TURNS[name](**parameters)
+        found = BREAKPOINTS[name](**parameters)
     except ZeroDivisionError:
         return ()
     return tuple(number for number in found if number and math.isfinite(number))
@@ -226,7 +226,9 @@ def keeps_whole(specification: ActivationSpec) -> bool:
     return all(float(end).is_integer() and 0 <= end < 2**31 for end in ends)
 
 
-def gates(specification: ActivationSpec, count: int) -> Callable[[Array], Array]:
+def gate_activation(
+    specification: ActivationSpec, count: int
+) -> Callable[[Array], Array]:
     """The function applied to each of ``count`` gates that stand side by side."""
     function = function_of(specification)
     name = (

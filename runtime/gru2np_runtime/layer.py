@@ -30,14 +30,14 @@ ACROSS = "across"
 STATED = ("multiply_adds", "over_time", "rows_apart")
 # What a class of the user's own takes from no layer of this package that it builds on,
 # for its ``forward`` may be another.
-UNKNOWN = (
+NOT_INHERITED = (
     *("compared", "knows", "multiply_adds", "origin", "reads_shape_alone"),
     *("refuses_others", "renumbers", "rows_apart", "turns", "usual"),
 )
 
 # Why a weight is always stored in full: see ``Layer.storage_axes``.
 FEW = "few numbers beside the kernels, so that nothing is gained"
-APART = "each number is for one element, so that no two could share a scale"
+PER_ELEMENT = "each number is for one element, so that no two could share a scale"
 HEADS = "a kernel of several heads, where nobody has measured what rounding costs"
 
 
@@ -107,13 +107,13 @@ class Layer(Attributes):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if not of_this_package(cls):
-            for fact in UNKNOWN:
-                if _stated_here(cls, fact):
+            for fact in NOT_INHERITED:
+                if _is_stated(cls, fact):
                     setattr(cls, fact, getattr(Layer, fact))
         elif "op" in cls.__dict__:
-            weights = ("storage_axes",) * _stated_here(cls, "weight_shapes")
+            weights = ("storage_axes",) * _is_stated(cls, "weight_shapes")
             for fact in (*STATED, *weights):
-                if not _stated_here(cls, fact):
+                if not _is_stated(cls, fact):
                     raise TypeError(f"{cls.__name__} does not state its {fact}")
 
     @classmethod
@@ -251,7 +251,7 @@ class Layer(Attributes):
         return bind(self, weights)
 
 
-def _stated_here(cls: type[Layer], fact: str) -> bool:
+def _is_stated(cls: type[Layer], fact: str) -> bool:
     """Whether the first class that says it is one of this package, below ``Layer``."""
     owner = next(base for base in cls.__mro__ if fact in base.__dict__)
     return owner is not Layer and of_this_package(owner)

@@ -17,10 +17,10 @@ from gru2np_runtime.layers.axes import (
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    as_given,
-    channels_last,
-    given,
-    last,
+    from_channels_last,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
 )
 
 if TYPE_CHECKING:
@@ -51,14 +51,18 @@ class AdaptivePooling(Spatial):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, *output_size, channels), or (batch, channels, *output_size)."""
         check_rank(self.op, shapes[0], len(self.output_size) + 2)
-        batch, *_, channels = last(shapes[0], self.data_format)
-        return (given((batch, *self.output_size, channels), self.data_format),)
+        batch, *_, channels = shape_to_channels_last(shapes[0], self.data_format)
+        return (
+            shape_from_channels_last(
+                (batch, *self.output_size, channels), self.data_format
+            ),
+        )
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         for axis, count in enumerate(self.output_size, start=1):
             if x.shape[axis] == 0:
                 raise InputError(f"{self.op}: expected at least 1 step, got 0")
@@ -66,10 +70,12 @@ class AdaptivePooling(Spatial):
             shape = [1] * (x.ndim + 1)
             shape[axis : axis + 2] = inside.shape
             # Windows stand side by side in one more axis behind this one.
-            x = self.pooled(x.take(steps, axis), inside.reshape(shape), axis + 1)
-        return as_given(x, self.data_format)
+            x = self.reduce_windows(
+                x.take(steps, axis), inside.reshape(shape), axis + 1
+            )
+        return from_channels_last(x, self.data_format)
 
-    def pooled(self, x: Array, inside: Array, axis: int) -> Array:
+    def reduce_windows(self, x: Array, inside: Array, axis: int) -> Array:
         """One number for each window of x along the axis, of what is inside."""
         raise NotImplementedError
 
@@ -79,7 +85,7 @@ class AdaptiveMaxPooling(AdaptivePooling):
 
     op = "adaptive_max_pooling"
 
-    def pooled(self, x: Array, inside: Array, axis: int) -> Array:
+    def reduce_windows(self, x: Array, inside: Array, axis: int) -> Array:
         """The largest."""
         y: Array = x.max(axis, where=inside, initial=-math.inf)
         return y
@@ -90,7 +96,7 @@ class AdaptiveAveragePooling(AdaptivePooling):
 
     op = "adaptive_average_pooling"
 
-    def pooled(self, x: Array, inside: Array, axis: int) -> Array:
+    def reduce_windows(self, x: Array, inside: Array, axis: int) -> Array:
         """The mean; what is outside has no part in it, were it NaN."""
         mean: Array = x.sum(axis, where=inside) / inside.sum(axis, dtype=x.dtype)
         return mean

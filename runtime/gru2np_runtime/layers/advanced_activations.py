@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from gru2np_runtime.functions import softplus
-from gru2np_runtime.layer import ACROSS, APART, POINTWISE, Layer, no_products
-from gru2np_runtime.layers.axes import axis_of, check_minimum
+from gru2np_runtime.layer import ACROSS, PER_ELEMENT, POINTWISE, Layer, no_products
+from gru2np_runtime.layers.axes import check_minimum, normalize_axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Trained(Layer):
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """The input's shape without batch, 1 along shared axes; for each parameter."""
-        shared = {axis_of(axis, len(shapes[0])) for axis in self.shared_axes}
+        shared = {normalize_axis(axis, len(shapes[0])) for axis in self.shared_axes}
         axes = range(1, len(shapes[0]))
         shape = tuple(1 if i in shared else shapes[0][i] for i in axes)
         return dict.fromkeys(self.parameters, shape)
@@ -50,7 +50,7 @@ class PReLU(Trained):
 
     op = "prelu"
     parameters = ("alpha",)
-    storage_axes = dict.fromkeys(parameters, APART)
+    storage_axes = dict.fromkeys(parameters, PER_ELEMENT)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -75,7 +75,7 @@ class SReLU(Trained):
     op = "srelu"
     left_is_capped: bool = False
     parameters = ("t_left", "a_left", "t_right", "a_right")
-    storage_axes = dict.fromkeys(parameters, APART)
+    storage_axes = dict.fromkeys(parameters, PER_ELEMENT)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -99,7 +99,7 @@ class ParametricSoftplus(Trained):
 
     op = "parametric_softplus"
     parameters = ("alpha", "beta")
-    storage_axes = dict.fromkeys(parameters, APART)
+    storage_axes = dict.fromkeys(parameters, PER_ELEMENT)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None

@@ -19,11 +19,11 @@ from gru2np_runtime.layer import ACROSS
 from gru2np_runtime.layers.axes import check_choice
 from gru2np_runtime.layers.operation import (
     Operation,
-    broadcast,
+    broadcast_shape,
+    broadcastable,
     check_floats,
     check_numbers,
     common_dtype,
-    fitting,
 )
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Binary(Operation):
         if len(own) > rank or (len(own) == rank and own[:1] not in ((), (1,))):
             raise ValueError(f"binary: a constant of shape {own} beside {shapes[0]}")
         padded = (1,) * (rank - len(own)) + own
-        return (broadcast(self.op, (*shapes, padded) if own else shapes),)
+        return (broadcast_shape(self.op, (*shapes, padded) if own else shapes),)
 
     def output_dtype(self, *dtypes: str) -> str:
         """Bool of comparisons, else the common dtype."""
@@ -206,7 +206,7 @@ class Binary(Operation):
             divides = self.function in WHOLE_DIVISION
             if divides and kind[:1] in "iu" and not operands[1].all():
                 raise InputError(f"{self.function}: whole numbers divided by 0")
-            x, y = fitting(self.op, operands)
+            x, y = broadcastable(self.op, operands)
             return np.asarray(BINARY[self.function](x, y))
 
     @property
@@ -269,7 +269,7 @@ class Select(Operation):
         count = 3 - len(self.x) - len(self.y)
         if len(shapes) != count:
             raise ValueError(f"select: expected {count} inputs, got {len(shapes)}")
-        return (broadcast(self.op, shapes),)
+        return (broadcast_shape(self.op, shapes),)
 
     def output_dtype(self, *dtypes: str) -> str:
         """The common dtype of x and y."""
@@ -288,8 +288,8 @@ class Select(Operation):
     ) -> Array:
         """condition, and what of x and y is no number: (batch, ...)."""
         kind = self.output_dtype(*(x.dtype.name for x in inputs))
-        tensors = list(fitting(self.op, inputs[1:]))
-        fitting(self.op, inputs)
+        tensors = list(broadcastable(self.op, inputs[1:]))
+        broadcastable(self.op, inputs)
         sides = [
             np.array(number[0]).astype(kind) if number else tensors.pop(0)
             for number in (self.x, self.y)

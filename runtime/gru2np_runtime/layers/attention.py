@@ -11,15 +11,20 @@ import numpy as np
 from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.functions import sigmoid
 from gru2np_runtime.layer import FEW, HEADS, Layer, across, stored
-from gru2np_runtime.layers.axes import check_choice, check_minimum, size_of
-from gru2np_runtime.layers.heads import attended_last, flat, joined, projected
+from gru2np_runtime.layers.axes import check_choice, check_minimum, element_count
+from gru2np_runtime.layers.heads import (
+    attended_axes_last,
+    combine_heads,
+    flatten_attended,
+    project_heads,
+)
 from gru2np_runtime.layers.scores import (
     MASKED_SCORES,
-    causal,
-    in_pieces,
-    in_rank,
+    attend_in_chunks,
+    causal_mask,
+    expand_mask,
     masked_softmax,
-    nearby,
+    sliding_window_mask,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +102,7 @@ class Attention(Layer):
         size = math.prod(query[1:-1]) * key[-2]
         if self.score != "dot":
             size *= max(query[-1], key[-1])
-        return in_pieces(attend, inputs, mask, size)
+        return attend_in_chunks(attend, inputs, mask, size)
 
     def attend(
         self, weights: Mapping[str, Array], inputs: Sequence[Array], mask: Array | None
@@ -106,7 +111,7 @@ class Attention(Layer):
         query, value, key = inputs[0], inputs[1], inputs[-1]
         scores = self.scores(weights, query, key)
         if self.causal:
-            mask = causal(mask, scores.shape[-2], scores.shape[-1])
+            mask = causal_mask(mask, scores.shape[-2], scores.shape[-1])
         scores = masked_softmax(scores, mask, (-1,), "added", scores)
         return scores @ value, scores
 
@@ -261,7 +266,7 @@ class MultiHeadAttention(Layer):
             return attend(inputs, mask)
         seen = [inputs[-1].shape[axis] for axis in self.axes(inputs[-1].ndim)]
         size = self.num_heads * math.prod(inputs[0].shape[1:-1]) * math.prod(seen)
-        return in_pieces(attend, inputs, mask, size)
+        return attend_in_chunks(attend, inputs, mask, size)
 
     def attend(
         self, weights: Mapping[str, Array], inputs: Sequence[Array], mask: Array | None
@@ -274,7 +279,7 @@ class MultiHeadAttention(Layer):
         asked = tuple(query.shape[axis] for axis in axes)
         seen = tuple(key.shape[axis] for axis in axes)
         # (batch, ..., heads, queries, size), all that is attended over in one axis.
-        query, key, value = (flat(x, axes) for x in (query, key, value))
+        query, key, value = (flatten_attended(x, axes) for x in (query, key, value))
         np.multiply(query, 1.0 / math.sqrt(self.key_dim), out=query)
         scores = query @ key.swapaxes(-2, -1)
         scores = scores.reshape(*scores.shape[:-2], *asked, *seen)
@@ -284,15 +289,15 @@ class MultiHeadAttention(Layer):
         heads = scores.shape[: -2 * len(axes)]
         found = scores.reshape(*heads, math.prod(asked), math.prod(seen)) @ value
         found = found.reshape(*found.shape[:-2], *asked, self.value_dim)
-        order = attended_last(found.ndim, axes)
+        order = attended_axes_last(found.ndim, axes)
         found = found.transpose([order.index(axis) for axis in range(found.ndim)])
         if self.use_gate:
-            found = found * sigmoid(projected(weights, "gate", inputs[0]))
-        return joined(weights, found), scores
+            found = found * sigmoid(project_heads(weights, "gate", inputs[0]))
+        return combine_heads(weights, found), scores
 
     def _heads(self, weights: Mapping[str, Array], name: str, x: Array) -> Array:
         """x projected to (batch, ..., heads, size), one head for each of the query."""
-        y = projected(weights, name, x)
+        y = project_heads(weights, name, x)
         heads = y.shape[-2]
         return y if heads == self.num_heads else y.repeat(self.num_heads // heads, -2)
 
@@ -305,22 +310,26 @@ class MultiHeadAttention(Layer):
     ) -> Array | None:
         """The mask in the rank of the scores; new axes stand before the attended."""
         if mask is not None:
-            mask = in_rank(mask, rank, 2 * len(asked))
+            mask = expand_mask(mask, rank, 2 * len(asked))
         if self.causal:
-            mask = causal(mask, asked[0], seen[0])
+            mask = causal_mask(mask, asked[0], seen[0])
         if self.sliding_window:
-            mask = nearby(mask, asked[0], seen[0], self.sliding_window)
+            mask = sliding_window_mask(mask, asked[0], seen[0], self.sliding_window)
         return mask
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """The projections, and the attention of every head."""
         query, value, key = inputs[0], inputs[1], inputs[-1]
         kernels = self.weight_shapes(*inputs)
-        total = math.prod(query[:-1]) * size_of(kernels["attention_output/kernel"])
+        total = math.prod(query[:-1]) * element_count(
+            kernels["attention_output/kernel"]
+        )
         steps = {"query": query, "gate": query, "key": key, "value": value}
         for part, shape in steps.items():
             if f"{part}/kernel" in kernels:
-                total += math.prod(shape[:-1]) * size_of(kernels[f"{part}/kernel"])
+                total += math.prod(shape[:-1]) * element_count(
+                    kernels[f"{part}/kernel"]
+                )
         axes = self.axes(len(query))
         rest = math.prod(n for i, n in enumerate(query[:-1]) if i not in axes)
         pairs = math.prod(query[i] for i in axes) * math.prod(key[i] for i in axes)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DATA_FORMATS = ("channels_last", "channels_first")
 
 
-def axis_of(axis: int, rank: int) -> int:
+def normalize_axis(axis: int, rank: int) -> int:
     """The axis counted from the front.
 
     Raises:
@@ -31,23 +31,23 @@ def axis_of(axis: int, rank: int) -> int:
     return axis % rank
 
 
-def apart_from_time(axes: Iterable[int], rank: int) -> str:
+def per_step_unless_time_in(axes: Iterable[int], rank: int) -> str:
     """POINTWISE where none of the axes is axis 1, the time axis of a sequence."""
-    return ACROSS if 1 in {axis_of(axis, rank) for axis in axes} else POINTWISE
+    return ACROSS if 1 in {normalize_axis(axis, rank) for axis in axes} else POINTWISE
 
 
-def size_of(shape: Shape) -> int:
+def element_count(shape: Shape) -> int:
     """How many numbers there are in an array; a size that is free counts as 1."""
     return prod(sized(shape))
 
 
-def activated(function: ActivationSpec, shape: Shape) -> Shape:
+def activated_shape(function: ActivationSpec, shape: Shape) -> Shape:
     """The shape after an activation function: ``glu`` halves its axis.
 
     Raises:
         ValueError: the function's axis is not there, or cannot be halved.
     """
-    axes = [axis_of(axis, len(shape)) for axis in axes_of(function)]
+    axes = [normalize_axis(axis, len(shape)) for axis in axes_of(function)]
     name = function if isinstance(function, str) else function["function"]
     if name != "glu":
         return shape

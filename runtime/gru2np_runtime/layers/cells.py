@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime.activations import axes_of, function_of, gates
+from gru2np_runtime.activations import axes_of, function_of, gate_activation
 from gru2np_runtime.layer import FEW, Layer, across, stored
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Cell(Layer):
         """
         raise NotImplementedError
 
-    def apart(self) -> bool:
+    def rows_independent(self) -> bool:
         """Whether no activation runs along the batch of (batch, units)."""
         return not any(
             {0, -2}.intersection(axes_of(getattr(self, name)))
@@ -73,15 +73,15 @@ class Cell(Layer):
     @property
     def rows_apart(self) -> bool:  # type: ignore[override]
         """Where no activation runs along the batch."""
-        return self.apart()
+        return self.rows_independent()
 
-    def products(self, features: int) -> int:
+    def step_multiply_adds(self, features: int) -> int:
         """Multiply-adds of one step of one sample: x and h with all gates' kernels."""
         return self.gate_count * self.units * (features + self.units)
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """One step of (batch, features)."""
-        return inputs[0][0] * self.products(inputs[0][-1])
+        return inputs[0][0] * self.step_multiply_adds(inputs[0][-1])
 
 
 class GRUCell(Cell):
@@ -124,7 +124,7 @@ class GRUCell(Cell):
         """
         (h,) = states
         units = self.units
-        gate = gates(self.recurrent_activation, 2)
+        gate = gate_activation(self.recurrent_activation, 2)
         activate = function_of(self.activation)
         U = weights["recurrent_kernel"]
         if self.reset_after:
@@ -167,7 +167,7 @@ class LSTMCell(Cell):
         units = self.units
         activate = function_of(self.activation)
         total = projected + h @ weights["recurrent_kernel"]
-        i_f = gates(self.recurrent_activation, 2)(total[:, : 2 * units])
+        i_f = gate_activation(self.recurrent_activation, 2)(total[:, : 2 * units])
         o = function_of(self.recurrent_activation)(total[:, 3 * units :])
         hh = activate(total[:, 2 * units : 3 * units])
         c = i_f[:, units:] * c + i_f[:, :units] * hh

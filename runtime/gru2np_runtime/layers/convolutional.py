@@ -8,25 +8,25 @@ from gru2np_runtime.activations import activate, add_to, axes_of
 from gru2np_runtime.layer import ACROSS, CARRIED, FEW, POINTWISE, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
-    activated,
-    apart_from_time,
+    activated_shape,
     check_choice,
     check_minimum,
     check_per_axis,
     check_rank,
-    size_of,
+    element_count,
+    per_step_unless_time_in,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    as_given,
-    channels_last,
     check_before,
     convolve,
-    counts,
-    given,
-    last,
+    from_channels_last,
     padded,
-    positions,
+    position_count,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+    window_counts,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Conv(Spatial):
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """kernel (*kernel_size, channels / groups, filters), bias (filters,)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        channels = last(shapes[0], self.data_format)[-1]
+        channels = shape_to_channels_last(shapes[0], self.data_format)[-1]
         if channels is not None and channels % self.groups:
             raise ValueError(f"{self.groups} groups of {channels} channels")
         depth = None if channels is None else channels // self.groups
@@ -94,16 +94,18 @@ class Conv(Spatial):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, *windows, filters), or (batch, filters, *windows)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        batch, *space, _ = last(shapes[0], self.data_format)
-        fitting = counts(tuple(space), self.reach, self.strides, self.padding)
-        y = given((batch, *fitting, self.filters), self.data_format)
-        return (activated(self.activation, y),)
+        batch, *space, _ = shape_to_channels_last(shapes[0], self.data_format)
+        out_space = window_counts(tuple(space), self.reach, self.strides, self.padding)
+        y = shape_from_channels_last(
+            (batch, *out_space, self.filters), self.data_format
+        )
+        return (activated_shape(self.activation, y),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         x = padded(x, self.reach, self.strides, self.padding, 0.0, self.before)
         return self.convolve(weights, x)
 
@@ -113,13 +115,13 @@ class Conv(Spatial):
         y = convolve(x, kernel, self.strides, self.dilation, self.groups)
         if self.use_bias:
             y = add_to(y, weights["bias"])
-        return activate(self.activation, as_given(y, self.data_format))
+        return activate(self.activation, from_channels_last(y, self.data_format))
 
     def over_time(self, *shapes: Shape) -> str:
         """Carried where it looks back only; pointwise where it looks at one step."""
         if self.data_format != "channels_last" or self.strides[0] != 1:
             return ACROSS
-        if apart_from_time(axes_of(self.activation), len(shapes[0])) == ACROSS:
+        if per_step_unless_time_in(axes_of(self.activation), len(shapes[0])) == ACROSS:
             return ACROSS
         if self.kernel_size[0] == 1:
             return POINTWISE
@@ -128,7 +130,7 @@ class Conv(Spatial):
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """The kernel at every place of the output."""
         kernel = self.weight_shapes(inputs[0])["kernel"]
-        return positions(outputs[0], self.data_format) * size_of(kernel)
+        return position_count(outputs[0], self.data_format) * element_count(kernel)
 
 
 LAYERS = {Conv.op: Conv}

@@ -10,24 +10,24 @@ from gru2np_runtime.activations import function_of
 from gru2np_runtime.layer import ACROSS, CARRIED, FEW, sized, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
-    activated,
+    activated_shape,
     check_choice,
     check_minimum,
     check_per_axis,
     check_rank,
-    size_of,
+    element_count,
 )
 from gru2np_runtime.layers.recurrent import Recurrent
 from gru2np_runtime.layers.windows import (
-    as_given,
-    channels_last,
     check_before,
     convolve,
-    counts,
-    given,
-    last,
+    from_channels_last,
     padded,
-    positions,
+    position_count,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+    window_counts,
 )
 
 if TYPE_CHECKING:
@@ -82,14 +82,18 @@ class ConvLSTM(Recurrent):
 
     def state_shape(self, shape: Shape) -> Shape:
         """Shape of h and c, and of one step of the output, for inputs of this shape."""
-        batch, *space, _ = last((shape[0], *shape[2:]), self.data_format)
-        fitting = counts(tuple(space), self.reach, self.strides, self.padding)
-        return given((batch, *fitting, self.filters), self.data_format)
+        batch, *space, _ = shape_to_channels_last(
+            (shape[0], *shape[2:]), self.data_format
+        )
+        out_space = window_counts(tuple(space), self.reach, self.strides, self.padding)
+        return shape_from_channels_last(
+            (batch, *out_space, self.filters), self.data_format
+        )
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """kernel (*kernel_size, channels, 4 * filters), recurrent_kernel, bias."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 3)
-        channels = last(shapes[0][1:], self.data_format)[-1]
+        channels = shape_to_channels_last(shapes[0][1:], self.data_format)[-1]
         width = 4 * self.filters
         expected: dict[str, Shape] = {
             "kernel": (*self.kernel_size, channels, width),
@@ -104,7 +108,7 @@ class ConvLSTM(Recurrent):
         check_rank(self.op, shapes[0], len(self.kernel_size) + 3)
         state = self.state_shape(shapes[0])
         for function in (self.activation, self.recurrent_activation):
-            if activated(function, state) != state:
+            if activated_shape(function, state) != state:
                 raise ValueError(f"{self.op}: {function} changes the shape of a gate")
         if len(shapes) not in (1, 3) or not all(
             len(shape) == len(state)
@@ -125,7 +129,9 @@ class ConvLSTM(Recurrent):
     def unsized_state(self) -> tuple[int, ...]:
         """Shape of h and c without the batch, 0 in space: no input told its size."""
         nothing = (0,) * len(self.kernel_size)
-        _, *shape = given((0, *nothing, self.filters), self.data_format)
+        _, *shape = shape_from_channels_last(
+            (0, *nothing, self.filters), self.data_format
+        )
         return tuple(size or 0 for size in shape)
 
     def step(
@@ -134,19 +140,20 @@ class ConvLSTM(Recurrent):
         """h and c after one time step of x, (batch, *space, channels)."""
         activation = function_of(self.activation)
         gate = function_of(self.recurrent_activation)
-        x = channels_last(x, self.data_format)
+        x = to_channels_last(x, self.data_format)
         x = padded(x, self.reach, self.strides, self.padding, 0.0, self.before)
         total = convolve(x, weights["kernel"], self.strides, self.dilation)
         if self.use_bias:
             total += weights["bias"]
         ones = (1,) * len(self.kernel_size)
-        recurrent = channels_last(h, self.data_format)
+        recurrent = to_channels_last(h, self.data_format)
         recurrent = padded(
             recurrent, self.kernel_size, ones, "same", 0.0, self.recurrent_before
         )
         total += convolve(recurrent, weights["recurrent_kernel"], ones, ones)
         i, f, hh, o = (
-            as_given(part, self.data_format) for part in np.split(total, 4, axis=-1)
+            from_channels_last(part, self.data_format)
+            for part in np.split(total, 4, axis=-1)
         )
         c = gate(f) * c + gate(i) * activation(hh)
         return [gate(o) * activation(c), c]
@@ -154,9 +161,11 @@ class ConvLSTM(Recurrent):
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """Both kernels at every place and step."""
         kernels = self.weight_shapes(inputs[0])
-        taps = size_of(kernels["kernel"]) + size_of(kernels["recurrent_kernel"])
+        taps = element_count(kernels["kernel"]) + element_count(
+            kernels["recurrent_kernel"]
+        )
         state = sized(self.state_shape(inputs[0]))
-        return inputs[0][1] * positions(state, self.data_format) * taps
+        return inputs[0][1] * position_count(state, self.data_format) * taps
 
     def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:
         """h and c."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.activations import axes_of, function_of, keeps_whole, turns_of
+from gru2np_runtime.activations import axes_of, breakpoints_of, function_of, keeps_whole
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import (
     ACROSS,
@@ -18,11 +18,11 @@ from gru2np_runtime.layer import (
     stored,
 )
 from gru2np_runtime.layers.axes import (
-    activated,
-    apart_from_time,
-    axis_of,
+    activated_shape,
     check_choice,
     check_minimum,
+    normalize_axis,
+    per_step_unless_time_in,
 )
 from gru2np_runtime.layers.scores import MASKED_SCORES, masked_softmax
 
@@ -47,7 +47,7 @@ class Activation(Layer):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The input's; ``glu`` halves an axis."""
-        return (activated(self.function, shapes[0]),)
+        return (activated_shape(self.function, shapes[0]),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -57,11 +57,11 @@ class Activation(Layer):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for functions along the time axis."""
-        return apart_from_time(axes_of(self.function), len(shapes[0]))
+        return per_step_unless_time_in(axes_of(self.function), len(shapes[0]))
 
     def turns(self) -> tuple[float, ...]:
         """Those of the function."""
-        return turns_of(self.function)
+        return breakpoints_of(self.function)
 
 
 class Identity(Elementwise):
@@ -103,7 +103,7 @@ class Masking(Layer):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise where time is not the features' axis."""
-        return apart_from_time([-1], len(shapes[0]))
+        return per_step_unless_time_in([-1], len(shapes[0]))
 
 
 class Embedding(Layer):
@@ -184,7 +184,7 @@ class Softmax(Layer):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The input's."""
         for axis in self.axes:
-            axis_of(axis, len(shapes[0]))
+            normalize_axis(axis, len(shapes[0]))
         return (shapes[0],)
 
     def forward(
@@ -198,7 +198,7 @@ class Softmax(Layer):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but along the time axis."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class ReversibleEmbedding(Embedding):

@@ -13,10 +13,10 @@ from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.functions import sigmoid
 from gru2np_runtime.layer import FEW, Layer, across, sized, stored
 from gru2np_runtime.layers.axes import (
-    activated,
-    apart_from_time,
-    axis_of,
+    activated_shape,
     check_minimum,
+    normalize_axis,
+    per_step_unless_time_in,
 )
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class Dense(Layer):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, ..., units)."""
-        axis_of(-1, len(shapes[0]))
-        return (activated(self.activation, (*shapes[0][:-1], self.units)),)
+        normalize_axis(-1, len(shapes[0]))
+        return (activated_shape(self.activation, (*shapes[0][:-1], self.units)),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -67,7 +67,7 @@ class Dense(Layer):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise where time is neither the last axis nor the activation's."""
-        return apart_from_time((-1, *axes_of(self.activation)), len(shapes[0]))
+        return per_step_unless_time_in((-1, *axes_of(self.activation)), len(shapes[0]))
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """Every feature with every unit."""
@@ -100,8 +100,8 @@ class Highway(Layer):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The input's, (batch, features)."""
-        axis_of(-1, len(shapes[0]))
-        if activated(self.activation, shapes[0]) != shapes[0]:
+        normalize_axis(-1, len(shapes[0]))
+        if activated_shape(self.activation, shapes[0]) != shapes[0]:
             raise ValueError("highway: the activation changes the shape")
         return (shapes[0],)
 
@@ -119,7 +119,7 @@ class Highway(Layer):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise where time is neither the last axis nor the activation's."""
-        return apart_from_time((-1, *axes_of(self.activation)), len(shapes[0]))
+        return per_step_unless_time_in((-1, *axes_of(self.activation)), len(shapes[0]))
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """Every feature with every feature, twice."""
@@ -155,7 +155,7 @@ class MaxoutDense(Layer):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, units)."""
-        axis_of(-1, len(shapes[0]))
+        normalize_axis(-1, len(shapes[0]))
         return ((*shapes[0][:-1], self.units),)
 
     def forward(
@@ -172,7 +172,7 @@ class MaxoutDense(Layer):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise where time is not the last axis."""
-        return apart_from_time([-1], len(shapes[0]))
+        return per_step_unless_time_in([-1], len(shapes[0]))
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """Every feature with every unit of every piece."""
@@ -272,7 +272,7 @@ class EinsumDense(Layer):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """As the equation says."""
-        return (activated(self.activation, self._sizes(shapes[0])[1]),)
+        return (activated_shape(self.activation, self._sizes(shapes[0])[1]),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None

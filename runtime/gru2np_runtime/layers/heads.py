@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.layer import Array
 
 
-def projected(weights: Mapping[str, Array], name: str, x: Array) -> Array:
+def project_heads(weights: Mapping[str, Array], name: str, x: Array) -> Array:
     """x (..., features) times a kernel (features, heads, size), and its bias."""
     kernel = weights[f"{name}/kernel"]
     features, heads, size = kernel.shape
@@ -24,7 +24,7 @@ def projected(weights: Mapping[str, Array], name: str, x: Array) -> Array:
     return y if bias is None else add_to(y, bias)
 
 
-def joined(weights: Mapping[str, Array], found: Array) -> Array:
+def combine_heads(weights: Mapping[str, Array], found: Array) -> Array:
     """What the heads found (..., heads, size) times the kernel of the output."""
     kernel = weights["attention_output/kernel"]
     depth = math.prod(kernel.shape[:2])
@@ -35,14 +35,14 @@ def joined(weights: Mapping[str, Array], found: Array) -> Array:
     return y if bias is None else add_to(y, bias)
 
 
-def attended_last(rank: int, axes: tuple[int, ...]) -> list[int]:
+def attended_axes_last(rank: int, axes: tuple[int, ...]) -> list[int]:
     """The axes of (batch, ..., heads, size), those attended over before the size."""
     apart = [axis for axis in range(rank - 1) if axis not in axes]
     return [*apart, *axes, rank - 1]
 
 
-def flat(x: Array, axes: tuple[int, ...]) -> Array:
+def flatten_attended(x: Array, axes: tuple[int, ...]) -> Array:
     """(batch, ..., heads, size) as (batch, ..., heads, steps, size)."""
-    moved: Array = x.transpose(attended_last(x.ndim, axes))
+    moved: Array = x.transpose(attended_axes_last(x.ndim, axes))
     steps = math.prod(moved.shape[-1 - len(axes) : -1])
     return moved.reshape(*moved.shape[: -1 - len(axes)], steps, moved.shape[-1])

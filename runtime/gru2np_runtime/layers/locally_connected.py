@@ -11,21 +11,21 @@ from gru2np_runtime.activations import function_of
 from gru2np_runtime.layer import FEW, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
-    activated,
+    activated_shape,
     check_choice,
     check_minimum,
     check_per_axis,
     check_rank,
-    size_of,
+    element_count,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    as_given,
-    channels_last,
-    counts,
-    given,
-    last,
+    from_channels_last,
     padded,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+    window_counts,
     windows,
 )
 
@@ -72,36 +72,44 @@ class LocallyConnected(Spatial):
         ``channels_first`` (channels, *space, filters, *windows).
         """
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        _, *space, channels = last(shapes[0], self.data_format)
-        fitting = counts(tuple(space), self.kernel_size, self.strides, self.padding)
-        known = [size for size in fitting if size is not None]
-        if channels is None or len(known) < len(fitting):
+        _, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
+        out_space = window_counts(
+            tuple(space), self.kernel_size, self.strides, self.padding
+        )
+        known = [size for size in out_space if size is not None]
+        if channels is None or len(known) < len(out_space):
             raise ValueError(f"{self.op}: sizes are open in an input {shapes[0]}")
         kernel: Shape = (prod(known), prod(self.kernel_size) * channels, self.filters)
         if self.dense:
-            outputs = given((None, *fitting, self.filters), self.data_format)
+            outputs = shape_from_channels_last(
+                (None, *out_space, self.filters), self.data_format
+            )
             kernel = (*shapes[0][1:], *outputs[1:])
         expected: dict[str, Shape] = {"kernel": kernel}
         if self.use_bias:
-            expected["bias"] = (*fitting, self.filters)
+            expected["bias"] = (*out_space, self.filters)
         return expected
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, *windows, filters), or (batch, filters, *windows)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        batch, *space, _ = last(shapes[0], self.data_format)
-        fitting = counts(tuple(space), self.kernel_size, self.strides, self.padding)
-        y = given((batch, *fitting, self.filters), self.data_format)
-        return (activated(self.activation, y),)
+        batch, *space, _ = shape_to_channels_last(shapes[0], self.data_format)
+        out_space = window_counts(
+            tuple(space), self.kernel_size, self.strides, self.padding
+        )
+        y = shape_from_channels_last(
+            (batch, *out_space, self.filters), self.data_format
+        )
+        return (activated_shape(self.activation, y),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         kernel = weights["kernel"]
         y = self._dense(kernel, x) if self.dense else self._by_place(kernel, x)
-        y = as_given(y, self.data_format)
+        y = from_channels_last(y, self.data_format)
         if self.use_bias:
             # Keras reads the same numbers in another shape, and transposes nothing.
             y = y + weights["bias"].reshape(y.shape[1:])
@@ -124,12 +132,12 @@ class LocallyConnected(Spatial):
         if self.data_format == "channels_first":
             kernel = np.moveaxis(np.moveaxis(kernel, 0, rank), rank + 1, -1)
         within = self._within(space)
-        fitting = within.shape[rank:]
-        inside = within.reshape(*space, 1, *fitting, 1)
+        out_space = within.shape[rank:]
+        inside = within.reshape(*space, 1, *out_space, 1)
         rows = x.reshape(x.shape[0], prod(x.shape[1:]))
         columns = np.where(inside, kernel, kernel.dtype.type(0))
-        y: Array = rows @ columns.reshape(rows.shape[1], prod(fitting) * self.filters)
-        return y.reshape(x.shape[0], *fitting, self.filters)
+        y: Array = rows @ columns.reshape(rows.shape[1], prod(out_space) * self.filters)
+        return y.reshape(x.shape[0], *out_space, self.filters)
 
     def _within(self, space: tuple[int, ...]) -> Array:
         """(*space, *windows), True where a place is in a window."""
@@ -143,15 +151,15 @@ class LocallyConnected(Spatial):
             numbers, self.kernel_size, self.strides, self.padding, 0.0, halves
         )
         view = windows(numbers, self.kernel_size, self.strides, ones)[0]
-        fitting = view.shape[: len(space)]
-        found = np.zeros((prod(space) + 1, prod(fitting)), bool)
-        members = view.reshape(prod(fitting), -1).astype(int)
-        found[members, np.arange(prod(fitting))[:, None]] = True
-        return found[1:].reshape(*space, *fitting)
+        out_space = view.shape[: len(space)]
+        found = np.zeros((prod(space) + 1, prod(out_space)), bool)
+        members = view.reshape(prod(out_space), -1).astype(int)
+        found[members, np.arange(prod(out_space))[:, None]] = True
+        return found[1:].reshape(*space, *out_space)
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """Every number of the kernel once a sample."""
-        return inputs[0][0] * size_of(self.weight_shapes(inputs[0])["kernel"])
+        return inputs[0][0] * element_count(self.weight_shapes(inputs[0])["kernel"])
 
 
 LAYERS = {LocallyConnected.op: LocallyConnected}

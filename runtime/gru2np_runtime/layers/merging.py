@@ -13,7 +13,7 @@ import numpy as np
 
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, no_products
-from gru2np_runtime.layers.axes import apart_from_time, axis_of
+from gru2np_runtime.layers.axes import normalize_axis, per_step_unless_time_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ class Merge(Layer):
 
     def output_dtype(self, *dtypes: str) -> str:
         """That of the layer, or a whole number's."""
-        return meeting(self, dtypes)
+        return merged_dtype(self, dtypes)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -59,13 +59,13 @@ class Merge(Layer):
         rank = max(x.ndim for x in inputs)
         aligned = [
             x.reshape(*x.shape[:1], *(1,) * (rank - x.ndim), *x.shape[1:])
-            for x in in_one_dtype(self, inputs)
+            for x in to_merged_dtype(self, inputs)
         ]
         if any(x.shape != aligned[0].shape for x in aligned):
             try:
                 np.broadcast_shapes(*(x.shape for x in aligned))
             except ValueError:
-                raise misfit(self.op, inputs) from None
+                raise shape_mismatch(self.op, inputs) from None
         return self.combine(aligned)
 
     def over_time(self, *shapes: Shape) -> str:
@@ -154,7 +154,7 @@ class Concatenate(Layer):
         """The sizes along the axis added up, the others equal."""
         check_count(0, shapes)
         rank = len(shapes[0])
-        axis = axis_of(self.axis, rank)
+        axis = normalize_axis(self.axis, rank)
         if any(len(shape) != rank for shape in shapes):
             raise ValueError(f"inputs differ in rank: {', '.join(map(str, shapes))}")
         size: int | None = 0
@@ -162,30 +162,30 @@ class Concatenate(Layer):
             along = shape[axis]
             size = None if size is None or along is None else size + along
         sizes = [
-            equal(each, shapes) if i != axis else size
+            common_size(each, shapes) if i != axis else size
             for i, each in enumerate(zip(*shapes))
         ]
         return (tuple(sizes),)
 
     def output_dtype(self, *dtypes: str) -> str:
         """That of the layer, or a whole number's."""
-        return meeting(self, dtypes)
+        return merged_dtype(self, dtypes)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """Inputs: (batch, ...)."""
         try:
-            return np.concatenate(in_one_dtype(self, inputs), axis=self.axis)
+            return np.concatenate(to_merged_dtype(self, inputs), axis=self.axis)
         except ValueError:
-            raise misfit(self.op, inputs) from None
+            raise shape_mismatch(self.op, inputs) from None
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but along time."""
-        return apart_from_time([self.axis], len(shapes[0]))
+        return per_step_unless_time_in([self.axis], len(shapes[0]))
 
 
-def meeting(layer: Layer, dtypes: Sequence[str]) -> str:
+def merged_dtype(layer: Layer, dtypes: Sequence[str]) -> str:
     """The dtype in which inputs of a merge meet, as Keras 3 has it.
 
     Floating point numbers are those of the layer, and whole ones beside them become
@@ -197,15 +197,15 @@ def meeting(layer: Layer, dtypes: Sequence[str]) -> str:
     return str(np.result_type(*dtypes))
 
 
-def in_one_dtype(layer: Layer, inputs: Sequence[Array]) -> Sequence[Array]:
+def to_merged_dtype(layer: Layer, inputs: Sequence[Array]) -> Sequence[Array]:
     """The inputs of a merge, in the dtype in which they meet."""
     if all(x.dtype == inputs[0].dtype for x in inputs):
         return inputs
-    dtype = meeting(layer, [x.dtype.name for x in inputs])
+    dtype = merged_dtype(layer, [x.dtype.name for x in inputs])
     return [x.astype(dtype, copy=False) for x in inputs]
 
 
-def equal(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | None:
+def common_size(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | None:
     """The one size that is known among these, which must be equal."""
     known = {size for size in sizes if size is not None}
     if len(known) > 1:
@@ -230,7 +230,7 @@ def _broadcast(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | No
     return None if several else 1
 
 
-def misfit(op: str, inputs: Sequence[Array]) -> InputError:
+def shape_mismatch(op: str, inputs: Sequence[Array]) -> InputError:
     """The error of inputs whose shapes do not fit together."""
     shapes = ", ".join(str(x.shape) for x in inputs)
     return InputError(f"{op}: inputs of shapes {shapes} do not fit together")

@@ -9,7 +9,7 @@ import numpy as np
 
 from gru2np_runtime.activations import add_to
 from gru2np_runtime.layer import ACROSS, FEW, Layer, no_products, stored
-from gru2np_runtime.layers.axes import apart_from_time, axis_of
+from gru2np_runtime.layers.axes import normalize_axis, per_step_unless_time_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,7 @@ class BatchNormalization(Normalization):
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """gamma, beta, moving_mean, moving_variance: (size of the axis,)."""
-        shape = (shapes[0][axis_of(self.axis, len(shapes[0]))],)
+        shape = (shapes[0][normalize_axis(self.axis, len(shapes[0]))],)
         return {
             **self.parameters(shape),
             "moving_mean": shape,
@@ -99,7 +99,7 @@ class BatchNormalization(Normalization):
     ) -> Array:
         """x: (batch, ...)."""
         x = inputs[0]
-        axis = axis_of(self.axis, x.ndim)
+        axis = normalize_axis(self.axis, x.ndim)
         shape = tuple(x.shape[i] if i == axis else 1 for i in range(x.ndim))
         mean = weights["moving_mean"].reshape(shape)
         variance = weights["moving_variance"].reshape(shape)
@@ -109,7 +109,7 @@ class BatchNormalization(Normalization):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for numbers of their own at every time step."""
-        return apart_from_time([self.axis], len(shapes[0]))
+        return per_step_unless_time_in([self.axis], len(shapes[0]))
 
 
 class BatchNormalizationOverAxes(Normalization):
@@ -134,7 +134,7 @@ class BatchNormalizationOverAxes(Normalization):
         sizes of the axes and 1 elsewhere.
         """
         x = shapes[0]
-        axes = {axis_of(axis, len(x)) for axis in self.axes}
+        axes = {normalize_axis(axis, len(x)) for axis in self.axes}
         if len(axes) < len(self.axes):
             raise ValueError(f"axes {list(self.axes)} hold one twice")
         shape = tuple(n if i in axes else 1 for i, n in enumerate(x))
@@ -153,7 +153,7 @@ class BatchNormalizationOverAxes(Normalization):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for numbers of their own at every time step."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class LayerNormalization(Normalization):
@@ -182,7 +182,7 @@ class LayerNormalization(Normalization):
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """gamma, beta: sizes of the axes, in the order of ``axes``."""
         x = shapes[0]
-        shape = tuple(x[axis_of(axis, len(x))] for axis in self.axes)
+        shape = tuple(x[normalize_axis(axis, len(x))] for axis in self.axes)
         return {"gamma": shape} if self.rms_scaling else self.parameters(shape)
 
     def forward(
@@ -190,7 +190,7 @@ class LayerNormalization(Normalization):
     ) -> Array:
         """x: (batch, ...)."""
         x = inputs[0]
-        axes = tuple(sorted(axis_of(axis, x.ndim) for axis in self.axes))
+        axes = tuple(sorted(normalize_axis(axis, x.ndim) for axis in self.axes))
         shape = tuple(x.shape[i] if i in axes else 1 for i in range(x.ndim))
         _, variance, centred = moments(x, axes)
         # From x - mean at once: where all x are equal, the difference is exactly 0.
@@ -209,7 +209,7 @@ class LayerNormalization(Normalization):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for means over time."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class GroupNormalization(Normalization):
@@ -234,7 +234,7 @@ class GroupNormalization(Normalization):
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """gamma, beta: (channels,)."""
-        channels = shapes[0][axis_of(self.axis, len(shapes[0]))]
+        channels = shapes[0][normalize_axis(self.axis, len(shapes[0]))]
         if channels is None or channels % self._groups(channels):
             raise ValueError(
                 f"{self.op}: {channels} channels make no {self.groups} groups"
@@ -249,7 +249,7 @@ class GroupNormalization(Normalization):
     ) -> Array:
         """x: (batch, ...)."""
         x = inputs[0]
-        axis = axis_of(self.axis, x.ndim)
+        axis = normalize_axis(self.axis, x.ndim)
         groups = self._groups(x.shape[axis])
         split = (groups, x.shape[axis] // groups)
         grouped = x.reshape(*x.shape[:axis], *split, *x.shape[axis + 1 :])
@@ -295,7 +295,7 @@ class RMSNormalization(Layer):
         return (x,)
 
     def _sorted(self, rank: int) -> list[int]:
-        return sorted(axis_of(axis, rank) for axis in self.axes)
+        return sorted(normalize_axis(axis, rank) for axis in self.axes)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -311,7 +311,7 @@ class RMSNormalization(Layer):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for means over time."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class UnitNormalization(Layer):
@@ -336,14 +336,14 @@ class UnitNormalization(Layer):
     ) -> Array:
         """x: (batch, ...)."""
         x = inputs[0]
-        axes = tuple(axis_of(axis, x.ndim) for axis in self.axes)
+        axes = tuple(normalize_axis(axis, x.ndim) for axis in self.axes)
         norm = np.sqrt((x * x).sum(axis=axes, keepdims=True))
         y: Array = x * (1.0 / np.maximum(norm, norm.dtype.type(self.least_norm)))
         return y
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for norms over time."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:

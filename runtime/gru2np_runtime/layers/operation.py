@@ -32,7 +32,7 @@ class Operation(Layer):
         return POINTWISE if len(ranks) == 1 and ranks != {1} else ACROSS
 
 
-def broadcast(op: str, shapes: Sequence[Shape]) -> Shape:
+def broadcast_shape(op: str, shapes: Sequence[Shape]) -> Shape:
     """The shape of tensors of one rank that are broadcast; axis 0 is the batch.
 
     Raises:
@@ -53,7 +53,7 @@ def broadcast(op: str, shapes: Sequence[Shape]) -> Shape:
     return tuple(sizes)
 
 
-def fitting(op: str, arrays: Sequence[Array]) -> Sequence[Array]:
+def broadcastable(op: str, arrays: Sequence[Array]) -> Sequence[Array]:
     """The arrays, once it is sure that they can be broadcast.
 
     Raises:

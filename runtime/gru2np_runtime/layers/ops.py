@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.layer import ACROSS, POINTWISE
-from gru2np_runtime.layers.axes import apart_from_time, axis_of, check_choice
-from gru2np_runtime.layers.operation import Operation, broadcast, fitting
+from gru2np_runtime.layers.axes import (
+    check_choice,
+    normalize_axis,
+    per_step_unless_time_in,
+)
+from gru2np_runtime.layers.operation import Operation, broadcast_shape, broadcastable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +62,7 @@ class Any(Operation):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """Without the axes, or with size 1."""
-        axes = {axis_of(axis, len(shapes[0])) for axis in self.axes}
+        axes = {normalize_axis(axis, len(shapes[0])) for axis in self.axes}
         kept = [1 if i in axes else size for i, size in enumerate(shapes[0])]
         if not self.keepdims:
             kept = [size for i, size in enumerate(kept) if i not in axes]
@@ -72,7 +76,7 @@ class Any(Operation):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but along time."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class Logical(Operation):
@@ -83,7 +87,7 @@ class Logical(Operation):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The shapes, broadcast from the last axis on."""
-        return (broadcast(self.op, shapes),)
+        return (broadcast_shape(self.op, shapes),)
 
 
 class LogicalAnd(Logical):
@@ -95,7 +99,7 @@ class LogicalAnd(Logical):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x0 and x1 and ..., to bool."""
-        return reduce(np.logical_and, fitting(self.op, inputs))
+        return reduce(np.logical_and, broadcastable(self.op, inputs))
 
 
 class LogicalOr(Logical):
@@ -107,7 +111,7 @@ class LogicalOr(Logical):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x0 or x1 or ..., to bool."""
-        return reduce(np.logical_or, fitting(self.op, inputs))
+        return reduce(np.logical_or, broadcastable(self.op, inputs))
 
 
 class ExpandDims(Operation):
@@ -118,7 +122,7 @@ class ExpandDims(Operation):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """One axis more."""
-        axis = axis_of(self.axis, len(shapes[0]) + 1)
+        axis = normalize_axis(self.axis, len(shapes[0]) + 1)
         return ((*shapes[0][:axis], 1, *shapes[0][axis:]),)
 
     def forward(
@@ -129,7 +133,7 @@ class ExpandDims(Operation):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise where time stays axis 1."""
-        return apart_from_time([self.axis], len(shapes[0]) + 1)
+        return per_step_unless_time_in([self.axis], len(shapes[0]) + 1)
 
 
 class Filled(Operation):

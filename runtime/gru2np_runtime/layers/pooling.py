@@ -16,14 +16,14 @@ from gru2np_runtime.layers.axes import (
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    as_given,
-    channels_last,
     check_before,
-    counts,
-    given,
-    last,
+    from_channels_last,
     padded,
-    pooled,
+    pool_axis,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+    window_counts,
 )
 
 if TYPE_CHECKING:
@@ -57,9 +57,13 @@ class Pooling(Spatial):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, *windows, channels), or (batch, channels, *windows)."""
         check_rank(self.op, shapes[0], len(self.pool_size) + 2)
-        batch, *space, channels = last(shapes[0], self.data_format)
-        fitting = counts(tuple(space), self.pool_size, self.strides, self.padding)
-        return (given((batch, *fitting, channels), self.data_format),)
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
+        out_space = window_counts(
+            tuple(space), self.pool_size, self.strides, self.padding
+        )
+        return (
+            shape_from_channels_last((batch, *out_space, channels), self.data_format),
+        )
 
     def pool(self, x: Array, pad: float, function: np.ufunc) -> Array:
         """x: (batch, *space, channels) to (batch, *windows, channels).
@@ -74,12 +78,12 @@ class Pooling(Spatial):
         """
         x = padded(x, self.pool_size, self.strides, self.padding, pad, self.before)
         for axis, (size, stride) in enumerate(zip(self.pool_size, self.strides), 1):
-            x = pooled(x, axis, size, stride, function)
+            x = pool_axis(x, axis, size, stride, function)
         # Windows of one number are the numbers of the input themselves.
         return x if max(self.pool_size) > 1 else x.copy()
 
 
-def lowest(x: Array) -> float:
+def lowest_value(x: Array) -> float:
     """What is smaller than anything of x's type, or the smallest whole number."""
     return -math.inf if x.dtype.kind == "f" else int(np.iinfo(x.dtype).min)
 
@@ -94,8 +98,10 @@ class MaxPooling(Pooling):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
-        return as_given(self.pool(x, lowest(x), np.maximum), self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
+        return from_channels_last(
+            self.pool(x, lowest_value(x), np.maximum), self.data_format
+        )
 
 
 class AveragePooling(Pooling):
@@ -108,13 +114,17 @@ class AveragePooling(Pooling):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         total = self.pool(x, 0.0, np.add)
         if self.counts_padding:
-            return as_given(total / float(math.prod(self.pool_size)), self.data_format)
+            return from_channels_last(
+                total / float(math.prod(self.pool_size)), self.data_format
+            )
         # One sample of one channel of ones: sums are the numbers of elements.
         ones = np.ones((1, *x.shape[1:-1], 1), x.dtype)
-        return as_given(total / self.pool(ones, 0.0, np.add), self.data_format)
+        return from_channels_last(
+            total / self.pool(ones, 0.0, np.add), self.data_format
+        )
 
 
 class GlobalPooling(Layer):
@@ -138,10 +148,14 @@ class GlobalPooling(Layer):
         """(batch, channels), or with axes of size 1 between or behind."""
         if len(shapes[0]) < 3:
             raise ValueError(f"{self.op}: no spatial axis in an input {shapes[0]}")
-        batch, *space, channels = last(shapes[0], self.data_format)
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
         if not self.keepdims:
             return ((batch, channels),)
-        return (given((batch, *(1 for _ in space), channels), self.data_format),)
+        return (
+            shape_from_channels_last(
+                (batch, *(1 for _ in space), channels), self.data_format
+            ),
+        )
 
     def space(self, x: Array) -> tuple[int, ...]:
         """The spatial axes of x."""
@@ -160,7 +174,7 @@ class GlobalMaxPooling(GlobalPooling):
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
         x = inputs[0]
-        y: Array = x.max(self.space(x), keepdims=self.keepdims, initial=lowest(x))
+        y: Array = x.max(self.space(x), keepdims=self.keepdims, initial=lowest_value(x))
         return y
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from gru2np_runtime.layer import FEW, Layer, no_products, stored
 from gru2np_runtime.layers.axes import (
-    apart_from_time,
-    axis_of,
     check_minimum,
+    normalize_axis,
+    per_step_unless_time_in,
 )
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Rescaling(Layer):
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise where features are not the time steps."""
         several = len(self.scale) > 1 or len(self.offset) > 1
-        return apart_from_time([-1] if several else [], len(shapes[0]))
+        return per_step_unless_time_in([-1] if several else [], len(shapes[0]))
 
 
 class Standardization(Layer):
@@ -101,7 +101,7 @@ class Standardization(Layer):
             raise ValueError(f"{self.op}: expected {size} means and variances")
 
     def _axes(self, rank: int) -> list[int]:
-        return sorted(axis_of(axis, rank) for axis in self.axes)
+        return sorted(normalize_axis(axis, rank) for axis in self.axes)
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """mean, variance: sizes of the axes, if they are no constants."""
@@ -162,7 +162,7 @@ class Standardization(Layer):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for numbers of their own at every time step."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 LAYERS = {layer.op: layer for layer in (Rescaling, Standardization)}

@@ -9,8 +9,8 @@ import numpy as np
 
 from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.layer import Layer, across
-from gru2np_runtime.layers.axes import axis_of
-from gru2np_runtime.layers.merging import check_count, equal, misfit
+from gru2np_runtime.layers.axes import normalize_axis
+from gru2np_runtime.layers.merging import check_count, common_size, shape_mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,8 +50,8 @@ class Dot(Layer):
             raise Unsupported(
                 f"dot: expected inputs of rank 2 or 3, got {shapes[0]} and {shapes[1]}"
             )
-        axes = [axis_of(a, len(shape)) for a, shape in zip(self.axes, shapes)]
-        equal([shape[a] for a, shape in zip(axes, shapes)], shapes)
+        axes = [normalize_axis(a, len(shape)) for a, shape in zip(self.axes, shapes)]
+        common_size([shape[a] for a, shape in zip(axes, shapes)], shapes)
         rest = [
             size
             for axis, shape in zip(axes, shapes)
@@ -73,7 +73,7 @@ class Dot(Layer):
         rows = x.reshape(x.shape[0], prod(x.shape[1:-1]), x.shape[-1])
         columns = y.reshape(*y.shape[:2], prod(y.shape[2:]))
         if rows.shape[2] != columns.shape[1]:
-            raise misfit(self.op, inputs)
+            raise shape_mismatch(self.op, inputs)
         product: Array = rows @ columns
         return product.reshape(x.shape[0], *(rest or [1]))
 
@@ -100,7 +100,7 @@ class Cosine(Layer):
             raise ValueError(
                 f"cosine: expected inputs of rank 2, got {shapes[0]} and {shapes[1]}"
             )
-        equal([shape[1] for shape in shapes], shapes)
+        common_size([shape[1] for shape in shapes], shapes)
         return ((shapes[0][0], 1, 1),)
 
     def forward(
@@ -109,7 +109,7 @@ class Cosine(Layer):
         """x, y: (batch, n)."""
         x, y = inputs
         if x.shape[1] != y.shape[1]:
-            raise misfit(self.op, inputs)
+            raise shape_mismatch(self.op, inputs)
         lengths = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
         cosine: Array = (x * y).sum(axis=1) / np.maximum(lengths, 1e-8)
         return cosine[:, None, None]

@@ -74,14 +74,16 @@ class Recurrent(Layer):
     @property
     def rows_apart(self) -> bool:  # type: ignore[override]
         """Where the batch is axis 0, and no activation runs along it."""
-        return not self.time_major and all(cell.apart() for _, cell in self.cells())
+        return not self.time_major and all(
+            cell.rows_independent() for _, cell in self.cells()
+        )
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """Each cell on the output of the one below, at every step."""
         batch, time, features = inputs[0]
         total = 0
         for _, cell in self.cells():
-            total += cell.products(features)
+            total += cell.step_multiply_adds(features)
             features = cell.units
         return batch * time * total
 

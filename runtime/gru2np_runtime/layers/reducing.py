@@ -9,10 +9,14 @@ import numpy as np
 
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import ACROSS
-from gru2np_runtime.layers.axes import apart_from_time, axis_of, check_choice
+from gru2np_runtime.layers.axes import (
+    check_choice,
+    normalize_axis,
+    per_step_unless_time_in,
+)
 from gru2np_runtime.layers.operation import (
     Operation,
-    broadcast,
+    broadcast_shape,
     check_floats,
     check_numbers,
 )
@@ -91,7 +95,7 @@ class Reduction(Operation):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """Without the axes, or with size 1."""
-        axes = {axis_of(axis, len(shapes[0])) for axis in self.axes}
+        axes = {normalize_axis(axis, len(shapes[0])) for axis in self.axes}
         if len(axes) < len(self.axes):
             raise ValueError(f"{self.function}: an axis twice in {self.axes}")
         kept = [1 if i in axes else size for i, size in enumerate(shapes[0])]
@@ -121,7 +125,7 @@ class Reduction(Operation):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but along time."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class Matmul(Operation):
@@ -152,7 +156,7 @@ class Matmul(Operation):
         known = {x[-1], y[-2]} - {None}
         if len(known) > 1:
             raise ValueError(f"matmul: shapes {shapes} do not fit together")
-        return ((*broadcast(self.op, (x[:-2], y[:-2])), x[-2], y[-1]),)
+        return ((*broadcast_shape(self.op, (x[:-2], y[:-2])), x[-2], y[-1]),)
 
     def output_dtype(self, *dtypes: str) -> str:
         """That of both."""

@@ -17,10 +17,10 @@ from gru2np_runtime.layers.axes import (
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    as_given,
-    channels_last,
-    given,
-    last,
+    from_channels_last,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Flatten(Reshaping):
         """x: (batch, ...)."""
         x = inputs[0]
         if x.ndim > 1:
-            x = channels_last(x, self.data_format)
+            x = to_channels_last(x, self.data_format)
         return x.reshape(x.shape[0], prod(x.shape[1:]))
 
 
@@ -167,19 +167,21 @@ class ZeroPadding(Reshaping, Spatial):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The spatial axes longer by their pairs."""
         check_rank(self.op, shapes[0], len(self.padding) + 2)
-        batch, *space, channels = last(shapes[0], self.data_format)
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
         longer = [
             None if size is None else size + before + after
             for size, (before, after) in zip(space, self.padding)
         ]
-        return (given((batch, *longer, channels), self.data_format),)
+        return (shape_from_channels_last((batch, *longer, channels), self.data_format),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
-        return as_given(np.pad(x, [(0, 0), *self.padding, (0, 0)]), self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
+        return from_channels_last(
+            np.pad(x, [(0, 0), *self.padding, (0, 0)]), self.data_format
+        )
 
 
 class Cropping(Reshaping, Spatial):
@@ -198,12 +200,14 @@ class Cropping(Reshaping, Spatial):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The spatial axes shorter by their pairs."""
         check_rank(self.op, shapes[0], len(self.cropping) + 2)
-        batch, *space, channels = last(shapes[0], self.data_format)
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
         shorter = [
             None if size is None else stop - start
             for size, (start, stop) in zip(space, self.bounds(tuple(space)))
         ]
-        return (given((batch, *shorter, channels), self.data_format),)
+        return (
+            shape_from_channels_last((batch, *shorter, channels), self.data_format),
+        )
 
     def bounds(self, space: Shape) -> list[tuple[int, int]]:
         """First and last + 1 along each axis.
@@ -224,10 +228,10 @@ class Cropping(Reshaping, Spatial):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         bounds = [(None, None), *self.bounds(x.shape[1:-1])]
         kept = [slice(start, stop) for start, stop in bounds]
-        return as_given(x[tuple(kept)], self.data_format)
+        return from_channels_last(x[tuple(kept)], self.data_format)
 
 
 def _product(shape: Shape) -> int | None:

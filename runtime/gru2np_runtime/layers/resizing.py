@@ -14,7 +14,13 @@ from gru2np_runtime.layers.axes import (
 )
 from gru2np_runtime.layers.resampling import INTERPOLATIONS, resampled
 from gru2np_runtime.layers.reshaping import Reshaping
-from gru2np_runtime.layers.windows import Spatial, as_given, channels_last, given, last
+from gru2np_runtime.layers.windows import (
+    Spatial,
+    from_channels_last,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +53,7 @@ class Resizing(Layer):
         check_choice(self.op, "interpolation", self.interpolation, INTERPOLATIONS)
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
 
-    def wanted(self, space: Shape) -> Shape:
+    def output_space(self, space: Shape) -> Shape:
         """What becomes of the spatial axes."""
         if self.sizes:
             return self.sizes
@@ -56,20 +62,20 @@ class Resizing(Layer):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, *sizes, channels), or (batch, channels, *sizes)."""
         check_rank(self.op, shapes[0], len(self.sizes or self.factors) + 2)
-        batch, *space, channels = last(shapes[0], self.data_format)
-        wanted = self.wanted(tuple(space))
-        return (given((batch, *wanted, channels), self.data_format),)
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
+        wanted = self.output_space(tuple(space))
+        return (shape_from_channels_last((batch, *wanted, channels), self.data_format),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         if 0 in x.shape[1:-1]:
             raise InputError(f"{self.op}: nothing to resize in {inputs[0].shape}")
-        for axis, size in enumerate(self.wanted(x.shape[1:-1]), start=1):
+        for axis, size in enumerate(self.output_space(x.shape[1:-1]), start=1):
             x = resampled(x, axis, size or 0, self.interpolation)
-        return as_given(x, self.data_format)
+        return from_channels_last(x, self.data_format)
 
 
 class UpSampling(Reshaping, Spatial):
@@ -88,18 +94,18 @@ class UpSampling(Reshaping, Spatial):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The spatial axes longer by a factor."""
         check_rank(self.op, shapes[0], len(self.size) + 2)
-        batch, *space, channels = last(shapes[0], self.data_format)
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
         longer = [None if n is None else n * size for n, size in zip(space, self.size)]
-        return (given((batch, *longer, channels), self.data_format),)
+        return (shape_from_channels_last((batch, *longer, channels), self.data_format),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         for axis, size in enumerate(self.size, start=1):
             x = x.repeat(size, axis=axis)
-        return as_given(x, self.data_format)
+        return from_channels_last(x, self.data_format)
 
 
 LAYERS = {layer.op: layer for layer in (Resizing, UpSampling)}

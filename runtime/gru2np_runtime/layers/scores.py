@@ -60,7 +60,7 @@ def _exponential(x: Array, axes: tuple[int, ...]) -> Array:
     return y
 
 
-def in_pieces(
+def attend_in_chunks(
     attend: Callable[[Sequence[Array], Array | None], tuple[Array, Array]],
     inputs: Sequence[Array],
     mask: Array | None,
@@ -86,19 +86,21 @@ def in_pieces(
     return np.concatenate(parts)
 
 
-def in_rank(mask: Array, rank: int, attended: int) -> Array:
+def expand_mask(mask: Array, rank: int, attended: int) -> Array:
     """The mask in the rank of the scores; new axes stand before the last, attended."""
     missing = (1,) * (rank - mask.ndim)
     return mask.reshape(*mask.shape[:-attended], *missing, *mask.shape[-attended:])
 
 
-def causal(mask: Array | None, steps: int, seen: int) -> Array:
+def causal_mask(mask: Array | None, steps: int, seen: int) -> Array:
     """The mask, and of every query only the keys up to its own position."""
     below = np.tri(steps, seen, dtype=bool)
     return below if mask is None else mask & below
 
 
-def nearby(mask: Array | None, steps: int, seen: int, window: int) -> Array:
+def sliding_window_mask(
+    mask: Array | None, steps: int, seen: int, window: int
+) -> Array:
     """The mask, and of every query only the keys less than a window away."""
     near: Array = np.abs(np.arange(steps)[:, None] - np.arange(seen)) < window
     return near if mask is None else mask & near

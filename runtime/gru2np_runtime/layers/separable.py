@@ -8,24 +8,24 @@ from gru2np_runtime.activations import function_of
 from gru2np_runtime.layer import FEW, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
-    activated,
+    activated_shape,
     check_choice,
     check_minimum,
     check_per_axis,
     check_rank,
-    size_of,
+    element_count,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    as_given,
-    channels_last,
     check_before,
     convolve,
-    counts,
-    given,
-    last,
+    from_channels_last,
     padded,
-    positions,
+    position_count,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+    window_counts,
 )
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class DepthwiseConv(Spatial):
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """depthwise_kernel (*kernel_size, channels, depth_multiplier), bias."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        channels = last(shapes[0], self.data_format)[-1]
+        channels = shape_to_channels_last(shapes[0], self.data_format)[-1]
         expected: dict[str, Shape] = {
             "depthwise_kernel": (*self.kernel_size, channels, self.depth_multiplier)
         }
@@ -87,38 +87,40 @@ class DepthwiseConv(Spatial):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, *windows, filters), or (batch, filters, *windows)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        batch, *space, channels = last(shapes[0], self.data_format)
-        fitting = counts(tuple(space), self.reach, self.strides, self.padding)
-        y = given((batch, *fitting, self.filters_of(channels)), self.data_format)
-        return (activated(self.activation, y),)
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
+        out_space = window_counts(tuple(space), self.reach, self.strides, self.padding)
+        y = shape_from_channels_last(
+            (batch, *out_space, self.filters_of(channels)), self.data_format
+        )
+        return (activated_shape(self.activation, y),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         x = padded(x, self.reach, self.strides, self.padding, 0.0, self.before)
-        y = self.mixed(weights, self.apart(weights["depthwise_kernel"], x))
+        y = self.pointwise(weights, self.depthwise(weights["depthwise_kernel"], x))
         if self.use_bias:
             y = y + weights["bias"]
-        return function_of(self.activation)(as_given(y, self.data_format))
+        return function_of(self.activation)(from_channels_last(y, self.data_format))
 
-    def apart(self, kernel: Array, x: Array) -> Array:
+    def depthwise(self, kernel: Array, x: Array) -> Array:
         """Every channel of x, (batch, *space, channels), with its own kernel."""
         *sizes, channels, multiplier = kernel.shape
         # A convolution with as many groups as channels.
         kernel = kernel.reshape(*sizes, 1, channels * multiplier)
         return convolve(x, kernel, self.strides, self.dilation, channels)
 
-    def mixed(self, weights: Mapping[str, Array], y: Array) -> Array:
+    def pointwise(self, weights: Mapping[str, Array], y: Array) -> Array:
         """What becomes of the channels; here they stay apart."""
         return y
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """Its kernels at every place of the output."""
         shapes = self.weight_shapes(inputs[0])
-        taps = sum(size_of(n) for name, n in shapes.items() if name != "bias")
-        return positions(outputs[0], self.data_format) * taps
+        taps = sum(element_count(n) for name, n in shapes.items() if name != "bias")
+        return position_count(outputs[0], self.data_format) * taps
 
 
 class SeparableConv(DepthwiseConv):
@@ -140,7 +142,7 @@ class SeparableConv(DepthwiseConv):
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """The depthwise kernel; pointwise_kernel (1, ..., channels, filters); bias."""
         expected = super().weight_shapes(*shapes)
-        channels = last(shapes[0], self.data_format)[-1]
+        channels = shape_to_channels_last(shapes[0], self.data_format)[-1]
         ones = (1,) * len(self.kernel_size)
         expected["pointwise_kernel"] = (
             *ones,
@@ -156,7 +158,7 @@ class SeparableConv(DepthwiseConv):
         """As many as there are filters."""
         return self.filters
 
-    def mixed(self, weights: Mapping[str, Array], y: Array) -> Array:
+    def pointwise(self, weights: Mapping[str, Array], y: Array) -> Array:
         """All channels of a place together."""
         kernel = weights["pointwise_kernel"]
         mixed: Array = y @ kernel.reshape(kernel.shape[-2:])

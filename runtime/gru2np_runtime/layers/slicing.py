@@ -8,9 +8,13 @@ import numpy as np
 
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import ACROSS, LAST, POINTWISE
-from gru2np_runtime.layers.axes import apart_from_time, axis_of, check_minimum
+from gru2np_runtime.layers.axes import (
+    check_minimum,
+    normalize_axis,
+    per_step_unless_time_in,
+)
 from gru2np_runtime.layers.merging import Concatenate
-from gru2np_runtime.layers.operation import Operation, broadcast
+from gru2np_runtime.layers.operation import Operation, broadcast_shape
 from gru2np_runtime.layers.reshaping import Permute, Reshape
 
 if TYPE_CHECKING:
@@ -117,7 +121,7 @@ class Squeeze(Operation):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The shape without the axes."""
-        axes = {axis_of(axis, len(shapes[0])) for axis in self.axes}
+        axes = {normalize_axis(axis, len(shapes[0])) for axis in self.axes}
         for axis in axes:
             if shapes[0][axis] not in (None, 1):
                 raise InputError(f"squeeze: axis {axis} of shape {shapes[0]} is not 1")
@@ -132,7 +136,7 @@ class Squeeze(Operation):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for the time axis."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class Stack(Operation):
@@ -144,11 +148,11 @@ class Stack(Operation):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """One axis more, as long as there are inputs."""
-        axis = axis_of(self.axis, len(shapes[0]) + 1)
+        axis = normalize_axis(self.axis, len(shapes[0]) + 1)
         for sizes in zip(*shapes):
             if len({*sizes} - {None}) > 1:
                 raise ValueError(f"stack: inputs of shapes {shapes} differ")
-        shape = broadcast(self.op, shapes)
+        shape = broadcast_shape(self.op, shapes)
         return ((*shape[:axis], len(shapes), *shape[axis:]),)
 
     def output_dtype(self, *dtypes: str) -> str:
@@ -168,7 +172,7 @@ class Stack(Operation):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise where time stays axis 1."""
-        return apart_from_time([self.axis], len(shapes[0]) + 1)
+        return per_step_unless_time_in([self.axis], len(shapes[0]) + 1)
 
 
 class Split(Operation):
@@ -221,7 +225,7 @@ class Split(Operation):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """One shape for each piece."""
-        axis = axis_of(self.axis, len(shapes[0]))
+        axis = normalize_axis(self.axis, len(shapes[0]))
         pieces = self.pieces(shapes[0][axis])
         before, after = shapes[0][:axis], shapes[0][axis + 1 :]
         if self.squeeze:
@@ -241,7 +245,7 @@ class Split(Operation):
 
     def over_time(self, *shapes: Shape) -> str:
         """Pointwise but for the time axis."""
-        return apart_from_time([self.axis], len(shapes[0]))
+        return per_step_unless_time_in([self.axis], len(shapes[0]))
 
 
 class Transpose(Permute):

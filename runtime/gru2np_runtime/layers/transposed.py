@@ -13,20 +13,20 @@ from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import FEW, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
-    activated,
+    activated_shape,
     check_choice,
     check_minimum,
     check_per_axis,
     check_rank,
-    size_of,
+    element_count,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    as_given,
-    channels_last,
-    given,
-    last,
-    positions,
+    from_channels_last,
+    position_count,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
 )
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class ConvTranspose(Spatial):
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """kernel (*kernel_size, filters, channels), bias (filters,)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        channels = last(shapes[0], self.data_format)[-1]
+        channels = shape_to_channels_last(shapes[0], self.data_format)[-1]
         expected: dict[str, Shape] = {
             "kernel": (*self.kernel_size, self.filters, channels)
         }
@@ -114,13 +114,13 @@ class ConvTranspose(Spatial):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, *longer space, filters), or (batch, filters, *longer space)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        batch, *space, _ = last(shapes[0], self.data_format)
+        batch, *space, _ = shape_to_channels_last(shapes[0], self.data_format)
         longer = [
             None if n is None else self.length(n, stride, tail)
             for n, stride, (tail, _) in zip(space, self.strides, self.ends())
         ]
-        y = given((batch, *longer, self.filters), self.data_format)
-        return (activated(self.activation, y),)
+        y = shape_from_channels_last((batch, *longer, self.filters), self.data_format)
+        return (activated_shape(self.activation, y),)
 
     def length(self, steps: int, stride: int, tail: int) -> int:
         """How long an axis of so many steps becomes.
@@ -136,7 +136,7 @@ class ConvTranspose(Spatial):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         batch, *space, channels = x.shape
         kernel = weights["kernel"]
         taps, filters = prod(self.kernel_size), self.filters
@@ -164,12 +164,12 @@ class ConvTranspose(Spatial):
         y = y[tuple([slice(None)] + [slice(*ends) for ends in places])]
         if self.use_bias:
             y = y + weights["bias"]
-        return function_of(self.activation)(as_given(y, self.data_format))
+        return function_of(self.activation)(from_channels_last(y, self.data_format))
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """The kernel at every place of the input."""
         kernel = self.weight_shapes(inputs[0])["kernel"]
-        return positions(inputs[0], self.data_format) * size_of(kernel)
+        return position_count(inputs[0], self.data_format) * element_count(kernel)
 
 
 LAYERS = {ConvTranspose.op: ConvTranspose}

@@ -39,36 +39,36 @@ class Spatial(Layer):
         return len(getattr(self, self.per_axis)) == 1
 
 
-def positions(shape: Sizes, data_format: str) -> int:
+def position_count(shape: Sizes, data_format: str) -> int:
     """Rows and places of an array, channels left out."""
-    return prod(sized(last(shape, data_format))[:-1])
+    return prod(sized(shape_to_channels_last(shape, data_format))[:-1])
 
 
-def channels_last(x: Array, data_format: str) -> Array:
+def to_channels_last(x: Array, data_format: str) -> Array:
     """(batch, *space, channels), a view."""
     return np.moveaxis(x, 1, -1) if data_format == "channels_first" else x
 
 
-def as_given(y: Array, data_format: str) -> Array:
+def from_channels_last(y: Array, data_format: str) -> Array:
     """The inverse of ``channels_last``."""
     return np.moveaxis(y, -1, 1) if data_format == "channels_first" else y
 
 
-def last(shape: Shape, data_format: str) -> Shape:
+def shape_to_channels_last(shape: Shape, data_format: str) -> Shape:
     """``channels_last`` of a shape."""
     if data_format == "channels_first":
         return (shape[0], *shape[2:], shape[1])
     return shape
 
 
-def given(shape: Shape, data_format: str) -> Shape:
+def shape_from_channels_last(shape: Shape, data_format: str) -> Shape:
     """``as_given`` of a shape."""
     if data_format == "channels_first":
         return (shape[0], shape[-1], *shape[1:-1])
     return shape
 
 
-def count(length: int, size: int, stride: int, padding: str) -> int:
+def window_count(length: int, size: int, stride: int, padding: str) -> int:
     """How many windows fit; ``size`` includes the gaps of a dilation.
 
     Raises:
@@ -85,17 +85,17 @@ def count(length: int, size: int, stride: int, padding: str) -> int:
     return (length - size) // stride + 1
 
 
-def counts(
+def window_counts(
     space: Shape, sizes: Sequence[int], strides: Sequence[int], padding: str
 ) -> Shape:
     """How many windows fit along each spatial axis."""
     return tuple(
-        None if length is None else count(length, size, stride, padding)
+        None if length is None else window_count(length, size, stride, padding)
         for length, size, stride in zip(space, sizes, strides)
     )
 
 
-def pads(
+def pad_widths(
     length: int, size: int, stride: int, padding: str, before: int | None = None
 ) -> tuple[int, int]:
     """What each side needs: ``same`` shares it out, the odd one behind.
@@ -109,7 +109,7 @@ def pads(
         return size - 1, 0
     if padding == "full":
         return size - 1, size - 1
-    windows = count(length, size, stride, padding)
+    windows = window_count(length, size, stride, padding)
     total = (windows - 1) * stride + size - length
     if before is None:
         before = max(total, 0) // 2
@@ -129,7 +129,7 @@ def padded(
         return x
     starts: Sequence[int | None] = before or [None] * len(sizes)
     widths = [
-        pads(length, size, stride, padding, start)
+        pad_widths(length, size, stride, padding, start)
         for length, size, stride, start in zip(x.shape[1:-1], sizes, strides, starts)
     ]
     return np.pad(x, [(0, 0), *widths, (0, 0)], constant_values=value)
@@ -158,7 +158,7 @@ def windows(
     """
     reach = [(n - 1) * d + 1 for n, d in zip(sizes, dilation)]
     for length, size in zip(x.shape[1:-1], reach):
-        count(length, size, 1, "valid")
+        window_count(length, size, 1, "valid")
     axes = tuple(range(1, x.ndim - 1))
     view = np.lib.stride_tricks.sliding_window_view(x, tuple(reach), axis=axes)
     starts = [slice(None, None, stride) for stride in strides]
@@ -167,7 +167,7 @@ def windows(
     return view[index]
 
 
-def pooled(x: Array, axis: int, size: int, stride: int, function: np.ufunc) -> Array:
+def pool_axis(x: Array, axis: int, size: int, stride: int, function: np.ufunc) -> Array:
     """One number for each window along an axis of x.
 
     Args:
@@ -180,7 +180,7 @@ def pooled(x: Array, axis: int, size: int, stride: int, function: np.ufunc) -> A
     Raises:
         InputError: a window is longer than x.
     """
-    many = count(x.shape[axis], size, stride, "valid")
+    many = window_count(x.shape[axis], size, stride, "valid")
     ahead = (slice(None),) * axis
     if size > TAPS:
         view = np.lib.stride_tricks.sliding_window_view(x, size, axis=axis)
@@ -230,13 +230,13 @@ def convolve(
     columns = kernel.reshape(prod(sizes) * depth, groups, filters // groups)
     columns = columns.swapaxes(0, 1)
     if groups == 1:
-        return _product(rows[0], columns[0])
+        return _matmul_in_chunks(rows[0], columns[0])
     product = rows.reshape(groups, prod(places), prod(sizes) * depth) @ columns
     y: Array = product.swapaxes(0, 1).reshape(*places, filters)
     return y
 
 
-def _product(windowed: Array, kernel: Array) -> Array:
+def _matmul_in_chunks(windowed: Array, kernel: Array) -> Array:
     """Windows times a kernel, a piece at a time that stays in the cache.
 
     Args:
@@ -264,9 +264,9 @@ def _product(windowed: Array, kernel: Array) -> Array:
             now = windowed[some, line : line + lines]
             copied = piece[: now.shape[0], : now.shape[1]]
             copied[...] = now
-            count = prod(now.shape[: len(places)])
+            window_count = prod(now.shape[: len(places)])
             # One array of rows: samples are whole where there are several.
-            a = copied.reshape(count, depth)
-            out = y[some, line : line + lines].reshape(count, filters)
+            a = copied.reshape(window_count, depth)
+            out = y[some, line : line + lines].reshape(window_count, filters)
             np.matmul(a, kernel, out=out)
     return y
