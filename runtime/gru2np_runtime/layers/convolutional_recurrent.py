@@ -1,4 +1,4 @@
-"""ConvLSTM: an LSTM over time whose products are convolutions over space."""
+"""ConvLSTM: an LSTM over time with convolutions over space instead of products."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 
 
 class ConvLSTM(Recurrent):
-    """``c' = f * c + i * hh``, ``h' = o * activation(c')`` at every place.
+    """``c' = f * c + i * hh``, ``h' = o * activation(c')`` at every position.
 
-    Filters i, f, c, o stand side by side, as the columns of an LSTM do.  The input's
-    convolution has strides, dilation and padding; that of h keeps its size.  Shi et
-    al. 2015 (arXiv:1506.04214); Keras 3.15 ``keras/src/layers/rnn/conv_lstm.py``.
+    The filters of i, f, c, o are concatenated along the last axis, as the columns of an
+    LSTM.  Strides, dilation and padding are those of the input's convolution; the
+    convolution of h keeps its size.  Shi et al. 2015 (arXiv:1506.04214); Keras 3.15
+    ``keras/src/layers/rnn/conv_lstm.py``.
     """
 
     op = "conv_lstm"
@@ -60,7 +61,7 @@ class ConvLSTM(Recurrent):
     use_bias: bool = True
 
     def check(self) -> None:
-        """Sizes are positive and belong to the same axes."""
+        """Tuples have one positive size per axis; the batch comes first."""
         super().check()
         check_per_axis(self, "kernel_size", "strides", "dilation")
         check_minimum(self.op, "filters", [self.filters], 1)
@@ -69,19 +70,19 @@ class ConvLSTM(Recurrent):
         check_before(self.op, self.recurrent_before, self.kernel_size, "same")
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
         if self.time_major:
-            raise ValueError(f"{self.op}: time_major is for (time, batch, features)")
+            raise ValueError(f"{self.op}: time_major is not supported, expected false")
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """What the input's kernel spans along each axis, gaps included."""
+        """The receptive field of the input's kernel along each axis."""
         return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation))
 
     def state_sizes(self) -> tuple[int, ...]:
-        """Filters of h and c."""
+        """Channels of h and c."""
         return (self.filters, self.filters)
 
     def state_shape(self, shape: Shape) -> Shape:
-        """Shape of h and c, and of one step of the output, for inputs of this shape."""
+        """Shape of h, c and one step of the output, for inputs of this shape."""
         batch, *space, _ = shape_to_channels_last(
             (shape[0], *shape[2:]), self.data_format
         )
@@ -91,7 +92,10 @@ class ConvLSTM(Recurrent):
         )
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """kernel (*kernel_size, channels, 4 * filters), recurrent_kernel, bias."""
+        """kernel (*kernel_size, channels, 4 * filters), recurrent_kernel, bias.
+
+        recurrent_kernel: (*kernel_size, filters, 4 * filters).
+        """
         check_rank(self.op, shapes[0], len(self.kernel_size) + 3)
         channels = shape_to_channels_last(shapes[0][1:], self.data_format)[-1]
         width = 4 * self.filters
@@ -123,21 +127,21 @@ class ConvLSTM(Recurrent):
         return (y, state, state) if self.return_state else (y,)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Carried forward, where it runs forward."""
+        """CARRIED unless it runs backwards."""
         return ACROSS if self.go_backwards else CARRIED
 
     def unsized_state(self) -> tuple[int, ...]:
-        """Shape of h and c without the batch, 0 in space: no input told its size."""
-        nothing = (0,) * len(self.kernel_size)
+        """Shape of h and c without the batch, before an input gives the sizes: 0."""
+        space = (0,) * len(self.kernel_size)
         _, *shape = shape_from_channels_last(
-            (0, *nothing, self.filters), self.data_format
+            (0, *space, self.filters), self.data_format
         )
         return tuple(size or 0 for size in shape)
 
     def step(
         self, weights: Mapping[str, Array], x: Array, h: Array, c: Array
     ) -> list[Array]:
-        """h and c after one time step of x, (batch, *space, channels)."""
+        """h and c after one time step; x: (batch, *space, channels)."""
         activation = function_of(self.activation)
         gate = function_of(self.recurrent_activation)
         x = to_channels_last(x, self.data_format)
@@ -159,7 +163,7 @@ class ConvLSTM(Recurrent):
         return [gate(o) * activation(c), c]
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Both kernels at every place and step."""
+        """Time steps times positions times the sizes of both kernels."""
         kernels = self.weight_shapes(inputs[0])
         taps = element_count(kernels["kernel"]) + element_count(
             kernels["recurrent_kernel"]
@@ -168,7 +172,7 @@ class ConvLSTM(Recurrent):
         return inputs[0][1] * position_count(state, self.data_format) * taps
 
     def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:
-        """h and c."""
+        """Shapes of h and c."""
         return (self.state_shape(shape),) * 2
 
 

@@ -1,4 +1,4 @@
-"""Local connections: a convolution with weights of its own at every place."""
+"""Locally connected layers: a convolution with other weights at every position."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ if TYPE_CHECKING:
 
 
 class LocallyConnected(Spatial):
-    """``activation(window @ the kernel of its place + the bias of its place)``.
+    """``activation(window @ kernel of its position + bias of its position)``.
 
-    A kernel's rows stand in the order of a window: with ``channels_first`` one channel
-    after the other.  With ``dense`` the kernel has a number for every pair of an input
-    and an output, used where the one is in the window of the other; ``same`` is for
-    that alone, and pads half a window in front whatever the strides.  tf_keras 2.21
-    ``tf_keras/src/layers/locally_connected``, ``implementation`` 1 and 2.
+    The rows of a kernel are in the order of a window: with ``channels_first`` the
+    channels come first.  With ``dense`` the kernel has a number for every pair of input
+    and output elements, and is 0 where the input is not in the output's window; only
+    ``dense`` supports ``same``, which pads half a window before each axis for any
+    strides.  tf_keras 2.21 ``tf_keras/src/layers/locally_connected``,
+    ``implementation`` 1 and 2.
     """
 
     op = "locally_connected"
@@ -57,19 +58,19 @@ class LocallyConnected(Spatial):
     use_bias: bool = True
 
     def check(self) -> None:
-        """Sizes are positive and belong to the same axes."""
+        """Tuples have one positive size per axis; ``same`` needs ``dense``."""
         check_per_axis(self, "kernel_size", "strides")
         check_minimum(self.op, "filters", [self.filters], 1)
         check_choice(self.op, "padding", self.padding, ("valid", "same"))
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
         if self.padding == "same" and not self.dense:
-            raise ValueError(f"{self.op}: padding same needs a dense kernel")
+            raise ValueError(f"{self.op}: padding 'same' needs dense=true")
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """kernel (places, window, filters), bias (*windows, filters).
+        """kernel (positions, window, filters), bias (*out_space, filters).
 
-        A dense kernel is (*space, channels, *windows, filters), or with
-        ``channels_first`` (channels, *space, filters, *windows).
+        A dense kernel is (*space, channels, *out_space, filters), or with
+        ``channels_first`` (channels, *space, filters, *out_space).
         """
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
         _, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
@@ -78,7 +79,9 @@ class LocallyConnected(Spatial):
         )
         known = [size for size in out_space if size is not None]
         if channels is None or len(known) < len(out_space):
-            raise ValueError(f"{self.op}: sizes are open in an input {shapes[0]}")
+            raise ValueError(
+                f"{self.op}: expected an input with known sizes, got shape {shapes[0]}"
+            )
         kernel: Shape = (prod(known), prod(self.kernel_size) * channels, self.filters)
         if self.dense:
             outputs = shape_from_channels_last(
@@ -91,7 +94,7 @@ class LocallyConnected(Spatial):
         return expected
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, *windows, filters), or (batch, filters, *windows)."""
+        """(batch, *out_space, filters), or (batch, filters, *out_space)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
         batch, *space, _ = shape_to_channels_last(shapes[0], self.data_format)
         out_space = window_counts(
@@ -108,15 +111,15 @@ class LocallyConnected(Spatial):
         """x: (batch, *space, channels), or (batch, channels, *space)."""
         x = to_channels_last(inputs[0], self.data_format)
         kernel = weights["kernel"]
-        y = self._dense(kernel, x) if self.dense else self._by_place(kernel, x)
+        y = self._dense(kernel, x) if self.dense else self._per_position(kernel, x)
         y = from_channels_last(y, self.data_format)
         if self.use_bias:
-            # Keras reads the same numbers in another shape, and transposes nothing.
+            # Keras reshapes the bias to ``channels_first`` without transposing it.
             y = y + weights["bias"].reshape(y.shape[1:])
         return function_of(self.activation)(y)
 
-    def _by_place(self, kernel: Array, x: Array) -> Array:
-        """One matrix product for each place."""
+    def _per_position(self, kernel: Array, x: Array) -> Array:
+        """One matrix product for each position."""
         rank = len(self.kernel_size)
         view = windows(x, self.kernel_size, self.strides, (1,) * rank)
         if self.data_format == "channels_last":
@@ -127,38 +130,38 @@ class LocallyConnected(Spatial):
         return y.reshape(batch, *space, self.filters)
 
     def _dense(self, kernel: Array, x: Array) -> Array:
-        """One matrix product, of what is within reach."""
+        """One matrix product, with 0 for weights outside of the windows."""
         space, rank = x.shape[1:-1], len(self.kernel_size)
         if self.data_format == "channels_first":
             kernel = np.moveaxis(np.moveaxis(kernel, 0, rank), rank + 1, -1)
-        within = self._within(space)
-        out_space = within.shape[rank:]
-        inside = within.reshape(*space, 1, *out_space, 1)
+        in_window = self._in_window(space)
+        out_space = in_window.shape[rank:]
+        inside = in_window.reshape(*space, 1, *out_space, 1)
         rows = x.reshape(x.shape[0], prod(x.shape[1:]))
         columns = np.where(inside, kernel, kernel.dtype.type(0))
         y: Array = rows @ columns.reshape(rows.shape[1], prod(out_space) * self.filters)
         return y.reshape(x.shape[0], *out_space, self.filters)
 
-    def _within(self, space: tuple[int, ...]) -> Array:
-        """(*space, *windows), True where a place is in a window."""
-        # Each place by its number, from 1 on, and 0 for padding.
+    def _in_window(self, space: tuple[int, ...]) -> Array:
+        """(*space, *out_space), True where a position is in a window."""
+        # Positions are numbered from 1 on; 0 is padding.
         numbers = np.arange(1.0, prod(space) + 1).reshape(1, *space, 1)
         ones = (1,) * len(space)
-        halves = [size // 2 for size in self.kernel_size]
+        before = [size // 2 for size in self.kernel_size]
         if self.padding == "valid":
-            halves = []
+            before = []
         numbers = padded(
-            numbers, self.kernel_size, self.strides, self.padding, 0.0, halves
+            numbers, self.kernel_size, self.strides, self.padding, 0.0, before
         )
         view = windows(numbers, self.kernel_size, self.strides, ones)[0]
         out_space = view.shape[: len(space)]
-        found = np.zeros((prod(space) + 1, prod(out_space)), bool)
+        inside = np.zeros((prod(space) + 1, prod(out_space)), bool)
         members = view.reshape(prod(out_space), -1).astype(int)
-        found[members, np.arange(prod(out_space))[:, None]] = True
-        return found[1:].reshape(*space, *out_space)
+        inside[members, np.arange(prod(out_space))[:, None]] = True
+        return inside[1:].reshape(*space, *out_space)
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Every number of the kernel once a sample."""
+        """Samples times the size of the kernel."""
         return inputs[0][0] * element_count(self.weight_shapes(inputs[0])["kernel"])
 
 

@@ -1,4 +1,4 @@
-"""Depthwise and separable convolution: every channel by itself."""
+"""Depthwise and separable convolution."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 class DepthwiseConv(Spatial):
     """``activation(windows of each channel @ its kernel + bias)``.
 
-    Channel i gives the channels ``i * depth_multiplier`` and following.  Spatial
-    attributes have one number for each spatial axis; ``before`` as in a convolution.
+    Channel i becomes ``depth_multiplier`` channels, from ``i * depth_multiplier`` on.
+    Tuple attributes have one number for each spatial axis; ``before`` is that of
+    ``Conv``.
     """
 
     op = "depthwise_conv"
@@ -54,7 +55,7 @@ class DepthwiseConv(Spatial):
     use_bias: bool = True
 
     def check(self) -> None:
-        """Sizes are positive and belong to the same axes."""
+        """Tuples have one positive size per axis."""
         check_per_axis(self, "kernel_size", "strides", "dilation")
         check_minimum(self.op, "depth_multiplier", [self.depth_multiplier], 1)
         choices = ("valid", "same", "causal")
@@ -66,7 +67,7 @@ class DepthwiseConv(Spatial):
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """What the kernel spans along each axis, gaps included."""
+        """The receptive field along each axis, dilation included."""
         return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation))
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
@@ -81,11 +82,11 @@ class DepthwiseConv(Spatial):
         return expected
 
     def filters_of(self, channels: int | None) -> int | None:
-        """How many channels come out."""
+        """The number of output channels."""
         return None if channels is None else channels * self.depth_multiplier
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, *windows, filters), or (batch, filters, *windows)."""
+        """(batch, *out_space, filters), or (batch, filters, *out_space)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
         batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
         out_space = window_counts(tuple(space), self.reach, self.strides, self.padding)
@@ -106,25 +107,25 @@ class DepthwiseConv(Spatial):
         return function_of(self.activation)(from_channels_last(y, self.data_format))
 
     def depthwise(self, kernel: Array, x: Array) -> Array:
-        """Every channel of x, (batch, *space, channels), with its own kernel."""
+        """The convolution of each channel of x, (batch, *space, channels)."""
         *sizes, channels, multiplier = kernel.shape
         # A convolution with as many groups as channels.
         kernel = kernel.reshape(*sizes, 1, channels * multiplier)
         return convolve(x, kernel, self.strides, self.dilation, channels)
 
     def pointwise(self, weights: Mapping[str, Array], y: Array) -> Array:
-        """What becomes of the channels; here they stay apart."""
+        """The step after the depthwise convolution; here none."""
         return y
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Its kernels at every place of the output."""
+        """Output positions times the sizes of the kernels."""
         shapes = self.weight_shapes(inputs[0])
         taps = sum(element_count(n) for name, n in shapes.items() if name != "bias")
         return position_count(outputs[0], self.data_format) * taps
 
 
 class SeparableConv(DepthwiseConv):
-    """A depthwise convolution, and a product over its channels at every place.
+    """A depthwise convolution, then a product over the channels at each position.
 
     Keras 3.15 ``keras/src/layers/convolutional/base_separable_conv.py``; Chollet 2017
     (arXiv:1610.02357).
@@ -135,7 +136,7 @@ class SeparableConv(DepthwiseConv):
     filters: int
 
     def check(self) -> None:
-        """As a depthwise convolution; there are filters."""
+        """As a depthwise convolution; ``filters`` is at least 1."""
         super().check()
         check_minimum(self.op, "filters", [self.filters], 1)
 
@@ -150,19 +151,19 @@ class SeparableConv(DepthwiseConv):
             self.filters,
         )
         if self.use_bias:
-            # Keras makes the bias last.
+            # Keras creates the bias last.
             expected["bias"] = expected.pop("bias")
         return expected
 
     def filters_of(self, channels: int | None) -> int | None:
-        """As many as there are filters."""
+        """``filters``."""
         return self.filters
 
     def pointwise(self, weights: Mapping[str, Array], y: Array) -> Array:
-        """All channels of a place together."""
+        """The product of the channels with the pointwise kernel."""
         kernel = weights["pointwise_kernel"]
-        mixed: Array = y @ kernel.reshape(kernel.shape[-2:])
-        return mixed
+        product: Array = y @ kernel.reshape(kernel.shape[-2:])
+        return product
 
 
 LAYERS = {layer.op: layer for layer in (DepthwiseConv, SeparableConv)}
