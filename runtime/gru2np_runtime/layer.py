@@ -87,7 +87,7 @@ class Layer(Attributes):
     # input does not hold ids.
     ids: ClassVar[str] = ""
     # Output numbers are labels, not quantities: indices in a vocabulary, results of
-    # comparisons.  ``origin`` may give an input number for one.
+    # comparisons.  ``origin`` may give an input number for an output number.
     renumbers: ClassVar[bool] = False
     # Input numbers that are not in ``knows()`` are an error.
     refuses_others: ClassVar[bool] = False

@@ -98,7 +98,7 @@ class Conv(Spatial):
         """(batch, *windows, filters), or (batch, filters, *windows)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
         batch, *space, _ = shape_to_channels_last(shapes[0], self.data_format)
-        out_space = window_counts(tuple(space), self.reach, self.strides, self.padding)
+        out_space = window_counts(space, self.reach, self.strides, self.padding)
         y = shape_from_channels_last(
             (batch, *out_space, self.filters), self.data_format
         )

@@ -86,7 +86,7 @@ class ConvLSTM(Recurrent):
         batch, *space, _ = shape_to_channels_last(
             (shape[0], *shape[2:]), self.data_format
         )
-        out_space = window_counts(tuple(space), self.reach, self.strides, self.padding)
+        out_space = window_counts(space, self.reach, self.strides, self.padding)
         return shape_from_channels_last(
             (batch, *out_space, self.filters), self.data_format
         )

@@ -262,7 +262,7 @@ class ReversibleEmbedding(Embedding):
         return POINTWISE if len(shapes[-1]) > len(shapes) else ACROSS
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """None for ids; for logits a product with the whole table."""
+        """0 for ids; for logits, elements of the output * ``output_dim``."""
         return prod(outputs[0]) * self.output_dim if len(inputs) > 1 else 0
 
 

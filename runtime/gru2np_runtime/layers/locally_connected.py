@@ -40,8 +40,8 @@ class LocallyConnected(Spatial):
 
     The rows of a kernel are in the order of a window: with ``channels_first`` the
     channels come first.  With ``dense`` the kernel has a number for every pair of input
-    and output elements, and is 0 where the input is not in the output's window; only
-    ``dense`` supports ``same``, which pads half a window before each axis for any
+    and output elements; numbers of inputs outside of the output's window count as 0.
+    Only ``dense`` supports ``same``, which pads half a window before each axis for any
     strides.  tf_keras 2.21 ``tf_keras/src/layers/locally_connected``,
     ``implementation`` 1 and 2.
     """
@@ -74,9 +74,7 @@ class LocallyConnected(Spatial):
         """
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
         _, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
-        out_space = window_counts(
-            tuple(space), self.kernel_size, self.strides, self.padding
-        )
+        out_space = window_counts(space, self.kernel_size, self.strides, self.padding)
         known = [size for size in out_space if size is not None]
         if channels is None or len(known) < len(out_space):
             raise ValueError(
@@ -97,9 +95,7 @@ class LocallyConnected(Spatial):
         """(batch, *out_space, filters), or (batch, filters, *out_space)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
         batch, *space, _ = shape_to_channels_last(shapes[0], self.data_format)
-        out_space = window_counts(
-            tuple(space), self.kernel_size, self.strides, self.padding
-        )
+        out_space = window_counts(space, self.kernel_size, self.strides, self.padding)
         y = shape_from_channels_last(
             (batch, *out_space, self.filters), self.data_format
         )

@@ -116,7 +116,7 @@ class BatchNormalization(Normalization):
 
 
 class BatchNormalizationOverAxes(Normalization):
-    """``BatchNormalization`` over several axes, with a mean for each index of them all.
+    """``BatchNormalization`` with numbers for each combination of indices of some axes.
 
     tf-keras 2.21 ``tf_keras/layers/normalization/batch_normalization.py``, where
     ``axis`` is a list; Keras 3 does not support it.

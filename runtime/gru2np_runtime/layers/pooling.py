@@ -59,9 +59,7 @@ class Pooling(Spatial):
         """(batch, *out_space, channels), or (batch, channels, *out_space)."""
         check_rank(self.op, shapes[0], len(self.pool_size) + 2)
         batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
-        out_space = window_counts(
-            tuple(space), self.pool_size, self.strides, self.padding
-        )
+        out_space = window_counts(space, self.pool_size, self.strides, self.padding)
         return (
             shape_from_channels_last((batch, *out_space, channels), self.data_format),
         )

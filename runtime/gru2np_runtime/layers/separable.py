@@ -89,7 +89,7 @@ class DepthwiseConv(Spatial):
         """(batch, *out_space, filters), or (batch, filters, *out_space)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
         batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
-        out_space = window_counts(tuple(space), self.reach, self.strides, self.padding)
+        out_space = window_counts(space, self.reach, self.strides, self.padding)
         y = shape_from_channels_last(
             (batch, *out_space, self.filters_of(channels)), self.data_format
         )

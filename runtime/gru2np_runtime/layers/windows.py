@@ -86,7 +86,10 @@ def window_count(length: int, size: int, stride: int, padding: str) -> int:
 
 
 def window_counts(
-    space: Shape, sizes: Sequence[int], strides: Sequence[int], padding: str
+    space: Sequence[int | None],
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
 ) -> Shape:
     """The number of windows along each spatial axis; None where the size is None."""
     return tuple(
