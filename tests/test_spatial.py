@@ -308,7 +308,7 @@ def test_options_become_attributes(class_name, options, attributes):
 @pytest.mark.parametrize(
     ("class_name", "options", "option", "reason"),
     [
-        ("Conv2D", {**FILTERS, "padding": "causal"}, None, "causal padding is for one"),
+        ("Conv2D", {**FILTERS, "padding": "causal"}, None, "expected one spatial axis"),
         ("Conv2D", {"filters": 4, "kernel_size": [3]}, "kernel_size", "expected 2"),
         ("Conv2DTranspose", {**FILTERS, "groups": 2}, "groups", "no transposed"),
         ("Conv3D", {**SPARSE, "filters": 4, "kernel_size": 1}, "strides", "three axes"),

@@ -253,7 +253,7 @@ class Layer(Attributes):
 
 
 def _is_stated(cls: type[Layer], fact: str) -> bool:
-    """Whether a class of this package, below ``Layer``, defines the attribute."""
+    """Whether the class has the fact from a class of this package below ``Layer``."""
     owner = next(base for base in cls.__mro__ if fact in base.__dict__)
     return owner is not Layer and of_this_package(owner)
 

@@ -86,7 +86,8 @@ class Attention(Layer):
         features = {query[-1], key[-1]} - ({1} if self.score != "dot" else set())
         if len(features - {None}) > 1:
             raise ValueError(
-                f"attention: query {query} and key {key} differ in features"
+                f"attention: query {query} and key {key} differ in features, "
+                "expected equal ones"
             )
         output = (*query[:-1], value[-1])
         return (output, (*query[:-1], key[-2])) if self.return_scores else (output,)
@@ -197,7 +198,10 @@ class MultiHeadAttention(Layer):
         check_minimum(self.op, "key_value_heads", [self.key_value_heads], 0)
         check_choice(self.op, "masked_scores", self.masked_scores, MASKED_SCORES)
         if len(set(self.attention_axes)) != len(self.attention_axes):
-            raise ValueError(f"{self.op}: attention_axes names an axis twice")
+            raise ValueError(
+                f"{self.op}: expected different attention_axes, "
+                f"got {self.attention_axes}"
+            )
         if self.num_heads % self._key_value_heads():
             raise ValueError(
                 f"{self.op}: expected num_heads to be a multiple of key_value_heads="

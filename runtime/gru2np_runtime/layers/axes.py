@@ -25,10 +25,11 @@ def normalize_axis(axis: int, rank: int) -> int:
         Unsupported: it is the batch axis, so that the layer would mix samples.
     """
     if axis in (0, -rank):
-        raise Unsupported(f"axis {axis} is the batch axis, which would mix samples")
+        raise Unsupported(f"axis {axis} is the batch axis, so samples would be mixed")
     if not -rank < axis < rank:
         raise ValueError(
-            f"expected an axis below {rank} for an input of rank {rank}, got {axis}"
+            f"expected an axis of an input of rank {rank}, from {1 - rank} to "
+            f"{rank - 1}, got {axis}"
         )
     return axis % rank
 

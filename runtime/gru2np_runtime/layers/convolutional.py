@@ -39,7 +39,7 @@ class Conv(Spatial):
     """``activation(windows of x @ kernel + bias)``; the kernel is not flipped.
 
     Tuple attributes have one number for each spatial axis: one for Conv1D.  ``before``
-    is the padding before each axis with ``same``; empty: half of it, rounded down.
+    is what ``same`` pads before each axis; empty: half of the padding, rounded down.
     """
 
     op = "conv"
@@ -70,7 +70,10 @@ class Conv(Spatial):
                 f"got {self.groups}"
             )
         if self.padding == "causal" and len(self.kernel_size) != 1:
-            raise ValueError("conv: causal padding is for one spatial axis")
+            raise ValueError(
+                "conv: expected one spatial axis with padding 'causal', "
+                f"got {len(self.kernel_size)}"
+            )
 
     @property
     def reach(self) -> tuple[int, ...]:
@@ -95,7 +98,7 @@ class Conv(Spatial):
         return expected
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, *windows, filters), or (batch, filters, *windows)."""
+        """(batch, *out_space, filters), or (batch, filters, *out_space)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
         batch, *space, _ = shape_to_channels_last(shapes[0], self.data_format)
         out_space = window_counts(space, self.reach, self.strides, self.padding)

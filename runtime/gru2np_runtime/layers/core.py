@@ -166,7 +166,7 @@ class Softmax(Layer):
     Keras 3.15 ``keras/src/layers/activations/softmax.py``.
 
     Args:
-        axes: the axes, normalised together.
+        axes: the axes, normalized together.
         masked_scores: treatment of masked elements, one of ``scores.MASKED_SCORES``.
     """
 

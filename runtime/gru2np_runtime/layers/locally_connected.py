@@ -1,4 +1,4 @@
-"""Locally connected layers: a convolution with other weights at every position."""
+"""Locally connected layers: convolution with separate weights for each position."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Merge(Layer):
-    """An elementwise merge.
+    """Base of the elementwise merges.
 
     Integers stay integers, in a dtype that holds those of all inputs; with a float
     input they become floats.
@@ -218,7 +218,8 @@ def common_size(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | N
     """
     known = {size for size in sizes if size is not None}
     if len(known) > 1:
-        raise ValueError(f"inputs of shapes {', '.join(map(str, shapes))} do not fit")
+        shown = ", ".join(map(str, shapes))
+        raise ValueError(f"inputs of shapes {shown} do not fit together")
     return known.pop() if known else None
 
 
@@ -229,11 +230,16 @@ def check_count(count: int, shapes: Sequence[Shape]) -> None:
 
 
 def _broadcast(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | None:
-    """The broadcast of these sizes; a known size other than 1 wins over None."""
+    """The broadcast of these sizes; None only if no size but 1 is known.
+
+    Raises:
+        ValueError: the sizes do not broadcast.
+    """
     not_one = {size for size in sizes if size != 1}
     known = not_one - {None}
     if len(known) > 1:
-        raise ValueError(f"inputs of shapes {', '.join(map(str, shapes))} do not fit")
+        shown = ", ".join(map(str, shapes))
+        raise ValueError(f"inputs of shapes {shown} do not fit together")
     if known:
         return known.pop()
     return None if not_one else 1

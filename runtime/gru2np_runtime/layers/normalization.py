@@ -116,7 +116,7 @@ class BatchNormalization(Normalization):
 
 
 class BatchNormalizationOverAxes(Normalization):
-    """``BatchNormalization`` with numbers for each combination of indices of some axes.
+    """``BatchNormalization`` with a mean for each combination of indices of axes.
 
     tf-keras 2.21 ``tf_keras/layers/normalization/batch_normalization.py``, where
     ``axis`` is a list; Keras 3 does not support it.
@@ -166,7 +166,7 @@ class LayerNormalization(Normalization):
     Ba et al. 2016, arXiv:1607.06450; Keras 3.15 ``keras/src/ops/nn.py``.
 
     Args:
-        axes: the axes, normalised together.
+        axes: the axes, normalized together.
         rms_scaling: compute ``x / sqrt(variance + epsilon) * gamma``.  Despite Keras'
             name for it, its code uses the variance, not the mean square.
         deviation_epsilon: added to the deviation, while epsilon is added to the
@@ -198,9 +198,9 @@ class LayerNormalization(Normalization):
         x = inputs[0]
         axes = tuple(sorted(normalize_axis(axis, x.ndim) for axis in self.axes))
         shape = tuple(x.shape[i] if i in axes else 1 for i in range(x.ndim))
-        _, variance, centred = moments(x, axes)
+        _, variance, centered = moments(x, axes)
         # Scales x - mean, because it is exactly 0 where all x are equal.
-        y = x.copy() if self.rms_scaling else centred
+        y = x.copy() if self.rms_scaling else centered
         with np.errstate(divide="ignore", invalid="ignore"):
             factor = 1.0 / (np.sqrt(variance + self.epsilon) + self.deviation_epsilon)
             if self.epsilon < np.finfo(x.dtype).tiny:
@@ -369,8 +369,12 @@ def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
     with np.errstate(divide="ignore", invalid="ignore"):
         size = float(math.prod(x.shape[axis] for axis in axes))
         mean = x.sum(axis=axes, keepdims=True) / size
-        centred = x - mean
-        return mean, (centred * centred).sum(axis=axes, keepdims=True) / size, centred
+        centered = x - mean
+        return (
+            mean,
+            (centered * centered).sum(axis=axes, keepdims=True) / size,
+            centered,
+        )
 
 
 LAYERS = {

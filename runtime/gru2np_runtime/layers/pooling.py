@@ -36,8 +36,8 @@ class Pooling(Spatial):
     """One number for each window and channel.
 
     ``pool_size``, ``strides`` and ``before`` have one number for each spatial axis.
-    ``before`` is the padding before each axis with ``same``; empty: half of it, rounded
-    down.
+    ``before`` is what ``same`` pads before each axis; empty: half of the padding,
+    rounded down.
     """
 
     per_axis = "pool_size"
@@ -88,7 +88,7 @@ def lowest_value(x: Array) -> float:
 
 
 class MaxPooling(Pooling):
-    """The maximum of each window; padding never wins."""
+    """The maximum of each window; padding has no effect."""
 
     op = "max_pooling"
     keeps_whole = True

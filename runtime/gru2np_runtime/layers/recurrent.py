@@ -167,7 +167,9 @@ class RNN(Recurrent):
         super().check()
         names = [f"cell_{i}" for i in range(len(self.layers))]
         if not names or set(names) != set(self.layers):
-            raise ValueError("rnn: expected child layers cell_0, cell_1, ...")
+            raise ValueError(
+                f"rnn: expected child layers cell_0, cell_1, ..., got {[*self.layers]}"
+            )
         if not all(isinstance(cell, Cell) for cell in self.layers.values()):
             raise ValueError("rnn: every child layer must be a cell")
 

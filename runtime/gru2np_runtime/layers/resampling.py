@@ -24,7 +24,7 @@ def _lanczos(radius: int) -> Callable[[Array], Array]:
 
 
 def _cubic(b: float, c: float) -> Callable[[Array], Array]:
-    """Mitchell and Netravali 1988."""
+    """The cubic kernel of Mitchell and Netravali 1988, with parameters b and c."""
 
     def kernel(x: Array) -> Array:
         x = np.abs(x)

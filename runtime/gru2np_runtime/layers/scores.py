@@ -35,7 +35,7 @@ def masked_softmax(
     Args:
         x: scores.
         mask: booleans of the same rank, True for valid scores; None: all are valid.
-        axes: the axes that are normalised together.
+        axes: the axes that are normalized together.
         masked_scores: one of ``MASKED_SCORES``.
         out: x itself, if nothing else refers to it: the result may overwrite it.
     """

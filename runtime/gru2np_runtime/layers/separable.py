@@ -63,7 +63,10 @@ class DepthwiseConv(Spatial):
         check_before(self.op, self.before, self.reach, self.padding)
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
         if self.padding == "causal" and len(self.kernel_size) != 1:
-            raise ValueError(f"{self.op}: causal padding is for one spatial axis")
+            raise ValueError(
+                f"{self.op}: expected one spatial axis with padding 'causal', "
+                f"got {len(self.kernel_size)}"
+            )
 
     @property
     def reach(self) -> tuple[int, ...]:

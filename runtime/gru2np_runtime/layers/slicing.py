@@ -230,7 +230,9 @@ class Split(Operation):
                 f"split: bounds is {self.bounds}, expected ascending numbers"
             )
         if sum([bool(self.sections), bool(self.bounds), self.squeeze]) != 1:
-            raise ValueError("split: expected one of sections, bounds and squeeze")
+            raise ValueError(
+                f"split: expected one of sections, bounds and squeeze, got {self}"
+            )
 
     def pieces(self, size: int | None) -> list[int]:
         """The sizes of the pieces of an axis.

@@ -103,6 +103,7 @@ def pad_widths(
 ) -> tuple[int, int]:
     """Padding before and after an axis.
 
+    - ``valid``: none;
     - ``same``: half before and half after, the odd one after, as in TensorFlow; with
       ``before``, that much before and the rest after;
     - ``causal``: ``size - 1`` before;

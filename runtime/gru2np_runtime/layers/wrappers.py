@@ -49,7 +49,8 @@ class Bidirectional(Wrapper):
         """Both halves are recurrent, with equal outputs and opposite directions."""
         if set(self.layers) != {"forward_layer", "backward_layer"}:
             raise ValueError(
-                "bidirectional: expected child layers forward_layer, backward_layer"
+                "bidirectional: expected child layers forward_layer and "
+                f"backward_layer, got {[*self.layers]}"
             )
         if self.merge_mode != "none" and self.merge_mode not in MERGES:
             raise ValueError(
@@ -146,7 +147,10 @@ class TimeDistributed(Wrapper):
     def check(self) -> None:
         """There is one child layer, ``layer``."""
         if set(self.layers) != {"layer"}:
-            raise ValueError("time_distributed: expected the child layer 'layer'")
+            raise ValueError(
+                "time_distributed: expected one child layer, 'layer'; "
+                f"got {[*self.layers]}"
+            )
 
     @property
     def keeps_whole(self) -> bool:  # type: ignore[override]
