@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from gru2np.graph.flatten import Built
     from gru2np.ir import KerasModel, RawModel, StoredTensor
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.layers.custom import CustomObjects
     from gru2np.meaning import Meaning, Readings
 
     FilePath = str | os.PathLike[str]
@@ -146,7 +146,7 @@ class _Weights(Mapping[str, Any]):
 def convert(
     model: FilePath,
     weights: FilePath | None = None,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Iterator[Conversion]:
     """Convert a file, open as long as the context lasts.
@@ -160,14 +160,14 @@ def convert(
     with open_model(model, weights) as found:
         raw = replace(found, saved_by=saved_by)
         keras_model, readings = interpret(raw)
-        yield converted(raw, keras_model, readings, custom_layers)
+        yield converted(raw, keras_model, readings, custom_objects)
 
 
 def converted(
     raw: RawModel,
     model: KerasModel,
     readings: Readings,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
 ) -> Conversion:
     """The conversion of a model as its file may be read.
 
@@ -176,7 +176,7 @@ def converted(
         UnsupportedModelError: something cannot be converted, or the releases that may
             have saved it mean different numbers.
     """
-    specs = Specs(custom_layers)
+    specs = Specs(custom_objects)
     built = _agreed(raw, model, readings, specs)
     tensors = find(model, built.weights, raw, specs)
     built.graph = needed(built.graph)

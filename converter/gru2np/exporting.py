@@ -13,7 +13,7 @@ from gru2np.verification.proving import export_proved
 from gru2np_runtime.files.arrays import replacing
 
 if TYPE_CHECKING:
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.layers.custom import CustomObjects
 
     FilePath = str | os.PathLike[str]
 
@@ -23,7 +23,7 @@ def export(
     out: FilePath | BinaryIO,
     *,
     weights: FilePath | None = None,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
     store: str | None = None,
     prove: Any = None,
@@ -35,7 +35,7 @@ def export(
             file, or a live ``keras.Model``, which is saved and read like a file.
         out: path of the bundle, replaced if it exists, or a binary file object.
         weights: path of the weights file that belongs to an architecture.
-        custom_layers: classes of your own, subclasses of ``gru2np_runtime.Layer``, by
+        custom_objects: classes of your own, subclasses of ``gru2np_runtime.Layer``, by
             the names of the Keras classes they stand for.  They are never looked for
             in the file.
         saved_by: the Keras that saved the file, with its backend where that matters,
@@ -62,14 +62,16 @@ def export(
                 path,
                 out,
                 weights=weights,
-                custom_layers=custom_layers,
+                custom_objects=custom_objects,
                 saved_by=saved_by or running(model),
                 store=store,
                 prove=prove,
             )
     if store is not None or prove is not None:
-        return export_proved(model, out, weights, custom_layers, saved_by, store, prove)
-    with convert(model, weights, custom_layers, saved_by) as conversion:
+        return export_proved(
+            model, out, weights, custom_objects, saved_by, store, prove
+        )
+    with convert(model, weights, custom_objects, saved_by) as conversion:
         if not isinstance(out, (str, os.PathLike)):
             return write(conversion, out)
         with replacing(out) as file:

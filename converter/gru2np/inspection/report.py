@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.graph import Graph
 
     FilePath = str | os.PathLike[str]
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.layers.custom import CustomObjects
 
     Titles = Mapping[str, tuple[str, str]]
 
@@ -106,7 +106,7 @@ def inspect(
     path: FilePath,
     weights: FilePath | None = None,
     *,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Report:
     """Look into a model file or a bundle; told by content, never by suffix.
@@ -117,7 +117,7 @@ def inspect(
     Args:
         path: a model file, an architecture, or a bundle.
         weights: the weights file that belongs to an architecture.
-        custom_layers: classes of your own, as ``export`` takes them.
+        custom_objects: classes of your own, as ``export`` takes them.
         saved_by: the Keras that saved the file, where it does not say: see ``export``.
 
     Raises:
@@ -125,7 +125,9 @@ def inspect(
         BundleError: the bundle breaks a rule.
         ValueError: ``saved_by`` names no Keras.
     """
-    with inspecting(path, weights, custom_layers=custom_layers, saved_by=saved_by) as (
+    with inspecting(
+        path, weights, custom_objects=custom_objects, saved_by=saved_by
+    ) as (
         report,
         _,
     ):
@@ -154,7 +156,7 @@ def inspecting(
     path: FilePath,
     weights: FilePath | None = None,
     *,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Iterator[tuple[Report, Opened | None]]:
     """What ``inspect`` says, and the model, open as long as its weights are read.
@@ -163,13 +165,13 @@ def inspecting(
     """
     place = Path(path)
     if weights is None and is_bundle(place):
-        yield _of_bundle(place, size_of(place), custom_layers)
+        yield _of_bundle(place, size_of(place), custom_objects)
         return
     with ExitStack() as stack:
         try:
             opened = stack.enter_context(open_model(path, weights))
             raw = replace(opened, saved_by=saved_by)
-            found = of_model(raw, str(path), size_of(place), custom_layers)
+            found = of_model(raw, str(path), size_of(place), custom_objects)
         except UnsupportedModelError as error:
             # Recognised by its container, and no more can be said.
             found = Report(str(path), "model", size_of(place), **_refused(error)), None
@@ -194,7 +196,7 @@ def is_bundle(path: Path) -> bool:
 
 
 def _of_bundle(
-    path: Path, size: int, own: CustomLayers | None
+    path: Path, size: int, own: CustomObjects | None
 ) -> tuple[Report, Opened]:
     data = path.read_bytes()
     if MANIFEST.encode() not in data[-200:]:
@@ -254,7 +256,7 @@ def _proof(manifest: Manifest) -> dict[str, Any] | None:
 
 
 def of_model(
-    raw: RawModel, file: str, size: int, own: CustomLayers | None
+    raw: RawModel, file: str, size: int, own: CustomObjects | None
 ) -> tuple[Report, Opened | None]:
     """The report of an open model file; no model where it cannot be converted.
 

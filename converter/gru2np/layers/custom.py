@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
-    CustomLayers = Mapping[str, type[Layer]]
+    CustomObjects = Mapping[str, type[Layer]]
 
 # The attribute whose value is a function, and is spelled as in files of Keras.
 FUNCTION = "ActivationSpec"
@@ -26,21 +26,21 @@ class Specs:
     """The closed table of Keras' classes, and before it the user's own.
 
     Args:
-        custom_layers: subclasses of ``gru2np_runtime.Layer`` by the name that their
+        custom_objects: subclasses of ``gru2np_runtime.Layer`` by the name that their
             Keras class has in the file.
 
     Raises:
         TypeError: one of them is no such class.
     """
 
-    def __init__(self, custom_layers: CustomLayers | None = None) -> None:
+    def __init__(self, custom_objects: CustomObjects | None = None) -> None:
         from gru2np_runtime import Layer
 
         self._own: dict[str, LayerSpec] = {}
-        for name, kind in (custom_layers or {}).items():
+        for name, kind in (custom_objects or {}).items():
             if not isinstance(kind, type) or not issubclass(kind, Layer):
                 raise TypeError(
-                    f"custom_layers[{name!r}]: expected a subclass of "
+                    f"custom_objects[{name!r}]: expected a subclass of "
                     f"gru2np_runtime.Layer, got {kind!r}"
                 )
             self._own[name] = LayerSpec(

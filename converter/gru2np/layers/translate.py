@@ -142,7 +142,7 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
     elif layer.why_own:
         reason = (
             f"a layer of your own, whatever its name: {layer.why_own}; {own}: give a "
-            "class for it in Python, custom_layers="
+            "class for it in Python, custom_objects="
         )
     else:
         origin = layer.class_name.rpartition(">")[0]
@@ -153,6 +153,6 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
         )
         reason = (
             f"no layer of Keras, but one of your own: {whence}; {own}: give a class "
-            "for it in Python, custom_layers="
+            "for it in Python, custom_objects="
         )
     return Problem(path, name, reason)

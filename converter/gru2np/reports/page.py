@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.inspection.cost import Costs
     from gru2np.inspection.report import Report
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.layers.custom import CustomObjects
     from gru2np.reports.frame import Part
     from gru2np.verification.result import Verification
 
@@ -33,7 +33,7 @@ def write_inspection(
     path: FilePath,
     weights: FilePath | None = None,
     *,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Report:
     """Write the page of a model file or a bundle.
@@ -42,7 +42,7 @@ def write_inspection(
         target: the page; it takes the place of a file of that name once it is whole.
         path: a model file, an architecture, or a bundle.
         weights: the weights file that belongs to an architecture.
-        custom_layers: classes of your own, as ``export`` takes them.
+        custom_objects: classes of your own, as ``export`` takes them.
         saved_by: the Keras that saved the file, where it does not say: see ``export``.
 
     Returns:
@@ -53,7 +53,7 @@ def write_inspection(
         BundleError: the bundle breaks a rule.
         Gru2npError: the page cannot be written.
     """
-    with opened(path, weights, custom_layers, saved_by) as subject:
+    with opened(path, weights, custom_objects, saved_by) as subject:
         _write(target, inspection_page(subject, weights, saved_by))
     return subject.report
 
@@ -69,7 +69,7 @@ def write_verification(
     expected: FilePath | None = None,
     atol: float | None = None,
     rtol: float | None = None,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
     conversion: Conversion | None = None,
 ) -> None:
@@ -85,7 +85,7 @@ def write_verification(
         expected: the file of recorded outputs, if one was given.
         atol: the absolute tolerance, if one was given.
         rtol: the relative one, if one was given.
-        custom_layers: classes of your own, as ``export`` takes them.
+        custom_objects: classes of your own, as ``export`` takes them.
         saved_by: the Keras that saved the file, where it does not say: see ``export``.
         conversion: of the model, where it is still open; else its file is opened.
 
@@ -112,7 +112,7 @@ def write_verification(
         return
     about = (model, weights) if bundle is None else (bundle, None)
     said = saved_by if bundle is None else None
-    with opened(*about, custom_layers, said) as subject:
+    with opened(*about, custom_objects, said) as subject:
         _write(target, verification_page(subject, found, options))
 
 

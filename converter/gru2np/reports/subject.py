@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.layers.custom import CustomObjects
     from gru2np.reports.boxes import Diagram
 
     FilePath = str | os.PathLike[str]
@@ -49,7 +49,7 @@ class Subject:
 def opened(
     path: FilePath,
     weights: FilePath | None = None,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Iterator[Subject]:
     """A model file or a bundle, open as long as its weights are read.
@@ -58,7 +58,9 @@ def opened(
         ModelFileError: the file is damaged, hostile or no model.
         BundleError: the bundle breaks a rule.
     """
-    with inspecting(path, weights, custom_layers=custom_layers, saved_by=saved_by) as (
+    with inspecting(
+        path, weights, custom_objects=custom_objects, saved_by=saved_by
+    ) as (
         report,
         own,
     ):

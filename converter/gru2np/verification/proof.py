@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.layers.custom import CustomObjects
     from gru2np.verification.comparison import Comparison
     from gru2np.verification.evidence import Case
     from gru2np.verification.result import Verification
@@ -39,7 +39,7 @@ def record(
     bundle: FilePath,
     found: Verification,
     *,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
 ) -> Recorded:
     """Put what a verification compared into a bundle, in place of an earlier proof.
 
@@ -51,7 +51,7 @@ def record(
     Args:
         bundle: path of the bundle that was verified; it is replaced once it is whole.
         found: what ``verify`` gave.
-        custom_layers: classes of your own that the bundle needs.
+        custom_objects: classes of your own that the bundle needs.
 
     Raises:
         Disagreement: the two do not agree, or the bundle is another one.
@@ -63,7 +63,7 @@ def record(
     except OSError as error:
         text = f"{place}: cannot be read: {error.strerror}"
         raise VerificationError(text) from None
-    proved, recorded = with_proof(data, found, place.name, custom_layers)
+    proved, recorded = with_proof(data, found, place.name, custom_objects)
     with replacing(place) as file:
         file.write(proved)
     return recorded
@@ -73,7 +73,7 @@ def with_proof(
     data: bytes,
     found: Verification,
     name: str,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     more: Mapping[str, float] | None = None,
 ) -> tuple[bytes, Recorded]:
     """A bundle with its proof: its bytes, and what was put in; see ``record``.
@@ -82,7 +82,7 @@ def with_proof(
         data: the bundle.
         found: what ``verify`` gave, for it or for the same model in full precision.
         name: of the bundle, for messages.
-        custom_layers: classes of your own that the bundle needs.
+        custom_objects: classes of your own that the bundle needs.
         more: by output, what small storage adds to the tolerance.
     """
     if not found.agrees:
@@ -90,7 +90,7 @@ def with_proof(
             f"{name}: what disagrees is no proof, and is not recorded: "
             "gru2np verify shows where it departs"
         )
-    opened = open_bundle(data, custom_layers)
+    opened = open_bundle(data, custom_objects)
     model = opened.model()
     inputs = dict(zip(opened.manifest.inputs.names, model.graph.inputs, strict=True))
     outputs = dict(zip(model.output_names, model.graph.outputs, strict=True))
@@ -129,7 +129,7 @@ def with_proof(
     proved = rewritten(data, {"proof": proof}, arrays)
     # What is written is read and replayed as it will be where it goes.
     try:
-        load(proved, custom_layers=custom_layers, check=True)
+        load(proved, custom_objects=custom_objects, check=True)
     except BundleError as error:
         raise Disagreement(f"{name}: nothing is recorded: {error}") from None
     outputs_given = [case.expected.values() for case in found.evidence.cases]

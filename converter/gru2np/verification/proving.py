@@ -20,7 +20,7 @@ from gru2np_runtime.files.arrays import replacing
 if TYPE_CHECKING:
     from gru2np.bundle import Exported
     from gru2np.convert import Conversion
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.layers.custom import CustomObjects
     from gru2np.verification.result import Verification
 
     FilePath = str | os.PathLike[str]
@@ -30,7 +30,7 @@ def export_proved(
     model: FilePath,
     out: FilePath | BinaryIO,
     weights: FilePath | None,
-    custom_layers: CustomLayers | None,
+    custom_objects: CustomObjects | None,
     saved_by: str | None,
     store: str | None,
     prove: Any,
@@ -41,8 +41,8 @@ def export_proved(
         raise InputError(f"store: expected {kinds}, got {store!r}")
     request = None
     if prove is not None:
-        request = Request(inputs=prove, custom_layers=custom_layers)
-    with convert(model, weights, custom_layers, saved_by) as conversion:
+        request = Request(inputs=prove, custom_objects=custom_objects)
+    with convert(model, weights, custom_objects, saved_by) as conversion:
         full, exported = in_memory(conversion)
         found = None
         if request is not None:
@@ -57,14 +57,14 @@ def export_proved(
                 )
         data = full
         if store is not None:
-            data, exported = _small(conversion, full, store, found, custom_layers)
+            data, exported = _small(conversion, full, store, found, custom_objects)
     if found is not None:
         more = None
         if exported.storage is not None:
             costs = exported.storage["outputs"].items()
             more = {name: own["largest_difference"] for name, own in costs}
         name = Path(out).name if isinstance(out, (str, os.PathLike)) else "the bundle"
-        data, recorded = with_proof(data, found, name, custom_layers, more)
+        data, recorded = with_proof(data, found, name, custom_objects, more)
         exported = replace(exported, proof=recorded)
     if isinstance(out, (str, os.PathLike)):
         with replacing(out) as file:
@@ -79,7 +79,7 @@ def _small(
     full: bytes,
     kind: str,
     found: Verification | None,
-    custom_layers: CustomLayers | None,
+    custom_objects: CustomObjects | None,
 ) -> tuple[bytes, Exported]:
     """The bundle with small weights, and what was written.
 
@@ -88,15 +88,15 @@ def _small(
         full: its bundle in full precision, which the cost is measured beside.
         kind: ``float16`` or ``int8``.
         found: of a verification, whose inputs the cost is measured on too.
-        custom_layers: classes of the user's own.
+        custom_objects: classes of the user's own.
     """
     data, exported = in_memory(conversion, kind)
     if not exported.stored_small[0]:
         return data, exported
     given = [] if found is None else [case.inputs for case in found.evidence.cases]
     record = storage_cost.cost(
-        load(data, custom_layers=custom_layers),
-        load(full, custom_layers=custom_layers),
+        load(data, custom_objects=custom_objects),
+        load(full, custom_objects=custom_objects),
         given,
     )
     return rewritten(data, {"storage": record}), replace(exported, storage=record)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.convert import Conversion
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.layers.custom import CustomObjects
     from gru2np.verification.keras_process import Outputs
     from gru2np.verification.result import Verification
 
@@ -49,7 +49,7 @@ def verify(
     layers: bool = False,
     seed: int = 0,
     case: str | None = None,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Verification:
     """Run a model in Keras and in the runtime, and compare what they give.
@@ -77,7 +77,7 @@ def verify(
         layers: compare every layer's output too, each layer fed what Keras fed it.
         seed: of the drawn inputs.
         case: the name of the one case to draw.
-        custom_layers: classes of your own, as ``export`` takes them; then outputs must
+        custom_objects: classes of your own, as ``export`` takes them; then outputs must
             be given as ``expected``, for Keras would need classes of its own kind.
         saved_by: the Keras that saved the file, where it does not say: see ``export``.
 
@@ -90,7 +90,7 @@ def verify(
             there is no such case.
     """
     settings = Settings(atol, rtol, layers)
-    request = Request(inputs, expected, settings, seed, case, custom_layers, saved_by)
+    request = Request(inputs, expected, settings, seed, case, custom_objects, saved_by)
     with verifying(model, [bundle], request, weights) as (_, (found,)):
         return found
 
@@ -105,7 +105,7 @@ class Request:
         settings: how to compare.
         seed: of the drawn inputs.
         case: the name of the one case to draw; None for all.
-        custom_layers: classes of the user's own.
+        custom_objects: classes of the user's own.
         saved_by: the Keras that saved the file, where it does not say.
 
     Raises:
@@ -117,7 +117,7 @@ class Request:
     settings: Settings = field(default_factory=Settings)
     seed: int = 0
     case: str | None = None
-    custom_layers: CustomLayers | None = None
+    custom_objects: CustomObjects | None = None
     saved_by: str | None = None
 
     def __post_init__(self) -> None:
@@ -129,9 +129,9 @@ class Request:
             )
         if self.inputs is not None and self.case is not None:
             raise VerificationError("a case is drawn: it has no inputs to be given")
-        if self.expected is None and self.custom_layers:
+        if self.expected is None and self.custom_objects:
             raise VerificationError(
-                f"Keras would need its own classes for {', '.join(self.custom_layers)}"
+                f"Keras would need its own classes for {', '.join(self.custom_objects)}"
                 f": {faithful.INSTEAD}"
             )
 
@@ -162,7 +162,7 @@ def verifying(
             model = Path(folder) / "model.keras"
             live.save(model)
             request = replace(request, saved_by=request.saved_by or running(live))
-        own, said = request.custom_layers, request.saved_by
+        own, said = request.custom_objects, request.saved_by
         conversion = stack.enter_context(convert(model, weights, own, said))
         files = Path(model), None if weights is None else Path(weights)
         yield conversion, verify_conversion(conversion, files, bundles, request)
@@ -295,13 +295,13 @@ def _beside(
     conversion: Conversion, bundle: FilePath | bytes | None, request: Request
 ) -> Beside:
     """The bundle, loaded, with nothing compared yet."""
-    own, settings = request.custom_layers or {}, request.settings
+    own, settings = request.custom_objects or {}, request.settings
     if bundle is None:
         bundle, _ = in_memory(conversion)
     if isinstance(bundle, bytes):
-        return Beside(conversion, load(bundle, custom_layers=own), None, settings)
+        return Beside(conversion, load(bundle, custom_objects=own), None, settings)
     with naming(bundle):
-        model = load(bundle, custom_layers=own)
+        model = load(bundle, custom_objects=own)
     return Beside(conversion, model, Path(bundle).name, settings)
 
 

@@ -39,7 +39,7 @@ class Scorer:
         path: of the bundle, as every process reaches it.
         batch_size: rows computed at once within a block; as ``Model.predict`` if not
             given.
-        custom_layers: as ``load`` takes them.
+        custom_objects: as ``load`` takes them.
 
     >>> import numpy as np
     >>> from gru2np_runtime import Scorer
@@ -53,14 +53,14 @@ class Scorer:
         path: str | os.PathLike[str],
         *,
         batch_size: int | None = None,
-        custom_layers: Mapping[str, type[Layer]] | None = None,
+        custom_objects: Mapping[str, type[Layer]] | None = None,
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {batch_size}")
         # A worker may stand in another folder.
         self.path = os.path.abspath(path)  # noqa: PTH100
         self.batch_size = batch_size
-        self.custom_layers = None if custom_layers is None else dict(custom_layers)
+        self.custom_objects = None if custom_objects is None else dict(custom_objects)
         self._sha256: str | None = None
 
     def __repr__(self) -> str:
@@ -76,8 +76,8 @@ class Scorer:
             FileNotFoundError: there is no such file here.
         """
         own = None
-        if self.custom_layers is not None:
-            own = tuple(sorted(self.custom_layers.items()))
+        if self.custom_objects is not None:
+            own = tuple(sorted(self.custom_objects.items()))
         with _lock:
             found = None if self._sha256 is None else _models.get((self._sha256, own))
             if found is None:
@@ -99,7 +99,7 @@ class Scorer:
         found = _models.get((sha256, own))
         if found is None:
             try:
-                found = load(content, custom_layers=self.custom_layers)
+                found = load(content, custom_objects=self.custom_objects)
             except BundleError as error:
                 raise BundleError(f"{self.path}: {error}") from None
             if found._stateful is not None:
