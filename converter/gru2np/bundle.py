@@ -103,7 +103,6 @@ class Exported:
     notes: tuple[str, ...]
     storage: Mapping[str, Any] | None = None
     stored_small: tuple[int, int] = (0, 0)
-    proof: Recorded | None = None
 
 
 def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Exported:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gru2np.bundle import Exported, write
 from gru2np.convert import convert, running
-from gru2np.verification.proving import export_proved
+from gru2np.verification.storage_cost import write_small
 from gru2np_runtime.files.arrays import replacing
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ def export(
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
     store: str | None = None,
-    prove: Any = None,
 ) -> Exported:
     """Write a saved Keras model as a bundle.
 
@@ -43,16 +43,15 @@ def export(
             where the file does not say, and is refused where the file says otherwise.
         store: ``float16`` or ``int8``: keep kernels and tables of embeddings smaller;
             what that costs is measured, and stands in the bundle.
-        prove: inputs, as ``verify`` takes them: run Keras on them and put its outputs
-            into the bundle, for ``load(..., check=True)`` to replay.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
         UnsupportedModelError: it cannot be converted faithfully, or is of float64 and
             would be stored small.
         ValueError: ``saved_by`` names no Keras.
-        VerificationError: no installed Keras can run the file as it was meant, or it
-            gives something else; nothing is written.
+        InputError: ``store`` is something else.
+        VerificationError: what small storage costs cannot be measured, or outputs
+            overflow; nothing is written.
     """
     if hasattr(model, "save") and hasattr(model, "get_config"):
         with tempfile.TemporaryDirectory() as folder:
@@ -65,14 +64,13 @@ def export(
                 custom_objects=custom_objects,
                 saved_by=saved_by or running(model),
                 store=store,
-                prove=prove,
             )
-    if store is not None or prove is not None:
-        return export_proved(
-            model, out, weights, custom_objects, saved_by, store, prove
+    with ExitStack() as stack:
+        conversion = stack.enter_context(
+            convert(model, weights, custom_objects, saved_by)
         )
-    with convert(model, weights, custom_objects, saved_by) as conversion:
-        if not isinstance(out, (str, os.PathLike)):
+        if isinstance(out, (str, os.PathLike)):
+            out = stack.enter_context(replacing(out))
+        if store is None:
             return write(conversion, out)
-        with replacing(out) as file:
-            return write(conversion, file)
+        return write_small(conversion, out, store, custom_objects)
