@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,8 +118,25 @@ class Conversion:
         }
 
 
+@contextmanager
+def model_file(
+    model: Any, saved_by: str | None
+) -> Iterator[tuple[FilePath, str | None]]:
+    """The file of a model, and the Keras that saved it; both are kept if given.
+
+    A ``keras.Model`` is saved to a file that goes with the context.
+    """
+    if not (hasattr(model, "save") and hasattr(model, "get_config")):
+        yield model, saved_by
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        yield path, saved_by or running(model)
+
+
 def running(model: Any) -> str | None:
-    """The Keras and backend of a live model, which its file will not name in full."""
+    """The imported Keras of a model and its backend, which a file does not name."""
     keras = sys.modules.get(type(model).__module__.partition(".")[0])
     version = str(getattr(keras, "__version__", ""))
     # What is on its way to a release is told by its file alone, and refused there.

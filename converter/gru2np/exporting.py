@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gru2np.bundle import Exported, write
-from gru2np.convert import convert, running
+from gru2np.convert import convert, model_file
 from gru2np.verification.storage_cost import write_small
 from gru2np_runtime.files.arrays import replacing
 
@@ -53,21 +51,10 @@ def export(
         VerificationError: what small storage costs cannot be measured, or outputs
             overflow; nothing is written.
     """
-    if hasattr(model, "save") and hasattr(model, "get_config"):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.keras"
-            model.save(path)
-            return export(
-                path,
-                out,
-                weights=weights,
-                custom_objects=custom_objects,
-                saved_by=saved_by or running(model),
-                store=store,
-            )
     with ExitStack() as stack:
+        path, saved_by = stack.enter_context(model_file(model, saved_by))
         conversion = stack.enter_context(
-            convert(model, weights, custom_objects, saved_by)
+            convert(path, weights, custom_objects, saved_by)
         )
         if isinstance(out, (str, os.PathLike)):
             out = stack.enter_context(replacing(out))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gru2np_runtime.bundle.manifest import SOURCE
+from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -233,6 +234,16 @@ class KerasModel:
     single: tuple[bool, bool] = (True, True)
     sequential: bool = field(kw_only=True)
     config: Mapping[str, Any] = field(kw_only=True)
+
+
+def leaves(model: KerasModel, prefix: str = "") -> Iterator[tuple[str, KerasLayer]]:
+    """The layers of a model by their paths, those of nested models in their place."""
+    for layer in model.layers:
+        path = prefix + encode_name(layer.name)
+        if layer.model is None:
+            yield path, layer
+        else:
+            yield from leaves(layer.model, f"{path}/")
 
 
 def walk_keras(layers: Iterable[KerasLayer]) -> Iterator[KerasLayer]:

@@ -13,8 +13,8 @@ from gru2np.graph.constants import constant_functions
 from gru2np.graph.masks import Masks
 from gru2np.graph.order import calls_by_depth, ordered_calls
 from gru2np.graph.ports import input_port, structure
-from gru2np.ir import walk_keras
-from gru2np.layers.spec import ORDINARY, dtype_name, named_type
+from gru2np.ir import leaves, walk_keras
+from gru2np.layers.spec import ORDINARY, computed_in, dtype_name, named_type
 from gru2np.layers.translate import Translator
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.bundle.manifest import INPUT_DTYPES
@@ -79,7 +79,7 @@ def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
         specs,
         lambda inner, own: finish(Builder(inner), own),
     )
-    translator.translate(model, "")
+    translator.translate(model)
     _give_up(translator.problems)
     builder = Builder(translator)
     graph = finish(builder, model)
@@ -112,12 +112,7 @@ def _floating(model: KerasModel) -> str:
 
     It had one type for a whole model, and named it where a layer made an input.
     """
-    layers = list(model.layers)
-    named = set()
-    while layers:
-        layer = layers.pop()
-        named.add(dtype_name(layer.config.get("dtype")))
-        layers.extend(layer.model.layers if layer.model is not None else ())
+    named = {dtype_name(layer.config.get("dtype")) for _, layer in leaves(model)}
     return "float64" if "float64" in named and "float32" not in named else "float32"
 
 
@@ -400,10 +395,9 @@ def cast_for_model(
     results = []
     for i, (ref, value) in enumerate(zip(model.inputs, given, strict=True)):
         declared = inner.get(ref.layer)
-        # Half precision computes in float32.
         floating = dtype_name(declared)
         if floating is not None:
-            declared = "float64" if floating == "float64" else "float32"
+            declared = computed_in(floating)
         have = builder.dtypes[value.ref[0]]
         if have.startswith("float") or declared in (None, have):
             results.append(value)

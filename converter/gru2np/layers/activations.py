@@ -142,14 +142,7 @@ def softmax(config: Config) -> Specification:
     """Softmax over one axis, or over several together."""
     # Read where a mask reaches the layer.
     config.boolean("robust_masking", False)
-    axis = config.value("axis", -1)
-    axes = axis if isinstance(axis, (list, tuple)) else [axis]
-    for item in axes:
-        if not isinstance(item, int) or isinstance(item, bool) or abs(item) > 32:
-            config.refuse("expected an axis or a list of axes", "axis", axis)
-    if not axes:
-        config.refuse("expected an axis or a list of axes", "axis", axis)
-    return {"function": "softmax", "axis": list(axes)}
+    return {"function": "softmax", "axis": list(config.axes("axis", -1))}
 
 
 def thresholded_relu(config: Config) -> Specification:

@@ -55,7 +55,7 @@ def binary(config: Config) -> Layer:
     else:
         tensors(config, 2)
     whole_as = config.value("whole_as", None) or config.default_dtype
-    function = BINARY[config.layer.class_name.removeprefix("ops.")]
+    function = BINARY[config.operation]
     return build(
         config, runtime.Binary, function=function, dtype=whole_as, **attributes
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.generations.records import is_integer
 from gru2np.layers.dtype_rules import ADDED, BESIDE_FLOATS, FLOATS, PROMOTED
 from gru2np.layers.mask_rules import QUERY
 from gru2np.layers.spec import (
@@ -108,7 +109,7 @@ def _several(config: Config, key: str) -> list[int]:
     value = config.value(key, None)
     items = value if isinstance(value, (list, tuple)) else [value] if value else []
     for item in items:
-        if not isinstance(item, int) or isinstance(item, bool) or item < 1:
+        if not is_integer(item) or item < 1:
             config.refuse("expected integers above 0", key, value)
     return list(items)
 

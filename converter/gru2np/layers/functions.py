@@ -75,7 +75,7 @@ NAMED = {
 def unary(config: Config) -> Layer:
     """A function of one tensor."""
     tensors(config, 1)
-    name = config.layer.class_name.removeprefix("ops.")
+    name = config.operation
     if name == "Round" and config.value("decimals", 0) != 0:
         config.refuse(
             "rounded to whole numbers only", "decimals", config.value("decimals")
@@ -85,13 +85,13 @@ def unary(config: Config) -> Layer:
 
 def named(config: Config) -> Any:
     """An activation function without options."""
-    name = NAMED[config.layer.class_name.removeprefix("ops.")]
+    name = NAMED[config.operation]
     return activations.specification(config, "activation", name)
 
 
 def elu(config: Config) -> Any:
     """Elu, Celu."""
-    name = config.layer.class_name.removeprefix("ops.").lower()
+    name = config.operation.lower()
     return {"function": name, "alpha": config.number("alpha", 1.0)}
 
 
@@ -137,7 +137,7 @@ ACTIVATIONS: dict[str, Callable[[Config], Any]] = {
 def activated(config: Config) -> Layer:
     """An activation function as an operation."""
     tensors(config, 1)
-    name = config.layer.class_name.removeprefix("ops.")
+    name = config.operation
     return build(config, runtime.Activated, function=ACTIVATIONS[name](config))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.convolutional import check_clear, data_format, ending
+from gru2np.layers.convolutional import check_backend, data_format, ending
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
@@ -31,7 +31,7 @@ def locally_connected(rank: int) -> Callable[[Config], Layer]:
             )
         padding = config.choice("padding", ("valid", "same"), "valid")
         # Never run on what is unclear there, of any rank.
-        check_clear(config, padding, rank=2)
+        check_backend(config, padding, rank=2)
         return config.build(
             LocallyConnected,
             filters=config.integer("filters"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gru2np.layers.arguments import axes, axis, build, number_type, tensors
 from gru2np.layers.dtype_rules import ITSELF
 from gru2np.layers.mask_rules import CASTS, IDLES, MEASURED, STOPS
-from gru2np.layers.spec import operation, unmasked
+from gru2np.layers.spec import HALF, operation, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def cast(config: Config) -> Layer:
     tensors(config, 1)
     number = config.value("dtype", None)
     # In half precision it rounds, and gives float32.
-    if number not in ("float16", "bfloat16"):
+    if number not in HALF:
         number = number_type(config)
     if not number:
         config.refuse("the option is missing in the file", "dtype")
@@ -89,7 +89,7 @@ def expand_dims(config: Config) -> Layer:
 def logic(config: Config) -> Layer:
     """LogicalAnd, LogicalOr."""
     tensors(config, 2)
-    return build(config, LOGIC[config.layer.class_name.removeprefix("ops.")])
+    return build(config, LOGIC[config.operation])
 
 
 def in_training(*options: str) -> Callable[[Config], Layer]:

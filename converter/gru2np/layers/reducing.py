@@ -37,7 +37,7 @@ def reduction(config: Config) -> Layer:
     return build(
         config,
         runtime.Reduction,
-        function=REDUCTIONS[config.layer.class_name.removeprefix("ops.")],
+        function=REDUCTIONS[config.operation],
         axes=axes(config),
         keepdims=config.boolean("keepdims", False),
     )

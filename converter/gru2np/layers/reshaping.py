@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.generations.records import is_integer
 from gru2np.layers.convolutional import data_format
 from gru2np.layers.dtype_rules import ANY
 from gru2np.layers.mask_rules import IDLES, MEASURED, MOVES, Idles
@@ -77,8 +78,7 @@ def _pairs(config: Config, key: str, rank: int) -> list[tuple[int, ...]]:
     if len(pairs) != rank or any(len(pair) != 2 for pair in pairs):
         config.refuse(f"expected {rank} pairs", key, value)
     for end in (end for pair in pairs for end in pair):
-        # bool is an int to Python, never to a file format.
-        if not isinstance(end, int) or isinstance(end, bool) or not 0 <= end < 2**31:
+        if not is_integer(end) or not 0 <= end < 2**31:
             config.refuse("expected integers of at least 0", key, value)
     return [tuple(pair) for pair in pairs]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.convolutional import ending, window
+from gru2np.layers.convolutional import tensorflow_kernel
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
@@ -46,16 +46,11 @@ def _options(config: Config, rank: int, paddings: tuple[str, ...]) -> dict[str, 
         for option in ("initializer", "regularizer", "constraint"):
             # The trained weights are in the file; the others act in training.
             config.value(f"{kernel}_{option}", None)
-    if not config.meaning.windows.other_convolutions:
-        config.refuse(
-            "depthwise and separable convolutions of Theano are not supported"
-        )
-    if config.integer("groups", 1) != 1:
-        config.refuse("every channel is a group of its own already", "groups")
+    groups = "every channel is a group of its own already"
+    kind = "depthwise and separable"
     return {
         "depth_multiplier": config.integer("depth_multiplier", 1),
-        **window(config, rank, config.choice("padding", paddings, "valid")),
-        **ending(config),
+        **tensorflow_kernel(config, rank, kind, paddings, groups),
     }
 
 

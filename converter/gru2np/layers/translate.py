@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.errors import Problem
+from gru2np.ir import leaves
 from gru2np.layers import NOT_CONVERTED
 from gru2np.layers.spec import Config, Refused, dtype_name
-from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,13 +55,10 @@ class Translator:
         self.taken: dict[str, Taken | None] = {}
         self.policies: dict[str, str] = {}
 
-    def translate(self, model: KerasModel, prefix: str) -> None:
+    def translate(self, model: KerasModel) -> None:
         """Translate the layers of a model, and of the models nested in it."""
-        for layer in model.layers:
-            path = prefix + encode_name(layer.name)
-            if layer.model is not None:
-                self.translate(layer.model, f"{path}/")
-            elif layer.class_name != "InputLayer":
+        for path, layer in leaves(model):
+            if layer.class_name != "InputLayer":
                 translated = self.layer(path, layer)
                 if translated is not None:
                     self.layers[path] = translated
@@ -111,7 +108,7 @@ class Translator:
 
     def _graph(self, path: str, model: KerasModel) -> Layer:
         inner = Translator(self.meaning, self.default_dtype, self.specs, self.nested)
-        inner.translate(model, "")
+        inner.translate(model)
         graph = None if inner.problems else self.nested(inner, model)
         if graph is not None and not inner.problems:
             for own in graph.layers.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.convolutional import ending, window
+from gru2np.layers.convolutional import tensorflow_kernel
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
@@ -21,24 +21,17 @@ def conv_transpose(rank: int) -> Callable[[Config], Layer]:
     """A transposed convolution over so many spatial axes."""
 
     def convert(config: Config) -> Layer:
-        padding = config.choice("padding", ("valid", "same"), "valid")
-        if not config.meaning.windows.other_convolutions:
-            config.refuse("transposed convolutions of Theano are not supported")
-        if config.integer("groups", 1) != 1:
-            config.refuse("Keras has no transposed convolution in groups", "groups")
-        output_padding = []
+        groups = "Keras has no transposed convolution in groups"
+        paddings = ("valid", "same")
+        options = tensorflow_kernel(config, rank, "transposed", paddings, groups)
+        output_padding: tuple[int, ...] = ()
         if config.value("output_padding", None) is not None:
-            output_padding = [
-                *config.integers("output_padding", length=rank, minimum=0)
-            ]
-        options = window(config, rank, padding)
-        del options["before"]
+            output_padding = config.integers("output_padding", length=rank, minimum=0)
         return config.build(
             ConvTranspose,
             filters=config.integer("filters"),
             output_padding=output_padding,
             **options,
-            **ending(config),
         )
 
     return convert

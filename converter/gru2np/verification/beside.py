@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import VerificationError
+from gru2np.layers.spec import HALF
 from gru2np.verification import assumptions, float64, samples, storage_cost
 from gru2np.verification.cases import SATURATED
 from gru2np.verification.comparison import (
-    HALF,
     NOT_FINITE,
     Comparison,
     Tolerance,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np.layers.spec import HALF
 from gru2np.text import difference
 from gru2np_runtime.data import shape_text
 
@@ -32,8 +33,6 @@ class Tolerance:
     rtol: float
 
 
-# Computed in float32 here, whatever Keras does.
-HALF = ("float16", "bfloat16")
 TOO_FAR = "too far"
 # Two sums of the same numbers in another order are this many times as far from the
 # exact sum as each other, at most, and a hundred tolerances is no rounding any more.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.ir import leaves
 from gru2np.verification import float64
 from gru2np.verification.calls import Calls, joined
 from gru2np.verification.comparison import (
@@ -230,11 +231,8 @@ def _columns(rows: Sequence[Sequence[Array]]) -> Arrays:
     return tuple(joined(parts) for parts in zip(*rows, strict=False))
 
 
-def unnamed(model: KerasModel, prefix: str = "") -> Iterator[str]:
+def unnamed(model: KerasModel) -> Iterator[str]:
     """Operations that Keras names anew at every load: until 3.10 most lost theirs."""
-    for layer in model.layers:
-        path = prefix + encode_name(layer.name)
+    for path, layer in leaves(model):
         if layer.class_name.startswith("ops.") and "name" not in layer.config:
             yield path
-        if layer.model is not None:
-            yield from unnamed(layer.model, f"{path}/")

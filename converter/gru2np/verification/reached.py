@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.text import readable
+from gru2np.text import listed, readable
 from gru2np.verification.calls import Calls
 from gru2np_runtime import InputError
 from gru2np_runtime.run.execution import in_dtype_of
@@ -131,8 +131,4 @@ class _Seen:
 
 
 def _listed(numbers: Sequence[float], last: str = "and") -> str:
-    shown = [f"{n:.15g}" for n in numbers[:SHOWN]]
-    more = len(numbers) - SHOWN
-    if more > 0:
-        return f"{', '.join(shown)} {last} {more} more"
-    return f" {last} ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
+    return listed([f"{number:.15g}" for number in numbers], SHOWN, last)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gru2np.bundle import in_memory
-from gru2np.convert import convert, running
+from gru2np.convert import convert, model_file
 from gru2np.errors import ModelFileError, VerificationError, naming
 from gru2np.inspection.report import is_bundle
+from gru2np.layers.spec import HALF
 from gru2np.verification import cases, faithful, keras_process, samples
 from gru2np.verification.beside import Beside
-from gru2np.verification.comparison import HALF
 from gru2np.verification.float64 import Exact
 from gru2np.verification.landmarks import pool
 from gru2np.verification.settings import Settings, precision
@@ -157,14 +156,11 @@ def verifying(
     """
     _check_order(model, bundles)
     with ExitStack() as stack:
-        if hasattr(model, "save") and hasattr(model, "get_config"):
-            live, folder = model, stack.enter_context(tempfile.TemporaryDirectory())
-            model = Path(folder) / "model.keras"
-            live.save(model)
-            request = replace(request, saved_by=request.saved_by or running(live))
-        own, said = request.custom_objects, request.saved_by
-        conversion = stack.enter_context(convert(model, weights, own, said))
-        files = Path(model), None if weights is None else Path(weights)
+        path, saved_by = stack.enter_context(model_file(model, request.saved_by))
+        conversion = stack.enter_context(
+            convert(path, weights, request.custom_objects, saved_by)
+        )
+        files = Path(path), None if weights is None else Path(weights)
         yield conversion, verify_conversion(conversion, files, bundles, request)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from gru2np.errors import ModelFileError
 from gru2np.ir import PLAIN, StoredTensor
+from gru2np.layers.spec import FLOATING
 from gru2np.weights.names import agrees, by_name
 from gru2np.weights.slots import Slots
 from gru2np_runtime.bundle.manifest_writer import encode_name
@@ -51,7 +52,7 @@ def find(
         if not slot.used:
             continue
         arrays.setdefault(slot.leaf, {})[slot.name] = tensor
-        if tensor.dtype not in ("float16", "bfloat16", "float32", "float64"):
+        if tensor.dtype not in FLOATING:
             problems.append(
                 f"{slot.path}: expected floating point numbers, got {tensor.dtype}"
             )
