@@ -8,10 +8,7 @@ from pathlib import Path
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FORCE, JSON, QUIET, SAVED_BY
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_MODEL = click.Path(exists=True, path_type=Path)
+from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEIGHTS
 
 
 @click.command(
@@ -23,28 +20,23 @@ _MODEL = click.Path(exists=True, path_type=Path)
         "gru2np verify model.h5 --input x.npy --expected y.npy",
     ),
 )
-@click.argument("model", type=_MODEL)
-@click.argument("bundle", type=_FILE, required=False)
+@click.argument("model", type=EXISTING)
+@click.argument("bundle", type=FILE, required=False)
 @click.option(
     "-i",
     "--input",
     "inputs",
-    type=_FILE,
+    type=FILE,
     metavar="X",
     help="Inputs, .npy or .npz by input name; several cases are drawn if not given.",
 )
 @click.option(
     "--expected",
-    type=_FILE,
+    type=FILE,
     metavar="Y",
     help="Recorded outputs, .npy or .npz by output name: no Keras is run.",
 )
-@click.option(
-    "--weights",
-    type=_FILE,
-    metavar="FILE",
-    help="The weights file that belongs to an architecture JSON.",
-)
+@WEIGHTS
 @SAVED_BY
 @click.option(
     "--atol",
@@ -84,7 +76,7 @@ _MODEL = click.Path(exists=True, path_type=Path)
 @click.option(
     "--report",
     "page",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="PAGE.html",
     help="Write a page to look at, HTML in one file.",
 )
@@ -94,11 +86,11 @@ _MODEL = click.Path(exists=True, path_type=Path)
 @click.pass_context
 def verify(
     context: click.Context,
-    model: Path,
-    bundle: Path | None,
-    inputs: Path | None,
-    expected: Path | None,
-    weights: Path | None,
+    model: str,
+    bundle: str | None,
+    inputs: str | None,
+    expected: str | None,
+    weights: str | None,
     saved_by: str | None,
     atol: float | None,
     rtol: float | None,
@@ -106,7 +98,7 @@ def verify(
     seed: int,
     case: str | None,
     record: bool,
-    page: Path | None,
+    page: str | None,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -153,7 +145,7 @@ def verify(
             told = found.as_json()
             click.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
         else:
-            for line in report(found, None if inputs is None else inputs.name):
+            for line in report(found, None if inputs is None else Path(inputs).name):
                 click.echo(line)
         if page is not None:
             from gru2np.reports.page import write_verification

@@ -70,6 +70,17 @@ class Builder:
         self.policies = translator.policies
         self.floats: dict[str, str] = {}
 
+    def refuse(
+        self,
+        path: str,
+        class_name: str,
+        reason: str,
+        option: str | None = None,
+        value: object = None,
+    ) -> None:
+        """Note why a layer cannot be converted; see ``Problem``."""
+        self.problems.append(Problem(path, class_name, reason, option, value))
+
     def add(
         self,
         name: str,
