@@ -23,7 +23,7 @@ from gru2np_runtime.layers import Attention, MultiHeadAttention
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gru2np.layers.dtype_rules import DtypeRule, Taken
+    from gru2np.layers.dtype_rules import AcceptedDtypes, DtypeRule
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
@@ -114,7 +114,7 @@ def _several(config: Config, key: str) -> list[int]:
     return list(items)
 
 
-def _of_score(layer: Any) -> Taken:
+def _of_score(layer: Any) -> AcceptedDtypes:
     return BESIDE_FLOATS if layer.score == "dot" else FLOATS
 
 

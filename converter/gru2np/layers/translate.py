@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gru2np.errors import Problem
 from gru2np.ir import leaves
 from gru2np.layers import NOT_CONVERTED
+from gru2np.layers.recurrent import is_stateful
 from gru2np.layers.spec import Config, Refused, dtype_name
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from gru2np.ir import KerasLayer, KerasModel
     from gru2np.layers.custom import Specs
-    from gru2np.layers.dtype_rules import Taken
+    from gru2np.layers.dtype_rules import AcceptedDtypes
     from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph
@@ -33,7 +34,8 @@ class Translator:
         notes: where the file leaves a number open.
         layers: runtime layers by path.
         titles: name and class in Keras by path, of layers inside wrappers too.
-        taken: which dtypes a layer takes, by path; not of models inside wrappers.
+        accepted_dtypes: which dtypes a layer accepts, by path; not of models inside
+            wrappers.
         policies: what a layer computes in, as Keras has it, by path; not of operations.
     """
 
@@ -52,7 +54,7 @@ class Translator:
         self.notes: list[str] = []
         self.layers: dict[str, Layer] = {}
         self.titles: dict[str, tuple[str, str]] = {}
-        self.taken: dict[str, Taken | None] = {}
+        self.accepted_dtypes: dict[str, AcceptedDtypes | None] = {}
         self.policies: dict[str, str] = {}
 
     def translate(self, model: KerasModel) -> None:
@@ -87,8 +89,8 @@ class Translator:
         rule = spec.dtypes
         if callable(rule):
             rule = rule(translated)
-        inner = self.taken.get(f"{path}/layer")
-        self.taken[path] = inner if isinstance(rule, str) else rule
+        inner = self.accepted_dtypes.get(f"{path}/layer")
+        self.accepted_dtypes[path] = inner if isinstance(rule, str) else rule
         # Of a class of the user's own, package>Name, the name alone.
         self.titles[path] = (layer.name, layer.class_name.rpartition(">")[2])
         return translated
@@ -112,7 +114,7 @@ class Translator:
         graph = None if inner.problems else self.nested(inner, model)
         if graph is not None and not inner.problems:
             for own in graph.layers.values():
-                if getattr(own, "stateful", False):
+                if is_stateful(own):
                     reason = "a stateful layer inside a wrapper is not supported"
                     inner.problems.append(Problem(path, own.op, reason))
         self.problems.extend(

@@ -108,7 +108,7 @@ class Beside:
         Raises:
             InputError: it takes none of them.
         """
-        stateful = samples.is_stateful(self.graph)
+        stateful = samples.has_states(self.graph)
         refusal = None
         for case in drawn:
             self.model.reset_states()

@@ -123,7 +123,7 @@ class _Maker:
         self.seed = seed
         self.half = half
         self.batch = samples.declared_batch(graph)
-        self.stateful = samples.is_stateful(graph)
+        self.stateful = samples.has_states(graph)
         self.typical = samples.shapes(graph, self.batch or samples.ROWS)
         self.uses = uses(graph, weights)
         self.pools = {

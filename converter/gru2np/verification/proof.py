@@ -105,7 +105,7 @@ class _Writer:
         self.name, self.model, self.reference = name, model, reference
         self.inputs = dict(zip(opened.manifest.inputs.names, graph.inputs, strict=True))
         self.outputs = dict(zip(model.output_names, graph.outputs, strict=True))
-        self.stateful = samples.is_stateful(graph)
+        self.stateful = samples.has_states(graph)
         self.arrays: dict[str, Array] = {}
         self.cases: list[dict[str, Any]] = []
         self.numbers = 0

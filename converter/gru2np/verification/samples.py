@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import InputError, VerificationError
+from gru2np.layers.recurrent import is_stateful
 from gru2np.verification.landmarks import strangers
 from gru2np.verification.uses import uses
 from gru2np_runtime.files.arrays import map_arrays
@@ -33,9 +34,9 @@ LENGTHS = (7, 12, 24, 48, 100, 200, 400, 1000, 4000)
 WHOLE_NUMBERS = 10
 
 
-def is_stateful(graph: Layer) -> bool:
-    """Whether a layer keeps its states between calls."""
-    return any(getattr(layer, "stateful", False) for _, layer in walk(graph))
+def has_states(graph: Layer) -> bool:
+    """Whether a layer of a model keeps its states between calls."""
+    return any(is_stateful(layer) for _, layer in walk(graph))
 
 
 def declared_batch(graph: Graph) -> int | None:
@@ -58,7 +59,7 @@ def draw(
         VerificationError: no size of the free axes fits the model.
     """
     rows = declared_batch(graph) or ROWS
-    if is_stateful(graph) and declared_batch(graph):
+    if has_states(graph) and declared_batch(graph):
         rows *= ROWS
     sizes = shapes(graph, declared_batch(graph) or rows)
     rng = np.random.default_rng(seed)

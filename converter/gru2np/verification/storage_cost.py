@@ -12,7 +12,7 @@ from gru2np.errors import InputError, VerificationError
 from gru2np.storage import measured_text
 from gru2np.verification.cases import SATURATED, draw
 from gru2np.verification.comparison import Tolerance
-from gru2np.verification.samples import declared_batch, is_stateful
+from gru2np.verification.samples import declared_batch, has_states
 from gru2np_runtime import load
 from gru2np_runtime.proof.replay import difference, flat
 
@@ -85,7 +85,7 @@ def cost(small: Model, full: Model, seed: int = 0) -> dict[str, Any]:
             "what small storage costs cannot be measured, for no inputs could be drawn "
             "that fit this model: export it without --store"
         ) from None
-    size = declared_batch(graph) if is_stateful(graph) else None
+    size = declared_batch(graph) if has_states(graph) else None
     # Saturated inputs are no ordinary ones: gates at their limits tip over, so that
     # their cost says nothing of others and stands apart.
     measured: dict[str, list[Measured]] = {}
