@@ -57,7 +57,6 @@ SHARED = {
         "layers/convolutional_recurrent.py",
         "layers/recurrent.py",
     },
-    "windows.other_convolutions": {"layers/separable.py", "layers/transposed.py"},
 }
 
 

@@ -93,9 +93,10 @@ class LayerCall:
         merges = isinstance(rule, Merges)
         explicit, implicit = self.explicit[0], self.inputs[0].mask
         skips = SKIP_MASKED[rule.masked] if isinstance(rule, Merges) else None
-        if skips is not None and meaning.merges_skip_masked:
-            if all(self.usable(value.mask) == value.mask for value in self.inputs):
-                return [skips(self)]
+        masks = [value.mask for value in self.inputs]
+        skipping = skips is not None and meaning.merges_skip_masked
+        if skips and skipping and all(self.usable(mask) == mask for mask in masks):
+            return [skips(self)]
         several = len(self.inputs) > 1 and not merges
         unseen = several and meaning.second_tensor_drops
         mask = explicit or (None if unseen else implicit)
@@ -105,10 +106,10 @@ class LayerCall:
         self.builder.add(self.name, self.path, self.refs, used)
         # What the layer itself does not see is the mask of its output all the same.
         explicitly = explicit is not None and meaning.explicit_spreads
-        masks = self._output_masks(explicit if explicitly else implicit)
+        outputs = self._output_masks(explicit if explicitly else implicit)
         count = len(self.builder.shapes[self.name])
-        masks += [None] * (count - len(masks))
-        return [Value((self.name, i), masks[i]) for i in range(count)]
+        outputs += [None] * (count - len(outputs))
+        return [Value((self.name, i), outputs[i]) for i in range(count)]
 
     def usable(self, mask: Ref | None) -> Ref | None:
         """The mask; None where nobody can tell it, and the layer is refused."""

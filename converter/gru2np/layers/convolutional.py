@@ -55,24 +55,18 @@ def kernel(config: Config, padding: str, rank: int) -> dict[str, Any]:
     }
 
 
-def tensorflow_kernel(
-    config: Config, rank: int, kind: str, paddings: Sequence[str], groups: str
-) -> dict[str, Any]:
-    """Options of a convolution that only TensorFlow's meaning is known of.
+def check_tensorflow(config: Config, kind: str, groups: str) -> None:
+    """Refuse a kind of convolution that is not known to be TensorFlow's.
 
     Args:
         config: of the layer.
-        rank: the number of spatial axes.
         kind: of convolution, in words.
-        paddings: that it takes.
-        groups: why it has no option of that name.
+        groups: why it has no groups.
     """
-    padding = config.choice("padding", paddings, "valid")
     if not config.meaning.windows.other_convolutions:
         config.refuse(f"{kind} convolutions of Theano are not supported")
     if config.integer("groups", 1) != 1:
         config.refuse(groups, "groups")
-    return {**kernel(config, padding, rank), **ending(config)}
 
 
 def check_backend(

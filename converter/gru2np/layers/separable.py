@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.convolutional import tensorflow_kernel
+from gru2np.layers.convolutional import check_tensorflow, ending, window
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
@@ -47,10 +47,11 @@ def _options(config: Config, rank: int, paddings: tuple[str, ...]) -> dict[str, 
             # The trained weights are in the file; the others act in training.
             config.value(f"{kernel}_{option}", None)
     groups = "every channel is a group of its own already"
-    kind = "depthwise and separable"
+    check_tensorflow(config, "depthwise and separable", groups)
     return {
         "depth_multiplier": config.integer("depth_multiplier", 1),
-        **tensorflow_kernel(config, rank, kind, paddings, groups),
+        **window(config, config.choice("padding", paddings, "valid"), rank),
+        **ending(config),
     }
 
 

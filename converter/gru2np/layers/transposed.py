@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.convolutional import tensorflow_kernel
+from gru2np.layers.convolutional import check_tensorflow, ending, kernel
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import OWN, unmasked
@@ -21,9 +21,9 @@ def conv_transpose(rank: int) -> Callable[[Config], Layer]:
     """A transposed convolution over so many spatial axes."""
 
     def convert(config: Config) -> Layer:
+        padding = config.choice("padding", ("valid", "same"), "valid")
         groups = "Keras has no transposed convolution in groups"
-        paddings = ("valid", "same")
-        options = tensorflow_kernel(config, rank, "transposed", paddings, groups)
+        check_tensorflow(config, "transposed", groups)
         output_padding: tuple[int, ...] = ()
         if config.value("output_padding", None) is not None:
             output_padding = config.integers("output_padding", length=rank, minimum=0)
@@ -31,7 +31,8 @@ def conv_transpose(rank: int) -> Callable[[Config], Layer]:
             ConvTranspose,
             filters=config.integer("filters"),
             output_padding=output_padding,
-            **options,
+            **kernel(config, padding, rank),
+            **ending(config),
         )
 
     return convert
