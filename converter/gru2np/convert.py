@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.differences import graphs
+from gru2np.differences import graph_differences
 from gru2np.errors import UnsupportedModelError
 from gru2np.generations import interpret
 from gru2np.graph.flatten import build
@@ -265,5 +265,5 @@ def _differences(
     if records[0] == records[1]:
         return []
     ours, theirs = records
-    lines = list(graphs(ours, theirs, taken_of, other.writer))[:MOST_LINES]
+    lines = list(graph_differences(ours, theirs, taken_of, other.writer))[:MOST_LINES]
     return [f"\n  - {line}" for line in lines or ["the order of its layers"]]

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def graphs(
+def graph_differences(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], writer: str, keras: str
 ) -> Iterator[str]:
     """Where two graphs of one file differ, a line for each thing.
@@ -45,7 +45,7 @@ def _layers(
     keras: str,
 ) -> Iterator[str]:
     if "graph" in ours and "graph" in theirs:
-        yield from graphs(ours["graph"], theirs["graph"], writer, keras)
+        yield from graph_differences(ours["graph"], theirs["graph"], writer, keras)
         return
     options = ours.get("attributes", {}), theirs.get("attributes", {})
     for key in sorted({*options[0], *options[1]}):

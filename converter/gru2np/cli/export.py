@@ -65,7 +65,7 @@ def export(
     from gru2np.exporting import export as export_model
     from gru2np_runtime.files.arrays import check_output
 
-    target = output or str(_beside(Path(model)))
+    target = output or str(_default_output(Path(model)))
     given = [path for path in (model, weights) if path is not None]
     if output is None and Path(target) == Path(model):
         # Of a bundle, that it is one says more than that it cannot be replaced.
@@ -87,7 +87,7 @@ def export(
     say(quiet)(f"Next: gru2np verify {shlex.quote(model)} {shlex.quote(target)}{more}")
 
 
-def _beside(model: Path) -> Path:
+def _default_output(model: Path) -> Path:
     """Where the bundle of a model goes: beside it, under its name."""
     if not model.is_dir():
         return model.with_suffix(".npz")

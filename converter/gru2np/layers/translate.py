@@ -102,13 +102,13 @@ class Translator:
             Refused: it cannot be converted.
         """
         if layer.model is not None:
-            return self._graph(path, layer.model)
+            return self._inner_graph(path, layer.model)
         translated = self.layer(path, layer)
         if translated is None:
             raise Refused
         return translated
 
-    def _graph(self, path: str, model: KerasModel) -> Layer:
+    def _inner_graph(self, path: str, model: KerasModel) -> Layer:
         inner = Translator(self.meaning, self.default_dtype, self.specs, self.nested)
         inner.translate(model)
         graph = None if inner.problems else self.nested(inner, model)

@@ -149,8 +149,8 @@ class Comparison:
             return not self.agrees, math.inf
         return not self.agrees, self.largest / (self.tolerance or 1.0)
 
-    def beside(self, float64: Float64 | None, *, lenient: bool = True) -> Comparison:
-        """The same with the third party heard.
+    def judged(self, float64: Float64 | None, *, lenient: bool = True) -> Comparison:
+        """The same judged by float64: an error, or rounding.
 
         Args:
             float64: what it says; None if nothing.

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.verification.calls import Calls
 from gru2np.verification.comparison import TOO_FAR, Comparison, Float64, distance
+from gru2np.verification.node_runner import NodeRunner
 from gru2np_runtime import InputError
 from gru2np_runtime.graph import Graph, Node, Port
 from gru2np_runtime.run.dispatch import make_plan
@@ -46,7 +46,7 @@ def plan(graph: Graph, weights: Mapping[str, Array]) -> GraphPlan | None:
     of those shows as one.
     """
     try:
-        widened = _graph(graph)
+        widened = _widened_graph(graph)
         exact = {path: wide(own) for path, own in weights.items()}
         found = make_plan(widened, exact, fast=False)
     except (TypeError, ValueError):
@@ -107,7 +107,7 @@ class Exact:
             batches: the inputs of each call, as the graph takes them.
         """
         assert self.nudged is not None
-        calls = Calls(self.nudged)
+        calls = NodeRunner(self.nudged)
 
         def run(
             node: Node, plan: Plan, inputs: list[Array], mask: Array | None
@@ -141,7 +141,7 @@ def nudged(array: Array, keep: Array | None = None) -> Array:
     return np.asarray(array * (1.0 + LAST_DIGIT * signs))
 
 
-def hear(
+def judge_case(
     case: Case,
     exact: Exact,
     batches: Sequence[Sequence[Array]],
@@ -150,7 +150,7 @@ def hear(
     asked: bool,
     lenient: bool,
 ) -> Case:
-    """A case with the third party heard about its outputs.
+    """A case with its outputs judged by float64: an error, or rounding.
 
     Args:
         case: the case.
@@ -166,7 +166,9 @@ def hear(
     if exact.plan is None:
         return case
     try:
-        arrays = Calls(exact.plan).outputs([[wide(x) for x in own] for own in batches])
+        arrays = NodeRunner(exact.plan).outputs(
+            [[wide(x) for x in own] for own in batches]
+        )
     except (InputError, IndexError, ValueError):
         return case
     if len(arrays) != len(case.compared):
@@ -178,7 +180,7 @@ def hear(
             return distance(exact.nudged_outputs(batches)[i], arrays[i])
 
         sides = case.outputs[own.name], case.expected[own.name], arrays[i]
-        found = heard(own, sides, moved, lenient=lenient)
+        found = judge(own, sides, moved, lenient=lenient)
         if found.amplified and found.float64 is not None:
             # That nothing can be said is not for us to say alone.
             least = min(found.float64.moved, keras_moved(i))
@@ -187,14 +189,14 @@ def hear(
     return replace(case, compared=tuple(compared))
 
 
-def heard(
+def judge(
     own: Comparison,
     arrays: tuple[Array, Array, Array | None],
     moved: Callable[[], float],
     *,
     lenient: bool,
 ) -> Comparison:
-    """A comparison with the third party heard.
+    """A comparison judged by float64: an error, or rounding.
 
     Args:
         own: the comparison.
@@ -208,7 +210,7 @@ def heard(
         return own
     if own.reason == TOO_FAR and not found.is_rounding(own.tolerance):
         found = replace(found, moved=moved())
-    return own.beside(found, lenient=lenient)
+    return own.judged(found, lenient=lenient)
 
 
 def _third_party(ours: Array, theirs: Array, exact: Array | None) -> Float64 | None:
@@ -220,12 +222,12 @@ def _third_party(ours: Array, theirs: Array, exact: Array | None) -> Float64 | N
     return Float64(distance(exact, theirs), distance(exact, ours))
 
 
-def _graph(graph: Graph) -> Graph:
+def _widened_graph(graph: Graph) -> Graph:
     return Graph(
         [Port(p.name, p.shape, _dtype(p.dtype), p.source) for p in graph.inputs],
         [Node(n.name, n.layer, n.inputs, n.mask) for n in graph.nodes],
         [Port(p.name, p.shape, _dtype(p.dtype), p.source) for p in graph.outputs],
-        {path: _layer(layer) for path, layer in graph.layers.items()},
+        {path: _widened_layer(layer) for path, layer in graph.layers.items()},
     )
 
 
@@ -241,14 +243,14 @@ def _dtype(value: Any) -> Any:
     return "float64" if value == "float32" else value
 
 
-def _layer(layer: Layer) -> Layer:
+def _widened_layer(layer: Layer) -> Layer:
     if isinstance(layer, Graph):
-        return _graph(layer)
+        return _widened_graph(layer)
     attributes = {key: _dtype(value) for key, value in layer.attributes().items()}
     # What inputs are held against is what float32 makes of it, in float64 too.
     if layer.compared:
         attributes[layer.compared] = _rounded(attributes[layer.compared])
     elif layer.turns():
         attributes = {key: _rounded(value) for key, value in attributes.items()}
-    inside = {name: _layer(inner) for name, inner in layer.layers.items()}
+    inside = {name: _widened_layer(inner) for name, inner in layer.layers.items()}
     return type(layer)(layers=inside, **attributes)

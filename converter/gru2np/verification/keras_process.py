@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import VerificationError
-from gru2np.verification import handed_over, plain_config
+from gru2np.verification import keras_files, plain_config
 from gru2np.verification.evidence import Reference
-from gru2np.verification.faithful import INSTEAD, SHOWN
+from gru2np.verification.installed_keras import INSTEAD, SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.convert import Conversion
-    from gru2np.verification.faithful import Keras
+    from gru2np.verification.installed_keras import Keras
 
     Array = NDArray[Any]
 
@@ -148,8 +148,8 @@ def run(
     with tempfile.TemporaryDirectory(prefix="gru2np-") as name:
         folder = Path(name)
         container = conversion.raw.container
-        request["model"] = str(handed_over.model(files[0], container, folder))
-        weights = files[1] and handed_over.weights(files[1], container, folder)
+        request["model"] = str(keras_files.model(files[0], container, folder))
+        weights = files[1] and keras_files.weights(files[1], container, folder)
         request["weights"] = str(weights) if weights else None
         (folder / "request.json").write_text(json.dumps(request), "utf-8")
         (folder / "config.json").write_text(json.dumps(plain), "utf-8")

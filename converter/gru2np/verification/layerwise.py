@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.ir import leaves
 from gru2np.verification import float64
-from gru2np.verification.calls import Calls, joined
 from gru2np.verification.comparison import (
     Comparison,
     Tolerance,
@@ -20,8 +19,9 @@ from gru2np.verification.comparison import (
     refused,
 )
 from gru2np.verification.evidence import NodeEvidence
+from gru2np.verification.input_usage import Usage
 from gru2np.verification.landmarks import pool
-from gru2np.verification.uses import Use
+from gru2np.verification.node_runner import NodeRunner, joined
 from gru2np_runtime import InputError
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
@@ -86,9 +86,9 @@ class Layerwise:
         left = (n for n in (*only_here, *only_there) if not self._unnamed(n))
         self.not_compared.update(dict.fromkeys(left))
         runs: dict[str, list[_Run]] = {}
-        ours = Calls(self.plan)
+        ours = NodeRunner(self.plan)
         plan = None if self.exact is None else self.exact.plan
-        exact = None if plan is None else Calls(plan)
+        exact = None if plan is None else NodeRunner(plan)
         for number, batch in enumerate(batches):
             self._feed(batch, number, theirs, (ours, exact), runs)
         for node, parts in runs.items():
@@ -102,7 +102,7 @@ class Layerwise:
         batch: Sequence[Array],
         number: int,
         theirs: Mapping[str, NodeOutputs],
-        calls: tuple[Calls, Calls | None],
+        calls: tuple[NodeRunner, NodeRunner | None],
         runs: dict[str, list[_Run]],
     ) -> None:
         """Run one batch through the nodes, each fed what Keras gave."""
@@ -160,7 +160,7 @@ class Layerwise:
                     return distance(self._nudged(node, runs)[i], third)
 
                 arrays = ours[i], expected, third
-                found.append(float64.heard(own, arrays, moved, lenient=self.lenient))
+                found.append(float64.judge(own, arrays, moved, lenient=self.lenient))
         inputs = _columns([run.inputs for run in runs])
         masks = [run.mask for run in runs if run.mask is not None]
         mask = joined(masks) if masks else None
@@ -172,11 +172,13 @@ class Layerwise:
         assert self.exact.nudged is not None
         node = self.exact.nodes[name]
         layer = self.exact.graph.layers[node.layer]
-        use = Use(turns=[*layer.turns()], known=[*layer.knows()])
-        calls = Calls(self.exact.nudged)
+        usage = Usage(turns=[*layer.turns()], known=[*layer.knows()])
+        calls = NodeRunner(self.exact.nudged)
 
         def nudged(x: Array) -> Array:
-            return float64.nudged(float64.wide(x), pool(use, x.dtype.name, half=False))
+            return float64.nudged(
+                float64.wide(x), pool(usage, x.dtype.name, half=False)
+            )
 
         return _columns(
             [
@@ -201,7 +203,7 @@ class _Run:
 
 
 def _in_float64(
-    calls: Calls, node: Node, inputs: Sequence[Array], mask: Array | None
+    calls: NodeRunner, node: Node, inputs: Sequence[Array], mask: Array | None
 ) -> Arrays | None:
     try:
         return calls.call(node, [float64.wide(x) for x in inputs], mask)

@@ -9,8 +9,8 @@ import numpy as np
 
 from gru2np.errors import InputError, VerificationError
 from gru2np.layers.recurrent import is_stateful
+from gru2np.verification.input_usage import usages
 from gru2np.verification.landmarks import strangers
-from gru2np.verification.uses import uses
 from gru2np_runtime.files.arrays import map_arrays
 from gru2np_runtime.graph import walk
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gru2np.verification.uses import Use
+    from gru2np.verification.input_usage import Usage
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph, Port
 
@@ -63,13 +63,13 @@ def draw(
         rows *= ROWS
     sizes = shapes(graph, declared_batch(graph) or rows)
     rng = np.random.default_rng(seed)
-    known = uses(graph, weights)
+    known = usages(graph, weights)
     arrays = {}
     for name, port, shape in zip(names, graph.inputs, sizes, strict=True):
-        use = known[port.name]
-        arrays[name] = array(rng, port, (rows, *shape[1:]), use)
-        if use.mask_values and len(shape) > 1:
-            _pad(arrays[name], use.mask_values)
+        usage = known[port.name]
+        arrays[name] = array(rng, port, (rows, *shape[1:]), usage)
+        if usage.mask_values and len(shape) > 1:
+            _pad(arrays[name], usage.mask_values)
     return arrays
 
 
@@ -101,32 +101,32 @@ def shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
 
 
 def array(
-    rng: np.random.Generator, port: Port, shape: tuple[int, ...], use: Use
+    rng: np.random.Generator, port: Port, shape: tuple[int, ...], usage: Usage
 ) -> Array:
     """An array for an input; nothing in it is masked on purpose."""
-    if use.rows is not None:
-        return rng.integers(0, use.rows, shape).astype(port.dtype)
+    if usage.rows is not None:
+        return rng.integers(0, usage.rows, shape).astype(port.dtype)
     if port.dtype.startswith("float"):
-        return _usual(use, rng.normal(size=shape)).astype(port.dtype)
+        return _usual(usage, rng.normal(size=shape)).astype(port.dtype)
     if port.dtype == "bool":
         return rng.random(shape) < 0.7
-    if use.known:
-        members = rng.choice(np.array(use.known), shape)
-        if use.only_known:
+    if usage.known:
+        members = rng.choice(np.array(usage.known), shape)
+        if usage.only_known:
             return members.astype(port.dtype)
-        others = rng.choice(strangers(use, port.dtype), shape)
+        others = rng.choice(strangers(usage, port.dtype), shape)
         return np.where(rng.random(shape) < 0.7, members, others).astype(port.dtype)
-    if use.usual:
-        numbers, limits = np.rint(_usual(use, rng.normal(size=shape))), port.dtype
+    if usage.usual:
+        numbers, limits = np.rint(_usual(usage, rng.normal(size=shape))), port.dtype
         least, most = np.iinfo(limits).min, np.iinfo(limits).max
         return np.clip(numbers, least, most).astype(port.dtype)
     return rng.integers(0, WHOLE_NUMBERS, shape).astype(port.dtype)
 
 
-def _usual(use: Use, normal: Array) -> Array:
+def _usual(usage: Usage, normal: Array) -> Array:
     """Normal numbers as the input's readers expect them, each reader's in turn."""
-    for row in range(len(normal)) if use.usual else ():
-        centre, width = use.usual[row % len(use.usual)]
+    for row in range(len(normal)) if usage.usual else ():
+        centre, width = usage.usual[row % len(usage.usual)]
         normal[row] = (centre + width * normal[row : row + 1])[0]
     return normal
 

@@ -14,12 +14,12 @@ from gru2np.convert import convert, model_file
 from gru2np.errors import ModelFileError, VerificationError, naming
 from gru2np.inspection.report import is_bundle
 from gru2np.layers.spec import HALF
-from gru2np.verification import cases, faithful, keras_process, samples
-from gru2np.verification.beside import Beside
+from gru2np.verification import cases, installed_keras, keras_process, samples
+from gru2np.verification.bundle_comparison import BundleComparison
 from gru2np.verification.float64 import Exact
+from gru2np.verification.input_usage import usages
 from gru2np.verification.landmarks import pool
 from gru2np.verification.settings import Settings, precision
-from gru2np.verification.uses import uses
 from gru2np_runtime import BundleError, load
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Request:
         if self.expected is None and self.custom_objects:
             raise VerificationError(
                 f"Keras would need its own classes for {', '.join(self.custom_objects)}"
-                f": {faithful.INSTEAD}"
+                f": {installed_keras.INSTEAD}"
             )
 
 
@@ -202,17 +202,17 @@ def verify_conversion(
         bundles: paths, or the bytes of one that no file holds yet.
         request: what is to be compared.
     """
-    sides = [_beside(conversion, bundle, request) for bundle in bundles]
+    sides = [_load(conversion, bundle, request) for bundle in bundles]
     drawn = _cases(conversion, request, sides)
     # The runtime first: what does not fit the model is found without Keras.
     for side in sides:
         side.predict(drawn)
     if request.expected is not None:
-        return [side.beside_recorded(request.expected) for side in sides]
+        return [side.compare_recorded(request.expected) for side in sides]
     run = partial(
         keras_process.run,
         conversion,
-        faithful.choose(conversion),
+        installed_keras.choose(conversion),
         files,
         batch_size=samples.declared_batch(conversion.built.graph),
         floatx=_floatx(conversion),
@@ -220,13 +220,13 @@ def verify_conversion(
     inputs = [list(own.inputs.values()) for own in drawn]
     exact = None
     if precision(conversion) == "float32":
-        known = uses(conversion.built.graph, conversion.weights)
+        known = usages(conversion.built.graph, conversion.weights)
         ports = conversion.built.graph.inputs
         pools = [pool(known[port.name], port.dtype, half=False) for port in ports]
         exact = Exact(conversion.built.graph, conversion.weights, pools)
     with run(inputs, layers=request.settings.layers, nudged=False) as answered:
         again = _Again(run, inputs, exact)
-        return [side.beside_keras(answered, exact, again) for side in sides]
+        return [side.compare_keras(answered, exact, again) for side in sides]
 
 
 class _Again:
@@ -268,7 +268,7 @@ class _Again:
 
 
 def _cases(
-    conversion: Conversion, request: Request, sides: Sequence[Beside]
+    conversion: Conversion, request: Request, sides: Sequence[BundleComparison]
 ) -> list[cases.Drawn]:
     graph, names = conversion.built.graph, conversion.built.inputs.names
     if request.inputs is None:
@@ -287,18 +287,20 @@ def _cases(
     return [cases.Drawn(cases.GIVEN, "inputs that were given", None, arrays)]
 
 
-def _beside(
+def _load(
     conversion: Conversion, bundle: FilePath | bytes | None, request: Request
-) -> Beside:
+) -> BundleComparison:
     """The bundle, loaded, with nothing compared yet."""
     own, settings = request.custom_objects or {}, request.settings
     if bundle is None:
         bundle, _ = in_memory(conversion)
     if isinstance(bundle, bytes):
-        return Beside(conversion, load(bundle, custom_objects=own), None, settings)
+        return BundleComparison(
+            conversion, load(bundle, custom_objects=own), None, settings
+        )
     with naming(bundle):
         model = load(bundle, custom_objects=own)
-    return Beside(conversion, model, Path(bundle).name, settings)
+    return BundleComparison(conversion, model, Path(bundle).name, settings)
 
 
 def _floatx(conversion: Conversion) -> str:

@@ -21,9 +21,9 @@ from gru2np.verification.comparison import (
     distance,
     refused,
 )
+from gru2np.verification.coverage import Coverage
 from gru2np.verification.evidence import Case, Evidence, NodeEvidence
 from gru2np.verification.layerwise import Layerwise, unnamed
-from gru2np.verification.reached import Reached
 from gru2np.verification.result import Verification
 from gru2np.verification.settings import RECORDED, TOLERANCES, precision
 from gru2np_runtime import InputError, __version__
@@ -61,7 +61,7 @@ def _moved(given: Outputs, again: Again, number: int, output: int) -> float:
     return 0.0 if np.isnan(moved) else moved
 
 
-class Beside:
+class BundleComparison:
     """One bundle, and everything it is compared with."""
 
     def __init__(
@@ -127,7 +127,7 @@ class Beside:
             raise refusal
         self.drawn = list(drawn)
 
-    def beside_recorded(self, expected: Any) -> Verification:
+    def compare_recorded(self, expected: Any) -> Verification:
         """Compare with outputs that were recorded, for inputs that were given."""
         usual = RECORDED
         if self.precision in HALF:
@@ -146,7 +146,7 @@ class Beside:
         case = self._case(drawn, given, outputs, compared)
         return self._verification(Evidence(None, tolerance, (case,)))
 
-    def beside_keras(
+    def compare_keras(
         self, answered: Answered, exact: Exact | None, again: Again
     ) -> Verification:
         """Compare with what Keras gave.
@@ -176,10 +176,10 @@ class Beside:
                     f"take its inputs: {given.refused}"
                 )
                 continue
-            case = self._beside_outputs(drawn, outputs, answered, number)
+            case = self._compare_outputs(drawn, outputs, answered, number)
             lenient = self.settings.lenient
             if exact is not None and not isinstance(outputs, str):
-                case = float64.hear(
+                case = float64.judge_case(
                     case,
                     exact,
                     self._batches(case.inputs),
@@ -223,7 +223,7 @@ class Beside:
             return f"{reason}; --layers compares its layers, each by itself"
         return reason if any(own.amplified for own in case.layers) else ""
 
-    def _beside_outputs(
+    def _compare_outputs(
         self,
         drawn: Drawn,
         outputs: dict[str, Array] | str,
@@ -309,9 +309,9 @@ class Beside:
         not_compared: tuple[str, ...] = (),
         assumed: tuple[str, ...] = (),
     ) -> Verification:
-        reached = Reached(self.model.graph_plan)
+        coverage = Coverage(self.model.graph_plan)
         for case in evidence.cases:
-            reached.run(self._batches(case.inputs))
+            coverage.run(self._batches(case.inputs))
         return Verification(
             model=self.conversion.raw.file_name,
             written_by=self.conversion.meaning.writer,
@@ -321,5 +321,5 @@ class Beside:
             not_compared=not_compared,
             notes=tuple(self.notes),
             assumptions=assumed,
-            missed=tuple(reached.missed()),
+            missed=tuple(coverage.missed()),
         )

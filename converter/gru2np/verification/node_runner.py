@@ -1,4 +1,4 @@
-"""Calls of a bundle's nodes one by one, outside of the model that holds them."""
+"""Runs the nodes of a bundle one by one, outside of the model that holds them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Arrays = tuple[Array, ...]
 
 
-class Calls:
-    """Calls of a plan's nodes, one after the other, with states carried."""
+class NodeRunner:
+    """Runs the nodes of a plan one by one, with states carried between calls."""
 
     def __init__(self, plan: GraphPlan) -> None:
         self.plan = plan

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.convert import converted
-from gru2np.differences import graphs
+from gru2np.differences import graph_differences
 from gru2np.errors import Gru2npError, VerificationError
 from gru2np.generations import as_read_by, generation_of
 from gru2np.ir import GroupStore
@@ -75,7 +75,7 @@ def choose(conversion: Conversion) -> Keras:
             "TensorFlow, which is not installed: pip install 'gru2np[verify]', "
             f"or {INSTEAD}"
         )
-    found = list(unlike(conversion, keras))
+    found = list(differences(conversion, keras))
     if found:
         more = len(found) - SHOWN
         lines = [f"\n  - {line}" for line in found[:SHOWN]]
@@ -100,8 +100,8 @@ def _installed(generation: int) -> Keras | None:
     return None
 
 
-def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
-    """What a Keras would read otherwise in a file, a line for each thing."""
+def differences(conversion: Conversion, keras: Keras) -> Iterator[str]:
+    """How a Keras would read a file otherwise than its own, a line for each thing."""
     # What Keras will be given, with the options written out that the file leaves out.
     config, _ = plain_config.plain(conversion, keras2=keras.generation == 2)
     groups = conversion.raw.groups
@@ -117,7 +117,7 @@ def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
     for manifest in (ours, theirs):
         _forget_hidden_states(manifest["graph"])
     writer = conversion.meaning.writer
-    lines = list(graphs(ours["graph"], theirs["graph"], writer, str(keras)))
+    lines = list(graph_differences(ours["graph"], theirs["graph"], writer, str(keras)))
     yield from lines
     stored, other_stored = (
         {

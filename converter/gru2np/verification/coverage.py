@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.text import listed, readable
-from gru2np.verification.calls import Calls
+from gru2np.verification.node_runner import NodeRunner
 from gru2np_runtime import InputError
 from gru2np_runtime.run.execution import in_dtype_of
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SHOWN = 3
 
 
-class Reached:
+class Coverage:
     """The inputs of every layer that names numbers, over all cases.
 
     Args:
@@ -55,7 +55,7 @@ class Reached:
         """Run a case as far as the last of these layers."""
         if not self.seen:
             return
-        calls = Calls(self.plan)
+        calls = NodeRunner(self.plan)
         graph = self.plan.graph
         for batch in batches:
             values: dict[str, Sequence[Array]] = {
