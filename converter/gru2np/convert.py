@@ -251,16 +251,20 @@ def _differences(
 ) -> list[str]:
     """How a model differs by another meaning, a line of a list for each thing."""
     found = _attempt(model, other, specs)
-    refused = [own for own in (taken, found) if isinstance(own, UnsupportedModelError)]
+    refused = [
+        attempt
+        for attempt in (taken, found)
+        if isinstance(attempt, UnsupportedModelError)
+    ]
     if len(refused) == 2:
         return []
     if refused:
         who = taken_of if refused[0] is taken else other.writer
         return [f"\n  - as {who} means it, {refused[0]}"]
     records = [
-        graph_record(own.graph, lambda path: {})
-        for own in (taken, found)
-        if not isinstance(own, UnsupportedModelError)
+        graph_record(attempt.graph, lambda path: {})
+        for attempt in (taken, found)
+        if not isinstance(attempt, UnsupportedModelError)
     ]
     if records[0] == records[1]:
         return []

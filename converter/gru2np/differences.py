@@ -22,10 +22,10 @@ def graph_differences(
     for path, layer in ours["layers"].items():
         if path in theirs["layers"]:
             yield from _layers(path, layer, theirs["layers"][path], writer, keras)
-    mine, other = ({n["name"]: n for n in own["nodes"]} for own in (ours, theirs))
+    mine, other = ({n["name"]: n for n in graph["nodes"]} for graph in (ours, theirs))
     for name in sorted(mine.keys() & other.keys()):
         for key in ("inputs", "mask"):
-            values = [_references(own[name].get(key)) for own in (mine, other)]
+            values = [_references(graph[name].get(key)) for graph in (mine, other)]
             if values[0] != values[1]:
                 yield (
                     f"layer {name!r}: {key}: {writer} takes {values[0]}, "
@@ -49,7 +49,7 @@ def _layers(
         return
     options = ours.get("attributes", {}), theirs.get("attributes", {})
     for key in sorted({*options[0], *options[1]}):
-        values = [own.get(key) for own in options]
+        values = [attributes.get(key) for attributes in options]
         if values[0] != values[1]:
             yield (
                 f"layer {path!r}: {key}: {writer} means {values[0]!r}, "

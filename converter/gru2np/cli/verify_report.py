@@ -95,13 +95,13 @@ def _departure(found: Verification) -> Iterator[str]:
         )
 
 
-def _third_party(own: Comparison) -> str:
-    if own.float64 is None:
+def _third_party(comparison: Comparison) -> str:
+    if comparison.float64 is None:
         return ""
-    moved = own.float64.moved
+    moved = comparison.float64.moved
     return (
-        f"; Keras is {difference(own.float64.theirs)} from float64, "
-        f"this runtime {difference(own.float64.ours)}"
+        f"; Keras is {difference(comparison.float64.theirs)} from float64, "
+        f"this runtime {difference(comparison.float64.ours)}"
     ) + (f", a last digit of each number moves it {difference(moved)}" if moved else "")
 
 
@@ -119,7 +119,7 @@ def _verdict(found: Verification) -> str:
             f"{rounding}, {beside}"
         )
     wrong = [output for output in found.outputs if not output.agrees]
-    reasons = "; ".join(f"{own.name}: {own.why}" for own in wrong)
+    reasons = "; ".join(f"{comparison.name}: {comparison.why}" for comparison in wrong)
     return (
         f"{click.style('differ', fg='red')}: {len(wrong)} of {outputs} ({reasons}), "
         f"{beside}"
@@ -131,7 +131,7 @@ def _case_table(found: Verification) -> Iterator[str]:
     head = ("case", "input", "what it tries", "difference", "tolerance", "verdict")
     rows = []
     for case in found.evidence.cases:
-        worst = max(case.compared, key=lambda own: own.badness)
+        worst = max(case.compared, key=lambda comparison: comparison.badness)
         rows.append(
             (
                 case.name,
@@ -163,18 +163,18 @@ def _layer_table(found: Verification) -> Iterator[str]:
     where = "case" if _several(found) else "shape"
     head = ("layer", "class", where, "difference", "tolerance", "Keras", "here")
     rows = []
-    for own in found.layers or ():
-        float64 = own.float64
+    for comparison in found.layers or ():
+        float64 = comparison.float64
         rows.append(
             (
-                shorten(own.name, _NAME),
-                own.kind,
-                own.case if _several(found) else shape_text(own.shape),
-                difference(own.largest),
-                difference(own.tolerance),
+                shorten(comparison.name, _NAME),
+                comparison.kind,
+                comparison.case if _several(found) else shape_text(comparison.shape),
+                difference(comparison.largest),
+                difference(comparison.tolerance),
                 "-" if float64 is None else difference(float64.theirs),
                 "-" if float64 is None else difference(float64.ours),
-                own.verdict + (" < the first" if own is first else ""),
+                comparison.verdict + (" < the first" if comparison is first else ""),
             )
         )
     yield from _table((*head, "verdict"), rows, {3, 4, 5, 6})
@@ -187,18 +187,18 @@ def _output_table(found: Verification) -> Iterator[str]:
     head = ("output", where, "difference", "at", "here", "expected", "relative", "at")
     rows = [
         (
-            shorten(own.name, _NAME),
-            own.case if _several(found) else shape_text(own.shape),
-            difference(own.largest),
-            _index(own.at),
-            _value(own.value),
-            _value(own.expected),
-            difference(own.relative),
-            _index(own.relative_at),
-            difference(own.tolerance),
-            own.verdict,
+            shorten(comparison.name, _NAME),
+            comparison.case if _several(found) else shape_text(comparison.shape),
+            difference(comparison.largest),
+            _index(comparison.at),
+            _value(comparison.value),
+            _value(comparison.expected),
+            difference(comparison.relative),
+            _index(comparison.relative_at),
+            difference(comparison.tolerance),
+            comparison.verdict,
         )
-        for own in found.outputs
+        for comparison in found.outputs
     ]
     return _table((*head, "tolerance", "verdict"), rows, {2, 4, 5, 6, 8})
 

@@ -101,10 +101,10 @@ def _readings(
     """
     assumed = backend or generation.ASSUMED
     taken: Meaning = generation.meaning(left[-1], assumed)
-    releases = [generation.meaning(own, assumed) for own in left]
+    releases = [generation.meaning(release, assumed) for release in left]
     backends = [
-        generation.meaning(left[-1], own)
-        for own in (generation.BACKENDS if backend is None else ())
+        generation.meaning(left[-1], other)
+        for other in (generation.BACKENDS if backend is None else ())
     ]
     writer = taken.writer
     if text is None and len(left) > 1:
@@ -122,10 +122,10 @@ def _readings(
 def _others(taken: Meaning, means: Iterable[Meaning]) -> tuple[Meaning, ...]:
     """Those that mean something else than what is taken, each meaning once."""
     found: list[Meaning] = []
-    for own in means:
-        named = [replace(other, writer=own.writer) for other in (taken, *found)]
-        if own not in named:
-            found.append(own)
+    for meaning in means:
+        named = [replace(other, writer=meaning.writer) for other in (taken, *found)]
+        if meaning not in named:
+            found.append(meaning)
     return tuple(found)
 
 
@@ -137,14 +137,14 @@ def _candidates(
     if text is None and said is None:
         return known.releases
     try:
-        own = known.releases if text is None else known.writers(text)
+        writers = known.releases if text is None else known.writers(text)
     except UnsupportedModelError as error:
         if said is None:
             raise UnsupportedModelError(f"{raw.file_name}: {error}") from None
         # Its owner knows better: that a release nobody tried means the same.
-        own = known.releases
+        writers = known.releases
     if said is None:
-        return own
+        return writers
     wanted = known.named(said.version) if said.tensorflow else known.said(said.version)
     if not wanted:
         newest = known.releases[-1]
@@ -152,11 +152,11 @@ def _candidates(
             f"{raw.file_name}: saved_by says {raw.saved_by}, which is none of the "
             f"releases that this version was tried on: the newest is {newest}"
         )
-    both = tuple(release for release in own if release in wanted)
+    both = tuple(release for release in writers if release in wanted)
     if not both:
         raise ModelFileError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved by "
-            f"{' or '.join(map(str, own[:4]))}: say what the file leaves open, or "
+            f"{' or '.join(map(str, writers[:4]))}: say what the file leaves open, or "
             "nothing"
         )
     return both

@@ -188,9 +188,9 @@ def _hands_on(name: str) -> bool:
 
 def _class_name(spec: Mapping[str, Any]) -> str:
     name = records.text(spec.get("class_name"), "class_name")
-    own = records.own_class(spec, BUILT_IN)
-    if own:
-        return own
+    custom = records.own_class(spec, BUILT_IN)
+    if custom:
+        return custom
     module, config = spec.get("module"), spec.get("config")
     if isinstance(module, str):
         if module.startswith(OPS):

@@ -404,10 +404,10 @@ def _check_marks(
     """
     if not call.builder.meaning.masks.models_mark_inputs:
         return
-    read = [
-        ref for own in model.layers for own_call in own.calls for ref in own_call.inputs
+    reads = [
+        ref for layer in model.layers for read in layer.calls for ref in read.inputs
     ]
-    if any(read.count(ref) > 1 for ref in marked):
+    if any(reads.count(ref) > 1 for ref in marked):
         reason = (
             "a model called with a mask, whose input something else reads too: in "
             "tf.keras the mask is that of the input from then on; give the mask to a "
@@ -428,7 +428,7 @@ def _check_first_mask(call: LayerCall, mask: Ref | None) -> None:
     if not builder.meaning.recurrent.first_mask_stays or not depth:
         return
     calls = call.layer.calls
-    has_arguments = any(len(own.inputs) > 1 or own.keywords for own in calls)
+    has_arguments = any(len(other.inputs) > 1 or other.keywords for other in calls)
     if not call.spec.uses_mask or not has_arguments:
         return
     first = builder.first_masks.setdefault(call.path, mask)

@@ -57,8 +57,8 @@ class Specs:
     def get(self, class_name: str) -> LayerSpec | None:
         """How a class is converted; None if nothing is known of it."""
         # Keras writes package>Name, the generations add a module or that it is custom.
-        own = self._own.get(class_name.rpartition(">")[2])
-        return own if own is not None else LAYERS.get(class_name)
+        spec = self._own.get(class_name.rpartition(">")[2])
+        return spec if spec is not None else LAYERS.get(class_name)
 
 
 def _converter(kind: type[Layer]) -> Callable[[Config], Layer]:

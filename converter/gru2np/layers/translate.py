@@ -113,10 +113,10 @@ class Translator:
         inner.translate(model)
         graph = None if inner.problems else self.nested(inner, model)
         if graph is not None and not inner.problems:
-            for own in graph.layers.values():
-                if is_stateful(own):
+            for nested in graph.layers.values():
+                if is_stateful(nested):
                     reason = "a stateful layer inside a wrapper is not supported"
-                    inner.problems.append(Problem(path, own.op, reason))
+                    inner.problems.append(Problem(path, nested.op, reason))
         self.problems.extend(
             replace(problem, layer=f"{path}/{problem.layer}")
             for problem in inner.problems
@@ -130,7 +130,7 @@ class Translator:
 
 def _unknown(path: str, layer: KerasLayer) -> Problem:
     name = layer.class_name.removeprefix("custom>")
-    own = "its code is not in the file and would not be run"
+    code = "its code is not in the file and would not be run"
     if layer.class_name.startswith(("ops.", "tf.")):
         reason = (
             "an operation that this version does not convert; build the model of "
@@ -140,7 +140,7 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
         reason = NOT_CONVERTED[layer.class_name]
     elif layer.why_own:
         reason = (
-            f"a layer of your own, whatever its name: {layer.why_own}; {own}: give a "
+            f"a layer of your own, whatever its name: {layer.why_own}; {code}: give a "
             "class for it in Python, custom_objects="
         )
     else:
@@ -151,7 +151,7 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
             else "the file names no module of Keras for it"
         )
         reason = (
-            f"no layer of Keras, but one of your own: {whence}; {own}: give a class "
+            f"no layer of Keras, but one of your own: {whence}; {code}: give a class "
             "for it in Python, custom_objects="
         )
     return Problem(path, name, reason)

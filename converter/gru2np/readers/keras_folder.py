@@ -43,11 +43,11 @@ def read(path: Path, stack: ExitStack) -> RawModel:
 
 def _refuse(path: Path) -> NoReturn:
     """Say what else the directory is, or what it lacks."""
-    names = sorted(own.name for own in islice(path.iterdir(), MOST_NAMES))
+    names = sorted(entry.name for entry in islice(path.iterdir(), MOST_NAMES))
     for mark, kind in _OTHERS:
-        if any(own == mark or own.endswith(mark) for own in names):
+        if any(name == mark or name.endswith(mark) for name in names):
             not_yet.directory(path.name, kind)
-    models = [own for own in names if own.endswith(MODELS)]
+    models = [name for name in names if name.endswith(MODELS)]
     if CONFIG in names or WEIGHTS[0] in names:
         got = f"a directory of {shown(names[:5])}"
         expected = f"{CONFIG} and {WEIGHTS[0]}, the parts of an unzipped Keras model"

@@ -148,11 +148,11 @@ class Hdf5Paths:
             where = f"{self._file.where}/{stored}".rstrip("/")
             if walked not in self._names:
                 self._names[walked] = self._spelled(group, walked, where)
-            own = self._names[walked].get(name)
-            group = None if own is None else self._file.group(group, own, where)
-            if own is None or group is None:
+            entry = self._names[walked].get(name)
+            group = None if entry is None else self._file.group(group, entry, where)
+            if entry is None or group is None:
                 return None
-            stored = f"{stored}/{own}".lstrip("/")
+            stored = f"{stored}/{entry}".lstrip("/")
             walked = f"{walked}/{name}".lstrip("/")
         return stored
 

@@ -123,7 +123,9 @@ class BundleComparison:
             else:
                 names = self.model.output_names
                 self.outputs.append(dict(zip(names, flat(result), strict=True)))
-        if refusal is not None and all(isinstance(own, str) for own in self.outputs):
+        if refusal is not None and all(
+            isinstance(output, str) for output in self.outputs
+        ):
             raise refusal
         self.drawn = list(drawn)
 
@@ -138,10 +140,12 @@ class BundleComparison:
         given = samples.by_name(expected, list(outputs), "expected output")
         compared = []
         for name, x in outputs.items():
-            own = self._tolerance(name, usual, drawn.name)
+            tolerated = self._tolerance(name, usual, drawn.name)
             # Numbers count here, not how they were stored.
             compared.append(
-                compare(name, x, given[name], own, case=drawn.name, same_dtype=False)
+                compare(
+                    name, x, given[name], tolerated, case=drawn.name, same_dtype=False
+                )
             )
         case = self._case(drawn, given, outputs, compared)
         return self._verification(Evidence(None, tolerance, (case,)))
@@ -209,19 +213,22 @@ class BundleComparison:
     def _says_nothing(self, case: Case, reference: Reference) -> str:
         """Why a case cannot tell right from wrong; empty where it can."""
         if case.name == SATURATED and any(
-            own.reason == NOT_FINITE and not np.isfinite(case.expected[own.name]).all()
-            for own in case.compared
+            pair.reason == NOT_FINITE
+            and not np.isfinite(case.expected[pair.name]).all()
+            for pair in case.compared
         ):
             # What is infinite then, and what NaN, hangs on how Keras is compiled.
             return f"numbers that large overflow in {reference}"
-        if not self.settings.lenient or not any(own.amplified for own in case.compared):
+        if not self.settings.lenient or not any(
+            pair.amplified for pair in case.compared
+        ):
             return ""
         reason = (
             "this model makes so much of a last digit that no two programs agree on it"
         )
         if case.layers is None:
             return f"{reason}; --layers compares its layers, each by itself"
-        return reason if any(own.amplified for own in case.layers) else ""
+        return reason if any(pair.amplified for pair in case.layers) else ""
 
     def _compare_outputs(
         self,

@@ -169,7 +169,7 @@ class _Maker:
         if floats and not self.half:
             text = f"numbers {LARGE:.0f} times as large: gates saturate"
             yield SATURATED, text, self._drawn(SATURATED, scale=LARGE)
-        tables = [own.rows for own in self.usages.values() if own.rows]
+        tables = [usage.rows for usage in self.usages.values() if usage.rows]
         if tables:
             yield self._every_id(max(tables))
         if any(len(numbers) for numbers in self.pools.values()):
@@ -271,7 +271,7 @@ class _Maker:
             arrays = {}
             shapes = self._shapes(self._rows(rows), steps)
             triples = zip(self.names, self.graph.inputs, shapes, strict=True)
-            for i, (own, port, shape) in enumerate(triples):
+            for i, (name_of_input, port, shape) in enumerate(triples):
                 usage = self.usages[port.name]
                 array = samples.array(rng, port, shape, usage)
                 if array.dtype.kind == "f" and usage.rows is None:
@@ -285,7 +285,7 @@ class _Maker:
                     mask(rng, array, usage, pattern, i)
                 if pools is not None:
                     _scatter(rng, array, pools[port.name], usage)
-                arrays[own] = array
+                arrays[name_of_input] = array
             return arrays
 
         return make
@@ -330,7 +330,7 @@ class _Maker:
 
 def _only_there(
     graph: Graph,
-    own: Mapping[str, Usage],
+    usage_here: Mapping[str, Usage],
     pools: Mapping[str, Array],
     others: Sequence[tuple[Graph, Mapping[str, Array]]],
     half: bool,
@@ -343,7 +343,7 @@ def _only_there(
         for port in other.inputs:
             if port.name in ports and port.dtype == ports[port.name].dtype:
                 more = pool(known[port.name], port.dtype, half=half)
-                more = legal(own[port.name], more)
+                more = legal(usage_here[port.name], more)
                 both = np.concatenate([found[port.name], more])
                 found[port.name] = np.setdiff1d(both, pools[port.name])
     return found

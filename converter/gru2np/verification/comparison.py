@@ -134,8 +134,8 @@ class Comparison:
     def why(self) -> str:
         """Why they differ, for people, with the numbers; empty where they agree."""
         if self.reason == OTHER_SHAPE:
-            own, expected = shape_text(self.shape), shape_text(self.expected_shape)
-            return f"shape {own}, expected {expected}"
+            shape, expected = shape_text(self.shape), shape_text(self.expected_shape)
+            return f"shape {shape}, expected {expected}"
         if self.reason == OTHER_DTYPE:
             return f"{self.dtype}, expected {self.expected_dtype}"
         if self.reason == TOO_FAR:
@@ -285,9 +285,12 @@ def distance(got: Array, expected: Array) -> float:
 def worst(comparisons: Iterable[Comparison]) -> list[Comparison]:
     """Of the comparisons of one name the worst, in the order of the names."""
     found: dict[str, Comparison] = {}
-    for own in comparisons:
-        if own.name not in found or own.badness > found[own.name].badness:
-            found[own.name] = own
+    for comparison in comparisons:
+        if (
+            comparison.name not in found
+            or comparison.badness > found[comparison.name].badness
+        ):
+            found[comparison.name] = comparison
     return list(found.values())
 
 

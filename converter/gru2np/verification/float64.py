@@ -47,7 +47,7 @@ def plan(graph: Graph, weights: Mapping[str, Array]) -> GraphPlan | None:
     """
     try:
         widened = _widened_graph(graph)
-        exact = {path: wide(own) for path, own in weights.items()}
+        exact = {path: wide(array) for path, array in weights.items()}
         found = make_plan(widened, exact, fast=False)
     except (TypeError, ValueError):
         return None
@@ -161,36 +161,36 @@ def judge_case(
         asked: also of outputs that agree.
         lenient: rounding beyond the tolerance counts as equal.
     """
-    if not asked and not any(own.reason == TOO_FAR for own in case.compared):
+    if not asked and not any(pair.reason == TOO_FAR for pair in case.compared):
         return case
     if exact.plan is None:
         return case
     try:
         arrays = NodeRunner(exact.plan).outputs(
-            [[wide(x) for x in own] for own in batches]
+            [[wide(x) for x in batch] for batch in batches]
         )
     except (InputError, IndexError, ValueError):
         return case
     if len(arrays) != len(case.compared):
         return case
     compared = []
-    for i, own in enumerate(case.compared):
+    for i, comparison in enumerate(case.compared):
 
         def moved(i: int = i) -> float:
             return distance(exact.nudged_outputs(batches)[i], arrays[i])
 
-        sides = case.outputs[own.name], case.expected[own.name], arrays[i]
-        found = judge(own, sides, moved, lenient=lenient)
-        if found.amplified and found.float64 is not None:
+        sides = case.outputs[comparison.name], case.expected[comparison.name], arrays[i]
+        judged = judge(comparison, sides, moved, lenient=lenient)
+        if judged.amplified and judged.float64 is not None:
             # That nothing can be said is not for us to say alone.
-            least = min(found.float64.moved, keras_moved(i))
-            found = replace(found, float64=replace(found.float64, moved=least))
-        compared.append(found)
+            least = min(judged.float64.moved, keras_moved(i))
+            judged = replace(judged, float64=replace(judged.float64, moved=least))
+        compared.append(judged)
     return replace(case, compared=tuple(compared))
 
 
 def judge(
-    own: Comparison,
+    comparison: Comparison,
     arrays: tuple[Array, Array, Array | None],
     moved: Callable[[], float],
     *,
@@ -199,18 +199,18 @@ def judge(
     """A comparison judged by float64: an error, or rounding.
 
     Args:
-        own: the comparison.
+        comparison: the comparison.
         arrays: the runtime's, Keras', and the one of float64, if there is one.
         moved: how far the result moves where numbers are a last digit away; asked only
             where it matters.
         lenient: rounding beyond the tolerance counts as equal.
     """
-    found = _third_party(*arrays)
-    if found is None:
-        return own
-    if own.reason == TOO_FAR and not found.is_rounding(own.tolerance):
-        found = replace(found, moved=moved())
-    return own.judged(found, lenient=lenient)
+    float64 = _third_party(*arrays)
+    if float64 is None:
+        return comparison
+    if comparison.reason == TOO_FAR and not float64.is_rounding(comparison.tolerance):
+        float64 = replace(float64, moved=moved())
+    return comparison.judged(float64, lenient=lenient)
 
 
 def _third_party(ours: Array, theirs: Array, exact: Array | None) -> Float64 | None:

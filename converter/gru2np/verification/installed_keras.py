@@ -94,8 +94,8 @@ def _installed(generation: int) -> Keras | None:
         except importlib.metadata.PackageNotFoundError:
             continue
         # tf-keras is Keras 2 whatever it says; the keras of today is Keras 3.
-        own = 2 if name == "tf-keras" else int(version.partition(".")[0])
-        if own == generation and importlib.util.find_spec(module) is not None:
+        major = 2 if name == "tf-keras" else int(version.partition(".")[0])
+        if major == generation and importlib.util.find_spec(module) is not None:
             return Keras(module, name, version, generation)
     return None
 
@@ -122,9 +122,9 @@ def differences(conversion: Conversion, keras: Keras) -> Iterator[str]:
     stored, other_stored = (
         {
             path: (tensor.name.replace(UNNAMED, ""), tensor.form or "as it is")
-            for path, tensor in own.tensors.items()
+            for path, tensor in side.tensors.items()
         }
-        for own in (conversion, other)
+        for side in (conversion, other)
     )
     for path, mine in stored.items():
         for one, another in zip(mine, other_stored.get(path, mine), strict=True):
@@ -148,7 +148,7 @@ def _without_names(groups: GroupStore | None) -> GroupStore | None:
         return None
     return GroupStore(
         tuple(
-            (name, tuple(replace(own, name=own.name + UNNAMED) for own in arrays))
+            (name, tuple(replace(array, name=array.name + UNNAMED) for array in arrays))
             for name, arrays in groups.groups
         )
     )

@@ -96,7 +96,7 @@ class Answered:
                 node["class_name"],
                 node["is_layer"],
                 [
-                    [(arrays[own["array"]], own["dtype"]) for own in batch]
+                    [(arrays[record["array"]], record["dtype"]) for record in batch]
                     for batch in node["batches"]
                 ],
             )
@@ -183,7 +183,10 @@ def _outputs(case: Mapping[str, Any], folder: Path, number: int) -> Outputs:
         return Outputs([], _last_line(case["failed"]) or "no reason given")
     arrays = _arrays(folder / f"arrays{number}.npz")
     return Outputs(
-        [(own["key"], arrays[own["array"]], own["dtype"]) for own in case["outputs"]]
+        [
+            (record["key"], arrays[record["array"]], record["dtype"])
+            for record in case["outputs"]
+        ]
     )
 
 

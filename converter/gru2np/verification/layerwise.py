@@ -77,12 +77,15 @@ class Layerwise:
     ) -> Iterator[tuple[list[Comparison], NodeEvidence]]:
         """Every node of a case: a comparison for each output, and the arrays."""
         theirs = {
-            _node_name(path, number): own for (path, number), own in nodes.items()
+            _node_name(path, number): outputs
+            for (path, number), outputs in nodes.items()
         }
         here = [node.name for node in self.plan.graph.nodes]
         # Nodes behind # do what masks need, inside of Keras' layers.
         only_here = [n for n in here if n not in theirs and "#" not in n]
-        only_there = [n for n, own in theirs.items() if own.is_layer and n not in here]
+        only_there = [
+            n for n, outputs in theirs.items() if outputs.is_layer and n not in here
+        ]
         left = (n for n in (*only_here, *only_there) if not self._unnamed(n))
         self.not_compared.update(dict.fromkeys(left))
         runs: dict[str, list[_Run]] = {}
@@ -110,10 +113,10 @@ class Layerwise:
         def run(
             node: Node, plan: Plan, inputs: list[Array], mask: Array | None
         ) -> Arrays:
-            own = None if self._unnamed(node.name) else theirs.get(node.name)
-            if own is None:
+            keras = None if self._unnamed(node.name) else theirs.get(node.name)
+            if keras is None:
                 return calls[0].call(node, inputs, mask)
-            given = own.batches[number]
+            given = keras.batches[number]
             found = _Run(tuple(inputs), mask, given)
             try:
                 found.ours = calls[0].call(node, inputs, mask)
@@ -144,7 +147,7 @@ class Layerwise:
             if refusal:
                 found.append(refused(label, expected, refusal, kind=kind, case=case))
             elif i < len(ours):
-                own = compare(
+                comparison = compare(
                     label,
                     ours[i],
                     expected,
@@ -160,7 +163,9 @@ class Layerwise:
                     return distance(self._nudged(node, runs)[i], third)
 
                 arrays = ours[i], expected, third
-                found.append(float64.judge(own, arrays, moved, lenient=self.lenient))
+                found.append(
+                    float64.judge(comparison, arrays, moved, lenient=self.lenient)
+                )
         inputs = _columns([run.inputs for run in runs])
         masks = [run.mask for run in runs if run.mask is not None]
         mask = joined(masks) if masks else None
@@ -219,8 +224,8 @@ def _fed(
     if not ours:
         return tuple(theirs)
     fed = [
-        array.astype(own.dtype, copy=False)
-        for array, own in zip(theirs, ours, strict=False)
+        array.astype(computed.dtype, copy=False)
+        for array, computed in zip(theirs, ours, strict=False)
     ]
     return (*fed, *ours[len(fed) :])
 

@@ -109,7 +109,7 @@ def _record(
     seed: str,
 ) -> dict[str, Any]:
     stored = (small.storage or {})["dtype"]
-    costs = {key: _departures(small, own, size) for key, own in measured.items()}
+    costs = {key: _departures(small, cases, size) for key, cases in measured.items()}
     if SATURATED in costs and _overflows(costs[SATURATED]):
         del costs[SATURATED]
     if _overflows(costs["outputs"]):
@@ -121,7 +121,7 @@ def _record(
 
 
 def _overflows(costs: Mapping[str, Mapping[str, float]]) -> bool:
-    return any(np.isinf(own["largest_difference"]) for own in costs.values())
+    return any(np.isinf(cost["largest_difference"]) for cost in costs.values())
 
 
 def _departures(
@@ -141,7 +141,7 @@ def _departures(
         for name, got in zip(model.output_names, results, strict=True):
             pairs.setdefault(name, []).append((got, expected[name]))
     model.reset_states()
-    return {name: _departure(own) for name, own in pairs.items()}
+    return {name: _departure(arrays) for name, arrays in pairs.items()}
 
 
 def _departure(pairs: Sequence[tuple[Array, Array]]) -> dict[str, float]:
@@ -179,11 +179,11 @@ def tolerance(
         case: the name of the case.
     """
     key = SATURATED if case == SATURATED and SATURATED in storage else "outputs"
-    own = storage[key][output]
+    cost = storage[key][output]
     # Of an output that was nothing but zeros, there is no relative difference.
-    absolute = 0.0 if own["relative"] else own["largest_difference"]
+    absolute = 0.0 if cost["relative"] else cost["largest_difference"]
     return Tolerance(
-        usual.atol + MARGIN * absolute, usual.rtol + MARGIN * own["relative"]
+        usual.atol + MARGIN * absolute, usual.rtol + MARGIN * cost["relative"]
     )
 
 

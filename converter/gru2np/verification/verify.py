@@ -217,7 +217,7 @@ def verify_conversion(
         batch_size=samples.declared_batch(conversion.built.graph),
         floatx=_floatx(conversion),
     )
-    inputs = [list(own.inputs.values()) for own in drawn]
+    inputs = [list(case.inputs.values()) for case in drawn]
     exact = None
     if precision(conversion) == "float32":
         known = usages(conversion.built.graph, conversion.weights)
@@ -254,8 +254,10 @@ class _Again:
         if self.found is None:
             moved = [
                 [
-                    x.astype(own.dtype)
-                    for x, own in zip(self.exact.nudged_inputs(case), case, strict=True)
+                    x.astype(given.dtype)
+                    for x, given in zip(
+                        self.exact.nudged_inputs(case), case, strict=True
+                    )
                 ]
                 for case in self.inputs
             ]
@@ -291,15 +293,15 @@ def _load(
     conversion: Conversion, bundle: FilePath | bytes | None, request: Request
 ) -> BundleComparison:
     """The bundle, loaded, with nothing compared yet."""
-    own, settings = request.custom_objects or {}, request.settings
+    custom, settings = request.custom_objects or {}, request.settings
     if bundle is None:
         bundle, _ = in_memory(conversion)
     if isinstance(bundle, bytes):
         return BundleComparison(
-            conversion, load(bundle, custom_objects=own), None, settings
+            conversion, load(bundle, custom_objects=custom), None, settings
         )
     with naming(bundle):
-        model = load(bundle, custom_objects=own)
+        model = load(bundle, custom_objects=custom)
     return BundleComparison(conversion, model, Path(bundle).name, settings)
 
 

@@ -56,28 +56,28 @@ def find(
             problems.append(
                 f"{slot.path}: expected floating point numbers, got {tensor.dtype}"
             )
-    found = {}
-    for leaf, own in arrays.items():
+    weights = {}
+    for leaf, tensors in arrays.items():
         form = next(
-            (form for form in leaf.forms if not _misfits(leaf, form, own)), None
+            (form for form in leaf.forms if not _misfits(leaf, form, tensors)), None
         )
         if form is None:
-            problems.extend(_misfits(leaf, leaf.forms[0], own))
+            problems.extend(_misfits(leaf, leaf.forms[0], tensors))
         else:
-            found.update(_joined(leaf, form, own))
+            weights.update(_joined(leaf, form, tensors))
     if problems:
         lines = "".join(f"\n  - {problem}" for problem in problems)
         raise ModelFileError(
             f"{raw.file_name}: the weights do not fit the architecture:{lines}"
         )
-    return found
+    return weights
 
 
-def _misfits(leaf: Leaf, form: Form, own: Mapping[str, StoredTensor]) -> list[str]:
+def _misfits(leaf: Leaf, form: Form, stored: Mapping[str, StoredTensor]) -> list[str]:
     """What is wrong with the arrays of a layer, if this is how they are kept."""
     problems = []
     for name, shape in form.arrays(leaf.weights).items():
-        tensor = own.get(name)
+        tensor = stored.get(name)
         if tensor is None:
             problems.append(f"{leaf.path}{name}: expected shape {shape}, got no array")
         elif len(shape) != len(tensor.shape) or any(
@@ -92,12 +92,12 @@ def _misfits(leaf: Leaf, form: Form, own: Mapping[str, StoredTensor]) -> list[st
 
 
 def _joined(
-    leaf: Leaf, form: Form, own: Mapping[str, StoredTensor]
+    leaf: Leaf, form: Form, stored: Mapping[str, StoredTensor]
 ) -> dict[str, StoredTensor]:
     """The weights of a layer by their paths, made of their arrays as they are read."""
     found = {}
     for name, shape in leaf.weights.items():
-        tensors = [own[source] for source in form.sources(name)]
+        tensors = [stored[source] for source in form.sources(name)]
         found[f"{leaf.path}{name}"] = (
             tensors[0] if form is PLAIN else _weight(form, name, shape, tensors)
         )
@@ -131,8 +131,8 @@ def _by_order(
     assert raw.groups is not None
     wanted = []
     for layer in model.layers:
-        own = wanting.of(layer, encode_name(layer.name), "")
-        slots = [slot for slot in own if slot.in_groups]
+        every = wanting.of(layer, encode_name(layer.name), "")
+        slots = [slot for slot in every if slot.in_groups]
         if slots:
             wanted.append((layer, slots))
     groups = [(name, arrays) for name, arrays in raw.groups.groups if arrays]
