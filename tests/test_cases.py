@@ -213,7 +213,7 @@ def test_where_a_last_digit_decides_nothing_can_be_said():
 
 def far_apart(name, float64=None):
     got, expected = np.array([1.5], np.float32), np.array([1.0], np.float32)
-    return compare(name, got, expected, ONE).beside(float64)
+    return compare(name, got, expected, ONE).judged(float64)
 
 
 def judged(outputs, layers):

@@ -275,7 +275,7 @@ class Walker:
         if isinstance(value, dict):
             if not value:
                 raise fail(at, "at least one tensor", value)
-            # Keras lays a dict flat in the order of its keys.
+            # Keras flattens a dict in the order of its keys.
             keys = tuple(sorted(value))
             refs = tuple(reference(value[k], f"{at}.{k}") for k in keys)
             return refs, keys, False

@@ -391,7 +391,7 @@ def _holds_numbers(value: object) -> bool:
 
 
 def _references(value: object, where: str, depth: int) -> list[list[Any]]:
-    """The references of a call, lists in lists (states of a stack) laid flat."""
+    """The references of a call, lists in lists (states of a stack) flattened."""
     items = records.array(value, where)
     if items and isinstance(items[0], str):
         return [items]

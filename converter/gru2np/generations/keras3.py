@@ -49,8 +49,8 @@ CALLED = {
 }
 
 
-# Layers that hand on what another made, and that were measured on JAX.
-HANDED_ON = frozenset(
+# Layers that propagate the mask of another, as measured on JAX.
+PROPAGATING = frozenset(
     {"RandomBrightness", "RandomContrast", "RandomFlip", "SpectralNormalization"}
 )
 
@@ -175,7 +175,7 @@ def _masks_by_class(
     """
     if backend == "tensorflow" or version >= (3, 6, 0):
         return measured
-    stopped = HANDED_ON if backend == "jax" else ()
+    stopped = PROPAGATING if backend == "jax" else ()
     return {
         name: "stops" if name in stopped else "unmeasured" if _hands_on(name) else word
         for name, word in measured.items()

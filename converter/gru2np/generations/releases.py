@@ -68,7 +68,7 @@ class Release:
 
     @property
     def version(self) -> Version:
-        """The numbers of its name."""
+        """Its name as numbers, for comparison."""
         return numbers(self.name)
 
     def __str__(self) -> str:

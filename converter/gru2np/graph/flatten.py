@@ -451,7 +451,7 @@ def _check_tensors(call: LayerCall) -> None:
     if class_name == "InputLayer":
         raise ModelFileError(
             f"architecture: layer {call.path!r} (InputLayer): expected an input, which "
-            "nothing is handed to, got one that is called"
+            "is not called, got one that is"
         )
     if call.written.left_out:
         call.refuse(
@@ -502,7 +502,7 @@ def _check_keyword(call: LayerCall, key: str, value: object) -> None:
     elif value and "training" in call.builder.meaning.unheeded:
         call.builder.notes.append(
             f"layer {call.path!r} ({call.layer.class_name}) is called with "
-            "training=True; predict does not heed that in this Keras, and neither does "
+            "training=True; predict of this Keras ignores that, and so does "
             "the bundle"
         )
     elif value:

@@ -1,4 +1,4 @@
-"""Inputs and outputs of a model: shapes, dtypes, and how several are handed over."""
+"""Inputs and outputs of a model: shapes, dtypes, and the structure of several."""
 
 from __future__ import annotations
 

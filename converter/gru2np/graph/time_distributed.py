@@ -46,7 +46,7 @@ def mask_inside(call: LayerCall, mask: Ref | None) -> Ref | None:
 
 
 def output_mask(call: LayerCall, mask: Ref | None) -> Ref | None:
-    """The mask of the output."""
+    """The mask of the output, by what the layer inside does with masks."""
     inner = _inner(call)
     if _rule(call) in ("kept", "steps"):
         return mask

@@ -108,12 +108,12 @@ def _by_layer(config: Config, key: str, value: dict[str, Any]) -> Specification:
 
 
 def activation(config: Config) -> Specification:
-    """Activation: any function."""
+    """Activation, of any function that Keras has by name."""
     return specification(config, "activation", config.value("activation"))
 
 
 def elu(config: Config) -> Specification:
-    """ELU."""
+    """ELU; ``alpha`` is 1 where a file leaves it out."""
     return {"function": "elu", "alpha": config.number("alpha", 1.0)}
 
 

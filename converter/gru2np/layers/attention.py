@@ -54,7 +54,7 @@ def attention(config: Config) -> Layer:
 
 
 def additive_attention(config: Config) -> Layer:
-    """AdditiveAttention."""
+    """AdditiveAttention; its scale is trained unless a file says otherwise."""
     config.boolean("causal", False)
     return config.build(
         Attention, score="additive", use_scale=config.boolean("use_scale", True)
@@ -62,7 +62,7 @@ def additive_attention(config: Config) -> Layer:
 
 
 def multi_head_attention(config: Config) -> Layer:
-    """MultiHeadAttention."""
+    """MultiHeadAttention; values are as wide as keys where a file leaves that out."""
     for option in ("query_shape", "key_shape", "value_shape"):
         # Shapes it was built for, written by Keras 2.
         config.value(option, None)

@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 def gru_cell(config: Config) -> Layer:
-    """GRUCell."""
+    """GRUCell: one time step, which RNN runs over a sequence."""
     return config.build(runtime.GRUCell, **gru_options(config))
 
 
 def lstm_cell(config: Config) -> Layer:
-    """LSTMCell."""
+    """LSTMCell: one time step, which RNN runs over a sequence."""
     return config.build(runtime.LSTMCell, **lstm_options(config))
 
 
 def simple_rnn_cell(config: Config) -> Layer:
-    """SimpleRNNCell."""
+    """SimpleRNNCell: one time step, which RNN runs over a sequence."""
     return config.build(runtime.SimpleRNNCell, **simple_rnn_options(config))
 
 
 def gru_options(config: Config) -> dict[str, Any]:
-    """Options of a GRU's cell."""
+    """Units, activations, bias and the place of the reset gate."""
     return {
         "units": config.integer("units"),
         "activation": config.activation("activation", "tanh"),
@@ -41,7 +41,7 @@ def gru_options(config: Config) -> dict[str, Any]:
 
 
 def lstm_options(config: Config) -> dict[str, Any]:
-    """Options of an LSTM's cell."""
+    """Units, activations and bias."""
     return {
         "units": config.integer("units"),
         "activation": config.activation("activation", "tanh"),
@@ -51,7 +51,7 @@ def lstm_options(config: Config) -> dict[str, Any]:
 
 
 def simple_rnn_options(config: Config) -> dict[str, Any]:
-    """Options of a SimpleRNN's cell."""
+    """Units, the one activation and bias."""
     return {
         "units": config.integer("units"),
         "activation": config.activation("activation", "tanh"),

@@ -55,7 +55,7 @@ def acts_in_training(*options: str) -> Callable[[Config], Layer]:
 
 
 def masking(config: Config) -> Layer:
-    """Masking."""
+    """Masking; a step is masked where all its features equal ``mask_value``."""
     return config.build(Masking, mask_value=config.number("mask_value", 0.0))
 
 

@@ -1,4 +1,4 @@
-"""Layers of the user's own: classes handed over by name, never found in a file."""
+"""Classes of the user's own: given by name in Python, never imported from a file."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def dense(config: Config) -> Layer:
-    """Dense."""
+    """Dense; without an activation it is linear."""
     return config.build(
         Dense,
         units=config.integer("units"),
@@ -44,7 +44,7 @@ def maxout_dense(config: Config) -> Layer:
 
 
 def einsum_dense(config: Config) -> Layer:
-    """EinsumDense."""
+    """EinsumDense; ``output_shape`` is without the batch, and may be one number."""
     equation, bias_axes = config.value("equation"), config.value("bias_axes", None)
     shape = config.value("output_shape")
     if not isinstance(equation, str) or not isinstance(bias_axes, (str, type(None))):

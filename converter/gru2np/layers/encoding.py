@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def category_encoding(config: Config) -> Layer:
-    """CategoryEncoding."""
+    """CategoryEncoding; ``binary`` is the old name of ``multi_hot``."""
     _dense(config)
     output = config.choice(
         "output_mode", ("one_hot", "multi_hot", "count", "binary"), "multi_hot"

@@ -90,30 +90,30 @@ def named(config: Config) -> Any:
 
 
 def elu(config: Config) -> Any:
-    """Elu, Celu."""
+    """Elu and Celu, with their ``alpha``."""
     name = config.operation.lower()
     return {"function": name, "alpha": config.number("alpha", 1.0)}
 
 
 def gelu(config: Config) -> Any:
-    """Gelu."""
+    """Gelu, exact or approximated by tanh."""
     if config.boolean("approximate"):
         return {"function": "gelu", "approximate": True}
     return "gelu"
 
 
 def leaky_relu(config: Config) -> Any:
-    """LeakyRelu."""
+    """LeakyRelu, with the slope of the layer of this name where it has none."""
     return activations.leaky_relu(config)
 
 
 def log_softmax(config: Config) -> Any:
-    """LogSoftmax."""
+    """LogSoftmax over one axis, the last by default."""
     return {"function": "log_softmax", "axis": _axis(config)}
 
 
 def softmax(config: Config) -> Any:
-    """Softmax."""
+    """Softmax over one axis, the last by default."""
     return {"function": "softmax", "axis": _axis(config)}
 
 

@@ -52,7 +52,7 @@ def _may_fuse(config: Config, axis: object) -> bool:
 
 
 def layer_normalization(config: Config) -> Layer:
-    """LayerNormalization."""
+    """LayerNormalization over one axis or several."""
     axis = config.value("axis", -1)
     return config.build(
         LayerNormalization,
@@ -64,7 +64,7 @@ def layer_normalization(config: Config) -> Layer:
 
 
 def group_normalization(config: Config) -> Layer:
-    """GroupNormalization."""
+    """GroupNormalization; 32 groups by default, -1 for one of each channel."""
     return config.build(
         runtime.GroupNormalization,
         groups=config.integer("groups", 32, minimum=-1),
@@ -74,7 +74,7 @@ def group_normalization(config: Config) -> Layer:
 
 
 def rms_normalization(config: Config) -> Layer:
-    """RMSNormalization."""
+    """RMSNormalization over one axis or several."""
     return config.build(
         runtime.RMSNormalization,
         axes=_axes(config),
@@ -83,7 +83,7 @@ def rms_normalization(config: Config) -> Layer:
 
 
 def unit_normalization(config: Config) -> Layer:
-    """UnitNormalization."""
+    """UnitNormalization; how small a norm may be is the Keras' own."""
     return config.build(
         runtime.UnitNormalization,
         axes=_axes(config),

@@ -56,16 +56,15 @@ def ones_like(config: Config) -> Layer:
 
 
 def broadcast_to(config: Config) -> Layer:
-    """BroadcastTo."""
+    """BroadcastTo a shape, which the runtime checks."""
     tensors(config, 1)
     return build(config, runtime.BroadcastTo, shape=config.value("shape"))
 
 
 def cast(config: Config) -> Layer:
-    """Cast."""
+    """Cast to a dtype; half precision rounds, and gives float32."""
     tensors(config, 1)
     number = config.value("dtype", None)
-    # In half precision it rounds, and gives float32.
     if number not in HALF:
         number = number_type(config)
     if not number:
@@ -74,20 +73,20 @@ def cast(config: Config) -> Layer:
 
 
 def any_(config: Config) -> Layer:
-    """Any."""
+    """Any over axes behind the batch."""
     tensors(config, 1)
     keepdims = config.boolean("keepdims", False)
     return build(config, runtime.Any, axes=axes(config), keepdims=keepdims)
 
 
 def expand_dims(config: Config) -> Layer:
-    """ExpandDims."""
+    """ExpandDims by one axis behind the batch."""
     tensors(config, 1)
     return build(config, runtime.ExpandDims, axis=axis(config))
 
 
 def logic(config: Config) -> Layer:
-    """LogicalAnd, LogicalOr."""
+    """LogicalAnd and LogicalOr of two tensors."""
     tensors(config, 2)
     return build(config, LOGIC[config.operation])
 

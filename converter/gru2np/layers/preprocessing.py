@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def rescaling(config: Config) -> Layer:
-    """Rescaling."""
+    """Rescaling; scale and offset are a number, or one for each feature."""
     return config.build(
         runtime.Rescaling,
         scale=numbers(config, "scale"),

@@ -25,20 +25,20 @@ LAYER_OF_CELL = {
 
 
 def gru(config: Config) -> Layer:
-    """GRU."""
+    """GRU; only with ``reset_after`` could TensorFlow run it on cuDNN."""
     cell = gru_options(config)
     fused = cell["reset_after"] and _fused(config, cell)
     return config.build(runtime.GRU, **cell, **_sequence(config, fused))
 
 
 def lstm(config: Config) -> Layer:
-    """LSTM."""
+    """LSTM, which TensorFlow could run on cuDNN."""
     cell = lstm_options(config)
     return config.build(runtime.LSTM, **cell, **_sequence(config, _fused(config, cell)))
 
 
 def simple_rnn(config: Config) -> Layer:
-    """SimpleRNN."""
+    """SimpleRNN, which never ran on cuDNN."""
     return config.build(
         runtime.SimpleRNN, **simple_rnn_options(config), **_sequence(config, False)
     )

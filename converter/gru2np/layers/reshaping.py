@@ -24,17 +24,17 @@ def flatten(config: Config) -> Layer:
 
 
 def reshape(config: Config) -> Layer:
-    """Reshape."""
+    """Reshape; ``target_shape`` is without the batch."""
     return config.build(runtime.Reshape, target_shape=config.value("target_shape"))
 
 
 def permute(config: Config) -> Layer:
-    """Permute."""
+    """Permute; ``dims`` count from 1, for the batch stays in front."""
     return config.build(runtime.Permute, dims=config.value("dims"))
 
 
 def repeat_vector(config: Config) -> Layer:
-    """RepeatVector."""
+    """RepeatVector, so often along a new time axis."""
     return config.build(runtime.RepeatVector, n=config.integer("n"))
 
 

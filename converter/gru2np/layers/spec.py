@@ -154,7 +154,7 @@ def unmasked(
     weights: Weights | None,
     dtypes: DtypeRule,
 ) -> LayerSpec:
-    """A layer called with its inputs, whose numbers hang on no mask of them."""
+    """A layer called with its inputs, whose numbers depend on no mask of them."""
     return LayerSpec(convert, mask, False, ON_INPUTS, weights, dtypes)
 
 
@@ -238,7 +238,7 @@ class Config:
         return value
 
     def boolean(self, key: str, default: Any = _REQUIRED) -> bool:
-        """True or False."""
+        """A bool; 0 and 1 are refused."""
         value = self.value(key, default)
         if not isinstance(value, bool):
             self.refuse("expected true or false", key, value)
@@ -252,7 +252,7 @@ class Config:
         return float(value)
 
     def choice(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> str:
-        """One of the strings."""
+        """A string that is one of the choices."""
         value = self.value(key, default)
         if not isinstance(value, str) or value not in choices:
             self.refuse(f"expected one of {', '.join(choices)}", key, value)

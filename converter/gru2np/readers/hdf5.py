@@ -49,7 +49,7 @@ def kind_of(file: SafeHdf5) -> str:
 
 
 def read(source: Source, stack: ExitStack) -> RawModel:
-    """A whole model."""
+    """A whole model, its weights checked and not yet read."""
     file = SafeHdf5(source.window, source.name, stack)
     kind = kind_of(file)
     if kind != "model":

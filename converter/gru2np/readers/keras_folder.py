@@ -34,7 +34,7 @@ _OTHERS = (
 
 
 def read(path: Path, stack: ExitStack) -> RawModel:
-    """A whole model."""
+    """A whole model, its weights checked and not yet read."""
     folder = SafeFolder(path, path.name)
     if not folder.has(CONFIG) or not any(map(folder.has, WEIGHTS)):
         _refuse(path)

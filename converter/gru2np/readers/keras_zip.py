@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read(source: Source, stack: ExitStack) -> RawModel:
-    """A whole model."""
+    """A whole model, its weights checked and not yet read."""
     archive = SafeZip(source.window, source.name, stack)
     if not archive.has(CONFIG):
         _refuse(source, archive.names)

@@ -217,7 +217,7 @@ class BundleComparison:
             and not np.isfinite(case.expected[pair.name]).all()
             for pair in case.compared
         ):
-            # What is infinite then, and what NaN, hangs on how Keras is compiled.
+            # What is infinite then, and what NaN, depends on how Keras is compiled.
             return f"numbers that large overflow in {reference}"
         if not self.settings.lenient or not any(
             pair.amplified for pair in case.compared

@@ -85,7 +85,7 @@ class Coverage:
 
 
 class _Seen:
-    """What a layer was given."""
+    """The numbers of one layer's inputs, over all cases."""
 
     def __init__(self, name: str, layer: Layer) -> None:
         self.name = readable(name)
@@ -111,7 +111,7 @@ class _Seen:
             self.rows[whole[(whole >= 0) & (whole < len(self.rows))]] = True
 
     def missed(self) -> Iterator[str]:
-        """What is left."""
+        """A sentence for each kind of number that the inputs missed."""
         if self.least > self.most:
             return
         uncrossed = [n for n in self.turns if not self.least < n <= self.most]

@@ -4,7 +4,7 @@ Keras makes objects of everything a configuration names: initializers, regulariz
 and constraints too, which decide no number of a trained model, which fail to load
 where they are the user's own, and which a hostile file can point at any function.
 And where an old file leaves an option out, Keras takes today's default.  So a file is
-handed to Keras either as it is, or as a copy whose configuration is *plain*: without
+given to Keras either as it is, or as a copy whose configuration is *plain*: without
 those objects, and with the options written out that the file's Keras took for granted.
 """
 
