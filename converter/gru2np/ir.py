@@ -190,7 +190,7 @@ class KerasLayer:
         forms: how a file may keep its weights; the first that fits the arrays does.
         absent: options that its file leaves out and its Keras took for granted.
         written: its class as its file has it; empty where that is the same.
-        why_own: why its class is none of Keras' own; empty if it is.
+        why_custom: why its class is none of Keras' own; empty if it is.
     """
 
     class_name: str
@@ -204,7 +204,7 @@ class KerasLayer:
     forms: tuple[Form, ...] = (PLAIN,)
     absent: frozenset[str] = frozenset()
     written: str = ""
-    why_own: str = ""
+    why_custom: str = ""
 
 
 @dataclass(frozen=True)

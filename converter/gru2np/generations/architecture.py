@@ -57,7 +57,7 @@ class Spelling:
         calls: a layer's calls from its record, indices as written.
         class_name: the class of a layer's record, op nodes as ``ops.<class>``, and what
             is none of Keras with ``>`` in it.
-        why_own: why the class of a layer's record is none of Keras; empty if it is.
+        why_custom: why the class of a layer's record is none of Keras; empty if it is.
         output_base_apart: references in ``output_layers`` count nested models'
             calls in their own way (Keras 3).
     """
@@ -65,7 +65,7 @@ class Spelling:
     spell: Callable[[str, dict[str, Any]], Spelled]
     calls: Callable[[str, Mapping[str, Any]], tuple[Call, ...]]
     class_name: Callable[[Mapping[str, Any]], str]
-    why_own: Callable[[Mapping[str, Any]], str]
+    why_custom: Callable[[Mapping[str, Any]], str]
     output_base_apart: bool
 
 
@@ -164,7 +164,7 @@ class Walker:
             forms=spelled.forms,
             absent=spelled.absent,
             written=class_name,
-            why_own=self.spelling.why_own(value),
+            why_custom=self.spelling.why_custom(value),
         )
         return _with_backward_half(layer) if class_name == "Bidirectional" else layer
 

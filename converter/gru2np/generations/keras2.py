@@ -112,7 +112,7 @@ def read(
         spell=lambda name, options: _spelled(name, options, version, kept_on),
         calls=calls,
         class_name=writers.naming(_class_name),
-        why_own=writers.why,
+        why_custom=writers.why,
         output_base_apart=False,
     )
     model = _with_input_shape(
@@ -261,7 +261,7 @@ def _with_input_shape(model: KerasModel, raw: RawModel) -> KerasModel:
 
 def _class_name(spec: Mapping[str, Any]) -> str:
     name = records.text(spec.get("class_name"), "class_name")
-    custom = records.own_class(spec, BUILT_IN)
+    custom = records.custom_class(spec, BUILT_IN)
     if custom:
         return custom
     return tensorflow_ops.class_name(spec) if name in tensorflow_ops.CLASSES else name

@@ -73,7 +73,7 @@ def read(
         spell=lambda name, options: _spelled(name, options, raw),
         calls=_calls,
         class_name=writers.naming(_class_name),
-        why_own=writers.why,
+        why_custom=writers.why,
         output_base_apart=True,
     )
     model = architecture.Walker(spelling).model(plain(raw.config))
@@ -188,7 +188,7 @@ def _hands_on(name: str) -> bool:
 
 def _class_name(spec: Mapping[str, Any]) -> str:
     name = records.text(spec.get("class_name"), "class_name")
-    custom = records.own_class(spec, BUILT_IN)
+    custom = records.custom_class(spec, BUILT_IN)
     if custom:
         return custom
     module, config = spec.get("module"), spec.get("config")

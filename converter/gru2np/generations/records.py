@@ -56,7 +56,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return abs(value) < 10**308 if is_integer(value) else isinstance(value, float)
 
 
-def own_class(spec: Mapping[str, Any], built_in: frozenset[str]) -> str:
+def custom_class(spec: Mapping[str, Any], built_in: frozenset[str]) -> str:
     """The class of a layer that says itself that it is none of Keras; empty if not.
 
     Args:

@@ -1,4 +1,4 @@
-"""Spelling of activation functions: names, objects and layers of one function."""
+"""Converts activation functions: names, objects and layers of one function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spelling of ``keras.ops`` nodes of two operands, one of which may be a constant."""
+"""Converts ``keras.ops`` nodes of two operands, one of which may be a constant."""
 
 from __future__ import annotations
 

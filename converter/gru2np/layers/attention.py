@@ -1,4 +1,4 @@
-"""Spelling of attention; its meaning is in the runtime's file of this name.
+"""Converts attention; its meaning is in the runtime's file of this name.
 
 What stands in the calls of these layers is read in ``graph/calls.py``.
 """
@@ -13,7 +13,7 @@ from gru2np.layers.mask_rules import QUERY
 from gru2np.layers.spec import (
     ATTENTION,
     HEADS,
-    OWN,
+    IN_LAYER,
     CallRule,
     LayerSpec,
     Weights,
@@ -121,7 +121,7 @@ def _of_score(layer: Any) -> AcceptedDtypes:
 def scores(convert: Callable[[Config], Layer], dtypes: DtypeRule) -> LayerSpec:
     """A layer of queries and values whose scores may be given, too."""
     call = CallRule(ATTENTION, (), OPTIONS, takes_masks=False)
-    return LayerSpec(convert, QUERY, True, call, OWN, dtypes)
+    return LayerSpec(convert, QUERY, True, call, IN_LAYER, dtypes)
 
 
 def heads(

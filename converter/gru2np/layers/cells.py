@@ -1,4 +1,4 @@
-"""Spelling of GRUCell, LSTMCell and SimpleRNNCell, and their options in any layer."""
+"""Converts GRUCell, LSTMCell and SimpleRNNCell, and their options in any layer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, unmasked
+from gru2np.layers.spec import IN_LAYER, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def simple_rnn_options(config: Config) -> dict[str, Any]:
 
 
 LAYERS = {
-    "GRUCell": unmasked(gru_cell, MEASURED, OWN, FLOATS),
-    "LSTMCell": unmasked(lstm_cell, MEASURED, OWN, FLOATS),
-    "SimpleRNNCell": unmasked(simple_rnn_cell, MEASURED, OWN, FLOATS),
+    "GRUCell": unmasked(gru_cell, MEASURED, IN_LAYER, FLOATS),
+    "LSTMCell": unmasked(lstm_cell, MEASURED, IN_LAYER, FLOATS),
+    "SimpleRNNCell": unmasked(simple_rnn_cell, MEASURED, IN_LAYER, FLOATS),
 }

@@ -1,4 +1,4 @@
-"""Spelling of convolution; its meaning is in the runtime's file of this name."""
+"""Converts convolution; its meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, unmasked
+from gru2np.layers.spec import IN_LAYER, unmasked
 from gru2np_runtime.layers import Conv
 
 if TYPE_CHECKING:
@@ -129,5 +129,6 @@ def data_format(config: Config) -> str:
 
 
 LAYERS = {
-    f"Conv{rank}D": unmasked(conv(rank), MEASURED, OWN, FLOATS) for rank in (1, 2, 3)
+    f"Conv{rank}D": unmasked(conv(rank), MEASURED, IN_LAYER, FLOATS)
+    for rank in (1, 2, 3)
 }

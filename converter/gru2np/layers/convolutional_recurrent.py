@@ -1,4 +1,4 @@
-"""Spelling of ConvLSTM."""
+"""Converts ConvLSTM."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers import LAYERS
-from gru2np.layers.dtype_rules import ITSELF
+from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import KEEPS, STOPS
 from gru2np.layers.options import HARMLESS
 from gru2np.layers.spec import ON_INPUTS, LayerSpec, Weights, inside
@@ -36,14 +36,14 @@ class Specs:
     def __init__(self, custom_objects: CustomObjects | None = None) -> None:
         from gru2np_runtime import Layer
 
-        self._own: dict[str, LayerSpec] = {}
+        self._custom: dict[str, LayerSpec] = {}
         for name, kind in (custom_objects or {}).items():
             if not isinstance(kind, type) or not issubclass(kind, Layer):
                 raise TypeError(
                     f"custom_objects[{name!r}]: expected a subclass of "
                     f"gru2np_runtime.Layer, got {kind!r}"
                 )
-            self._own[name] = LayerSpec(
+            self._custom[name] = LayerSpec(
                 _converter(kind),
                 mask=KEEPS if kind.supports_masking else STOPS,
                 uses_mask=kind.uses_mask,
@@ -51,13 +51,13 @@ class Specs:
                 weights=Weights(
                     non_trainable=frozenset(kind.non_trainable), inside=inside()
                 ),
-                dtypes=ITSELF,
+                dtypes=UNCHECKED,
             )
 
     def get(self, class_name: str) -> LayerSpec | None:
         """How a class is converted; None if nothing is known of it."""
         # Keras writes package>Name, the generations add a module or that it is custom.
-        spec = self._own.get(class_name.rpartition(">")[2])
+        spec = self._custom.get(class_name.rpartition(">")[2])
         return spec if spec is not None else LAYERS.get(class_name)
 
 

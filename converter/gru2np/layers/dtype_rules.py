@@ -74,8 +74,8 @@ class AcceptedDtypes:
 # Numbers are moved and not computed with; or cast by the layer itself, or by its
 # product with the weights.
 ANY = AcceptedDtypes(_all, _all)
-# An operation says itself what it takes; a layer of the user's own is its author's.
-ITSELF = ANY
+# The operation checks its inputs itself, and so does a class of the user's own.
+UNCHECKED = ANY
 FLOATS = AcceptedDtypes(_none, _none)
 # As ``ANY``, by Keras 3 alone.
 PROMOTED = AcceptedDtypes(_all, _none)

@@ -1,4 +1,4 @@
-"""Spelling of categories; their meaning is in the runtime's file of this name."""
+"""Converts categories; their meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 

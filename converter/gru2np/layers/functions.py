@@ -1,4 +1,4 @@
-"""Spelling of ``keras.ops`` nodes of one operand, element by element."""
+"""Converts ``keras.ops`` nodes of one operand, element by element."""
 
 from __future__ import annotations
 

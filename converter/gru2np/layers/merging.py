@@ -1,4 +1,4 @@
-"""Spelling of the merge layers; their meaning is in the runtime's file of this name."""
+"""Converts the merge layers; their meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spelling of normalisation; its meaning is in the runtime's file of this name."""
+"""Converts normalisation; its meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.dtype_rules import ANY, FLOATS, KEPT
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, Unused, Weights, unmasked
+from gru2np.layers.spec import IN_LAYER, Unused, Weights, unmasked
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.layers import BatchNormalization, LayerNormalization
 
@@ -117,8 +117,8 @@ LAYERS = {
         ),
         ANY,
     ),
-    "GroupNormalization": unmasked(group_normalization, MEASURED, OWN, FLOATS),
-    "LayerNormalization": unmasked(layer_normalization, MEASURED, OWN, KEPT),
-    "RMSNormalization": unmasked(rms_normalization, MEASURED, OWN, FLOATS),
+    "GroupNormalization": unmasked(group_normalization, MEASURED, IN_LAYER, FLOATS),
+    "LayerNormalization": unmasked(layer_normalization, MEASURED, IN_LAYER, KEPT),
+    "RMSNormalization": unmasked(rms_normalization, MEASURED, IN_LAYER, FLOATS),
     "UnitNormalization": unmasked(unit_normalization, MEASURED, None, KEPT),
 }

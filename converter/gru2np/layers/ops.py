@@ -1,4 +1,4 @@
-"""Spelling of the small ``keras.ops`` nodes; Keras 3 computes masks of them.
+"""Converts the small ``keras.ops`` nodes; Keras 3 computes masks of them.
 
 And of the layers that do no more than one of them outside training.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.arguments import axes, axis, build, number_type, tensors
-from gru2np.layers.dtype_rules import ITSELF
+from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import CASTS, IDLES, MEASURED, STOPS
 from gru2np.layers.spec import HALF, operation, unmasked
 from gru2np_runtime import layers as runtime
@@ -111,7 +111,7 @@ LAYERS = {
     "ops.OnesLike": operation(ones_like, STOPS),
     "ops.ZerosLike": operation(zeros_like, STOPS),
     **{
-        name: unmasked(in_training(*options), MEASURED, None, ITSELF)
+        name: unmasked(in_training(*options), MEASURED, None, UNCHECKED)
         for name, options in RANDOM.items()
     },
 }

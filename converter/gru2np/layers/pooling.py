@@ -1,4 +1,4 @@
-"""Spelling of pooling; its meaning is in the runtime's file of this name."""
+"""Converts pooling; its meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 

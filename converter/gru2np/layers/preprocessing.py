@@ -1,4 +1,4 @@
-"""Spelling of preprocessing; its meaning is in the runtime's file of this name."""
+"""Converts preprocessing; its meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spelling of GRU, LSTM, SimpleRNN, RNN and StackedRNNCells."""
+"""Converts GRU, LSTM, SimpleRNN, RNN and StackedRNNCells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spelling of ``keras.ops`` nodes that reduce axes, and of products of matrices."""
+"""Converts ``keras.ops`` nodes that reduce axes, and of products of matrices."""
 
 from __future__ import annotations
 

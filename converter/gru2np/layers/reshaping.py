@@ -1,4 +1,4 @@
-"""Spelling of reshaping; its meaning is in the runtime's file of this name."""
+"""Converts reshaping; its meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spelling of UpSampling and Resizing."""
+"""Converts UpSampling and Resizing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spelling of depthwise and separable convolution."""
+"""Converts depthwise and separable convolution."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gru2np.layers.convolutional import check_tensorflow, ending, window
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, unmasked
+from gru2np.layers.spec import IN_LAYER, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ def _options(config: Config, rank: int, paddings: tuple[str, ...]) -> dict[str, 
 
 LAYERS = {
     **{
-        f"DepthwiseConv{rank}D": unmasked(depthwise(rank), MEASURED, OWN, FLOATS)
+        f"DepthwiseConv{rank}D": unmasked(depthwise(rank), MEASURED, IN_LAYER, FLOATS)
         for rank in (1, 2)
     },
     **{
-        f"SeparableConv{rank}D": unmasked(separable(rank), MEASURED, OWN, FLOATS)
+        f"SeparableConv{rank}D": unmasked(separable(rank), MEASURED, IN_LAYER, FLOATS)
         for rank in (1, 2)
     },
 }

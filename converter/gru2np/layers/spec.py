@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gru2np.errors import Problem
 from gru2np.generations.records import is_integer, is_number
-from gru2np.layers.dtype_rules import ITSELF
+from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import SEQUENCE
 from gru2np.layers.options import HARMLESS, NEUTRAL, QUANTISED, REASONS, UNKNOWN
 
@@ -112,7 +112,7 @@ class Weights:
 
 
 # The layer holds its weights itself, and all of them are trained; or its cell does.
-OWN = Weights()
+IN_LAYER = Weights()
 IN_CELL = Weights(variables="cell")
 
 
@@ -167,7 +167,7 @@ def recurrent(
 
 def operation(convert: Callable[[Config], Layer], mask: MaskRule) -> LayerSpec:
     """A function of ``keras.ops``, which knows no mask and has no weights."""
-    return unmasked(convert, mask, None, ITSELF)
+    return unmasked(convert, mask, None, UNCHECKED)
 
 
 class Refused(Exception):

@@ -138,10 +138,10 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
         )
     elif layer.class_name in NOT_CONVERTED:
         reason = NOT_CONVERTED[layer.class_name]
-    elif layer.why_own:
+    elif layer.why_custom:
         reason = (
-            f"a layer of your own, whatever its name: {layer.why_own}; {code}: give a "
-            "class for it in Python, custom_objects="
+            f"a layer of your own, whatever its name: {layer.why_custom}; {code}: "
+            "give a class for it in Python, custom_objects="
         )
     else:
         origin = layer.class_name.rpartition(">")[0]

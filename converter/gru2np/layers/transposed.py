@@ -1,4 +1,4 @@
-"""Spelling of transposed convolution."""
+"""Converts transposed convolution."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gru2np.layers.convolutional import check_tensorflow, ending, kernel
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, unmasked
+from gru2np.layers.spec import IN_LAYER, unmasked
 from gru2np_runtime.layers import ConvTranspose
 
 if TYPE_CHECKING:
@@ -39,6 +39,6 @@ def conv_transpose(rank: int) -> Callable[[Config], Layer]:
 
 
 LAYERS = {
-    f"Conv{rank}DTranspose": unmasked(conv_transpose(rank), MEASURED, OWN, FLOATS)
+    f"Conv{rank}DTranspose": unmasked(conv_transpose(rank), MEASURED, IN_LAYER, FLOATS)
     for rank in (1, 2, 3)
 }

@@ -1,4 +1,4 @@
-"""Spelling of layers around another layer."""
+"""Converts layers around another layer."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ from gru2np.verification.settings import Settings
 from gru2np.verification.verify import Request, verifying
 from gru2np_runtime import layers
 from gru2np_runtime.run.dispatch import make_plan
-from test_faults import attribute, bundles_of
-from test_faults import pytestmark as with_keras
+from test_verify_faults import attribute, bundles_of
+from test_verify_faults import pytestmark as with_keras
 
 ROWS = 40
 BUILD = f"""
