@@ -299,7 +299,7 @@ def test_that_a_last_digit_decides_is_believed_only_with_keras(keras_moves, reas
         asked.append(output)
         return keras_moves
 
-    heard = float64.judge_case(case, exact, [[x]], moved, asked=False, lenient=True)
+    heard = float64.judge_case(case, exact, [[x]], moved, always=False, lenient=True)
     assert heard.compared[0].amplified is reason
     assert asked == [0]
     assert not heard.agrees

@@ -138,21 +138,22 @@ def verify(
     # The page shows errors by layer.
     settings = Settings(atol, rtol, layers or (page is not None and expected is None))
     request = Request(inputs, expected, settings, seed, case, saved_by=saved_by)
-    with verifying(model, [bundle], request, weights) as (conversion, (found,)):
-        for note in found.notes:
+    with verifying(model, [bundle], request, weights) as (conversion, (verification,)):
+        for note in verification.notes:
             say(quiet)(f"Note: {note}")
         if as_json:
-            told = found.as_json()
-            click.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
+            facts = verification.as_json()
+            click.echo(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))
         else:
-            for line in report(found, None if inputs is None else Path(inputs).name):
+            source = None if inputs is None else Path(inputs).name
+            for line in report(verification, source):
                 click.echo(line)
         if page is not None:
             from gru2np.reports.page import write_verification
 
             write_verification(
                 page,
-                found,
+                verification,
                 model,
                 weights=weights,
                 bundle=bundle,
@@ -164,10 +165,10 @@ def verify(
                 conversion=conversion,
             )
             say(quiet)(f"wrote {page}")
-    if record and bundle is not None and found.agrees:
+    if record and bundle is not None and verification.agrees:
         from gru2np.verification.proof import record as put
 
-        say(quiet)(str(put(bundle, found)))
+        say(quiet)(str(put(bundle, verification)))
     elif record:
         say(quiet)("nothing is recorded: what differs is no proof")
-    context.exit(0 if found.agrees else 1)
+    context.exit(0 if verification.agrees else 1)

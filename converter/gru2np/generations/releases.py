@@ -93,8 +93,8 @@ class Line:
         self.name = name
         self._table = table
         self.releases = tuple(
-            Release(name, version, said["writes"])
-            for version, said in self._table["releases"].items()
+            Release(name, version, facts["writes"])
+            for version, facts in self._table["releases"].items()
         )
         self._place = {release: i for i, release in enumerate(self.releases)}
         self._number = {release.name: i for i, release in enumerate(self.releases)}
@@ -190,7 +190,7 @@ class Line:
             raise UnsupportedModelError(_beyond(text, "older", "oldest", written[0][1]))
         return tuple(release for n, release in written if n in (max(below), min(above)))
 
-    def said(self, text: str) -> tuple[Release, ...]:
+    def of_version(self, text: str) -> tuple[Release, ...]:
         """The releases that an owner's version of Keras means, ``2.2.4`` or ``3.5``."""
         if self.name != "tf.keras":
             return self.named(text)
@@ -309,7 +309,7 @@ class Writers:
         strict = [
             release
             for release in left
-            if not any(self._unheard(release, *seen) for seen in classes)
+            if not any(self._unknown_keys(release, *seen) for seen in classes)
         ]
         return tuple(strict or left)
 
@@ -330,16 +330,16 @@ class Writers:
         found = self.line.classes(release)
         return found.get(class_name) or found.get(STORED_AS.get(class_name, ""))
 
-    def _unheard(
+    def _unknown_keys(
         self, release: Release, class_name: str, keys: frozenset[str]
     ) -> frozenset[str]:
         known = self._known(release, class_name)
         assert known is not None  # it fits
-        heard = [
+        known_keys = [
             variant.always.keys() | variant.sometimes
             for variant in (known, *known.variants)
         ]
-        return keys.difference(*heard) - SILENT
+        return keys.difference(*known_keys) - SILENT
 
 
 class Reader(Writers):

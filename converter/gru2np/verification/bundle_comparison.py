@@ -52,12 +52,12 @@ KEPT = 2**27
 Again = Callable[[int], "Outputs | None"]
 
 
-def _moved(given: Outputs, again: Again, number: int, output: int) -> float:
+def _moved(keras_outputs: Outputs, again: Again, number: int, output: int) -> float:
     """How far an output of a case moves in Keras; 0 where nobody knows."""
-    other = again(number)
-    if other is None or other.refused:
+    nudged = again(number)
+    if nudged is None or nudged.refused:
         return 0.0
-    moved = distance(other.arrays[output][1], given.arrays[output][1])
+    moved = distance(nudged.arrays[output][1], keras_outputs.arrays[output][1])
     return 0.0 if np.isnan(moved) else moved
 
 
@@ -137,17 +137,22 @@ class BundleComparison:
         tolerance = self.settings.tolerance(usual)
         (outputs,), (drawn,) = self.outputs, self.drawn
         assert not isinstance(outputs, str)
-        given = samples.by_name(expected, list(outputs), "expected output")
+        wanted = samples.by_name(expected, list(outputs), "expected output")
         compared = []
         for name, x in outputs.items():
             tolerated = self._tolerance(name, usual, drawn.name)
             # Numbers count here, not how they were stored.
             compared.append(
                 compare(
-                    name, x, given[name], tolerated, case=drawn.name, same_dtype=False
+                    name,
+                    x,
+                    wanted[name],
+                    tolerated,
+                    case=drawn.name,
+                    same_dtype=False,
                 )
             )
-        case = self._case(drawn, given, outputs, compared)
+        case = self._case(drawn, wanted, outputs, compared)
         return self._verification(Evidence(None, tolerance, (case,)))
 
     def compare_keras(
@@ -169,15 +174,15 @@ class BundleComparison:
             layerwise = Layerwise(
                 self.model.graph_plan, exact, names, tolerance, self.settings.lenient
             )
-        found, kept = [], 0
+        cases, kept = [], 0
         for number, (drawn, outputs) in enumerate(
             zip(self.drawn, self.outputs, strict=True)
         ):
-            given = answered.cases[number]
-            if given.refused:
+            keras_outputs = answered.cases[number]
+            if keras_outputs.refused:
                 self.notes.append(
                     f"case {drawn.name} is left out: {answered.reference} does not "
-                    f"take its inputs: {given.refused}"
+                    f"take its inputs: {keras_outputs.refused}"
                 )
                 continue
             case = self._compare_outputs(drawn, outputs, answered, number)
@@ -188,7 +193,7 @@ class BundleComparison:
                     exact,
                     self._batches(case.inputs),
                     partial(_moved, answered.cases[number], again, number),
-                    asked=self.settings.layers,
+                    always=self.settings.layers,
                     lenient=lenient,
                 )
             if layerwise is not None:
@@ -198,14 +203,14 @@ class BundleComparison:
             if reason:
                 self.notes.append(f"case {case.name} is left out: {reason}")
                 continue
-            found.append(case.judged_by_layers() if lenient else case)
-        if not found:
+            cases.append(case.judged_by_layers() if lenient else case)
+        if not cases:
             raise VerificationError(
                 f"{answered.reference} and the runtime cannot be compared: "
                 f"{'; '.join(self.notes)}"
             )
         self.notes.extend(answered.notes)
-        evidence = Evidence(answered.reference, tolerance, tuple(found))
+        evidence = Evidence(answered.reference, tolerance, tuple(cases))
         left = () if layerwise is None else tuple(layerwise.not_compared)
         assumed = assumptions.shared(self.conversion, answered.reference)
         return self._verification(evidence, left, assumed)
@@ -238,16 +243,16 @@ class BundleComparison:
         number: int,
     ) -> Case:
         names = self.model.output_names
-        found = answered.cases[number].arrays
-        if len(found) != len(names):
+        arrays = answered.cases[number].arrays
+        if len(arrays) != len(names):
             raise VerificationError(
-                f"{answered.reference} gives {len(found)} outputs, "
+                f"{answered.reference} gives {len(arrays)} outputs, "
                 f"the bundle {len(names)}"
             )
-        by_key = {key: (array, dtype) for key, array, dtype in found}
+        by_key = {key: (array, dtype) for key, array, dtype in arrays}
         expected, compared = {}, []
         for i, name in enumerate(names):
-            array, dtype = by_key[name] if name in by_key else found[i][1:]
+            array, dtype = by_key[name] if name in by_key else arrays[i][1:]
             expected[name] = array
             if isinstance(outputs, str):
                 compared.append(refused(name, array, outputs, case=drawn.name))
@@ -277,8 +282,8 @@ class BundleComparison:
         compared: list[Comparison] = []
         nodes: list[NodeEvidence] = []
         batches = self._batches(case.inputs)
-        for found, node in layerwise.case(case.name, batches, answered.nodes(number)):
-            compared += found
+        for pairs, node in layerwise.case(case.name, batches, answered.nodes(number)):
+            compared += pairs
             room -= node.size
             if room >= 0:
                 nodes.append(node)

@@ -284,14 +284,14 @@ def distance(got: Array, expected: Array) -> float:
 
 def worst(comparisons: Iterable[Comparison]) -> list[Comparison]:
     """Of the comparisons of one name the worst, in the order of the names."""
-    found: dict[str, Comparison] = {}
-    for comparison in comparisons:
+    worst_pairs: dict[str, Comparison] = {}
+    for pair in comparisons:
         if (
-            comparison.name not in found
-            or comparison.badness > found[comparison.name].badness
+            pair.name not in worst_pairs
+            or pair.badness > worst_pairs[pair.name].badness
         ):
-            found[comparison.name] = comparison
-    return list(found.values())
+            worst_pairs[pair.name] = pair
+    return list(worst_pairs.values())
 
 
 def _allowed(expected: Array, tolerance: Tolerance) -> float:

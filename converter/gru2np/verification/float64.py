@@ -147,7 +147,7 @@ def judge_case(
     batches: Sequence[Sequence[Array]],
     keras_moved: Callable[[int], float],
     *,
-    asked: bool,
+    always: bool,
     lenient: bool,
 ) -> Case:
     """A case with its outputs judged by float64: an error, or rounding.
@@ -158,10 +158,10 @@ def judge_case(
         batches: the inputs of each call, as the graph takes them.
         keras_moved: how far an output moves in Keras where all numbers are a last digit
             away; asked only where nothing else can be said.
-        asked: also of outputs that agree.
+        always: also of outputs that agree.
         lenient: rounding beyond the tolerance counts as equal.
     """
-    if not asked and not any(pair.reason == TOO_FAR for pair in case.compared):
+    if not always and not any(pair.reason == TOO_FAR for pair in case.compared):
         return case
     if exact.plan is None:
         return case

@@ -116,18 +116,18 @@ class Layerwise:
             keras = None if self._unnamed(node.name) else theirs.get(node.name)
             if keras is None:
                 return calls[0].call(node, inputs, mask)
-            given = keras.batches[number]
-            found = _Run(tuple(inputs), mask, given)
+            outputs = keras.batches[number]
+            node_run = _Run(tuple(inputs), mask, outputs)
             try:
-                found.ours = calls[0].call(node, inputs, mask)
+                node_run.ours = calls[0].call(node, inputs, mask)
             except (InputError, IndexError, ValueError) as error:
-                found.refusal = str(error)
+                node_run.refusal = str(error)
             if calls[1] is not None and self.exact is not None:
-                there = self.exact.nodes.get(node.name)
-                if there is not None:
-                    found.exact = _in_float64(calls[1], there, inputs, mask)
-            runs.setdefault(node.name, []).append(found)
-            return _fed(plan.layer, [array for array, _ in given], found.ours)
+                exact_node = self.exact.nodes.get(node.name)
+                if exact_node is not None:
+                    node_run.exact = _in_float64(calls[1], exact_node, inputs, mask)
+            runs.setdefault(node.name, []).append(node_run)
+            return _fed(plan.layer, [array for array, _ in outputs], node_run.ours)
 
         self.plan.values(batch, run=run, release=True)
 
@@ -141,11 +141,11 @@ class Layerwise:
         exact: Arrays | None = None
         if all(run.exact is not None for run in runs):
             exact = _columns([run.exact or () for run in runs])
-        found = []
+        pairs = []
         for i, (expected, dtype) in enumerate(zip(theirs, dtypes, strict=True)):
             label = f"{node} [{i}]" if len(theirs) > 1 else node
             if refusal:
-                found.append(refused(label, expected, refusal, kind=kind, case=case))
+                pairs.append(refused(label, expected, refusal, kind=kind, case=case))
             elif i < len(ours):
                 comparison = compare(
                     label,
@@ -163,13 +163,13 @@ class Layerwise:
                     return distance(self._nudged(node, runs)[i], third)
 
                 arrays = ours[i], expected, third
-                found.append(
+                pairs.append(
                     float64.judge(comparison, arrays, moved, lenient=self.lenient)
                 )
         inputs = _columns([run.inputs for run in runs])
         masks = [run.mask for run in runs if run.mask is not None]
         mask = joined(masks) if masks else None
-        return found, NodeEvidence(node, kind, inputs, mask, theirs, ours, exact)
+        return pairs, NodeEvidence(node, kind, inputs, mask, theirs, ours, exact)
 
     def _nudged(self, name: str, runs: Sequence[_Run]) -> Arrays:
         """What a node gives in float64 where all numbers are a last digit away."""

@@ -51,11 +51,11 @@ class NodeRunner:
             run: runs one node; ``call`` if not given.
         """
         run = run or self._run
-        found = []
+        results = []
         for batch in batches:
             values = self.plan.values(batch, run=run, release=True)
-            found.append(self.plan.outputs(values))
-        return [joined(parts) for parts in zip(*found, strict=True)]
+            results.append(self.plan.outputs(values))
+        return [joined(parts) for parts in zip(*results, strict=True)]
 
     def _run(
         self, node: Node, plan: Plan, inputs: list[Array], mask: Array | None

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 def record(
     bundle: FilePath,
-    found: Verification,
+    verification: Verification,
     *,
     custom_objects: CustomObjects | None = None,
 ) -> Recorded:
@@ -51,7 +51,7 @@ def record(
 
     Args:
         bundle: path of the bundle that was verified; it is replaced once it is whole.
-        found: what ``verify`` gave.
+        verification: what ``verify`` gave.
         custom_objects: classes of your own that the bundle needs.
 
     Raises:
@@ -59,7 +59,7 @@ def record(
         BundleError: the bundle breaks a rule.
     """
     place = Path(bundle)
-    if not found.agrees:
+    if not verification.agrees:
         raise VerificationError(
             f"{place.name}: what disagrees is no proof, and is not recorded: "
             "gru2np verify shows where it departs"
@@ -69,13 +69,15 @@ def record(
     except OSError as error:
         text = f"{place}: cannot be read: {error.strerror}"
         raise VerificationError(text) from None
-    writer = _Writer(place.name, open_bundle(data, custom_objects), found.reference)
-    for case in found.evidence.cases:
+    writer = _Writer(
+        place.name, open_bundle(data, custom_objects), verification.reference
+    )
+    for case in verification.evidence.cases:
         writer.add(case)
     proof = {
-        "reference": found.reference,
+        "reference": verification.reference,
         "runtime": f"gru2np_runtime {__version__}, kernel {kernel()}",
-        "seed": found.drawn,
+        "seed": verification.drawn,
         "cases": writer.cases,
     }
     proved = rewritten(data, {"proof": proof}, writer.arrays)

@@ -81,18 +81,18 @@ def shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
     """
     reason = ""
     for length in LENGTHS:
-        found = [
+        tried = [
             (rows, *(length if n is None else n for n in port.shape[1:]))
             for port in graph.inputs
         ]
         try:
-            known, _ = graph.infer_nodes(found)
+            inferred, _ = graph.infer_nodes(tried)
         except ValueError as error:
             reason = reason or str(error)
             continue
-        sizes = [n for own in known.values() for shape in own for n in shape]
+        sizes = [n for own in inferred.values() for shape in own for n in shape]
         if all(n is None or n > 0 for n in sizes):
-            return found
+            return tried
         reason = reason or "a layer is left with nothing"
     raise VerificationError(
         f"no inputs could be drawn that fit this model ({reason}): give some "
@@ -146,14 +146,14 @@ def _pad(array: Array, values: Sequence[float]) -> None:
             array[row, steps // 2 : steps // 2 + steps // 6] = value
 
 
-def by_name(given: Any, names: Sequence[str], what: str) -> dict[str, Array]:
+def by_name(value: Any, names: Sequence[str], what: str) -> dict[str, Array]:
     """Arrays by name, from an array, a list, a dict, or the path of a file.
 
     A ``.npz`` holds one array for each name; ``arr_0``, ``arr_1`` (what
     ``np.savez(path, a, b)`` writes) stand in order, and a single array needs no name.
 
     Args:
-        given: what the caller or the user gave.
+        value: what the caller or the user gave.
         names: the model's names, in order.
         what: ``input`` or ``expected output``, for messages.
 
@@ -161,25 +161,25 @@ def by_name(given: Any, names: Sequence[str], what: str) -> dict[str, Array]:
         InputError: it is no such thing, or does not fit the names.
     """
     where = f"{what}s"
-    if isinstance(given, (str, Path)) or hasattr(given, "__fspath__"):
-        where = str(given)
-        given = _read(given)
-    if isinstance(given, dict):
-        found = dict(given)
+    if isinstance(value, (str, Path)) or hasattr(value, "__fspath__"):
+        where = str(value)
+        value = _read(value)
+    if isinstance(value, dict):
+        arrays = dict(value)
         positional = [f"arr_{i}" for i in range(len(names))]
-        if len(names) == 1 and len(found) == 1:
-            found = {names[0]: next(iter(found.values()))}
-        elif set(found) == set(positional):
-            found = {n: found[p] for n, p in zip(names, positional, strict=True)}
-        if set(found) != set(names):
+        if len(names) == 1 and len(arrays) == 1:
+            arrays = {names[0]: next(iter(arrays.values()))}
+        elif set(arrays) == set(positional):
+            arrays = {n: arrays[p] for n, p in zip(names, positional, strict=True)}
+        if set(arrays) != set(names):
             raise InputError(
                 f"{where}: expected an array for each {what}, {sorted(names)}, "
-                f"got {sorted(found)}"
+                f"got {sorted(arrays)}"
             )
-        return {name: _numbers(found[name], name, where) for name in names}
-    items = given if isinstance(given, (list, tuple)) else [given]
+        return {name: _numbers(arrays[name], name, where) for name in names}
+    items = value if isinstance(value, (list, tuple)) else [value]
     if len(names) == 1 and len(items) != 1:
-        items = [given]
+        items = [value]
     if len(items) != len(names):
         raise InputError(
             f"{where}: expected {len(names)} arrays, for {list(names)}, "

@@ -122,7 +122,7 @@ def _weight(
 
 
 def _by_order(
-    model: KerasModel, wanting: Slots, raw: RawModel
+    model: KerasModel, slots_of: Slots, raw: RawModel
 ) -> tuple[list[tuple[Slot, StoredTensor]], list[str]]:
     """The layers with weights beside the groups with arrays, by position as in Keras.
 
@@ -131,7 +131,7 @@ def _by_order(
     assert raw.groups is not None
     wanted = []
     for layer in model.layers:
-        every = wanting.of(layer, encode_name(layer.name), "")
+        every = slots_of.of(layer, encode_name(layer.name), "")
         slots = [slot for slot in every if slot.in_groups]
         if slots:
             wanted.append((layer, slots))
@@ -172,14 +172,14 @@ def _by_order(
 
 
 def _by_path(
-    model: KerasModel, wanting: Slots, raw: RawModel
+    model: KerasModel, slots_of: Slots, raw: RawModel
 ) -> tuple[list[tuple[Slot, StoredTensor]], list[str]]:
     assert raw.paths is not None
     owners: dict[str, list[Slot]] = {}
     there = set(raw.paths.paths())
     for layer in model.layers:
         path = encode_name(layer.name)
-        for slot in wanting.of(layer, path, layer.path):
+        for slot in slots_of.of(layer, path, layer.path):
             # Keras 2 held the layers inside a layer in private attributes.
             outer, _, last = slot.stored.rpartition("/")
             private = f"{outer}/_{last}"

@@ -133,10 +133,12 @@ def _in_order(options: Options, file: File) -> Options:
     sizes = [options[size] for size in SIZES if size in options]
     if sizes:
         config["kernel_size"] = sizes
-    said = options.get("dim_ordering", file.ordering)
+    order = options.get("dim_ordering", file.ordering)
     # What is no format is refused, in these words.
     unsaid = "neither in the file nor the same in all of its other layers"
-    config["data_format"] = FORMATS.get(said, said) if isinstance(said, str) else unsaid
+    config["data_format"] = (
+        FORMATS.get(order, order) if isinstance(order, str) else unsaid
+    )
     return config
 
 
