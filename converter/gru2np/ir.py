@@ -53,7 +53,7 @@ class PathStore(Protocol):
     def paths(self) -> Iterator[str]:
         """Every path that holds variables."""
 
-    def beside(self) -> Iterator[str]:
+    def foreign_paths(self) -> Iterator[str]:
         """Paths that hold variables where no model of Keras' own classes has them."""
 
 

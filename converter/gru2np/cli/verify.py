@@ -54,24 +54,24 @@ from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEI
 @click.option(
     "--layers",
     is_flag=True,
-    help="Feed each layer what Keras fed it; name the first that departs.",
+    help="Compare each layer too, fed what Keras fed it; name the first that differs.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Of the drawn inputs.  [default: 0]",
+    help="Seed of the drawn inputs.  [default: 0]",
 )
 @click.option(
     "--case",
     metavar="NAME",
-    help="Draw this case only, one that a report names.",
+    help="Draw only the case of this name, as a report lists it.",
 )
 @click.option(
     "--record",
     is_flag=True,
-    help="Put inputs and Keras' outputs into BUNDLE, for check to replay.",
+    help="Record inputs and Keras' outputs in BUNDLE, for check to replay.",
 )
 @click.option(
     "--report",
@@ -112,8 +112,8 @@ def verify(
 
     Without --input the cases are made from the model, so that faults show: masks of
     every pattern, one step and many, saturated gates, zeros, every id, both sides of
-    every number at which a layer turns, other batches. What no case reached is said,
-    and what both sides assume, of which that they agree proves nothing.
+    every number at which a layer turns, other batches. The report says what no case
+    reached, and what both sides assume: there, agreement proves nothing.
 
     Ends with 0 if every output agrees, with 1 if one differs, with 3 if no Keras here
     can run the file as it was meant.

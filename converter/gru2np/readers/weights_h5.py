@@ -96,7 +96,7 @@ class Hdf5Paths:
         if file.child(file.root, top, file.where) is not None:
             yield from self._walk(LAYERS, top)
 
-    def beside(self) -> Iterator[str]:
+    def foreign_paths(self) -> Iterator[str]:
         """Paths that hold variables where no model of Keras' own classes has them.
 
         A class of the user's own keeps its layers below the names of its attributes.

@@ -166,44 +166,17 @@ class BundleComparison:
             again: what it gives for numbers that are a last digit away.
         """
         tolerance = self.settings.tolerance(TOLERANCES[self.precision])
-        layerwise = None
-        if self.settings.layers and self.model.storage is not None:
-            self.notes.append("layers are not compared: small kernels make each depart")
-        elif self.settings.layers:
-            names = frozenset(unnamed(self.conversion.model))
-            layerwise = Layerwise(
-                self.model.graph_plan, exact, names, tolerance, self.settings.lenient
-            )
-        cases, kept = [], 0
-        for number, (drawn, outputs) in enumerate(
-            zip(self.drawn, self.outputs, strict=True)
-        ):
-            keras_outputs = answered.cases[number]
-            if keras_outputs.refused:
-                self.notes.append(
-                    f"case {drawn.name} is left out: {answered.reference} does not "
-                    f"take its inputs: {keras_outputs.refused}"
-                )
-                continue
-            case = self._compare_outputs(drawn, outputs, answered, number)
-            lenient = self.settings.lenient
-            if exact is not None and not isinstance(outputs, str):
-                case = float64.judge_case(
-                    case,
-                    exact,
-                    self._batches(case.inputs),
-                    partial(_moved, answered.cases[number], again, number),
-                    always=self.settings.layers,
-                    lenient=lenient,
-                )
-            if layerwise is not None:
+        layerwise = self._layerwise(exact, tolerance)
+        cases: list[Case] = []
+        kept = 0
+        for number in range(len(self.drawn)):
+            case = self._judged_case(number, answered, exact, again)
+            if case is not None and layerwise is not None:
                 case = self._layers(case, layerwise, answered, number, KEPT - kept)
                 kept += sum(node.size for node in case.nodes)
-            reason = self._says_nothing(case, answered.reference)
-            if reason:
-                self.notes.append(f"case {case.name} is left out: {reason}")
-                continue
-            cases.append(case.judged_by_layers() if lenient else case)
+            if case is not None and not self._is_left_out(case, answered.reference):
+                lenient = self.settings.lenient
+                cases.append(case.judged_by_layers() if lenient else case)
         if not cases:
             raise VerificationError(
                 f"{answered.reference} and the runtime cannot be compared: "
@@ -211,9 +184,50 @@ class BundleComparison:
             )
         self.notes.extend(answered.notes)
         evidence = Evidence(answered.reference, tolerance, tuple(cases))
-        left = () if layerwise is None else tuple(layerwise.not_compared)
+        not_compared = () if layerwise is None else tuple(layerwise.not_compared)
         assumed = assumptions.shared(self.conversion, answered.reference)
-        return self._verification(evidence, left, assumed)
+        return self._verification(evidence, not_compared, assumed)
+
+    def _layerwise(self, exact: Exact | None, tolerance: Tolerance) -> Layerwise | None:
+        """What compares layers; None where that is not wanted, or says nothing."""
+        if not self.settings.layers:
+            return None
+        if self.model.storage is not None:
+            self.notes.append("layers are not compared: small kernels make each depart")
+            return None
+        names = frozenset(unnamed(self.conversion.model))
+        plan, lenient = self.model.graph_plan, self.settings.lenient
+        return Layerwise(plan, exact, names, tolerance, lenient)
+
+    def _judged_case(
+        self, number: int, answered: Answered, exact: Exact | None, again: Again
+    ) -> Case | None:
+        """The outputs of a case compared; None where Keras refuses its inputs."""
+        drawn, outputs = self.drawn[number], self.outputs[number]
+        keras = answered.cases[number]
+        if keras.refused:
+            self.notes.append(
+                f"case {drawn.name} is left out: {answered.reference} does not "
+                f"take its inputs: {keras.refused}"
+            )
+            return None
+        case = self._compare_outputs(drawn, outputs, answered, number)
+        if exact is None or isinstance(outputs, str):
+            return case
+        return float64.judge_case(
+            case,
+            exact,
+            self._batches(case.inputs),
+            partial(_moved, keras, again, number),
+            always=self.settings.layers,
+            lenient=self.settings.lenient,
+        )
+
+    def _is_left_out(self, case: Case, reference: Reference) -> bool:
+        reason = self._says_nothing(case, reference)
+        if reason:
+            self.notes.append(f"case {case.name} is left out: {reason}")
+        return bool(reason)
 
     def _says_nothing(self, case: Case, reference: Reference) -> str:
         """Why a case cannot tell right from wrong; empty where it can."""

@@ -204,7 +204,9 @@ def _by_path(
             )
         else:
             pairs.extend(zip(slots, tensors, strict=True))
-    elsewhere = [f"{path}/vars" for path in raw.paths.beside()] if problems else []
+    elsewhere = (
+        [f"{path}/vars" for path in raw.paths.foreign_paths()] if problems else []
+    )
     if elsewhere:
         more = f" and {len(elsewhere) - 10} more" if len(elsewhere) > 10 else ""
         problems.append(
