@@ -91,7 +91,6 @@ class Exported:
         notes: where the file leaves a number open.
         storage: what small storage costs, as the manifest says it; None without.
         stored_small: how many weights are stored so, and how many there are.
-        proof: what was recorded beside Keras; None without.
     """
 
     layers: int

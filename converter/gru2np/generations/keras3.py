@@ -125,7 +125,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             own_layers_masked_in_time=False,
             by_class=_masks_by_class(known.masks(release), version, backend),
             # Measured on TensorFlow with 3.0 to 3.15, on JAX with 3.0 to 3.13: there
-            # masks are kept beside tensors, and not in them, since 3.6.
+            # masks are kept apart from tensors, and not in them, since 3.6.
             idle_casts=(not jax or version >= (3, 6, 0)) if measured else None,
             idle_operations=(jax and version >= (3, 6, 0)) if measured else None,
         ),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gru2np_runtime import Layer
 
-# Rules that need nothing beside their name.
+# Rules without options.
 MEASURED = "measured"  # what each release was seen to do: ``MaskRules.by_class``
 MOVES = "measured, unless it had nothing to do"  # then ``MaskRules.idle_operations``
 KEEPS = "keeps"  # the mask is propagated: the output has the same

@@ -1,4 +1,4 @@
-"""What the runtime and the Keras beside it both take for granted.
+"""What the runtime and the Keras that it is compared with both assume.
 
 Where both read one ambiguous thing the same way, that they agree proves nothing of it.
 Each sentence stands only where it concerns the file; ``Built.warnings`` stand beside

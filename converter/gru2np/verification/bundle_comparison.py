@@ -1,4 +1,4 @@
-"""A bundle beside what Keras gave: its outputs, and its layers, in every case."""
+"""A bundle compared with what Keras gave: its outputs and layers, in every case."""
 
 from __future__ import annotations
 

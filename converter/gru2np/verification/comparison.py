@@ -77,7 +77,7 @@ class Float64:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One array of the runtime beside the same one of the reference.
+    """One array of the runtime compared with the same one of the reference.
 
     Attributes:
         name: of the output or of the node.

@@ -1,7 +1,7 @@
 """The reference: the installed Keras that means what the file meant.
 
-A manifest writes out everything a model means.  So an installed Keras is faithful to a
-file exactly if converting the file once more, as that Keras would read it, gives the
+A manifest writes out everything a model means.  So an installed Keras means what a file
+meant exactly if converting the file once more, as that Keras would read it, gives the
 same manifest.  Files of Keras 2 are read by tf-keras, files of Keras 3 by Keras 3.
 """
 

@@ -116,7 +116,7 @@ def run(
     layers: bool,
     nudged: bool,
 ) -> Iterator[Answered]:
-    """Run a Keras beside: load the model once, predict every case.
+    """Run a Keras in a child process: load the model once, predict every case.
 
     The arrays of layers are read as they are asked for, while the context lasts.  With
     ``nudged`` every weight is changed in its last digit.

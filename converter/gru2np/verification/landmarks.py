@@ -1,4 +1,4 @@
-"""Numbers to try because a layer says so: members, bounds, caps, and those beside them.
+"""Boundary values of inputs: members, bounds and caps of layers, and their neighbours.
 
 A layer that turns at 3.5 says so itself (``Layer.turns``, ``Layer.knows``); what is
 made here of such a number are the inputs that show on which side of it one is.

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class Layerwise:
-    """The nodes of a bundle beside those of Keras, case by case.
+    """The nodes of a bundle compared with those of Keras, case by case.
 
     Args:
         plan: of the bundle's graph.

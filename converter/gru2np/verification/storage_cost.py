@@ -1,4 +1,4 @@
-"""What small storage costs: measured beside full precision, and what it allows."""
+"""What small storage costs, compared with full precision, and what that allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verify: the runtime beside the Keras that means what the file meant."""
+"""Verify: the runtime compared with the Keras that means what the file meant."""
 
 from __future__ import annotations
 
