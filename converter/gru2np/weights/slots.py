@@ -10,11 +10,10 @@ from gru2np_runtime.bundle.manifest_writer import encode_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gru2np.ir import Form, KerasLayer
+    from gru2np.ir import Form, KerasLayer, Shape
     from gru2np.layers.custom import Specs
     from gru2np.layers.spec import Weights
 
-    Shape = tuple[int | None, ...]
     Expected = Mapping[str, Shape]
     Owners = tuple[tuple[str, ...], ...]
 
