@@ -26,12 +26,10 @@ from gru2np_runtime.proof.replay import short
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from gru2np.convert import Conversion
+    from gru2np.ir import Array
     from gru2np.storage import Stored
 
-    Array = NDArray[Any]
 
 # Numbers that are looked at together.
 BLOCK = 1 << 18

@@ -28,17 +28,14 @@ from gru2np_runtime.bundle.manifest_writer import graph_record
 from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from gru2np.graph.flatten import Built
-    from gru2np.ir import KerasModel, RawModel, StoredTensor
+    from gru2np.ir import FilePath, KerasModel, RawModel, StoredTensor
     from gru2np.layers.custom import CustomObjects
     from gru2np.meaning import Meaning, Readings
-
-    FilePath = str | os.PathLike[str]
 
 
 # How many differences are shown of a model that may mean one or the other.

@@ -12,9 +12,8 @@ from gru2np.verification.storage_cost import write_small
 from gru2np_runtime.files.arrays import replacing
 
 if TYPE_CHECKING:
+    from gru2np.ir import FilePath
     from gru2np.layers.custom import CustomObjects
-
-    FilePath = str | os.PathLike[str]
 
 
 def export(

@@ -14,12 +14,14 @@ from gru2np_runtime.bundle.manifest import SOURCE
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
     Shape = tuple[int | None, ...]
+    FilePath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)

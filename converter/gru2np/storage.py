@@ -21,9 +21,8 @@ from gru2np_runtime.proof.replay import short
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from gru2np.ir import Array
 
-    Array = NDArray[Any]
 
 KINDS = ("float16", "int8")
 # Below a kilobyte there is nothing to gain; scales must not eat what int8 gains.

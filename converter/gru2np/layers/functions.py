@@ -102,24 +102,12 @@ def gelu(config: Config) -> Any:
     return "gelu"
 
 
-def leaky_relu(config: Config) -> Any:
-    """LeakyRelu, with the slope of the layer of this name where it has none."""
-    return activations.leaky_relu(config)
-
-
-def log_softmax(config: Config) -> Any:
-    """LogSoftmax over one axis, the last by default."""
-    return {"function": "log_softmax", "axis": _axis(config)}
-
-
 def softmax(config: Config) -> Any:
-    """Softmax over one axis, the last by default."""
-    return {"function": "softmax", "axis": _axis(config)}
-
-
-def _axis(config: Config) -> int:
+    """Softmax and LogSoftmax over one axis, the last by default."""
+    name = "softmax" if config.operation == "Softmax" else "log_softmax"
     axis = config.value("axis", -1)
-    return -1 if axis is None else config.integer("axis", -1, minimum=-32)
+    over = -1 if axis is None else config.integer("axis", -1, minimum=-32)
+    return {"function": name, "axis": over}
 
 
 ACTIVATIONS: dict[str, Callable[[Config], Any]] = {
@@ -127,8 +115,8 @@ ACTIVATIONS: dict[str, Callable[[Config], Any]] = {
     "Celu": elu,
     "Elu": elu,
     "Gelu": gelu,
-    "LeakyRelu": leaky_relu,
-    "LogSoftmax": log_softmax,
+    "LeakyRelu": activations.leaky_relu,
+    "LogSoftmax": softmax,
     "ReLU": activations.relu,
     "Softmax": softmax,
 }

@@ -32,9 +32,8 @@ from gru2np_runtime.proof.replay import flat
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from gru2np.convert import Conversion
+    from gru2np.ir import Array
     from gru2np.verification.cases import Drawn
     from gru2np.verification.evidence import Reference
     from gru2np.verification.float64 import Exact
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from gru2np.verification.settings import Settings
     from gru2np_runtime import Model
 
-    Array = NDArray[Any]
 
 # Bytes of layers' arrays that the evidence keeps; a person looks at no more.
 KEPT = 2**27

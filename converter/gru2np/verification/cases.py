@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from math import ceil, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,13 +23,11 @@ from gru2np.verification.mask_patterns import PATTERNS, mask
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np.verification.input_usage import Usage
     from gru2np.verification.mask_patterns import Pattern
     from gru2np_runtime.graph import Graph, Port
 
-    Array = NDArray[Any]
 
 # The name of the case whose inputs were given.
 GIVEN = "given"

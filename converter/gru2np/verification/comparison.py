@@ -15,9 +15,8 @@ from gru2np_runtime.data import shape_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
+    from gru2np.ir import Array
 
-    Array = NDArray[Any]
     Number = int | float | bool
 
 

@@ -6,7 +6,7 @@ names such numbers is watched, wherever it stands in the graph.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,12 +18,10 @@ from gru2np_runtime.run.execution import in_dtype_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np_runtime import Layer
     from gru2np_runtime.run.execution import GraphPlan
 
-    Array = NDArray[Any]
 
 # Numbers of one layer that are named; more are counted.
 SHOWN = 3

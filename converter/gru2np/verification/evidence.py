@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np.verification.comparison import Comparison, Tolerance
-
-    Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,11 @@ from gru2np_runtime.run.execution import GraphPlan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np.verification.evidence import Case
     from gru2np_runtime import Layer
     from gru2np_runtime.plan import Plan
 
-    Array = NDArray[Any]
 
 # Of a float32, relative to the number.
 LAST_DIGIT = 2.0**-23

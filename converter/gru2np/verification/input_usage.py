@@ -14,12 +14,9 @@ from gru2np_runtime.graph import walk
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph
-
-    Array = NDArray[Any]
 
 
 @dataclass

@@ -27,12 +27,10 @@ from gru2np.verification.installed_keras import INSTEAD, SHOWN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from gru2np.convert import Conversion
+    from gru2np.ir import Array
     from gru2np.verification.installed_keras import Keras
 
-    Array = NDArray[Any]
 
 CHILD = Path(__file__).with_name("keras_child.py")
 # What a person waits for has an end: an hour, in seconds.

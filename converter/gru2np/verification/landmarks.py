@@ -6,18 +6,16 @@ made here of such a number are the inputs that show on which side of it one is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np.verification.input_usage import Usage
 
-    Array = NDArray[Any]
 
 # In half precision a number of float32 and its neighbours are one.
 COARSE = 2.0**-5

@@ -7,7 +7,7 @@ layer's own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gru2np.ir import leaves
 from gru2np.verification import float64
@@ -28,9 +28,7 @@ from gru2np_runtime.bundle.manifest_writer import encode_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from gru2np.ir import KerasModel
+    from gru2np.ir import Array, KerasModel
     from gru2np.verification.float64 import Exact
     from gru2np.verification.keras_process import NodeOutputs
     from gru2np_runtime import Layer
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from gru2np_runtime.plan import Plan
     from gru2np_runtime.run.execution import GraphPlan
 
-    Array = NDArray[Any]
     Arrays = tuple[Array, ...]
 
 

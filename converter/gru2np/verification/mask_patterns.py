@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np.verification.input_usage import Usage
 
-    Array = NDArray[Any]
     # Marks masked steps in a boolean array (rows, steps).
     Pattern = Callable[[np.random.Generator, Array], None]
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np_runtime.graph import Node
     from gru2np_runtime.plan import Plan
     from gru2np_runtime.run.execution import GraphPlan, RunNode
 
-    Array = NDArray[Any]
     Arrays = tuple[Array, ...]
 
 

@@ -19,11 +19,9 @@ from gru2np_runtime.proof.checking import sha256
 from gru2np_runtime.proof.replay import difference, outputs_of, rounding, short
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array, FilePath
     from gru2np.layers.custom import CustomObjects
     from gru2np.verification.comparison import Comparison
     from gru2np.verification.evidence import Case
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from gru2np_runtime import Model
     from gru2np_runtime.bundle.opening import Opened
     from gru2np_runtime.graph import Port
-
-    Array = NDArray[Any]
-    FilePath = str | os.PathLike[str]
 
 
 def record(

@@ -15,17 +15,13 @@ from gru2np_runtime.files.arrays import map_arrays
 from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array, FilePath
     from gru2np.verification.input_usage import Usage
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph, Port
 
-    Array = NDArray[Any]
-    FilePath = str | os.PathLike[str]
 
 ROWS = 3
 # The first that every layer of the model takes is used for all free axes.

@@ -19,14 +19,12 @@ from gru2np_runtime.proof.replay import difference, flat
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from gru2np.bundle import Exported
     from gru2np.convert import Conversion
+    from gru2np.ir import Array
     from gru2np.layers.custom import CustomObjects
     from gru2np_runtime import Model
 
-    Array = NDArray[Any]
     # Inputs, and the outputs of full precision, by name.
     Measured = tuple[Mapping[str, Array], Mapping[str, Array]]
 

@@ -25,15 +25,11 @@ from gru2np_runtime import BundleError, load
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from gru2np.convert import Conversion
+    from gru2np.ir import Array, FilePath
     from gru2np.layers.custom import CustomObjects
     from gru2np.verification.keras_process import Outputs
     from gru2np.verification.result import Verification
-
-    Array = NDArray[Any]
-    FilePath = str | os.PathLike[str]
 
 
 def verify(
