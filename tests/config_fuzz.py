@@ -25,7 +25,7 @@ from gru2np.layers import LAYERS
 from gru2np.readers import open_model
 from gru2np.readers.safe.json_text import architecture
 from gru2np.verification import plain_config
-from gru2np.verification.faithful import READERS
+from gru2np.verification.installed_keras import READERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

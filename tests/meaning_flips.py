@@ -244,7 +244,7 @@ def contradicts(golden, field, value):
         (other,) = [other for _, given, other in flips if given == value]
         bundle = io.BytesIO()
         write(converted(raw, model, alone(other), owns(golden)), bundle)
-    run = load(bundle.getvalue(), custom_layers=owns(golden))
+    run = load(bundle.getvalue(), custom_objects=owns(golden))
     try:
         for call in range(golden.calls):
             inputs = dict(zip(run.input_names, golden.arrays(call, "x"), strict=True))

@@ -109,7 +109,7 @@ def recorded(wrong=None):
                 )
             )
             own = compare(node.name, ours, theirs, RECORDED, kind=kind, case=name)
-            compared.append(own.beside(Float64(1e-8, distance(ours, exact))))
+            compared.append(own.judged(Float64(1e-8, distance(ours, exact))))
             fed = theirs
         pick = {
             kind: {key: array[rows] for key, array in getattr(given, kind).items()}

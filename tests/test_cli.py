@@ -257,7 +257,6 @@ def test_export_json(model, tmp_path):
         "notes": [],
         "storage": None,
         "stored_small": 0,
-        "proof": None,
     }
 
 

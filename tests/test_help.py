@@ -33,9 +33,7 @@ def examples():
     """Every example of every command, those that run Keras marked."""
     for command in cli.commands.values():
         for example in command.examples:
-            runs = "--prove" in example or re.match(
-                r"gru2np verify(?!.*--expected)", example
-            )
+            runs = re.match(r"gru2np verify(?!.*--expected)", example)
             marks = list(NEEDS_KERAS if runs else ())
             if "--compiled" in example:
                 there = any(FOLDER.glob("libgru2np.*"))

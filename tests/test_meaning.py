@@ -39,13 +39,15 @@ VERSIONS = {
     "writer": {
         "inspection/choices.py": "in sentences",
         "inspection/inspect.py": "in sentences",
-        "verification/beside.py": "in sentences",
-        "verification/faithful.py": "in refusals",
+        "verification/bundle_comparison.py": "in sentences",
+        "verification/installed_keras.py": "in refusals",
         "convert.py": "in refusals, and in what is said of backends",
         "layers/activations.py": "in refusals",
         "verification/assumptions.py": "in sentences",
     },
-    "generation_of": {"verification/faithful.py": "which Keras of today can stand in"},
+    "generation_of": {
+        "verification/installed_keras.py": "which Keras of today can stand in"
+    },
 }
 # Fields that several files read, each for its own part of the subject.
 SHARED = {
@@ -57,7 +59,6 @@ SHARED = {
         "layers/convolutional_recurrent.py",
         "layers/recurrent.py",
     },
-    "windows.other_convolutions": {"layers/separable.py", "layers/transposed.py"},
 }
 
 

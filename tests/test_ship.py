@@ -305,7 +305,7 @@ def test_a_damaged_bundle_is_not_shipped(bundle, tmp_path):
 def test_layers_of_one_s_own_are_named(tmp_path):
     golden = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "custom_layers")
     own = example("custom_layer").OWN
-    gru2np.export(golden.files()[0], tmp_path / "m.npz", custom_layers=own)
+    gru2np.export(golden.files()[0], tmp_path / "m.npz", custom_objects=own)
     result = ship(tmp_path / "m.npz", tmp_path / "device")
     assert result.exit_code == EXIT_CODES["refused"]
     assert "AttentionByHand" in result.stderr

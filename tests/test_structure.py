@@ -46,7 +46,7 @@ AGAINST = {
 }
 # Modules that import each other, each pair with its reason.
 PAIRS = {
-    ("gru2np.graph.masks", "gru2np.graph.masks_in_time"): (
+    ("gru2np.graph.masks", "gru2np.graph.time_distributed"): (
         "a call at TimeDistributed is a call, with rules of a page of their own"
     ),
     ("gru2np.inspection.render", "gru2np.inspection.inspect"): (

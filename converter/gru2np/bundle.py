@@ -26,12 +26,10 @@ from gru2np_runtime.proof.replay import short
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from gru2np.convert import Conversion
+    from gru2np.ir import Array
     from gru2np.storage import Stored
 
-    Array = NDArray[Any]
 
 # Numbers that are looked at together.
 BLOCK = 1 << 18
@@ -91,7 +89,6 @@ class Exported:
         notes: where the file leaves a number open.
         storage: what small storage costs, as the manifest says it; None without.
         stored_small: how many weights are stored so, and how many there are.
-        proof: what was recorded beside Keras; None without.
     """
 
     layers: int
@@ -103,7 +100,6 @@ class Exported:
     notes: tuple[str, ...]
     storage: Mapping[str, Any] | None = None
     stored_small: tuple[int, int] = (0, 0)
-    proof: Recorded | None = None
 
 
 def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Exported:

@@ -94,6 +94,14 @@ def paragraph(text: str, width: int, first: str, rest: str | None = None) -> lis
     )
 
 
+def listed(items: Sequence[str], most: int, last: str = "and") -> str:
+    """Items in words: ``a, b and c``; those after the first ``most`` are counted."""
+    more = len(items) - most
+    if more > 0:
+        return f"{', '.join(items[:most])} {last} {more} more"
+    return f" {last} ".join(part for part in (", ".join(items[:-1]), items[-1]) if part)
+
+
 def readable(path: str) -> str:
     """A path of the bundle with its letters as they were: ``%C3%A9`` is é."""
     return unquote(path, errors="replace")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def load(
     source: Source,
     *,
-    custom_layers: Mapping[str, type[Layer]] | None = None,
+    custom_objects: Mapping[str, type[Layer]] | None = None,
     check: bool = False,
     mapped: bool = False,
 ) -> Model:
@@ -26,7 +26,7 @@ def load(
 
     Args:
         source: a path, the bundle's bytes, or a binary file object.
-        custom_layers: classes of your own that the bundle was exported with, by name.
+        custom_objects: classes of your own that the bundle was exported with, by name.
         check: compare the SHA-256 of every array, and replay the bundle's proof here;
             a bundle without a proof passes.
         mapped: map the file instead of reading it, for models larger than memory, or
@@ -39,7 +39,7 @@ def load(
             does not hold here; the message names the member or the output.
         FileNotFoundError: there is no such file.
     """
-    opened = open_bundle(source, custom_layers, mapped=mapped)
+    opened = open_bundle(source, custom_objects, mapped=mapped)
     model = opened.model()
     if check:
         from gru2np_runtime.proof.checking import check as check_bundle

@@ -23,7 +23,7 @@ from gru2np.cli.options import EXISTING, FORCE, JSON, SAVED_BY, WEIGHTS
     "page",
     type=click.Path(dir_okay=False),
     metavar="PAGE.html",
-    help="Write it as a page to look at too: one file of HTML.",
+    help="Write a page to look at too, HTML in one file.",
 )
 @FORCE
 @JSON

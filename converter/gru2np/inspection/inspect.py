@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.graph import Graph
 
     FilePath = str | os.PathLike[str]
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.layers.custom import CustomObjects
 
     Titles = Mapping[str, tuple[str, str]]
 
@@ -104,7 +104,7 @@ def inspect(
     path: FilePath,
     weights: FilePath | None = None,
     *,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Report:
     """Look into a model file or a bundle; its content decides which, not its suffix.
@@ -115,7 +115,7 @@ def inspect(
     Args:
         path: a model file, an architecture, or a bundle.
         weights: the weights file that belongs to an architecture.
-        custom_layers: classes of your own, as ``export`` takes them.
+        custom_objects: classes of your own, as ``export`` takes them.
         saved_by: the Keras that saved the file, where it does not say: see ``export``.
 
     Raises:
@@ -123,7 +123,9 @@ def inspect(
         BundleError: the bundle breaks a rule.
         ValueError: ``saved_by`` names no Keras.
     """
-    with inspecting(path, weights, custom_layers=custom_layers, saved_by=saved_by) as (
+    with inspecting(
+        path, weights, custom_objects=custom_objects, saved_by=saved_by
+    ) as (
         report,
         _,
     ):
@@ -152,7 +154,7 @@ def inspecting(
     path: FilePath,
     weights: FilePath | None = None,
     *,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Iterator[tuple[Report, Opened | None]]:
     """What ``inspect`` says, and the model, open as long as its weights are read.
@@ -161,14 +163,14 @@ def inspecting(
     """
     place = Path(path)
     if weights is None and is_bundle(place):
-        yield _of_bundle(place, size_of(place), custom_layers)
+        yield _of_bundle(place, size_of(place), custom_objects)
         return
     with ExitStack() as stack:
         try:
             raw = replace(
                 stack.enter_context(open_model(path, weights)), saved_by=saved_by
             )
-            result = of_model(raw, str(path), size_of(place), custom_layers)
+            result = of_model(raw, str(path), size_of(place), custom_objects)
         except UnsupportedModelError as error:
             # Only its container is known.
             result = Report(str(path), "model", size_of(place), **_refused(error)), None
@@ -193,7 +195,7 @@ def is_bundle(path: Path) -> bool:
 
 
 def _of_bundle(
-    path: Path, size: int, custom_layers: CustomLayers | None
+    path: Path, size: int, custom_objects: CustomObjects | None
 ) -> tuple[Report, Opened]:
     data = path.read_bytes()
     if MANIFEST.encode() not in data[-200:]:
@@ -203,7 +205,7 @@ def _of_bundle(
             "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...)"
         )
     with naming(path):
-        manifest, arrays = read_bundle(data, custom_layers)
+        manifest, arrays = read_bundle(data, custom_objects)
 
     def read(weight: str) -> NDArray[Any]:
         array = arrays[weight]
@@ -253,7 +255,7 @@ def _proof(manifest: Manifest) -> dict[str, Any] | None:
 
 
 def of_model(
-    raw: RawModel, file: str, size: int, custom_layers: CustomLayers | None
+    raw: RawModel, file: str, size: int, custom_objects: CustomObjects | None
 ) -> tuple[Report, Opened | None]:
     """The report of an open model file; no model where it cannot be converted.
 
@@ -261,7 +263,7 @@ def of_model(
         raw: the file.
         file: its path.
         size: its bytes.
-        custom_layers: classes of the user's own, as ``export`` takes them.
+        custom_objects: classes of the user's own, as ``export`` takes them.
 
     Raises:
         ModelFileError: the file is damaged.
@@ -270,7 +272,7 @@ def of_model(
     try:
         model, readings = interpret(raw)
         written_by = readings.taken.writer
-        conversion = converted(raw, model, readings, custom_layers)
+        conversion = converted(raw, model, readings, custom_objects)
     except UnsupportedModelError as error:
         report = Report(
             file,

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.ir import RawModel
-from gru2np.readers.members import CONFIG, read_model
+from gru2np.readers.members import CONFIG, MODELS, read_model
 from gru2np.readers.safe.damage import broken, shown
-from gru2np.readers.safe.window import sha256
 from gru2np.readers.safe.zip_archive import SafeZip
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from gru2np.ir import RawModel
     from gru2np.readers.source import Source
-
-# How names of files end that may hold a model.
-MODELS = (".keras", ".h5", ".hdf5")
 
 
 def read(source: Source, stack: ExitStack) -> RawModel:
-    """A whole model."""
+    """A whole model, its weights checked and not yet read."""
     archive = SafeZip(source.window, source.name, stack)
     if not archive.has(CONFIG):
         _refuse(source, archive.names)
-    config, paths, keras_version = read_model(archive, stack)
-    return RawModel(
-        config=config,
-        groups=None,
-        paths=paths,
-        keras_version=keras_version,
-        backend=None,
-        tensorflow_version=None,
-        saved_by=None,
-        container="keras",
-        file_name=source.name,
-        sha256=sha256(source.window),
-    )
+    return read_model(archive, stack, source.name, lambda: [source.window])
 
 
 def _refuse(source: Source, names: list[str]) -> None:

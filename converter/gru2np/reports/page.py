@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.inspection.cost import Costs
     from gru2np.inspection.inspect import Opened, Report
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.layers.custom import CustomObjects
     from gru2np.reports.blocks import Section
     from gru2np.verification.result import Verification
 
@@ -49,7 +49,7 @@ def write_inspection(
     path: FilePath,
     weights: FilePath | None = None,
     *,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Report:
     """Write the page of a model file or a bundle.
@@ -58,7 +58,7 @@ def write_inspection(
         target: the page; it takes the place of a file of that name once it is whole.
         path: a model file, an architecture, or a bundle.
         weights: the weights file that belongs to an architecture.
-        custom_layers: classes of your own, as ``export`` takes them.
+        custom_objects: classes of your own, as ``export`` takes them.
         saved_by: the Keras that saved the file, where it does not say: see ``export``.
 
     Returns:
@@ -70,7 +70,9 @@ def write_inspection(
         Gru2npError: the page cannot be written.
     """
     options: Options = [("", path), ("--weights", weights)]
-    with inspecting(path, weights, custom_layers=custom_layers, saved_by=saved_by) as (
+    with inspecting(
+        path, weights, custom_objects=custom_objects, saved_by=saved_by
+    ) as (
         report,
         opened,
     ):
@@ -90,7 +92,7 @@ def write_verification(
     expected: FilePath | None = None,
     atol: float | None = None,
     rtol: float | None = None,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
     conversion: Conversion | None = None,
 ) -> None:
@@ -106,7 +108,7 @@ def write_verification(
         expected: the file of recorded outputs, if one was given.
         atol: the absolute tolerance, if one was given.
         rtol: the relative one, if one was given.
-        custom_layers: classes of your own, as ``export`` takes them.
+        custom_objects: classes of your own, as ``export`` takes them.
         saved_by: the Keras that saved the file, where it does not say: see ``export``.
         conversion: of the model, where it is still open; else its file is opened.
 
@@ -127,7 +129,7 @@ def write_verification(
     if bundle is not None:
         model, weights, saved_by = bundle, None, None
     with inspecting(
-        model, weights, custom_layers=custom_layers, saved_by=saved_by
+        model, weights, custom_objects=custom_objects, saved_by=saved_by
     ) as subject:
         _write(target, _verification_page(*subject, verification, command))
 

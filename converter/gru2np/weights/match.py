@@ -12,19 +12,20 @@ import numpy as np
 
 from gru2np.errors import ModelFileError
 from gru2np.ir import PLAIN, StoredTensor
+from gru2np.layers.spec import FLOATING
 from gru2np.weights.names import agrees, by_name
 from gru2np.weights.slots import Slots
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from gru2np.ir import Form, KerasModel, RawModel
+    from gru2np.ir import Form, KerasModel, PathStore, RawModel, Shape
     from gru2np.layers.custom import Specs
     from gru2np.weights.slots import Leaf, Slot
 
-    Shape = tuple[int | None, ...]
     Expected = Mapping[str, Shape]
+    Pairs = list[tuple[Slot, StoredTensor]]
 
 
 def find(
@@ -51,32 +52,32 @@ def find(
         if not slot.used:
             continue
         arrays.setdefault(slot.leaf, {})[slot.name] = tensor
-        if tensor.dtype not in ("float16", "bfloat16", "float32", "float64"):
+        if tensor.dtype not in FLOATING:
             problems.append(
                 f"{slot.path}: expected floating point numbers, got {tensor.dtype}"
             )
-    found = {}
-    for leaf, own in arrays.items():
+    weights = {}
+    for leaf, tensors in arrays.items():
         form = next(
-            (form for form in leaf.forms if not _misfits(leaf, form, own)), None
+            (form for form in leaf.forms if not _misfits(leaf, form, tensors)), None
         )
         if form is None:
-            problems.extend(_misfits(leaf, leaf.forms[0], own))
+            problems.extend(_misfits(leaf, leaf.forms[0], tensors))
         else:
-            found.update(_joined(leaf, form, own))
+            weights.update(_joined(leaf, form, tensors))
     if problems:
         lines = "".join(f"\n  - {problem}" for problem in problems)
         raise ModelFileError(
             f"{raw.file_name}: the weights do not fit the architecture:{lines}"
         )
-    return found
+    return weights
 
 
-def _misfits(leaf: Leaf, form: Form, own: Mapping[str, StoredTensor]) -> list[str]:
+def _misfits(leaf: Leaf, form: Form, stored: Mapping[str, StoredTensor]) -> list[str]:
     """What is wrong with the arrays of a layer, if this is how they are kept."""
     problems = []
     for name, shape in form.arrays(leaf.weights).items():
-        tensor = own.get(name)
+        tensor = stored.get(name)
         if tensor is None:
             problems.append(f"{leaf.path}{name}: expected shape {shape}, got no array")
         elif len(shape) != len(tensor.shape) or any(
@@ -91,12 +92,12 @@ def _misfits(leaf: Leaf, form: Form, own: Mapping[str, StoredTensor]) -> list[st
 
 
 def _joined(
-    leaf: Leaf, form: Form, own: Mapping[str, StoredTensor]
+    leaf: Leaf, form: Form, stored: Mapping[str, StoredTensor]
 ) -> dict[str, StoredTensor]:
     """The weights of a layer by their paths, made of their arrays as they are read."""
     found = {}
     for name, shape in leaf.weights.items():
-        tensors = [own[source] for source in form.sources(name)]
+        tensors = [stored[source] for source in form.sources(name)]
         found[f"{leaf.path}{name}"] = (
             tensors[0] if form is PLAIN else _weight(form, name, shape, tensors)
         )
@@ -121,17 +122,17 @@ def _weight(
 
 
 def _by_order(
-    model: KerasModel, wanting: Slots, raw: RawModel
-) -> tuple[list[tuple[Slot, StoredTensor]], list[str]]:
-    """The layers with weights beside the groups with arrays, by position as in Keras.
+    model: KerasModel, slots_of: Slots, raw: RawModel
+) -> tuple[Pairs, list[str]]:
+    """The layers that have weights and the groups that have arrays, by position.
 
-    Within a group names decide, and the order where they say nothing.
+    That is how Keras reads such files.
     """
     assert raw.groups is not None
     wanted = []
     for layer in model.layers:
-        own = wanting.of(layer, encode_name(layer.name), "")
-        slots = [slot for slot in own if slot.in_groups]
+        every = slots_of.of(layer, encode_name(layer.name), "")
+        slots = [slot for slot in every if slot.in_groups]
         if slots:
             wanted.append((layer, slots))
     groups = [(name, arrays) for name, arrays in raw.groups.groups if arrays]
@@ -141,7 +142,7 @@ def _by_order(
             f"({', '.join(layer.name for layer, _ in wanted)}), got {len(groups)} "
             f"({', '.join(name for name, _ in groups)})"
         ]
-    pairs: list[tuple[Slot, StoredTensor]] = []
+    pairs: Pairs = []
     problems = []
     for (layer, slots), (name, arrays) in zip(wanted, groups, strict=True):
         # One file spells a name once; a model inside had none before Keras 2.2.3.
@@ -153,39 +154,39 @@ def _by_order(
                 f"arrays ({', '.join(slot.path for slot in slots)}), got {len(arrays)}"
             )
         else:
-            # A group holds the trainable weights, then the others.
-            ordered = sorted(slots, key=lambda slot: not slot.trainable)
-            named = by_name(slots, arrays)
-            matched = named or list(zip(ordered, arrays, strict=True))
-            # The arrays of one layer alone have one order, however they are called.
-            several = len({slot.leaf for slot in slots}) > 1
-            strange = next((pair for pair in matched if not agrees(*pair)), None)
-            if several and strange is not None:
-                problems.append(
-                    f"{strange[0].path}: expected an array of this name, got "
-                    f"{strange[1].name}; layers that were frozen when the model was "
-                    "saved changed the order of its arrays, and the names do not tell"
-                )
-            pairs.extend(matched)
+            matched, misnamed = _in_group(slots, arrays)
+            pairs += matched
+            problems += misnamed
     return pairs, problems
 
 
+def _in_group(
+    slots: Sequence[Slot], arrays: Sequence[StoredTensor]
+) -> tuple[Pairs, list[str]]:
+    """The arrays of a group: names decide, and the order where they say nothing."""
+    # A group holds the trainable weights, then the others.
+    ordered = sorted(slots, key=lambda slot: not slot.trainable)
+    pairs = by_name(slots, arrays) or list(zip(ordered, arrays, strict=True))
+    # The arrays of one layer alone have one order, however they are called.
+    if len({slot.leaf for slot in slots}) == 1:
+        return pairs, []
+    misnamed = next((pair for pair in pairs if not agrees(*pair)), None)
+    if misnamed is None:
+        return pairs, []
+    return pairs, [
+        f"{misnamed[0].path}: expected an array of this name, got "
+        f"{misnamed[1].name}; layers that were frozen when the model was "
+        "saved changed the order of its arrays, and the names do not tell"
+    ]
+
+
 def _by_path(
-    model: KerasModel, wanting: Slots, raw: RawModel
-) -> tuple[list[tuple[Slot, StoredTensor]], list[str]]:
+    model: KerasModel, slots_of: Slots, raw: RawModel
+) -> tuple[Pairs, list[str]]:
+    """The layers that have weights and the arrays at their paths."""
     assert raw.paths is not None
-    owners: dict[str, list[Slot]] = {}
-    there = set(raw.paths.paths())
-    for layer in model.layers:
-        path = encode_name(layer.name)
-        for slot in wanting.of(layer, path, layer.path):
-            # Keras 2 held the layers inside a layer in private attributes.
-            outer, _, last = slot.stored.rpartition("/")
-            private = f"{outer}/_{last}"
-            hidden = slot.stored not in there and private in there
-            stored = private if hidden else slot.stored
-            owners.setdefault(stored, []).append(slot)
-    pairs: list[tuple[Slot, StoredTensor]] = []
+    owners = _slots_by_path(model, slots_of, set(raw.paths.paths()))
+    pairs: Pairs = []
     problems = []
     for path, slots in owners.items():
         # A layer's own trainable variables stand first, whatever its flag says.
@@ -203,18 +204,39 @@ def _by_path(
             )
         else:
             pairs.extend(zip(slots, tensors, strict=True))
-    elsewhere = [f"{path}/vars" for path in raw.paths.beside()] if problems else []
-    if elsewhere:
-        more = f" and {len(elsewhere) - 10} more" if len(elsewhere) > 10 else ""
-        problems.append(
-            f"the file has arrays at {', '.join(elsewhere[:10])}{more}, named by "
-            "attributes as a class of your own names them: load them into that class, "
-            "set the weights of the model of the architecture from its layers', and "
-            "save that"
-        )
-    problems.extend(
+    problems += _foreign(raw.paths) if problems else []
+    problems += [
         f"nothing in the architecture owns the arrays at {path}/vars"
         for path in raw.paths.paths()
         if path not in owners
-    )
+    ]
     return pairs, problems
+
+
+def _slots_by_path(
+    model: KerasModel, slots_of: Slots, stored: Collection[str]
+) -> dict[str, list[Slot]]:
+    """The slots of a model by the paths at which the file has their arrays."""
+    owners: dict[str, list[Slot]] = {}
+    for layer in model.layers:
+        for slot in slots_of.of(layer, encode_name(layer.name), layer.path):
+            # Keras 2 held the layers inside a layer in private attributes.
+            outer, _, last = slot.stored.rpartition("/")
+            private = f"{outer}/_{last}"
+            hidden = slot.stored not in stored and private in stored
+            owners.setdefault(private if hidden else slot.stored, []).append(slot)
+    return owners
+
+
+def _foreign(paths: PathStore) -> list[str]:
+    """What is said of arrays that a class of the user's own has named."""
+    places = [f"{path}/vars" for path in paths.foreign_paths()]
+    if not places:
+        return []
+    more = f" and {len(places) - 10} more" if len(places) > 10 else ""
+    return [
+        f"the file has arrays at {', '.join(places[:10])}{more}, named by "
+        "attributes as a class of your own names them: load them into that class, "
+        "set the weights of the model of the architecture from its layers', and "
+        "save that"
+    ]

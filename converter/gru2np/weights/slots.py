@@ -10,11 +10,10 @@ from gru2np_runtime.bundle.manifest_writer import encode_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gru2np.ir import Form, KerasLayer
+    from gru2np.ir import Form, KerasLayer, Shape
     from gru2np.layers.custom import Specs
     from gru2np.layers.spec import Weights
 
-    Shape = tuple[int | None, ...]
     Expected = Mapping[str, Shape]
     Owners = tuple[tuple[str, ...], ...]
 
@@ -89,10 +88,10 @@ class Slots:
         """
         if layer.model is not None:
             # A nested model counts by its leaves' own flags, never by its own.
-            for own in layer.model.layers:
-                inside = f"{path}/{encode_name(own.name)}"
+            for inner in layer.model.layers:
+                inside = f"{path}/{encode_name(inner.name)}"
                 names = (*owners, (layer.name,))
-                yield from self.of(own, inside, f"{stored}/{own.path}", names)
+                yield from self.of(inner, inside, f"{stored}/{inner.path}", names)
         elif layer.class_name != "InputLayer":
             shapes = self.expected.get(path, {})
             yield from self._inside(layer, path, stored, shapes, "", False, owners)
@@ -124,12 +123,14 @@ class Slots:
         frozen = frozen or layer.training.get("trainable", True) is False
         if layer.model is not None:
             # A model inside a wrapper: its layers' weights below the wrapper's prefix.
-            for own in layer.model.layers:
-                name, at = encode_name(own.name), f"{stored}/{own.path}"
-                if own.class_name == "InputLayer":
+            for inner in layer.model.layers:
+                name, at = encode_name(inner.name), f"{stored}/{inner.path}"
+                if inner.class_name == "InputLayer":
                     continue
                 inside = f"{prefix}{name}/"
-                yield from self._inside(own, path, at, expected, inside, False, owners)
+                yield from self._inside(
+                    inner, path, at, expected, inside, False, owners
+                )
             return
         spec = self.specs.get(layer.class_name)
         assert spec is not None  # what nobody can convert has been refused
@@ -196,16 +197,16 @@ def _unused(
     kept: Weights, leaf: Leaf, stored: str, layer: KerasLayer, owners: Owners
 ) -> Iterator[Slot]:
     """Variables that stand behind a layer's weights and change nothing."""
-    for own in kept.unused:
-        if own.option and layer.config.get(own.option) is not True:
+    for variable in kept.unused:
+        if variable.option and layer.config.get(variable.option) is not True:
             continue
         yield Slot(
             leaf,
-            own.name,
+            variable.name,
             stored,
             layer.name,
             owners,
             trainable=False,
             used=False,
-            in_groups=own.in_groups,
+            in_groups=variable.in_groups,
         )

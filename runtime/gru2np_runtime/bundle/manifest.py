@@ -106,13 +106,13 @@ class Manifest:
 
 
 def read_manifest(
-    value: object, custom_layers: Mapping[str, type[Layer]] | None = None
+    value: object, custom_objects: Mapping[str, type[Layer]] | None = None
 ) -> Manifest:
     """Check a manifest and build its graph.
 
     Args:
         value: the manifest.
-        custom_layers: classes of the user's own, by name.
+        custom_objects: classes of the user's own, by name.
 
     Raises:
         BundleError: a rule is broken; the message ends with the path.
@@ -134,7 +134,7 @@ def read_manifest(
     name = root.string("name")
     source = _read_source(root, version)
     custom = _read_custom(root) if version > 1 else None
-    reader = _Reader(custom_layers or {}, custom, version)
+    reader = _Reader(custom_objects or {}, custom, version)
     inputs, outputs = root.record("inputs"), root.record("outputs")
     graph = reader.graph(root.record("graph"), "", 0)
     structures = [
@@ -232,11 +232,11 @@ class _Reader:
 
     def __init__(
         self,
-        custom_layers: Mapping[str, type[Layer]],
+        custom_objects: Mapping[str, type[Layer]],
         declared: Mapping[str, Mapping[str, Any]] | None,
         version: int,
     ) -> None:
-        self.custom = {kind.op: kind for kind in custom_layers.values()}
+        self.custom = {kind.op: kind for kind in custom_objects.values()}
         # The manifest's record of custom objects; None in version 1.
         self.declared = declared
         self.used: set[str] = set()
@@ -370,6 +370,6 @@ class _Reader:
             name = op[len(OWN) :]
             raise BundleError(
                 f"layer of class {name!r}, which is none of Keras: give your own with "
-                f"load(..., custom_layers={{{name!r}: {name}}}) - at `{where}`"
+                f"load(..., custom_objects={{{name!r}: {name}}}) - at `{where}`"
             )
         raise BundleError(f"manifest: unknown op `{op}` - at `{where}`")

@@ -57,7 +57,7 @@ class Opened:
 
 def open_bundle(
     source: Source,
-    custom_layers: Mapping[str, type[Layer]] | None = None,
+    custom_objects: Mapping[str, type[Layer]] | None = None,
     *,
     mapped: bool = False,
 ) -> Opened:
@@ -74,7 +74,7 @@ def open_bundle(
 
         data.madvise(mmap.MADV_DONTNEED)
     value = _parse(bytes(members.pop(MANIFEST)))
-    manifest = read_manifest(value, custom_layers)
+    manifest = read_manifest(value, custom_objects)
     stored = {}
     for record in manifest.members():
         name = f"{record.name}.npy"
@@ -89,14 +89,14 @@ def open_bundle(
 
 
 def read_bundle(
-    source: Source, custom_layers: Mapping[str, type[Layer]] | None = None
+    source: Source, custom_objects: Mapping[str, type[Layer]] | None = None
 ) -> tuple[Manifest, dict[str, Array]]:
     """The manifest, and the weights by path: float16 as stored, int8 as float32.
 
     Raises:
         BundleError: a rule of the format is broken.
     """
-    opened = open_bundle(source, custom_layers)
+    opened = open_bundle(source, custom_objects)
     return opened.manifest, opened.weights()
 
 

@@ -39,7 +39,7 @@ class Scorer:
     Args:
         path: of the bundle, as every process reaches it.
         batch_size: rows computed at once within a block; None as ``Model.predict``.
-        custom_layers: as ``load`` takes them.
+        custom_objects: as ``load`` takes them.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class Scorer:
         path: str | os.PathLike[str],
         *,
         batch_size: int | None = None,
-        custom_layers: Mapping[str, type[Layer]] | None = None,
+        custom_objects: Mapping[str, type[Layer]] | None = None,
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {batch_size}")
         # A worker may stand in another folder.
         self.path = os.path.abspath(path)  # noqa: PTH100
         self.batch_size = batch_size
-        self.custom_layers = None if custom_layers is None else dict(custom_layers)
+        self.custom_objects = None if custom_objects is None else dict(custom_objects)
         self._sha256: str | None = None
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class Scorer:
                 opened with; or its model is stateful.
             FileNotFoundError: there is no such file here.
         """
-        layers = frozenset((self.custom_layers or {}).items())
+        layers = frozenset((self.custom_objects or {}).items())
         with _lock:
             if (self._sha256, layers) not in _models:
                 # Read once: what was hashed is what is opened.
@@ -93,7 +93,7 @@ class Scorer:
 
     def _open(self, content: bytes) -> Model:
         try:
-            model = load(content, custom_layers=self.custom_layers)
+            model = load(content, custom_objects=self.custom_objects)
         except BundleError as error:
             raise BundleError(f"{self.path}: {error}") from None
         if model._stateful is not None:

@@ -1,4 +1,4 @@
-"""A bundle beside what Keras gave: its outputs, and its layers, in every case."""
+"""A bundle compared with what Keras gave: its outputs and layers, in every case."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import VerificationError
+from gru2np.layers.spec import HALF
 from gru2np.verification import assumptions, float64, samples, storage_cost
 from gru2np.verification.cases import SATURATED
 from gru2np.verification.comparison import (
-    HALF,
     NOT_FINITE,
     Comparison,
     Tolerance,
@@ -21,9 +21,9 @@ from gru2np.verification.comparison import (
     distance,
     refused,
 )
+from gru2np.verification.coverage import Coverage
 from gru2np.verification.evidence import Case, Evidence, NodeEvidence
 from gru2np.verification.layerwise import Layerwise, unnamed
-from gru2np.verification.reached import Reached
 from gru2np.verification.result import Verification
 from gru2np.verification.settings import RECORDED, TOLERANCES, precision
 from gru2np_runtime import InputError, __version__
@@ -32,9 +32,8 @@ from gru2np_runtime.proof.replay import flat
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from gru2np.convert import Conversion
+    from gru2np.ir import Array
     from gru2np.verification.cases import Drawn
     from gru2np.verification.evidence import Reference
     from gru2np.verification.float64 import Exact
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from gru2np.verification.settings import Settings
     from gru2np_runtime import Model
 
-    Array = NDArray[Any]
 
 # Bytes of layers' arrays that the evidence keeps; a person looks at no more.
 KEPT = 2**27
@@ -52,16 +50,16 @@ KEPT = 2**27
 Again = Callable[[int], "Outputs | None"]
 
 
-def _moved(given: Outputs, again: Again, number: int, output: int) -> float:
+def _moved(keras_outputs: Outputs, again: Again, number: int, output: int) -> float:
     """How far an output of a case moves in Keras; 0 where nobody knows."""
-    other = again(number)
-    if other is None or other.refused:
+    nudged = again(number)
+    if nudged is None or nudged.refused:
         return 0.0
-    moved = distance(other.arrays[output][1], given.arrays[output][1])
+    moved = distance(nudged.arrays[output][1], keras_outputs.arrays[output][1])
     return 0.0 if np.isnan(moved) else moved
 
 
-class Beside:
+class BundleComparison:
     """One bundle, and everything it is compared with."""
 
     def __init__(
@@ -108,7 +106,7 @@ class Beside:
         Raises:
             InputError: it takes none of them.
         """
-        stateful = samples.is_stateful(self.graph)
+        stateful = samples.has_states(self.graph)
         refusal = None
         for case in drawn:
             self.model.reset_states()
@@ -123,11 +121,13 @@ class Beside:
             else:
                 names = self.model.output_names
                 self.outputs.append(dict(zip(names, flat(result), strict=True)))
-        if refusal is not None and all(isinstance(own, str) for own in self.outputs):
+        if refusal is not None and all(
+            isinstance(output, str) for output in self.outputs
+        ):
             raise refusal
         self.drawn = list(drawn)
 
-    def beside_recorded(self, expected: Any) -> Verification:
+    def compare_recorded(self, expected: Any) -> Verification:
         """Compare with outputs that were recorded, for inputs that were given."""
         usual = RECORDED
         if self.precision in HALF:
@@ -135,18 +135,25 @@ class Beside:
         tolerance = self.settings.tolerance(usual)
         (outputs,), (drawn,) = self.outputs, self.drawn
         assert not isinstance(outputs, str)
-        given = samples.by_name(expected, list(outputs), "expected output")
+        wanted = samples.by_name(expected, list(outputs), "expected output")
         compared = []
         for name, x in outputs.items():
-            own = self._tolerance(name, usual, drawn.name)
+            tolerated = self._tolerance(name, usual, drawn.name)
             # Numbers count here, not how they were stored.
             compared.append(
-                compare(name, x, given[name], own, case=drawn.name, same_dtype=False)
+                compare(
+                    name,
+                    x,
+                    wanted[name],
+                    tolerated,
+                    case=drawn.name,
+                    same_dtype=False,
+                )
             )
-        case = self._case(drawn, given, outputs, compared)
+        case = self._case(drawn, wanted, outputs, compared)
         return self._verification(Evidence(None, tolerance, (case,)))
 
-    def beside_keras(
+    def compare_keras(
         self, answered: Answered, exact: Exact | None, again: Again
     ) -> Verification:
         """Compare with what Keras gave.
@@ -157,73 +164,90 @@ class Beside:
             again: what it gives for numbers that are a last digit away.
         """
         tolerance = self.settings.tolerance(TOLERANCES[self.precision])
-        layerwise = None
-        if self.settings.layers and self.model.storage is not None:
-            self.notes.append("layers are not compared: small kernels make each depart")
-        elif self.settings.layers:
-            names = frozenset(unnamed(self.conversion.model))
-            layerwise = Layerwise(
-                self.model.graph_plan, exact, names, tolerance, self.settings.lenient
-            )
-        found, kept = [], 0
-        for number, (drawn, outputs) in enumerate(
-            zip(self.drawn, self.outputs, strict=True)
-        ):
-            given = answered.cases[number]
-            if given.refused:
-                self.notes.append(
-                    f"case {drawn.name} is left out: {answered.reference} does not "
-                    f"take its inputs: {given.refused}"
-                )
-                continue
-            case = self._beside_outputs(drawn, outputs, answered, number)
-            lenient = self.settings.lenient
-            if exact is not None and not isinstance(outputs, str):
-                case = float64.hear(
-                    case,
-                    exact,
-                    self._batches(case.inputs),
-                    partial(_moved, answered.cases[number], again, number),
-                    asked=self.settings.layers,
-                    lenient=lenient,
-                )
-            if layerwise is not None:
+        layerwise = self._layerwise(exact, tolerance)
+        cases: list[Case] = []
+        kept = 0
+        for number in range(len(self.drawn)):
+            case = self._judged_case(number, answered, exact, again)
+            if case is not None and layerwise is not None:
                 case = self._layers(case, layerwise, answered, number, KEPT - kept)
                 kept += sum(node.size for node in case.nodes)
-            reason = self._says_nothing(case, answered.reference)
-            if reason:
-                self.notes.append(f"case {case.name} is left out: {reason}")
-                continue
-            found.append(case.judged_by_layers() if lenient else case)
-        if not found:
+            if case is not None and not self._is_left_out(case, answered.reference):
+                lenient = self.settings.lenient
+                cases.append(case.judged_by_layers() if lenient else case)
+        if not cases:
             raise VerificationError(
                 f"{answered.reference} and the runtime cannot be compared: "
                 f"{'; '.join(self.notes)}"
             )
         self.notes.extend(answered.notes)
-        evidence = Evidence(answered.reference, tolerance, tuple(found))
-        left = () if layerwise is None else tuple(layerwise.not_compared)
+        evidence = Evidence(answered.reference, tolerance, tuple(cases))
+        not_compared = () if layerwise is None else tuple(layerwise.not_compared)
         assumed = assumptions.shared(self.conversion, answered.reference)
-        return self._verification(evidence, left, assumed)
+        return self._verification(evidence, not_compared, assumed)
+
+    def _layerwise(self, exact: Exact | None, tolerance: Tolerance) -> Layerwise | None:
+        """What compares layers; None where that is not wanted, or says nothing."""
+        if not self.settings.layers:
+            return None
+        if self.model.storage is not None:
+            self.notes.append("layers are not compared: small kernels make each depart")
+            return None
+        names = frozenset(unnamed(self.conversion.model))
+        plan, lenient = self.model.graph_plan, self.settings.lenient
+        return Layerwise(plan, exact, names, tolerance, lenient)
+
+    def _judged_case(
+        self, number: int, answered: Answered, exact: Exact | None, again: Again
+    ) -> Case | None:
+        """The outputs of a case compared; None where Keras refuses its inputs."""
+        drawn, outputs = self.drawn[number], self.outputs[number]
+        keras = answered.cases[number]
+        if keras.refused:
+            self.notes.append(
+                f"case {drawn.name} is left out: {answered.reference} does not "
+                f"take its inputs: {keras.refused}"
+            )
+            return None
+        case = self._compare_outputs(drawn, outputs, answered, number)
+        if exact is None or isinstance(outputs, str):
+            return case
+        return float64.judge_case(
+            case,
+            exact,
+            self._batches(case.inputs),
+            partial(_moved, keras, again, number),
+            always=self.settings.layers,
+            lenient=self.settings.lenient,
+        )
+
+    def _is_left_out(self, case: Case, reference: Reference) -> bool:
+        reason = self._says_nothing(case, reference)
+        if reason:
+            self.notes.append(f"case {case.name} is left out: {reason}")
+        return bool(reason)
 
     def _says_nothing(self, case: Case, reference: Reference) -> str:
         """Why a case cannot tell right from wrong; empty where it can."""
         if case.name == SATURATED and any(
-            own.reason == NOT_FINITE and not np.isfinite(case.expected[own.name]).all()
-            for own in case.compared
+            pair.reason == NOT_FINITE
+            and not np.isfinite(case.expected[pair.name]).all()
+            for pair in case.compared
         ):
-            # What is infinite then, and what NaN, hangs on how Keras is compiled.
+            # What is infinite then, and what NaN, depends on how Keras is compiled.
             return f"numbers that large overflow in {reference}"
-        if not self.settings.lenient or not any(own.amplified for own in case.compared):
+        if not self.settings.lenient or not any(
+            pair.amplified for pair in case.compared
+        ):
             return ""
         reason = (
             "this model makes so much of a last digit that no two programs agree on it"
         )
         if case.layers is None:
             return f"{reason}; --layers compares its layers, each by itself"
-        return reason if any(own.amplified for own in case.layers) else ""
+        return reason if any(pair.amplified for pair in case.layers) else ""
 
-    def _beside_outputs(
+    def _compare_outputs(
         self,
         drawn: Drawn,
         outputs: dict[str, Array] | str,
@@ -231,16 +255,16 @@ class Beside:
         number: int,
     ) -> Case:
         names = self.model.output_names
-        found = answered.cases[number].arrays
-        if len(found) != len(names):
+        arrays = answered.cases[number].arrays
+        if len(arrays) != len(names):
             raise VerificationError(
-                f"{answered.reference} gives {len(found)} outputs, "
+                f"{answered.reference} gives {len(arrays)} outputs, "
                 f"the bundle {len(names)}"
             )
-        by_key = {key: (array, dtype) for key, array, dtype in found}
+        by_key = {key: (array, dtype) for key, array, dtype in arrays}
         expected, compared = {}, []
         for i, name in enumerate(names):
-            array, dtype = by_key[name] if name in by_key else found[i][1:]
+            array, dtype = by_key[name] if name in by_key else arrays[i][1:]
             expected[name] = array
             if isinstance(outputs, str):
                 compared.append(refused(name, array, outputs, case=drawn.name))
@@ -270,8 +294,8 @@ class Beside:
         compared: list[Comparison] = []
         nodes: list[NodeEvidence] = []
         batches = self._batches(case.inputs)
-        for found, node in layerwise.case(case.name, batches, answered.nodes(number)):
-            compared += found
+        for pairs, node in layerwise.case(case.name, batches, answered.nodes(number)):
+            compared += pairs
             room -= node.size
             if room >= 0:
                 nodes.append(node)
@@ -309,9 +333,9 @@ class Beside:
         not_compared: tuple[str, ...] = (),
         assumed: tuple[str, ...] = (),
     ) -> Verification:
-        reached = Reached(self.model.graph_plan)
+        coverage = Coverage(self.model.graph_plan)
         for case in evidence.cases:
-            reached.run(self._batches(case.inputs))
+            coverage.run(self._batches(case.inputs))
         return Verification(
             model=self.conversion.raw.file_name,
             written_by=self.conversion.meaning.writer,
@@ -321,5 +345,5 @@ class Beside:
             not_compared=not_compared,
             notes=tuple(self.notes),
             assumptions=assumed,
-            missed=tuple(reached.missed()),
+            missed=tuple(coverage.missed()),
         )

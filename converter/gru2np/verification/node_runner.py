@@ -1,26 +1,24 @@
-"""Calls of a bundle's nodes one by one, outside of the model that holds them."""
+"""Runs the nodes of a bundle one by one, outside of the model that holds them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np_runtime.graph import Node
     from gru2np_runtime.plan import Plan
     from gru2np_runtime.run.execution import GraphPlan, RunNode
 
-    Array = NDArray[Any]
     Arrays = tuple[Array, ...]
 
 
-class Calls:
-    """Calls of a plan's nodes, one after the other, with states carried."""
+class NodeRunner:
+    """Runs the nodes of a plan one by one, with states carried between calls."""
 
     def __init__(self, plan: GraphPlan) -> None:
         self.plan = plan
@@ -51,11 +49,11 @@ class Calls:
             run: runs one node; ``call`` if not given.
         """
         run = run or self._run
-        found = []
+        results = []
         for batch in batches:
             values = self.plan.values(batch, run=run, release=True)
-            found.append(self.plan.outputs(values))
-        return [joined(parts) for parts in zip(*found, strict=True)]
+            results.append(self.plan.outputs(values))
+        return [joined(parts) for parts in zip(*results, strict=True)]
 
     def _run(
         self, node: Node, plan: Plan, inputs: list[Array], mask: Array | None

@@ -1,6 +1,5 @@
 """Putting a proof into a bundle: what Keras gave, and only where the two agree."""
 
-import json
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -12,8 +11,7 @@ import goldens
 import gru2np
 import proofs
 from gru2np.cli import cli
-from gru2np.errors import Disagreement
-from gru2np.verification import proving
+from gru2np.errors import VerificationError
 from gru2np.verification.proof import record
 from gru2np.verification.verify import verify
 from gru2np_runtime import Model, load
@@ -107,7 +105,7 @@ def test_a_new_proof_takes_the_place_of_the_old_one(bundle):
 
 def test_what_disagrees_is_not_recorded(bundle):
     before = bundle.read_bytes()
-    with pytest.raises(Disagreement, match="what disagrees is no proof"):
+    with pytest.raises(VerificationError, match="what disagrees is no proof"):
         record(bundle, verified(GRU, bundle, shift=0.01))
     assert bundle.read_bytes() == before
 
@@ -116,7 +114,7 @@ def test_another_bundle_than_the_verified_one_is_not_recorded_in(bundle):
     found = verified(GRU, bundle)
     other = proofs.another_weight(GRU.bundle())
     bundle.write_bytes(other)
-    with pytest.raises(Disagreement, match=r"output 'gru_1' is .* from recorded"):
+    with pytest.raises(VerificationError, match=r"output 'gru_1' is .* from recorded"):
         record(bundle, found)
     assert bundle.read_bytes() == other
     assert [path.name for path in bundle.parent.iterdir()] == ["model.npz"]
@@ -131,7 +129,7 @@ def test_a_fault_of_the_steps_alone_is_not_recorded(bundle, monkeypatch):
         return y + np.float32(0.01), state
 
     monkeypatch.setattr(Model, "step", wrong)
-    with pytest.raises(Disagreement, match=r"nothing is recorded: .*, step 0: "):
+    with pytest.raises(VerificationError, match=r"nothing is recorded: .*, step 0: "):
         record(bundle, found)
     assert bundle.read_bytes() == before
 
@@ -199,37 +197,21 @@ def test_the_proof_of_small_storage_is_of_the_weights_as_trained(kind, tmp_path)
     assert not np.array_equal(got[0], small[0])
 
 
-def test_keras_that_gives_something_else_ends_with_1(tmp_path, monkeypatch):
-    def elsewhere(*arguments):
-        return [verified(GRU, shift=0.01)]
-
-    monkeypatch.setattr(proving, "verify_conversion", elsewhere)
-    np.save(tmp_path / "x.npy", inputs_of(GRU)[0])
-    arguments = [str(GRU.files()[0]), "-o", str(tmp_path / "m.npz")]
-    arguments += ["--prove", str(tmp_path / "x.npy")]
-    result = CliRunner().invoke(cli, ["export", *arguments])
-    assert result.exit_code == EXIT_CODES["differs"]
-    assert "Keras gives something else" in result.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
-
-
 @pytest.mark.tensorflow
 @pytest.mark.skipif(NO_KERAS, reason="needs gru2np[verify]: no TensorFlow here")
-def test_an_export_proved_by_keras_in_one_go(tmp_path, capsys):
-    """Small weights and Keras' own outputs; NumPy alone finds them again."""
+def test_small_weights_are_recorded_with_keras_own_outputs(tmp_path, capsys):
+    """NumPy alone finds them again."""
     model, _ = IMAGES.files()
     out = tmp_path / "m.npz"
     names = load(IMAGES.bundle()).input_names
     np.savez(tmp_path / "x.npz", **dict(zip(names, inputs_of(IMAGES), strict=True)))
-    arguments = [str(model), "-o", str(out), "--store", "int8", "--json"]
-    arguments += ["--prove", str(tmp_path / "x.npz")]
-    result = CliRunner().invoke(cli, ["export", *arguments])
-    assert result.exit_code == 0, result.stderr
-    facts = json.loads(result.stdout)
-    assert facts["proof"]["reference"].startswith("Keras 3.")
-    assert facts["storage"]["inputs"] == "seed 0 and given"
+    gru2np.export(model, out, store="int8")
+    arguments = ["verify", str(model), str(out), "--record"]
+    arguments += ["--input", str(tmp_path / "x.npz")]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.output
     assert "recorded in m.npz: 1 case, " in result.stderr
-    assert "Next: " not in result.stderr
+    assert load(out).storage["inputs"] == "seed 0"
     stored, names = open_bundle(out).stored, load(out).output_names
     for name, y in zip(names, IMAGES.arrays(0, "y"), strict=True):
         IMAGES.close(stored[f"proof#0/outputs/{name}"], y, name)

@@ -177,7 +177,7 @@ ONE = Tolerance(1e-6, 0.0)
 def beside(ours, theirs, exact):
     x = np.array([ours], np.float32)
     found = compare("y", x, np.array([theirs], np.float32), ONE)
-    return found.beside(Float64(abs(theirs - exact), abs(ours - exact)))
+    return found.judged(Float64(abs(theirs - exact), abs(ours - exact)))
 
 
 def test_two_sides_about_as_far_from_float64_are_rounding():
@@ -195,7 +195,7 @@ def test_what_the_last_digit_of_the_inputs_moves_is_rounding():
     arrays = x, np.array([1.0], np.float32), np.array([1.0])
 
     def heard(moved):
-        return float64.heard(found, arrays, lambda: moved, lenient=True)
+        return float64.judge(found, arrays, lambda: moved, lenient=True)
 
     assert heard(1e-5).verdict == "rounding"
     assert heard(1e-6).verdict == "differ"
@@ -213,7 +213,7 @@ def test_where_a_last_digit_decides_nothing_can_be_said():
 
 def far_apart(name, float64=None):
     got, expected = np.array([1.5], np.float32), np.array([1.0], np.float32)
-    return compare(name, got, expected, ONE).beside(float64)
+    return compare(name, got, expected, ONE).judged(float64)
 
 
 def judged(outputs, layers):
@@ -261,4 +261,4 @@ def test_a_side_that_is_far_alone_is_an_error(ours, theirs, exact):
 def test_a_tolerance_that_was_given_is_meant():
     x = np.array([1.00001], np.float32)
     found = compare("y", x, np.array([0.99999], np.float32), ONE)
-    assert not found.beside(Float64(1e-5, 1e-5), lenient=False).agrees
+    assert not found.judged(Float64(1e-5, 1e-5), lenient=False).agrees

@@ -78,8 +78,8 @@ def test_a_class_that_is_handed_over_stands_for_a_name_of_keras():
     own = {"GroupNormalization": Doubled}
     path = fixture("tf-2.10/own_layer_of_later_name")
     bundle = io.BytesIO()
-    gru2np.export(path, bundle, custom_layers=own)
-    model = load(bundle.getvalue(), custom_layers=own)
+    gru2np.export(path, bundle, custom_objects=own)
+    model = load(bundle.getvalue(), custom_objects=own)
     assert "GroupNormalization" in str(model)
 
 

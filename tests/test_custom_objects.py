@@ -25,7 +25,7 @@ def golden(case):
 
 def exported(case, own=OWN):
     out = io.BytesIO()
-    gru2np.export(golden(case).files()[0], out, custom_layers=own)
+    gru2np.export(golden(case).files()[0], out, custom_objects=own)
     return out.getvalue()
 
 
@@ -37,7 +37,7 @@ def instead(**attributes):
 
 @pytest.mark.parametrize("case", [*CASES, IN_TIME])
 def test_a_model_gives_what_keras_gave(case):
-    model = load(exported(case), custom_layers=OWN)
+    model = load(exported(case), custom_objects=OWN)
     outputs = goldens.flat(model.predict(golden(case).arrays(0, "x")[0]))
     for y, wanted in zip(outputs, golden(case).arrays(0, "y"), strict=True):
         golden(case).close(y, wanted)
@@ -55,10 +55,10 @@ def test_without_its_classes_a_model_is_refused_naming_them(case):
 
 def test_a_bundle_names_the_class_it_needs():
     bundle = exported(CASES[0])
-    with pytest.raises(BundleError, match=r"custom_layers=\{'AttentionByHand'"):
+    with pytest.raises(BundleError, match=r"custom_objects=\{'AttentionByHand'"):
         load(bundle)
     with pytest.raises(BundleError, match="MixtureHead"):
-        load(bundle, custom_layers={"AttentionByHand": OWN["AttentionByHand"]})
+        load(bundle, custom_objects={"AttentionByHand": OWN["AttentionByHand"]})
 
 
 def test_an_option_that_the_class_does_not_declare_is_refused():
@@ -75,7 +75,7 @@ def test_options_go_through_the_class():
         return {"width": options["width"], "sharpness": 0.0}
 
     own = instead(from_options=staticmethod(from_options))
-    y = load(exported(CASES[0], own), custom_layers=own).predict(
+    y = load(exported(CASES[0], own), custom_objects=own).predict(
         golden(CASES[0]).arrays(0, "x")[0]
     )
     assert np.abs(y[0] - golden(CASES[0]).arrays(0, "y")[0]).max() > 1e-3
@@ -105,7 +105,7 @@ def test_a_class_built_on_a_layer_is_not_taken_for_it():
 
 def test_a_mask_reaches_the_class_that_uses_it():
     own = instead(uses_mask=False)
-    y = load(exported(CASES[0], own), custom_layers=own).predict(
+    y = load(exported(CASES[0], own), custom_objects=own).predict(
         golden(CASES[0]).arrays(0, "x")[0]
     )
     assert np.abs(y[0] - golden(CASES[0]).arrays(0, "y")[0]).max() > 1e-3
@@ -118,11 +118,11 @@ def test_a_mask_inside_time_distributed_is_refused_for_tf_keras():
 
 def test_inspect_and_verify_take_them():
     case = golden(CASES[0])
-    report = gru2np.inspect(case.files()[0], custom_layers=OWN)
+    report = gru2np.inspect(case.files()[0], custom_objects=OWN)
     assert report.convertible
     assert "AttentionByHand" in {layer.class_name for layer in report.layers}
     x, y = case.arrays(0, "x"), case.arrays(0, "y")
-    options = {"inputs": x[0], "custom_layers": OWN}
+    options = {"inputs": x[0], "custom_objects": OWN}
     assert gru2np.verify(case.files()[0], expected=y, **options).agrees
     with pytest.raises(VerificationError, match=r"AttentionByHand.*--expected"):
         gru2np.verify(case.files()[0], **options)
@@ -134,7 +134,7 @@ def test_a_model_with_them_is_pickled_with_their_names():
 
 
 def test_wrong_data_is_an_input_error():
-    model = load(exported(CASES[0]), custom_layers=OWN)
+    model = load(exported(CASES[0]), custom_objects=OWN)
     with pytest.raises(InputError):
         model.predict(np.zeros((2, 5, 4), "float32"))
 
@@ -198,8 +198,8 @@ THEIRS = {"MDN": MDN, "SelfAttention": SelfAttention}
 )
 def test_models_of_other_people(entry):
     folder, out = MODELS / entry["folder"], io.BytesIO()
-    gru2np.export(folder / entry["model"], out, custom_layers=THEIRS)
-    model = load(out.getvalue(), custom_layers=THEIRS)
+    gru2np.export(folder / entry["model"], out, custom_objects=THEIRS)
+    model = load(out.getvalue(), custom_objects=THEIRS)
     with np.load(folder / entry["oracle"]) as data:
         inputs = dict(
             zip(model.input_names, map(data.get, entry["inputs"]), strict=True)

@@ -6,30 +6,28 @@ names such numbers is watched, wherever it stands in the graph.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np.text import readable
-from gru2np.verification.calls import Calls
+from gru2np.text import listed, readable
+from gru2np.verification.node_runner import NodeRunner
 from gru2np_runtime import InputError
 from gru2np_runtime.run.execution import in_dtype_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np_runtime import Layer
     from gru2np_runtime.run.execution import GraphPlan
 
-    Array = NDArray[Any]
 
 # Numbers of one layer that are named; more are counted.
 SHOWN = 3
 
 
-class Reached:
+class Coverage:
     """The inputs of every layer that names numbers, over all cases.
 
     Args:
@@ -55,7 +53,7 @@ class Reached:
         """Run a case as far as the last of these layers."""
         if not self.seen:
             return
-        calls = Calls(self.plan)
+        calls = NodeRunner(self.plan)
         graph = self.plan.graph
         for batch in batches:
             values: dict[str, Sequence[Array]] = {
@@ -85,7 +83,7 @@ class Reached:
 
 
 class _Seen:
-    """What a layer was given."""
+    """The numbers of one layer's inputs, over all cases."""
 
     def __init__(self, name: str, layer: Layer) -> None:
         self.name = readable(name)
@@ -111,7 +109,7 @@ class _Seen:
             self.rows[whole[(whole >= 0) & (whole < len(self.rows))]] = True
 
     def missed(self) -> Iterator[str]:
-        """What is left."""
+        """A sentence for each kind of number that the inputs missed."""
         if self.least > self.most:
             return
         uncrossed = [n for n in self.turns if not self.least < n <= self.most]
@@ -131,8 +129,4 @@ class _Seen:
 
 
 def _listed(numbers: Sequence[float], last: str = "and") -> str:
-    shown = [f"{n:.15g}" for n in numbers[:SHOWN]]
-    more = len(numbers) - SHOWN
-    if more > 0:
-        return f"{', '.join(shown)} {last} {more} more"
-    return f" {last} ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
+    return listed([f"{number:.15g}" for number in numbers], SHOWN, last)

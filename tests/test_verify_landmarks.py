@@ -15,15 +15,15 @@ import pytest
 from gru2np.verification import float64
 from gru2np.verification.comparison import Tolerance, compare
 from gru2np.verification.evidence import Case
+from gru2np.verification.input_usage import Usage
 from gru2np.verification.keras_process import environment
 from gru2np.verification.landmarks import pool
 from gru2np.verification.settings import Settings
-from gru2np.verification.uses import Use
 from gru2np.verification.verify import Request, verifying
 from gru2np_runtime import layers
 from gru2np_runtime.run.dispatch import make_plan
-from test_faults import attribute, bundles_of
-from test_faults import pytestmark as with_keras
+from test_verify_faults import attribute, bundles_of
+from test_verify_faults import pytestmark as with_keras
 
 ROWS = 40
 BUILD = f"""
@@ -299,7 +299,7 @@ def test_that_a_last_digit_decides_is_believed_only_with_keras(keras_moves, reas
         asked.append(output)
         return keras_moves
 
-    heard = float64.hear(case, exact, [[x]], moved, asked=False, lenient=True)
+    heard = float64.judge_case(case, exact, [[x]], moved, always=False, lenient=True)
     assert heard.compared[0].amplified is reason
     assert asked == [0]
     assert not heard.agrees
@@ -320,29 +320,31 @@ def test_a_number_at_which_a_layer_turns_is_not_nudged():
 
 
 def test_both_sides_of_a_boundary_are_drawn_and_nothing_that_counts_as_zero():
-    found = pool(Use(turns=[3.5]), "float32", half=False)
+    found = pool(Usage(turns=[3.5]), "float32", half=False)
     at = np.float32(3.5)
     sides = [np.nextafter(at, np.float32(s)) for s in (0, 9)]
     assert {at, *sides} <= {*found}
     assert found.min() < 2
     assert found.max() >= 7
-    beside_zero = pool(Use(mask_values=[0.0]), "float32", half=False)
+    beside_zero = pool(Usage(mask_values=[0.0]), "float32", half=False)
     least = np.abs(beside_zero[beside_zero != 0]).min()
     assert least == np.finfo(np.float32).tiny
-    coarse = pool(Use(turns=[3.5]), "float32", half=True)
+    coarse = pool(Usage(turns=[3.5]), "float32", half=True)
     assert at not in coarse
     assert coarse.min() < 3.4
     assert coarse.max() > 3.6
 
 
 def test_whole_numbers_stay_within_their_type_and_what_is_legal():
-    found = pool(Use(known=[7, 2**40]), "int32", half=False)
+    found = pool(Usage(known=[7, 2**40]), "int32", half=False)
     assert found.tolist() == [6, 7, 8]
-    closed = pool(Use(known=[7, 9], only_known=True), "int64", half=False)
+    closed = pool(Usage(known=[7, 9], only_known=True), "int64", half=False)
     assert closed.tolist() == [7, 9]
-    ids = Use(rows=5, limit=5, turns=[4.0, 9.0])
+    ids = Usage(rows=5, limit=5, turns=[4.0, 9.0])
     assert pool(ids, "int32", half=False).tolist() == [3, 4]
-    assert pool(Use(rows=5, limit=5, mask_values=[0.0]), "int32", half=False).size == 0
+    assert (
+        pool(Usage(rows=5, limit=5, mask_values=[0.0]), "int32", half=False).size == 0
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The reference: the installed Keras that means what the file meant.
 
-A manifest writes out everything a model means.  So an installed Keras is faithful to a
-file exactly if converting the file once more, as that Keras would read it, gives the
+A manifest writes out everything a model means.  So an installed Keras means what a file
+meant exactly if converting the file once more, as that Keras would read it, gives the
 same manifest.  Files of Keras 2 are read by tf-keras, files of Keras 3 by Keras 3.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.convert import converted
-from gru2np.differences import graphs
+from gru2np.differences import graph_differences
 from gru2np.errors import Gru2npError, VerificationError
 from gru2np.generations import as_read_by, generation_of
 from gru2np.ir import GroupStore
@@ -75,7 +75,7 @@ def choose(conversion: Conversion) -> Keras:
             "TensorFlow, which is not installed: pip install 'gru2np[verify]', "
             f"or {INSTEAD}"
         )
-    found = list(unlike(conversion, keras))
+    found = list(differences(conversion, keras))
     if found:
         more = len(found) - SHOWN
         lines = [f"\n  - {line}" for line in found[:SHOWN]]
@@ -94,14 +94,14 @@ def _installed(generation: int) -> Keras | None:
         except importlib.metadata.PackageNotFoundError:
             continue
         # tf-keras is Keras 2 whatever it says; the keras of today is Keras 3.
-        own = 2 if name == "tf-keras" else int(version.partition(".")[0])
-        if own == generation and importlib.util.find_spec(module) is not None:
+        major = 2 if name == "tf-keras" else int(version.partition(".")[0])
+        if major == generation and importlib.util.find_spec(module) is not None:
             return Keras(module, name, version, generation)
     return None
 
 
-def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
-    """What a Keras would read otherwise in a file, a line for each thing."""
+def differences(conversion: Conversion, keras: Keras) -> Iterator[str]:
+    """How a Keras would read a file otherwise than its own, a line for each thing."""
     # What Keras will be given, with the options written out that the file leaves out.
     config, _ = plain_config.plain(conversion, keras2=keras.generation == 2)
     groups = conversion.raw.groups
@@ -117,14 +117,14 @@ def unlike(conversion: Conversion, keras: Keras) -> Iterator[str]:
     for manifest in (ours, theirs):
         _forget_hidden_states(manifest["graph"])
     writer = conversion.meaning.writer
-    lines = list(graphs(ours["graph"], theirs["graph"], writer, str(keras)))
+    lines = list(graph_differences(ours["graph"], theirs["graph"], writer, str(keras)))
     yield from lines
     stored, other_stored = (
         {
             path: (tensor.name.replace(UNNAMED, ""), tensor.form or "as it is")
-            for path, tensor in own.tensors.items()
+            for path, tensor in side.tensors.items()
         }
-        for own in (conversion, other)
+        for side in (conversion, other)
     )
     for path, mine in stored.items():
         for one, another in zip(mine, other_stored.get(path, mine), strict=True):
@@ -148,7 +148,7 @@ def _without_names(groups: GroupStore | None) -> GroupStore | None:
         return None
     return GroupStore(
         tuple(
-            (name, tuple(replace(own, name=own.name + UNNAMED) for own in arrays))
+            (name, tuple(replace(array, name=array.name + UNNAMED) for array in arrays))
             for name, arrays in groups.groups
         )
     )

@@ -14,16 +14,13 @@ from gru2np_runtime.graph import walk
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph
 
-    Array = NDArray[Any]
-
 
 @dataclass
-class Use:
+class Usage:
     """What a model does with an input, as far as drawing it is concerned.
 
     Attributes:
@@ -64,13 +61,13 @@ class Below(Mapping[str, Any]):
         return sum(1 for _ in self)
 
 
-def uses(graph: Graph, weights: Mapping[str, Array]) -> dict[str, Use]:
+def usages(graph: Graph, weights: Mapping[str, Array]) -> dict[str, Usage]:
     """Who reads each input, directly or through layers that only move numbers.
 
     Through a vocabulary it is followed too: a number of a later layer is then the one
     in whose place it stands.
     """
-    found = {port.name: Use() for port in graph.inputs}
+    found = {port.name: Usage() for port in graph.inputs}
     known, _ = graph.infer_nodes()
     # The inputs that a value is made of, each with the layers that renumbered it.
     sources: dict[str, dict[str, tuple[Layer, ...]]] = {
@@ -82,15 +79,17 @@ def uses(graph: Graph, weights: Mapping[str, Array]) -> dict[str, Use]:
         for ref, index in node.inputs:
             rank = len(known[ref][index])
             usual = layer.usual(Below(weights, node.layer), rank)
-            for name, way in sources.get(ref, {}).items():
-                read[name] = way
-                if usual is not None and not way:
+            for name, renumbering in sources.get(ref, {}).items():
+                read[name] = renumbering
+                if usual is not None and not renumbering:
                     found[name].usual.append(usual if ref == name else _one(usual))
-        for name, way in read.items():
-            _note(found[name], layer, way)
+        for name, renumbering in read.items():
+            _note(found[name], layer, renumbering)
         takes_ids = any(inner.ids for _, inner in walk(layer))
         if layer.renumbers:
-            sources[node.name] = {name: (*way, layer) for name, way in read.items()}
+            sources[node.name] = {
+                name: (*renumbering, layer) for name, renumbering in read.items()
+            }
         elif layer.keeps_dtype and layer.gives_dtype is None and not takes_ids:
             sources[node.name] = read
     return found
@@ -102,34 +101,36 @@ def _one(usual: tuple[Array, Array]) -> tuple[Array, Array]:
     return centre.mean(), np.sqrt((width**2).mean() + centre.var())
 
 
-def _note(use: Use, layer: Layer, way: tuple[Layer, ...]) -> None:
+def _note(usage: Usage, layer: Layer, renumbering: tuple[Layer, ...]) -> None:
     """Note what a layer makes of an input.
 
     Args:
-        use: of the input.
+        usage: of the input.
         layer: it reads it.
-        way: layers that renumbered it before.
+        renumbering: layers that renumbered it before.
     """
     for _, inner in walk(layer):
-        if inner.ids and not way:
+        if inner.ids and not renumbering:
             rows = getattr(inner, inner.ids)
-            use.rows = min(rows, use.rows or rows)
+            usage.rows = min(rows, usage.rows or rows)
             if not inner.turns():
-                use.limit = min(rows, use.limit or rows)
+                usage.limit = min(rows, usage.limit or rows)
     if layer.compared:
-        _add(use.mask_values, layer.knows(), way)
+        _add(usage.mask_values, layer.knows(), renumbering)
     else:
-        use.only_known |= layer.refuses_others and not way
-        _add(use.known, layer.knows(), way)
-    _add(use.known if way else use.turns, layer.turns(), way)
+        usage.only_known |= layer.refuses_others and not renumbering
+        _add(usage.known, layer.knows(), renumbering)
+    _add(usage.known if renumbering else usage.turns, layer.turns(), renumbering)
 
 
-def _add(numbers: list[float], more: Sequence[float], way: tuple[Layer, ...]) -> None:
+def _add(
+    numbers: list[float], more: Sequence[float], renumbering: tuple[Layer, ...]
+) -> None:
     """Add numbers that are not there yet, as they are before the way."""
     there = set(numbers)
     for number in more:
         before: float | None = number
-        for layer in way[::-1]:
+        for layer in renumbering[::-1]:
             before = None if before is None else layer.origin(before)
         if before is None or before in there or math.isnan(before):
             continue
