@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV = .venv
 RUN = $(VENV)/bin/
 KERNEL = runtime/gru2np_runtime/kernels/c/source/libgru2np.so
+PAGES = README.md docs/*.md docs/reference/*.md fixtures/README.md
 
 .PHONY: demo test proof lint types matrix docs fixtures measure kernel bench dist clean
 
@@ -18,7 +19,7 @@ proof: $(VENV)/ready $(KERNEL)
 
 lint: $(VENV)/ready
 	$(RUN)ruff check . && $(RUN)ruff format --check .
-	$(RUN)cog --check --diff -I docs README.md docs/*.md fixtures/README.md
+	$(RUN)cog --check --diff -I docs $(PAGES)
 
 types: $(VENV)/ready
 	$(RUN)mypy
@@ -27,7 +28,7 @@ matrix: $(VENV)/ready
 	$(RUN)python tests/matrix.py
 
 docs: $(VENV)/ready
-	$(RUN)cog -r -I docs README.md docs/*.md fixtures/README.md
+	$(RUN)cog -r -I docs $(PAGES)
 
 fixtures:
 	fixtures/make/make.sh $(GENERATION)

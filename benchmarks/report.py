@@ -17,73 +17,75 @@ from plots import write_overview, write_plots, write_threads
 ROOT = Path(__file__).resolve().parent.parent
 
 HEAD = """\
-# Performance
+# Measurements
 
-Written by `make bench`; run it on your own machine, the numbers here are of one.
+Written by `make bench`; run it on your machine, because the numbers here are of one.
 
-Every runtime has a process of its own, and only one of them works at a time. In every
-round all are visited in random order; a visit is several blocks of calls of at least
-1.5 ms each, and counts with its best block. Figures are **medians of the ratios of the
-rounds**: what disturbs the machine disturbs both sides. With one thread, calls above
-2 ms are counted in CPU time. Every output was compared with float64 before it was
-timed: the second line of a cell is the largest difference. float32 everywhere; models
-have random weights, the same for every runtime. Lower is better, 1 is ONNX Runtime.
+Every runtime has a process of its own, and only one of them works at a time. Each round
+visits all of them in random order. A visit is several blocks of calls of at least 1.5
+ms each, and its best block counts. Figures are **medians of the ratios of the rounds**,
+so what disturbs the machine disturbs both sides. With one thread, calls above 2 ms are
+counted in CPU time. Every output was compared with float64 before it was timed: the
+second line of a cell is the largest difference. Everything is float32; models have
+random weights, the same for every runtime. Lower is better; 1 is ONNX Runtime.
 """
 QUICK = """\
 **A quick run: few workloads and few rounds.**
 """
 SHORT = """\
-Time of one call with one thread, the best of the rounds; figures in microseconds are of
-this machine and its load.
+Time of one call with one thread, the best of the rounds. Microseconds are of this
+machine and its load.
 """
 STEP = """\
-One time step a call at batch 1, the state carried over, a fresh output array: a
-microphone, a sensor, a ticker. The Keras model of one step is unrolled, for LiteRT and
-the export too: that is its fastest form.
+One time step a call at batch 1, with the state carried over and a new output array, as
+for a microphone, a sensor or a ticker. The Keras model of one step is unrolled, for
+LiteRT and the export too: that is its fastest form.
 """
 SEQUENCE = """\
-Batch 1, 32 features, the whole sequence out; of the stack its last step.
+Batch 1, 32 features. The output is the whole sequence; of the stack it is the last
+step.
 """
 BATCH = """\
-50 time steps of 32 features, the last step through a Dense layer. Differences are of
-the first 64 rows.
+50 time steps of 32 features. The last step goes through a Dense layer. Differences are
+of the first 64 rows.
 """
 NETWORK = """\
-Recurrent layers among others, and none at all: models that Keras made and saved. A CRNN
-(two convolutions of 32 and 64 filters with pooling, a bidirectional GRU64, a softmax
-over 37 characters for each of 32 columns) and two blocks of a transformer encoder (64
-features, 4 heads, 256 units between). ONNX Runtime and OpenVINO have what Keras
-exports. Here 1 is Keras' `predict_on_batch`.
+Recurrent layers among others, and a model without any; Keras made and saved them. A
+CRNN has two convolutions of 32 and 64 filters with pooling, a bidirectional GRU64, and
+a softmax over 37 characters for each of 32 columns. The transformer encoder has two
+blocks with 64 features, 4 heads, and 256 units between. ONNX Runtime and OpenVINO run
+what Keras exports. Here 1 is Keras' `predict_on_batch`.
 """
 DEFAULT = """\
-No number of threads set anywhere, wall time. Ratios to ONNX Runtime with its own
+No number of threads is set anywhere; wall time. Ratios are to ONNX Runtime with its own
 default threads.
 """
 COLD = """\
 Whole processes, from their start to the first prediction of the stack on 100 steps,
-with `OPENBLAS_NUM_THREADS=1` and its like, in rounds of random order. Medians; the CPU
-time over NumPy alone is that of the differences within a round. NumPy alone imports
-NumPy and reads the input. Installed: the package and all that it requires.
+with `OPENBLAS_NUM_THREADS=1` and similar settings, in rounds of random order. Figures
+are medians. "CPU over NumPy alone" is the median of the differences within a round;
+NumPy alone imports NumPy and reads the input. "Installed" is the package and all that
+it requires.
 """
 OVERVIEW = "Ratios to ONNX Runtime, one thread, on a logarithmic scale"
 GAINS = "How much faster all threads are than one"
 THREADS = """\
-Wall time, the best of the rounds. gru2np's kernel splits large batches over threads,
-NumPy has those of its BLAS, which wait for each other in a loop: on a busy machine that
-costs many times the work, and `OPENBLAS_NUM_THREADS=1` is faster.
+Wall time, the best of the rounds. gru2np's kernel splits large batches over threads.
+NumPy has the threads of its BLAS, which wait for each other in a loop: on a busy
+machine that costs many times the work, and `OPENBLAS_NUM_THREADS=1` is faster.
 """
 TARGETS = """\
-What a release is to keep: ratios of the tables above, with one thread, and the start
+What a release must keep: ratios of the tables above, with one thread, and the start
 over NumPy alone. The targets were set on another processor, a Zen 4 with AVX-512.
 """
 LOSSES = """\
-Every case measured above, with one thread, in which another runtime is faster, and how
-many times as long gru2np takes.
+Every case above, with one thread, in which another runtime is faster, and how many
+times as long gru2np takes.
 """
 
 
 def write_report(path: Path, results: dict[str, Any]) -> None:
-    """Write the page, and its plots in the folder of its name beside it."""
+    """Write the page, and its plots into a folder of the same name."""
     measured = results["measured"]
     lines = [HEAD, QUICK] if results.get("quick") else [HEAD]
     lines += [*_machine(results), "", *_runtimes(results), ""]
@@ -119,7 +121,7 @@ def write_report(path: Path, results: dict[str, Any]) -> None:
     if table := tables.bounds(measured, results["cold"]):
         lines += ["## Targets", "", TARGETS, *table, ""]
     text = "\n".join(lines)
-    # Messages of others name files; where those lie is nobody's business.
+    # Error messages name files; the page shows no paths of this machine.
     for place in (str(ROOT), sys.prefix, str(Path.home())):
         text = text.replace(place, "")
     while "\n\n\n" in text:

@@ -75,7 +75,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="the page")
     parser.add_argument("--results", type=Path, help="write the page of these again")
     options = parser.parse_args()
-    output = options.output or ROOT / "docs" / "performance.md"
+    output = options.output or ROOT / "docs" / "reference" / "performance.md"
     if options.output is None and (options.quick or options.only or options.models):
         output = FOLDER / "performance.md"
     if options.results:

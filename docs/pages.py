@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +30,13 @@ from gru2np.readers import open_model
 from gru2np_runtime.__main__ import _parser
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import ModuleType
+
     from gru2np.ir import KerasModel
 
 ROOT = Path(__file__).resolve().parent.parent
-
+REFERENCE = ROOT / "docs" / "reference"
 
 # Generations of the fixtures: a package, its version, and where it counts a backend.
 _GENERATION = re.compile(r"(keras|tf|tf-keras)-([\d.]+)(?:-(\w+))?")
@@ -61,15 +70,21 @@ GENERATIONS = sorted(
 )
 
 
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
 def help_of(*names: str) -> str:
     """The help text of a command, as the terminal shows it."""
     command: click.Command = cli
     context = click.Context(cli, info_name="gru2np", **cli.context_settings)
     for name in names:
         assert isinstance(command, click.Group)
-        found = command.get_command(context, name)
-        assert found is not None
-        command = found
+        inner = command.get_command(context, name)
+        assert inner is not None
+        command = inner
         context = click.Context(command, info_name=name, parent=context)
     context.terminal_width = 80
     title = " ".join(["gru2np", *names, "--help"])
@@ -84,35 +99,36 @@ def commands() -> str:
 def runtime_commands() -> str:
     """What ``python -m gru2np_runtime`` takes.
 
-    A table and not its help, which every version of Python folds otherwise.
+    A table and not its help, which every version of Python wraps in another way.
     """
-    lines = ["| command | argument | |", "|---|---|---|"]
+    rows = []
     for name, parser in _runtime_parsers().items():
-        shown = f"`{name}`"
+        command = f"`{name}`"
         for action in parser._actions:
             if action.dest == "help":
                 continue
             value = action.metavar or (action.nargs != 0 and action.dest.upper())
-            words = [", ".join(action.option_strings), value or ""]
-            argument = " ".join(filter(None, words))
-            lines.append(f"| {shown} | `{argument}` | {action.help} |")
-            shown = ""
-    return "\n".join(lines)
+            words = [", ".join(action.option_strings), str(value or "")]
+            argument = " ".join(word for word in words if word)
+            rows.append([command, f"`{argument}`", action.help])
+            command = ""
+    return table(["command", "argument", ""], rows)
 
 
 def _runtime_parsers() -> dict[str, argparse.ArgumentParser]:
     """The parsers of the runtime's commands, by name."""
-    parser = _parser()
-    found = next(
-        a for a in parser._actions if isinstance(a, argparse._SubParsersAction)
+    subparsers = next(
+        action
+        for action in _parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
     )
-    return dict(found.choices)
+    return dict(subparsers.choices)
 
 
 @cache
 def proofs() -> dict[str, dict[str, str]]:
-    """By class in the one spelling, a case of every generation whose files hold it."""
-    found: dict[str, dict[str, str]] = {}
+    """By class, a case of every generation whose files hold the class."""
+    cases: dict[str, dict[str, str]] = {}
     for generation in GENERATIONS:
         for name, fact in _facts(generation).items():
             if "refused" in fact or "custom" in fact:
@@ -120,51 +136,54 @@ def proofs() -> dict[str, dict[str, str]]:
             with open_model(*_files(ROOT / "fixtures" / generation / name)) as raw:
                 model, _ = interpret(raw)
             for class_name in _classes(model):
-                found.setdefault(class_name, {}).setdefault(generation, name)
-    return found
+                cases.setdefault(class_name, {}).setdefault(generation, name)
+    return cases
 
 
 def _files(folder: Path) -> tuple[Path, Path | None]:
-    """The model of a case, and its weights where they stand apart."""
-    names = ("model.h5", "model.keras", "model", "architecture.json")
-    model = next(path for name in names if (path := folder / name).exists())
+    """The model of a case, and its weights if they are in a file of their own."""
+    model = _first(folder, "model.h5", "model.keras", "model", "architecture.json")
     if model.suffix != ".json":
         return model, None
-    names = ("weights.h5", "model.weights.json")
-    return model, next(path for name in names if (path := folder / name).exists())
+    return model, _first(folder, "weights.h5", "model.weights.json")
+
+
+def _first(folder: Path, *names: str) -> Path:
+    """The first of these files that is there."""
+    return next(path for name in names if (path := folder / name).exists())
 
 
 def _classes(model: KerasModel) -> set[str]:
     """The classes of a model's layers and of the layers inside them."""
-    found, pending = set(), list(model.layers)
+    names, pending = set(), list(model.layers)
     while pending:
         layer = pending.pop()
         if layer.model is not None:
             pending.extend(layer.model.layers)
         else:
-            found.add(layer.class_name)
+            names.add(layer.class_name)
         pending.extend(child for _, child in layer.children)
-    return found
+    return names
 
 
 @cache
-def options() -> dict[str, dict[str, None]]:
-    """The options that are read of every class, noted while cases are read."""
-    found: dict[str, dict[str, None]] = {}
-    taken = Config.value
+def options() -> dict[str, set[str]]:
+    """The options that are read of every class, recorded while cases are read."""
+    read: dict[str, set[str]] = {}
+    value = Config.value
 
-    def noting(self: Config, key: str, *default: Any) -> Any:
-        found.setdefault(self.layer.class_name, {})[key] = None
-        return taken(self, key, *default)
+    def recording(self: Config, key: str, *default: Any) -> Any:
+        read.setdefault(self.layer.class_name, set()).add(key)
+        return value(self, key, *default)
 
-    Config.value = noting  # type: ignore[method-assign, assignment]
+    Config.value = recording  # type: ignore[method-assign, assignment]
     try:
         for cases in proofs().values():
             for generation, name in cases.items():
                 _read(ROOT / "fixtures" / generation / name)
     finally:
-        Config.value = taken  # type: ignore[method-assign]
-    return found
+        Config.value = value  # type: ignore[method-assign]
+    return read
 
 
 @cache
@@ -176,33 +195,36 @@ def _read(folder: Path) -> None:
 
 def layer_table() -> str:
     """Every Keras class that is converted, and the Keras generations that prove it."""
-    lines = [
-        "| family | Keras class | options | mask of its input | proven by files of |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for family in FAMILIES:
-        title = family.__name__.rpartition(".")[2]
+        title = _title(family)
         for class_name, spec in sorted(family.LAYERS.items()):
-            plain = class_name.removeprefix("ops.")
-            shown = f"`keras.ops` {plain}" if plain != class_name else plain
+            operation = class_name.removeprefix("ops.")
+            shown = (
+                class_name if operation == class_name else f"`keras.ops` {operation}"
+            )
+            read = ", ".join(sorted(options().get(class_name, set()) - {"dtype"}))
             mask = _words(spec.mask) + (", used" if spec.uses_mask else "")
             files = _families(list(proofs().get(class_name, {})))
-            read = ", ".join(
-                key for key in sorted(options().get(class_name, {})) if key != "dtype"
-            )
-            lines.append(f"| {title} | {shown} | {read} | {mask} | {files} |")
+            rows.append([title, shown, read, mask, files])
             title = ""
-    return "\n".join(lines)
+    head = ["family", "Keras class", "options", "mask of its input"]
+    return table([*head, "proven by files of"], rows)
+
+
+def _title(family: ModuleType) -> str:
+    return family.__name__.rpartition(".")[2]
 
 
 def _words(rule: MaskRule) -> str:
-    """What a layer makes of the mask of its input, in a word or two."""
+    """What a layer does with the mask of its input, in a word or two."""
     if isinstance(rule, str):
         return {IN_TIME: KEEPS}.get(rule, rule)
     if isinstance(rule, Merges):
         return "concatenates" if rule.joins else "merges"
-    idles = "stops, but perhaps where it changes nothing"
-    return "creates" if isinstance(rule, Creates) else idles
+    if isinstance(rule, Creates):
+        return "creates"
+    return "stops, except perhaps if it changes nothing"
 
 
 def _families(generations: list[str]) -> str:
@@ -220,7 +242,7 @@ def _families(generations: list[str]) -> str:
 
 
 def _facts(generation: str) -> dict[str, dict[str, Any]]:
-    """What is said of every case of a generation, by its folder."""
+    """The facts of every case of a generation, by the name of its folder."""
     return {
         path.parent.name: json.loads(path.read_text("utf-8"))
         for path in sorted((ROOT / "fixtures" / generation).glob("*/case.json"))
@@ -229,111 +251,108 @@ def _facts(generation: str) -> dict[str, dict[str, Any]]:
 
 def fixture_table() -> str:
     """The generations of the fixtures: who wrote them, in what, and how many."""
-    lines = [
-        "| generation | written by | Python | containers | cases |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for generation in GENERATIONS:
         facts = list(_facts(generation).values())
         environment = ROOT / "fixtures" / "environments" / f"{generation}.txt"
         python = environment.read_text("utf-8").partition("\n")[0].split()[-1]
         containers = ", ".join(sorted({fact["container"] for fact in facts}))
-        writer = facts[0]["writer"]
-        lines.append(
-            f"| {generation} | {writer} | {python} | {containers} | {len(facts)} |"
-        )
-    return "\n".join(lines)
+        rows.append([generation, facts[0]["writer"], python, containers, len(facts)])
+    return table(["generation", "written by", "Python", "containers", "cases"], rows)
 
 
 def container_table() -> str:
     """How many files of each generation and container give what their Keras gave."""
-    lines = [
-        f"| generation | {' | '.join(CONTAINERS.values())} |",
-        f"|---|{'---|' * len(CONTAINERS)}",
-    ]
+    rows = []
     for generation in GENERATIONS:
-        held = [
+        converted = [
             fact["container"]
             for fact in _facts(generation).values()
             if "refused" not in fact
         ]
-        counts = [str(held.count(container) or "") for container in CONTAINERS]
-        lines.append(f"| {_families([generation])} | {' | '.join(counts)} |")
-    return "\n".join(lines)
+        counts = [converted.count(container) or "" for container in CONTAINERS]
+        rows.append([_families([generation]), *counts])
+    return table(["generation", *CONTAINERS.values()], rows)
 
 
 def case_table() -> str:
     """Every case, what it shows, and whose files show it."""
-    shown: dict[str, list[str]] = {}
-    words: dict[str, str] = {}
-    refused: dict[str, str] = {}
+    generations: dict[str, list[str]] = {}
+    texts: dict[str, str] = {}
     for generation in GENERATIONS:
         for name, fact in _facts(generation).items():
             # The same model in another container ends in that container's name.
             name = re.sub(r"_(h5|json|shards|directory|keras)$", "", name)
-            if generation not in shown.setdefault(name, []):
-                shown[name].append(generation)
-            words.setdefault(name, fact["description"].rstrip("."))
+            if generation not in generations.setdefault(name, []):
+                generations[name].append(generation)
+            text = fact["description"].rstrip(".")
+            texts.setdefault(name, text)
             if "refused" in fact:
-                refused[name] = fact["refused"]
-    lines = ["| case | what it shows | files of |", "|---|---|---|"]
-    for name in sorted(shown):
-        text = words[name]
-        if name in refused:
-            text += f"; *refused: {refused[name]}*"
-        lines.append(f"| {name} | {text} | {_families(shown[name])} |")
-    return "\n".join(lines)
+                text = texts[name].partition("; *refused")[0]
+                texts[name] = f"{text}; *refused: {fact['refused']}*"
+    rows = [
+        [name, texts[name], _families(generations[name])]
+        for name in sorted(generations)
+    ]
+    return table(["case", "what it shows", "files of"], rows)
 
 
 def reopened_table() -> str:
-    """What today's Keras makes of the whole models of each older generation."""
-    data = json.loads((ROOT / "fixtures" / "reopened.json").read_text("utf-8"))
-    lines = [
-        f"| saved by | files | Keras {data['keras']} gives the same "
-        "| **gives other numbers** | does not open |",
-        "|---|---|---|---|---|",
-    ]
-    totals = [0, 0, 0]
+    """What today's Keras does with the whole models of each older generation."""
+    data = _reopened()
+    rows, totals = [], [0, 0, 0]
     for generation in GENERATIONS:
         outcomes = [
-            found["outcome"]
-            for name, found in data["files"].items()
+            file["outcome"]
+            for name, file in data["files"].items()
             if name.startswith(f"{generation}/")
         ]
         if outcomes:
             counts = [outcomes.count(kind) for kind in ("same", "other", "fails")]
             totals = [a + b for a, b in zip(totals, counts, strict=True)]
-            cells = " | ".join(map(str, [len(outcomes), *counts]))
-            lines.append(f"| {_families([generation])} | {cells} |")
-    cells = " | ".join(map(str, [sum(totals), *totals]))
-    lines.append(f"| together | {cells} |")
-    return "\n".join(lines)
+            rows.append([_families([generation]), len(outcomes), *counts])
+    rows.append(["together", sum(totals), *totals])
+    same = f"Keras {data['keras']} gives the same"
+    head = ["saved by", "files", same, "**gives other numbers**", "does not open"]
+    return table(head, rows)
+
+
+def _reopened() -> dict[str, Any]:
+    """What ``fixtures/make/reopen.py`` recorded."""
+    path = ROOT / "fixtures" / "reopened.json"
+    data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return data
 
 
 def other_numbers() -> str:
-    """The files that today's Keras opens without a word and answers otherwise."""
-    data = json.loads((ROOT / "fixtures" / "reopened.json").read_text("utf-8"))
-    lines = ["| file | what it shows | largest difference |", "|---|---|---|"]
+    """The files that today's Keras opens without a warning, with other numbers."""
+    rows = []
     for generation in GENERATIONS:
         facts = _facts(generation)
-        for name, found in sorted(data["files"].items()):
+        for name, file in sorted(_reopened()["files"].items()):
             folder, _, case = name.partition("/")
-            if folder == generation and found["outcome"] == "other":
-                apart = found.get("difference", found.get("shape"))
+            if folder == generation and file["outcome"] == "other":
                 text = facts[case]["description"].rstrip(".")
-                lines.append(f"| {name} | {text} | {apart} |")
-    return "\n".join(lines)
+                rows.append([name, text, file.get("difference", file.get("shape"))])
+    return table(["file", "what it shows", "largest difference"], rows)
 
 
 def short_layer_list() -> str:
-    """The classes in a sentence for each family, for the first page."""
+    """The classes in a line for each family."""
     lines = []
     for family in FAMILIES:
-        title = family.__name__.rpartition(".")[2]
         classes = sorted(name for name in family.LAYERS if "." not in name)
         if classes:
-            lines.append(f"- **{title}**: {', '.join(classes)}")
+            lines.append(f"- **{_title(family)}**: {', '.join(classes)}")
     return "\n".join(lines)
+
+
+def measured_in_short() -> str:
+    """The first table of the measurements, and the machine that they are of."""
+    page = (REFERENCE / "performance.md").read_text("utf-8")
+    machine = next(line for line in page.splitlines() if "; NumPy " in line)
+    short = page.partition("## In short\n")[2].partition("\n## ")[0]
+    return "\n".join([*re.findall(r"^\|.*", short, re.MULTILINE), "", machine])
 
 
 def refused_classes() -> str:
@@ -341,67 +360,63 @@ def refused_classes() -> str:
     by_reason: dict[str, list[str]] = {}
     for name, reason in sorted(NOT_CONVERTED.items()):
         by_reason.setdefault(reason, []).append(name)
-    rows = [f"| {', '.join(names)} | {why} |" for why, names in by_reason.items()]
-    return "\n".join(["| class | why it is refused |", "|---|---|", *rows])
+    rows = [(", ".join(names), reason) for reason, names in by_reason.items()]
+    return table(["class", "why it is refused"], rows)
 
 
 def source(path: str, name: str) -> str:
-    """The code of a class or function, as it stands in a file."""
+    """The code of a class or function in a file."""
     text = (ROOT / path).read_text("utf-8")
-    found = next(
+    node = next(
         node
         for node in ast.parse(text).body
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name
     )
-    lines = text.splitlines()[found.lineno - 1 : found.end_lineno]
+    lines = text.splitlines()[node.lineno - 1 : node.end_lineno]
     return "\n".join(["```python", *lines, "```"])
 
 
 def harmless_options() -> str:
     """Options that are ignored, and why that is safe."""
-    rows = [f"| `{key}` | {reason} |" for key, reason in sorted(HARMLESS.items())]
-    return "\n".join(["| option | why it changes no number |", "|---|---|", *rows])
+    rows = [(f"`{key}`", reason) for key, reason in sorted(HARMLESS.items())]
+    return table(["option", "why it changes no number"], rows)
 
 
-def session(*lines: str) -> str:
+def session(*commands: str) -> str:
     """A terminal session in a folder with the demo's files: commands and output."""
-    import os
-    import shlex
-    import shutil
-    import subprocess
-    import sys
-    import tempfile
-
-    shown = []
     with tempfile.TemporaryDirectory() as folder:
         for path in (ROOT / "examples" / "demo").glob("*.[hn]*"):
             shutil.copy(path, folder)
-        for line in lines:
-            program, *arguments = shlex.split(line)
-            assert program == "gru2np"
-            done = subprocess.run(
-                [sys.executable, "-m", "gru2np", *arguments],
-                cwd=folder,
-                env={**os.environ, "COLUMNS": "90", "NO_COLOR": "1"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=True,
-            )
-            shown.append(f"$ {line}\n{done.stdout.rstrip()}")
+        parts = [f"$ {command}\n{_printed(command, folder)}" for command in commands]
     page = (ROOT / "README.md").read_text("utf-8")
-    return settled("```console\n" + "\n\n".join(shown) + "\n```", page)
+    return without_rounding("```console\n" + "\n\n".join(parts) + "\n```", page)
+
+
+def _printed(command: str, folder: str) -> str:
+    """What a command of gru2np prints."""
+    program, *arguments = shlex.split(command)
+    assert program == "gru2np"
+    done = subprocess.run(
+        [sys.executable, "-m", "gru2np", *arguments],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "90", "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    return done.stdout.rstrip()
 
 
 #: What the last bits of a sum decide: a difference, where it is largest, two numbers.
 ROUNDING = re.compile(r"\d\.\de-\d+|\[\d(?:, \d)+\]|\d\.\d{6,}")
 
 
-def settled(text: str, page: str) -> str:
-    """The text as the page has it already, where they differ by rounding alone.
+def without_rounding(text: str, page: str) -> str:
+    """The text of the page, if it differs from ``text`` by rounding only.
 
-    Another CPU and the other kernel add in another order, and the page is the same.
+    Another CPU, or the other kernel, adds in another order; the page stays the same.
     """
     fixed = [re.escape(part) for part in ROUNDING.split(text)]
-    found = re.search(f"(?:{ROUNDING.pattern})".join(fixed), page)
-    return found[0] if found else text
+    match = re.search(f"(?:{ROUNDING.pattern})".join(fixed), page)
+    return match[0] if match else text

@@ -81,8 +81,8 @@ OWN = {"AttentionByHand": AttentionByHand, "MixtureHead": MixtureHead}
 def main():
     """Export and run a model with both, beside what Keras gave."""
     bundle = io.BytesIO()
-    gru2np.export(CASE / "model.keras", bundle, custom_layers=OWN)
-    model = load(bundle.getvalue(), custom_layers=OWN)
+    gru2np.export(CASE / "model.keras", bundle, custom_objects=OWN)
+    model = load(bundle.getvalue(), custom_objects=OWN)
     model.summary()
     with np.load(CASE / "io.npz") as recorded:
         outputs = model.predict(recorded["call0.x0"])

@@ -1,4 +1,4 @@
-"""Searches that take hours: ``make proof``; their last result is docs/proof.md."""
+"""Searches that take hours: ``make proof`` writes docs/reference/proof.md."""
 
 import sys
 from pathlib import Path

@@ -34,7 +34,10 @@ def main() -> int:
         "--record", type=Path, default=ROOT / "build" / "proof.jsonl", metavar="FILE"
     )
     parser.add_argument(
-        "--page", type=Path, default=ROOT / "docs" / "proof.md", metavar="FILE"
+        "--page",
+        type=Path,
+        default=ROOT / "docs" / "reference" / "proof.md",
+        metavar="FILE",
     )
     options = parser.parse_args()
     if options.piece:

@@ -1,4 +1,4 @@
-"""The page of the last result: docs/proof.md."""
+"""The page of the last result: docs/reference/proof.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HEAD = """# The long searches
 
-Written by `make proof` on {date}; [CONTRIBUTING](../CONTRIBUTING.md) says what it is.
+Written by `make proof` on {date}; see [CONTRIBUTING](../../CONTRIBUTING.md).
 gru2np {version}, sources {state}, on {machine}.
 {done:,} of {all:,} pieces are done, {hours:.1f} hours of one processor: {verdict}.
 
@@ -26,7 +26,7 @@ gru2np {version}, sources {state}, on {machine}.
 FAULTS = """
 ## Faults
 
-Each again, with all it says: `python -m proof --piece NAME`.
+Run one again, with its whole message: `python -m proof --piece NAME`.
 
 """
 

@@ -19,13 +19,13 @@ import gru2np_runtime
 from gru2np.bundle import write
 from gru2np.convert import converted
 from gru2np.generations import generation_of, interpret
-from gru2np.inspection.report import of_conversion, of_model
+from gru2np.inspection.inspect import of_conversion, of_model
 from gru2np.ir import GroupStore
 from gru2np.layers import LAYERS
 from gru2np.readers import open_model
 from gru2np.readers.safe.json_text import architecture
 from gru2np.verification import plain_config
-from gru2np.verification.faithful import READERS
+from gru2np.verification.installed_keras import READERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -195,25 +195,25 @@ def run_apart(library, packed, x, count):
     return y, states
 
 
-def chain_apart(library, parts, x, *, every_step=True):
+def chain_apart(library, parts, x, *, return_sequences=True):
     """Outputs of a chain whose arrays lie apart from each other."""
     rows, time, _ = x.shape
     x = x.copy()
-    chain = _chain.CompiledChain(parts, every_step=every_step)
+    chain = _chain.CompiledChain(parts, return_sequences=return_sequences)
     states, work = (np.empty(n, np.float32) for n in chain.workspace(rows, time))
-    y = np.empty((rows, time if every_step else 1, chain.units), np.float32)
+    y = np.empty((rows, time if return_sequences else 1, chain.units), np.float32)
     strides = [stride // 4 for array in (x, y) for stride in array.strides[:2]]
-    if not every_step:
+    if not return_sequences:
         strides[3] = 0
     places = [place(array) for array in (x, states, y, work)]
-    library.gru2np_stack(chain.call(places, (rows, time), strides, anew=True))
+    library.gru2np_chain(chain.call(places, (rows, time), strides, zero_states=True))
     return y
 
 
 def check_chain(library, width) -> None:
     """Layers of every kind in one call, for batches and times around whole tiles."""
     rng = np.random.default_rng(width)
-    for every_step in (False, True):
+    for return_sequences in (False, True):
         chain = (
             layers.LSTM(units=7, return_sequences=True),
             layers.Dense(units=9, activation="softmax"),
@@ -234,9 +234,12 @@ def check_chain(library, width) -> None:
             wanted = x
             for layer, weights in bound:
                 wanted = make_plan(layer, weights, fast=False).run([wanted], None)[0]
-            if not every_step:
+            if not return_sequences:
                 wanted = wanted[:, -1:]
-            near(chain_apart(library, parts, x, every_step=every_step), wanted)
+            near(
+                chain_apart(library, parts, x, return_sequences=return_sequences),
+                wanted,
+            )
 
 
 def main(path, cases) -> None:

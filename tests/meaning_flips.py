@@ -18,7 +18,7 @@ from gru2np.bundle import write
 from gru2np.convert import converted
 from gru2np.errors import Gru2npError
 from gru2np.generations import interpret
-from gru2np.inspection.meaning import of_conversion
+from gru2np.inspection.choices import of_conversion
 from gru2np.layers.activations import NAMES
 from gru2np.meaning import GROUPS, Readings
 from gru2np.readers import open_model
@@ -244,7 +244,7 @@ def contradicts(golden, field, value):
         (other,) = [other for _, given, other in flips if given == value]
         bundle = io.BytesIO()
         write(converted(raw, model, alone(other), owns(golden)), bundle)
-    run = load(bundle.getvalue(), custom_layers=owns(golden))
+    run = load(bundle.getvalue(), custom_objects=owns(golden))
     try:
         for call in range(golden.calls):
             inputs = dict(zip(run.input_names, golden.arrays(call, "x"), strict=True))

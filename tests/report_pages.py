@@ -24,6 +24,8 @@ STACK = FIXTURES / "keras-3.15/mixed_stack/model.keras"
 MASKED = FIXTURES / "keras-3.15/mask_bidirectional/model.keras"
 MERGED = FIXTURES / "keras-3.15/mask_merges_two/model.keras"
 NESTED = FIXTURES / "keras-3.15/nested_twice/model.keras"
+WRAPPED = FIXTURES / "keras-2.2/image_sequence/model.h5"
+STATEFUL = FIXTURES / "keras-3.15/stateful/model.keras"
 CUSTOM = FIXTURES / "keras-3.15/custom_layers/model.keras"
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = '"><img src=x onerror=alert(1)>'
@@ -107,7 +109,7 @@ def recorded(wrong=None):
                 )
             )
             own = compare(node.name, ours, theirs, RECORDED, kind=kind, case=name)
-            compared.append(own.beside(Float64(1e-8, distance(ours, exact))))
+            compared.append(own.judged(Float64(1e-8, distance(ours, exact))))
             fed = theirs
         pick = {
             kind: {key: array[rows] for key, array in getattr(given, kind).items()}

@@ -13,7 +13,7 @@ from gru2np_runtime.activations import (
     axes_of,
     check_activation,
     function_of,
-    gates,
+    gate_activation,
 )
 from gru2np_runtime.functions import erf
 
@@ -188,10 +188,10 @@ def test_sparsemax_is_that_of_keras():
 
 def test_gates_along_an_axis_are_apart():
     x = np.random.default_rng(3).normal(size=(2, 6))
-    both = gates("softmax", 2)(x)
+    both = gate_activation("softmax", 2)(x)
     np.testing.assert_allclose(both[:, :3], FUNCTIONS["softmax"](x[:, :3]))
     np.testing.assert_allclose(both.sum(axis=1), 2)
-    assert gates("tanh", 2) is FUNCTIONS["tanh"]
+    assert gate_activation("tanh", 2) is FUNCTIONS["tanh"]
 
 
 def test_specification_has_one_spelling():

@@ -174,7 +174,7 @@ def test_70_internal_error_with_its_traceback(model, monkeypatch):
     def broken(*_arguments, **_options):
         raise LookupError("a bug")
 
-    monkeypatch.setattr("gru2np.inspection.meaning.sentences", broken)
+    monkeypatch.setattr("gru2np.inspection.choices.sentences", broken)
     result = run("export", model)
     assert result.exit_code == EXIT_CODES["internal"]
     assert "Traceback" in result.stderr
@@ -257,7 +257,6 @@ def test_export_json(model, tmp_path):
         "notes": [],
         "storage": None,
         "stored_small": 0,
-        "proof": None,
     }
 
 

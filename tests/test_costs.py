@@ -57,6 +57,18 @@ def test_both_halves_of_a_bidirectional_layer_count():
     assert found["gru"] == Cost(6 * 3 * 3 * (4 + 3))
 
 
+def test_a_model_of_a_fixed_batch_is_counted_for_one_sample():
+    # 3 rows of 4 steps: GRU of 4 units on 2 features, LSTM of 3 on 4, SimpleRNN of 2.
+    found = cost_of("keras-3.15/stateful")
+    assert found.layers["gru"] == Cost(4 * 3 * 4 * (2 + 4))
+    assert found.layers["lstm"] == Cost(4 * 4 * 3 * (4 + 3))
+    assert found.layers["simple_rnn"] == Cost(4 * 2 * (3 + 2))
+
+
+def test_samples_that_are_not_on_axis_0_are_not_counted():
+    assert cost_of("tf-2.10/time_major") is None
+
+
 # Places times the numbers of the kernel; of transposed ones the places of the input.
 CONVOLUTIONS = [
     ("convolution", "valid", 5 * (3 * 3 * 4)),

@@ -11,7 +11,7 @@ import gru2np
 from gru2np.cli import cli
 from gru2np.convert import convert
 from gru2np.errors import VerificationError
-from gru2np.verification import faithful
+from gru2np.verification import installed_keras
 from modelfiles import changed, fixture, with_class, with_keys
 
 REFUSED = [golden for golden in goldens.all_goldens() if goldens.refused(golden)]
@@ -135,7 +135,7 @@ def test_no_keras_of_today_stands_for_keras_1(tmp_path):
         convert(fixture(KERAS_1)) as conversion,
         pytest.raises(VerificationError, match=r"Keras 1\.2\.2.*--expected"),
     ):
-        faithful.choose(conversion)
+        installed_keras.choose(conversion)
 
 
 def test_recorded_outputs_verify_keras_1(tmp_path):
@@ -151,19 +151,19 @@ def test_recorded_outputs_verify_keras_1(tmp_path):
 
 
 def test_tf_keras_does_not_stand_for_a_convolution_of_theano():
-    keras = faithful.Keras("tf_keras", "tf-keras", "2.21.0", 2)
+    keras = installed_keras.Keras("tf_keras", "tf-keras", "2.21.0", 2)
     with convert(fixture(THEANO)) as conversion:
-        lines = "\n".join(faithful.unlike(conversion, keras))
+        lines = "\n".join(installed_keras.differences(conversion, keras))
     assert "before" in lines
     with convert(fixture("keras-2.1-theano/convolution_stack")) as conversion:
-        lines = "\n".join(faithful.unlike(conversion, keras))
+        lines = "\n".join(installed_keras.differences(conversion, keras))
     assert "turned around" in lines
 
 
 def test_tf_keras_stands_for_cudnn_layers():
-    keras = faithful.Keras("tf_keras", "tf-keras", "2.21.0", 2)
+    keras = installed_keras.Keras("tf_keras", "tf-keras", "2.21.0", 2)
     with convert(fixture(CUDNN)) as conversion:
-        assert not list(faithful.unlike(conversion, keras))
+        assert not list(installed_keras.differences(conversion, keras))
 
 
 def test_it_says_what_no_file_says():

@@ -69,7 +69,7 @@ def test_importing_the_runtime_brings_numpy_alone():
     roots = {module.split(".")[0] for module in new}
     assert roots <= {"gru2np_runtime"} | set(sys.stdlib_module_names)
     # The heavy ones of the standard library stay away as well.
-    assert not new & {"dataclasses", "inspect", "json", "zipfile", "concurrent.futures"}
+    assert not new & {"dataclasses", "inspect", "zipfile", "concurrent.futures"}
 
 
 def test_exporting_runs_no_keras(tmp_path):

@@ -10,9 +10,8 @@ from click.testing import CliRunner
 import gru2np
 from goldens import all_goldens, some
 from gru2np.cli import cli
-from gru2np.inspection import meaning
+from gru2np.inspection import choices
 from gru2np.inspection.gates import GATES, equations
-from gru2np.text import shorten, size_text, table
 from gru2np_runtime import layers, load
 from gru2np_runtime.layers.recurrent import MASKED_OUTPUTS
 from modelfiles import fixture, with_class
@@ -255,28 +254,5 @@ def test_reports_fit_the_terminal(width):
             assert len(line) <= width, f"{golden.name}: {line}"
 
 
-def test_a_table_shortens_names_and_wraps_its_last_column():
-    name = "a_very_long_name_of_a_nested_model/of_another/lstm_forward"
-    words = "one two three four five six seven eight nine ten eleven"
-    lines = table(["name", "n", "options"], [[name, "1", words]], width=64)
-    assert all(len(line) <= 64 for line in lines)
-    assert lines[2].startswith("  a_very_long_nam...her/lstm_forward  1")
-    # With too little room beside the others the last column goes below.
-    assert lines[0].split() == ["name", "n"]
-    assert " ".join(" ".join(lines[3:]).split()) == words
-    assert shorten("short", 10) == "short"
-    # Names are shortened further where the columns behind them are wide.
-    lines = table(["name", "class", "options"], [[name, "C" * 34, words]], width=64)
-    assert all(len(line) <= 64 for line in lines)
-    assert lines[2].startswith("  a_very_long...lstm_forward  CCC")
-
-
-def test_sizes_for_people():
-    sizes = [
-        size_text(n) for n in (7, 999, 1000, 14_728, 999_600, 2_000_000, 3 * 10**9)
-    ]
-    assert sizes == ["7 bytes", "999 bytes", "1 kB", "14.7 kB", "1 MB", "2 MB", "3 GB"]
-
-
 def test_every_masked_output_has_its_sentence():
-    assert set(meaning.MASKED_OUTPUT) == set(MASKED_OUTPUTS)
+    assert set(choices.MASKED_OUTPUT) == set(MASKED_OUTPUTS)

@@ -164,8 +164,6 @@ def test_a_class_of_ones_own_takes_nothing_over_that_its_forward_may_change():
     conv, own = layers.Conv(**options), Own(**options)
     shapes = [(1, 5, 3)], [(1, 3, 2)]
     assert (conv.rows_apart, own.rows_apart) == (True, False)
-    assert conv.window() == (3, True)
-    assert own.window() is None
     assert (conv.multiply_adds(*shapes), own.multiply_adds(*shapes)) == (3 * 18, 0)
     assert (layers.NotEqual.compared, Compared.compared) == ("value", "")
 

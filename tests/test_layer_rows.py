@@ -13,7 +13,7 @@ from gru2np.graph.masks import SKIP_MASKED
 from gru2np.layers import LAYERS, mask_rules
 from gru2np.layers.dtype_rules import ANY
 from gru2np.layers.mask_rules import Merges
-from gru2np.layers.spec import OWN, LayerSpec, operation, recurrent, unmasked
+from gru2np.layers.spec import IN_LAYER, LayerSpec, operation, recurrent, unmasked
 
 CONVERTER = goldens.ROOT / "converter" / "gru2np"
 # What comes after the rows reads them.
@@ -22,7 +22,7 @@ AFTER = [
     *sorted((CONVERTER / "weights").glob("*.py")),
     CONVERTER / "storage.py",
     CONVERTER / "verification" / "samples.py",
-    CONVERTER / "verification" / "uses.py",
+    CONVERTER / "verification" / "input_usage.py",
 ]
 
 
@@ -45,11 +45,11 @@ def test_a_row_that_leaves_a_fact_out_is_no_row(missing):
     ("row", "missing"),
     [
         (lambda: unmasked(convert, mask_rules.KEEPS, dtypes=ANY), "weights"),
-        (lambda: unmasked(convert, weights=OWN, dtypes=ANY), "mask"),
-        (lambda: unmasked(convert, mask_rules.KEEPS, OWN), "dtypes"),
+        (lambda: unmasked(convert, weights=IN_LAYER, dtypes=ANY), "mask"),
+        (lambda: unmasked(convert, mask_rules.KEEPS, IN_LAYER), "dtypes"),
         (lambda: operation(convert), "mask"),
         (lambda: recurrent(convert, dtypes=ANY), "weights"),
-        (lambda: recurrent(convert, OWN), "dtypes"),
+        (lambda: recurrent(convert, IN_LAYER), "dtypes"),
     ],
 )
 def test_nor_is_one_of_a_kind_of_layers(row, missing):

@@ -109,7 +109,7 @@ def test_a_missing_attribute_is_named():
         (layers.BatchNormalization, {"epsilon": "nan"}, "epsilon is nan"),
         (layers.Cast, {"number": "object"}, "number is 'object'"),
         (layers.Conv, {**CONV, "filters": 0}, "filters is 0"),
-        (layers.Conv, {**CONV, "groups": 3}, "does not divide"),
+        (layers.Conv, {**CONV, "groups": 3}, "expected groups to divide filters"),
         (layers.Conv, {**CONV, "kernel_size": []}, "differ in length"),
         (layers.Conv, {**CONV, "padding": "half"}, "padding is 'half'"),
         (layers.Conv, {**CONV, "padding": "same", "before": [9]}, "before is 9"),

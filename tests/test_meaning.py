@@ -33,31 +33,32 @@ VERSIONS = {
     "keras_version": {
         "bundle.py": "told to whoever exports",
         "cli/export.py": "the same, as JSON",
-        "inspection/report.py": "where the model comes from, of what is refused",
+        "inspection/inspect.py": "where the model comes from, of what is refused",
         "verification/assumptions.py": "in sentences",
     },
     "writer": {
-        "inspection/meaning.py": "in sentences",
-        "inspection/report.py": "in sentences",
-        "verification/beside.py": "in sentences",
-        "verification/faithful.py": "in refusals",
+        "inspection/choices.py": "in sentences",
+        "inspection/inspect.py": "in sentences",
+        "verification/bundle_comparison.py": "in sentences",
+        "verification/installed_keras.py": "in refusals",
         "convert.py": "in refusals, and in what is said of backends",
         "layers/activations.py": "in refusals",
         "verification/assumptions.py": "in sentences",
     },
-    "generation_of": {"verification/faithful.py": "which Keras of today can stand in"},
+    "generation_of": {
+        "verification/installed_keras.py": "which Keras of today can stand in"
+    },
 }
 # Fields that several files read, each for its own part of the subject.
 SHARED = {
     "attention.heads_take_masks": {"graph/calls.py", "graph/flatten.py"},
     "attention.masked_scores": {"graph/calls.py", "layers/attention.py"},
     "masks.explicit_spreads": {"graph/calls.py", "graph/masks.py"},
-    "masks.merged": {"graph/masks.py", "inspection/meaning.py"},
+    "masks.merged": {"graph/masks.py", "inspection/choices.py"},
     "recurrent.masked_output": {
         "layers/convolutional_recurrent.py",
         "layers/recurrent.py",
     },
-    "windows.other_convolutions": {"layers/separable.py", "layers/transposed.py"},
 }
 
 

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "bundles" / "version-1"
 OWN = example("custom_layer").OWN
 # The fixture that each was exported from, and how.
 CASES = {
-    "custom": ("keras-3.15/custom_layers", {"custom_layers": OWN}),
+    "custom": ("keras-3.15/custom_layers", {"custom_objects": OWN}),
     "gru": ("keras-2.2/gru", {}),
     "half": ("keras-3.15/float16_model", {}),
     "masked": ("keras-3.15/mask_time_distributed", {}),
@@ -46,7 +46,7 @@ def manifest(bundle):
 
 
 def predicted(bundle, golden, own=None):
-    model = load(bundle, custom_layers=own)
+    model = load(bundle, custom_objects=own)
     return [
         goldens.flat(model.predict(golden.arrays(call, "x")))
         for call in range(golden.calls)
@@ -62,7 +62,7 @@ def test_every_bundle_there_is_one_of_these():
 def test_a_bundle_of_version_1_gives_what_keras_gave(name):
     case, options = CASES[name]
     golden = goldens.Golden(goldens.FIXTURES / case)
-    own = options.get("custom_layers")
+    own = options.get("custom_objects")
     outputs = predicted(old(name), golden, own)
     for call, ys in enumerate(outputs):
         for y, expected in zip(ys, golden.arrays(call, "y"), strict=True):

@@ -52,8 +52,6 @@ COMMANDS = {
     "ship b.npz device": {},
     "verify m.keras --layers --report p.html": TWICE,
     "verify m.keras b.npz --record --report p.html": TWICE,
-    "export m.keras --prove x.npy": TWICE,
-    "export m.keras --store int8 --prove x.npy": TWICE,
 }
 
 

@@ -40,19 +40,27 @@ def test_a_lookup_without_places_for_other_numbers():
     np.testing.assert_array_equal(layer.forward({}, np.array([[3, 7]])), [[1, 0]])
     with pytest.raises(InputError, match="5 is not in the vocabulary"):
         layer.forward({}, np.array([[5]]))
-    with pytest.raises(InputError, match="expected whole numbers"):
+    with pytest.raises(InputError, match="expected integers"):
         layer.forward({}, np.array([[5.0]]))
 
 
 @pytest.mark.parametrize(
     ("kind", "attributes", "words"),
     [
-        (IntegerLookup, {"vocabulary": (1, 1)}, "stands twice"),
-        (Discretization, {"boundaries": (1.0, 0.0)}, "do not rise"),
+        (IntegerLookup, {"vocabulary": (1, 1)}, "distinct integers"),
+        (Discretization, {"boundaries": (1.0, 0.0)}, "ascending order"),
         (EinsumDense, {"equation": "ab,bc->ca", "output_shape": (3,)}, "the batch"),
         (EinsumDense, {"equation": "ab,bc", "output_shape": (3,)}, "illegal equation"),
-        (EinsumDense, {"equation": "aab,bc->ac", "output_shape": (3,)}, "twice"),
-        (EinsumDense, {"equation": "ab,bc->ad", "output_shape": (3,)}, "of nothing"),
+        (
+            EinsumDense,
+            {"equation": "aab,bc->ac", "output_shape": (3,)},
+            "different letters",
+        ),
+        (
+            EinsumDense,
+            {"equation": "ab,bc->ad", "output_shape": (3,)},
+            "in another term",
+        ),
     ],
 )
 def test_illegal_attributes(kind, attributes, words):

@@ -54,7 +54,7 @@ def full(release, class_name):
     return {**found, "name": "layer"}
 
 
-def why_own(release, class_name, config):
+def why_custom(release, class_name, config):
     """Why a layer is none of Keras' own; empty if it is."""
     writers = Writers(line(release.line), [release])
     naming = writers.naming(lambda spec: spec["class_name"])
@@ -70,7 +70,7 @@ def test_no_class_outside_a_release_is_its_own(release):
     config = {"name": "layer", "trainable": True, "dtype": "float32"}
     there = {*known, *(name for name, own in STORED_AS.items() if own in known)}
     for name in sorted(set(CLASSES) - there):
-        assert "had none of this name" in why_own(release, name, config)
+        assert "had none of this name" in why_custom(release, name, config)
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=str)
@@ -79,10 +79,10 @@ def test_a_layer_that_lacks_a_key_is_not_of_its_release(release):
     for name in sorted(set(CLASSES) & set(known)):
         config = full(release, name)
         variants = known[name].variants
-        assert not why_own(release, name, config)
+        assert not why_custom(release, name, config)
         for key in known[name].always.keys() - SILENT:
             rest = {k: v for k, v in config.items() if k != key}
-            found = why_own(release, name, rest)
+            found = why_custom(release, name, rest)
             fits = any(own.always.keys() - SILENT <= {*rest} for own in variants)
             assert fits if not found else f"has no {key} for it" in found
 

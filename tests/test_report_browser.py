@@ -74,7 +74,8 @@ const width = document.documentElement.clientWidth, beyond = [], empty = [];
 const seen = e => !e.closest('details:not([open])');
 for (const e of document.querySelectorAll('body *')) {
   const r = e.getBoundingClientRect();
-  if (!r.width || e.parentElement.closest('.scroll, thead') || !seen(e)) continue;
+  const skipped = e.parentElement.closest('.scroll, .cards:not(.errors) thead');
+  if (!r.width || skipped || !seen(e)) continue;
   if (r.right > width + 1 || r.left < -1) beyond.push(e.outerHTML.slice(0, 80));
   if (e.children.length === 0 && e.scrollWidth > e.clientWidth + 1 && e.clientWidth)
     beyond.push('text of ' + e.outerHTML.slice(0, 80));

@@ -15,10 +15,10 @@ from click.testing import CliRunner
 import gru2np
 from goldens import FIXTURES, Golden
 from gru2np.cli import cli
-from gru2np.reports.boxes import MOST_BOXES
-from gru2np.reports.markup import element, quantity, visible
-from gru2np.reports.states import states
-from gru2np.reports.subject import opened
+from gru2np.inspection.inspect import inspecting
+from gru2np.reports.graph import MOST_BOXES
+from gru2np.reports.markup import element, visible
+from gru2np.reports.over_time import states
 from gru2np.text import difference
 from report_pages import (
     CUSTOM,
@@ -28,6 +28,7 @@ from report_pages import (
     NESTED,
     SCRIPT,
     STACK,
+    STATEFUL,
     Reader,
     hostile,
     inspected,
@@ -57,8 +58,8 @@ def test_a_layer_that_differs_is_named_and_its_case_is_shown(tmp_path):
     assert re.search(
         r"first layer that departs is\s+lstm\s+\(LSTM\), case one-row", found_text
     )
-    with opened(STACK) as subject:
-        shown = Reader("".join(states(found.evidence, subject.opened)))
+    with inspecting(STACK) as (_, opened):
+        shown = Reader("".join(states(found.evidence, opened)))
     # The layer that differs comes first, in its case, by the units furthest apart.
     units = [text for text in shown.texts if text.startswith("unit ")]
     assert "LSTM, one-row, row 0." in shown.texts
@@ -85,7 +86,7 @@ def test_a_layer_of_one_output_shows_the_way_there_and_says_so(tmp_path):
 
 def test_the_command_makes_the_page_again(tmp_path):
     page = verified(
-        recorded(), tmp_path / "page.html", given=tmp_path / "my x.npy", atol=0.001
+        recorded(), tmp_path / "page.html", inputs=tmp_path / "my x.npy", atol=0.001
     )
     command = "gru2np verify model.keras --input 'my x.npy' --atol 0.001 --report"
     assert command in page.text
@@ -93,7 +94,7 @@ def test_the_command_makes_the_page_again(tmp_path):
 
 def test_nothing_of_the_machine_is_told(tmp_path):
     target = tmp_path / "page.html"
-    verified(recorded(), target, given=tmp_path / "x.npy")
+    verified(recorded(), target, inputs=tmp_path / "x.npy")
     text = target.read_text("utf-8")
     for private in (str(tmp_path), str(FIXTURES), platform.node(), str(Path.home())):
         assert private not in text
@@ -166,7 +167,7 @@ def test_a_bundle_has_a_page(tmp_path):
     )
 
 
-@pytest.mark.parametrize("model", [STACK, MASKED, NESTED, CUSTOM])
+@pytest.mark.parametrize("model", [STACK, MASKED, NESTED, STATEFUL, CUSTOM])
 def test_a_page_is_one_file_that_a_reader_can_hear(model, tmp_path):
     page = inspected(model, tmp_path / "page.html")
     outside = {"script", "img", "link", "iframe", "object", "embed", "base", "form"}
@@ -220,19 +221,3 @@ def test_letters_that_cannot_be_seen_are_written_out():
     assert visible("a\u202eb\x00\ud800") == r"a\u202eb\u0000\ud800"
     assert visible("می\u200cخواهم 👩\u200d🔬") == "می\u200cخواهم 👩\u200d🔬"
     assert element("b", "<&>", title='"<') == '<b title="&quot;&lt;">&lt;&amp;&gt;</b>'
-
-
-def test_numbers_are_short():
-    assert [difference(v) for v in (0, 2.34e-7, 1.5e-12, 1.04, 12.0)] == [
-        "0",
-        "2.3e-7",
-        "1.5e-12",
-        "1.0",
-        "1.2e1",
-    ]
-    assert [quantity(v) for v in (12, 99_999, 123_456, 1.5e9)] == [
-        "12",
-        "99,999",
-        "123 k",
-        "1.5 G",
-    ]

@@ -46,10 +46,10 @@ AGAINST = {
 }
 # Modules that import each other, each pair with its reason.
 PAIRS = {
-    ("gru2np.graph.masks", "gru2np.graph.masks_in_time"): (
+    ("gru2np.graph.masks", "gru2np.graph.time_distributed"): (
         "a call at TimeDistributed is a call, with rules of a page of their own"
     ),
-    ("gru2np.inspection.render", "gru2np.inspection.report"): (
+    ("gru2np.inspection.render", "gru2np.inspection.inspect"): (
         "str(report) is the text that a person reads"
     ),
     ("gru2np.layers.activations", "gru2np.layers.spec"): (

@@ -19,7 +19,7 @@ import gru2np
 from goldens import FIXTURES, ROOT, Golden
 from gru2np.cli import cli
 from gru2np.convert import convert
-from gru2np.verification import faithful, keras_process, plain_config, samples
+from gru2np.verification import installed_keras, keras_process, plain_config, samples
 from gru2np.verification.assumptions import shared
 from gru2np.verification.comparison import Tolerance, compare
 from gru2np.verification.evidence import Reference
@@ -181,9 +181,9 @@ def test_given_arrays_go_by_name_by_order_or_alone(tmp_path):
 
 
 def unlike(name, version):
-    keras = faithful.Keras("tf_keras", "tf-keras", version, 2)
+    keras = installed_keras.Keras("tf_keras", "tf-keras", version, 2)
     with convert(model_of(name)) as conversion:
-        return list(faithful.unlike(conversion, keras))
+        return list(installed_keras.differences(conversion, keras))
 
 
 def test_a_keras_that_zeroes_masked_outputs_is_not_taken_for_one_that_repeats_them():
@@ -208,17 +208,19 @@ def test_a_keras_that_takes_frozen_layers_for_others_is_not_asked(name):
 
 
 def test_a_later_keras_3_may_merge_masks_otherwise():
-    keras = faithful.Keras("keras", "keras", "3.3.3", 3)
+    keras = installed_keras.Keras("keras", "keras", "3.3.3", 3)
     with convert(model_of("keras-3.15/mask_merges_two_h5")) as conversion:
-        assert any("mask" in line for line in faithful.unlike(conversion, keras))
-        same = faithful.Keras("keras", "keras", "3.15.1", 3)
-        assert list(faithful.unlike(conversion, same)) == []
+        assert any(
+            "mask" in line for line in installed_keras.differences(conversion, keras)
+        )
+        same = installed_keras.Keras("keras", "keras", "3.15.1", 3)
+        assert list(installed_keras.differences(conversion, same)) == []
 
 
 def test_an_unfaithful_keras_is_refused_with_the_reason(no_child, monkeypatch):
-    keras = faithful.Keras("tf_keras", "tf-keras", "2.21.0", 2)
-    monkeypatch.setattr(faithful, "_installed", lambda generation: keras)
-    monkeypatch.setattr(faithful.importlib.util, "find_spec", lambda name: name)
+    keras = installed_keras.Keras("tf_keras", "tf-keras", "2.21.0", 2)
+    monkeypatch.setattr(installed_keras, "_installed", lambda generation: keras)
+    monkeypatch.setattr(installed_keras.importlib.util, "find_spec", lambda name: name)
     result = run(model_of(MASKED))
     assert result.exit_code == 3
     assert "masked_output: Keras 2.2.4 means" in result.stderr
@@ -230,7 +232,7 @@ def test_without_tensorflow_it_says_what_to_install(no_child, monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(faithful.importlib.metadata, "version", missing)
+    monkeypatch.setattr(installed_keras.importlib.metadata, "version", missing)
     result = run(model_of("keras-3.15/gru"))
     assert result.exit_code == 3
     assert "pip install 'gru2np[verify]'" in result.stderr
@@ -396,9 +398,9 @@ def stand_in(monkeypatch, answer):
         return {**version, "cases": cases}
 
     monkeypatch.setattr(keras_process, "_ask", ask)
-    keras = faithful.Keras("keras", "keras", "3.15.1", 3)
-    monkeypatch.setattr(faithful, "_installed", lambda generation: keras)
-    monkeypatch.setattr(faithful.importlib.util, "find_spec", lambda name: name)
+    keras = installed_keras.Keras("keras", "keras", "3.15.1", 3)
+    monkeypatch.setattr(installed_keras, "_installed", lambda generation: keras)
+    monkeypatch.setattr(installed_keras.importlib.util, "find_spec", lambda name: name)
 
 
 def test_a_case_that_keras_refuses_is_left_out_with_a_note(monkeypatch):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from gru2np.exporting import export
-    from gru2np.inspection.report import Report, inspect
+    from gru2np.inspection.inspect import Report, inspect
     from gru2np.verification.result import Verification
     from gru2np.verification.verify import verify
     from gru2np_runtime import __version__
@@ -55,13 +55,13 @@ _HOME = {
     "InputError": "gru2np.errors",
     "ModelFileError": "gru2np.errors",
     "Problem": "gru2np.errors",
-    "Report": "gru2np.inspection.report",
+    "Report": "gru2np.inspection.inspect",
     "UnsupportedModelError": "gru2np.errors",
     "Verification": "gru2np.verification.result",
     "VerificationError": "gru2np.errors",
     "__version__": "gru2np_runtime",
     "export": "gru2np.exporting",
-    "inspect": "gru2np.inspection.report",
+    "inspect": "gru2np.inspection.inspect",
     "verify": "gru2np.verification.verify",
 }
 

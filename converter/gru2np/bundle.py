@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from gru2np import storage
-from gru2np.inspection import meaning
+from gru2np.inspection import choices
 from gru2np.text import plural, size_text
 from gru2np_runtime.bundle.container import (
     MANIFEST,
@@ -26,12 +26,10 @@ from gru2np_runtime.proof.replay import short
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from gru2np.convert import Conversion
+    from gru2np.ir import Array
     from gru2np.storage import Stored
 
-    Array = NDArray[Any]
 
 # Numbers that are looked at together.
 BLOCK = 1 << 18
@@ -91,7 +89,6 @@ class Exported:
         notes: where the file leaves a number open.
         storage: what small storage costs, as the manifest says it; None without.
         stored_small: how many weights are stored so, and how many there are.
-        proof: what was recorded beside Keras; None without.
     """
 
     layers: int
@@ -103,7 +100,6 @@ class Exported:
     notes: tuple[str, ...]
     storage: Mapping[str, Any] | None = None
     stored_small: tuple[int, int] = (0, 0)
-    proof: Recorded | None = None
 
 
 def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Exported:
@@ -135,9 +131,9 @@ def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Ex
         layers=sum("#" not in path for path in conversion.built.graph.layers),
         parameters=sum(prod(tensor.shape) for tensor in conversion.tensors.values()),
         keras_version=conversion.raw.keras_version,
-        meaning=meaning.of_conversion(conversion),
+        meaning=choices.of_conversion(conversion),
         not_finite=tuple(not_finite),
-        half_precision=tuple(sorted(meaning.half_precision(conversion.model))),
+        half_precision=tuple(sorted(choices.half_precision(conversion.model))),
         notes=(*conversion.built.notes, *conversion.built.warnings),
         stored_small=(small, len(records)),
     )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.differences import graphs
+from gru2np.differences import graph_differences
 from gru2np.errors import UnsupportedModelError
 from gru2np.generations import interpret
 from gru2np.graph.flatten import build
@@ -26,17 +28,14 @@ from gru2np_runtime.bundle.manifest_writer import graph_record
 from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from gru2np.graph.flatten import Built
-    from gru2np.ir import KerasModel, RawModel, StoredTensor
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.ir import FilePath, KerasModel, RawModel, StoredTensor
+    from gru2np.layers.custom import CustomObjects
     from gru2np.meaning import Meaning, Readings
-
-    FilePath = str | os.PathLike[str]
 
 
 # How many differences are shown of a model that may mean one or the other.
@@ -116,8 +115,25 @@ class Conversion:
         }
 
 
+@contextmanager
+def model_file(
+    model: Any, saved_by: str | None
+) -> Iterator[tuple[FilePath, str | None]]:
+    """The file of a model, and the Keras that saved it; both are kept if given.
+
+    A ``keras.Model`` is saved to a file that goes with the context.
+    """
+    if not (hasattr(model, "save") and hasattr(model, "get_config")):
+        yield model, saved_by
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        yield path, saved_by or running(model)
+
+
 def running(model: Any) -> str | None:
-    """The Keras and backend of a live model, which its file will not name in full."""
+    """The imported Keras of a model and its backend, which a file does not name."""
     keras = sys.modules.get(type(model).__module__.partition(".")[0])
     version = str(getattr(keras, "__version__", ""))
     # What is on its way to a release is told by its file alone, and refused there.
@@ -146,7 +162,7 @@ class _Weights(Mapping[str, Any]):
 def convert(
     model: FilePath,
     weights: FilePath | None = None,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Iterator[Conversion]:
     """Convert a file, open as long as the context lasts.
@@ -160,14 +176,14 @@ def convert(
     with open_model(model, weights) as found:
         raw = replace(found, saved_by=saved_by)
         keras_model, readings = interpret(raw)
-        yield converted(raw, keras_model, readings, custom_layers)
+        yield converted(raw, keras_model, readings, custom_objects)
 
 
 def converted(
     raw: RawModel,
     model: KerasModel,
     readings: Readings,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
 ) -> Conversion:
     """The conversion of a model as its file may be read.
 
@@ -176,7 +192,7 @@ def converted(
         UnsupportedModelError: something cannot be converted, or the releases that may
             have saved it mean different numbers.
     """
-    specs = Specs(custom_layers)
+    specs = Specs(custom_objects)
     built = _agreed(raw, model, readings, specs)
     built.notes.extend(raw.notes)
     tensors = find(model, built.weights, raw, specs)
@@ -242,19 +258,23 @@ def _differences(
 ) -> list[str]:
     """How a model differs by another meaning, a line of a list for each thing."""
     found = _attempt(model, other, specs)
-    refused = [own for own in (taken, found) if isinstance(own, UnsupportedModelError)]
+    refused = [
+        attempt
+        for attempt in (taken, found)
+        if isinstance(attempt, UnsupportedModelError)
+    ]
     if len(refused) == 2:
         return []
     if refused:
         who = taken_of if refused[0] is taken else other.writer
         return [f"\n  - as {who} means it, {refused[0]}"]
     records = [
-        graph_record(own.graph, lambda path: {})
-        for own in (taken, found)
-        if not isinstance(own, UnsupportedModelError)
+        graph_record(attempt.graph, lambda path: {})
+        for attempt in (taken, found)
+        if not isinstance(attempt, UnsupportedModelError)
     ]
     if records[0] == records[1]:
         return []
     ours, theirs = records
-    lines = list(graphs(ours, theirs, taken_of, other.writer))[:MOST_LINES]
+    lines = list(graph_differences(ours, theirs, taken_of, other.writer))[:MOST_LINES]
     return [f"\n  - {line}" for line in lines or ["the order of its layers"]]

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def graphs(
+def graph_differences(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], writer: str, keras: str
 ) -> Iterator[str]:
     """Where two graphs of one file differ, a line for each thing.
@@ -22,10 +22,10 @@ def graphs(
     for path, layer in ours["layers"].items():
         if path in theirs["layers"]:
             yield from _layers(path, layer, theirs["layers"][path], writer, keras)
-    mine, other = ({n["name"]: n for n in own["nodes"]} for own in (ours, theirs))
+    mine, other = ({n["name"]: n for n in graph["nodes"]} for graph in (ours, theirs))
     for name in sorted(mine.keys() & other.keys()):
         for key in ("inputs", "mask"):
-            values = [_references(own[name].get(key)) for own in (mine, other)]
+            values = [_references(graph[name].get(key)) for graph in (mine, other)]
             if values[0] != values[1]:
                 yield (
                     f"layer {name!r}: {key}: {writer} takes {values[0]}, "
@@ -45,11 +45,11 @@ def _layers(
     keras: str,
 ) -> Iterator[str]:
     if "graph" in ours and "graph" in theirs:
-        yield from graphs(ours["graph"], theirs["graph"], writer, keras)
+        yield from graph_differences(ours["graph"], theirs["graph"], writer, keras)
         return
     options = ours.get("attributes", {}), theirs.get("attributes", {})
     for key in sorted({*options[0], *options[1]}):
-        values = [own.get(key) for own in options]
+        values = [attributes.get(key) for attributes in options]
         if values[0] != values[1]:
             yield (
                 f"layer {path!r}: {key}: {writer} means {values[0]!r}, "

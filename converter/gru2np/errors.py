@@ -7,8 +7,8 @@ Gru2npError                       the root; everything below is one of these
 ├── UnsupportedModelError (NotImplementedError)
 │                                 a model that cannot be converted faithfully
 └── VerificationError (RuntimeError)
-    │                             no Keras can be run to verify against
-    └── Disagreement              Keras gives something else than the bundle
+                                  no Keras can be compared with, or it gives something
+                                  else than what is to be recorded
 """
 
 from __future__ import annotations
@@ -52,11 +52,7 @@ class ModelFileError(Gru2npError, ValueError):
 
 
 class VerificationError(Gru2npError, RuntimeError):
-    """No Keras that means what the file meant can be run here."""
-
-
-class Disagreement(VerificationError):
-    """Keras gives something else than the bundle, which proves nothing then."""
+    """No Keras can be compared with, or it gives something else than the bundle."""
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gru2np.bundle import Exported, write
-from gru2np.convert import convert, running
-from gru2np.verification.proving import export_proved
+from gru2np.convert import convert, model_file
+from gru2np.verification.storage_cost import write_small
 from gru2np_runtime.files.arrays import replacing
 
 if TYPE_CHECKING:
-    from gru2np.layers.custom import CustomLayers
-
-    FilePath = str | os.PathLike[str]
+    from gru2np.ir import FilePath
+    from gru2np.layers.custom import CustomObjects
 
 
 def export(
@@ -23,10 +21,9 @@ def export(
     out: FilePath | BinaryIO,
     *,
     weights: FilePath | None = None,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
     store: str | None = None,
-    prove: Any = None,
 ) -> Exported:
     """Write a saved Keras model as a bundle.
 
@@ -35,7 +32,7 @@ def export(
             file, or a live ``keras.Model``, which is saved and read like a file.
         out: path of the bundle, replaced if it exists, or a binary file object.
         weights: path of the weights file that belongs to an architecture.
-        custom_layers: classes of your own, subclasses of ``gru2np_runtime.Layer``, by
+        custom_objects: classes of your own, subclasses of ``gru2np_runtime.Layer``, by
             the names of the Keras classes they stand for.  They are never looked for
             in the file.
         saved_by: the Keras that saved the file, with its backend where that matters,
@@ -43,34 +40,23 @@ def export(
             where the file does not say, and is refused where the file says otherwise.
         store: ``float16`` or ``int8``: keep kernels and tables of embeddings smaller;
             what that costs is measured, and stands in the bundle.
-        prove: inputs, as ``verify`` takes them: run Keras on them and put its outputs
-            into the bundle, for ``load(..., check=True)`` to replay.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
         UnsupportedModelError: it cannot be converted faithfully, or is of float64 and
             would be stored small.
         ValueError: ``saved_by`` names no Keras.
-        VerificationError: no installed Keras can run the file as it was meant, or it
-            gives something else; nothing is written.
+        InputError: ``store`` is something else.
+        VerificationError: what small storage costs cannot be measured, or outputs
+            overflow; nothing is written.
     """
-    if hasattr(model, "save") and hasattr(model, "get_config"):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.keras"
-            model.save(path)
-            return export(
-                path,
-                out,
-                weights=weights,
-                custom_layers=custom_layers,
-                saved_by=saved_by or running(model),
-                store=store,
-                prove=prove,
-            )
-    if store is not None or prove is not None:
-        return export_proved(model, out, weights, custom_layers, saved_by, store, prove)
-    with convert(model, weights, custom_layers, saved_by) as conversion:
-        if not isinstance(out, (str, os.PathLike)):
+    with ExitStack() as stack:
+        path, saved_by = stack.enter_context(model_file(model, saved_by))
+        conversion = stack.enter_context(
+            convert(path, weights, custom_objects, saved_by)
+        )
+        if isinstance(out, (str, os.PathLike)):
+            out = stack.enter_context(replacing(out))
+        if store is None:
             return write(conversion, out)
-        with replacing(out) as file:
-            return write(conversion, file)
+        return write_small(conversion, out, store, custom_objects)

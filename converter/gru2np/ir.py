@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gru2np_runtime.bundle.manifest import SOURCE
+from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
     Shape = tuple[int | None, ...]
+    FilePath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class PathStore(Protocol):
     def paths(self) -> Iterator[str]:
         """Every path that holds variables."""
 
-    def beside(self) -> Iterator[str]:
+    def foreign_paths(self) -> Iterator[str]:
         """Paths that hold variables where no model of Keras' own classes has them."""
 
 
@@ -232,7 +235,7 @@ class KerasLayer:
         forms: how a file may keep its weights; the first that fits the arrays does.
         absent: options that its file leaves out and its Keras took for granted.
         written: its class as its file has it; empty where that is the same.
-        why_own: why its class is none of Keras' own; empty if it is.
+        why_custom: why its class is none of Keras' own; empty if it is.
     """
 
     class_name: str
@@ -246,7 +249,7 @@ class KerasLayer:
     forms: tuple[Form, ...] = (PLAIN,)
     absent: frozenset[str] = frozenset()
     written: str = ""
-    why_own: str = ""
+    why_custom: str = ""
 
 
 @dataclass(frozen=True)
@@ -276,6 +279,16 @@ class KerasModel:
     single: tuple[bool, bool] = (True, True)
     sequential: bool = field(kw_only=True)
     config: Mapping[str, Any] = field(kw_only=True)
+
+
+def leaves(model: KerasModel, prefix: str = "") -> Iterator[tuple[str, KerasLayer]]:
+    """The layers of a model by their paths, those of nested models in their place."""
+    for layer in model.layers:
+        path = prefix + encode_name(layer.name)
+        if layer.model is None:
+            yield path, layer
+        else:
+            yield from leaves(layer.model, f"{path}/")
 
 
 def walk_keras(layers: Iterable[KerasLayer]) -> Iterator[KerasLayer]:

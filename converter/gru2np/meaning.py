@@ -54,7 +54,7 @@ class Recurrence:
 
 @dataclass(frozen=True)
 class MaskRules:
-    """How masks are handed on.
+    """How masks are propagated.
 
     Attributes:
         merged: how merge layers combine masks: ``and``, ``or`` or ``drop``.
@@ -186,7 +186,7 @@ class Meaning:
         numbers: constants and number types.
         unsaid: what calls of this Keras could hold and its files never say: ``mask``,
             ``causal``.
-        unheeded: arguments of calls that ``predict`` of this Keras overrules:
+        unheeded: arguments of calls that ``predict`` of this Keras ignores:
             ``training``.
         functions: the activation functions that it had by name.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.errors import UnsupportedModelError
+from gru2np.errors import InputError, UnsupportedModelError
 from gru2np.text import plural
 from gru2np_runtime.attributes import OWN
 from gru2np_runtime.layers import layer_class
@@ -21,9 +21,8 @@ from gru2np_runtime.proof.replay import short
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from gru2np.ir import Array
 
-    Array = NDArray[Any]
 
 KINDS = ("float16", "int8")
 # Below a kilobyte there is nothing to gain; scales must not eat what int8 gains.
@@ -85,15 +84,18 @@ def _in_bytes(array: Array, axis: int) -> Stored:
 
 
 def check_small(dtypes: Sequence[str], kind: str) -> None:
-    """Refuse to make a float64 model small.
+    """Refuse an unknown kind, and to make a float64 model small.
 
     Args:
         dtypes: what the layers of its weights compute in.
         kind: ``float16`` or ``int8``.
 
     Raises:
+        InputError: there is no such kind.
         UnsupportedModelError: a layer computes in float64.
     """
+    if kind not in KINDS:
+        raise InputError(f"store: expected {' or '.join(KINDS)}, got {kind!r}")
     if "float64" in dtypes:
         raise UnsupportedModelError(
             f"this model computes in float64, whose 16 digits {kind} would cut to "

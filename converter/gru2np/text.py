@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from gru2np_runtime.proof.replay import short
 from gru2np_runtime.text import plural as plural
+from gru2np_runtime.text import table as columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,32 +50,36 @@ def table(
     last = len(header) - 1
     middle = [max(len(row[i]) for row in (header, *rows)) for i in range(1, last)]
     room = width - len(indent) - sum(middle) - 2 * len(middle)
-    name_width = max(LEAST_NAME, min(NAME_WIDTH, room))
-    cells = [[shorten(row[0], name_width), *row[1:]] for row in (header, *rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(last)]
-    left = len(indent) + sum(widths) + 2 * last
+    names = [
+        shorten(row[0], max(LEAST_NAME, min(NAME_WIDTH, room)))
+        for row in (header, *rows)
+    ]
+    cells = [[name, *row[1:]] for name, row in zip(names, (header, *rows), strict=True)]
+    name_width = max(map(len, names))
     longest = max(len(row[last]) for row in cells)
-    beside = width - left >= min(longest, LEAST_LAST)
-    if beside:
-        widths.append(min(width - left, longest))
+    left = width - len(indent) - name_width - sum(middle) - 2 * last
+    if left >= min(longest, LEAST_LAST):
+        lines = _wrapped(cells, min(left, longest), right)
     else:
-        cells[0][last] = ""
-        left = len(indent) + widths[0] + 2
+        lines = columns(cells[0][:-1], [row[:-1] for row in cells[1:]], right)
+        start = " " * (name_width + 2)
+        for i, row in reversed([*enumerate(cells)][1:]):
+            below = paragraph(row[last], width - len(indent), start)
+            lines[i + 2 : i + 2] = below
+    return [indent + line for line in lines]
 
+
+def _wrapped(
+    cells: Sequence[Sequence[str]], width: int, right: frozenset[int]
+) -> list[str]:
+    """The lines of a table whose last column is wrapped at a width."""
+    (*titles, title), *rows = cells
     lines = []
-    for number, row in enumerate(cells):
-        ends = wrap(row[last], width - left, break_on_hyphens=False)
-        first = [ends.pop(0)] if beside and ends else []
-        columns = zip([*row[:last], *first], widths, strict=False)
-        padded = [
-            cell.rjust(size) if i in right else cell.ljust(size)
-            for i, (cell, size) in enumerate(columns)
-        ]
-        lines.append((indent + "  ".join(padded)).rstrip())
-        lines.extend(" " * left + end for end in ends)
-        if number == 0:
-            lines.append(indent + "  ".join("─" * size for size in widths))
-    return lines
+    for *first, last in rows:
+        end, *more = wrap(last, width, break_on_hyphens=False) or [""]
+        lines.append([*first, end])
+        lines += [[*[""] * len(first), text] for text in more]
+    return columns([*titles, title.ljust(width)], lines, right)
 
 
 def paragraph(text: str, width: int, first: str, rest: str | None = None) -> list[str]:
@@ -89,6 +94,14 @@ def paragraph(text: str, width: int, first: str, rest: str | None = None) -> lis
     )
 
 
+def listed(items: Sequence[str], most: int, last: str = "and") -> str:
+    """Items in words: ``a, b and c``; those after the first ``most`` are counted."""
+    more = len(items) - most
+    if more > 0:
+        return f"{', '.join(items[:most])} {last} {more} more"
+    return f" {last} ".join(part for part in (", ".join(items[:-1]), items[-1]) if part)
+
+
 def readable(path: str) -> str:
     """A path of the bundle with its letters as they were: ``%C3%A9`` is é."""
     return unquote(path, errors="replace")
@@ -98,10 +111,22 @@ def size_text(size: int) -> str:
     """A number of bytes for people."""
     if size < 1000:
         return f"{size} bytes"
-    number, units = size / 1000, ["kB", "MB", "GB"]
-    while number >= 999.5 and len(units) > 1:
-        number, units = number / 1000, units[1:]
-    return f"{number:.3g} {units[0]}"
+    return " ".join(_in_units(size, ["kB", "MB", "GB"]))
+
+
+def quantity(value: float) -> str:
+    """A number of anything, with three digits: 12,345 or 1.23 M."""
+    if abs(value) < 100_000:
+        return f"{value:,.0f}"
+    return " ".join(_in_units(value, ["k", "M", "G", "T"]))
+
+
+def _in_units(value: float, units: list[str]) -> tuple[str, str]:
+    """A number of three digits and its unit, each unit 1000 of the one before."""
+    value /= 1000
+    while abs(value) >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.3g}", units[0]
 
 
 def difference(value: float) -> str:

@@ -44,7 +44,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # Most programs that predict never step: what that needs is imported when named.
+    # Imported on first use: most programs need neither, and the start is faster.
     if name == "State":
         from gru2np_runtime.run.stream import State
 

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gru2np_runtime import BundleError, Gru2npError, __version__, load
 from gru2np_runtime.bundle.opening import open_bundle
 from gru2np_runtime.files.arrays import Misuse, check_output
-from gru2np_runtime.files.journal import Recovery, begun_with
 from gru2np_runtime.files.prediction import Interrupted, predict_file
 from gru2np_runtime.files.tables import TableOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A test holds this against the table of gru2np, which the runtime cannot import.
+# The same as in gru2np, which the runtime cannot import; a test compares them.
 EXIT_CODES = {
     "done": 0,
     "differs": 1,
@@ -49,7 +48,7 @@ EXAMPLES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code."""
+    """Run one command; returns the exit code."""
     parser = _parser()
     try:
         options = parser.parse_args(arguments)
@@ -68,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Interrupted.", file=sys.stderr)
         return EXIT_CODES["interrupted"]
     except BrokenPipeError:
-        # Python would complain once more when it flushes at the end.
+        # Python would raise the error again when it flushes stdout at exit.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_CODES["broken_pipe"]
@@ -107,20 +106,22 @@ def _parser() -> argparse.ArgumentParser:
         "--header",
         action="store_true",
         default=None,
-        help="the first line of a table is names",
+        help="the first line of a table has names",
     )
     predict.add_argument(
         "--no-header",
         dest="header",
         action="store_false",
         default=None,
-        help="it is numbers",
+        help="it has numbers",
     )
     predict.add_argument(
-        "--columns", metavar="A,B,...", help="those of a table to take"
+        "--columns",
+        metavar="A,B,...",
+        help="columns of a table to take, by name or by number from 1",
     )
     predict.add_argument(
-        "--resume", action="store_true", help="go on where a run was interrupted"
+        "--resume", action="store_true", help="continue an interrupted run"
     )
     predict.set_defaults(run=_predict)
     check = _command(commands, "check", "check every SHA-256, and replay the proof")
@@ -130,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
-    """A command whose help ends with examples, as those of gru2np."""
+    """Add a command; its help ends with examples, as in gru2np."""
     examples = "".join(f"\n  {example}" for example in EXAMPLES[name])
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
@@ -153,14 +154,10 @@ def _predict(options: argparse.Namespace) -> None:
             _must_exist(path)
     piped = options.output == "-"
     if piped and options.resume:
-        raise Misuse("--resume needs a file: a pipe keeps nothing")
-    recovery = None
+        raise Misuse("--resume needs an output file: standard output keeps nothing")
     if not piped:
         inputs = [options.bundle, options.input]
         check_output(options.output, force=options.force, inputs=inputs)
-        recovery = Recovery(
-            begun_with(options.bundle), options.resume, anew=options.force
-        )
     try:
         prediction = predict_file(
             load(options.bundle),
@@ -168,14 +165,12 @@ def _predict(options: argparse.Namespace) -> None:
             sys.stdout.buffer if piped else options.output,
             batch_size=options.batch_size,
             table=TableOptions(options.header, options.columns),
-            recovery=recovery,
+            bundle=options.bundle,
+            resume=options.resume,
+            force=options.force,
         )
     except Interrupted as stopped:
-        print(
-            f"{stopped.rows:,} rows are kept in {options.output}.partial: the same "
-            "command with --resume goes on from there.",
-            file=sys.stderr,
-        )
+        print(stopped, file=sys.stderr)
         raise
     if not piped and not sys.stdout.isatty():
         print(options.output)
@@ -203,7 +198,7 @@ def _must_exist(path: str) -> None:
 
 
 def run() -> NoReturn:
-    """Run as a program."""
+    """Run as a program, with the exit code of ``main``."""
     sys.exit(main())
 
 

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     ActivationSpec = str | Mapping[str, Any]
 
 
-def _quietly(function: Callable[..., Array]) -> Callable[..., Array]:
-    """The function, silent where it overflows or where infinities meet."""
+def _without_warnings(function: Callable[..., Array]) -> Callable[..., Array]:
+    """The function without NumPy's warnings of overflow, invalid values, division."""
 
     def call(x: Array, **parameters: Any) -> Array:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -59,37 +59,37 @@ def _quietly(function: Callable[..., Array]) -> Callable[..., Array]:
 
 
 FUNCTIONS: dict[str, Callable[..., Array]] = {
-    "celu": _quietly(celu),
+    "celu": _without_warnings(celu),
     "elu": elu,
-    "exponential": _quietly(np.exp),
-    "gelu": _quietly(gelu),
-    "glu": _quietly(glu),
+    "exponential": _without_warnings(np.exp),
+    "gelu": _without_warnings(gelu),
+    "glu": _without_warnings(glu),
     "hard_shrink": hard_shrink,
     "hard_sigmoid": hard_sigmoid,
-    "hard_silu": _quietly(hard_silu),
+    "hard_silu": _without_warnings(hard_silu),
     "hard_tanh": hard_tanh,
     "linear": lambda x: x,
     "log_sigmoid": log_sigmoid,
-    "log_softmax": _quietly(log_softmax),
-    "mish": _quietly(mish),
+    "log_softmax": _without_warnings(log_softmax),
+    "mish": _without_warnings(mish),
     "relu": relu,
-    "selu": _quietly(selu),
+    "selu": _without_warnings(selu),
     "sigmoid": sigmoid,
-    "silu": _quietly(silu),
-    "soft_shrink": _quietly(soft_shrink),
-    "softmax": _quietly(softmax),
+    "silu": _without_warnings(silu),
+    "soft_shrink": _without_warnings(soft_shrink),
+    "softmax": _without_warnings(softmax),
     "softplus": softplus,
-    "softsign": _quietly(softsign),
+    "softsign": _without_warnings(softsign),
     "sparse_plus": sparse_plus,
     "sparse_sigmoid": sparse_sigmoid,
-    "sparsemax": _quietly(sparsemax),
-    "squareplus": _quietly(squareplus),
+    "sparsemax": _without_warnings(sparsemax),
+    "squareplus": _without_warnings(squareplus),
     "tanh": np.tanh,
     "tanh_shrink": tanh_shrink,
     "threshold": threshold_relu,
 }
 
-# Parameter names and defaults; None has no default.
+# Parameter names and defaults; None: the parameter has no default.
 PARAMETERS: dict[str, dict[str, float | int | bool | None]] = {
     "celu": {"alpha": 1.0},
     "elu": {"alpha": 1.0},
@@ -106,10 +106,9 @@ PARAMETERS: dict[str, dict[str, float | int | bool | None]] = {
     "threshold": {"threshold": None, "value": None},
 }
 
-# Where functions turn: numbers on whose two sides they are other formulas, in terms of
-# their parameters.  Those that turn at 0 alone are not here: numbers of both signs come
-# of themselves.
-TURNS: dict[str, Callable[..., tuple[float, ...]]] = {
+# Breakpoints of piecewise functions, computed from their parameters.  Functions with a
+# breakpoint at 0 only are left out: any test input has numbers of both signs.
+BREAKPOINTS: dict[str, Callable[..., tuple[float, ...]]] = {
     "hard_shrink": lambda threshold: (-threshold, threshold),
     "hard_sigmoid": lambda slope: (-0.5 / slope, 0.5 / slope),
     "hard_silu": lambda slope: (-0.5 / slope, 0.5 / slope),
@@ -121,21 +120,22 @@ TURNS: dict[str, Callable[..., tuple[float, ...]]] = {
     "threshold": lambda threshold, value: (threshold,),
 }
 
-# Functions along an axis: applied to each gate apart, never to gates side by side.
+# Functions along an axis: applied to each gate by itself, never to concatenated gates.
 ALONG_AXIS = frozenset({"glu", "log_softmax", "softmax", "sparsemax"})
 
 
 def check_activation(value: object) -> str | dict[str, Any]:
-    """The specification in its one spelling: parameters that are defaults left out.
+    """The specification in canonical form: parameters equal to their default left out.
 
     Raises:
-        TypeError: it is no specification.
-        ValueError: the function or a parameter is not known.
+        TypeError: the value is not a specification.
+        ValueError: the function or a parameter is unknown, or a parameter is missing or
+            illegal.
     """
-    given: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     if isinstance(value, dict):
-        given = dict(value)
-        name = given.pop("function", None)
+        parameters = dict(value)
+        name = parameters.pop("function", None)
     else:
         name = value
     if not isinstance(name, str):
@@ -145,20 +145,21 @@ def check_activation(value: object) -> str | dict[str, Any]:
     known = PARAMETERS.get(name, {})
     checked: dict[str, Any] = {"function": name}
     for parameter, default in known.items():
-        if parameter not in given:
+        if parameter not in parameters:
             if default is None:
                 raise ValueError(f"activation {name!r} needs {parameter!r}")
             continue
-        got = _check_parameter(name, parameter, default, given.pop(parameter))
-        if got != default:
-            checked[parameter] = got
-    if given:
-        raise ValueError(f"activation {name!r} has no parameter {sorted(given)[0]!r}")
+        number = _check_parameter(name, parameter, default, parameters.pop(parameter))
+        if number != default:
+            checked[parameter] = number
+    if parameters:
+        unknown = sorted(parameters)[0]
+        raise ValueError(f"activation {name!r} has no parameter {unknown!r}")
     return name if len(checked) == 1 else checked
 
 
 def axes_of(specification: ActivationSpec) -> tuple[int, ...]:
-    """The axes that a checked specification works along; none if each element alone."""
+    """The axes that a checked specification works along; empty for elementwise ones."""
     if isinstance(specification, str):
         return (-1,) if specification in ALONG_AXIS else ()
     if specification["function"] not in ALONG_AXIS:
@@ -182,7 +183,7 @@ def _check_parameter(name: str, parameter: str, default: object, value: object) 
         if value in ("inf", "-inf", "nan"):
             value = float(str(value))
         legal = isinstance(value, (int, float)) and not isinstance(value, bool)
-        # Beyond float32, NumPy 1 would answer in float64 and NumPy 2 overflow.
+        # Beyond float32, NumPy 1 would compute in float64 and NumPy 2 overflow.
         if isinstance(value, (int, float)) and legal:
             legal = abs(value) < 3e38 or value != value or abs(value) == math.inf
             value = float(value) if legal else value
@@ -192,7 +193,7 @@ def _check_parameter(name: str, parameter: str, default: object, value: object) 
 
 
 def function_of(specification: ActivationSpec) -> Callable[[Array], Array]:
-    """The function of one array that a checked specification names."""
+    """The function of one array for a checked specification."""
     if isinstance(specification, str):
         return FUNCTIONS[specification]
     parameters = dict(specification)
@@ -200,24 +201,24 @@ def function_of(specification: ActivationSpec) -> Callable[[Array], Array]:
     return lambda x: function(x, **parameters)
 
 
-def turns_of(specification: ActivationSpec) -> tuple[float, ...]:
-    """Finite numbers but 0 at which the function of a checked specification turns."""
-    given = {"function": specification}
+def breakpoints_of(specification: ActivationSpec) -> tuple[float, ...]:
+    """Finite breakpoints, except 0, of the function of a checked specification."""
+    options: dict[str, Any] = {"function": specification}
     if not isinstance(specification, str):
-        given = dict(specification)
-    name = given.pop("function")
-    if name not in TURNS:
+        options = dict(specification)
+    name = options.pop("function")
+    if name not in BREAKPOINTS:
         return ()
-    parameters = {**PARAMETERS.get(name, {}), **given}
+    parameters = {**PARAMETERS.get(name, {}), **options}
     try:
-        found = TURNS[name](**parameters)
+        breakpoints = BREAKPOINTS[name](**parameters)
     except ZeroDivisionError:
         return ()
-    return tuple(number for number in found if number and math.isfinite(number))
+    return tuple(number for number in breakpoints if number and math.isfinite(number))
 
 
 def keeps_whole(specification: ActivationSpec) -> bool:
-    """Whether whole numbers stay whole: ``linear``, and ``relu`` between such."""
+    """Whether integers stay integers: ``linear``, and ``relu`` with integer bounds."""
     if isinstance(specification, str):
         return specification in ("linear", "relu")
     if specification["function"] != "relu" or specification.get("negative_slope"):
@@ -226,8 +227,10 @@ def keeps_whole(specification: ActivationSpec) -> bool:
     return all(float(end).is_integer() and 0 <= end < 2**31 for end in ends)
 
 
-def gates(specification: ActivationSpec, count: int) -> Callable[[Array], Array]:
-    """The function applied to each of ``count`` gates that stand side by side."""
+def gate_activation(
+    specification: ActivationSpec, count: int
+) -> Callable[[Array], Array]:
+    """The function for ``count`` gates concatenated along the last axis."""
     function = function_of(specification)
     name = (
         specification if isinstance(specification, str) else specification["function"]
@@ -239,13 +242,12 @@ def gates(specification: ActivationSpec, count: int) -> Callable[[Array], Array]
     )
 
 
-# Activations written into an array that nobody else holds yet: a large array that is
-# new costs more than the arithmetic on it.  The numbers are those of ``FUNCTIONS``, to
-# the last bit.
+# Activations in place, for arrays that nothing else refers to: allocating a large array
+# costs more than the arithmetic on it.  Results are bit for bit those of ``FUNCTIONS``.
 
 
 def add_to(y: Array, x: Array) -> Array:
-    """y + x, in the memory of y where it holds the result."""
+    """y + x, computed in place where both have the same dtype."""
     return np.add(y, x, out=y) if y.dtype == x.dtype else y + x
 
 
@@ -259,14 +261,14 @@ def _sigmoid(y: Array) -> Array:
 IN_PLACE: dict[str, Callable[[Array], Array]] = {
     "linear": lambda y: y,
     "relu": lambda y: np.maximum(y, 0.0, out=y),
-    "sigmoid": _quietly(_sigmoid),
-    "softmax": _quietly(lambda y: softmax(y, out=y)),
+    "sigmoid": _without_warnings(_sigmoid),
+    "softmax": _without_warnings(lambda y: softmax(y, out=y)),
     "tanh": lambda y: np.tanh(y, out=y),
 }
 
 
 def activate(specification: ActivationSpec, y: Array) -> Array:
-    """The activation of y, an array of floats that may be written over."""
+    """The activation of y, an array of floats that may be overwritten."""
     if isinstance(specification, str) and specification in IN_PLACE:
         return IN_PLACE[specification](y)
     return function_of(specification)(y)

@@ -1,7 +1,7 @@
-"""Declared attributes: typed, keyword-only, immutable, and nothing imported for it.
+"""Declared attributes: typed, keyword-only, immutable.
 
-The standard library's dataclasses cost more at import than all the rest of the
-runtime, so this is the small part of them that layers need.
+Importing the standard library's dataclasses takes longer than importing the rest of
+the runtime, so this module is the small part of them that layers need.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 else:
 
     def dataclass_transform(**_options: object) -> Callable[[type], type]:
-        """Stand in for typing's marker, which only a type checker reads."""
+        """Stand-in for typing's marker, which only a type checker reads."""
         return lambda base: base
 
 
 def _integer(value: object) -> int:
-    # bool is an int to Python, never to a file format.
+    # bool is an int in Python, but not in the manifest.
     if isinstance(value, int) and not isinstance(value, bool):
-        # NumPy counts no further.
+        # NumPy's largest integer type.
         if -(2**63) <= value < 2**63:
             return value
         raise TypeError("int of 64 bits")
@@ -91,8 +91,8 @@ def _float_type(value: object) -> str:
     raise TypeError("float32 or float64")
 
 
-# What an annotation of a layer attribute accepts, by its spelling: a layer file is
-# read without evaluating annotations, and a manifest holds nothing but these.
+# The check of each annotation of a layer attribute, by its text, because annotations
+# are never evaluated.  A manifest holds no other types.
 ATTRIBUTE_KINDS: dict[str, Callable[[Any], object]] = {
     "int": _integer,
     "bool": _boolean,
@@ -109,17 +109,17 @@ ATTRIBUTE_KINDS: dict[str, Callable[[Any], object]] = {
 
 
 def of_this_package(kind: type) -> bool:
-    """Whether a class is none of a user's own."""
+    """Whether a class is defined in this package, and not a custom class."""
     return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
-# Before the names of classes that are not this package's, where an op stands.
+# Prefix of the op of a custom class; the class name follows.
 OWN = "custom>"
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Attributes:
-    """A class whose annotated class attributes are its attributes."""
+    """Base of classes whose annotated class attributes are checked attributes."""
 
     op: ClassVar[str] = ""
     _kinds: ClassVar[dict[str, str]] = {}
@@ -130,29 +130,30 @@ class Attributes:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if not of_this_package(cls):
-            # What it means is its author's business, even if it builds on a layer here.
+            # A custom class never keeps the op of a base: it may compute otherwise.
             cls.op = OWN + cls.__name__
-        # Before Python 3.10 the attribute is inherited; since then it is the class's.
+        # Before Python 3.10, ``cls.__annotations__`` may be that of a base class.
         annotations = (
             cls.__annotations__
             if sys.version_info >= (3, 10)
             else cls.__dict__.get("__annotations__", {})
         )
-        own = {
+        declared = {
             name: kind if isinstance(kind, str) else getattr(kind, "__name__", "")
             for name, kind in annotations.items()
             if not name.startswith("_") and not str(kind).startswith("ClassVar")
         }
-        # Bases are walked here, and not inherited, so that a layer can be made of
-        # a cell's attributes and a sequence's attributes.
+        # Collected from all bases, so that a layer has both the attributes of its cell
+        # and those of ``Recurrent``.
         kinds: dict[str, str] = {}
         for base in reversed(cls.__mro__[1:]):
             kinds.update(getattr(base, "_kinds", {}))
-        cls._kinds = {**kinds, **own}
-        for name, kind in own.items():
+        cls._kinds = {**kinds, **declared}
+        for name, kind in declared.items():
             if kind not in ATTRIBUTE_KINDS:
                 raise TypeError(
-                    f"{cls.__name__}.{name}: no such attribute kind: {kind}"
+                    f"{cls.__name__}.{name}: expected an annotation of "
+                    f"{', '.join(ATTRIBUTE_KINDS)}; got {kind}"
                 )
 
     def __init__(
@@ -189,15 +190,15 @@ class Attributes:
 
     @classmethod
     def attribute_kinds(cls) -> dict[str, str]:
-        """The declared attributes, and the spelling of each one's annotation."""
+        """The text of the annotation of each declared attribute, by name."""
         return dict(cls._kinds)
 
     def attributes(self) -> dict[str, Any]:
-        """The declared attributes and their values."""
+        """The value of each declared attribute, by name."""
         return {name: getattr(self, name) for name in self._kinds}
 
     def check(self) -> None:
-        """Raise ``ValueError`` where attributes are illegal, alone or together."""
+        """Raise ``ValueError`` if attributes are illegal, alone or together."""
 
 
 def _rebuild(

@@ -1,4 +1,4 @@
-"""A model of one layer, from bare arrays; all that ``layer`` imports of models."""
+"""A model of one layer, from arrays; all that ``layer`` imports of models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ __all__ = ["Model", "bind"]
 
 
 def bind(layer: Layer, weights: Mapping[str, Array]) -> Model:
-    """A model of this layer alone; the number of features is read off ``kernel``."""
+    """A model of this one layer, for inputs (batch, time, features).
+
+    The features are the first size of ``kernel``; free for layers without one.
+
+    Raises:
+        InputError: a weight is missing, unknown, or of another shape than expected.
+    """
     name = layer.op
     arrays = {k: np.array(v, dtype=layer.dtype) for k, v in weights.items()}
     features = arrays["kernel"].shape[0] if arrays.get("kernel", _NONE).ndim else None

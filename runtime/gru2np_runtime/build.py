@@ -1,8 +1,8 @@
-"""Build the compiled kernel beside this package: ``python -m gru2np_runtime.build``.
+"""Build the compiled kernel in this package: ``python -m gru2np_runtime.build``.
 
 Needs a C compiler, GCC or Clang: ``$CC``, or the first of ``cc``, ``gcc``, ``clang``.
-The build hook of the wheel runs this file by its path, before the package or NumPy is
-there, so it imports the standard library alone.
+The build hook of the wheel runs this file by its path, before the package and NumPy are
+installed, so it imports only the standard library.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "kernels" / "c" / "source"
 NAME = "libgru2np.dll" if sys.platform == "win32" else "libgru2np.so"
 CHECKSUM = "libgru2np.crc"
-# Strict floating point is the default of both compilers, and the kernel needs it.
+# The kernel needs strict floating point, which is the default of both compilers.
 OPTIONS = ["-O3", "-shared", "-fvisibility=hidden", "-Wno-psabi"]
 POSITION_INDEPENDENT = [] if sys.platform == "win32" else ["-fPIC"]
 SECONDS = 600
 
 
 class BuildError(Exception):
-    """There is no compiler, or it did not compile; the message says which."""
+    """There is no compiler, or compiling failed; the message says which."""
 
 
 def compiler() -> list[str]:
-    """The command of the compiler, from ``$CC`` or the path.
+    """The compiler command, from ``$CC`` or ``PATH``.
 
     Raises:
         BuildError: there is none.
     """
-    given = shlex.split(os.environ.get("CC", ""))
-    if given:
-        return given
+    command = shlex.split(os.environ.get("CC", ""))
+    if command:
+        return command
     for name in ("cc", "gcc", "clang"):
-        found = shutil.which(name)
-        if found is not None:
-            return [found]
+        path = shutil.which(name)
+        if path is not None:
+            return [path]
     raise BuildError("no C compiler: install gcc or clang, or name one in CC")
 
 
@@ -49,10 +49,10 @@ def build(folder: Path) -> list[Path]:
     """Compile the kernel into a folder: the library and its checksum.
 
     Raises:
-        BuildError: there is no compiler, or it did not compile.
+        BuildError: there is no compiler, or compiling failed.
     """
-    with tempfile.TemporaryDirectory() as made:
-        library = Path(made) / NAME
+    with tempfile.TemporaryDirectory() as temporary:
+        library = Path(temporary) / NAME
         source = str(FOLDER / "kernel.c")
         command = [*compiler(), *OPTIONS, *POSITION_INDEPENDENT, source]
         command += ["-o", str(library)]
@@ -65,11 +65,11 @@ def build(folder: Path) -> list[Path]:
         if done.returncode != 0:
             raise BuildError(f"{shlex.join(command)}:\n{done.stderr.strip()}")
         content = library.read_bytes()
-        checksum = Path(made) / CHECKSUM
+        checksum = Path(temporary) / CHECKSUM
         checksum.write_text(f"{len(content)} {zlib.crc32(content):08x}\n")
         results = []
         for path in (checksum, library):
-            # A process that has the old library mapped keeps it.
+            # Replacing the file keeps processes alive that have the old one mapped.
             part = folder / f"{path.name}.part"
             shutil.copyfile(path, part)
             part.replace(folder / path.name)
@@ -78,7 +78,7 @@ def build(folder: Path) -> list[Path]:
 
 
 def main() -> int:
-    """Build in place, and say what runs now."""
+    """Build in place, and print which kernel runs now."""
     try:
         build(FOLDER)
     except (BuildError, OSError) as error:

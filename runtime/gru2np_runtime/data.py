@@ -1,4 +1,4 @@
-"""Data on its way in and out of a model: structure, checks, casts."""
+"""Inputs and outputs of a model: structure, checks, casts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Structure:
-    """How a model takes or gives several arrays: one, a list, or a dict.
+    """Whether a model takes or returns one array, a list, or a dict.
 
     Attributes:
         kind: ``one``, ``list`` or ``dict``.
-        names: a name for each array, in order; the keys of a dict.
+        names: of the arrays, in order; the keys of a dict.
     """
 
     __slots__ = ("kind", "names")
@@ -33,7 +33,7 @@ class Structure:
         self.names = list(names)
 
     def pack(self, arrays: Sequence[Array]) -> Data:
-        """The arrays as the model gives them."""
+        """The arrays in this structure."""
         if self.kind == "one":
             return arrays[0]
         return dict(zip(self.names, arrays)) if self.kind == "dict" else list(arrays)
@@ -50,21 +50,21 @@ def unpack(
     """One checked array for each input, in order.
 
     Args:
-        x: an array, a list or a dict by name, as the user has it.
+        x: an array, a list, or a dict by name.
         names: of the inputs.
         ports: the inputs.
-        without_time: which inputs are handed over as one time step.
-        time_major: axis 0 of some inputs is time, so that it may differ.
+        without_time: for each input, whether it is one time step without time axis.
+        time_major: axis 0 of some inputs is time, so that its size may differ.
 
     Raises:
-        InputError: x does not fit; the message names input and axis.
+        InputError: x does not fit; the message names the input and the axis.
     """
     if isinstance(x, dict):
         missing = [name for name in names if name not in x]
         unknown = [name for name in x if name not in names]
         if missing or unknown:
             raise InputError(f"expected inputs {list(names)}, got {sorted(x)}")
-        given = [x[name] for name in names]
+        values = [x[name] for name in names]
     elif len(ports) > 1:
         if not isinstance(x, (list, tuple)) or len(x) != len(ports):
             count = len(x) if isinstance(x, (list, tuple)) else "one array"
@@ -72,15 +72,15 @@ def unpack(
                 f"expected a list of {len(ports)} arrays or a dict, "
                 f"for inputs {list(names)}, got {count}"
             )
-        given = list(x)
+        values = list(x)
     else:
-        given = [x]
+        values = [x]
         step = without_time is not None and without_time[0]
         rank = len(ports[0].shape) - step
         if isinstance(x, list) and len(x) == 1 and np.ndim(x[0]) == rank:
-            given = x
+            values = x
     arrays = []
-    for i, (name, port, value) in enumerate(zip(names, ports, given)):
+    for i, (name, port, value) in enumerate(zip(names, ports, values)):
         shape = port.shape
         if without_time is not None and without_time[i]:
             shape = (shape[0], *shape[2:])
@@ -117,10 +117,10 @@ def _checked(name: str, value: Data, shape: Shape, dtype: str) -> Array:
                 f"{shape_text(shape)}, got {array.shape[axis]} in "
                 f"{shape_text(array.shape)}"
             )
-    whole = np.dtype(dtype).kind in "iu"
-    if whole and array.dtype.kind == "f" and not np.isfinite(array).all():
+    integer = np.dtype(dtype).kind in "iu"
+    if integer and array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"input {name!r}: expected {dtype}, got NaN or infinity")
-    # What float32 cannot hold is infinite there, as in Keras.
+    # Values beyond the range of float32 become infinite, as in Keras.
     with np.errstate(over="ignore"):
         return array.astype(dtype, copy=False)
 

@@ -1,13 +1,13 @@
-"""The errors of the runtime, all below one root.
+"""The errors of the runtime, with one base class.
 
 Gru2npError
-├── BundleError (ValueError)   a bundle that is damaged, hostile or too new
-└── InputError (ValueError)    data or a state that does not fit the model
+├── BundleError (ValueError)   a bundle is damaged, hostile or too new
+└── InputError (ValueError)    data or a state does not fit the model
 """
 
 
 class Gru2npError(Exception):
-    """The root of every error that gru2np raises on purpose."""
+    """The base class of every error that gru2np raises on purpose."""
 
 
 class BundleError(Gru2npError, ValueError):
@@ -19,4 +19,4 @@ class InputError(Gru2npError, ValueError):
 
 
 class Unsupported(ValueError):
-    """A legal use of a layer that this project does not compute."""
+    """A valid option of a layer that this project does not support."""

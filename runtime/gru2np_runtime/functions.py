@@ -1,4 +1,4 @@
-"""The activation functions: one array in, one of the same dtype out.
+"""The activation functions: one array in, an array of the same dtype out.
 
 Definitions follow Keras 3.15 ``keras/src/backend/tensorflow/nn.py`` and
 ``keras/src/activations/activations.py``; where Keras generations differ, the
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + e^-x); where e^-x overflows the quotient is 0, as it should be."""
+    """1 / (1 + e^-x); where e^-x overflows the result is 0, the correct limit."""
     with np.errstate(over="ignore"):
         return 1.0 / (1.0 + np.exp(-x))
 
@@ -47,7 +47,7 @@ def mish(x: Array) -> Array:
 
 
 def hard_sigmoid(x: Array, slope: float) -> Array:
-    """clip(slope * x + 0.5, 0, 1): slope 0.2 before Keras 3, 1/6 since."""
+    """clip(slope * x + 0.5, 0, 1); the slope is 0.2 before Keras 3, 1/6 since."""
     return np.clip(slope * x + 0.5, 0.0, 1.0)
 
 
@@ -57,7 +57,7 @@ def hard_silu(x: Array, slope: float = 1 / 6) -> Array:
 
 
 def sparse_sigmoid(x: Array) -> Array:
-    """A straight line from 0 at -1 to 1 at 1, flat on both sides."""
+    """clip((x + 1) / 2, 0, 1)."""
     return np.clip(0.5 * (x + 1.0), 0.0, 1.0)
 
 
@@ -68,7 +68,7 @@ def relu(
     threshold: float = 0.0,
 ) -> Array:
     """min(x, max_value) above the threshold, negative_slope * (x - threshold) below."""
-    # 0 leaves whole numbers whole, and has the type of others.
+    # The integer 0 keeps the dtype of x, integer or float.
     y = np.maximum(x, 0) if threshold == 0.0 else np.where(x > threshold, x, 0)
     if max_value != math.inf:
         y = np.clip(y, 0, max_value if y.dtype.kind == "f" else int(max_value))
@@ -78,17 +78,17 @@ def relu(
 
 
 def elu(x: Array, alpha: float = 1.0) -> Array:
-    """Clevert et al. 2016, arXiv:1511.07289."""
+    """x above 0, else alpha * (e^x - 1); Clevert et al. 2016, arXiv:1511.07289."""
     return np.where(x > 0.0, x, alpha * np.expm1(np.minimum(x, 0.0)))
 
 
 def celu(x: Array, alpha: float = 1.0) -> Array:
-    """Barron 2017, arXiv:1704.07483."""
+    """x above 0, else alpha * (e^(x / alpha) - 1); Barron 2017, arXiv:1704.07483."""
     return np.maximum(x, 0.0) + alpha * np.expm1(np.minimum(x, 0.0) / alpha)
 
 
 def selu(x: Array) -> Array:
-    """Klambauer et al. 2017, arXiv:1706.02515."""
+    """1.0507 * elu(x, 1.6733); Klambauer et al. 2017, arXiv:1706.02515."""
     return 1.0507009873554805 * elu(x, 1.6732632423543772)
 
 
@@ -100,9 +100,9 @@ def softsign(x: Array) -> Array:
 def softmax(
     x: Array, axis: int | Sequence[int] = -1, out: Array | None = None
 ) -> Array:
-    """Normalised exponentials over one axis, or over several together.
+    """Exponentials divided by their sum over one axis, or over several together.
 
-    They are written to ``out``, if given, which may be x itself.
+    The result is written to ``out``, if given, which may be x itself.
     """
     axes = axis if isinstance(axis, int) else tuple(axis)
     largest = x.max(axis=axes, keepdims=True, initial=-math.inf)
@@ -131,13 +131,13 @@ def gelu(x: Array, approximate: bool = False) -> Array:
 
 
 def glu(x: Array, axis: int = -1) -> Array:
-    """First half times sigmoid of the second, Dauphin et al. 2017, arXiv:1612.08083."""
+    """First half * sigmoid(second half), Dauphin et al. 2017, arXiv:1612.08083."""
     first, second = np.split(x, 2, axis=axis)
     return first * sigmoid(second)
 
 
 def hard_tanh(x: Array) -> Array:
-    """X between -1 and 1."""
+    """clip(x, -1, 1)."""
     return np.clip(x, -1.0, 1.0)
 
 
@@ -147,37 +147,37 @@ def tanh_shrink(x: Array) -> Array:
 
 
 def hard_shrink(x: Array, threshold: float = 0.5) -> Array:
-    """X where abs(x) exceeds the threshold, else 0."""
+    """x where abs(x) exceeds the threshold, else 0."""
     return np.where(np.abs(x) > threshold, x, 0.0)
 
 
 def soft_shrink(x: Array, threshold: float = 0.5) -> Array:
-    """X moved towards 0 by the threshold, and no further."""
+    """x moved towards 0 by the threshold; 0 where abs(x) is smaller."""
     y: Array = x - np.clip(x, -threshold, threshold)
     return y
 
 
 def threshold_relu(x: Array, threshold: float, value: float) -> Array:
-    """X above the threshold, else the value."""
+    """x above the threshold, else the value."""
     return np.where(x > threshold, x, value)
 
 
 def sparse_plus(x: Array) -> Array:
-    """A quadratic between -1 and 1, 0 below, x above."""
+    """0 below -1, (x + 1)^2 / 4 between -1 and 1, x above 1."""
     middle = np.clip(x, -1.0, 1.0) + 1.0
     return 0.25 * middle * middle + (np.maximum(x, 1.0) - 1.0)
 
 
 def squareplus(x: Array) -> Array:
-    """A smooth ramp of square roots, Barron 2021, arXiv:2112.11687."""
+    """(x + sqrt(x^2 + 4)) / 2, Barron 2021, arXiv:2112.11687."""
     return 0.5 * (x + np.sqrt(x * x + 4.0))
 
 
 def sparsemax(x: Array, axis: int = -1) -> Array:
     """Martins and Astudillo 2016, arXiv:1602.02068, as Keras computes it.
 
-    The paper's threshold takes the last cumulative sum of the support; Keras (3.10
-    and 3.15, every backend) adds them all up, and models were trained with that.
+    The paper's threshold uses the last cumulative sum of the support.  Keras (3.10
+    and 3.15, every backend) uses the sum of all of them, and models were trained so.
     """
     x = np.moveaxis(x, axis, -1)
     ordered = -np.sort(-x, axis=-1)
@@ -238,7 +238,7 @@ def _polynomial(coefficients: Sequence[float], x: Array) -> Array:
 
 
 def erf(x: Array) -> Array:
-    """The error function, which NumPy has not; within 3e-16 of ``math.erf`` in float64.
+    """The error function, missing in NumPy; within 3e-16 of ``math.erf`` in float64.
 
     x * P(x^2) / Q(x^2) below 0.46875, 1 - e^(-x^2) * P(x) / Q(x) above.
     """

@@ -18,10 +18,10 @@ class Port:
     """An input or an output of a graph.
 
     Attributes:
-        name: of an input, the name its users refer to; of an output, its label.
-        shape: with None where any size fits; axis 0 is the batch.
-        dtype: NumPy's name.
-        source: node name and output number; of an output only.
+        name: of an input, the name that nodes refer to; of an output, its label.
+        shape: None where any size fits; axis 0 is the batch.
+        dtype: NumPy's name of the dtype.
+        source: of an output, the node's name and the output's number; else None.
     """
 
     __slots__ = ("dtype", "name", "shape", "source")
@@ -39,10 +39,10 @@ class Node:
     """One call of a layer.
 
     Attributes:
-        name: the layer's path; ``#1``, ``#2`` follow at its second and third call.
+        name: the layer's path, with ``#1``, ``#2`` at its second and third call.
         layer: the layer's path.
-        inputs: (node or input name, output number) of each input.
-        mask: the same for the boolean mask, if the layer uses one.
+        inputs: (name of the node or input, output number) of each input.
+        mask: the same for the boolean mask; None if the layer uses none.
     """
 
     __slots__ = ("inputs", "layer", "mask", "name")
@@ -56,21 +56,22 @@ class Node:
         self.mask = mask
 
     def references(self) -> tuple[Ref, ...]:
-        """Everything the node reads."""
+        """The inputs, then the mask if there is one."""
         return self.inputs if self.mask is None else (*self.inputs, self.mask)
 
 
 class Graph(Layer):
-    """A whole model as a layer: its weights are those of its layers, below their paths.
+    """A model as a layer; its weights are named ``path of the layer/weight``.
 
     Raises:
-        ValueError: a reference names nothing that comes before it, or a name is twice.
+        ValueError: a node or output refers to a name that does not come before it, or
+            two nodes or inputs have the same name.
     """
 
     op = "graph"
     keeps_dtype = True
     casts_floats = False
-    # Those of the layers are theirs.
+    # Each layer inside states those of its weights.
     storage_axes = stored()
     takes_several = True
     over_time = across
@@ -88,10 +89,10 @@ class Graph(Layer):
         object.__setattr__(self, "outputs", tuple(outputs))
         known = {port.name for port in inputs}
         if len(known) != len(inputs):
-            raise ValueError("two inputs have one name")
+            raise ValueError("two inputs have the same name")
         for node in nodes:
             if node.name in known:
-                raise ValueError(f"node {node.name!r}: the name is taken")
+                raise ValueError(f"node {node.name!r}: the name is used twice")
             if node.layer not in self.layers:
                 raise ValueError(f"node {node.name!r}: no layer {node.layer!r}")
             for name, _ in node.references():
@@ -119,22 +120,23 @@ class Graph(Layer):
         """Shapes of every node's outputs, and of every layer's weights.
 
         Args:
-            shapes: of the inputs; as declared if not given.
+            shapes: of the inputs; None: the declared ones.
 
         Raises:
             ValueError: an input does not fit a layer; the message names the node.
         """
-        given = [port.shape for port in self.inputs] if shapes is None else shapes
-        for port, shape in zip(self.inputs, given):
+        if shapes is None:
+            shapes = [port.shape for port in self.inputs]
+        for port, shape in zip(self.inputs, shapes):
             sizes = zip(port.shape, shape)
-            apart = any(None not in pair and pair[0] != pair[1] for pair in sizes)
-            if len(shape) != len(port.shape) or apart:
+            differs = any(None not in pair and pair[0] != pair[1] for pair in sizes)
+            if len(shape) != len(port.shape) or differs:
                 raise ValueError(
                     f"input {port.name!r}: expected shape {list(port.shape)}, "
                     f"got {list(shape)}"
                 )
         known: dict[str, tuple[Shape, ...]] = {
-            port.name: (shape,) for port, shape in zip(self.inputs, given)
+            port.name: (shape,) for port, shape in zip(self.inputs, shapes)
         }
         weights: dict[str, dict[str, Shape]] = {}
         for node in self.nodes:
@@ -156,18 +158,18 @@ class Graph(Layer):
         return known, weights
 
     def infer_dtypes(self) -> dict[str, str]:
-        """The dtype of every input as declared, and of every node's outputs.
+        """The declared dtype of every input, and the dtype of every node's outputs.
 
         Raises:
-            ValueError: a layer does not take such inputs, or a mask is no boolean; the
-                message names the node.
+            ValueError: a layer does not support its inputs' dtypes, or a mask is not
+                boolean; the message names the node.
         """
         known = {port.name: port.dtype for port in self.inputs}
         for node in self.nodes:
             layer = self.layers[node.layer]
             try:
-                given = [known[name] for name, _ in node.inputs]
-                known[node.name] = layer.output_dtype(*given)
+                dtypes = [known[name] for name, _ in node.inputs]
+                known[node.name] = layer.output_dtype(*dtypes)
             except (IndexError, TypeError, ValueError) as error:
                 raise ValueError(f"node {node.name!r} ({layer.op}): {error}") from error
             if node.mask is not None and known[node.mask[0]] != "bool":
@@ -178,7 +180,7 @@ class Graph(Layer):
         return known
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """Each layer's weights below its path."""
+        """Shapes of all layers' weights, by ``path of the layer/weight``."""
         _, weights = self.infer_nodes(shapes)
         return {
             f"{path}/{name}": shape
@@ -187,7 +189,7 @@ class Graph(Layer):
         }
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """Shapes of the outputs."""
+        """Shapes of the outputs, in order, for inputs of these shapes."""
         known, _ = self.infer_nodes(shapes)
         return tuple(
             known[port.source[0]][port.source[1]]
@@ -197,11 +199,11 @@ class Graph(Layer):
 
     @property
     def rows_apart(self) -> bool:  # type: ignore[override]
-        """Where all its layers say so."""
+        """Whether all layers inside compute rows independently."""
         return all(layer.rows_apart for layer in self.layers.values())
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Those of all its nodes."""
+        """The sum over all nodes."""
         known, _ = self.infer_nodes(inputs)
         return sum(
             self.layers[node.layer].multiply_adds(
@@ -213,11 +215,11 @@ class Graph(Layer):
 
 
 def walk(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
-    """A layer and every layer inside it, a graph's included, by path.
+    """A layer and all layers inside it, at any depth, each with its path.
 
     Args:
-        layer: of a graph or in one.
-        path: its own; that of a whole model is empty.
+        layer: a graph or any other layer.
+        path: the layer's path; empty for a whole model.
     """
     yield path, layer
     for name, inner in layer.layers.items():

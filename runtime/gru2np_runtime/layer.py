@@ -25,31 +25,31 @@ CARRIED = "carried"
 LAST = "last"
 ACROSS = "across"
 
-# What a layer of this package states, in its class or in a base of it here; nothing
-# holds for all.
+# Facts that every layer class of this package must state, itself or in a base class
+# below ``Layer``: no default is right for all layers.
 STATED = ("multiply_adds", "over_time", "rows_apart")
-# What a class of the user's own takes from no layer of this package that it builds on,
-# for its ``forward`` may be another.
-UNKNOWN = (
+# Facts that a custom layer does not inherit from a layer of this package, because its
+# ``forward`` may compute something else.
+NOT_INHERITED = (
     *("compared", "knows", "multiply_adds", "origin", "reads_shape_alone"),
-    *("refuses_others", "renumbers", "rows_apart", "turns", "usual", "window"),
+    *("refuses_others", "renumbers", "rows_apart", "turns", "usual"),
 )
 
-# Why a weight is always stored in full: see ``Layer.storage_axes``.
-FEW = "few numbers beside the kernels, so that nothing is gained"
-APART = "each number is for one element, so that no two could share a scale"
-HEADS = "a kernel of several heads, where nobody has measured what rounding costs"
+# Reasons for storing a weight in full precision: see ``Layer.storage_axes``.
+FEW = "small beside the kernels, so rounding it saves nothing"
+PER_ELEMENT = "each number belongs to one element, so no two can share a scale"
+HEADS = "a kernel of several heads: the cost of rounding it was never measured"
 
 
 class Layer(Attributes):
-    """What a layer means, apart from its weights.
+    """A layer without its weights: attributes, shapes, dtypes and the forward pass.
 
     A subclass declares its attributes as annotated class attributes, with or without
     a default; they are keyword-only, immutable, and exactly what a manifest holds.
     It overrides ``weight_shapes``, ``output_shapes`` and ``forward``.
 
     Args:
-        layers: child layers by name, for layers made of layers.
+        layers: child layers by name.
         attributes: one value for each declared attribute without a default.
 
     Raises:
@@ -58,70 +58,70 @@ class Layer(Attributes):
         ValueError: an attribute's value is not legal.
     """
 
-    # Boolean and integer inputs stay what they are where a layer only moves data.
+    # Boolean and integer inputs keep their dtype: the layer only moves data.
     keeps_dtype: ClassVar[bool] = False
-    # The same of a layer that computes in them, as Keras does.
+    # Integer inputs keep their dtype: the layer computes in integers, as Keras does.
     keeps_whole: ClassVar[bool] = False
-    # Floating inputs are cast to the layer's dtype, as Keras does for all layers.
+    # Floating-point inputs are cast to the layer's dtype, as Keras does for all layers.
     casts_floats: ClassVar[bool] = True
-    # The dtype of the output where it is neither of these: masks are bool.
+    # The dtype of the output where neither of these decides it: masks are bool.
     gives_dtype: ClassVar[str | None] = None
-    # Merges take several inputs, recurrent layers their initial states.
+    # The layer accepts several inputs: merges, recurrent layers with initial states.
     takes_several: ClassVar[bool] = False
-    # The first input is (batch, time, ...) by this layer's own definition.
+    # The first input is (batch, time, ...) by the layer's definition.
     is_sequence: ClassVar[bool] = False
-    # Every row of a batch is computed apart from the others, so that a large input can
-    # run some rows at a time; stated by every layer of this package.
+    # Rows of a batch do not depend on each other, so that a large input can run in
+    # batches; stated by every layer of this package.
     rows_apart: ClassVar[bool] = False
-    # The attribute that inputs are compared with, in their own precision.
+    # The attribute that inputs are compared with, in the precision of the input.
     compared: ClassVar[str] = ""
-    # The output hangs on the shape of the input, and on none of its numbers.
+    # The output depends on the shape of the input alone, not on its numbers.
     reads_shape_alone: ClassVar[bool] = False
-    # Of each of its own weights, where bundles are stored small: the axis that each
-    # number of an output has an index of (a column of a kernel makes one number, and
-    # rounding in it troubles no other; a row of a table is one vector, and rare ones
-    # are short), or the reason why it stays as it is.  Stated by every layer of this
-    # package that has weights.
+    # For weights stored as float16 or int8, by name: the axis of the scales, or the
+    # reason for storing the weight in full.  The axis is the one that an output number
+    # has an index for: rounding in a column of a kernel changes one output only, and a
+    # row of an embedding table is one vector, with a small norm for rare ids.  Stated
+    # by every layer of this package that has weights.
     storage_axes: ClassVar[Mapping[str, int | str]] = {}
-    # The attribute that says how many ids its input may hold; empty where its input
-    # is no ids.
+    # The attribute with the number of ids that the input may hold; empty where the
+    # input does not hold ids.
     ids: ClassVar[str] = ""
-    # What it gives tells nothing of the numbers it was given: places in a vocabulary,
-    # whether a number is larger than another.  ``origin`` may lead back.
+    # Output numbers are labels, not quantities: indices in a vocabulary, results of
+    # comparisons.  ``origin`` may give an input number for an output number.
     renumbers: ClassVar[bool] = False
-    # Numbers of its input that are none of ``knows`` are an error.
+    # Input numbers that are not in ``knows()`` are an error.
     refuses_others: ClassVar[bool] = False
-    # Of a user's own layer: its output keeps the mask of its input.
+    # Custom layers: the output keeps the mask of the input.
     supports_masking: ClassVar[bool] = False
-    # Of a user's own layer: ``forward`` is given the mask of its input.
+    # Custom layers: ``forward`` receives the mask of the input.
     uses_mask: ClassVar[bool] = False
-    # Of a user's own layer: weights that Keras does not train, and saves last.
+    # Custom layers: weights that Keras does not train, which it saves last.
     non_trainable: ClassVar[tuple[str, ...]] = ()
-    # The number type that the layer computes in, ``float32`` or ``float64``.
+    # The dtype that the layer computes in, ``float32`` or ``float64``.
     dtype: FloatType = "float32"
 
     if TYPE_CHECKING:
-        # Child layers by name; none in most layers.
+        # Child layers by name; most layers have none.
         layers: Mapping[str, Layer] = {}
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if not of_this_package(cls):
-            for fact in UNKNOWN:
-                if _stated_here(cls, fact):
+            for fact in NOT_INHERITED:
+                if _is_stated(cls, fact):
                     setattr(cls, fact, getattr(Layer, fact))
         elif "op" in cls.__dict__:
-            weights = ("storage_axes",) * _stated_here(cls, "weight_shapes")
+            weights = ("storage_axes",) * _is_stated(cls, "weight_shapes")
             for fact in (*STATED, *weights):
-                if not _stated_here(cls, fact):
+                if not _is_stated(cls, fact):
                     raise TypeError(f"{cls.__name__} does not state its {fact}")
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Attributes of a user's own layer from the options of its Keras class.
+        """Attributes of a custom layer from the options of its Keras class.
 
-        As they are; override it where names or values differ.  Options that concern
-        training (initializers, regularizers, ...) are not among them.
+        Unchanged by default; override it where names or values differ.  Options that
+        concern training (initializers, regularizers, ...) are left out before.
         """
         return options
 
@@ -145,14 +145,14 @@ class Layer(Attributes):
         """Shapes of the weights and of the outputs.
 
         Raises:
-            ValueError: the inputs do not fit the layer, or are too many.
+            ValueError: the inputs do not fit the layer, or there are too many.
         """
         if len(shapes) > 1 and not self.takes_several:
             raise ValueError(f"expected one input, got {len(shapes)}")
         return self.weight_shapes(*shapes), self.output_shapes(*shapes)
 
     def result_dtype(self) -> str | None:
-        """The dtype of the outputs; None where it is that of the first input."""
+        """The dtype of the outputs; None: the dtype of the first input."""
         if self.gives_dtype is not None or self.keeps_dtype:
             return self.gives_dtype
         return self.dtype
@@ -161,11 +161,11 @@ class Layer(Attributes):
         """The dtype of the outputs for inputs of these dtypes.
 
         Raises:
-            ValueError: the layer does not take such inputs.
+            ValueError: the layer does not support such inputs.
         """
         result = self.result_dtype()
-        whole = not dtypes[0].startswith("float")
-        if result is not None and not (whole and self.keeps_whole):
+        integer = not dtypes[0].startswith("float")
+        if result is not None and not (integer and self.keeps_whole):
             return result
         cast = self.casts_floats and dtypes[0].startswith("float")
         return self.dtype if cast else dtypes[0]
@@ -173,27 +173,28 @@ class Layer(Attributes):
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array | tuple[Array, ...]:
-        """Compute the outputs; ``mask`` is given only where the graph names one."""
+        """Compute the outputs; ``mask`` is None unless the graph names one."""
         raise NotImplementedError(f"{self.op} has no forward pass")
 
     def over_time(self, *shapes: Shape) -> str:
-        """How the layer treats axis 1 of an input that carries time steps there.
+        """How the layer treats axis 1 of an input whose axis 1 is the time axis.
+
+        Stated by every layer of this package.
 
         Returns:
-            ``POINTWISE``: every time step alone; ``CARRIED``: in order, with a state;
-            ``LAST``: the last time step only, and the output has no time axis to step
-            along; ``ACROSS``: all time steps at once, so it cannot run step by step.
-            Stated by every layer of this package.
+            ``POINTWISE``: per step, time steps do not depend on each other;
+            ``CARRIED``: in order, with a state carried from step to step;
+            ``LAST``: only the last time step is used, and the output has no time axis;
+            ``ACROSS``: all time steps at once, so it cannot run step by step.
         """
         return ACROSS
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """Multiply-adds of one call; stated by every layer of this package.
 
-        Counted are the products of numbers with weights, and of tensors with each
-        other (matrix products, convolutions, attention), each a multiplication and an
-        addition.  Not counted is what goes number by number: biases, activations,
-        normalization, merging, pooling.
+        Counts the multiplications, each with its addition, of matrix products,
+        convolutions and attention.  Element-by-element work is not counted: biases,
+        activations, normalization, merging, pooling.
 
         Args:
             inputs: shapes of the inputs, every size known.
@@ -202,42 +203,34 @@ class Layer(Attributes):
         return 0
 
     def turns(self) -> tuple[float, ...]:
-        """Numbers of its input on whose two sides it computes differently.
+        """Breakpoints: input numbers where the layer changes its formula.
 
-        Bounds of bins, thresholds, caps; none of most layers.  Whoever looks for faults
-        has to look there.
+        Bounds of bins, thresholds, caps; empty for most layers.  Test inputs must lie
+        on both sides of each.
         """
         return ()
 
     def knows(self) -> tuple[float, ...]:
-        """Numbers of its input that are like no other: a vocabulary, a mask value."""
+        """Input numbers with a meaning of their own: a vocabulary, a mask value."""
         return (getattr(self, self.compared),) if self.compared else ()
 
     def usual(
         self, weights: Mapping[str, Array], rank: int
     ) -> tuple[Array, Array] | None:
-        """Centre and width of the numbers that an input of so many axes is made for.
+        """Mean and deviation of the numbers that an input of this rank should hold.
 
-        Both broadcast to the input.  None where nothing tells.
+        Both broadcast to the input.  None where the layer states nothing about it.
         """
         return None
 
     def origin(self, number: float) -> float | None:
-        """A number of its input for which it gives this one, if it ``renumbers``."""
-        return None
-
-    def window(self) -> tuple[int, bool] | None:
-        """How many steps a window along time spans, and whether padding is zeros.
-
-        None where windows slide over no axis of time, or over others too.  ``strides``,
-        ``padding`` and ``before`` say where windows stand.
-        """
+        """An input number whose output is this one, for layers that ``renumbers``."""
         return None
 
     def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:
         """Shapes of the hidden states, (batch, ...), for a first input of this shape.
 
-        None of a layer that carries no hidden state from time step to time step.
+        Empty for layers without a hidden state.
         """
         return ()
 
@@ -248,49 +241,49 @@ class Layer(Attributes):
             weights: arrays by weight name, in Keras' layout.
 
         Returns:
-            A model that takes (batch, time, features), with ``step`` and all else.
+            A model with an input (batch, time, features), which has ``step`` too.
 
         Raises:
             InputError: a weight is missing, unknown, or its shape does not fit.
         """
-        # The one import of what stands above: a bound layer is a model.
+        # The one import against the order of modules: a bound layer is a model.
         from gru2np_runtime.bind import bind
 
         return bind(self, weights)
 
 
-def _stated_here(cls: type[Layer], fact: str) -> bool:
-    """Whether the first class that says it is one of this package, below ``Layer``."""
+def _is_stated(cls: type[Layer], fact: str) -> bool:
+    """Whether the class has the fact from a class of this package below ``Layer``."""
     owner = next(base for base in cls.__mro__ if fact in base.__dict__)
     return owner is not Layer and of_this_package(owner)
 
 
 def sized(shape: Shape, size: int = 1) -> Sizes:
-    """A shape, sizes that are free set."""
+    """The shape with ``size`` for every size that is None."""
     return tuple(size if n is None else n for n in shape)
 
 
 def across(layer: Layer, *shapes: Shape) -> str:
-    """All time steps at once; to be stated as a layer's ``over_time``."""
+    """An ``over_time`` for layers that need all time steps at once."""
     return ACROSS
 
 
 def stored(**axes: int | str) -> Mapping[str, int | str]:
-    """Weights by name, each with its axis or its reason: see ``Layer.storage_axes``."""
+    """A value for ``Layer.storage_axes``: an axis or a reason by weight name."""
     return axes
 
 
 def no_products(layer: Layer, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-    """None: it goes number by number; to be stated as ``multiply_adds``."""
+    """A ``multiply_adds`` for layers that compute element by element."""
     return 0
 
 
 class Elementwise(Layer):
-    """A layer that treats every element alone; shapes and time pass through."""
+    """A layer that computes element by element and keeps the shape."""
 
     rows_apart = True
     multiply_adds = no_products
 
     def over_time(self, *shapes: Shape) -> str:
-        """Time passes through."""
+        """Per step."""
         return POINTWISE

@@ -1,4 +1,4 @@
-"""Load a bundle, and check it where that is asked for."""
+"""Load a bundle, and check it on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def load(
     source: Source,
     *,
-    custom_layers: Mapping[str, type[Layer]] | None = None,
+    custom_objects: Mapping[str, type[Layer]] | None = None,
     check: bool = False,
     mapped: bool = False,
 ) -> Model:
@@ -26,21 +26,20 @@ def load(
 
     Args:
         source: a path, the bundle's bytes, or a binary file object.
-        custom_layers: classes of your own that the bundle was exported with, by name.
-        check: compare the SHA-256 of every array, and replay the proof that the bundle
-            carries, with the kernel that runs here; a bundle without one passes.
+        custom_objects: classes of your own that the bundle was exported with, by name.
+        check: compare the SHA-256 of every array, and replay the bundle's proof here;
+            a bundle without a proof passes.
         mapped: map the file instead of reading it, for models larger than memory, or
-            shared by many processes.  While the model is in use, nobody may write
-            into the file or cut it short: that would change the model, or end the
-            process.  Replacing it by another file, as export does, is safe; Windows
-            refuses that.
+            shared by many processes.  While the model is in use, do not write to the
+            file or truncate it: that would change the model or crash the process.
+            Replacing it by another file, as export does, is safe; Windows refuses it.
 
     Raises:
-        BundleError: it breaks a rule of the format, is damaged, or its proof does not
-            hold here; the message names the member or the output.
+        BundleError: the bundle breaks a rule of the format, is damaged, or its proof
+            does not hold here; the message names the member or the output.
         FileNotFoundError: there is no such file.
     """
-    opened = open_bundle(source, custom_layers, mapped=mapped)
+    opened = open_bundle(source, custom_objects, mapped=mapped)
     model = opened.model()
     if check:
         from gru2np_runtime.proof.checking import check as check_bundle

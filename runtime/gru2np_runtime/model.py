@@ -1,4 +1,4 @@
-"""The model: data in and out, batches, state, and a summary to read."""
+"""The model: prediction, single steps, state and summary."""
 
 from __future__ import annotations
 
@@ -18,35 +18,36 @@ if TYPE_CHECKING:
     from gru2np_runtime.data import Data
     from gru2np_runtime.graph import Graph
     from gru2np_runtime.layer import Array, Shape
-    from gru2np_runtime.run.batches import Chunks
+    from gru2np_runtime.run.batches import Batches
     from gru2np_runtime.run.stateful import Stateful
     from gru2np_runtime.run.stream import State, Stream
     from gru2np_runtime.summary import ModelLayer
 
-# Inputs of fewer numbers run whole, without a look at what they need.
+# Smaller inputs, in elements, run at once: their memory is not estimated.
 SMALL = 4096
 
 
 class Model:
     """A model loaded from a bundle; made by ``gru2np_runtime.load``.
 
-    Immutable but for the states of a model saved with ``stateful=True``, so that one
-    model serves many threads.
+    Immutable except for the states of a model saved with ``stateful=True``: many
+    threads can use one model.
 
     Attributes:
         name: of the model.
-        source: the file it was exported from, as the manifest has it.
-        storage: how its kernels are stored, where they are smaller than they were.
+        source: the manifest's record of the file that the model was exported from.
+        storage: the manifest's record of small storage; None if all weights are stored
+            in full.
 
-    The rest is for tools that look inside; change nothing of it:
+    The other attributes are for tools; do not change them:
 
     Attributes:
         graph: the layers and their calls.
         weights: every array by path.
-        titles: name and Keras class by a layer's path.
-        input_structure: one input, a list or a dict.
-        output_structure: the same of the outputs.
-        graph_plan: the graph with its weights packed, as it runs.
+        titles: name and Keras class by path of the layer.
+        input_structure: whether the inputs are one array, a list or a dict.
+        output_structure: the same for the outputs.
+        graph_plan: the graph with packed weights, which runs.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Model:
         plan = make_plan(graph, weights)
         assert isinstance(plan, GraphPlan)
         self.graph_plan = plan
-        # What only some models or calls need is imported and made there.
+        # Imported and made only when needed: the start must be fast.
         self._stateful: Stateful | None = None
         stateful = self.graph_plan.stateful()
         if stateful:
@@ -85,7 +86,7 @@ class Model:
             self._stateful = Stateful(
                 self.graph_plan, stateful, self.input_structure.names[0]
             )
-        self._sizes: Chunks | None = None
+        self._cached_batches: Batches | None = None
         self._stream: Stream | None = None
         self._time_major = any(
             plan.batch_axis
@@ -110,22 +111,22 @@ class Model:
 
     @property
     def input_names(self) -> list[str]:
-        """Names of the inputs, in order; the keys where the model takes a dict."""
+        """Names of the inputs, in order; the keys if the model takes a dict."""
         return list(self.input_structure.names)
 
     @property
     def output_names(self) -> list[str]:
-        """Names of the outputs, in order; the keys where the model gives a dict."""
+        """Names of the outputs, in order; the keys if the model returns a dict."""
         return list(self.output_structure.names)
 
     @property
     def input_shapes(self) -> list[Shape]:
-        """Shapes of the inputs, None where any size fits."""
+        """Shapes of the inputs, batch axis included; None where any size fits."""
         return [port.shape for port in self.graph.inputs]
 
     @property
     def output_shapes(self) -> list[Shape]:
-        """Shapes of the outputs, None where the input decides."""
+        """Shapes of the outputs, batch axis included; None where the input decides."""
         return [port.shape for port in self.graph.outputs]
 
     @property
@@ -139,14 +140,14 @@ class Model:
         """The layer of that name or path.
 
         Raises:
-            InputError: there is none; the message lists those there are.
+            InputError: there is no such layer; the message lists all names.
         """
         from gru2np_runtime.summary import layer_named
 
         return layer_named(self.layers, name)
 
     def count_params(self) -> int:
-        """How many numbers the model's weights hold."""
+        """The number of parameters, trainable or not."""
         return sum(int(array.size) for array in self.weights.values())
 
     def __str__(self) -> str:
@@ -168,9 +169,10 @@ class Model:
         print(self)
 
     def plan(self) -> str:
-        """Which way each layer runs, as a table to print.
+        """A table that shows which kernel runs each layer, to print.
 
-        ``plain`` is a layer's own forward pass; the last line says how ``step`` runs.
+        ``plain`` is the forward pass of the layer.  The last line shows how ``step``
+        runs.
         """
         from gru2np_runtime.summary import plan_table
 
@@ -181,21 +183,25 @@ class Model:
 
         Args:
             x: an array (batch, ...), a list of arrays, or a dict by input name.
-            batch_size: rows computed at once; if not given all of them, or as many as
-                the memory between the layers is bounded for.
+            batch_size: rows computed at once; by default all rows, or fewer where the
+                values between the layers would need too much memory.
 
         Returns:
-            An array, a list or a dict, as the model was built; float32 or float64 as
-            the model computes.
+            An array, a list or a dict, as the model was built; float32 or float64,
+            the model's dtype.
 
         Raises:
             InputError: x does not fit the model's inputs.
         """
         chain = self.graph_plan.chain
         if chain is not None and batch_size is None and not self._stateful:
-            # The checks below, at the price of a call of the kernel.
+            # The same checks as below, as fast as one call of the kernel.
             time = self.graph.inputs[0].shape[1]
-            if type(x) is np.ndarray and chain.takes(x) and time in (None, x.shape[1]):
+            if (
+                type(x) is np.ndarray
+                and chain.accepts(x)
+                and time in (None, x.shape[1])
+            ):
                 return self.output_structure.pack((chain.run(x),))
         arrays = self._arrays(x)
         rows = arrays[0].shape[0]
@@ -204,7 +210,7 @@ class Model:
         if self._stateful is not None:
             batch_size = self._stateful.batch_size(rows, batch_size)
         elif batch_size is None and sum(x.size for x in arrays) >= SMALL:
-            batch_size = self._chunks.rows(arrays)
+            batch_size = self._batches.rows(arrays)
         if batch_size is None or rows <= batch_size:
             return self.output_structure.pack(self._run(arrays))
         from gru2np_runtime.run.batches import in_batches
@@ -214,9 +220,9 @@ class Model:
     __call__ = predict
 
     def activations(self, x: Data) -> dict[str, Data]:
-        """Outputs of every node by name; a list where a node has several.
+        """Outputs of every node by name; a list if a node has several.
 
-        States of a stateful model are used and left as they are.
+        Uses the states of a stateful model and does not change them.
         """
         values = (self._stateful or self.graph_plan).values(self._arrays(x))
         return {
@@ -227,7 +233,7 @@ class Model:
         }
 
     def reset_states(self) -> None:
-        """Set the states of a stateful model back to zeros."""
+        """Set the states of a stateful model to zero."""
         if self._stateful is not None:
             self._stateful.states = {}
 
@@ -235,12 +241,12 @@ class Model:
         """The state before the first time step.
 
         Raises:
-            InputError: the model cannot run forward in time; names the layer.
+            InputError: the model cannot run step by step; the message names the layer.
         """
         return self._streaming().initial_state(batch_size)
 
     def restore_state(self, arrays: Mapping[str, Sequence[Array]]) -> State:
-        """The state that ``State.arrays`` gave.
+        """The state with the arrays of ``State.arrays``.
 
         Raises:
             InputError: a layer is missing or an array does not fit.
@@ -252,15 +258,16 @@ class Model:
 
         Args:
             x: one step without the time axis, (batch, features), or (batch,) for
-                ids; inputs without a time axis whole; a list or dict for several.
-            state: from ``initial_state`` or the step before; it may be reused.
+                ids; inputs without a time axis as they are; several: a list or dict.
+            state: from ``initial_state`` or the previous step; its memory may be
+                reused.
 
         Returns:
-            What the model would give had the sequence ended here, a fresh array, list
-            or dict; and the state for the next step.
+            The output for a sequence that ends at this step, as a new array, list or
+            dict; and the state for the next step.
 
         Raises:
-            InputError: x does not fit, or its batch is not the state's.
+            InputError: x does not fit, or its batch size is not the state's.
         """
         stream = self._stream or self._streaming()
         stepper = state._stepper
@@ -292,16 +299,16 @@ class Model:
         if self._stateful is not None:
             return self._stateful.run(arrays)
         if sum(x.size for x in arrays) >= SMALL:
-            return self._chunks.run(arrays)
+            return self._batches.run(arrays)
         return list(self.graph_plan.run(arrays, None))
 
     @property
-    def _chunks(self) -> Chunks:
-        if self._sizes is None:
-            from gru2np_runtime.run.batches import Chunks
+    def _batches(self) -> Batches:
+        if self._cached_batches is None:
+            from gru2np_runtime.run.batches import Batches
 
-            self._sizes = Chunks(self.graph_plan)
-        return self._sizes
+            self._cached_batches = Batches(self.graph_plan)
+        return self._cached_batches
 
     def _arrays(
         self, x: Data, without_time: Sequence[bool] | None = None

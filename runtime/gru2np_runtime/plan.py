@@ -1,7 +1,7 @@
-"""Plans: a layer with its weights packed, ready to run; and chains of several.
+"""Plans run one layer with packed weights; chains run several.
 
-Plans and chains are immutable and shared by threads; whatever changes from step to step
-is a ``Carry`` or a ``Stepper``, which belongs to the call or to the user.
+Plans and chains are immutable and shared by threads.  What changes from step to step is
+a ``Carry`` or a ``Stepper``, which belongs to a call or to the user.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Carry:
-    """What a layer takes from one time step to the next.
+    """What one layer carries from one time step to the next.
 
     Attributes:
         states: arrays of shape (batch, ...), in Keras' order (h; h, c).
-        previous: the output of the last step, where masked steps repeat it.
+        previous: the previous output, which masked steps may repeat; None for zeros.
     """
 
     __slots__ = ("previous", "states")
@@ -34,16 +34,16 @@ class Carry:
         self.previous = previous
 
     def copy(self) -> Carry:
-        """A carry that shares no memory with this one."""
+        """A deep copy."""
         previous = None if self.previous is None else self.previous.copy()
         return Carry([state.copy() for state in self.states], previous)
 
 
 class Plan:
-    """The plain plan: ``Layer.forward`` with its weights."""
+    """The plain plan of any layer: ``Layer.forward`` with its weights."""
 
-    # The kernel that fuses the layer with its neighbours, a row of ``run.fuse``; empty
-    # where none does, or where any kernel takes the layer beside others of its own.
+    # The kernel that fuses the layer with others, a key of ``run.fuse.PACKERS``; empty
+    # if there is none, or if the layer fits the chains of every kernel.
     kernel: ClassVar[str] = ""
 
     def __init__(self, layer: Layer, weights: Mapping[str, Array]) -> None:
@@ -51,7 +51,7 @@ class Plan:
         self.weights = weights
 
     def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
-        """Run the layer on whole inputs."""
+        """Run the layer; inputs: (batch, ...) each."""
         if mask is None:
             outputs = self.layer.forward(self.weights, *inputs)
         else:
@@ -59,37 +59,37 @@ class Plan:
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
     def fused(self) -> tuple[Plan, ...] | None:
-        """What a chain runs for this layer; None where no chain can hold it."""
+        """The plans that a chain runs for the layer; None if no chain can."""
         return (self,) if self.kernel else None
 
-    def how(self) -> str:
-        """Which way the layer runs, to read; see ``Model.plan``."""
+    def description(self) -> str:
+        """How the layer runs, for the table of ``Model.plan``."""
         return "plain"
 
 
 class CarryingPlan(Plan):
     """A plan of a layer that runs forward in time with a state."""
 
-    # Where (batch, time, ...) has its batch; 1 for layers that are time-major.
+    # Axis of the batch in the first input; 1 for time-major layers.
     batch_axis = 0
 
     def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
-        """Run the layer on whole inputs, from the initial state they give."""
+        """Run whole sequences; ``inputs[1:]`` are the initial states, if any."""
         carry = self.begin(inputs[0].shape[self.batch_axis], inputs[1:])
         return self.advance(inputs[0], mask, carry)[0]
 
     def begin(self, batch_size: int, states: Sequence[Array]) -> Carry:
-        """The carry before the first step; zeros where no states are given."""
+        """The carry before the first step; zeros if ``states`` is empty."""
         raise NotImplementedError
 
     def resume(self, states: Sequence[Array]) -> Carry:
-        """The carry in the middle of a sequence, from the states seen there."""
+        """The carry in the middle of a sequence, from the states there."""
         return Carry(states)
 
     def advance(
         self, x: Array, mask: Array | None, carry: Carry
     ) -> tuple[tuple[Array, ...], Carry]:
-        """Run on the time steps of x (batch, time, ...), and give the carry after."""
+        """Run the time steps of x (batch, time, ...); returns outputs and carry."""
         raise NotImplementedError
 
     def state_shapes(self) -> list[tuple[int, ...]]:
@@ -101,8 +101,8 @@ class Link:
     """One layer of a chain.
 
     Attributes:
-        node: the name of the call, by which states are kept.
-        plan: of the layer; of the one inside, where that is all that runs.
+        node: name of the node, the key of its states.
+        plan: of the layer, or of the layer inside a wrapper.
     """
 
     __slots__ = ("node", "plan")
@@ -113,40 +113,40 @@ class Link:
 
 
 class Chain:
-    """Layers one after the other, fused by ``run.fuse`` and packed for one kernel.
+    """Consecutive layers, fused by ``run.fuse`` and packed for one kernel.
 
     Attributes:
-        dtype: of inputs, states and outputs; how weights are packed is the kernel's.
-        features: of the input.
+        dtype: of inputs, states and outputs; packed weights may have another.
+        features: size of the input's last axis.
     """
 
     def __init__(self, dtype: str, features: int) -> None:
         self.dtype = np.dtype(dtype)
         self.features = features
 
-    def takes(self, x: Array) -> bool:
-        """Whether ``run`` can run on x; never where the kernel only steps."""
+    def accepts(self, x: Array) -> bool:
+        """Whether ``run`` can run on x; False if the kernel only runs single steps."""
         return False
 
     def run(self, x: Array) -> Array:
-        """x: (batch, time, features), whole sequences from zero states."""
+        """Run whole sequences from zero states; x: (batch, time, features)."""
         raise NotImplementedError
 
     def stepper(self, carries: Mapping[str, Carry | None], rows: int) -> Stepper:
-        """Buffers for so many rows of a state, which from now on lives in them.
+        """Buffers for one state, which is moved into them.
 
         Args:
-            carries: by node; those of the chain look into the buffers from now on.
-            rows: of the state.
+            carries: by node; from now on, their states are views of the buffers.
+            rows: batch size of the state.
         """
         raise NotImplementedError
 
 
 class Stepper:
-    """One state of a chain, in buffers that its kernel moves on in place.
+    """One state of a chain, in buffers that the kernel updates in place.
 
     Attributes:
-        chain: whose state it is.
+        chain: the chain.
         shape: of the input of a step, (rows, features).
     """
 
@@ -157,11 +157,11 @@ class Stepper:
         self.shape = (rows, chain.features)
 
     def step(self, x: Array) -> Array:
-        """One step; x: (rows, features), in the chain's dtype; gives a fresh array."""
+        """One step; x: (rows, features), in the chain's dtype; returns a new array."""
         raise NotImplementedError
 
-    def take(self, carry: Carry | None, buffers: Sequence[Array]) -> None:
-        """Move a layer's states, if any are there yet, into buffers of their shapes."""
+    def move_states(self, carry: Carry | None, buffers: Sequence[Array]) -> None:
+        """Copy the states of a carry into buffers, and make them views of these."""
         if carry is None:
             return
         for buffer, state in zip(buffers, carry.states):

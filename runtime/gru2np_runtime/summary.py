@@ -1,4 +1,4 @@
-"""A model to look at: its layers, and the table that ``summary`` prints."""
+"""The layers of a model, and the tables of ``summary`` and ``plan``."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from gru2np_runtime.plan import Plan
     from gru2np_runtime.run.stream import Stream
 
-# Where plans of wrappers keep those of the layers inside.
+# Attributes of wrapper plans that hold the plans of the layers inside.
 PARTS = ("forward", "backward", "inner")
 
 
 class ModelLayer:
-    """A layer of a model, to look at.
+    """A layer of a model, for inspection.
 
     Attributes:
-        name: its path; layers of nested models stand behind ``/``.
-        class_name: the Keras class it was.
-        layer: what it means: its attributes.
+        name: its path; ``/`` separates a nested model from its layers.
+        class_name: its Keras class.
+        layer: the runtime layer with its attributes.
         weights: its arrays by name, read-only.
         output_shapes: of its first call.
     """
@@ -51,7 +51,7 @@ class ModelLayer:
         return f"<{self.class_name} {self.name!r}, {self.count_params()} parameters>"
 
     def count_params(self) -> int:
-        """How many numbers its weights hold."""
+        """The number of parameters of the layer."""
         return sum(int(array.size) for array in self.weights.values())
 
 
@@ -63,29 +63,29 @@ def model_layers(
     Args:
         graph: the graph.
         weights: its arrays by path.
-        titles: name and Keras class by a layer's path.
+        titles: name and Keras class by path of the layer.
     """
     known, expected = graph.infer_nodes()
-    found: dict[str, ModelLayer] = {}
+    layers: dict[str, ModelLayer] = {}
     for node in graph.nodes:
-        if node.layer not in found:
+        if node.layer not in layers:
             name, class_name = titles.get(node.layer, (node.layer, ""))
             layer = graph.layers[node.layer]
-            found[node.layer] = ModelLayer(
+            layers[node.layer] = ModelLayer(
                 name,
                 class_name or layer.op,
                 layer,
                 {k: weights[f"{node.layer}/{k}"] for k in expected[node.layer]},
                 known[node.name],
             )
-    return list(found.values())
+    return list(layers.values())
 
 
 def layer_named(layers: Sequence[ModelLayer], name: str) -> ModelLayer:
     """The layer of that name or path.
 
     Raises:
-        InputError: there is none; the message lists those there are.
+        InputError: there is no such layer; the message lists all names.
     """
     for layer in layers:
         if layer.name == name:
@@ -101,17 +101,17 @@ def summary(
     params: int,
     stored: str | None,
 ) -> str:
-    """A line of title, and a table with a row for each layer.
+    """A title line, and a table with a row for each layer.
 
     Args:
         title: the model's name.
         inputs: name and shape of each.
         layers: in the order of the rows.
-        params: how many numbers the weights hold.
-        stored: the dtype that kernels are stored in, where it is not their own.
+        params: number of parameters.
+        stored: the smaller dtype that kernels are stored in; None for none.
     """
-    given = ", ".join(f"{name} {shape_text(shape)}" for name, shape in inputs)
-    head = f"{title}: {given}, {params:,} parameters"
+    shapes = ", ".join(f"{name} {shape_text(shape)}" for name, shape in inputs)
+    head = f"{title}: {shapes}, {params:,} parameters"
     if stored is not None:
         head += f", kernels stored as {stored}"
     header = ("layer", "class", "output shape", "parameters")
@@ -127,17 +127,17 @@ def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> st
 
     Args:
         plans: of the layers, by path.
-        streaming: makes the model step by step, for the last line.
+        streaming: makes the ``Stream`` of the model, for the last line.
     """
     rows: list[tuple[str, ...]] = []
 
     def add(name: str, plan: Plan) -> None:
         inner = {part: getattr(plan, part, None) for part in PARTS}
         inner.update(getattr(plan, "plans", {}))
-        parts = {part: own for part, own in inner.items() if own is not None}
-        rows.append((name, plan.layer.op, "of its layers" if parts else plan.how()))
-        for part, own in parts.items():
-            add(f"{name}/{part}", own)
+        parts = {part: plan for part, plan in inner.items() if plan is not None}
+        rows.append((name, plan.layer.op, "see below" if parts else plan.description()))
+        for part, inner_plan in parts.items():
+            add(f"{name}/{part}", inner_plan)
 
     for name, plan in plans.items():
         add(name, plan)
@@ -146,5 +146,5 @@ def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> st
     except InputError as error:
         steps = str(error)
     else:
-        steps = "the stack of layers at once" if chain else "layer by layer"
+        steps = "all layers in one chain" if chain else "layer by layer"
     return "\n".join([*table(("layer", "op", "runs"), rows), f"step: {steps}"])

@@ -1,4 +1,4 @@
-"""Text for people: counts with their nouns, and plain tables."""
+"""Counts with nouns, and plain tables, to print."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def table(
     rows: Sequence[Sequence[str]],
     right: Collection[int] = (),
 ) -> list[str]:
-    """The lines of a table, a rule below its header.
+    """The lines of a table, with a rule below its header.
 
     Args:
         header: titles of the columns.
-        rows: as many cells each.
-        right: columns of numbers, set to the right.
+        rows: one cell per column.
+        right: indices of the columns that are aligned to the right.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows)]
     lines = [

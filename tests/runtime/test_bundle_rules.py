@@ -126,7 +126,7 @@ def test_a_plain_npz_is_refused(tmp_path):
 def test_a_member_twice_is_refused(bundle):
     name = next(iter(read_members(bundle)))
     twice = written(bundle, more=[(name, bytes(read_members(bundle)[name]))])
-    with pytest.raises(BundleError, match="is there twice"):
+    with pytest.raises(BundleError, match="two members are named"):
         load(twice)
 
 
@@ -317,7 +317,7 @@ def test_a_bundle_that_outgrows_the_format_is_not_written(monkeypatch, limit, va
     monkeypatch.setattr(f"gru2np_runtime.bundle.container.{limit}", value)
     writer = Writer(io.BytesIO())
     writer.add("a", b"")
-    with pytest.raises(BundleError, match="member 'b' outgrows it"):
+    with pytest.raises(BundleError, match="member 'b' exceeds it"):
         writer.add("b", bytes(100))
 
 

@@ -119,7 +119,7 @@ def test_what_is_a_chain(name, kernel, monkeypatch):
     model = model_of(*parts)
     fused = kernel in kernels.split()
     text = model.plan().splitlines()[-1]
-    assert (text == "step: the stack of layers at once") == fused
+    assert (text == "step: all layers in one chain") == fused
     if name in ("backwards", "time first", "no recurrent layer"):
         assert model.graph_plan.chain is None
         return

@@ -129,8 +129,8 @@ def test_as_exact_as_the_plain_recurrence(library, kind, units, rows):
         assert own <= max(2 * plain, 5e-7)
 
 
-def stack_model(*, every_step=False):
-    """LSTM, Dense, GRU, SimpleRNN and Dense: everything that a stack can hold."""
+def chain_model(*, return_sequences=False):
+    """LSTM, Dense, GRU, SimpleRNN and Dense: every layer that a chain can hold."""
     from gru2np_runtime.graph import Graph, Node, Port
     from gru2np_runtime.model import Model
 
@@ -138,7 +138,7 @@ def stack_model(*, every_step=False):
         "lstm": layers.LSTM(units=7, return_sequences=True),
         "softmax": layers.Dense(units=9, activation="softmax"),
         "gru": layers.GRU(units=11, reset_after=False, return_sequences=True),
-        "rnn": layers.SimpleRNN(units=50, return_sequences=every_step),
+        "rnn": layers.SimpleRNN(units=50, return_sequences=return_sequences),
         "dense": layers.Dense(units=3, activation="sigmoid"),
     }
     rng = np.random.default_rng(0)
@@ -156,13 +156,13 @@ def stack_model(*, every_step=False):
 
 
 @pytest.mark.parametrize("batch", [1, 3, 100, 200])
-def test_a_stack_steps_in_one_call(library, use, monkeypatch, batch):
+def test_a_chain_steps_in_one_call(library, use, monkeypatch, batch):
     use(library)
     x = np.random.default_rng(1).normal(size=(batch, 12, 5)).astype(np.float32)
     monkeypatch.setenv("GRU2NP_KERNEL", "numpy")
-    plain = stack_model()
+    plain = chain_model()
     monkeypatch.setenv("GRU2NP_KERNEL", "c")
-    model = stack_model()
+    model = chain_model()
     state = model.initial_state(batch)
     results = []
     for t in range(12):
@@ -183,20 +183,20 @@ def test_a_stack_steps_in_one_call(library, use, monkeypatch, batch):
         np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("every_step", [False, True])
+@pytest.mark.parametrize("return_sequences", [False, True])
 @pytest.mark.parametrize("time", [1, 15, 16, 17, 50])
 @pytest.mark.parametrize("batch", [1, 2, 97, 1000])
-def test_a_stack_predicts_in_one_call(
-    library, use, monkeypatch, batch, time, every_step
+def test_a_chain_predicts_in_one_call(
+    library, use, monkeypatch, batch, time, return_sequences
 ):
     use(library)
     x = np.random.default_rng(2).normal(size=(time, batch, 5)).astype(np.float32)
     x = x.swapaxes(0, 1)
     monkeypatch.setenv("GRU2NP_KERNEL", "numpy")
-    wanted = stack_model(every_step=every_step).predict(x)
+    wanted = chain_model(return_sequences=return_sequences).predict(x)
     monkeypatch.setenv("GRU2NP_KERNEL", "c")
-    model = stack_model(every_step=every_step)
-    assert model.graph_plan.chain.every_step == every_step
+    model = chain_model(return_sequences=return_sequences)
+    assert model.graph_plan.chain.return_sequences == return_sequences
     np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-5, atol=1e-6)
     nothing = np.zeros((0, time, 5), np.float32)
     assert model.predict(nothing).shape == (0, *wanted.shape[1:])
@@ -235,9 +235,9 @@ def test_batches_split_over_threads_give_the_same(library, use, monkeypatch, thr
     x = rng.normal(size=(203, 9, 5)).astype(np.float32)
     monkeypatch.setenv("GRU2NP_THREADS", threads)
     # A register tile of other rows may round otherwise, a shifted row may not.
-    spread = stack_model().predict(x)
+    spread = chain_model().predict(x)
     monkeypatch.setenv("GRU2NP_THREADS", "1")
-    np.testing.assert_allclose(spread, stack_model().predict(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(spread, chain_model().predict(x), rtol=1e-5, atol=1e-6)
     case = Case(11)
     monkeypatch.setenv("GRU2NP_THREADS", threads)
     assert case.batch > 2 * _threads.TILE

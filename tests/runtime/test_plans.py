@@ -9,7 +9,7 @@ import pytest
 
 from gru2np_runtime import layers
 from gru2np_runtime.graph import Graph, Node, Port
-from gru2np_runtime.kernels.numpy.recurrence import FastRecurrence, recurrent
+from gru2np_runtime.kernels.numpy.recurrence import NumPyRecurrence, recurrent
 from gru2np_runtime.kernels.plain.recurrent import Recurrence
 from gru2np_runtime.model import Model
 
@@ -45,7 +45,7 @@ def both(cell, dtype="float32", **options):
         for name, shape in layer.weight_shapes((None, None, FEATURES)).items()
     }
     fast = recurrent(layer, weights, {})
-    assert isinstance(fast, FastRecurrence)
+    assert isinstance(fast, NumPyRecurrence)
     return fast, Recurrence(layer, weights)
 
 
@@ -297,7 +297,7 @@ def test_the_plan_can_be_printed():
         "───────  ─────  ────────────────────────────",
         "gru_0    gru    numpy: sequence, batch, step",
         "dense_1  dense  plain",
-        "step: the stack of layers at once",
+        "step: all layers in one chain",
     ]
 
 

@@ -78,7 +78,7 @@ def test_a_case_twice_is_refused(bundle):
     manifest, members = proofs.opened(bundle)
     manifest["proof"]["cases"] *= 2
     more = {name.replace("#0", "#1"): data for name, data in members.items()}
-    with pytest.raises(BundleError, match="case 'given' is twice"):
+    with pytest.raises(BundleError, match="two cases are named 'given'"):
         load(proofs.written(manifest, {**members, **more}))
 
 

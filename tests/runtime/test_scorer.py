@@ -170,7 +170,7 @@ def test_columns_of_a_block(gru, tmp_path):
 # Shape and dtype, known before there is a row
 
 
-# Neither kind can be shared out without more ado: see above, and test_custom_layers.
+# Neither kind can be shared out without more ado: see above, and test_custom_objects.
 REFUSED = ("stateful", "custom", "conv_lstm_states")
 EVERY = [
     golden

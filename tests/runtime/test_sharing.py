@@ -11,7 +11,7 @@ import pytest
 
 import goldens
 from gru2np_runtime import load
-from gru2np_runtime.run import batches as _chunks
+from gru2np_runtime.run import batches
 
 THREADS = 8
 # No layer of it runs in the compiled kernel.
@@ -89,8 +89,7 @@ def test_threads_share_a_model(kernel, case):
 
 def test_threads_share_a_model_in_parts(kernel, monkeypatch):
     """Rows and time cut into pieces, as large inputs are."""
-    monkeypatch.setattr(_chunks, "BYTES", 1)
-    monkeypatch.setattr(_chunks, "WHOLE", 1)
+    monkeypatch.setattr(batches, "BYTES", 1)
     monkeypatch.setattr("gru2np_runtime.model.SMALL", 1)
     bundle = bundle_of("keras-3.15/mask_bidirectional")
     alone, shared = load(bundle), load(bundle)

@@ -13,8 +13,9 @@ from gru2np_runtime.kernels.c import library as _kernel
 
 # Everything of the standard library that load and predict may add to NumPy's own.
 # Among the own of a newer NumPy are ctypes, re, struct and typing; each of the others
-# costs milliseconds.  importlib is frozen into Python, and costs none.
-STANDARD = {"__future__", "_json", "zlib"}
+# costs milliseconds.  importlib is frozen into Python, and costs none; json costs one.
+STANDARD = {"__future__", "_json", "json", "json.decoder", "json.encoder"}
+STANDARD |= {"json.scanner", "zlib"}
 STANDARD |= {f"importlib{own}" for own in ("", "._bootstrap", "._bootstrap_external")}
 # Families of layers a GRU with a Dense behind it is made of.
 FAMILIES = {"recurrent", "cells", "dense", "axes"}

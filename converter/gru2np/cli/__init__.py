@@ -43,7 +43,7 @@ def cli(ctx: click.Context) -> None:
 
     export makes a bundle of a model file, with no Keras installed; verify proves that
     it computes what Keras computes; inspect explains what is in either file; predict
-    runs a bundle; ship lays it down for another machine.
+    runs a bundle; ship writes a folder for another machine.
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False

@@ -75,8 +75,10 @@ class Commands(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the first example of each command."""
         commands = (self.get_command(ctx, name) for name in self.list_commands(ctx))
-        own = [c.examples[0] for c in commands if isinstance(c, Command) and c.examples]
-        _write_examples(own, formatter)
+        examples = [
+            c.examples[0] for c in commands if isinstance(c, Command) and c.examples
+        ]
+        _write_examples(examples, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""

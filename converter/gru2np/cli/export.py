@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gru2np.cli.commands import EXIT_CODES, Command, say
-from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEIGHTS
+from gru2np.cli.commands import Command, say
+from gru2np.cli.options import EXISTING, FORCE, JSON, QUIET, SAVED_BY, WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     examples=(
         "gru2np export model.h5",
         "gru2np export architecture.json --weights weights.h5 -o model.npz",
-        "gru2np export model.h5 --store int8 --prove x.npy",
+        "gru2np export model.h5 --store int8",
     ),
 )
 @click.argument("model", type=EXISTING)
@@ -42,25 +42,15 @@ if TYPE_CHECKING:
     type=click.Choice(("float16", "int8")),
     help="Keep kernels and embeddings smaller; what that costs is measured.",
 )
-@click.option(
-    "--prove",
-    type=FILE,
-    metavar="X",
-    help="Inputs, .npy or .npz by input name: run Keras on them, and put its outputs "
-    "into the bundle for the target to check.",
-)
 @FORCE
 @JSON
 @QUIET
-@click.pass_context
 def export(
-    context: click.Context,
     model: str,
     output: str | None,
     weights: str | None,
     saved_by: str | None,
     store: str | None,
-    prove: str | None,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -69,35 +59,22 @@ def export(
 
     MODEL is a .h5, .hdf5 or .keras file, a .keras directory, or an architecture
     .json with --weights (.h5, .weights.h5, or the .weights.json of shards). Prints
-    the path of the bundle. No Keras and no TensorFlow is needed, but for --prove.
-
-    Ends with 1 if --prove finds that Keras gives something else; then nothing is
-    written.
+    the path of the bundle. No Keras and no TensorFlow is needed.
     """
     from gru2np.convert import convert
-    from gru2np.errors import Disagreement
     from gru2np.exporting import export as export_model
     from gru2np_runtime.files.arrays import check_output
 
-    target = output or str(_beside(Path(model)))
-    given = [path for path in (model, weights, prove) if path is not None]
+    target = output or str(_default_output(Path(model)))
+    given = [path for path in (model, weights) if path is not None]
     if output is None and Path(target) == Path(model):
         # Of a bundle, that it is one says more than that it cannot be replaced.
         with convert(model, weights, saved_by=saved_by):
             pass
     check_output(target, force=force, inputs=given)
-    try:
-        exported = export_model(
-            model,
-            target,
-            weights=weights,
-            saved_by=saved_by,
-            store=store,
-            prove=prove,
-        )
-    except Disagreement as error:
-        click.echo(f"Error: {error}", err=True)
-        context.exit(EXIT_CODES["differs"])
+    exported = export_model(
+        model, target, weights=weights, saved_by=saved_by, store=store
+    )
     size = Path(target).stat().st_size
     if as_json:
         click.echo(json.dumps(_exported_record(exported, target, size), indent=2))
@@ -105,14 +82,12 @@ def export(
         # On a terminal the next line says it in words.
         click.echo(target)
     _export_notes(exported, target, size, store, say(quiet))
-    if exported.proof is not None:
-        return
     options = (("--weights", weights), ("--saved-by", saved_by))
     more = "".join(f" {key} {shlex.quote(own)}" for key, own in options if own)
     say(quiet)(f"Next: gru2np verify {shlex.quote(model)} {shlex.quote(target)}{more}")
 
 
-def _beside(model: Path) -> Path:
+def _default_output(model: Path) -> Path:
     """Where the bundle of a model goes: beside it, under its name."""
     if not model.is_dir():
         return model.with_suffix(".npz")
@@ -142,8 +117,6 @@ def _export_notes(
         note(
             f"Note: no weight is large enough to gain from {store}; none is stored so."
         )
-    if exported.proof is not None:
-        note(str(exported.proof))
     if exported.half_precision:
         policies = ", ".join(exported.half_precision)
         note(f"Note: saved with the policy {policies}, computed in float32.")
@@ -172,5 +145,4 @@ def _exported_record(exported: Exported, target: str, size: int) -> dict[str, An
         "notes": list(exported.notes),
         "storage": exported.storage,
         "stored_small": exported.stored_small[0],
-        "proof": exported.proof and exported.proof.as_json(),
     }

@@ -23,7 +23,7 @@ from gru2np.cli.options import EXISTING, FORCE, JSON, SAVED_BY, WEIGHTS
     "page",
     type=click.Path(dir_okay=False),
     metavar="PAGE.html",
-    help="Write it as a page to look at too: one file of HTML.",
+    help="Write a page to look at too, HTML in one file.",
 )
 @FORCE
 @JSON
@@ -41,8 +41,8 @@ def inspect(
     what that means for its numbers. A model that cannot be converted is explained as
     well, with what stands in the way.
     """
+    from gru2np.inspection.inspect import inspect as look
     from gru2np.inspection.render import render
-    from gru2np.inspection.report import inspect as look
 
     if page is None:
         report = look(file, weights, saved_by=saved_by)

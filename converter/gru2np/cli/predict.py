@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
     metavar="X",
     required=True,
-    help=".npy, .npz with the arrays by input name, or a .csv table of one row a "
-    "sample; - for standard input.",
+    help=".npy, .npz with the arrays by input name, or a .csv table in which a row "
+    "is a sample; - for standard input.",
 )
 @click.option(
     "-o",
@@ -42,26 +42,26 @@ if TYPE_CHECKING:
     metavar="Y",
     required=True,
     help=".npy, .npz with the arrays by output name, or .csv; - for standard output, "
-    "a table for a table.",
+    "as a table if X is one.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Rows at once.  [default: 1024, or 64 MiB of them; of a stateful model its "
+    help="Rows at once.  [default: 1024, or 64 MiB of rows; a stateful model has its "
     "own]",
 )
 @click.option(
     "--header/--no-header",
     default=None,
-    help="Whether the first line of a table is names.  [default: found out]",
+    help="Whether the first line of a table has names.  [default: by its cells]",
 )
 @click.option(
     "--columns",
     metavar="A,B,...",
     help="Columns of a table to take, by name or by number from 1.",
 )
-@click.option("--resume", is_flag=True, help="Go on where a run was interrupted.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @FORCE
 @JSON
 @QUIET
@@ -79,13 +79,12 @@ def predict(
 ) -> None:
     """Run a bundle on the rows of a file.
 
-    Batch by batch, in constant memory. Rows that are done are kept in Y.partial, from
-    where --resume goes on. Prints the path of the output.
+    Batch by batch, in constant memory. Y.partial keeps the rows that are done, and
+    --resume continues from there. Prints the path of the output.
     """
     from gru2np.errors import naming
     from gru2np_runtime import load
     from gru2np_runtime.files.arrays import check_output
-    from gru2np_runtime.files.journal import Recovery, begun_with
     from gru2np_runtime.files.prediction import Interrupted, predict_file
     from gru2np_runtime.files.tables import TableOptions
 
@@ -93,11 +92,12 @@ def predict(
     if piped and as_json:
         raise click.UsageError("standard output takes the array or --json, not both")
     if piped and resume:
-        raise click.UsageError("--resume needs a file: a pipe keeps nothing")
+        raise click.UsageError(
+            "--resume needs an output file: standard output keeps nothing"
+        )
     if not piped:
         inputs = [bundle] if source == "-" else [bundle, source]
         check_output(output, force=force, inputs=inputs)
-    recovery = None if piped else Recovery(begun_with(bundle), resume, force)
     with naming(bundle):
         model = load(bundle)
     try:
@@ -109,14 +109,12 @@ def predict(
                 batch_size=batch_size,
                 progress=bar,
                 table=TableOptions(header, columns),
-                recovery=recovery,
+                bundle=bundle,
+                resume=resume,
+                force=force,
             )
     except Interrupted as stopped:
-        click.echo(
-            f"{stopped.rows:,} rows are kept in {output}.partial: the same command "
-            "with --resume goes on from there.",
-            err=True,
-        )
+        click.echo(str(stopped), err=True)
         raise
     if as_json:
         click.echo(json.dumps(_record(prediction, output), indent=2))

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from types import TracebackType
 
-# Of the rate, so that it follows a machine that becomes busy and yet stands still.
+# The rate is of the last seconds: it follows a machine that becomes busy, smoothly.
 SECONDS = 10.0
 
 
@@ -19,7 +19,7 @@ class Bar:
     """Called with rows done and rows in all.
 
     Args:
-        shown: whether anybody is looking.
+        shown: draw it; False where standard error is no terminal.
     """
 
     def __init__(self, *, shown: bool) -> None:
@@ -70,7 +70,7 @@ class Rate:
             del self._moments[0]
 
     def per_second(self) -> float:
-        """0 where nothing can be said."""
+        """The rate; 0 before a second moment is known."""
         (start, first), (end, last) = self._moments[0], self._moments[-1]
         return (last - first) / (end - start) if end > start else 0.0
 

@@ -25,26 +25,26 @@ from gru2np.cli.options import FILE, JSON, QUIET
 @click.option(
     "--compiled",
     is_flag=True,
-    help="Also the kernel as compiled here, for machines of this kind.",
+    help="Add the kernel as compiled here, for machines of the same kind.",
 )
 @click.option(
-    "-f", "--force", is_flag=True, help="Replace a folder that ship made before."
+    "-f", "--force", is_flag=True, help="Replace a folder that ship wrote before."
 )
 @JSON
 @QUIET
 def ship(
     bundle: str, folder: str, compiled: bool, force: bool, as_json: bool, quiet: bool
 ) -> None:
-    """Lay down all that a machine needs to run a bundle.
+    """Write a folder with all that a machine needs to run a bundle.
 
-    Into FOLDER go the bundle, the runtime as Python files, a program run.py of ten
-    lines, a README and the licence. It runs there on Python with NumPy alone, with
+    FOLDER gets the bundle, the runtime as Python files, a program run.py of ten
+    lines, a README and the licence. It runs on Python with NumPy alone, with
     nothing installed. Prints the path of the folder.
     """
-    from gru2np.ship import ship as lay_down
+    from gru2np.ship import ship as write_folder
     from gru2np.text import size_text
 
-    shipped = lay_down(bundle, folder, force=force, compiled=compiled)
+    shipped = write_folder(bundle, folder, force=force, compiled=compiled)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(shipped), indent=2))
     elif not sys.stdout.isatty():

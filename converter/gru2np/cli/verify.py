@@ -8,10 +8,7 @@ from pathlib import Path
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FORCE, JSON, QUIET, SAVED_BY
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_MODEL = click.Path(exists=True, path_type=Path)
+from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEIGHTS
 
 
 @click.command(
@@ -23,28 +20,23 @@ _MODEL = click.Path(exists=True, path_type=Path)
         "gru2np verify model.h5 --input x.npy --expected y.npy",
     ),
 )
-@click.argument("model", type=_MODEL)
-@click.argument("bundle", type=_FILE, required=False)
+@click.argument("model", type=EXISTING)
+@click.argument("bundle", type=FILE, required=False)
 @click.option(
     "-i",
     "--input",
     "inputs",
-    type=_FILE,
+    type=FILE,
     metavar="X",
     help="Inputs, .npy or .npz by input name; several cases are drawn if not given.",
 )
 @click.option(
     "--expected",
-    type=_FILE,
+    type=FILE,
     metavar="Y",
     help="Recorded outputs, .npy or .npz by output name: no Keras is run.",
 )
-@click.option(
-    "--weights",
-    type=_FILE,
-    metavar="FILE",
-    help="The weights file that belongs to an architecture JSON.",
-)
+@WEIGHTS
 @SAVED_BY
 @click.option(
     "--atol",
@@ -62,29 +54,29 @@ _MODEL = click.Path(exists=True, path_type=Path)
 @click.option(
     "--layers",
     is_flag=True,
-    help="Feed each layer what Keras fed it; name the first that departs.",
+    help="Compare each layer too, fed what Keras fed it; name the first that differs.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Of the drawn inputs.  [default: 0]",
+    help="Seed of the drawn inputs.  [default: 0]",
 )
 @click.option(
     "--case",
     metavar="NAME",
-    help="Draw this case only, one that a report names.",
+    help="Draw only the case of this name, as a report lists it.",
 )
 @click.option(
     "--record",
     is_flag=True,
-    help="Put inputs and Keras' outputs into BUNDLE, for check to replay.",
+    help="Record inputs and Keras' outputs in BUNDLE, for check to replay.",
 )
 @click.option(
     "--report",
     "page",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="PAGE.html",
     help="Write a page to look at, HTML in one file.",
 )
@@ -94,11 +86,11 @@ _MODEL = click.Path(exists=True, path_type=Path)
 @click.pass_context
 def verify(
     context: click.Context,
-    model: Path,
-    bundle: Path | None,
-    inputs: Path | None,
-    expected: Path | None,
-    weights: Path | None,
+    model: str,
+    bundle: str | None,
+    inputs: str | None,
+    expected: str | None,
+    weights: str | None,
     saved_by: str | None,
     atol: float | None,
     rtol: float | None,
@@ -106,7 +98,7 @@ def verify(
     seed: int,
     case: str | None,
     record: bool,
-    page: Path | None,
+    page: str | None,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -120,8 +112,8 @@ def verify(
 
     Without --input the cases are made from the model, so that faults show: masks of
     every pattern, one step and many, saturated gates, zeros, every id, both sides of
-    every number at which a layer turns, other batches. What no case reached is said,
-    and what both sides assume, of which that they agree proves nothing.
+    every number at which a layer turns, other batches. The report says what no case
+    reached, and what both sides assume: there, agreement proves nothing.
 
     Ends with 0 if every output agrees, with 1 if one differs, with 3 if no Keras here
     can run the file as it was meant.
@@ -146,25 +138,26 @@ def verify(
     # The page shows errors by layer.
     settings = Settings(atol, rtol, layers or (page is not None and expected is None))
     request = Request(inputs, expected, settings, seed, case, saved_by=saved_by)
-    with verifying(model, [bundle], request, weights) as (conversion, (found,)):
-        for note in found.notes:
+    with verifying(model, [bundle], request, weights) as (conversion, (verification,)):
+        for note in verification.notes:
             say(quiet)(f"Note: {note}")
         if as_json:
-            told = found.as_json()
-            click.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
+            facts = verification.as_json()
+            click.echo(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))
         else:
-            for line in report(found, None if inputs is None else inputs.name):
+            source = None if inputs is None else Path(inputs).name
+            for line in report(verification, source):
                 click.echo(line)
         if page is not None:
             from gru2np.reports.page import write_verification
 
             write_verification(
                 page,
-                found,
+                verification,
                 model,
                 weights=weights,
                 bundle=bundle,
-                given=inputs,
+                inputs=inputs,
                 expected=expected,
                 atol=atol,
                 rtol=rtol,
@@ -172,10 +165,10 @@ def verify(
                 conversion=conversion,
             )
             say(quiet)(f"wrote {page}")
-    if record and bundle is not None and found.agrees:
+    if record and bundle is not None and verification.agrees:
         from gru2np.verification.proof import record as put
 
-        say(quiet)(str(put(bundle, found)))
+        say(quiet)(str(put(bundle, verification)))
     elif record:
         say(quiet)("nothing is recorded: what differs is no proof")
-    context.exit(0 if found.agrees else 1)
+    context.exit(0 if verification.agrees else 1)

@@ -25,38 +25,42 @@ _SHAPES = 36
 _WIDTH, _CLAUSES = 100, 8
 
 
-def report(found: Verification, given: str | None = None) -> Iterator[str]:
+def report(verification: Verification, given: str | None = None) -> Iterator[str]:
     """The lines of the report, the verdict last.
 
     Args:
-        found: what it tells of.
+        verification: what it tells of.
         given: name of the file of inputs, if they were given.
     """
-    bundle = f" as {found.bundle}" if found.bundle else ", exported in memory"
-    yield f"{found.model} ({found.written_by}){bundle}"
-    if _several(found):
+    bundle = (
+        f" as {verification.bundle}" if verification.bundle else ", exported in memory"
+    )
+    yield f"{verification.model} ({verification.written_by}){bundle}"
+    if _several(verification):
         yield ""
-        yield from _case_table(found)
-        yield f"drawn with seed {found.drawn}; one of them: --case NAME"
+        yield from _case_table(verification)
+        yield f"drawn with seed {verification.drawn}; one of them: --case NAME"
     else:
-        yield from _inputs(found.evidence.cases[0], given)
+        yield from _inputs(verification.evidence.cases[0], given)
     yield ""
-    if found.layers is not None:
-        yield from _layer_table(found)
-        if found.not_compared:
-            yield f"not compared: {', '.join(found.not_compared)}"
+    if verification.layers is not None:
+        yield from _layer_table(verification)
+        if verification.not_compared:
+            yield f"not compared: {', '.join(verification.not_compared)}"
         yield ""
-    yield from _output_table(found)
+    yield from _output_table(verification)
     yield ""
-    if found.missed:
-        yield from paragraph(f"No case reached: {_sentence(found.missed)}", _WIDTH, "")
+    if verification.missed:
+        yield from paragraph(
+            f"No case reached: {_sentence(verification.missed)}", _WIDTH, ""
+        )
         yield ""
-    if found.assumptions:
-        text = f"Both assume: {_sentence(found.assumptions)}"
+    if verification.assumptions:
+        text = f"Both assume: {_sentence(verification.assumptions)}"
         yield from paragraph(text, _WIDTH, "")
         yield ""
-    yield from _departure(found)
-    yield _verdict(found)
+    yield from _departure(verification)
+    yield _verdict(verification)
 
 
 def _sentence(clauses: Sequence[str]) -> str:
@@ -66,9 +70,9 @@ def _sentence(clauses: Sequence[str]) -> str:
     return "; ".join(shown) + "."
 
 
-def _several(found: Verification) -> bool:
+def _several(verification: Verification) -> bool:
     """Whether there are cases to tell apart."""
-    return len(found.evidence.cases) > 1
+    return len(verification.evidence.cases) > 1
 
 
 def _inputs(case: Case, given: str | None) -> Iterator[str]:
@@ -79,59 +83,59 @@ def _inputs(case: Case, given: str | None) -> Iterator[str]:
         yield f"{head:<6}{name} {shape_text(x.shape)} {x.dtype}, {source}"
 
 
-def _departure(found: Verification) -> Iterator[str]:
+def _departure(verification: Verification) -> Iterator[str]:
     """Where the fault starts, as far as layers were asked for."""
-    first = found.first_departure
+    first = verification.first_departure
     if first is not None:
-        case = f", case {first.case}" if _several(found) else ""
+        case = f", case {first.case}" if _several(verification) else ""
         yield (
             f"first departure: layer {first.name} ({first.kind}){case}: "
             f"{first.why}{_third_party(first)}"
         )
-    elif found.layers is not None and not found.agrees:
+    elif verification.layers is not None and not verification.agrees:
         yield (
             "first departure: none, each layer alone gives what Keras gave; "
             "their connections or the kernel that runs them as a whole do not"
         )
 
 
-def _third_party(own: Comparison) -> str:
-    if own.float64 is None:
+def _third_party(comparison: Comparison) -> str:
+    if comparison.float64 is None:
         return ""
-    moved = own.float64.moved
+    moved = comparison.float64.moved
     return (
-        f"; Keras is {difference(own.float64.theirs)} from float64, "
-        f"this runtime {difference(own.float64.ours)}"
+        f"; Keras is {difference(comparison.float64.theirs)} from float64, "
+        f"this runtime {difference(comparison.float64.ours)}"
     ) + (f", a last digit of each number moves it {difference(moved)}" if moved else "")
 
 
-def _verdict(found: Verification) -> str:
-    outputs = plural(len(found.outputs), "output")
-    if _several(found):
-        outputs += f" in {len(found.evidence.cases)} cases"
-    beside = f"{found.reference} beside {found.runtime}"
-    if found.agrees:
-        worst = found.worst
+def _verdict(verification: Verification) -> str:
+    outputs = plural(len(verification.outputs), "output")
+    if _several(verification):
+        outputs += f" in {len(verification.evidence.cases)} cases"
+    beside = f"{verification.reference} beside {verification.runtime}"
+    if verification.agrees:
+        worst = verification.worst
         rounding = f", by rounding{_third_party(worst)}" if worst.rounding else ""
         return (
             f"{click.style('agree', fg='green')}: {outputs}, at worst "
             f"{difference(worst.largest)} of {difference(worst.tolerance)} allowed"
             f"{rounding}, {beside}"
         )
-    wrong = [output for output in found.outputs if not output.agrees]
-    reasons = "; ".join(f"{own.name}: {own.why}" for own in wrong)
+    wrong = [output for output in verification.outputs if not output.agrees]
+    reasons = "; ".join(f"{comparison.name}: {comparison.why}" for comparison in wrong)
     return (
         f"{click.style('differ', fg='red')}: {len(wrong)} of {outputs} ({reasons}), "
         f"{beside}"
     )
 
 
-def _case_table(found: Verification) -> Iterator[str]:
+def _case_table(verification: Verification) -> Iterator[str]:
     """Every case on a line."""
     head = ("case", "input", "what it tries", "difference", "tolerance", "verdict")
     rows = []
-    for case in found.evidence.cases:
-        worst = max(case.compared, key=lambda own: own.badness)
+    for case in verification.evidence.cases:
+        worst = max(case.compared, key=lambda comparison: comparison.badness)
         rows.append(
             (
                 case.name,
@@ -153,52 +157,54 @@ def _shapes(case: Case) -> str:
     return ", ".join(f"{name} {text}" for name, text in shapes.items())
 
 
-def _layer_table(found: Verification) -> Iterator[str]:
+def _layer_table(verification: Verification) -> Iterator[str]:
     """Every layer call on a line in its worst case, the first departure marked.
 
     Both distances from float64 stand beside the difference.
     """
-    first = found.first_departure
+    first = verification.first_departure
     # With one case there is room for the shape.
-    where = "case" if _several(found) else "shape"
+    where = "case" if _several(verification) else "shape"
     head = ("layer", "class", where, "difference", "tolerance", "Keras", "here")
     rows = []
-    for own in found.layers or ():
-        float64 = own.float64
+    for comparison in verification.layers or ():
+        float64 = comparison.float64
         rows.append(
             (
-                shorten(own.name, _NAME),
-                own.kind,
-                own.case if _several(found) else shape_text(own.shape),
-                difference(own.largest),
-                difference(own.tolerance),
+                shorten(comparison.name, _NAME),
+                comparison.kind,
+                comparison.case
+                if _several(verification)
+                else shape_text(comparison.shape),
+                difference(comparison.largest),
+                difference(comparison.tolerance),
                 "-" if float64 is None else difference(float64.theirs),
                 "-" if float64 is None else difference(float64.ours),
-                own.verdict + (" < the first" if own is first else ""),
+                comparison.verdict + (" < the first" if comparison is first else ""),
             )
         )
     yield from _table((*head, "verdict"), rows, {3, 4, 5, 6})
     yield "Keras, here: largest distance of each from the same layer in float64"
 
 
-def _output_table(found: Verification) -> Iterator[str]:
+def _output_table(verification: Verification) -> Iterator[str]:
     """Every output in its worst case, with both numbers where they differ most."""
-    where = "case" if _several(found) else "shape"
+    where = "case" if _several(verification) else "shape"
     head = ("output", where, "difference", "at", "here", "expected", "relative", "at")
     rows = [
         (
-            shorten(own.name, _NAME),
-            own.case if _several(found) else shape_text(own.shape),
-            difference(own.largest),
-            _index(own.at),
-            _value(own.value),
-            _value(own.expected),
-            difference(own.relative),
-            _index(own.relative_at),
-            difference(own.tolerance),
-            own.verdict,
+            shorten(comparison.name, _NAME),
+            comparison.case if _several(verification) else shape_text(comparison.shape),
+            difference(comparison.largest),
+            _index(comparison.at),
+            _value(comparison.value),
+            _value(comparison.expected),
+            difference(comparison.relative),
+            _index(comparison.relative_at),
+            difference(comparison.tolerance),
+            comparison.verdict,
         )
-        for own in found.outputs
+        for comparison in verification.outputs
     ]
     return _table((*head, "tolerance", "verdict"), rows, {2, 4, 5, 6, 8})
 

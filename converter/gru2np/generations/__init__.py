@@ -54,16 +54,16 @@ def interpret(raw: RawModel) -> tuple[KerasModel, Readings]:
         raise UnsupportedModelError(
             f"{raw.file_name}: saved by Keras {text}; this version reads Keras 1 to 3"
         )
-    said = None if raw.saved_by is None else parsed(raw.saved_by)
-    backend = _backend(raw, said, (generation.ASSUMED, *generation.BACKENDS))
-    told = said.version if text is None and said is not None else text
-    tensorflow = text is None and said is not None and said.tensorflow
-    known = line("tf.keras" if tensorflow else generation.line(told))
-    candidates = _candidates(raw, known, said)
-    writers = Writers(known, candidates)
+    saved_by = None if raw.saved_by is None else parsed(raw.saved_by)
+    backend = _backend(raw, saved_by, (generation.ASSUMED, *generation.BACKENDS))
+    version_text = saved_by.version if text is None and saved_by is not None else text
+    tensorflow = text is None and saved_by is not None and saved_by.tensorflow
+    release_line = line("tf.keras" if tensorflow else generation.line(version_text))
+    candidates = _candidates(raw, release_line, saved_by)
+    writers = Writers(release_line, candidates)
     version = candidates[0].version if text is None else _numbers(raw)
-    model, left, backend = generation.read(raw, version, backend, writers)
-    readings = _readings(generation, left, text, backend)
+    model, remaining, backend = generation.read(raw, version, backend, writers)
+    readings = _readings(generation, remaining, text, backend)
     if raw.weights_version is not None:
         readings = replace(readings, weights=_weights(raw.weights_version, raw.backend))
     if raw.tensorflow_version is not None:
@@ -85,15 +85,15 @@ def as_read_by(raw: RawModel, version: str) -> tuple[KerasModel, Readings]:
     """
     number = numbers(version)
     generation = GENERATIONS[number[0]]
-    known = line(generation.line(version))
-    reader = Reader(known, known.writers(version))
-    model, left, backend = generation.read(raw, number, "tensorflow", reader)
-    return model, _readings(generation, left, version, backend)
+    release_line = line(generation.line(version))
+    reader = Reader(release_line, release_line.writers(version))
+    model, remaining, backend = generation.read(raw, number, "tensorflow", reader)
+    return model, _readings(generation, remaining, version, backend)
 
 
 def _readings(
     generation: ModuleType,
-    left: Sequence[Release],
+    remaining: Sequence[Release],
     text: str | None,
     backend: str | None,
 ) -> Readings:
@@ -101,20 +101,20 @@ def _readings(
 
     Args:
         generation: that they are of.
-        left: the releases.
+        remaining: the releases.
         text: the version in the file, if there is one.
         backend: that it was saved on, None where nothing says it.
     """
     assumed = backend or generation.ASSUMED
-    taken: Meaning = generation.meaning(left[-1], assumed)
-    releases = [generation.meaning(own, assumed) for own in left]
+    taken: Meaning = generation.meaning(remaining[-1], assumed)
+    releases = [generation.meaning(release, assumed) for release in remaining]
     backends = [
-        generation.meaning(left[-1], own)
-        for own in (generation.BACKENDS if backend is None else ())
+        generation.meaning(remaining[-1], other)
+        for other in (generation.BACKENDS if backend is None else ())
     ]
     writer = taken.writer
-    if text is None and len(left) > 1:
-        writer = f"{left[0]} to {left[-1].name}"
+    if text is None and len(remaining) > 1:
+        writer = f"{remaining[0]} to {remaining[-1].name}"
     elif text is not None:
         writer = generation.writer(text, assumed)
     return Readings(
@@ -133,76 +133,82 @@ def _weights(text: str, backend: str | None) -> tuple[Meaning, ...]:
         backend: in that file, if there is one.
     """
     generation = GENERATIONS[numbers(text)[0]]
-    known = line(generation.line(text))
+    release_line = line(generation.line(text))
     return tuple(
         generation.meaning(release, backend or generation.ASSUMED)
-        for release in known.writers(text)
+        for release in release_line.writers(text)
     )
 
 
 def _others(taken: Meaning, means: Iterable[Meaning]) -> tuple[Meaning, ...]:
     """Those that mean something else than what is taken, each meaning once."""
-    found: list[Meaning] = []
-    for own in means:
-        named = [replace(other, writer=own.writer) for other in (taken, *found)]
-        if own not in named:
-            found.append(own)
-    return tuple(found)
+    others: list[Meaning] = []
+    for meaning in means:
+        named = [replace(other, writer=meaning.writer) for other in (taken, *others)]
+        if meaning not in named:
+            others.append(meaning)
+    return tuple(others)
 
 
 def _candidates(
-    raw: RawModel, known: Line, said: SavedBy | None
+    raw: RawModel, release_line: Line, saved_by: SavedBy | None
 ) -> tuple[Release, ...]:
     """The releases that may have saved a file, by its version and its owner."""
     text = raw.keras_version
-    if text is None and said is None:
-        return known.releases
+    if text is None and saved_by is None:
+        return release_line.releases
     try:
-        own = known.releases if text is None else known.writers(text)
+        writers = release_line.releases if text is None else release_line.writers(text)
     except UnsupportedModelError as error:
-        if said is None:
+        if saved_by is None:
             raise UnsupportedModelError(f"{raw.file_name}: {error}") from None
         # Its owner knows better: that a release nobody tried means the same.
-        own = known.releases
+        writers = release_line.releases
     if raw.tensorflow_version is not None:
         # Several releases of TensorFlow write one version of Keras.
-        series = ".".join(map(str, _series(raw)))
-        own = tuple(release for release in known.named(series) if release in own) or own
-    if said is None:
-        return own
-    wanted = known.named(said.version) if said.tensorflow else known.said(said.version)
+        series = release_line.named(".".join(map(str, _series(raw))))
+        writers = tuple(release for release in series if release in writers) or writers
+    if saved_by is None:
+        return writers
+    wanted = (
+        release_line.named(saved_by.version)
+        if saved_by.tensorflow
+        else release_line.of_version(saved_by.version)
+    )
     if not wanted:
-        newest = known.releases[-1]
+        newest = release_line.releases[-1]
         raise UnsupportedModelError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, which is none of the "
             f"releases that this version was tried on: the newest is {newest}"
         )
-    both = tuple(release for release in own if release in wanted)
-    if not both:
+    agreeing = tuple(release for release in writers if release in wanted)
+    if not agreeing:
         raise ModelFileError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved by "
-            f"{' or '.join(map(str, own[:4]))}: say what the file leaves open, or "
+            f"{' or '.join(map(str, writers[:4]))}: say what the file leaves open, or "
             "nothing"
         )
-    return both
+    return agreeing
 
 
-def _backend(raw: RawModel, said: SavedBy | None, known: tuple[str, ...]) -> str | None:
+def _backend(
+    raw: RawModel, saved_by: SavedBy | None, known: tuple[str, ...]
+) -> str | None:
     """The backend that a file or its owner names, of those that its Keras has."""
-    told = None if said is None else said.backend
-    for backend in (raw.backend, told):
+    stated = None if saved_by is None else saved_by.backend
+    for backend in (raw.backend, stated):
         if backend not in (None, *known):
             raise UnsupportedModelError(
                 f"{raw.file_name}: saved by Keras {raw.keras_version} on {backend}, "
                 "whose numbers nobody has checked; this version knows "
                 f"{', '.join(known)}"
             )
-    if raw.backend is not None and told not in (None, raw.backend):
+    if raw.backend is not None and stated not in (None, raw.backend):
         raise ModelFileError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved on "
             f"{raw.backend}"
         )
-    return raw.backend or told
+    return raw.backend or stated
 
 
 def _series(raw: RawModel) -> Sequence[int]:

@@ -57,7 +57,7 @@ class Spelling:
         calls: a layer's calls from its record, indices as written.
         class_name: the class of a layer's record, op nodes as ``ops.<class>``, and what
             is none of Keras with ``>`` in it.
-        why_own: why the class of a layer's record is none of Keras; empty if it is.
+        why_custom: why the class of a layer's record is none of Keras; empty if it is.
         output_base_apart: references in ``output_layers`` count nested models'
             calls in their own way (Keras 3).
     """
@@ -65,7 +65,7 @@ class Spelling:
     spell: Callable[[str, dict[str, Any]], Spelled]
     calls: Callable[[str, Mapping[str, Any]], tuple[Call, ...]]
     class_name: Callable[[Mapping[str, Any]], str]
-    why_own: Callable[[Mapping[str, Any]], str]
+    why_custom: Callable[[Mapping[str, Any]], str]
     output_base_apart: bool
 
 
@@ -154,17 +154,17 @@ class Walker:
                     child = self.layer(cell, f"{where}.config.cells[{i}]", depth + 1)
                     children.append((paths.next(child.class_name), child))
         spelled = self.spelling.spell(class_name, options)
-        own, training = split(spelled.options)
+        deciding, training = split(spelled.options)
         layer = KerasLayer(
             spelled.class_name,
             name,
-            own,
+            deciding,
             training={**training, **spelled.training},
             children=tuple(children),
             forms=spelled.forms,
             absent=spelled.absent,
             written=class_name,
-            why_own=self.spelling.why_own(value),
+            why_custom=self.spelling.why_custom(value),
         )
         return _with_backward_half(layer) if class_name == "Bidirectional" else layer
 
@@ -188,16 +188,16 @@ class Walker:
         if layers[0].class_name == "InputLayer":
             chained = [layers.pop(0)]
         else:
-            chained = [own for branch in branches for own in branch.layers]
+            chained = [layer for branch in branches for layer in branch.layers]
             chained = chained or _inputs_of(layers[0], built)
         inputs = [ref for branch in branches for ref in branch.inputs]
-        inputs = inputs or [TensorRef(own.name, 0, 0) for own in chained]
+        inputs = inputs or [TensorRef(layer.name, 0, 0) for layer in chained]
         ends = [ref for branch in branches for ref in branch.outputs] or inputs
         paths = Paths("layers")
         for layer in layers:
             path = paths.next(layer.class_name)
             unique = layer.name
-            if layer.model is not None and unique in {own.name for own in chained}:
+            if layer.model is not None and unique in {other.name for other in chained}:
                 # Models inside had no name of their own before Keras 2.2.3.
                 unique = f"{unique}_{len(chained)}"
             calls = (Call(tuple(ends)),)
@@ -275,7 +275,7 @@ class Walker:
         if isinstance(value, dict):
             if not value:
                 raise fail(at, "at least one tensor", value)
-            # Keras lays a dict flat in the order of its keys.
+            # Keras flattens a dict in the order of its keys.
             keys = tuple(sorted(value))
             refs = tuple(reference(value[k], f"{at}.{k}") for k in keys)
             return refs, keys, False
@@ -326,13 +326,13 @@ def _inputs_of(first: KerasLayer, built: object) -> list[KerasLayer]:
     inner: list[KerasLayer] = []
     if first.model is not None:
         names = {ref.layer for ref in first.model.inputs}
-        inner = [own for own in first.model.layers if own.name in names]
+        inner = [layer for layer in first.model.layers if layer.name in names]
     inputs = []
-    for own in inner or [first]:
-        shape = own.config.get("batch_shape", built)
-        dtype = own.config.get("input_dtype", own.config.get("dtype"))
+    for layer in inner or [first]:
+        shape = layer.config.get("batch_shape", built)
+        dtype = layer.config.get("input_dtype", layer.config.get("dtype"))
         options = {"batch_shape": shape, "dtype": dtype or "float32"}
-        name = own.name if len(inner) > 1 else f"{first.name}_input"
+        name = layer.name if len(inner) > 1 else f"{first.name}_input"
         inputs.append(KerasLayer("InputLayer", name, options, training={}))
     return inputs
 

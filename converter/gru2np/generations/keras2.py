@@ -112,7 +112,7 @@ def read(
         spell=lambda name, options: _spelled(name, options, version, kept_on),
         calls=calls,
         class_name=writers.naming(_class_name),
-        why_own=writers.why,
+        why_custom=writers.why,
         output_base_apart=False,
     )
     model = _with_input_shape(
@@ -123,9 +123,7 @@ def read(
     if in_tensorflow and inside:
         # TensorFlow 1 alone left open the type of a layer inside a wrapper.
         is_open = any(child.config.get("dtype", "") is None for child in inside)
-        left = (
-            tuple(own for own in left if (own.version < (2, 0, 0)) == is_open) or left
-        )
+        left = tuple(x for x in left if (x.version < (2, 0, 0)) == is_open) or left
     return model, left, "tensorflow" if in_tensorflow else backend
 
 
@@ -263,9 +261,9 @@ def _with_input_shape(model: KerasModel, raw: RawModel) -> KerasModel:
 
 def _class_name(spec: Mapping[str, Any]) -> str:
     name = records.text(spec.get("class_name"), "class_name")
-    own = records.own_class(spec, BUILT_IN)
-    if own:
-        return own
+    custom = records.custom_class(spec, BUILT_IN)
+    if custom:
+        return custom
     return tensorflow_ops.class_name(spec) if name in tensorflow_ops.CLASSES else name
 
 
@@ -393,7 +391,7 @@ def _holds_numbers(value: object) -> bool:
 
 
 def _references(value: object, where: str, depth: int) -> list[list[Any]]:
-    """The references of a call, lists in lists (states of a stack) laid flat."""
+    """The references of a call, lists in lists (states of a stack) flattened."""
     items = records.array(value, where)
     if items and isinstance(items[0], str):
         return [items]

@@ -49,8 +49,8 @@ CALLED = {
 }
 
 
-# Layers that hand on what another made, and that were measured on JAX.
-HANDED_ON = frozenset(
+# Layers that propagate the mask of another, as measured on JAX.
+PROPAGATING = frozenset(
     {"RandomBrightness", "RandomContrast", "RandomFlip", "SpectralNormalization"}
 )
 
@@ -73,7 +73,7 @@ def read(
         spell=lambda name, options: _spelled(name, options, raw),
         calls=_calls,
         class_name=writers.naming(_class_name),
-        why_own=writers.why,
+        why_custom=writers.why,
         output_base_apart=True,
     )
     model = architecture.Walker(spelling).model(plain(raw.config))
@@ -125,7 +125,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             own_layers_masked_in_time=False,
             by_class=_masks_by_class(known.masks(release), version, backend),
             # Measured on TensorFlow with 3.0 to 3.15, on JAX with 3.0 to 3.13: there
-            # masks are kept beside tensors, and not in them, since 3.6.
+            # masks are kept apart from tensors, and not in them, since 3.6.
             idle_casts=(not jax or version >= (3, 6, 0)) if measured else None,
             idle_operations=(jax and version >= (3, 6, 0)) if measured else None,
         ),
@@ -175,7 +175,7 @@ def _masks_by_class(
     """
     if backend == "tensorflow" or version >= (3, 6, 0):
         return measured
-    stopped = HANDED_ON if backend == "jax" else ()
+    stopped = PROPAGATING if backend == "jax" else ()
     return {
         name: "stops" if name in stopped else "unmeasured" if _hands_on(name) else word
         for name, word in measured.items()
@@ -188,9 +188,9 @@ def _hands_on(name: str) -> bool:
 
 def _class_name(spec: Mapping[str, Any]) -> str:
     name = records.text(spec.get("class_name"), "class_name")
-    own = records.own_class(spec, BUILT_IN)
-    if own:
-        return own
+    custom = records.custom_class(spec, BUILT_IN)
+    if custom:
+        return custom
     module, config = spec.get("module"), spec.get("config")
     if isinstance(module, str):
         if module.startswith(OPS):

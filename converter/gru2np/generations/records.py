@@ -9,7 +9,7 @@ from gru2np.errors import ModelFileError
 from gru2np.ir import TensorRef
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import TypeGuard
 
 Item = TypeVar("Item")
@@ -46,15 +46,17 @@ def text(value: object, where: str) -> str:
     return value
 
 
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether a value of a file is an integer; bool is one to Python alone."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value of a file is a number that a float can hold."""
-    # bool is an int to Python, never to a file format.
-    if isinstance(value, int) and not isinstance(value, bool):
-        return abs(value) < 10**308
-    return isinstance(value, float)
+    return abs(value) < 10**308 if is_integer(value) else isinstance(value, float)
 
 
-def own_class(spec: Mapping[str, Any], built_in: frozenset[str]) -> str:
+def custom_class(spec: Mapping[str, Any], built_in: frozenset[str]) -> str:
     """The class of a layer that says itself that it is none of Keras; empty if not.
 
     Args:
@@ -78,13 +80,23 @@ def looked_up(table: Mapping[str, Item], value: object) -> Item | None:
     return table.get(value) if isinstance(value, str) else None
 
 
+def objects(value: object) -> Iterator[dict[str, Any]]:
+    """Every object in a value of JSON, however deep, each before those inside it."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from objects(item)
+
+
 def reference(value: object, where: str) -> TensorRef:
     """``[layer, call, output]`` as every Keras writes it; a fourth item is ignored."""
     items = array(value, where)
     if len(items) not in (3, 4) or not isinstance(items[0], str):
         raise fail(where, "[layer, call, output]", value)
     for index in items[1:3]:
-        if not isinstance(index, int) or isinstance(index, bool) or index < 0:
+        if not is_integer(index) or index < 0:
             raise fail(where, "[layer, call, output]", value)
     return TensorRef(items[0], items[1], items[2])
 

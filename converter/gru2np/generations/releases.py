@@ -68,7 +68,7 @@ class Release:
 
     @property
     def version(self) -> Version:
-        """The numbers of its name."""
+        """Its name as numbers, for comparison."""
         return numbers(self.name)
 
     def __str__(self) -> str:
@@ -93,11 +93,11 @@ class Line:
         self.name = name
         self._table = table
         self.releases = tuple(
-            Release(name, version, said["writes"])
-            for version, said in self._table["releases"].items()
+            Release(name, version, facts["writes"])
+            for version, facts in self._table["releases"].items()
         )
-        self._place = {own: i for i, own in enumerate(self.releases)}
-        self._number = {own.name: i for i, own in enumerate(self.releases)}
+        self._place = {release: i for i, release in enumerate(self.releases)}
+        self._number = {release.name: i for i, release in enumerate(self.releases)}
 
     @cache  # noqa: B019 - there are four lines, made once each
     def classes(self, release: Release) -> Mapping[str, Class]:
@@ -111,9 +111,9 @@ class Line:
 
     def _class(self, facts: Mapping[str, Any], at: int) -> Class:
         variants = [
-            self._class(own, at)
-            for own in facts.get("variants", ())
-            if self._span(own["there"], at) is not None
+            self._class(variant, at)
+            for variant in facts.get("variants", ())
+            if self._span(variant["there"], at) is not None
         ]
         always = {
             key: tuple(span[2:])
@@ -132,9 +132,9 @@ class Line:
         """
         at = self._place[release]
         found = {
-            name: own.mask
-            for name, own in self.classes(release).items()
-            if own.mask is not None
+            name: known.mask
+            for name, known in self.classes(release).items()
+            if known.mask is not None
         }
         for name in list(found):
             options = self._table["classes"][name].get("mask_options", {})
@@ -150,7 +150,11 @@ class Line:
         return frozenset(self._there(self._table["functions"], self._place[release]))
 
     def _there(self, spans: Mapping[str, Any], at: int) -> Iterator[str]:
-        return (key for key, own in spans.items() if self._span(own, at) is not None)
+        return (
+            key
+            for key, versions in spans.items()
+            if self._span(versions, at) is not None
+        )
 
     def _span(self, spans: Iterable[Sequence[Any]], at: int) -> Sequence[Any] | None:
         for span in spans:
@@ -171,11 +175,11 @@ class Line:
         Raises:
             UnsupportedModelError: it is newer or older than all that were measured.
         """
-        exact = tuple(own for own in self.releases if own.writes == text)
+        exact = tuple(release for release in self.releases if release.writes == text)
         if exact:
             return exact
         number, early = numbers(text), is_early(text)
-        written = [(numbers(own.writes), own) for own in self.releases]
+        written = [(numbers(release.writes), release) for release in self.releases]
         below = [n for n, _ in written if n < number or (n == number and not early)]
         above = [n for n, _ in written if n >= number]
         if not above:
@@ -184,19 +188,21 @@ class Line:
             )
         if not below:
             raise UnsupportedModelError(_beyond(text, "older", "oldest", written[0][1]))
-        return tuple(own for n, own in written if n in (max(below), min(above)))
+        return tuple(release for n, release in written if n in (max(below), min(above)))
 
-    def said(self, text: str) -> tuple[Release, ...]:
+    def of_version(self, text: str) -> tuple[Release, ...]:
         """The releases that an owner's version of Keras means, ``2.2.4`` or ``3.5``."""
         if self.name != "tf.keras":
             return self.named(text)
-        named = tuple(own for own in self.releases if own.writes == text)
+        named = tuple(release for release in self.releases if release.writes == text)
         return named or self.named(text)
 
     def named(self, text: str) -> tuple[Release, ...]:
         """The releases of that name, ``2.4.4``, or whose names begin so, ``2.4``."""
         return tuple(
-            own for own in self.releases if f"{own.name}.".startswith(f"{text}.")
+            release
+            for release in self.releases
+            if f"{release.name}.".startswith(f"{text}.")
         )
 
 
@@ -275,7 +281,7 @@ class Writers:
         config = spec.get("config")
         seen = name, frozenset(config if isinstance(config, dict) else ())
         if seen not in self._seen:
-            reasons = [self._misfit(own, *seen) for own in self.candidates]
+            reasons = [self._misfit(release, *seen) for release in self.candidates]
             self._seen[seen] = "" if "" in reasons else reasons[-1]
         return self._seen[seen]
 
@@ -288,11 +294,11 @@ class Writers:
         Raises:
             UnsupportedModelError: there is none.
         """
-        own = [seen for seen, why in self._seen.items() if not why]
+        classes = [seen for seen, why in self._seen.items() if not why]
         left = [
             release
             for release in self.candidates
-            if not any(self._misfit(release, *seen) for seen in own)
+            if not any(self._misfit(release, *seen) for seen in classes)
         ]
         if not left:
             names = ", ".join(map(str, self.candidates))
@@ -303,7 +309,7 @@ class Writers:
         strict = [
             release
             for release in left
-            if not any(self._unheard(release, *seen) for seen in own)
+            if not any(self._unknown_keys(release, *seen) for seen in classes)
         ]
         return tuple(strict or left)
 
@@ -312,7 +318,8 @@ class Writers:
         if known is None:
             return f"{release} had none of this name"
         lacking = [
-            own.always.keys() - SILENT - keys for own in (known, *known.variants)
+            variant.always.keys() - SILENT - keys
+            for variant in (known, *known.variants)
         ]
         if all(lacking):
             names = ", ".join(sorted(lacking[0]))
@@ -323,13 +330,16 @@ class Writers:
         found = self.line.classes(release)
         return found.get(class_name) or found.get(STORED_AS.get(class_name, ""))
 
-    def _unheard(
+    def _unknown_keys(
         self, release: Release, class_name: str, keys: frozenset[str]
     ) -> frozenset[str]:
         known = self._known(release, class_name)
         assert known is not None  # it fits
-        heard = [own.always.keys() | own.sometimes for own in (known, *known.variants)]
-        return keys.difference(*heard) - SILENT
+        known_keys = [
+            variant.always.keys() | variant.sometimes
+            for variant in (known, *known.variants)
+        ]
+        return keys.difference(*known_keys) - SILENT
 
 
 class Reader(Writers):

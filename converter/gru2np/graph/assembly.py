@@ -6,24 +6,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.graph import floats
-from gru2np.graph.whole_numbers import untaken
+from gru2np.graph.whole_numbers import dtype_problem
 from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.graph import Node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gru2np.ir import Shape
     from gru2np.layers.translate import Translator
     from gru2np_runtime import Layer
 
-    Shape = tuple[int | None, ...]
+    # A tensor of the graph: an input or a node, and which of its outputs.
     Ref = tuple[str, int]
 
 MAX_NODES = 20_000
 
 
 class Value(NamedTuple):
-    """A tensor of the graph, and the mask that goes with it."""
+    """A tensor of the graph and its mask, None where it has none."""
 
     ref: Ref
     mask: Ref | None
@@ -38,18 +39,19 @@ class Builder:
         problems: what cannot be converted, noted as it is met.
         notes: where the file leaves a number open.
         titles: name and class in Keras, by layer path.
-        dtype_rules: which dtypes a layer of the model's takes, by path.
+        accepted_dtypes: which dtypes a layer of the model accepts, by path.
         layers: runtime layers by path.
         nodes: in topological order.
         shapes: of the outputs of every input and node.
+        dtypes: of the same.
         weights: expected shapes by layer path.
         masked: paths of layers that use a mask.
-        dtypes: of the outputs of every input and node.
-        taken: tensors whose masks are no more: see ``AttentionRules``.
+        dropped_masks: tensors whose masks attention has dropped: see
+            ``AttentionRules.heads_take_masks``.
         first_masks: by path, the mask of the first call of a layer inside a model.
         policies: what the layers of the model compute in, by path, as Keras has it.
         floats: the same of the outputs of every input and node; empty where they are
-            no floating point numbers.
+            not floating point numbers.
     """
 
     def __init__(self, translator: Translator) -> None:
@@ -58,17 +60,32 @@ class Builder:
         self.problems = translator.problems
         self.notes = translator.notes
         self.titles = translator.titles
-        self.dtype_rules = translator.taken
+        self.accepted_dtypes = translator.accepted_dtypes
         self.layers = dict(translator.layers)
         self.nodes: list[Node] = []
         self.shapes: dict[str, tuple[Shape, ...]] = {}
+        self.dtypes: dict[str, str] = {}
         self.weights: dict[str, dict[str, Shape]] = {}
         self.masked: set[str] = set()
-        self.dtypes: dict[str, str] = {}
-        self.taken: set[Ref] = set()
+        self.dropped_masks: set[Ref] = set()
         self.first_masks: dict[str, Ref | None] = {}
         self.policies = translator.policies
         self.floats: dict[str, str] = {}
+
+    def shape(self, ref: Ref) -> Shape:
+        """The shape of a tensor."""
+        return self.shapes[ref[0]][ref[1]]
+
+    def refuse(
+        self,
+        path: str,
+        class_name: str,
+        reason: str,
+        option: str | None = None,
+        value: object = None,
+    ) -> None:
+        """Note why a layer cannot be converted; see ``Problem``."""
+        self.problems.append(Problem(path, class_name, reason, option, value))
 
     def add(
         self,
@@ -79,6 +96,13 @@ class Builder:
         layer: Layer | None = None,
     ) -> Ref:
         """Add a node; its first output.
+
+        Args:
+            name: of the node.
+            path: of its layer.
+            inputs: that it reads.
+            mask: that it uses.
+            layer: to be put at the path; None for the one that is there.
 
         Raises:
             ModelFileError: the inputs do not fit the layer.
@@ -92,47 +116,61 @@ class Builder:
                 "models nested in one another multiply"
             )
         node = Node(name, path, inputs, mask)
-        shapes = [self.shapes[source][index] for source, index in inputs]
-        dtypes = [self.dtypes[source] for source, _ in inputs]
+        self._infer(node, layer)
+        self._check_mask(node, layer)
+        self._check_dtypes(node, layer)
+        self._check_floats(node, layer)
+        self.nodes.append(node)
+        return name, 0
+
+    def _infer(self, node: Node, layer: Layer) -> None:
+        """Shapes and dtypes of a node's outputs, and the weights that it needs."""
+        shapes = [self.shape(ref) for ref in node.inputs]
+        dtypes = [self.dtypes[source] for source, _ in node.inputs]
         try:
-            expected, self.shapes[name] = layer.infer(*shapes)
-            self.dtypes[name] = layer.output_dtype(*dtypes)
+            weights, self.shapes[node.name] = layer.infer(*shapes)
+            self.dtypes[node.name] = layer.output_dtype(*dtypes)
         except (IndexError, TypeError, ValueError) as error:
             pairs = zip(dtypes, shapes, strict=True)
-            given = [f"{dtype} {shape}" for dtype, shape in pairs]
             text = (
-                f"layer {name!r} ({layer.op}) does not take inputs of shape "
-                f"{', '.join(given)}: {error}"
+                f"layer {node.name!r} ({layer.op}) does not take inputs of shape "
+                f"{', '.join(f'{dtype} {shape}' for dtype, shape in pairs)}: {error}"
             )
             # Operations of this project do less than those of Keras; layers do not.
             misfit = layer.casts_floats and not isinstance(error, Unsupported)
             raise (
                 ModelFileError(text) if misfit else UnsupportedModelError(text)
             ) from None
-        if self.weights.setdefault(path, expected) != expected:
+        if self.weights.setdefault(node.layer, weights) != weights:
             raise ModelFileError(
-                f"layer {name!r} ({layer.op}): its calls need different weights: "
-                f"{self.weights[path]} and {expected}"
+                f"layer {node.name!r} ({layer.op}): its calls need different weights: "
+                f"{self.weights[node.layer]} and {weights}"
             )
-        if mask is not None:
-            self.masked.add(path)
-            kind = self.dtypes[mask[0]]
-            if kind != "bool":
-                words = f"a mask of {kind}, expected one of bool; cast it to bool"
-                class_name = self.titles.get(path, ("", layer.op))[1]
-                self.problems.append(Problem(path, class_name, words, "mask"))
-        taken = self.dtype_rules.get(path)
-        reason = untaken(layer, taken, node, self.dtypes, self.meaning)
+
+    def _check_mask(self, node: Node, layer: Layer) -> None:
+        if node.mask is None:
+            return
+        self.masked.add(node.layer)
+        kind = self.dtypes[node.mask[0]]
+        if kind != "bool":
+            reason = f"a mask of {kind}, expected one of bool; cast it to bool"
+            self.refuse(node.layer, self._class_name(node, layer), reason, "mask")
+
+    def _check_dtypes(self, node: Node, layer: Layer) -> None:
+        accepted = self.accepted_dtypes.get(node.layer)
+        reason = dtype_problem(layer, accepted, node, self.dtypes, self.meaning)
         if reason is not None:
-            class_name = self.titles.get(path, ("", layer.op))[1]
-            self.problems.append(Problem(path, class_name, reason))
-        given = [self.floats[source] for source, _ in inputs]
-        policy = self.policies.get(path)
-        found = floats.result(layer, policy, given, self.dtypes[name])
-        self.floats[name] = found
+            self.refuse(node.layer, self._class_name(node, layer), reason)
+
+    def _check_floats(self, node: Node, layer: Layer) -> None:
+        path, policy = node.layer, self.policies.get(node.layer)
+        inputs = [self.floats[source] for source, _ in node.inputs]
+        kind = floats.result(layer, policy, inputs, self.dtypes[node.name])
+        self.floats[node.name] = kind
         # Nodes that masks need stand behind #.
         if policy is None and "#" not in path:
-            problem = floats.problem(layer, path, found, self.policies, self.meaning)
+            problem = floats.problem(layer, path, kind, self.policies, self.meaning)
             self.problems.extend([] if problem is None else [problem])
-        self.nodes.append(node)
-        return name, 0
+
+    def _class_name(self, node: Node, layer: Layer) -> str:
+        return self.titles.get(node.layer, ("", layer.op))[1]

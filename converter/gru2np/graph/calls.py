@@ -11,21 +11,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.graph.assembly import Value
+from gru2np.graph.masks import LayerCall
 from gru2np.layers import spec
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.activations import axes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from gru2np.graph.assembly import Builder
-    from gru2np.graph.masks import Masks
+    from gru2np.graph.assembly import Builder, Ref
     from gru2np.ir import Call
-    from gru2np_runtime import Layer
-
-    Ref = tuple[str, int]
-    Refs = Sequence[Ref | None]
-    Caller = Callable[[Masks, str, Sequence[Value], Call, Refs], list[Value]]
 
 
 def with_named_inputs(call: Call, tensors: Sequence[str]) -> Call:
@@ -37,219 +32,173 @@ def with_named_inputs(call: Call, tensors: Sequence[str]) -> Call:
     """
     places = dict(call.arguments)
     if not places and len(call.inputs) == 1:
-        # A model without calls hands on what came before.
+        # In a Sequential model without calls, a layer reads the one before it.
         places = {0: call.inputs[0]}
-    found = {}
+    named = {}
     for position, name in enumerate(tensors):
         ref = places.get(name, places.get(position))
         if ref is not None:
-            found[name] = ref
+            named[name] = ref
     # Keras itself takes nothing but tensors by position.
     keywords = {f"argument {position}": value for position, value in call.constants}
     keywords.update(call.keywords)
     return replace(
         call,
-        inputs=tuple(found.values()),
-        names=tuple(found),
+        inputs=tuple(named.values()),
+        names=tuple(named),
         left_out=False,
-        keywords={key: value for key, value in keywords.items() if key not in found},
+        keywords={key: value for key, value in keywords.items() if key not in named},
     )
 
 
-def ordinary(
-    masks: Masks,
-    name: str,
-    inputs: Sequence[Value],
-    call: Call,
-    explicit: Sequence[Ref | None],
-) -> list[Value]:
-    """A call with inputs, and perhaps a mask."""
-    return masks.call(name, inputs, explicit[0])
-
-
-def attention(
-    masks: Masks,
-    name: str,
-    inputs: Sequence[Value],
-    call: Call,
-    explicit: Sequence[Ref | None],
-) -> list[Value]:
-    """A call of Attention or AdditiveAttention.
+def attention(call: LayerCall) -> list[Value]:
+    """A call of Attention or AdditiveAttention: query, value and perhaps key.
 
     Keras 3.15 ``keras/src/layers/attention/attention.py``, and those before it.
-
-    Args:
-        masks: the call, as for any layer.
-        name: of its node.
-        inputs: query, value and perhaps key.
-        call: its arguments.
-        explicit: the masks of its mask argument, if it has one.
     """
-    meaning = masks.builder.meaning
-    if call.mask is not None and not isinstance(call.mask, tuple):
-        masks.refuse("expected a list of masks, one for each input")
-    listed = isinstance(call.mask, tuple)
-    given = list(explicit) if listed else [value.mask for value in inputs]
-    query_mask, value_mask = [masks.usable(mask) for mask in [*given, None, None][:2]]
-    layer = _called(masks, call)
-    causal = bool(getattr(layer, "causal", False))
-    if value_mask is not None and not causal and meaning.attention.misplaces_mask:
-        masks.refuse(
+    builder, meaning = call.builder, call.builder.meaning
+    listed = isinstance(call.written.mask, tuple)
+    if call.written.mask is not None and not listed:
+        call.refuse("expected a list of masks, one for each input")
+    masks = list(call.explicit) if listed else [value.mask for value in call.inputs]
+    query_mask, value_mask = [call.usable(mask) for mask in [*masks, None, None][:2]]
+    layer = _with_call_options(call)
+    if value_mask and not layer.causal and meaning.attention.misplaces_mask:
+        call.refuse(
             "this Keras laid the mask of the value over the batch, so that every "
             "batch gave other numbers"
         )
-    steps = value_mask and _expanded(masks, f"{name}#keys", value_mask, 1)
-    attended = name if query_mask is None else f"{name}#attended"
-    y = masks.builder.add(
-        attended, masks.path, [value.ref for value in inputs], steps, layer
-    )
+    steps = value_mask and _expanded(call, "keys", value_mask, 1)
+    attended = call.name if query_mask is None else f"{call.name}#attended"
+    y = builder.add(attended, call.path, call.refs, steps, layer)
     if query_mask is not None:
-        zeroed = runtime.Where(otherwise=0.0, dtype=layer.dtype)
-        # The node of the layer's own name gives the layer's output.
-        y = masks.builder.add(
-            name, f"{masks.path}#zeroed", [query_mask, y], layer=zeroed
-        )
+        y = call.zeroed(query_mask, y)
     spread = query_mask
     if listed and not meaning.masks.explicit_spreads:
-        spread = inputs[0].mask
+        spread = call.inputs[0].mask
     passes = spread if meaning.attention.passes_mask else None
-    scores = [Value((attended, 1), None)]
-    return [Value(y, passes), *(scores if getattr(layer, "return_scores", 0) else [])]
+    scores = [Value((attended, 1), None)] if layer.return_scores else []
+    return [Value(y, passes), *scores]
 
 
-def heads(
-    masks: Masks,
-    name: str,
-    inputs: Sequence[Value],
-    call: Call,
-    explicit: Sequence[Ref | None],
-) -> list[Value]:
-    """A call of MultiHeadAttention or GroupQueryAttention.
+def heads(call: LayerCall) -> list[Value]:
+    """A call of MultiHeadAttention or GroupQueryAttention, its inputs by name.
 
     Keras 3.15 ``keras/src/layers/attention/multi_head_attention.py``, and those before.
-
-    Args:
-        masks: the call, as for any layer.
-        name: of its node.
-        inputs: those that ``call.names`` name.
-        call: its arguments.
-        explicit: unused; these layers have no argument ``mask``.
     """
-    meaning, builder = masks.builder.meaning, masks.builder
-    rules = meaning.attention
-    given = dict(zip(call.names, inputs, strict=True))
-    if "query" not in given or "value" not in given:
-        masks.refuse("expected a query and a value")
-        return [Value(inputs[0].ref, None)]
-    tensors = [given[key] for key in ("query", "value", "key") if key in given]
-    rank = len(builder.shapes[tensors[0].ref[0]][tensors[0].ref[1]])
-    takes = rules.heads_take_masks and masks.spec.call.takes_masks
-    implicit = given["query"].mask if rules.heads_use_masks else None
-    found: list[Ref] = []
-    for key, axis in (("query", -1), ("value", 1), ("key", 1)):
-        own = given[key].mask if key in given and rules.heads_use_masks else None
-        argument = given.get(f"{key}_mask")
-        # An argument for the query is overwritten by the mask that comes with it.
-        if argument is not None and not (takes and key == "query"):
-            own = _boolean(masks, f"{name}#{key}_mask", argument.ref)
-        own = masks.usable(own)
-        if own is not None:
-            found.append(_expanded(masks, f"{name}#{key}", own, axis))
-    if found and rank != 3:
-        masks.refuse("masks of inputs with several axes of steps are not supported")
-    if "attention_mask" in given:
-        whole = given["attention_mask"].ref
-        size = len(builder.shapes[whole[0]][whole[1]])
-        if size < 3 or (found and size != 3):
-            masks.refuse(
+    builder, rules = call.builder, call.builder.meaning.attention
+    named = dict(zip(call.written.names, call.inputs, strict=True))
+    if "query" not in named or "value" not in named:
+        call.refuse("expected a query and a value")
+        return [Value(call.refs[0], None)]
+    tensors = [named[key] for key in ("query", "value", "key") if key in named]
+    rank = len(builder.shape(tensors[0].ref))
+    drops = rules.heads_take_masks and call.spec.call.takes_masks
+    masks = _masks_of_heads(call, named, drops)
+    if masks and rank != 3:
+        call.refuse("masks of inputs with several axes of steps are not supported")
+    if "attention_mask" in named:
+        whole = named["attention_mask"].ref
+        size = len(builder.shape(whole))
+        if size < 3 or (masks and size != 3):
+            call.refuse(
                 f"an attention_mask of {size} axes beside masks of its inputs"
-                if found
+                if masks
                 else "expected an attention_mask (batch, queries, keys)"
             )
-            return [Value(inputs[0].ref, None)]
-        found.append(_boolean(masks, f"{name}#attention_mask", whole))
-    layer = _called(masks, call, rank)
-    y = builder.add(
-        name,
-        masks.path,
-        [value.ref for value in tensors],
-        _all(masks, name, found),
-        layer,
-    )
-    if takes:
-        builder.taken.update(_root(builder, value.ref) for value in tensors)
-    scores = [Value((name, 1), None)] if getattr(layer, "return_scores", 0) else []
-    return [Value(y, implicit), *scores]
+            return [Value(call.refs[0], None)]
+        masks.append(_boolean(call, "attention_mask", whole))
+    layer = _with_call_options(call, rank)
+    refs = [value.ref for value in tensors]
+    y = builder.add(call.name, call.path, refs, _all(call, masks), layer)
+    if drops:
+        builder.dropped_masks.update(_source(builder, ref) for ref in refs)
+    scores = [Value((call.name, 1), None)] if layer.return_scores else []
+    return [Value(y, named["query"].mask if rules.heads_use_masks else None), *scores]
 
 
-def reversible_embedding(
-    masks: Masks,
-    name: str,
-    inputs: Sequence[Value],
-    call: Call,
-    explicit: Sequence[Ref | None],
-) -> list[Value]:
+def _masks_of_heads(
+    call: LayerCall, named: Mapping[str, Value], drops: bool
+) -> list[Ref]:
+    """The masks of query, value and key, each with the axes of scores.
+
+    Args:
+        call: of several heads.
+        named: its inputs by the names of the arguments.
+        drops: the layer drops the masks of its inputs.
+    """
+    uses = call.builder.meaning.attention.heads_use_masks
+    masks: list[Ref] = []
+    for key, axis in (("query", -1), ("value", 1), ("key", 1)):
+        mask = named[key].mask if key in named and uses else None
+        argument = named.get(f"{key}_mask")
+        # An argument for the query is overwritten by the mask that comes with it.
+        if argument is not None and not (drops and key == "query"):
+            mask = _boolean(call, f"{key}_mask", argument.ref)
+        mask = call.usable(mask)
+        if mask is not None:
+            masks.append(_expanded(call, key, mask, axis))
+    return masks
+
+
+def reversible_embedding(call: LayerCall) -> list[Value]:
     """A call of ReversibleEmbedding, forward or back."""
-    reverse = call.keywords.get("reverse", False)
+    reverse = call.written.keywords.get("reverse", False)
     if not isinstance(reverse, bool):
-        masks.refuse(f"expected true or false for reverse, got {reverse!r}")
+        call.refuse(f"expected true or false for reverse, got {reverse!r}")
     if reverse is not True:
-        return masks.call(name, inputs, explicit[0])
+        return call.add()
     # A second input is what is turned back.
-    y = masks.builder.add(name, masks.path, [inputs[0].ref, inputs[0].ref])
-    return [Value(y, None)]
+    x = call.refs[0]
+    return [Value(call.builder.add(call.name, call.path, [x, x]), None)]
 
 
-def softmax(
-    masks: Masks,
-    name: str,
-    inputs: Sequence[Value],
-    call: Call,
-    explicit: Sequence[Ref | None],
-) -> list[Value]:
+def softmax(call: LayerCall) -> list[Value]:
     """A call of Softmax, which leaves out what is masked.
 
     Keras 3.15 ``keras/src/layers/activations/softmax.py``, and those before it.
     """
-    builder, meaning = masks.builder, masks.builder.meaning
-    mask = masks.usable(explicit[0] or inputs[0].mask)
-    if mask is None or not meaning.attention.softmax_uses_mask:
-        return masks.call(name, inputs, explicit[0])
-    shape, own = (builder.shapes[node][i] for node, i in (inputs[0].ref, mask))
-    if len(shape) != len(own):
-        masks.refuse(
-            f"a mask of shape {own} for scores of shape {shape}, so that the batch of "
-            "one would meet another axis of the other"
+    builder, rules = call.builder, call.builder.meaning.attention
+    x = call.inputs[0]
+    mask = call.usable(call.explicit[0] or x.mask)
+    if mask is None or not rules.softmax_uses_mask:
+        return call.add()
+    shape, mask_shape = builder.shape(x.ref), builder.shape(mask)
+    if len(shape) != len(mask_shape):
+        call.refuse(
+            f"a mask of shape {mask_shape} for scores of shape {shape}, so that the "
+            "batch of one would meet another axis of the other"
         )
-        return [Value(inputs[0].ref, None)]
-    layer = builder.layers[masks.path]
-    robust = masks.layer.config.get("robust_masking", False) is True
+        return [Value(x.ref, None)]
+    layer = builder.layers[call.path]
+    robust = call.layer.config.get("robust_masking", False) is True
     if isinstance(layer, runtime.Activation):
-        builder.layers[masks.path] = runtime.Softmax(
+        builder.layers[call.path] = runtime.Softmax(
             axes=axes_of(layer.function),
-            masked_scores="replaced" if robust else meaning.attention.masked_scores,
+            masked_scores="replaced" if robust else rules.masked_scores,
             dtype=layer.dtype,
         )
-    return masks.call(name, inputs, explicit[0])
+    return call.add()
 
 
-def live(builder: Builder, value: Value) -> Value:
-    """A tensor without its mask, where attention before has taken that away."""
-    gone = bool(builder.taken) and _root(builder, value.ref) in builder.taken
+def without_dropped_mask(builder: Builder, value: Value) -> Value:
+    """A tensor without its mask, where attention before has dropped that."""
+    dropped = builder.dropped_masks
+    gone = bool(dropped) and _source(builder, value.ref) in dropped
     return Value(value.ref, None) if gone else value
 
 
 @contextmanager
-def untaken(builder: Builder, refs: Sequence[Ref]) -> Iterator[None]:
+def explicit_masks(builder: Builder, refs: Sequence[Ref]) -> Iterator[None]:
     """Tensors to which a call gives masks of their own, as long as the call lasts."""
-    hidden = builder.taken & {_root(builder, ref) for ref in refs}
-    builder.taken -= hidden
+    hidden = builder.dropped_masks & {_source(builder, ref) for ref in refs}
+    builder.dropped_masks -= hidden
     yield
-    builder.taken |= hidden
+    builder.dropped_masks |= hidden
 
 
-def _root(builder: Builder, ref: Ref) -> Ref:
-    """The tensor that layers which change nothing gave on."""
+def _source(builder: Builder, ref: Ref) -> Ref:
+    """The tensor that layers which change nothing give on."""
     nodes = {node.name: node for node in builder.nodes}
     while ref[0] in nodes:
         node = nodes[ref[0]]
@@ -261,62 +210,60 @@ def _root(builder: Builder, ref: Ref) -> Ref:
     return ref
 
 
-def _called(masks: Masks, call: Call, rank: int = 3) -> Layer:
+def _with_call_options(
+    call: LayerCall, rank: int = 3
+) -> runtime.Attention | runtime.MultiHeadAttention:
     """The layer with the options that stand in its call."""
-    builder, meaning = masks.builder, masks.builder.meaning
-    layer = builder.layers[masks.path]
+    builder, layer = call.builder, call.builder.layers[call.path]
+    assert isinstance(layer, (runtime.Attention, runtime.MultiHeadAttention))
     attributes = layer.attributes()
-    scores = call.keywords.get("return_attention_scores", False)
-    causal = call.keywords.get("use_causal_mask", False)
-    for key, value in (
-        ("return_attention_scores", scores),
-        ("use_causal_mask", causal),
-    ):
-        if not isinstance(value, bool):
-            masks.refuse(f"expected true or false for {key}")
-    attributes["return_scores"] = scores is True
-    attributes["causal"] = causal is True or bool(
-        masks.layer.config.get("causal", False)
-    )
-    if "masked_scores" in attributes and meaning.attention.fused_heads:
-        dropout = bool(masks.layer.training.get("dropout", 0.0))
+    attributes["return_scores"] = _flag(call, "return_attention_scores")
+    causal = _flag(call, "use_causal_mask")
+    attributes["causal"] = causal or bool(call.layer.config.get("causal", False))
+    if "masked_scores" in attributes and builder.meaning.attention.fused_heads:
+        dropout = bool(call.layer.training.get("dropout", 0.0))
         if not (dropout or attributes["return_scores"] or rank != 3):
             attributes["masked_scores"] = "replaced"
     called = type(layer)(**attributes)
-    before = masks.path in {node.layer for node in builder.nodes}
+    before = call.path in {node.layer for node in builder.nodes}
     if before and called.attributes() != layer.attributes():
-        masks.refuse("called several times, in different ways")
+        call.refuse("called several times, in different ways")
     return called
 
 
-def _expanded(masks: Masks, name: str, mask: Ref, axis: int) -> Ref:
-    layer = runtime.ExpandDims(axis=axis)
-    return masks.builder.add(f"{name}_axis", f"{name}_axis", [mask], layer=layer)
+def _flag(call: LayerCall, key: str) -> bool:
+    value = call.written.keywords.get(key, False)
+    if not isinstance(value, bool):
+        call.refuse(f"expected true or false for {key}")
+    return value is True
 
 
-def _boolean(masks: Masks, name: str, ref: Ref) -> Ref:
-    if masks.builder.dtypes[ref[0]] == "bool":
+def _expanded(call: LayerCall, label: str, mask: Ref, axis: int) -> Ref:
+    return call.node(f"{label}_axis", [mask], runtime.ExpandDims(axis=axis))
+
+
+def _boolean(call: LayerCall, label: str, ref: Ref) -> Ref:
+    if call.builder.dtypes[ref[0]] == "bool":
         return ref
-    return masks.builder.add(name, name, [ref], layer=runtime.NotEqual(value=0.0))
+    return call.node(label, [ref], runtime.NotEqual(value=0.0))
 
 
-def _all(masks: Masks, name: str, found: Sequence[Ref]) -> Ref | None:
+def _all(call: LayerCall, masks: Sequence[Ref]) -> Ref | None:
     """Where all of the masks are true."""
     both = None
-    for i, mask in enumerate(found):
+    for i, mask in enumerate(masks):
         if both is None or both == mask:
             both = mask
             continue
-        path = f"{name}#mask_{i}"
-        both = masks.builder.add(path, path, [both, mask], layer=runtime.LogicalAnd())
+        both = call.node(f"mask_{i}", [both, mask], runtime.LogicalAnd())
     return both
 
 
 # What reads a call, by the kind that its layer's row names.
-CALLS: dict[str, Caller] = {
+CALLS: dict[str, Callable[[LayerCall], list[Value]]] = {
     spec.ATTENTION: attention,
     spec.HEADS: heads,
-    spec.ORDINARY: ordinary,
+    spec.ORDINARY: LayerCall.add,
     spec.REVERSIBLE: reversible_embedding,
     spec.SCORES: softmax,
 }

@@ -73,7 +73,7 @@ def _of_layer(
         yield path, "softmax"
     for key, kind in layer.attribute_kinds().items():
         if kind == "ActivationSpec":
-            yield from ((path, own) for own in _named(attributes[key], shape))
+            yield from ((path, name) for name in _named(attributes[key], shape))
     for name, child in layer.layers.items():
         given, made = inputs, outputs
         if isinstance(layer, runtime.TimeDistributed):

@@ -1,20 +1,25 @@
-"""From a Keras model to the runtime's graph: models laid flat, masks resolved."""
+"""From a Keras model to the runtime's graph: models flattened, masks resolved."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
+from gru2np.errors import ModelFileError, UnsupportedModelError
 from gru2np.graph.assembly import Builder, Value
-from gru2np.graph.calls import CALLS, live, untaken, with_named_inputs
-from gru2np.graph.carrying import settled
+from gru2np.graph.calls import (
+    CALLS,
+    explicit_masks,
+    with_named_inputs,
+    without_dropped_mask,
+)
 from gru2np.graph.constants import constant_functions
-from gru2np.graph.masks import Masks
+from gru2np.graph.masks import LayerCall
 from gru2np.graph.order import calls_by_depth, ordered_calls
 from gru2np.graph.ports import input_port, structure
-from gru2np.ir import walk_keras
-from gru2np.layers.spec import ORDINARY, dtype_name, named_type
+from gru2np.ir import leaves, walk_keras
+from gru2np.layers.recurrent import is_stateful, with_one_masked_output
+from gru2np.layers.spec import ORDINARY, computed_in, dtype_name, named_type
 from gru2np.layers.translate import Translator
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.bundle.manifest import INPUT_DTYPES
@@ -23,24 +28,28 @@ from gru2np_runtime.graph import Graph, Port
 from gru2np_runtime.layers.ops import NUMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
+    from gru2np.errors import Problem
+    from gru2np.graph.assembly import Ref
+    from gru2np.ir import KerasLayer, KerasModel, Shape, TensorRef
     from gru2np.layers.custom import Specs
     from gru2np.meaning import Meaning
+    from gru2np_runtime import Layer
     from gru2np_runtime.data import Structure
 
-    Shape = tuple[int | None, ...]
-    Ref = tuple[str, int]
+    # The tensors of one call of a model: layer, call of it, output of that.
+    Values = dict[tuple[str, int, int], Value]
 
 
 # Numbers where a call takes tensors: they belong to the rows of one batch.
-NUMBERS_HANDED_OVER = {
+NUMBERS_IN_CALLS = {
     "mask": "called with a mask of numbers, a row for each sample of one batch; make "
     "the mask an input of the model, or let a Masking layer find it",
     "initial_state": "called with initial states of numbers, a row for each sample of "
     "one batch; make them inputs of the model",
 }
+UNKNOWN_ARGUMENT = "an argument of the call that this version does not know"
 
 
 @dataclass
@@ -75,302 +84,209 @@ def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
     """
     translator = Translator(
         meaning,
-        _floating(model),
+        _default_dtype(model),
         specs,
-        lambda inner, own: finish(Builder(inner), own),
+        lambda inner, nested: assemble(Builder(inner), nested),
     )
-    translator.translate(model, "")
-    _give_up(translator.problems)
+    translator.translate(model)
+    _raise_problems(translator.problems)
     builder = Builder(translator)
-    graph = finish(builder, model)
-    _give_up(translator.problems)
-    names = [ref.layer for ref in model.inputs]
-    inputs = structure(model.input_keys, model.single[0], names)
-    names = [ref.layer for ref in model.outputs]
-    outputs = structure(model.output_keys, model.single[1], names)
-    notes = list(dict.fromkeys(translator.notes))
+    graph = assemble(builder, model)
+    _raise_problems(translator.problems)
+    inputs, outputs = (
+        structure(keys, single, [ref.layer for ref in refs])
+        for keys, single, refs in (
+            (model.input_keys, model.single[0], model.inputs),
+            (model.output_keys, model.single[1], model.outputs),
+        )
+    )
     return Built(
         graph,
         translator.titles,
         builder.weights,
         inputs,
         outputs,
-        notes,
+        list(dict.fromkeys(translator.notes)),
         constant_functions(graph, translator.titles),
     )
 
 
-def _give_up(noted: Sequence[Problem]) -> None:
+def _raise_problems(noted: Sequence[Problem]) -> None:
     # A layer's problem is met again at each of its calls, and is one all the same.
     problems = {str(problem): problem for problem in noted}
     if problems:
         raise UnsupportedModelError(list(problems.values()))
 
 
-def _floating(model: KerasModel) -> str:
+def _default_dtype(model: KerasModel) -> str:
     """The floating point type of layers that name none, as in multi-backend Keras.
 
     It had one type for a whole model, and named it where a layer made an input.
     """
-    layers = list(model.layers)
-    named = set()
-    while layers:
-        layer = layers.pop()
-        named.add(dtype_name(layer.config.get("dtype")))
-        layers.extend(layer.model.layers if layer.model is not None else ())
+    named = {dtype_name(layer.config.get("dtype")) for _, layer in leaves(model)}
     return "float64" if "float64" in named and "float32" not in named else "float32"
 
 
-def finish(builder: Builder, model: KerasModel) -> Graph:
-    """The graph of the model; an empty one with its problems noted."""
-    ports, bound = [], []
+def assemble(builder: Builder, model: KerasModel) -> Graph:
+    """The graph of a model; an empty one where it has problems, which are noted.
+
+    Raises:
+        ModelFileError: layers do not fit each other.
+    """
+    ports = [port for port in _inputs(builder, model) if port is not None]
+    if builder.problems:
+        return Graph([], [], [], {})
+    inputs = [Value((port.name, 0), None) for port in ports]
+    values = flatten(builder, model, "", inputs, 0)
+    outputs = [
+        _output(builder, ref, value)
+        for ref, value in zip(model.outputs, values, strict=True)
+    ]
+    with_states = {node.layer for node in builder.nodes if len(node.inputs) > 1}
+    layers = {
+        path: _final_layer(builder, path, path in with_states)
+        for path in dict.fromkeys(node.layer for node in builder.nodes)
+    }
+    return Graph(ports, builder.nodes, outputs, layers)
+
+
+def _inputs(builder: Builder, model: KerasModel) -> Iterator[Port | None]:
+    """The inputs of a model, put into the graph; None for one that has a problem."""
+    layers = {layer.name: layer for layer in model.layers[::-1]}
     for ref in model.inputs:
-        layer = next((own for own in model.layers if own.name == ref.layer), None)
+        layer = layers.get(ref.layer)
         if layer is None or layer.class_name != "InputLayer":
             raise ModelFileError(f"architecture: input {ref.layer!r} is no input layer")
         port = input_port(layer, builder.problems)
-        if port is None:
-            continue
-        if port.name in builder.shapes:
-            raise ModelFileError(f"architecture: input {ref.layer!r} stands twice")
-        ports.append(port)
-        builder.shapes[port.name] = (port.shape,)
-        builder.dtypes[port.name] = port.dtype
-        floating = dtype_name(layer.config.get("dtype", "float32")) or ""
-        builder.floats[port.name] = floating.removeprefix("mixed_")
-        bound.append(Value((port.name, 0), None))
-    if builder.problems:
-        return Graph([], [], [], {})
-    outputs = lay(builder, model, "", bound, 0)
-    results = []
-    for ref, value in zip(model.outputs, outputs, strict=True):
-        shape = builder.shapes[value.ref[0]][value.ref[1]]
-        dtype = builder.dtypes[value.ref[0]]
-        if dtype not in INPUT_DTYPES:
-            reason = "outputs of this dtype are not supported; cast them to float32"
-            builder.problems.append(
-                Problem(ref.layer, "output", reason, "dtype", dtype)
-            )
-        results.append(Port(ref.layer, shape, dtype, value.ref))
-    with_states = {node.layer for node in builder.nodes if len(node.inputs) > 1}
-    layers = {
-        path: settled(builder, path, path in with_states)
-        for path in dict.fromkeys(node.layer for node in builder.nodes)
-    }
-    return Graph(ports, builder.nodes, results, layers)
+        if port is not None:
+            if port.name in builder.shapes:
+                raise ModelFileError(f"architecture: input {ref.layer!r} stands twice")
+            builder.shapes[port.name] = (port.shape,)
+            builder.dtypes[port.name] = port.dtype
+            floating = dtype_name(layer.config.get("dtype", "float32")) or ""
+            builder.floats[port.name] = floating.removeprefix("mixed_")
+        yield port
 
 
-def lay(
+def _output(builder: Builder, ref: TensorRef, value: Value) -> Port:
+    dtype = builder.dtypes[value.ref[0]]
+    if dtype not in INPUT_DTYPES:
+        reason = "outputs of this dtype are not supported; cast them to float32"
+        builder.refuse(ref.layer, "output", reason, "dtype", dtype)
+    return Port(ref.layer, builder.shape(value.ref), dtype, value.ref)
+
+
+def _final_layer(builder: Builder, path: str, with_states: bool) -> Layer:
+    """A layer once all its calls are known: with or without masks and states."""
+    masked = path in builder.masked
+    layer = with_one_masked_output(builder.layers[path], masked, with_states)
+    forgets = builder.meaning.recurrent.stateful_keeps_over_initial
+    if is_stateful(layer) and with_states and forgets:
+        reason = (
+            "tf.keras uses the initial states of a stateful layer on some calls "
+            "and not on others, which is not supported"
+        )
+        builder.refuse(path, layer.op, reason, "stateful", True)
+    return layer
+
+
+def flatten(
     builder: Builder,
     model: KerasModel,
     prefix: str,
     inputs: Sequence[Value],
-    expansion: int,
+    number: int,
 ) -> list[Value]:
-    """Add the nodes of one call of a model; ``expansion`` counts its calls."""
-    values: dict[tuple[str, int, int], Value] = {}
-    for ref, value in zip(model.inputs, inputs, strict=True):
-        values[ref.layer, ref.call, ref.output] = value
-    # The order decides where attention takes masks away, and what states come first.
-    rows = [builder.specs.get(own.class_name) for own in model.layers]
-    takes = any(row is not None and row.call.takes_masks for row in rows)
-    by_depth = takes and builder.meaning.attention.heads_take_masks
-    again = [own for own in model.layers if _carries_over(own)]
-    for layer in again if not builder.meaning.recurrent.stateful_calls_follow else ():
-        reason = (
-            "a stateful layer that is called several times; which call begins with "
-            "whose states is not known of this Keras; give each call a layer of its own"
-        )
+    """Add the nodes of one call of a model; its outputs.
+
+    Args:
+        builder: of the graph.
+        model: that is called.
+        prefix: of the paths of its layers.
+        inputs: of the call.
+        number: of the call, counted from 0.
+    """
+    values: Values = {
+        (ref.layer, ref.call, ref.output): value
+        for ref, value in zip(model.inputs, inputs, strict=True)
+    }
+    for layer, index in _order(builder, model, prefix):
         path = prefix + encode_name(layer.name)
-        builder.problems.append(Problem(path, layer.class_name, reason, "stateful"))
-    order = calls_by_depth if by_depth or again else ordered_calls
-    for layer, index in order(model):
-        call = layer.calls[index]
-        row = builder.specs.get(layer.class_name)
-        if row is not None and row.call.tensors:
-            call = with_named_inputs(call, row.call.tensors)
-        path = prefix + encode_name(layer.name)
-        reader = f"layer {path!r}"
-        given = [live(builder, _look_up(values, ref, reader)) for ref in call.inputs]
-        if layer.model is None:
-            given = [_cast(builder, path, value) for value in given]
-        masks = call.mask if isinstance(call.mask, tuple) else (call.mask,)
-        explicit = [
-            None if ref is None else _look_up(values, ref, reader).ref
-            for ref in masks or (None,)
-        ]
-        number = expansion * len(layer.calls) + index
-        name = f"{path}#{number}" if number else path
-        _check_tensors(builder, path, layer, call)
-        _check_call(builder, path, layer, call)
-        if layer.model is None:
-            _check_first_mask(builder, layer, path, explicit[0] or given[0].mask)
-            masks_of_call = Masks(builder, layer, path)
-            caller = CALLS[masks_of_call.spec.call.kind]
-            results = caller(masks_of_call, name, given, call, explicit)
-        else:
-            explicit += [None] * len(given)
-            own = [value.mask for value in given]
-            given = [
-                Value(value.ref, mask or value.mask)
-                for value, mask in zip(given, explicit, strict=False)
-            ]
-            if len(given) != len(layer.model.inputs):
-                raise ModelFileError(
-                    f"architecture: model {path!r} takes "
-                    f"{len(layer.model.inputs)} inputs, got {len(given)}"
-                )
-            given = cast_for_model(builder, layer.model, name, given)
-            changed = [
-                ref
-                for ref, before, mask in zip(call.inputs, own, explicit, strict=False)
-                if mask not in (None, before)
-            ]
-            _check_marks(builder, model, path, changed)
-            handed = [v.ref for v, mask in zip(given, explicit, strict=False) if mask]
-            with untaken(builder, handed):
-                results = lay(builder, layer.model, f"{path}/", given, number)
-        for output, value in enumerate(results):
+        call = _read_call(builder, layer, path, number, index, values)
+        outputs = _call_model(call, model) if layer.model else _call_layer(call)
+        for output, value in enumerate(outputs):
             values[layer.name, index, output] = value
     return [_look_up(values, ref, "an output of the model") for ref in model.outputs]
 
 
-def _carries_over(layer: KerasLayer) -> bool:
-    """Whether a layer's calls hand states to each other."""
-    inside = any(own.config.get("stateful") is True for own in walk_keras([layer]))
+def _order(
+    builder: Builder, model: KerasModel, prefix: str
+) -> Iterable[tuple[KerasLayer, int]]:
+    """The calls of a model, in the order of its Keras where that changes numbers.
+
+    It decides where attention drops masks, and which of several calls has the first
+    states.
+    """
+    specs = [builder.specs.get(layer.class_name) for layer in model.layers]
+    takes_masks = any(spec is not None and spec.call.takes_masks for spec in specs)
+    several = [layer for layer in model.layers if _carries_states(layer)]
+    if not builder.meaning.recurrent.stateful_calls_follow:
+        reason = (
+            "a stateful layer that is called several times; which call begins with "
+            "whose states is not known of this Keras; give each call a layer of its own"
+        )
+        for layer in several:
+            path = prefix + encode_name(layer.name)
+            builder.refuse(path, layer.class_name, reason, "stateful")
+    by_depth = takes_masks and builder.meaning.attention.heads_take_masks
+    return calls_by_depth(model) if by_depth or several else ordered_calls(model)
+
+
+def _carries_states(layer: KerasLayer) -> bool:
+    """Whether a layer's calls pass states to each other."""
+    inside = any(inner.config.get("stateful") is True for inner in walk_keras([layer]))
     return inside and len(layer.calls) > 1
 
 
-def _check_marks(
-    builder: Builder, model: KerasModel, path: str, changed: Sequence[TensorRef]
-) -> None:
-    """Note where a mask that a model is called with becomes that of its input.
-
-    tf.keras (TensorFlow 2.10 ``keras/engine/functional.py``, ``_run_internal_graph``)
-    writes the mask into the tensor, for whatever reads it after that.
+def _read_call(
+    builder: Builder,
+    layer: KerasLayer,
+    path: str,
+    number: int,
+    index: int,
+    values: Values,
+) -> LayerCall:
+    """A call with its tensors found, once nothing in it is left out.
 
     Args:
-        builder: of the graph; takes problems.
-        model: that holds the call.
-        path: of the model that is called.
-        changed: the inputs to which the call gives masks that they do not have.
+        builder: of the graph.
+        layer: that is called.
+        path: of the layer.
+        number: of the call of its model, counted from 0.
+        index: of the call in its model.
+        values: the tensors of the model so far.
     """
-    if not builder.meaning.masks.models_mark_inputs:
-        return
-    read = [ref for own in model.layers for call in own.calls for ref in call.inputs]
-    if any(read.count(ref) > 1 for ref in changed):
-        reason = (
-            "a model called with a mask, whose input something else reads too: in "
-            "tf.keras the mask is that of the input from then on; give the mask to a "
-            "layer inside of the model, or build the model on a tensor of its own"
-        )
-        builder.problems.append(Problem(path, "Functional", reason, "mask"))
-
-
-def _check_first_mask(
-    builder: Builder, layer: KerasLayer, path: str, mask: Ref | None
-) -> None:
-    """Note where Keras gives a call inside of a model the mask of another call.
-
-    Multi-backend Keras 2 (``keras/engine/network.py``, ``run_internal_graph``) writes
-    the mask of the first run of a model into the arguments of a call that has some,
-    such as initial states, and keeps it for good; of a model in a model, that run is
-    the one in which the outer model is built.
-    """
-    row = builder.specs.get(layer.class_name)
-    inside = path.count("/")
-    if not builder.meaning.recurrent.first_mask_stays or not inside or row is None:
-        return
-    has_arguments = any(len(call.inputs) > 1 or call.keywords for call in layer.calls)
-    if not row.uses_mask or not has_arguments:
-        return
-    first = builder.first_masks.setdefault(path, mask)
-    if first != mask or (mask is not None and inside > 1):
-        reason = (
-            "called with initial states or options inside of a model that is called "
-            "again, or in a model in a model: this Keras gave it the mask of another "
-            "call; call it in the outermost model, or without a mask"
-        )
-        builder.problems.append(Problem(path, layer.class_name, reason))
-
-
-def _cast(builder: Builder, path: str, value: Value) -> Value:
-    """What a layer is given, without its mask where Keras casts the numbers anew."""
-    policy, meaning = builder.policies.get(path), builder.meaning
-    given = builder.floats[value.ref[0]]
-    if value.mask is None or not given or policy in (None, given):
-        return value
-    return Value(value.ref, None) if meaning.masks.casts_drop else value
-
-
-def _check_tensors(builder: Builder, path: str, layer: KerasLayer, call: Call) -> None:
-    """Every call is one of a layer that takes tensors, and has some.
-
-    Raises:
-        ModelFileError: it has none, or the layer is an input.
-        UnsupportedModelError: what it has instead has been noted as a problem.
-    """
-    if layer.class_name == "InputLayer":
-        raise ModelFileError(
-            f"architecture: layer {path!r} (InputLayer): expected an input, which "
-            "nothing is handed to, got one that is called"
-        )
-    if call.left_out:
-        reason = (
-            "a tensor by position behind an argument that is left out is not "
-            "supported; name it, as in mask=..."
-        )
-        builder.problems.append(Problem(path, layer.class_name, reason))
-        _give_up(builder.problems)
-    if not call.inputs:
-        _check_call(builder, path, layer, call)
-        _give_up(builder.problems)
-        raise ModelFileError(
-            f"architecture: layer {path!r} ({layer.class_name}): expected calls with "
-            "tensors, got one without"
-        )
-
-
-def _check_call(builder: Builder, path: str, layer: KerasLayer, call: Call) -> None:
-    """Note arguments of a call that the graph cannot hold."""
+    written = layer.calls[index]
     spec = builder.specs.get(layer.class_name)
-    listed = isinstance(call.mask, tuple) and any(call.mask)
-    if listed and layer.model is None and (spec is None or spec.call.kind == ORDINARY):
-        reason = "a list of masks is not supported"
-        builder.problems.append(Problem(path, layer.class_name, reason, "mask"))
-    if call.names and call.mask is not None:
-        reason = "an argument of the call that this version does not know"
-        builder.problems.append(Problem(path, layer.class_name, reason, "mask"))
-    named = spec is not None and bool(spec.call.tensors)
-    if not named and not layer.class_name.startswith("ops."):
-        # Operations read theirs themselves.
-        for position, value in call.constants:
-            # Of all that may stand there, training=False alone is such a value.
-            if value is False:
-                continue
-            reason = f"argument {position} of the call is no tensor of the model"
-            name = f"argument {position}"
-            builder.problems.append(
-                Problem(path, layer.class_name, reason, name, value)
-            )
-    for key, value in call.keywords.items():
-        if spec is not None and key in spec.call.options:
-            continue
-        if key in NUMBERS_HANDED_OVER:
-            reason = NUMBERS_HANDED_OVER[key]
-        elif key != "training":
-            reason = "an argument of the call that this version does not know"
-        elif not value:
-            continue
-        elif "training" in builder.meaning.unheeded:
-            builder.notes.append(
-                f"layer {path!r} ({layer.class_name}) is called with training=True; "
-                "predict does not heed that in this Keras, and neither does the bundle"
-            )
-            continue
-        else:
-            reason = "called with training=True, so its outputs are random"
-        builder.problems.append(Problem(path, layer.class_name, reason, key, value))
+    if spec is not None and spec.call.tensors:
+        written = with_named_inputs(written, spec.call.tensors)
+    reader = f"layer {path!r}"
+    inputs = [
+        without_dropped_mask(builder, _look_up(values, ref, reader))
+        for ref in written.inputs
+    ]
+    if layer.model is None:
+        inputs = [_without_cast_mask(builder, path, value) for value in inputs]
+    masks = written.mask if isinstance(written.mask, tuple) else (written.mask,)
+    explicit = [
+        None if ref is None else _look_up(values, ref, reader).ref
+        for ref in masks or (None,)
+    ]
+    number = number * len(layer.calls) + index
+    call = LayerCall(builder, layer, path, number, written, inputs, explicit)
+    _check_tensors(call)
+    _check_arguments(call)
+    return call
 
 
 def _look_up(
@@ -385,40 +301,209 @@ def _look_up(
     return value
 
 
+def _without_cast_mask(builder: Builder, path: str, value: Value) -> Value:
+    """An input of a layer, without its mask where a cast of the numbers drops that."""
+    policy, floating = builder.policies.get(path), builder.floats[value.ref[0]]
+    cast = floating and policy not in (None, floating)
+    return (
+        Value(value.ref, None) if cast and builder.meaning.masks.casts_drop else value
+    )
+
+
+def _call_layer(call: LayerCall) -> list[Value]:
+    _check_first_mask(call, call.explicit[0] or call.inputs[0].mask)
+    return CALLS[call.spec.call.kind](call)
+
+
+def _call_model(call: LayerCall, model: KerasModel) -> list[Value]:
+    """Flatten a call of a nested model.
+
+    Args:
+        call: of it.
+        model: that holds the call.
+    """
+    builder, inner = call.builder, call.layer.model
+    assert inner is not None
+    if len(call.inputs) != len(inner.inputs):
+        raise ModelFileError(
+            f"architecture: model {call.path!r} takes {len(inner.inputs)} inputs, got "
+            f"{len(call.inputs)}"
+        )
+    explicit = [*call.explicit, *([None] * len(call.inputs))]
+    pairs = list(zip(call.inputs, explicit, strict=False))
+    inputs = [Value(value.ref, mask or value.mask) for value, mask in pairs]
+    inputs = cast_for_model(builder, inner, call.name, inputs)
+    marked = [
+        ref
+        for ref, (value, mask) in zip(call.written.inputs, pairs, strict=True)
+        if mask not in (None, value.mask)
+    ]
+    _check_marks(call, model, marked)
+    masked = [value.ref for value, mask in zip(inputs, explicit, strict=False) if mask]
+    with explicit_masks(builder, masked):
+        return flatten(builder, inner, f"{call.path}/", inputs, call.number)
+
+
 def cast_for_model(
-    builder: Builder, model: KerasModel, name: str, given: Sequence[Value]
+    builder: Builder, model: KerasModel, name: str, inputs: Sequence[Value]
 ) -> list[Value]:
-    """Whole numbers as a model inside another declares its inputs.
+    """Integers and booleans as a nested model declares its inputs.
 
     Args:
         builder: of the graph; takes a node for each cast.
         model: that is called.
         name: of the call.
-        given: what it is called with.
+        inputs: of the call.
     """
-    inner = {own.name: own.config.get("dtype") for own in model.layers}
-    results = []
-    for i, (ref, value) in enumerate(zip(model.inputs, given, strict=True)):
-        declared = inner.get(ref.layer)
-        # Half precision computes in float32.
-        floating = dtype_name(declared)
-        if floating is not None:
-            declared = "float64" if floating == "float64" else "float32"
-        have = builder.dtypes[value.ref[0]]
-        if have.startswith("float") or declared in (None, have):
-            results.append(value)
-            continue
-        number = named_type(declared)
-        if number not in NUMBERS:
-            reason = "inputs of this dtype"
-            builder.problems.append(
-                Problem(f"{name}/{ref.layer}", "InputLayer", reason, "dtype", declared)
-            )
-            results.append(value)
-            continue
-        path = f"{name}#input_{i}"
-        cast = runtime.Cast(number=number)
-        results.append(
-            Value(builder.add(path, path, [value.ref], layer=cast), value.mask)
+    declared = {layer.name: layer.config.get("dtype") for layer in model.layers}
+    return [
+        _cast(builder, f"{name}/{ref.layer}", f"{name}#input_{i}", value, dtype)
+        for i, (ref, value) in enumerate(zip(model.inputs, inputs, strict=True))
+        for dtype in (declared.get(ref.layer),)
+    ]
+
+
+def _cast(
+    builder: Builder, path: str, name: str, value: Value, declared: object
+) -> Value:
+    """A tensor in the dtype of an input, by a node where it is of another.
+
+    Args:
+        builder: of the graph.
+        path: of the input, for messages.
+        name: of the node.
+        value: the tensor.
+        declared: dtype or policy of the input; None where it has none.
+    """
+    floating = dtype_name(declared)
+    wanted = declared if floating is None else computed_in(floating)
+    dtype = builder.dtypes[value.ref[0]]
+    if dtype.startswith("float") or wanted in (None, dtype):
+        return value
+    number = named_type(wanted)
+    if number not in NUMBERS:
+        reason = "inputs of this dtype"
+        builder.refuse(path, "InputLayer", reason, "dtype", wanted)
+        return value
+    cast = runtime.Cast(number=number)
+    return Value(builder.add(name, name, [value.ref], layer=cast), value.mask)
+
+
+def _check_marks(
+    call: LayerCall, model: KerasModel, marked: Sequence[TensorRef]
+) -> None:
+    """Refuse a mask that a model is called with and that becomes its input's.
+
+    tf.keras (TensorFlow 2.10 ``keras/engine/functional.py``, ``_run_internal_graph``)
+    writes the mask into the tensor, for whatever reads it after that.
+
+    Args:
+        call: of a nested model.
+        model: that holds the call.
+        marked: the inputs to which the call gives masks that they do not have.
+    """
+    if not call.builder.meaning.masks.models_mark_inputs:
+        return
+    reads = [
+        ref for layer in model.layers for read in layer.calls for ref in read.inputs
+    ]
+    if any(reads.count(ref) > 1 for ref in marked):
+        reason = (
+            "a model called with a mask, whose input something else reads too: in "
+            "tf.keras the mask is that of the input from then on; give the mask to a "
+            "layer inside of the model, or build the model on a tensor of its own"
         )
-    return results
+        call.builder.refuse(call.path, "Functional", reason, "mask")
+
+
+def _check_first_mask(call: LayerCall, mask: Ref | None) -> None:
+    """Refuse a call inside a model to which Keras gives the mask of another call.
+
+    Multi-backend Keras 2 (``keras/engine/network.py``, ``run_internal_graph``) writes
+    the mask of the first run of a model into the arguments of a call that has some,
+    such as initial states, and keeps it for good; of a model in a model, that run is
+    the one in which the outer model is built.
+    """
+    builder, depth = call.builder, call.path.count("/")
+    if not builder.meaning.recurrent.first_mask_stays or not depth:
+        return
+    calls = call.layer.calls
+    has_arguments = any(len(other.inputs) > 1 or other.keywords for other in calls)
+    if not call.spec.uses_mask or not has_arguments:
+        return
+    first = builder.first_masks.setdefault(call.path, mask)
+    if first != mask or (mask is not None and depth > 1):
+        call.refuse(
+            "called with initial states or options inside of a model that is called "
+            "again, or in a model in a model: this Keras gave it the mask of another "
+            "call; call it in the outermost model, or without a mask"
+        )
+
+
+def _check_tensors(call: LayerCall) -> None:
+    """Every call is one of a layer that takes tensors, and has some.
+
+    Raises:
+        ModelFileError: it has none, or the layer is an input.
+        UnsupportedModelError: what it has instead has been noted as a problem.
+    """
+    class_name = call.layer.class_name
+    if class_name == "InputLayer":
+        raise ModelFileError(
+            f"architecture: layer {call.path!r} (InputLayer): expected an input, which "
+            "is not called, got one that is"
+        )
+    if call.written.left_out:
+        call.refuse(
+            "a tensor by position behind an argument that is left out is not "
+            "supported; name it, as in mask=..."
+        )
+        _raise_problems(call.builder.problems)
+    if not call.inputs:
+        _check_arguments(call)
+        _raise_problems(call.builder.problems)
+        raise ModelFileError(
+            f"architecture: layer {call.path!r} ({class_name}): expected calls with "
+            "tensors, got one without"
+        )
+
+
+def _check_arguments(call: LayerCall) -> None:
+    """Refuse arguments of a call that the graph cannot hold."""
+    written, layer = call.written, call.layer
+    spec = call.builder.specs.get(layer.class_name)
+    listed = isinstance(written.mask, tuple) and any(written.mask)
+    if listed and layer.model is None and (spec is None or spec.call.kind == ORDINARY):
+        call.refuse("a list of masks is not supported", "mask")
+    if written.names and written.mask is not None:
+        call.refuse(UNKNOWN_ARGUMENT, "mask")
+    named = spec is not None and bool(spec.call.tensors)
+    if not named and not layer.class_name.startswith("ops."):
+        # Operations read theirs themselves.
+        _check_constants(call)
+    for key, value in written.keywords.items():
+        if spec is None or key not in spec.call.options:
+            _check_keyword(call, key, value)
+
+
+def _check_constants(call: LayerCall) -> None:
+    for position, value in call.written.constants:
+        # Of all that may stand there, training=False alone is such a value.
+        if value is not False:
+            reason = f"argument {position} of the call is no tensor of the model"
+            call.refuse(reason, f"argument {position}", value)
+
+
+def _check_keyword(call: LayerCall, key: str, value: object) -> None:
+    if key in NUMBERS_IN_CALLS:
+        call.refuse(NUMBERS_IN_CALLS[key], key, value)
+    elif key != "training":
+        call.refuse(UNKNOWN_ARGUMENT, key, value)
+    elif value and "training" in call.builder.meaning.unheeded:
+        call.builder.notes.append(
+            f"layer {call.path!r} ({call.layer.class_name}) is called with "
+            "training=True; predict of this Keras ignores that, and so does "
+            "the bundle"
+        )
+    elif value:
+        call.refuse("called with training=True, so its outputs are random", key, value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.errors import Problem
+from gru2np.layers.spec import HALF
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
 
-HALVES = ("float16", "bfloat16")
 # They give on numbers as they are.
 MOVING = (
     *(runtime.BroadcastTo, runtime.Cast, runtime.ExpandDims, runtime.GetItem),
@@ -64,7 +64,7 @@ def problem(
         policies: what the layers of the model compute in, by path.
         meaning: of the model's Keras.
     """
-    if found not in HALVES or any(policy in HALVES for policy in policies.values()):
+    if found not in HALF or any(policy in HALF for policy in policies.values()):
         return None
     cast = isinstance(layer, runtime.Cast)
     if cast and meaning.numbers.rounds_to_half is None:

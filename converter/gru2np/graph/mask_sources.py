@@ -41,29 +41,29 @@ def _model_gives_mask(layer: KerasLayer) -> bool:
     A recurrent layer that gives its last step ends every mask before it.
     """
     assert layer.model is not None
-    by_name = {own.name: own for own in layer.model.layers}
+    by_name = {inner.name: inner for inner in layer.model.layers}
     pending = [ref.layer for ref in layer.model.outputs]
     seen = set()
     while pending:
-        own = by_name.get(pending.pop())
-        if own is None or own.name in seen:
+        inner = by_name.get(pending.pop())
+        if inner is None or inner.name in seen:
             continue
-        seen.add(own.name)
-        if creates_mask(own):
+        seen.add(inner.name)
+        if creates_mask(inner):
             return True
-        known = LAYERS.get(own.class_name)
+        known = LAYERS.get(inner.class_name)
         rule = known.mask if known is not None else KEEPS
         sequence = any(
-            inner.config.get("return_sequences", False)
-            for inner in (own, *(child for _, child in own.children))
+            part.config.get("return_sequences", False)
+            for part in (inner, *(child for _, child in inner.children))
         )
         if rule == STOPS or (rule == SEQUENCE and not sequence):
             continue
-        pending.extend(ref.layer for call in own.calls for ref in call.inputs)
+        pending.extend(ref.layer for call in inner.calls for ref in call.inputs)
     return False
 
 
 def uses_mask(layer: KerasLayer, specs: Specs) -> bool:
     """Whether a mask could change a layer's numbers."""
-    found = (specs.get(own.class_name) for own in walk_keras([layer]))
-    return any(own is not None and own.uses_mask for own in found)
+    rows = (specs.get(inner.class_name) for inner in walk_keras([layer]))
+    return any(row is not None and row.uses_mask for row in rows)

@@ -8,11 +8,12 @@ the runtime needs no rule of either.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gru2np.errors import Problem
-from gru2np.graph import masks_in_time
-from gru2np.graph.assembly import Builder, Value
+from gru2np.graph import time_distributed
+from gru2np.graph.assembly import Value
 from gru2np.graph.mask_sources import IDLED, UNMEASURED, UNUSABLE
 from gru2np.layers.mask_rules import (
     COUNTED,
@@ -29,126 +30,154 @@ from gru2np.layers.mask_rules import (
     Merges,
 )
 from gru2np_runtime import layers as runtime
+from gru2np_runtime.layers.recurrent import Recurrent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gru2np.ir import KerasLayer
+    from gru2np.graph.assembly import Builder, Ref
+    from gru2np.ir import Call, KerasLayer
+    from gru2np.layers.spec import LayerSpec
     from gru2np_runtime import Layer
 
-    Ref = tuple[str, int]
 
+@dataclass(frozen=True)
+class LayerCall:
+    """One call of a layer: its node, the mask that it uses, the masks of its outputs.
 
-class Masks:
-    """One call of a layer: the mask it uses, and the masks of its outputs."""
+    Attributes:
+        builder: of the graph.
+        layer: that is called.
+        path: of the layer.
+        number: of the call, counted from 0 over all calls of its model.
+        written: the call as it is in the file.
+        inputs: its tensors.
+        explicit: masks of its mask argument, at least one; None for those it has not.
+    """
 
-    def __init__(self, builder: Builder, layer: KerasLayer, path: str) -> None:
-        self.builder = builder
-        self.layer = layer
-        self.path = path
-        found = builder.specs.get(layer.class_name)
-        assert found is not None  # what nobody can convert has been refused
-        self.spec = found
+    builder: Builder
+    layer: KerasLayer
+    path: str
+    number: int
+    written: Call
+    inputs: Sequence[Value]
+    explicit: Sequence[Ref | None]
 
-    def call(
-        self, name: str, inputs: Sequence[Value], explicit: Ref | None
-    ) -> list[Value]:
-        """Add the node and what its masks need."""
-        meaning = self.builder.meaning
-        rule = self.spec.mask
+    @property
+    def name(self) -> str:
+        """The name of the node that gives the layer's output."""
+        return f"{self.path}#{self.number}" if self.number else self.path
+
+    @property
+    def refs(self) -> list[Ref]:
+        """The inputs without their masks."""
+        return [value.ref for value in self.inputs]
+
+    @cached_property
+    def spec(self) -> LayerSpec:
+        """The row of the layer's class."""
+        spec = self.builder.specs.get(self.layer.class_name)
+        assert spec is not None  # what nobody can convert has been refused
+        return spec
+
+    def refuse(
+        self, reason: str, option: str | None = None, value: object = None
+    ) -> None:
+        """Note why the layer cannot be converted."""
+        class_name = self.layer.class_name
+        self.builder.refuse(self.path, class_name, reason, option, value)
+
+    def add(self) -> list[Value]:
+        """Add the node and what its masks need; its outputs."""
+        meaning, rule = self.builder.meaning.masks, self.spec.mask
         merges = isinstance(rule, Merges)
-        implicit = inputs[0].mask if inputs else None
-        several = len(inputs) > 1 and not merges
-        unseen = several and meaning.masks.second_tensor_drops
-        mask = explicit or (None if unseen else implicit)
-        refs = [value.ref for value in inputs]
+        explicit, implicit = self.explicit[0], self.inputs[0].mask
         skips = SKIP_MASKED[rule.masked] if isinstance(rule, Merges) else None
-        if (
-            skips is not None
-            and meaning.masks.merges_skip_masked
-            and not any(self._unusable(value.mask) for value in inputs)
-        ):
-            return [skips(self, name, inputs)]
+        masks = [value.mask for value in self.inputs]
+        skipping = skips is not None and meaning.merges_skip_masked
+        if skips and skipping and all(self.usable(mask) == mask for mask in masks):
+            return [skips(self)]
+        several = len(self.inputs) > 1 and not merges
+        unseen = several and meaning.second_tensor_drops
+        mask = explicit or (None if unseen else implicit)
         used = self.usable(mask) if self.spec.uses_mask else None
         if rule == IN_TIME:
-            used = masks_in_time.used(self, inputs[0], mask)
-        result = self.builder.add(name, self.path, refs, used)
+            used = time_distributed.mask_inside(self, mask)
+        self.builder.add(self.name, self.path, self.refs, used)
         # What the layer itself does not see is the mask of its output all the same.
-        explicitly = explicit is not None and meaning.masks.explicit_spreads
-        spread = explicit if explicitly else implicit
-        masks = self._output_masks(name, inputs, spread)
-        count = len(self.builder.shapes[name])
-        masks += [None] * (count - len(masks))
-        return [Value((result[0], i), masks[i]) for i in range(count)]
+        explicitly = explicit is not None and meaning.explicit_spreads
+        outputs = self._output_masks(explicit if explicitly else implicit)
+        count = len(self.builder.shapes[self.name])
+        outputs += [None] * (count - len(outputs))
+        return [Value((self.name, i), outputs[i]) for i in range(count)]
 
     def usable(self, mask: Ref | None) -> Ref | None:
-        """The mask, unless nobody can tell it; then the layer is refused."""
-        return None if self._unusable(mask) else mask
-
-    def _unusable(self, mask: Ref | None) -> bool:
+        """The mask; None where nobody can tell it, and the layer is refused."""
         if mask not in UNUSABLE:
-            return False
+            return mask
         self.refuse(UNUSABLE[mask])
-        return True
+        return None
 
-    def refuse(self, reason: str) -> None:
-        """Note why the layer cannot be converted."""
-        self.builder.problems.append(Problem(self.path, self.layer.class_name, reason))
-
-    def _output_masks(
-        self, name: str, inputs: Sequence[Value], mask: Ref | None
-    ) -> list[Ref | None]:
+    def _output_masks(self, mask: Ref | None) -> list[Ref | None]:
+        """What is propagated of a mask, by the rule of the layer."""
         rule = self.spec.mask
-        layer = self.builder.layers[self.path]
         if rule in (MEASURED, MOVES):
-            written = self.layer.written or self.layer.class_name
-            by_class = self.builder.meaning.masks.by_class
-            source, index = inputs[0].ref
-            rank = len(self.builder.shapes[source][index])
-            known = by_class.get(f"{written} rank {rank}") or by_class.get(written)
-            if mask is not None and known not in (KEEPS, STOPS):
-                return [UNMEASURED]
-            if mask is not None and rule == MOVES and self._may_idle(name, inputs):
-                return [IDLED]
-            rule = KEEPS if known == KEEPS else STOPS
+            return [self._measured(mask)]
         if rule == KEEPS:
             return [mask]
         if rule == IN_TIME:
-            return [masks_in_time.given(self, name, inputs[0], mask)]
+            return [time_distributed.output_mask(self, mask)]
         if rule == SEQUENCE:
-            kept = mask if getattr(layer, "return_sequences", False) else None
-            both = getattr(layer, "merge_mode", "") == "none"
-            return [kept, kept] if both else [kept]
+            return self._of_sequence(mask)
         if isinstance(rule, Creates):
-            return [self.created(name, inputs[0].ref, rule, self.layer.config)]
+            return [self.created(self.inputs[0].ref, rule, self.layer.config)]
         if isinstance(rule, Merges):
-            if rule.joins:
-                return [self._concatenated(name, inputs)]
-            return [self._merged(name, [value.mask for value in inputs])]
+            masks = [value.mask for value in self.inputs]
+            return [self._concatenated() if rule.joins else self._merged(masks)]
         if isinstance(rule, Idles) and mask is not None:
-            return [self._idled(name, inputs, rule, mask)]
+            return [self._idled(rule, mask)]
         return [None]
 
-    def _may_idle(self, name: str, inputs: Sequence[Value]) -> bool:
+    def _measured(self, mask: Ref | None) -> Ref | None:
+        """The mask, if the layer was seen to propagate it."""
+        written = self.layer.written or self.layer.class_name
+        by_class = self.builder.meaning.masks.by_class
+        rank = len(self.builder.shape(self.inputs[0].ref))
+        known = by_class.get(f"{written} rank {rank}") or by_class.get(written)
+        if mask is not None and known not in (KEEPS, STOPS):
+            return UNMEASURED
+        if mask is not None and self.spec.mask == MOVES and self._may_idle():
+            return IDLED
+        return mask if known == KEEPS else None
+
+    def _of_sequence(self, mask: Ref | None) -> list[Ref | None]:
+        layer = self.builder.layers[self.path]
+        assert isinstance(layer, (Recurrent, runtime.Bidirectional))
+        kept = mask if layer.return_sequences else None
+        both = isinstance(layer, runtime.Bidirectional) and layer.merge_mode == "none"
+        return [kept, kept] if both else [kept]
+
+    def _may_idle(self) -> bool:
         """Whether a layer may give back its very input, with its mask."""
-        builder, source = self.builder, inputs[0].ref
-        same = builder.shapes[name][0] == builder.shapes[source[0]][source[1]]
+        builder = self.builder
+        same = builder.shapes[self.name][0] == builder.shape(self.inputs[0].ref)
         return same and builder.meaning.masks.idle_operations is not False
 
-    def _idled(
-        self, name: str, inputs: Sequence[Value], rule: Idles, mask: Ref
-    ) -> Ref | None:
-        """The mask that an operation hands on with its very input, if it does."""
-        builder, source = self.builder, inputs[0].ref
-        rules = builder.meaning.masks
-        before, after = builder.shapes[source[0]][source[1]], builder.shapes[name][0]
-        same = builder.dtypes[name] == builder.dtypes[source[0]]
-        same = same and builder.floats[name] == builder.floats[source[0]]
-        same = same and len(before) == len(after) and len(inputs) == 1
+    def _idled(self, rule: Idles, mask: Ref) -> Ref | None:
+        """The mask that an operation propagates with its very input, if it does."""
+        builder, name, source = self.builder, self.name, self.inputs[0].ref
+        before, after = builder.shape(source), builder.shapes[name][0]
         sizes = zip(before, after, strict=False)
-        same = same and all(None in (a, b) or a == b for a, b in sizes)
+        same = (
+            builder.dtypes[name] == builder.dtypes[source[0]]
+            and builder.floats[name] == builder.floats[source[0]]
+            and len(before) == len(after)
+            and len(self.inputs) == 1
+            and all(None in (a, b) or a == b for a, b in sizes)
+        )
         if not same or rule.moves(builder.layers[self.path]):
             return None
+        rules = builder.meaning.masks
         passes = rules.idle_casts if rule.casts else rules.idle_operations
         if passes is None:
             return IDLED
@@ -156,13 +185,10 @@ class Masks:
         certain = rule.casts or (before == after and None not in after[1:])
         return None if not passes else mask if certain else IDLED
 
-    def created(
-        self, name: str, x: Ref, rule: Creates, options: Mapping[str, Any]
-    ) -> Ref | None:
+    def created(self, x: Ref, rule: Creates, options: Mapping[str, Any]) -> Ref | None:
         """The mask that a layer of these options makes of ``x``; None if it does not.
 
         Args:
-            name: of the call.
             x: what the layer is given.
             rule: of the layer.
             options: of the layer.
@@ -171,66 +197,62 @@ class Masks:
             return None
         layer = runtime.NotEqual(value=rule.masked(options))
         if not rule.any_feature:
-            return self.node(name, "mask", [x], layer)
-        differs = self.node(name, "differs", [x], layer)
-        return self.node(
-            name, "mask", [differs], runtime.Any(axes=(-1,), keepdims=False)
-        )
+            return self.node("mask", [x], layer)
+        return self.node("mask", [self.node("differs", [x], layer)], _any_feature())
 
-    def _merged(self, name: str, masks: Sequence[Ref | None]) -> Ref | None:
-        """Masks of a merge layer's inputs, combined as this Keras does."""
+    def _merged(self, masks: Sequence[Ref | None], label: str = "") -> Ref | None:
+        """Masks of a merge layer's inputs, combined as this Keras does.
+
+        Args:
+            masks: of the inputs.
+            label: in front of the labels of the nodes.
+        """
         rule = self.builder.meaning.masks.merged
         given = [mask for mask in masks if mask is not None]
         if rule == "drop" or not given or (rule == "or" and len(given) < len(masks)):
             return None
-        if any(mask in UNUSABLE for mask in given):
-            return next(mask for mask in given if mask in UNUSABLE)
+        for mask in given:
+            if mask in UNUSABLE:
+                return mask
         op = runtime.LogicalAnd if rule == "and" else runtime.LogicalOr
         result = given[0]
         for i, mask in enumerate(given[1:]):
             if mask != result:
-                result = self.node(name, f"mask_{i}", [result, mask], op())
+                result = self.node(f"{label}mask_{i}", [result, mask], op())
         return result
 
-    def _concatenated(self, name: str, inputs: Sequence[Value]) -> Ref | None:
-        masks = [value.mask for value in inputs]
+    def _concatenated(self) -> Ref | None:
         rule = self.builder.meaning.masks.merged
-        given = [mask for mask in masks if mask is not None]
+        given = [value.mask for value in self.inputs if value.mask is not None]
         if rule == "drop" or not given:
             return None
         layer = self.builder.layers[self.path]
         assert isinstance(layer, runtime.Concatenate)
-        rank = len(self.builder.shapes[inputs[0].ref[0]][inputs[0].ref[1]])
+        rank = len(self.builder.shape(self.inputs[0].ref))
         axis = layer.axis % rank
         if axis == rank - 1:
             # An input without a mask counts as valid everywhere.
-            missing = len(given) < len(masks)
-            return None if missing and rule == "or" else self._merged(name, given)
-        if any(mask in UNUSABLE for mask in given):
-            return next(mask for mask in given if mask in UNUSABLE)
+            missing = len(given) < len(self.inputs)
+            return None if missing and rule == "or" else self._merged(given)
+        for mask in given:
+            if mask in UNUSABLE:
+                return mask
         if axis != 1:
             self.refuse("masked inputs joined along this axis are not supported")
             return None
-        pieces = []
-        for i, value in enumerate(inputs):
-            if value.mask is not None:
-                pieces.append(value.mask)
-                continue
-            # No number equals nan: valid everywhere, in the shape of the input.
-            differs = self.node(
-                name, f"differs_{i}", [value.ref], runtime.NotEqual(value=math.nan)
-            )
-            pieces.append(
-                self.node(
-                    name,
-                    f"valid_{i}",
-                    [differs],
-                    runtime.Any(axes=(-1,), keepdims=False),
-                )
-            )
-        return self.node(name, "mask", pieces, runtime.Concatenate(axis=1))
+        pieces = [
+            self._all_valid(i, value.ref) if value.mask is None else value.mask
+            for i, value in enumerate(self.inputs)
+        ]
+        return self.node("mask", pieces, runtime.Concatenate(axis=1))
 
-    def _multiply(self, name: str, inputs: Sequence[Value]) -> Value:
+    def _all_valid(self, number: int, x: Ref) -> Ref:
+        """A mask that is true everywhere, in the shape of an input: none equals NaN."""
+        layer = runtime.NotEqual(value=math.nan)
+        differs = self.node(f"differs_{number}", [x], layer)
+        return self.node(f"valid_{number}", [differs], _any_feature())
+
+    def _multiply(self) -> Value:
         """Multiply since Keras 3.4: masked positions count as 1.
 
         Keras 3.15 ``keras/src/layers/merging/multiply.py``.
@@ -238,60 +260,64 @@ class Masks:
         refs = [
             value.ref
             if value.mask is None
-            else self._where(name, f"skipped_{i}", value.mask, value.ref, 1.0)
-            for i, value in enumerate(inputs)
+            else self._where(f"skipped_{i}", value.mask, value.ref, 1.0)
+            for i, value in enumerate(self.inputs)
         ]
-        masks = [value.mask for value in inputs]
+        masks = [value.mask for value in self.inputs]
         if any(mask is None for mask in masks):
-            return Value(self.builder.add(name, self.path, refs), None)
-        product = self.builder.add(f"{name}#product", self.path, refs)
-        merged = self._merged(name, masks)
+            return Value(self.builder.add(self.name, self.path, refs), None)
+        product = self.builder.add(f"{self.name}#product", self.path, refs)
+        merged = self._merged(masks)
         assert merged is not None
-        # The node of the layer's own name gives the layer's output.
-        zeroed = runtime.Where(otherwise=0.0, dtype=self._dtype())
-        path = f"{self.path}#zeroed"
-        return Value(
-            self.builder.add(name, path, [merged, product], layer=zeroed), merged
+        return Value(self.zeroed(merged, product), merged)
+
+    def zeroed(self, mask: Ref, y: Ref) -> Ref:
+        """Zeros where a mask is false; the node has the layer's own name."""
+        layer = runtime.Where(otherwise=0.0, dtype=self._dtype())
+        return self.builder.add(
+            self.name, f"{self.path}#zeroed", [mask, y], layer=layer
         )
 
-    def _extreme(self, name: str, inputs: Sequence[Value]) -> Value:
+    def _extreme(self) -> Value:
         """Maximum and Minimum since Keras 3.4: a masked position does not compete.
 
         Keras 3.15 ``keras/src/layers/merging/base_merge.py``.
         """
-        so_far, mask = inputs[0]
-        for i, (x, own) in enumerate(inputs[1:]):
-            if own is not None:
-                x = self._where(name, f"other_{i}", own, x, so_far)
+        so_far, mask = self.inputs[0]
+        for i, (x, other) in enumerate(self.inputs[1:]):
+            if other is not None:
+                x = self._where(f"other_{i}", other, x, so_far)
             if mask is not None:
-                so_far = self._where(name, f"so_far_{i}", mask, so_far, x)
-            last = i == len(inputs) - 2
-            step = name if last else f"{name}#pair_{i}"
-            both = [mask, own] if mask is not None and own is not None else [None]
-            mask = self._merged(f"{name}#{i}", both)
+                so_far = self._where(f"so_far_{i}", mask, so_far, x)
+            last = i == len(self.inputs) - 2
+            step = self.name if last else f"{self.name}#pair_{i}"
+            both = [mask, other] if mask is not None and other is not None else [None]
+            mask = self._merged(both, f"{i}#")
             so_far = self.builder.add(step, self.path, [so_far, x])
         return Value(so_far, mask)
 
-    def _where(
-        self, name: str, label: str, mask: Ref, x: Ref, otherwise: Ref | float
-    ) -> Ref:
+    def _where(self, label: str, mask: Ref, x: Ref, otherwise: Ref | float) -> Ref:
         constant = otherwise if isinstance(otherwise, float) else 0.0
         others = [] if isinstance(otherwise, float) else [otherwise]
         layer = runtime.Where(otherwise=constant, dtype=self._dtype())
-        return self.node(name, label, [mask, x, *others], layer)
+        return self.node(label, [mask, x, *others], layer)
 
     def _dtype(self) -> str:
         return self.builder.layers[self.path].dtype
 
-    def node(self, name: str, label: str, inputs: Sequence[Ref], layer: Layer) -> Ref:
-        """Add a node of the masks' own to that of a call; its output."""
-        path = f"{name}#{label}"
+    def node(self, label: str, inputs: Sequence[Ref], layer: Layer) -> Ref:
+        """Add a node that the masks of the call need; its output."""
+        path = f"{self.name}#{label}"
         return self.builder.add(path, path, inputs, layer=layer)
 
 
+def _any_feature() -> Layer:
+    return runtime.Any(axes=(-1,), keepdims=False)
+
+
 # How masked positions are skipped, by what a merge layer makes of them.
-SKIP_MASKED: dict[str, Callable[[Masks, str, Sequence[Value]], Value] | None] = {
+SKIP_MASKED: dict[str, Callable[[LayerCall], Value] | None] = {
     COUNTED: None,
-    LEFT_OUT: Masks._extreme,
-    ONE: Masks._multiply,
+    LEFT_OUT: LayerCall._extreme,
+    ONE: LayerCall._multiply,
 }

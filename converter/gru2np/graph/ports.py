@@ -1,11 +1,12 @@
-"""Inputs and outputs of a model: shapes, dtypes, and how several are handed over."""
+"""Inputs and outputs of a model: shapes, dtypes, and the structure of several."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gru2np.errors import Problem
-from gru2np.layers.spec import dtype_name
+from gru2np.generations.records import is_integer
+from gru2np.layers.spec import computed_in, dtype_name
 from gru2np_runtime.bundle.manifest import INPUT_DTYPES
 from gru2np_runtime.bundle.manifest_writer import encode_name
 from gru2np_runtime.data import Structure
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from gru2np.ir import KerasLayer
 
-# Half precision is computed in float32.
-HALF = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
 _REBUILD = (
     "build the model with the same layers on an input without the option, and load the "
@@ -60,8 +59,7 @@ def input_port(layer: KerasLayer, problems: list[Problem]) -> Port | None:
             )
             return None
     legal = isinstance(shape, list) and all(
-        n is None or (isinstance(n, int) and type(n) is not bool and 0 <= n < 2**31)
-        for n in shape
+        n is None or (is_integer(n) and 0 <= n < 2**31) for n in shape
     )
     if not legal or not shape:
         problems.append(
@@ -75,11 +73,11 @@ def input_port(layer: KerasLayer, problems: list[Problem]) -> Port | None:
             )
         )
         return None
-    name = dtype if isinstance(dtype, str) else dtype_name(dtype)
-    name = "float32" if name in HALF else name
-    if name not in INPUT_DTYPES:
+    floating = dtype_name(dtype)
+    name = dtype if floating is None else computed_in(floating)
+    if not isinstance(name, str) or name not in INPUT_DTYPES:
         problems.append(
             Problem(path, layer.class_name, "inputs of this dtype", "dtype", dtype)
         )
         return None
-    return Port(path, tuple(shape), str(name))
+    return Port(path, tuple(shape), name)

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gru2np.layers.recurrent import is_stateful
 from gru2np_runtime.graph import Graph, Node, walk
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def needed(graph: Graph) -> Graph:
     several = {
         path
         for path, count in calls.items()
-        if count > 1 and getattr(graph.layers[path], "stateful", False)
+        if count > 1 and is_stateful(graph.layers[path])
     }
     names = {port.source[0] for port in graph.outputs if port.source is not None}
     names.update(node.name for node in graph.nodes if node.layer in several)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from gru2np_runtime.graph import walk
 from gru2np_runtime.layer import sized
 
 if TYPE_CHECKING:
@@ -13,10 +14,8 @@ if TYPE_CHECKING:
 
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph
-    from gru2np_runtime.layer import Shape
 
-# Sizes tried for axes that are free, until the shapes fit the layers; each is counted
-# once, twice and three times, so that every usual stride divides what is added.
+# Sizes for axes that are free, until one fits the layers.  Usual strides divide them.
 _SIZES = (240, 32, 64, 128, 224, 512, 1024)
 
 
@@ -56,60 +55,57 @@ class Costs:
 
 
 def costs(graph: Graph) -> Costs | None:
-    """What a graph costs; None where no sizes of its free axes fit its layers.
+    """What a graph costs; None where that cannot be counted for one sample.
+
+    No sizes of its free axes fit its layers, or its samples are not on axis 0.
 
     Args:
         graph: of the whole model.
     """
-    free = {
-        axis
-        for port in graph.inputs
-        for axis, size in enumerate(port.shape)
-        if axis and size is None
-    }
-    if not free:
-        return _summed(graph, _counts(graph, 1), None)
-    for size in _SIZES:
+    if any(getattr(layer, "time_major", False) for _, layer in walk(graph)):
+        return None
+    axes = (enumerate(port.shape[1:], 1) for port in graph.inputs)
+    free = {axis for sizes in axes for axis, size in sizes if size is None}
+    for size in _SIZES if free else (1,):
         try:
-            found = [_counts(graph, size * times) for times in (1, 2, 3)]
+            counts = [_counts(graph, n * size if free else 1) for n in (1, 2, 3)]
         except (ValueError, TypeError, IndexError):
             continue
-        return _summed(graph, found[0], (size, found, free == {1}))
-    return None
+        break
+    else:
+        return None
+    layers = {
+        path: _cost([count[path] for count in counts], size, free == {1})
+        for path in counts[0]
+    }
+    total = _cost([sum(count.values()) for count in counts], size, free == {1})
+    return Costs(layers, total, _weight_bytes(graph), _state_bytes(graph))
 
 
-def _summed(
-    graph: Graph,
-    counted: Mapping[str, int],
-    growth: tuple[int, Sequence[Mapping[str, int]], bool] | None,
-) -> Costs:
-    layers = {path: Cost(count) for path, count in counted.items()}
-    total = Cost(sum(counted.values()))
-    if growth is not None:
-        size, found, along_time = growth
-        sums = [sum(own.values()) for own in found]
-        total = _growing(sums, size, along_time)
-        layers = {
-            path: _growing([own[path] for own in found], size, along_time)
-            for path in counted
-        }
-    _, expected = graph.infer_nodes()
-    held = sum(
-        prod(n or 0 for n in shape) * _number_bytes(graph.layers[path])
-        for path, own in expected.items()
-        for shape in own.values()
-    )
-    return Costs(layers, total, held, _state_bytes(graph))
+def _cost(counts: Sequence[int], size: int, over_time: bool) -> Cost:
+    """The cost that is counted at a size of the free axes, at twice and at thrice it.
 
-
-def _growing(counts: Sequence[int], size: int, along_time: bool) -> Cost:
+    Args:
+        counts: the three.
+        size: the first of the three sizes.
+        over_time: time is the only free axis.
+    """
     first, second, third = counts
     if first == second == third:
         return Cost(first)
-    if along_time and third - second == second - first:
+    if over_time and third - second == second - first:
         step = (second - first) / size
         return Cost(first - size * step, step)
     return Cost(first, 0, size)
+
+
+def _weight_bytes(graph: Graph) -> int:
+    _, weights = graph.infer_nodes()
+    return sum(
+        prod(n or 0 for n in shape) * _number_bytes(graph.layers[path])
+        for path, shapes in weights.items()
+        for shape in shapes.values()
+    )
 
 
 def _number_bytes(layer: Layer) -> int:
@@ -117,33 +113,28 @@ def _number_bytes(layer: Layer) -> int:
 
 
 def _counts(graph: Graph, size: int) -> dict[str, int]:
-    """Multiply-adds by layer path, free axes of that size and a batch of one."""
-    shapes = [
-        (1, *(size if n is None else n for n in port.shape[1:]))
-        for port in graph.inputs
-    ]
+    """Multiply-adds of one sample by layer path, free axes of that size."""
+    batch = next(filter(None, (port.shape[0] for port in graph.inputs)), 1)
+    shapes = [(batch, *sized(port.shape[1:], size)) for port in graph.inputs]
     known, _ = graph.infer_nodes(shapes)
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for node in graph.nodes:
         inputs = [sized(known[name][i], size) for name, i in node.inputs]
         outputs = [sized(shape, size) for shape in known[node.name]]
         layer = graph.layers[node.layer]
         path = node.layer.partition("#")[0]
-        found[path] = found.get(path, 0) + layer.multiply_adds(inputs, outputs)
-    return found
+        counts[path] = counts.get(path, 0) + layer.multiply_adds(inputs, outputs)
+    return {path: count // batch for path, count in counts.items()}
 
 
 def _state_bytes(graph: Graph) -> int:
     """What the calls of a graph carry from step to step, for one sequence."""
     known, _ = graph.infer_nodes()
-    return sum(
-        _carried(graph.layers[node.layer], known[node.inputs[0][0]][node.inputs[0][1]])
-        for node in graph.nodes
-        if node.inputs
-    )
-
-
-def _carried(layer: Layer, shape: Shape) -> int:
-    # Of space that is free nothing can be said.
-    states = layer.state_shapes(shape)
-    return _number_bytes(layer) * sum(prod(sized(n[1:], 0)) for n in states)
+    total = 0
+    for node in graph.nodes:
+        layer = graph.layers[node.layer]
+        name, index = node.inputs[0]
+        # Nothing is known of space whose size is free.
+        shapes = [sized(n[1:], 0) for n in layer.state_shapes(known[name][index])]
+        total += _number_bytes(layer) * sum(map(prod, shapes))
+    return total

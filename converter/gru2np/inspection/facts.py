@@ -41,7 +41,7 @@ class LayerFacts:
         op: what it is in the bundle; empty if it cannot be converted.
         output_shapes: of its first call.
         parameters: how many numbers its weights hold, those inside included; None
-            if they cannot be told.
+            if that is not known.
         options: every option, written out; of a model that cannot be converted, as
             they stand in the file.
         notable: names of the options that are not at their default.
@@ -101,7 +101,7 @@ def _facts(
     shapes: Mapping[str, tuple[int, ...]],
     **more: Any,
 ) -> LayerFacts:
-    own = {
+    weights = {
         weight: shape
         for weight, shape in shapes.items()
         if weight.startswith(f"{path}/")
@@ -112,10 +112,10 @@ def _facts(
         if path in titles
         else _PLAIN.get(layer.op, layer.op),
         op=layer.op,
-        parameters=sum(prod(shape) for shape in own.values()),
+        parameters=sum(prod(shape) for shape in weights.values()),
         options=layer.attributes(),
         notable=_notable(layer),
-        weights={weight[len(path) + 1 :]: shape for weight, shape in own.items()},
+        weights={weight[len(path) + 1 :]: shape for weight, shape in weights.items()},
         inside=tuple(
             _facts(f"{path}/{name}", child, titles, shapes)
             for name, child in layer.layers.items()
@@ -130,7 +130,7 @@ def _notable(layer: Layer) -> tuple[str, ...]:
     return tuple(
         name
         for name, value in layer.attributes().items()
-        # What masked steps give is told in a sentence, where there is a mask.
+        # Where there is a mask, a sentence says what masked steps give.
         if name != "masked_output"
         and not (hasattr(type(layer), name) and getattr(type(layer), name) == value)
     )

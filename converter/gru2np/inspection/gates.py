@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gru2np.inspection.meaning import activation_text
+from gru2np.inspection.choices import activation_text
 from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
@@ -82,12 +82,12 @@ def gates_of(
             continue
         attributes = cell.attributes()
         units, names = attributes["units"], GATES[cell.op]
-        own = {
+        weights = {
             name: shapes[f"{at}/{name}"]
             for name in ("kernel", "recurrent_kernel", "bias")
             if f"{at}/{name}" in shapes
         }
-        features = own["kernel"][0]
+        features = weights["kernel"][0]
         small = units <= SMALL and features <= SMALL
         yield Gates(
             layer=at,
@@ -98,11 +98,11 @@ def gates_of(
             columns={
                 gate: (i * units, (i + 1) * units) for i, gate in enumerate(names)
             },
-            shapes=own,
-            bias_rows=_bias_rows(own.get("bias", ())),
+            shapes=weights,
+            bias_rows=_bias_rows(weights.get("bias", ())),
             reset_after=attributes.get("reset_after"),
             equations=equations(cell),
-            values={name: read(f"{at}/{name}").tolist() for name in own}
+            values={name: read(f"{at}/{name}").tolist() for name in weights}
             if small
             else {},
         )

@@ -1,4 +1,4 @@
-"""What can be said of a model that cannot be converted: its layers as in the file."""
+"""Layers and inputs of a model that cannot be converted, as they stand in its file."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _counts(raw: RawModel, model: KerasModel) -> dict[str, int]:
 def _of_layer(layer: KerasLayer, path: str, count: int | None) -> LayerFacts:
     children = [(name, child) for name, child in layer.children]
     if layer.model is not None:
-        children = [(own.name, own) for own in layer.model.layers]
+        children = [(child.name, child) for child in layer.model.layers]
     options = {k: v for k, v in layer.config.items() if k not in SILENT}
     return LayerFacts(
         path=path,
@@ -106,8 +106,8 @@ def _of_config(
     for spec in specs if depth <= MAX_DEPTH else []:
         if not isinstance(spec, dict) or "class_name" not in spec:
             continue
-        given = spec.get("config")
-        options = given if isinstance(given, dict) else {}
+        options = spec.get("config")
+        options = options if isinstance(options, dict) else {}
         path = f"{prefix}{spec.get('name') or options.get('name') or '?'}"
         shown = {k: v for k, v in options.items() if k not in SILENT | NESTED}
         yield LayerFacts(

@@ -1,4 +1,4 @@
-"""A report as text that a person enjoys reading, within the width of a terminal."""
+"""A report as text, within the width of a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gru2np.inspection.meaning import activation_text
+from gru2np.inspection.choices import activation_text
 from gru2np.readers.safe.damage import shown
 from gru2np.storage import costs
 from gru2np.text import (
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gru2np.inspection.facts import LayerFacts
     from gru2np.inspection.gates import Gates
-    from gru2np.inspection.report import Report
+    from gru2np.inspection.inspect import Report
 
 CONTAINERS = {
     "savedmodel": "SavedModel folder",
@@ -42,7 +42,7 @@ BACKENDS = {
     "theano": "Theano",
     "torch": "PyTorch",
 }
-# Numbers of recurrent layers that are still a pleasure to read.
+# Weights of recurrent layers are printed up to this many numbers in all.
 MOST_VALUES = 150
 
 
@@ -77,24 +77,38 @@ def render(
             yield from paragraph(problem, width, "  - ")
 
 
-def _head(report: Report, width: int) -> Iterator[str]:
+def origin(report: Report) -> Iterator[tuple[str, str]]:
+    """Labels and texts: who saved the model, and in what file it is."""
     source = report.source
-    rows = []
     if report.written_by is not None:
         backend = str(source.get("backend") or "")
         # Some writers name the backend themselves.
         named = backend.lower() in report.written_by.lower()
         on = "" if named else f" on {BACKENDS.get(backend, backend)}"
-        said = source.get("saved_by")
-        more = "" if said is None else f", {said} by its owner's word"
-        rows.append(("saved by", report.written_by + on + more))
-    container = source.get("container")
+        saved_by = source.get("saved_by")
+        more = "" if saved_by is None else f", {saved_by} by its owner's word"
+        yield "saved by", report.written_by + on + more
+    container = str(source.get("container") or "")
+    kind, size = CONTAINERS.get(container, container), size_text(report.size)
     if report.kind == "bundle":
-        rows.append(("container", f"gru2np bundle, {size_text(report.size)}"))
-        rows.append(("made of", f"{source.get('file_name')} ({_container(container)})"))
-    elif container is not None:
-        kind = "directory" if Path(report.file).is_dir() else _container(container)
-        rows.append(("container", f"{kind}, {size_text(report.size)}"))
+        yield "container", f"gru2np bundle, {size}"
+        yield "made of", f"{Path(str(source.get('file_name'))).name} ({kind})"
+    elif container:
+        kind = "directory" if Path(report.file).is_dir() else kind
+        yield "container", f"{kind}, {size}"
+
+
+def extras(report: Report) -> Iterator[tuple[str, str]]:
+    """Labels and texts: how a bundle is stored, and the proof it carries."""
+    if report.storage is not None:
+        yield "stored", costs(report.storage)
+    if report.proof is not None:
+        cases = plural(len(report.proof["cases"]), "case")
+        yield "proof", f"{cases}, reference {report.proof['reference']}"
+
+
+def _head(report: Report, width: int) -> Iterator[str]:
+    rows = list(origin(report))
     if report.name is not None:
         facts = [plural(len(report.layers), "layer")]
         if report.parameters is not None:
@@ -108,17 +122,8 @@ def _head(report: Report, width: int) -> Iterator[str]:
         for i, tensor in enumerate(tensors):
             text = f"{tensor.name} {shape_text(tensor.shape)} {tensor.dtype}"
             rows.append(("" if i else kind, text))
-    if report.storage is not None:
-        rows.append(("stored", costs(report.storage)))
-    if report.proof is not None:
-        cases = plural(len(report.proof["cases"]), "case")
-        rows.append(("proof", f"{cases} beside {report.proof['reference']}"))
-    for label, text in rows:
+    for label, text in (*rows, *extras(report)):
         yield from paragraph(text, width, f"  {label:11}  ")
-
-
-def _container(container: object) -> str:
-    return CONTAINERS.get(str(container), str(container))
 
 
 def _layers(layers: Sequence[LayerFacts], width: int) -> list[str]:
@@ -132,7 +137,8 @@ def _layers(layers: Sequence[LayerFacts], width: int) -> list[str]:
             remarks.append(f"reads {', '.join(map(readable, layer.inputs))}")
         if layer.mask is not None:
             remarks.append(f"mask of {readable(layer.mask)}")
-        rows.extend(_rows(layer, remarks, 0))
+        for depth, part in with_inside(layer):
+            rows.append(_row(part, [] if depth else remarks, depth))
         before = (layer.path,)
     header = ["layer", "class", "output shape", "parameters", "options"]
     # Of a model that cannot be converted, no shapes are known.
@@ -145,25 +151,41 @@ def _layers(layers: Sequence[LayerFacts], width: int) -> list[str]:
     )
 
 
-def _rows(layer: LayerFacts, remarks: list[str], depth: int) -> Iterator[list[str]]:
-    options = [_option(name, layer.options[name]) for name in layer.notable]
-    name = readable(layer.path if depth == 0 else layer.path.rpartition("/")[2])
+def _row(layer: LayerFacts, remarks: Sequence[str], depth: int) -> list[str]:
+    options = [option_text(name, layer.options[name]) for name in layer.notable]
     shapes = " ".join(shape_text(shape) for shape in layer.output_shapes[:2])
     if len(layer.output_shapes) > 2:
         shapes += f" +{len(layer.output_shapes) - 2}"
     count = "" if layer.parameters is None else f"{layer.parameters:,}"
-    yield [
-        "  " * depth + name,
-        layer.class_name.rpartition(">")[2] if depth else layer.class_name,
+    name = "  " * depth + readable(layer_name(layer, depth))
+    return [
+        name,
+        class_text(layer, depth),
         shapes,
         count,
         ", ".join([*options, *remarks]),
     ]
+
+
+def with_inside(layer: LayerFacts, depth: int = 0) -> Iterator[tuple[int, LayerFacts]]:
+    """A layer and every layer inside it, each with its depth."""
+    yield depth, layer
     for child in layer.inside:
-        yield from _rows(child, [], depth + 1)
+        yield from with_inside(child, depth + 1)
 
 
-def _option(name: str, value: object) -> str:
+def layer_name(layer: LayerFacts, depth: int) -> str:
+    """The path of a layer; of a layer inside another, the end of it."""
+    return layer.path.rpartition("/")[2] if depth else layer.path
+
+
+def class_text(layer: LayerFacts, depth: int) -> str:
+    """The class of a layer; of a layer inside another, without its package."""
+    return layer.class_name.rpartition(">")[2] if depth else layer.class_name
+
+
+def option_text(name: str, value: object) -> str:
+    """An option of a layer and its value, a long text shortened."""
     if isinstance(value, dict) and "function" in value:
         value = activation_text(value)
     if isinstance(value, str):
@@ -229,13 +251,7 @@ def _values(cell: Gates, width: int) -> Iterator[str]:
 
 
 def _equations(gates: Sequence[Gates], width: int) -> Iterator[str]:
-    yield from paragraph(
-        "One time step, x the input and h the state: W is kernel, U recurrent_kernel, "
-        "b bias, the letter behind them the gate whose columns are taken; * goes "
-        "number by number.",
-        width,
-        "  ",
-    )
+    yield from paragraph(NOTATION, width, "  ")
     kinds: dict[tuple[str, ...], list[Gates]] = {}
     for cell in gates:
         kinds.setdefault(cell.equations, []).append(cell)
@@ -250,6 +266,11 @@ def _equations(gates: Sequence[Gates], width: int) -> Iterator[str]:
         yield from (f"      {line}" for line in lines)
 
 
+NOTATION = (
+    "One time step, x the input and h the state: W is kernel, U recurrent_kernel, b "
+    "bias, the letter behind them the gate whose columns are taken; * goes number by "
+    "number."
+)
 RESET_AFTER = {
     True: "reset_after=True: r acts after the product of h with its kernel, so the "
     "bias has two rows, b0 with the input and b1 with the state.",

@@ -1,4 +1,4 @@
-"""Spelling of activation functions: names, objects and layers of one function."""
+"""Converts activation functions: names, objects and layers of one function."""
 
 from __future__ import annotations
 
@@ -108,12 +108,12 @@ def _by_layer(config: Config, key: str, value: dict[str, Any]) -> Specification:
 
 
 def activation(config: Config) -> Specification:
-    """Activation: any function."""
+    """Activation, of any function that Keras has by name."""
     return specification(config, "activation", config.value("activation"))
 
 
 def elu(config: Config) -> Specification:
-    """ELU."""
+    """ELU; ``alpha`` is 1 where a file leaves it out."""
     return {"function": "elu", "alpha": config.number("alpha", 1.0)}
 
 
@@ -142,14 +142,7 @@ def softmax(config: Config) -> Specification:
     """Softmax over one axis, or over several together."""
     # Read where a mask reaches the layer.
     config.boolean("robust_masking", False)
-    axis = config.value("axis", -1)
-    axes = axis if isinstance(axis, (list, tuple)) else [axis]
-    for item in axes:
-        if not isinstance(item, int) or isinstance(item, bool) or abs(item) > 32:
-            config.refuse("expected an axis or a list of axes", "axis", axis)
-    if not axes:
-        config.refuse("expected an axis or a list of axes", "axis", axis)
-    return {"function": "softmax", "axis": list(axes)}
+    return {"function": "softmax", "axis": list(config.axes("axis", -1))}
 
 
 def thresholded_relu(config: Config) -> Specification:

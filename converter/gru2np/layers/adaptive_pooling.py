@@ -1,4 +1,4 @@
-"""Spelling of adaptive pooling."""
+"""Converts adaptive pooling."""
 
 from __future__ import annotations
 

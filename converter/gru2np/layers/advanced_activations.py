@@ -1,4 +1,4 @@
-"""Spelling of trained activations; their meaning is in the runtime's file."""
+"""Converts trained activations; their meaning is in the runtime's file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, unmasked
+from gru2np.layers.spec import IN_LAYER, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def srelu(config: Config) -> Layer:
 
 
 LAYERS = {
-    "PReLU": unmasked(trained(runtime.PReLU), MEASURED, OWN, FLOATS),
+    "PReLU": unmasked(trained(runtime.PReLU), MEASURED, IN_LAYER, FLOATS),
     "ParametricSoftplus": unmasked(
-        trained(runtime.ParametricSoftplus), MEASURED, OWN, FLOATS
+        trained(runtime.ParametricSoftplus), MEASURED, IN_LAYER, FLOATS
     ),
-    "SReLU": unmasked(srelu, MEASURED, OWN, FLOATS),
+    "SReLU": unmasked(srelu, MEASURED, IN_LAYER, FLOATS),
 }

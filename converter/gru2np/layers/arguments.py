@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.generations.records import is_integer
 from gru2np.ir import Numbers
 
 if TYPE_CHECKING:
@@ -115,10 +116,7 @@ def axes(config: Config, key: str = "axis") -> tuple[int, ...]:
             key,
             value,
         )
-    for item in items:
-        if not isinstance(item, int) or isinstance(item, bool) or abs(item) > 32:
-            config.refuse("expected an axis or a list of axes", key, value)
-    return tuple(items)
+    return config.axes(key)
 
 
 def axis(config: Config, default: Any = 0) -> int:
@@ -126,9 +124,8 @@ def axis(config: Config, default: Any = 0) -> int:
     value = config.value("axis", default)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    legal = isinstance(value, int) and not isinstance(value, bool)
-    if not legal or abs(value) > 32:
+    if not is_integer(value) or abs(value) > 32:
         config.refuse("expected an axis", "axis", value)
     if value == 0:
         config.refuse("expected an axis behind the batch", "axis", value)
-    return int(value)
+    return value

@@ -1,4 +1,4 @@
-"""Spelling of ``keras.ops`` nodes of two operands, one of which may be a constant."""
+"""Converts ``keras.ops`` nodes of two operands, one of which may be a constant."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def binary(config: Config) -> Layer:
     else:
         tensors(config, 2)
     whole_as = config.value("whole_as", None) or config.default_dtype
-    function = BINARY[config.layer.class_name.removeprefix("ops.")]
+    function = BINARY[config.operation]
     return build(
         config, runtime.Binary, function=function, dtype=whole_as, **attributes
     )

@@ -1,4 +1,4 @@
-"""Spelling of attention; its meaning is in the runtime's file of this name.
+"""Converts attention; its meaning is in the runtime's file of this name.
 
 What stands in the calls of these layers is read in ``graph/calls.py``.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.generations.records import is_integer
 from gru2np.layers.dtype_rules import ADDED, BESIDE_FLOATS, FLOATS, PROMOTED
 from gru2np.layers.mask_rules import QUERY
 from gru2np.layers.spec import (
     ATTENTION,
     HEADS,
-    OWN,
+    IN_LAYER,
     CallRule,
     LayerSpec,
     Weights,
@@ -22,7 +23,7 @@ from gru2np_runtime.layers import Attention, MultiHeadAttention
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gru2np.layers.dtype_rules import DtypeRule, Taken
+    from gru2np.layers.dtype_rules import AcceptedDtypes, DtypeRule
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
@@ -53,7 +54,7 @@ def attention(config: Config) -> Layer:
 
 
 def additive_attention(config: Config) -> Layer:
-    """AdditiveAttention."""
+    """AdditiveAttention; its scale is trained unless a file says otherwise."""
     config.boolean("causal", False)
     return config.build(
         Attention, score="additive", use_scale=config.boolean("use_scale", True)
@@ -61,7 +62,7 @@ def additive_attention(config: Config) -> Layer:
 
 
 def multi_head_attention(config: Config) -> Layer:
-    """MultiHeadAttention."""
+    """MultiHeadAttention; values are as wide as keys where a file leaves that out."""
     for option in ("query_shape", "key_shape", "value_shape"):
         # Shapes it was built for, written by Keras 2.
         config.value(option, None)
@@ -108,19 +109,19 @@ def _several(config: Config, key: str) -> list[int]:
     value = config.value(key, None)
     items = value if isinstance(value, (list, tuple)) else [value] if value else []
     for item in items:
-        if not isinstance(item, int) or isinstance(item, bool) or item < 1:
+        if not is_integer(item) or item < 1:
             config.refuse("expected integers above 0", key, value)
     return list(items)
 
 
-def _of_score(layer: Any) -> Taken:
+def _of_score(layer: Any) -> AcceptedDtypes:
     return BESIDE_FLOATS if layer.score == "dot" else FLOATS
 
 
 def scores(convert: Callable[[Config], Layer], dtypes: DtypeRule) -> LayerSpec:
     """A layer of queries and values whose scores may be given, too."""
     call = CallRule(ATTENTION, (), OPTIONS, takes_masks=False)
-    return LayerSpec(convert, QUERY, True, call, OWN, dtypes)
+    return LayerSpec(convert, QUERY, True, call, IN_LAYER, dtypes)
 
 
 def heads(

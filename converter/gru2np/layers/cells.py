@@ -1,4 +1,4 @@
-"""Spelling of GRUCell, LSTMCell and SimpleRNNCell, and their options in any layer."""
+"""Converts GRUCell, LSTMCell and SimpleRNNCell, and their options in any layer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, unmasked
+from gru2np.layers.spec import IN_LAYER, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 def gru_cell(config: Config) -> Layer:
-    """GRUCell."""
+    """GRUCell: one time step, which RNN runs over a sequence."""
     return config.build(runtime.GRUCell, **gru_options(config))
 
 
 def lstm_cell(config: Config) -> Layer:
-    """LSTMCell."""
+    """LSTMCell: one time step, which RNN runs over a sequence."""
     return config.build(runtime.LSTMCell, **lstm_options(config))
 
 
 def simple_rnn_cell(config: Config) -> Layer:
-    """SimpleRNNCell."""
+    """SimpleRNNCell: one time step, which RNN runs over a sequence."""
     return config.build(runtime.SimpleRNNCell, **simple_rnn_options(config))
 
 
 def gru_options(config: Config) -> dict[str, Any]:
-    """Options of a GRU's cell."""
+    """Units, activations, bias and the place of the reset gate."""
     return {
         "units": config.integer("units"),
         "activation": config.activation("activation", "tanh"),
@@ -41,7 +41,7 @@ def gru_options(config: Config) -> dict[str, Any]:
 
 
 def lstm_options(config: Config) -> dict[str, Any]:
-    """Options of an LSTM's cell."""
+    """Units, activations and bias."""
     return {
         "units": config.integer("units"),
         "activation": config.activation("activation", "tanh"),
@@ -51,7 +51,7 @@ def lstm_options(config: Config) -> dict[str, Any]:
 
 
 def simple_rnn_options(config: Config) -> dict[str, Any]:
-    """Options of a SimpleRNN's cell."""
+    """Units, the one activation and bias."""
     return {
         "units": config.integer("units"),
         "activation": config.activation("activation", "tanh"),
@@ -60,7 +60,7 @@ def simple_rnn_options(config: Config) -> dict[str, Any]:
 
 
 LAYERS = {
-    "GRUCell": unmasked(gru_cell, MEASURED, OWN, FLOATS),
-    "LSTMCell": unmasked(lstm_cell, MEASURED, OWN, FLOATS),
-    "SimpleRNNCell": unmasked(simple_rnn_cell, MEASURED, OWN, FLOATS),
+    "GRUCell": unmasked(gru_cell, MEASURED, IN_LAYER, FLOATS),
+    "LSTMCell": unmasked(lstm_cell, MEASURED, IN_LAYER, FLOATS),
+    "SimpleRNNCell": unmasked(simple_rnn_cell, MEASURED, IN_LAYER, FLOATS),
 }

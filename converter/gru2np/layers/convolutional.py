@@ -1,4 +1,4 @@
-"""Spelling of convolution; its meaning is in the runtime's file of this name."""
+"""Converts convolution; its meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, unmasked
+from gru2np.layers.spec import IN_LAYER, unmasked
 from gru2np_runtime.layers import Conv
 
 if TYPE_CHECKING:
@@ -23,37 +23,53 @@ def conv(rank: int) -> Callable[[Config], Layer]:
         full = ("full",) if config.meaning.windows.full_padding else ()
         choices = ("valid", "same", "causal", *full)
         padding = config.choice("padding", choices, "valid")
-        options = window(config, rank, padding)
-        refuse_sparse_volumes(
-            config, padding, options["kernel_size"], options["strides"]
-        )
         return config.build(
             Conv,
             filters=config.integer("filters"),
             groups=config.integer("groups", 1),
-            **options,
+            **window(config, padding, rank),
             **ending(config),
         )
 
     return convert
 
 
-def window(config: Config, rank: int, padding: str) -> dict[str, Any]:
+def window(config: Config, padding: str, rank: int) -> dict[str, Any]:
     """Options of a kernel that slides over so many spatial axes."""
-    kernel_size = config.integers("kernel_size", length=rank)
+    options = kernel(config, padding, rank)
+    sizes = options["kernel_size"]
+    check_window(config, padding, sizes, options["strides"])
+    return {**options, "before": before(config, padding, sizes, options["dilation"])}
+
+
+def kernel(config: Config, padding: str, rank: int) -> dict[str, Any]:
+    """Options of a kernel over so many spatial axes, whichever way it is applied."""
     dilation = config.integers("dilation_rate", 1, length=rank)
-    check_clear(config, padding, dilation, rank)
+    check_backend(config, padding, dilation, rank)
     return {
-        "kernel_size": kernel_size,
+        "kernel_size": config.integers("kernel_size", length=rank),
         "strides": config.integers("strides", 1, length=rank),
         "dilation": dilation,
         "padding": padding,
-        "before": before(config, padding, kernel_size, dilation),
         "data_format": data_format(config),
     }
 
 
-def check_clear(
+def check_tensorflow(config: Config, kind: str, groups: str) -> None:
+    """Refuse a kind of convolution that is not known to be TensorFlow's.
+
+    Args:
+        config: of the layer.
+        kind: of convolution, in words.
+        groups: why it has no groups.
+    """
+    if not config.meaning.windows.other_convolutions:
+        config.refuse(f"{kind} convolutions of Theano are not supported")
+    if config.integer("groups", 1) != 1:
+        config.refuse(groups, "groups")
+
+
+def check_backend(
     config: Config, padding: str, dilation: Sequence[int] = (), rank: int = 1
 ) -> None:
     """Refuse windows of CNTK, and of Keras 1 where nothing tells its backend.
@@ -79,10 +95,10 @@ def before(
     return [((size - 1) * gap + 1) // 2 for size, gap in reach]
 
 
-def refuse_sparse_volumes(
+def check_window(
     config: Config, padding: str, sizes: Sequence[int], strides: Sequence[int]
 ) -> None:
-    """Refuse ``same`` over three axes with windows far apart.
+    """Refuse ``same`` over three axes with strides that leave steps out.
 
     Measured on TensorFlow 2.10 and 2.21: where strides leave out two steps and more,
     its CPU kernels for volumes may start in the middle of what is left out, others at
@@ -113,5 +129,6 @@ def data_format(config: Config) -> str:
 
 
 LAYERS = {
-    f"Conv{rank}D": unmasked(conv(rank), MEASURED, OWN, FLOATS) for rank in (1, 2, 3)
+    f"Conv{rank}D": unmasked(conv(rank), MEASURED, IN_LAYER, FLOATS)
+    for rank in (1, 2, 3)
 }

@@ -1,10 +1,10 @@
-"""Spelling of ConvLSTM."""
+"""Converts ConvLSTM."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.convolutional import before, refuse_sparse_volumes, window
+from gru2np.layers.convolutional import before, window
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.recurrent import _sequence
 from gru2np.layers.spec import IN_CELL, recurrent
@@ -22,10 +22,7 @@ def conv_lstm(rank: int) -> Callable[[Config], Layer]:
 
     def convert(config: Config) -> Layer:
         padding = config.choice("padding", ("valid", "same"), "valid")
-        options = window(config, rank, padding)
-        refuse_sparse_volumes(
-            config, padding, options["kernel_size"], options["strides"]
-        )
+        options = window(config, padding, rank)
         ones = (1,) * rank
         sequence = _sequence(config, False)
         if not config.boolean("zeroes_masked", True):

@@ -1,4 +1,4 @@
-"""Spelling of the core layers; their meaning is in the runtime's file of this name."""
+"""Converts the core layers; their meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gru2np.layers.dtype_rules import (
 )
 from gru2np.layers.mask_rules import CASTS, MEASURED, Creates
 from gru2np.layers.spec import (
-    OWN,
+    IN_LAYER,
     REVERSIBLE,
     SCORES,
     CallRule,
@@ -55,7 +55,7 @@ def acts_in_training(*options: str) -> Callable[[Config], Layer]:
 
 
 def masking(config: Config) -> Layer:
-    """Masking."""
+    """Masking; a step is masked where all its features equal ``mask_value``."""
     return config.build(Masking, mask_value=config.number("mask_value", 0.0))
 
 
@@ -115,7 +115,7 @@ LAYERS = {
         acts_in_training("rate", "noise_shape"), MEASURED, None, ANY
     ),
     "Dropout": unmasked(acts_in_training("rate", "noise_shape"), MEASURED, None, ANY),
-    "Embedding": unmasked(embedding, NOT_0, OWN, ANY),
+    "Embedding": unmasked(embedding, NOT_0, IN_LAYER, ANY),
     "GaussianDropout": unmasked(acts_in_training("rate"), MEASURED, None, ANY),
     "GaussianNoise": unmasked(acts_in_training("stddev"), MEASURED, None, ANY),
     "Identity": unmasked(acts_in_training(), MEASURED, None, ANY),
@@ -130,7 +130,7 @@ LAYERS = {
         NOT_0,
         uses_mask=False,
         call=CallRule(REVERSIBLE, (), ("reverse",), takes_masks=False),
-        weights=OWN,
+        weights=IN_LAYER,
         dtypes=PROMOTED,
     ),
     **{

@@ -1,11 +1,11 @@
-"""Layers of the user's own: classes handed over by name, never found in a file."""
+"""Classes of the user's own: given by name in Python, never imported from a file."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gru2np.layers import LAYERS
-from gru2np.layers.dtype_rules import ITSELF
+from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import KEEPS, STOPS
 from gru2np.layers.options import HARMLESS
 from gru2np.layers.spec import ON_INPUTS, LayerSpec, Weights, inside
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
-    CustomLayers = Mapping[str, type[Layer]]
+    CustomObjects = Mapping[str, type[Layer]]
 
 # The attribute whose value is a function, and is spelled as in files of Keras.
 FUNCTION = "ActivationSpec"
@@ -26,24 +26,24 @@ class Specs:
     """The closed table of Keras' classes, and before it the user's own.
 
     Args:
-        custom_layers: subclasses of ``gru2np_runtime.Layer`` by the name that their
+        custom_objects: subclasses of ``gru2np_runtime.Layer`` by the name that their
             Keras class has in the file.
 
     Raises:
         TypeError: one of them is no such class.
     """
 
-    def __init__(self, custom_layers: CustomLayers | None = None) -> None:
+    def __init__(self, custom_objects: CustomObjects | None = None) -> None:
         from gru2np_runtime import Layer
 
-        self._own: dict[str, LayerSpec] = {}
-        for name, kind in (custom_layers or {}).items():
+        self._custom: dict[str, LayerSpec] = {}
+        for name, kind in (custom_objects or {}).items():
             if not isinstance(kind, type) or not issubclass(kind, Layer):
                 raise TypeError(
-                    f"custom_layers[{name!r}]: expected a subclass of "
+                    f"custom_objects[{name!r}]: expected a subclass of "
                     f"gru2np_runtime.Layer, got {kind!r}"
                 )
-            self._own[name] = LayerSpec(
+            self._custom[name] = LayerSpec(
                 _converter(kind),
                 mask=KEEPS if kind.supports_masking else STOPS,
                 uses_mask=kind.uses_mask,
@@ -51,14 +51,14 @@ class Specs:
                 weights=Weights(
                     non_trainable=frozenset(kind.non_trainable), inside=inside()
                 ),
-                dtypes=ITSELF,
+                dtypes=UNCHECKED,
             )
 
     def get(self, class_name: str) -> LayerSpec | None:
         """How a class is converted; None if nothing is known of it."""
         # Keras writes package>Name, the generations add a module or that it is custom.
-        own = self._own.get(class_name.rpartition(">")[2])
-        return own if own is not None else LAYERS.get(class_name)
+        spec = self._custom.get(class_name.rpartition(">")[2])
+        return spec if spec is not None else LAYERS.get(class_name)
 
 
 def _converter(kind: type[Layer]) -> Callable[[Config], Layer]:

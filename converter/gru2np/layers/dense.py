@@ -1,4 +1,4 @@
-"""Spelling of Dense and its relatives; their meaning is in the runtime's dense.py."""
+"""Converts Dense and its relatives; their meaning is in the runtime's dense.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.dtype_rules import ANY, FLOATS, PROMOTED
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, unmasked
+from gru2np.layers.spec import IN_LAYER, unmasked
 from gru2np_runtime.layers import Dense, EinsumDense, Highway, MaxoutDense
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def dense(config: Config) -> Layer:
-    """Dense."""
+    """Dense; without an activation it is linear."""
     return config.build(
         Dense,
         units=config.integer("units"),
@@ -44,7 +44,7 @@ def maxout_dense(config: Config) -> Layer:
 
 
 def einsum_dense(config: Config) -> Layer:
-    """EinsumDense."""
+    """EinsumDense; ``output_shape`` is without the batch, and may be one number."""
     equation, bias_axes = config.value("equation"), config.value("bias_axes", None)
     shape = config.value("output_shape")
     if not isinstance(equation, str) or not isinstance(bias_axes, (str, type(None))):
@@ -61,8 +61,8 @@ def einsum_dense(config: Config) -> Layer:
 
 
 LAYERS = {
-    "Dense": unmasked(dense, MEASURED, OWN, ANY),
-    "EinsumDense": unmasked(einsum_dense, MEASURED, OWN, PROMOTED),
-    "Highway": unmasked(highway, MEASURED, OWN, FLOATS),
-    "MaxoutDense": unmasked(maxout_dense, MEASURED, OWN, FLOATS),
+    "Dense": unmasked(dense, MEASURED, IN_LAYER, ANY),
+    "EinsumDense": unmasked(einsum_dense, MEASURED, IN_LAYER, PROMOTED),
+    "Highway": unmasked(highway, MEASURED, IN_LAYER, FLOATS),
+    "MaxoutDense": unmasked(maxout_dense, MEASURED, IN_LAYER, FLOATS),
 }

@@ -57,8 +57,8 @@ def _not_booleans_alone(dtypes: Sequence[str]) -> bool:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """Which inputs a layer takes, one of which at least is no floating point number.
+class AcceptedDtypes:
+    """Which inputs a layer accepts, where one at least is no floating point number.
 
     Attributes:
         promoted: where ``NumberRules.whole_numbers`` is ``promoted``: in Keras 3.
@@ -73,26 +73,26 @@ class Taken:
 
 # Numbers are moved and not computed with; or cast by the layer itself, or by its
 # product with the weights.
-ANY = Taken(_all, _all)
-# An operation says itself what it takes; a layer of the user's own is its author's.
-ITSELF = ANY
-FLOATS = Taken(_none, _none)
+ANY = AcceptedDtypes(_all, _all)
+# The operation checks its inputs itself, and so does a class of the user's own.
+UNCHECKED = ANY
+FLOATS = AcceptedDtypes(_none, _none)
 # As ``ANY``, by Keras 3 alone.
-PROMOTED = Taken(_all, _none)
-PROMOTED_OR_SIGNED = Taken(_all, _signed)
+PROMOTED = AcceptedDtypes(_all, _none)
+PROMOTED_OR_SIGNED = AcceptedDtypes(_all, _signed)
 # Keras 3 computes these in whole numbers, which are cut off.
-KEPT = Taken(_none, _all)
-NUMBERS = Taken(_numbers, _numbers)
-PROMOTED_NUMBERS = Taken(_numbers, _none)
-KEPT_NUMBERS = Taken(_none, _numbers)
+KEPT = AcceptedDtypes(_none, _all)
+NUMBERS = AcceptedDtypes(_numbers, _numbers)
+PROMOTED_NUMBERS = AcceptedDtypes(_numbers, _none)
+KEPT_NUMBERS = AcceptedDtypes(_none, _numbers)
 # Computed with as whole numbers.
-MERGED = Taken(_not_booleans_alone, _alike_signed)
-JOINED = Taken(_all, _alike)
+MERGED = AcceptedDtypes(_not_booleans_alone, _alike_signed)
+JOINED = AcceptedDtypes(_all, _alike)
 # Keras counts masked steps in the type of the input, and the mean with them.
-AVERAGED = Taken(_all, _booleans, masked=False)
+AVERAGED = AcceptedDtypes(_all, _booleans, masked=False)
 # Whole numbers alone become float64, or stay what they are.
-BESIDE_FLOATS = Taken(_beside_floats, _none)
-ADDED = Taken(_alike_signed, _none)
+BESIDE_FLOATS = AcceptedDtypes(_beside_floats, _none)
+ADDED = AcceptedDtypes(_alike_signed, _none)
 # What the layer inside takes.
 INSIDE = "inside"
 
@@ -104,17 +104,17 @@ _FUNCTIONS = {
 }
 
 
-def of_function(layer: Any) -> Taken:
+def of_function(layer: Any) -> AcceptedDtypes:
     """What a layer of one activation function takes."""
     function = layer.function
     if isinstance(function, str):
         return _FUNCTIONS.get(function, FLOATS)
     if keeps_whole(function):
-        return Taken(_signed, _signed)
+        return AcceptedDtypes(_signed, _signed)
     leaky = set(function) == {"function", "negative_slope"}
     return NUMBERS if leaky else FLOATS
 
 
 if TYPE_CHECKING:
     # Or what tells it of the runtime's layer, where options decide; or ``INSIDE``.
-    DtypeRule = Taken | Callable[[Any], Taken] | str
+    DtypeRule = AcceptedDtypes | Callable[[Any], AcceptedDtypes] | str

@@ -1,10 +1,11 @@
-"""Spelling of categories; their meaning is in the runtime's file of this name."""
+"""Converts categories; their meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gru2np.generations.records import is_integer
 from gru2np.layers.dtype_rules import ANY, PROMOTED_OR_SIGNED
 from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.preprocessing import numbers
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def category_encoding(config: Config) -> Layer:
-    """CategoryEncoding."""
+    """CategoryEncoding; ``binary`` is the old name of ``multi_hot``."""
     _dense(config)
     output = config.choice(
         "output_mode", ("one_hot", "multi_hot", "count", "binary"), "multi_hot"
@@ -106,7 +107,7 @@ def _whole(config: Config, output: str) -> Config:
 
 def _integers(config: Config, items: Sequence[object]) -> list[int]:
     for item in items:
-        if not isinstance(item, int) or isinstance(item, bool) or abs(item) >= 2**63:
+        if not is_integer(item) or abs(item) >= 2**63:
             config.refuse("expected whole numbers", "vocabulary", item)
     return [item for item in items if isinstance(item, int)]
 

@@ -1,4 +1,4 @@
-"""Spelling of ``keras.ops`` nodes of one operand, element by element."""
+"""Converts ``keras.ops`` nodes of one operand, element by element."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ NAMED = {
 def unary(config: Config) -> Layer:
     """A function of one tensor."""
     tensors(config, 1)
-    name = config.layer.class_name.removeprefix("ops.")
+    name = config.operation
     if name == "Round" and config.value("decimals", 0) != 0:
         config.refuse(
             "rounded to whole numbers only", "decimals", config.value("decimals")
@@ -85,41 +85,29 @@ def unary(config: Config) -> Layer:
 
 def named(config: Config) -> Any:
     """An activation function without options."""
-    name = NAMED[config.layer.class_name.removeprefix("ops.")]
+    name = NAMED[config.operation]
     return activations.specification(config, "activation", name)
 
 
 def elu(config: Config) -> Any:
-    """Elu, Celu."""
-    name = config.layer.class_name.removeprefix("ops.").lower()
+    """Elu and Celu, with their ``alpha``."""
+    name = config.operation.lower()
     return {"function": name, "alpha": config.number("alpha", 1.0)}
 
 
 def gelu(config: Config) -> Any:
-    """Gelu."""
+    """Gelu, exact or approximated by tanh."""
     if config.boolean("approximate"):
         return {"function": "gelu", "approximate": True}
     return "gelu"
 
 
-def leaky_relu(config: Config) -> Any:
-    """LeakyRelu."""
-    return activations.leaky_relu(config)
-
-
-def log_softmax(config: Config) -> Any:
-    """LogSoftmax."""
-    return {"function": "log_softmax", "axis": _axis(config)}
-
-
 def softmax(config: Config) -> Any:
-    """Softmax."""
-    return {"function": "softmax", "axis": _axis(config)}
-
-
-def _axis(config: Config) -> int:
+    """Softmax and LogSoftmax over one axis, the last by default."""
+    name = "softmax" if config.operation == "Softmax" else "log_softmax"
     axis = config.value("axis", -1)
-    return -1 if axis is None else config.integer("axis", -1, minimum=-32)
+    over = -1 if axis is None else config.integer("axis", -1, minimum=-32)
+    return {"function": name, "axis": over}
 
 
 ACTIVATIONS: dict[str, Callable[[Config], Any]] = {
@@ -127,8 +115,8 @@ ACTIVATIONS: dict[str, Callable[[Config], Any]] = {
     "Celu": elu,
     "Elu": elu,
     "Gelu": gelu,
-    "LeakyRelu": leaky_relu,
-    "LogSoftmax": log_softmax,
+    "LeakyRelu": activations.leaky_relu,
+    "LogSoftmax": softmax,
     "ReLU": activations.relu,
     "Softmax": softmax,
 }
@@ -137,7 +125,7 @@ ACTIVATIONS: dict[str, Callable[[Config], Any]] = {
 def activated(config: Config) -> Layer:
     """An activation function as an operation."""
     tensors(config, 1)
-    name = config.layer.class_name.removeprefix("ops.")
+    name = config.operation
     return build(config, runtime.Activated, function=ACTIVATIONS[name](config))
 
 

@@ -1,13 +1,13 @@
-"""Spelling of local connections."""
+"""Converts local connections."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.convolutional import check_clear, data_format, ending
+from gru2np.layers.convolutional import check_backend, data_format, ending
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, unmasked
+from gru2np.layers.spec import IN_LAYER, unmasked
 from gru2np_runtime.layers import LocallyConnected
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def locally_connected(rank: int) -> Callable[[Config], Layer]:
             )
         padding = config.choice("padding", ("valid", "same"), "valid")
         # Never run on what is unclear there, of any rank.
-        check_clear(config, padding, rank=2)
+        check_backend(config, padding, rank=2)
         return config.build(
             LocallyConnected,
             filters=config.integer("filters"),
@@ -47,6 +47,8 @@ def locally_connected(rank: int) -> Callable[[Config], Layer]:
 
 
 LAYERS = {
-    f"LocallyConnected{rank}D": unmasked(locally_connected(rank), MEASURED, OWN, FLOATS)
+    f"LocallyConnected{rank}D": unmasked(
+        locally_connected(rank), MEASURED, IN_LAYER, FLOATS
+    )
     for rank in (1, 2)
 }

@@ -1,7 +1,7 @@
 """What a layer makes of the mask of its input: the rules that its row may name.
 
-How masks are combined and handed on is in the meaning of the model's Keras; which
-nodes that takes is the graph's business.
+How masks are combined and propagated is in the meaning of the model's Keras; the
+nodes for that are added in ``graph/masks.py``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from gru2np_runtime import Layer
 
-# Rules that need nothing beside their name.
+# Rules without options.
 MEASURED = "measured"  # what each release was seen to do: ``MaskRules.by_class``
 MOVES = "measured, unless it had nothing to do"  # then ``MaskRules.idle_operations``
-KEEPS = "keeps"  # its output has the same mask
-STOPS = "stops"  # its output has none
+KEEPS = "keeps"  # the mask is propagated: the output has the same
+STOPS = "stops"  # the mask is dropped: the output has none
 QUERY = "keeps the query's"  # by ``AttentionRules``
-SEQUENCE = "sequence"  # the same mask where it gives a sequence, else none
+SEQUENCE = "sequence"  # propagated where it gives a sequence, else dropped
 IN_TIME = "in time"  # what the layer inside makes of it: ``MaskRules.in_time``
 
 # What merge layers make of masked positions, since Keras 3.4.

@@ -1,4 +1,4 @@
-"""Spelling of the merge layers; their meaning is in the runtime's file of this name."""
+"""Converts the merge layers; their meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def plain(config: Config) -> Layer:
 
 
 def concatenate(config: Config) -> Layer:
-    """Concatenate."""
+    """Concatenate along one axis, the last by default."""
     axis = config.integer("axis", -1, minimum=-32)
     return config.build(runtime.Concatenate, axis=axis)
 

@@ -1,4 +1,4 @@
-"""Spelling of normalisation; its meaning is in the runtime's file of this name."""
+"""Converts normalisation; its meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.dtype_rules import ANY, FLOATS, KEPT
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, Unused, Weights, unmasked
+from gru2np.layers.spec import IN_LAYER, Unused, Weights, unmasked
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.layers import BatchNormalization, LayerNormalization
 
@@ -52,7 +52,7 @@ def _may_fuse(config: Config, axis: object) -> bool:
 
 
 def layer_normalization(config: Config) -> Layer:
-    """LayerNormalization."""
+    """LayerNormalization over one axis or several."""
     axis = config.value("axis", -1)
     return config.build(
         LayerNormalization,
@@ -64,7 +64,7 @@ def layer_normalization(config: Config) -> Layer:
 
 
 def group_normalization(config: Config) -> Layer:
-    """GroupNormalization."""
+    """GroupNormalization; 32 groups by default, -1 for one of each channel."""
     return config.build(
         runtime.GroupNormalization,
         groups=config.integer("groups", 32, minimum=-1),
@@ -74,7 +74,7 @@ def group_normalization(config: Config) -> Layer:
 
 
 def rms_normalization(config: Config) -> Layer:
-    """RMSNormalization."""
+    """RMSNormalization over one axis or several."""
     return config.build(
         runtime.RMSNormalization,
         axes=_axes(config),
@@ -83,7 +83,7 @@ def rms_normalization(config: Config) -> Layer:
 
 
 def unit_normalization(config: Config) -> Layer:
-    """UnitNormalization."""
+    """UnitNormalization; how small a norm may be is the Keras' own."""
     return config.build(
         runtime.UnitNormalization,
         axes=_axes(config),
@@ -117,8 +117,8 @@ LAYERS = {
         ),
         ANY,
     ),
-    "GroupNormalization": unmasked(group_normalization, MEASURED, OWN, FLOATS),
-    "LayerNormalization": unmasked(layer_normalization, MEASURED, OWN, KEPT),
-    "RMSNormalization": unmasked(rms_normalization, MEASURED, OWN, FLOATS),
+    "GroupNormalization": unmasked(group_normalization, MEASURED, IN_LAYER, FLOATS),
+    "LayerNormalization": unmasked(layer_normalization, MEASURED, IN_LAYER, KEPT),
+    "RMSNormalization": unmasked(rms_normalization, MEASURED, IN_LAYER, FLOATS),
     "UnitNormalization": unmasked(unit_normalization, MEASURED, None, KEPT),
 }

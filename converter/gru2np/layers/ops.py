@@ -1,4 +1,4 @@
-"""Spelling of the small ``keras.ops`` nodes; Keras 3 computes masks of them.
+"""Converts the small ``keras.ops`` nodes; Keras 3 computes masks of them.
 
 And of the layers that do no more than one of them outside training.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.layers.arguments import axes, axis, build, number_type, tensors
-from gru2np.layers.dtype_rules import ITSELF
+from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import CASTS, IDLES, MEASURED, STOPS
-from gru2np.layers.spec import operation, unmasked
+from gru2np.layers.spec import HALF, operation, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -56,17 +56,16 @@ def ones_like(config: Config) -> Layer:
 
 
 def broadcast_to(config: Config) -> Layer:
-    """BroadcastTo."""
+    """BroadcastTo a shape, which the runtime checks."""
     tensors(config, 1)
     return build(config, runtime.BroadcastTo, shape=config.value("shape"))
 
 
 def cast(config: Config) -> Layer:
-    """Cast."""
+    """Cast to a dtype; half precision rounds, and gives float32."""
     tensors(config, 1)
     number = config.value("dtype", None)
-    # In half precision it rounds, and gives float32.
-    if number not in ("float16", "bfloat16"):
+    if number not in HALF:
         number = number_type(config)
     if not number:
         config.refuse("the option is missing in the file", "dtype")
@@ -74,22 +73,22 @@ def cast(config: Config) -> Layer:
 
 
 def any_(config: Config) -> Layer:
-    """Any."""
+    """Any over axes behind the batch."""
     tensors(config, 1)
     keepdims = config.boolean("keepdims", False)
     return build(config, runtime.Any, axes=axes(config), keepdims=keepdims)
 
 
 def expand_dims(config: Config) -> Layer:
-    """ExpandDims."""
+    """ExpandDims by one axis behind the batch."""
     tensors(config, 1)
     return build(config, runtime.ExpandDims, axis=axis(config))
 
 
 def logic(config: Config) -> Layer:
-    """LogicalAnd, LogicalOr."""
+    """LogicalAnd and LogicalOr of two tensors."""
     tensors(config, 2)
-    return build(config, LOGIC[config.layer.class_name.removeprefix("ops.")])
+    return build(config, LOGIC[config.operation])
 
 
 def in_training(*options: str) -> Callable[[Config], Layer]:
@@ -112,7 +111,7 @@ LAYERS = {
     "ops.OnesLike": operation(ones_like, STOPS),
     "ops.ZerosLike": operation(zeros_like, STOPS),
     **{
-        name: unmasked(in_training(*options), MEASURED, None, ITSELF)
+        name: unmasked(in_training(*options), MEASURED, None, UNCHECKED)
         for name, options in RANDOM.items()
     },
 }

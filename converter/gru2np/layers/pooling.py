@@ -1,10 +1,10 @@
-"""Spelling of pooling; its meaning is in the runtime's file of this name."""
+"""Converts pooling; its meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.convolutional import check_clear, data_format, refuse_sparse_volumes
+from gru2np.layers.convolutional import check_backend, check_window, data_format
 from gru2np.layers.dtype_rules import AVERAGED, FLOATS, NUMBERS
 from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import ON_INPUTS, LayerSpec, unmasked
@@ -26,8 +26,8 @@ def pooling(kind: type[Layer], rank: int) -> Callable[[Config], Layer]:
         if config.value("strides", None) is not None:
             strides = config.integers("strides", length=rank)
         padding = config.choice("padding", ("valid", "same"), "valid")
-        check_clear(config, padding, rank=rank)
-        refuse_sparse_volumes(config, padding, size, strides)
+        check_backend(config, padding, rank=rank)
+        check_window(config, padding, size, strides)
         before: list[int] = []
         if padding == "same" and config.meaning.windows.same_pooling == "whole":
             # Keras 2.0 keras/backend/theano_backend.py, pool2d: no half at all.

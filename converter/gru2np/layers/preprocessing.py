@@ -1,4 +1,4 @@
-"""Spelling of preprocessing; its meaning is in the runtime's file of this name."""
+"""Converts preprocessing; its meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def rescaling(config: Config) -> Layer:
-    """Rescaling."""
+    """Rescaling; scale and offset are a number, or one for each feature."""
     return config.build(
         runtime.Rescaling,
         scale=numbers(config, "scale"),

@@ -1,4 +1,4 @@
-"""Spelling of Dot and its like; their meaning is in the runtime's file of this name."""
+"""Converts Dot and its like; their meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spelling of GRU, LSTM, SimpleRNN, RNN and StackedRNNCells."""
+"""Converts GRU, LSTM, SimpleRNN, RNN and StackedRNNCells."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import IN_CELL, Weights, inside, recurrent, unmasked
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.graph import Graph
+from gru2np_runtime.layers.recurrent import Recurrent
 
 if TYPE_CHECKING:
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
+
 # A single cell run by RNN is the layer of that cell.
 LAYER_OF_CELL = {
     "gru_cell": runtime.GRU,
@@ -23,20 +25,20 @@ LAYER_OF_CELL = {
 
 
 def gru(config: Config) -> Layer:
-    """GRU."""
+    """GRU; only with ``reset_after`` could TensorFlow run it on cuDNN."""
     cell = gru_options(config)
     fused = cell["reset_after"] and _fused(config, cell)
     return config.build(runtime.GRU, **cell, **_sequence(config, fused))
 
 
 def lstm(config: Config) -> Layer:
-    """LSTM."""
+    """LSTM, which TensorFlow could run on cuDNN."""
     cell = lstm_options(config)
     return config.build(runtime.LSTM, **cell, **_sequence(config, _fused(config, cell)))
 
 
 def simple_rnn(config: Config) -> Layer:
-    """SimpleRNN."""
+    """SimpleRNN, which never ran on cuDNN."""
     return config.build(
         runtime.SimpleRNN, **simple_rnn_options(config), **_sequence(config, False)
     )
@@ -70,7 +72,7 @@ def rnn(config: Config) -> Layer:
 
 
 def stacked_cells(config: Config) -> Layer:
-    """StackedRNNCells: a stack without a sequence, stacks inside it laid flat."""
+    """StackedRNNCells: a stack without a sequence, stacks inside it flattened."""
     reverse = config.boolean("reverse_state_order", False)
     cells: list[Layer] = []
     for name, _ in config.layer.children:
@@ -123,8 +125,13 @@ def _sequence(config: Config, fused: bool) -> dict[str, Any]:
     }
 
 
-def written_out(layer: Layer, masked: bool, with_states: bool) -> Layer:
-    """The layer with ``masked_output`` in one spelling where several mean the same.
+def is_stateful(layer: Layer) -> bool:
+    """Whether a layer keeps its states between calls."""
+    return isinstance(layer, (Recurrent, runtime.Bidirectional)) and layer.stateful
+
+
+def with_one_masked_output(layer: Layer, masked: bool, with_states: bool) -> Layer:
+    """The layer with one ``masked_output`` of those that mean the same in its calls.
 
     Without a mask there is no masked step; and a state that starts at zero is the
     output before it, or zero like it.  What means the same is the same bundle.
@@ -139,7 +146,7 @@ def written_out(layer: Layer, masked: bool, with_states: bool) -> Layer:
     if not masked or (rule == "state" and starts_at_zero):
         rule = "previous" if rule is not None else None
     children = {
-        name: written_out(child, masked, with_states)
+        name: with_one_masked_output(child, masked, with_states)
         for name, child in layer.layers.items()
     }
     if rule is not None:

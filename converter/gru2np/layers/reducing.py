@@ -1,4 +1,4 @@
-"""Spelling of ``keras.ops`` nodes that reduce axes, and of products of matrices."""
+"""Converts ``keras.ops`` nodes that reduce axes, and of products of matrices."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def reduction(config: Config) -> Layer:
     return build(
         config,
         runtime.Reduction,
-        function=REDUCTIONS[config.layer.class_name.removeprefix("ops.")],
+        function=REDUCTIONS[config.operation],
         axes=axes(config),
         keepdims=config.boolean("keepdims", False),
     )

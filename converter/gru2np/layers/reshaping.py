@@ -1,9 +1,10 @@
-"""Spelling of reshaping; its meaning is in the runtime's file of this name."""
+"""Converts reshaping; its meaning is in the runtime's file of this name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.generations.records import is_integer
 from gru2np.layers.convolutional import data_format
 from gru2np.layers.dtype_rules import ANY
 from gru2np.layers.mask_rules import IDLES, MEASURED, MOVES, Idles
@@ -23,17 +24,17 @@ def flatten(config: Config) -> Layer:
 
 
 def reshape(config: Config) -> Layer:
-    """Reshape."""
+    """Reshape; ``target_shape`` is without the batch."""
     return config.build(runtime.Reshape, target_shape=config.value("target_shape"))
 
 
 def permute(config: Config) -> Layer:
-    """Permute."""
+    """Permute; ``dims`` count from 1, for the batch stays in front."""
     return config.build(runtime.Permute, dims=config.value("dims"))
 
 
 def repeat_vector(config: Config) -> Layer:
-    """RepeatVector."""
+    """RepeatVector, so often along a new time axis."""
     return config.build(runtime.RepeatVector, n=config.integer("n"))
 
 
@@ -77,8 +78,7 @@ def _pairs(config: Config, key: str, rank: int) -> list[tuple[int, ...]]:
     if len(pairs) != rank or any(len(pair) != 2 for pair in pairs):
         config.refuse(f"expected {rank} pairs", key, value)
     for end in (end for pair in pairs for end in pair):
-        # bool is an int to Python, never to a file format.
-        if not isinstance(end, int) or isinstance(end, bool) or not 0 <= end < 2**31:
+        if not is_integer(end) or not 0 <= end < 2**31:
             config.refuse("expected integers of at least 0", key, value)
     return [tuple(pair) for pair in pairs]
 

@@ -1,4 +1,4 @@
-"""Spelling of UpSampling and Resizing."""
+"""Converts UpSampling and Resizing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gru2np_runtime import layers as runtime
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.layers.dtype_rules import Taken
+    from gru2np.layers.dtype_rules import AcceptedDtypes
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
@@ -89,7 +89,7 @@ def _check_type(config: Config, interpolation: str) -> None:
         )
 
 
-def _of_way(layer: Any) -> Taken:
+def _of_way(layer: Any) -> AcceptedDtypes:
     return KEPT_NUMBERS if isinstance(layer, runtime.Resizing) else ANY
 
 

@@ -1,13 +1,13 @@
-"""Spelling of depthwise and separable convolution."""
+"""Converts depthwise and separable convolution."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.convolutional import ending, window
+from gru2np.layers.convolutional import check_tensorflow, ending, window
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, unmasked
+from gru2np.layers.spec import IN_LAYER, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -46,26 +46,22 @@ def _options(config: Config, rank: int, paddings: tuple[str, ...]) -> dict[str, 
         for option in ("initializer", "regularizer", "constraint"):
             # The trained weights are in the file; the others act in training.
             config.value(f"{kernel}_{option}", None)
-    if not config.meaning.windows.other_convolutions:
-        config.refuse(
-            "depthwise and separable convolutions of Theano are not supported"
-        )
-    if config.integer("groups", 1) != 1:
-        config.refuse("every channel is a group of its own already", "groups")
+    groups = "every channel is a group of its own already"
+    check_tensorflow(config, "depthwise and separable", groups)
     return {
         "depth_multiplier": config.integer("depth_multiplier", 1),
-        **window(config, rank, config.choice("padding", paddings, "valid")),
+        **window(config, config.choice("padding", paddings, "valid"), rank),
         **ending(config),
     }
 
 
 LAYERS = {
     **{
-        f"DepthwiseConv{rank}D": unmasked(depthwise(rank), MEASURED, OWN, FLOATS)
+        f"DepthwiseConv{rank}D": unmasked(depthwise(rank), MEASURED, IN_LAYER, FLOATS)
         for rank in (1, 2)
     },
     **{
-        f"SeparableConv{rank}D": unmasked(separable(rank), MEASURED, OWN, FLOATS)
+        f"SeparableConv{rank}D": unmasked(separable(rank), MEASURED, IN_LAYER, FLOATS)
         for rank in (1, 2)
     },
 }

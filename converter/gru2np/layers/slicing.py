@@ -1,4 +1,4 @@
-"""Spelling of ``keras.ops`` nodes that slice, join, and turn tensors."""
+"""Converts ``keras.ops`` nodes that slice, join, and turn tensors."""
 
 from __future__ import annotations
 

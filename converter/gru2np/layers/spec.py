@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gru2np.errors import Problem
-from gru2np.generations.records import is_number
-from gru2np.layers.dtype_rules import ITSELF
+from gru2np.generations.records import is_integer, is_number
+from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import SEQUENCE
 from gru2np.layers.options import HARMLESS, NEUTRAL, QUANTISED, REASONS, UNKNOWN
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     LayerType = TypeVar("LayerType", bound=Layer)
 
 _REQUIRED: Any = object()
+# Half precision computes in float32.
+HALF = ("float16", "bfloat16")
+FLOATING = (*HALF, "float32", "float64")
 
 
 # How a layer is called, for ``graph/calls.py``.
@@ -109,7 +112,7 @@ class Weights:
 
 
 # The layer holds its weights itself, and all of them are trained; or its cell does.
-OWN = Weights()
+IN_LAYER = Weights()
 IN_CELL = Weights(variables="cell")
 
 
@@ -151,7 +154,7 @@ def unmasked(
     weights: Weights | None,
     dtypes: DtypeRule,
 ) -> LayerSpec:
-    """A layer called with its inputs, whose numbers hang on no mask of them."""
+    """A layer called with its inputs, whose numbers depend on no mask of them."""
     return LayerSpec(convert, mask, False, ON_INPUTS, weights, dtypes)
 
 
@@ -164,7 +167,7 @@ def recurrent(
 
 def operation(convert: Callable[[Config], Layer], mask: MaskRule) -> LayerSpec:
     """A function of ``keras.ops``, which knows no mask and has no weights."""
-    return unmasked(convert, mask, None, ITSELF)
+    return unmasked(convert, mask, None, UNCHECKED)
 
 
 class Refused(Exception):
@@ -199,6 +202,11 @@ class Config:
         self._taken: set[str] = set()
         self._children: set[str] = set()
 
+    @property
+    def operation(self) -> str:
+        """The class of a node of ``keras.ops``, without that prefix."""
+        return self.layer.class_name.removeprefix("ops.")
+
     def refuse(
         self, reason: str, option: str | None = None, value: object = None
     ) -> NoReturn:
@@ -223,15 +231,14 @@ class Config:
     def integer(self, key: str, default: Any = _REQUIRED, *, minimum: int = 1) -> int:
         """An int, at least ``minimum``."""
         value = self.value(key, default)
-        # bool is an int to Python, never to a file format.
-        if not isinstance(value, int) or isinstance(value, bool):
+        if not is_integer(value):
             self.refuse("expected an integer", key, value)
         if not minimum <= value < 2**31:
             self.refuse(f"expected at least {minimum}", key, value)
         return value
 
     def boolean(self, key: str, default: Any = _REQUIRED) -> bool:
-        """True or False."""
+        """A bool; 0 and 1 are refused."""
         value = self.value(key, default)
         if not isinstance(value, bool):
             self.refuse("expected true or false", key, value)
@@ -245,7 +252,7 @@ class Config:
         return float(value)
 
     def choice(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> str:
-        """One of the strings."""
+        """A string that is one of the choices."""
         value = self.value(key, default)
         if not isinstance(value, str) or value not in choices:
             self.refuse(f"expected one of {', '.join(choices)}", key, value)
@@ -258,12 +265,20 @@ class Config:
         value = self.value(key, default)
         items = value if isinstance(value, (list, tuple)) else [value] * length
         for item in items:
-            if not isinstance(item, int) or isinstance(item, bool):
+            if not is_integer(item):
                 self.refuse("expected integers", key, value)
             if not minimum <= item < 2**31:
                 self.refuse(f"expected at least {minimum}", key, value)
         if len(items) != length:
             self.refuse(f"expected {length} values", key, value)
+        return tuple(items)
+
+    def axes(self, key: str, default: Any = _REQUIRED) -> tuple[int, ...]:
+        """An axis or a list of at least one; always a tuple."""
+        value = self.value(key, default)
+        items = value if isinstance(value, (list, tuple)) else [value]
+        if not items or not all(is_integer(i) and abs(i) <= 32 for i in items):
+            self.refuse("expected an axis or a list of axes", key, value)
         return tuple(items)
 
     def activation(self, key: str, default: Any = "linear") -> Any:
@@ -356,7 +371,7 @@ class Config:
             if isinstance(kind, str) and kind.startswith(QUANTISED):
                 self.refuse("quantised to whole numbers; save it before quantize()")
             self.refuse("expected a floating point policy", "dtype", value)
-        return "float64" if name == "float64" else "float32"
+        return computed_in(name)
 
 
 def _neutral(key: str, value: object) -> bool:
@@ -366,8 +381,12 @@ def _neutral(key: str, value: object) -> bool:
 def dtype_name(value: object) -> str | None:
     """The name of a dtype or a dtype policy of any Keras; None for what is neither."""
     name = named_type(value)
-    known = ("float16", "bfloat16", "float32", "float64")
-    return name if name in (*known, "mixed_float16", "mixed_bfloat16") else None
+    return name if name in (*FLOATING, *(f"mixed_{half}" for half in HALF)) else None
+
+
+def computed_in(name: str) -> str:
+    """The dtype that the runtime computes a floating point dtype or policy in."""
+    return "float64" if name == "float64" else "float32"
 
 
 def named_type(value: object) -> str | None:

@@ -6,16 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.errors import Problem
+from gru2np.ir import leaves
 from gru2np.layers import NOT_CONVERTED
+from gru2np.layers.recurrent import is_stateful
 from gru2np.layers.spec import Config, Refused, dtype_name
-from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gru2np.ir import KerasLayer, KerasModel
     from gru2np.layers.custom import Specs
-    from gru2np.layers.dtype_rules import Taken
+    from gru2np.layers.dtype_rules import AcceptedDtypes
     from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph
@@ -33,7 +34,8 @@ class Translator:
         notes: where the file leaves a number open.
         layers: runtime layers by path.
         titles: name and class in Keras by path, of layers inside wrappers too.
-        taken: which dtypes a layer takes, by path; not of models inside wrappers.
+        accepted_dtypes: which dtypes a layer accepts, by path; not of models inside
+            wrappers.
         policies: what a layer computes in, as Keras has it, by path; not of operations.
     """
 
@@ -52,16 +54,13 @@ class Translator:
         self.notes: list[str] = []
         self.layers: dict[str, Layer] = {}
         self.titles: dict[str, tuple[str, str]] = {}
-        self.taken: dict[str, Taken | None] = {}
+        self.accepted_dtypes: dict[str, AcceptedDtypes | None] = {}
         self.policies: dict[str, str] = {}
 
-    def translate(self, model: KerasModel, prefix: str) -> None:
+    def translate(self, model: KerasModel) -> None:
         """Translate the layers of a model, and of the models nested in it."""
-        for layer in model.layers:
-            path = prefix + encode_name(layer.name)
-            if layer.model is not None:
-                self.translate(layer.model, f"{path}/")
-            elif layer.class_name != "InputLayer":
+        for path, layer in leaves(model):
+            if layer.class_name != "InputLayer":
                 translated = self.layer(path, layer)
                 if translated is not None:
                     self.layers[path] = translated
@@ -90,8 +89,8 @@ class Translator:
         rule = spec.dtypes
         if callable(rule):
             rule = rule(translated)
-        inner = self.taken.get(f"{path}/layer")
-        self.taken[path] = inner if isinstance(rule, str) else rule
+        inner = self.accepted_dtypes.get(f"{path}/layer")
+        self.accepted_dtypes[path] = inner if isinstance(rule, str) else rule
         # Of a class of the user's own, package>Name, the name alone.
         self.titles[path] = (layer.name, layer.class_name.rpartition(">")[2])
         return translated
@@ -103,21 +102,21 @@ class Translator:
             Refused: it cannot be converted.
         """
         if layer.model is not None:
-            return self._graph(path, layer.model)
+            return self._inner_graph(path, layer.model)
         translated = self.layer(path, layer)
         if translated is None:
             raise Refused
         return translated
 
-    def _graph(self, path: str, model: KerasModel) -> Layer:
+    def _inner_graph(self, path: str, model: KerasModel) -> Layer:
         inner = Translator(self.meaning, self.default_dtype, self.specs, self.nested)
-        inner.translate(model, "")
+        inner.translate(model)
         graph = None if inner.problems else self.nested(inner, model)
         if graph is not None and not inner.problems:
-            for own in graph.layers.values():
-                if getattr(own, "stateful", False):
+            for nested in graph.layers.values():
+                if is_stateful(nested):
                     reason = "a stateful layer inside a wrapper is not supported"
-                    inner.problems.append(Problem(path, own.op, reason))
+                    inner.problems.append(Problem(path, nested.op, reason))
         self.problems.extend(
             replace(problem, layer=f"{path}/{problem.layer}")
             for problem in inner.problems
@@ -131,7 +130,7 @@ class Translator:
 
 def _unknown(path: str, layer: KerasLayer) -> Problem:
     name = layer.class_name.removeprefix("custom>")
-    own = "its code is not in the file and would not be run"
+    code = "its code is not in the file and would not be run"
     if layer.class_name.startswith(("ops.", "tf.")):
         reason = (
             "an operation that this version does not convert; build the model of "
@@ -139,10 +138,10 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
         )
     elif layer.class_name in NOT_CONVERTED:
         reason = NOT_CONVERTED[layer.class_name]
-    elif layer.why_own:
+    elif layer.why_custom:
         reason = (
-            f"a layer of your own, whatever its name: {layer.why_own}; {own}: give a "
-            "class for it in Python, custom_layers="
+            f"a layer of your own, whatever its name: {layer.why_custom}; {code}: "
+            "give a class for it in Python, custom_objects="
         )
     else:
         origin = layer.class_name.rpartition(">")[0]
@@ -152,7 +151,7 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
             else "the file names no module of Keras for it"
         )
         reason = (
-            f"no layer of Keras, but one of your own: {whence}; {own}: give a class "
-            "for it in Python, custom_layers="
+            f"no layer of Keras, but one of your own: {whence}; {code}: give a class "
+            "for it in Python, custom_objects="
         )
     return Problem(path, name, reason)

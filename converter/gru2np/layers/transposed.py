@@ -1,13 +1,13 @@
-"""Spelling of transposed convolution."""
+"""Converts transposed convolution."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.layers.convolutional import ending, window
+from gru2np.layers.convolutional import check_tensorflow, ending, kernel
 from gru2np.layers.dtype_rules import FLOATS
 from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import OWN, unmasked
+from gru2np.layers.spec import IN_LAYER, unmasked
 from gru2np_runtime.layers import ConvTranspose
 
 if TYPE_CHECKING:
@@ -22,22 +22,16 @@ def conv_transpose(rank: int) -> Callable[[Config], Layer]:
 
     def convert(config: Config) -> Layer:
         padding = config.choice("padding", ("valid", "same"), "valid")
-        if not config.meaning.windows.other_convolutions:
-            config.refuse("transposed convolutions of Theano are not supported")
-        if config.integer("groups", 1) != 1:
-            config.refuse("Keras has no transposed convolution in groups", "groups")
-        output_padding = []
+        groups = "Keras has no transposed convolution in groups"
+        check_tensorflow(config, "transposed", groups)
+        output_padding: tuple[int, ...] = ()
         if config.value("output_padding", None) is not None:
-            output_padding = [
-                *config.integers("output_padding", length=rank, minimum=0)
-            ]
-        options = window(config, rank, padding)
-        del options["before"]
+            output_padding = config.integers("output_padding", length=rank, minimum=0)
         return config.build(
             ConvTranspose,
             filters=config.integer("filters"),
             output_padding=output_padding,
-            **options,
+            **kernel(config, padding, rank),
             **ending(config),
         )
 
@@ -45,6 +39,6 @@ def conv_transpose(rank: int) -> Callable[[Config], Layer]:
 
 
 LAYERS = {
-    f"Conv{rank}DTranspose": unmasked(conv_transpose(rank), MEASURED, OWN, FLOATS)
+    f"Conv{rank}DTranspose": unmasked(conv_transpose(rank), MEASURED, IN_LAYER, FLOATS)
     for rank in (1, 2, 3)
 }

@@ -1,4 +1,4 @@
-"""Spelling of layers around another layer."""
+"""Converts layers around another layer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.dtype_rules import INSIDE, PROMOTED
 from gru2np.layers.mask_rules import IN_TIME, MEASURED
+from gru2np.layers.recurrent import is_stateful
 from gru2np.layers.spec import Unused, Weights, inside, recurrent, unmasked
 from gru2np_runtime import layers as runtime
 
@@ -45,7 +46,7 @@ def bidirectional(config: Config) -> Layer:
 def time_distributed(config: Config) -> Layer:
     """TimeDistributed over a layer or a model."""
     inner = config.child("layer")
-    if getattr(inner, "stateful", False):
+    if is_stateful(inner):
         config.refuse("a stateful layer inside has no meaning for other batches")
     return config.build(runtime.TimeDistributed, layers={"layer": inner})
 

@@ -9,7 +9,6 @@ and sizes are checked before memory is taken.
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.readers import (
@@ -17,16 +16,13 @@ from gru2np.readers import (
     hdf5,
     json_architecture,
     keras_folder,
-    keras_zip,
     packed,
     saved_model,
     tensorflowjs,
 )
-from gru2np.readers.members import CONFIG
 from gru2np.readers.safe.damage import broken, reading
 from gru2np.readers.safe.folder import SafeFolder
 from gru2np.readers.safe.json_text import MOST_BYTES, parse_object
-from gru2np.readers.safe.zip_archive import SafeZip
 from gru2np.readers.source import Source, as_folder, kind_of, open_source
 
 if TYPE_CHECKING:
@@ -39,10 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["open_model"]
 
+_READERS = {"gzip": packed.read_gzip, "hdf5": hdf5.read, "zip": packed.read_zip}
 _WHOLE = {
     "gzip": "a gzip archive",
     "hdf5": "HDF5",
-    "json": "JSON",
     "zip": "a zip archive",
 }
 
@@ -92,13 +88,7 @@ def _read(
         return json_architecture.read(source, weights_source, stack)
     if weights is not None:
         raise _has_weights(source.name, _WHOLE[kind])
-    if kind == "gzip":
-        inner = source.name.removesuffix(".gz")
-        window = packed.unzipped(source.window, source.name, stack)
-        return _inside(Source(inner, window, source.folder), source, stack)
-    if kind == "zip":
-        return _read_zip(source, stack)
-    return hdf5.read(source, stack)
+    return _READERS[kind](source, stack)
 
 
 def _tensorflowjs(source: Source) -> dict[str, Any] | None:
@@ -109,45 +99,6 @@ def _tensorflowjs(source: Source) -> dict[str, Any] | None:
         return None
     text = parse_object(data, source.name)
     return text if tensorflowjs.TOPOLOGY in text else None
-
-
-def _read_zip(source: Source, stack: ExitStack) -> RawModel:
-    """A ``.keras`` archive, or the one model in an archive."""
-    archive = SafeZip(source.window, source.name, stack)
-    if archive.has(CONFIG):
-        return keras_zip.read(archive, source, stack)
-    name = packed.only(archive.names, source.name)
-    if name is None:
-        keras_zip.refuse(source.name, archive.names)
-    where = f"{source.name}/{name}".rstrip("/")
-    if not name.endswith("/") and name:
-        window = archive.window(name, stack)
-        return _inside(Source(where, window, source.folder), source, stack)
-    folder = packed.Folder(archive, name, where, {})
-    if folder.has(saved_model.MODEL):
-        raw = saved_model.read(folder, where, stack)
-    else:
-        raw = keras_zip.read(folder, replace(source, name=where), stack)
-    return _noted(raw, where, source)
-
-
-def _inside(inner: Source, source: Source, stack: ExitStack) -> RawModel:
-    """The model in an archive, which is no archive again but a ``.keras``."""
-    kind = kind_of(inner)
-    if kind == "hdf5":
-        return _noted(hdf5.read(inner, stack), inner.name, source)
-    if kind == "zip":
-        archive = SafeZip(inner.window, inner.name, stack)
-        if archive.has(CONFIG):
-            raw = keras_zip.read(archive, inner, stack)
-            return _noted(raw, inner.name, source)
-    raise broken(source.name, "a Keras model in it", _WHOLE[kind], "unpack it first")
-
-
-def _noted(raw: RawModel, name: str, source: Source) -> RawModel:
-    """The model, with a word on where it was found."""
-    note = f"the model is {name.removeprefix(source.name + '/')}, in {source.name}"
-    return replace(raw, notes=(*raw.notes, note))
 
 
 def _read_folder(

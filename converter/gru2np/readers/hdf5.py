@@ -49,7 +49,7 @@ def kind_of(file: SafeHdf5) -> str:
 
 
 def read(source: Source, stack: ExitStack) -> RawModel:
-    """A whole model."""
+    """A whole model, its weights checked and not yet read."""
     file = SafeHdf5(source.window, source.name, stack)
     kind = kind_of(file)
     if kind != "model":
@@ -101,8 +101,8 @@ def read_groups(file: SafeHdf5) -> GroupStore:
         raise broken(where, "the attribute `layer_names`", "none", advice)
     _check_distinct(layers, f"{where} attribute layer_names")
     if _OWN_WEIGHTS not in layers:
-        own = file.group(top, _OWN_WEIGHTS, where)
-        if own is not None and file.names(own, "weight_names", where):
+        top_level = file.group(top, _OWN_WEIGHTS, where)
+        if top_level is not None and file.names(top_level, "weight_names", where):
             not_yet.top_level_weights(file.where)
     groups = []
     total = 0

@@ -8,17 +8,17 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, NoReturn
 
-from gru2np.ir import RawModel
 from gru2np.readers import not_yet
-from gru2np.readers.members import CONFIG, WEIGHTS, read_model
+from gru2np.readers.members import CONFIG, MODELS, WEIGHTS, read_model
 from gru2np.readers.safe.damage import broken, shown
 from gru2np.readers.safe.folder import SafeFolder
-from gru2np.readers.safe.window import sha256
 from gru2np.readers.source import EXPECTED
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
+
+    from gru2np.ir import RawModel
 
 #: Names looked at to say what a directory is; some hold millions.
 MOST_NAMES = 1000
@@ -31,36 +31,23 @@ _OTHERS = (
     (".index", "a TensorFlow checkpoint"),
     (".data-00000-of-00001", "a TensorFlow checkpoint"),
 )
-_MODELS = (".keras", ".h5", ".hdf5")
 
 
 def read(path: Path, stack: ExitStack) -> RawModel:
-    """A whole model."""
+    """A whole model, its weights checked and not yet read."""
     folder = SafeFolder(path, path.name)
     if not folder.has(CONFIG) or not any(map(folder.has, WEIGHTS)):
         _refuse(path)
-    config, paths, keras_version = read_model(folder, stack)
-    return RawModel(
-        config=config,
-        groups=None,
-        paths=paths,
-        keras_version=keras_version,
-        backend=None,
-        tensorflow_version=None,
-        saved_by=None,
-        container="keras",
-        file_name=path.name,
-        sha256=sha256(*folder.windows()),
-    )
+    return read_model(folder, stack, path.name, folder.windows)
 
 
 def _refuse(path: Path) -> NoReturn:
     """Say what else the directory is, or what it lacks."""
-    names = sorted(own.name for own in islice(path.iterdir(), MOST_NAMES))
+    names = sorted(entry.name for entry in islice(path.iterdir(), MOST_NAMES))
     for mark, kind in _OTHERS:
-        if any(own == mark or own.endswith(mark) for own in names):
+        if any(name == mark or name.endswith(mark) for name in names):
             not_yet.directory(path.name, kind)
-    models = [own for own in names if own.endswith(_MODELS)]
+    models = [name for name in names if name.endswith(MODELS)]
     if CONFIG in names or WEIGHTS[0] in names:
         got = f"a directory of {shown(names[:5])}"
         expected = f"{CONFIG} and {WEIGHTS[0]}, the parts of an unzipped Keras model"

@@ -8,19 +8,23 @@ assets/             files of layers that have them; never opened
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from gru2np.ir import RawModel
 from gru2np.readers import not_yet
 from gru2np.readers.safe.damage import broken, shown
 from gru2np.readers.safe.hdf5 import SafeHdf5
 from gru2np.readers.safe.json_text import MOST_BYTES, architecture, parse_object
+from gru2np.readers.safe.window import sha256
 from gru2np.readers.shards import ShardedPaths
 from gru2np.readers.weights_h5 import Hdf5Paths
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from contextlib import ExitStack
 
     from gru2np.ir import PathStore
+    from gru2np.readers.safe.window import Window
     from gru2np.readers.source import Members
 
 CONFIG = "config.json"
@@ -28,13 +32,25 @@ _METADATA = "metadata.json"
 _WEIGHTS = "model.weights.h5"
 _SHARDS = "model.weights.json"
 _PICKLED = "model.weights.npz"
+# How names of files end that may hold a model.
+MODELS = (".keras", ".h5", ".hdf5")
 WEIGHTS = (_WEIGHTS, _SHARDS, _PICKLED)
 
 
 def read_model(
-    members: Members, stack: ExitStack
-) -> tuple[dict[str, Any], PathStore, str]:
-    """The architecture, the weights and the Keras version."""
+    members: Members,
+    stack: ExitStack,
+    file_name: str,
+    windows: Callable[[], Sequence[Window]],
+) -> RawModel:
+    """A whole model.
+
+    Args:
+        members: its files.
+        stack: closes them.
+        file_name: of the archive or the directory.
+        windows: the files whose bytes identify the model, once they have been read.
+    """
     metadata = parse_object(*_text(members, _METADATA, stack))
     keras_version = metadata.get("keras_version")
     if not isinstance(keras_version, str):
@@ -42,7 +58,19 @@ def read_model(
         raise broken(where, "the Keras version", shown(keras_version))
     config = architecture(*_text(members, CONFIG, stack))
     config.pop("compile_config", None)  # how it was trained: never read
-    return config, _paths(members, stack), keras_version
+    paths = _paths(members, stack)
+    return RawModel(
+        config=config,
+        groups=None,
+        paths=paths,
+        keras_version=keras_version,
+        backend=None,
+        tensorflow_version=None,
+        saved_by=None,
+        container="keras",
+        file_name=file_name,
+        sha256=sha256(*windows()),
+    )
 
 
 def _text(members: Members, name: str, stack: ExitStack) -> tuple[bytes, str]:

@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from gru2np.readers.members import CONFIG, WEIGHTS
+from gru2np.readers import hdf5, saved_model
+from gru2np.readers.members import CONFIG, MODELS, WEIGHTS, read_model
 from gru2np.readers.safe.damage import broken, reading, shown
 from gru2np.readers.safe.window import BLOCK, Window
-from gru2np.readers.safe.zip_archive import MOST_EXPANSION, MOST_UNPACKED_BYTES, SMALL
-from gru2np.readers.saved_model import MODEL
+from gru2np.readers.safe.zip_archive import (
+    MOST_EXPANSION,
+    MOST_UNPACKED_BYTES,
+    SMALL,
+    SafeZip,
+)
+from gru2np.readers.source import Source, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import ExitStack
 
-    from gru2np.readers.safe.zip_archive import SafeZip
+    from gru2np.ir import RawModel
 
-#: How names of files end that may hold a model.
-MODELS = (".keras", ".h5", ".hdf5")
-#: Folders that macOS packs beside what it was asked to pack.
-_BESIDE = ("__MACOSX/",)
+#: The folder that macOS adds to an archive.
+_MACOS = "__MACOSX/"
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,67 @@ class Folder:
         return [self.opened[name] for name in sorted(self.opened)]
 
 
-def models(names: Iterable[str]) -> list[str]:
+def read_zip(source: Source, stack: ExitStack) -> RawModel:
+    """A ``.keras`` archive, or the one model in an archive."""
+    archive = SafeZip(source.window, source.name, stack)
+    if archive.has(CONFIG):
+        return read_model(archive, stack, source.name, lambda: [source.window])
+    models = _models(archive.names)
+    if not models:
+        raise broken(source.name, "a Keras model", *_recognise(archive.names))
+    if len(models) > 1:
+        advice = f"unpack it and give {' or '.join(map(shown, models[:5]))}"
+        got = f"an archive of {len(models)}"
+        raise broken(source.name, "one Keras model", got, advice)
+    name = models[0]
+    where = f"{source.name}/{name}".rstrip("/")
+    if not name.endswith("/"):
+        inner = Source(where, archive.window(name, stack), source.folder)
+        return _noted(_inside(inner, stack), name, source)
+    folder = Folder(archive, name, where, {})
+    if folder.has(saved_model.MODEL):
+        raw = saved_model.read(folder, where, stack)
+    else:
+        raw = read_model(folder, stack, where, lambda: [source.window])
+    return _noted(raw, name, source)
+
+
+def read_gzip(source: Source, stack: ExitStack) -> RawModel:
+    """The model in a ``.gz``."""
+    name = source.name.removesuffix(".gz")
+    inner = Source(name, _unzipped(source, stack), source.folder)
+    return _noted(_inside(inner, stack), name, source)
+
+
+def _inside(inner: Source, stack: ExitStack) -> RawModel:
+    """A model that is packed in no other way again."""
+    kind = kind_of(inner)
+    if kind == "hdf5":
+        return hdf5.read(inner, stack)
+    if kind == "zip":
+        archive = SafeZip(inner.window, inner.name, stack)
+        if archive.has(CONFIG):
+            return read_model(archive, stack, inner.name, lambda: [inner.window])
+    raise broken(
+        inner.name, "a Keras model", f"{kind} in an archive", "unpack it first"
+    )
+
+
+def _noted(raw: RawModel, name: str, source: Source) -> RawModel:
+    """The model, with a word on where it was found."""
+    note = f"the model is {name.rstrip('/')}, in {source.name}"
+    return replace(raw, notes=(*raw.notes, note))
+
+
+def _models(names: Iterable[str]) -> list[str]:
     """What may be a model in an archive: files, and folders, which end with a slash."""
     found = []
-    members = [name for name in names if not name.startswith(_BESIDE)]
+    members = [name for name in names if not name.startswith(_MACOS)]
     for name in members:
         folder = name[: -len(PurePosixPath(name).name)]
         last = name[len(folder) :]
-        if last == MODEL or (
-            last == CONFIG and any(folder + own in members for own in WEIGHTS)
+        if last == saved_model.MODEL or (
+            last == CONFIG and any(folder + weights in members for weights in WEIGHTS)
         ):
             found.append(folder)
         elif last.lower().endswith(MODELS) and last not in WEIGHTS:
@@ -80,25 +136,23 @@ def models(names: Iterable[str]) -> list[str]:
     return found
 
 
-def only(names: Iterable[str], where: str) -> str | None:
-    """The one model in an archive; None where there is none.
-
-    Raises:
-        ModelFileError: there are several.
-    """
-    found = models(names)
-    if len(found) > 1:
-        advice = f"unpack it and give {' or '.join(map(shown, found[:5]))}"
-        raise broken(where, "one Keras model", f"an archive of {len(found)}", advice)
-    return found[0] if found else None
+def _recognise(names: list[str]) -> tuple[str, str]:
+    """What else an archive is, and what to do."""
+    if "manifest.json" in names:
+        advice = "it is exported already: load it with gru2np_runtime.load()"
+        return "a gru2np bundle", advice
+    if any(name.endswith("data.pkl") for name in names):
+        return "a PyTorch file", "it holds no Keras model"
+    return f"a zip archive of {shown(names[:5])}", "it holds no Keras model"
 
 
-def unzipped(window: Window, where: str, stack: ExitStack) -> Window:
+def _unzipped(source: Source, stack: ExitStack) -> Window:
     """What a ``.gz`` holds, unpacked to a file without a name.
 
     Raises:
         ModelFileError: it is damaged, or swells beyond what models do.
     """
+    where, window = source.name, source.window
     most = min(MOST_UNPACKED_BYTES, max(SMALL, MOST_EXPANSION * window.size))
     spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with the stack
     stack.callback(spool.close)

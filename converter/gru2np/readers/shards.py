@@ -111,10 +111,10 @@ class ShardedPaths:
                 raise broken(where, f"none in {name}", "some there", _ADVICE)
         yield from sorted(known)
 
-    def beside(self) -> Iterator[str]:
+    def foreign_paths(self) -> Iterator[str]:
         """Paths that hold variables where no model of Keras' own classes has them."""
         shards = self._shards.values()
-        yield from sorted({path for shard in shards for path in shard.beside()})
+        yield from sorted({path for shard in shards for path in shard.foreign_paths()})
 
     def _own(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """The part of the map that has to do with inference."""

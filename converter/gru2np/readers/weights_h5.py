@@ -96,7 +96,7 @@ class Hdf5Paths:
         if file.child(file.root, top, file.where) is not None:
             yield from self._walk(LAYERS, top)
 
-    def beside(self) -> Iterator[str]:
+    def foreign_paths(self) -> Iterator[str]:
         """Paths that hold variables where no model of Keras' own classes has them.
 
         A class of the user's own keeps its layers below the names of its attributes.
@@ -148,11 +148,11 @@ class Hdf5Paths:
             where = f"{self._file.where}/{stored}".rstrip("/")
             if walked not in self._names:
                 self._names[walked] = self._spelled(group, walked, where)
-            own = self._names[walked].get(name)
-            group = None if own is None else self._file.group(group, own, where)
-            if own is None or group is None:
+            entry = self._names[walked].get(name)
+            group = None if entry is None else self._file.group(group, entry, where)
+            if entry is None or group is None:
                 return None
-            stored = f"{stored}/{own}".lstrip("/")
+            stored = f"{stored}/{entry}".lstrip("/")
             walked = f"{walked}/{name}".lstrip("/")
         return stored
 

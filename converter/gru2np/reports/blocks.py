@@ -1,4 +1,4 @@
-"""What every section is made of: titles, labels, numbers, tables."""
+"""What sections are made of: notes, labels with values, numbers, tables."""
 
 from __future__ import annotations
 
@@ -11,29 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     Row = Sequence[Markup | str]
+    # Title of a column and its class in the style.
+    Column = tuple[Markup | str, str]
+    # Id, title and content of a section.
+    Section = tuple[str, str, Iterable[Markup]]
 
-# Rows that are shown before somebody asks for more, and those that are not shown.
+# Rows that a table shows at first; those after MOST are not in the page.
 AT_ONCE, MOST = 60, 600
 
 
-def section(key: str, title: str, *children: Markup | None) -> Markup:
-    """A section with a title that links lead to."""
-    head = element("h2", title, id=key)
-    return element("section", head, *children, aria_labelledby=key)
-
-
 def note(text: str) -> Markup:
-    """A remark."""
+    """A remark in small letters."""
     return element("p", text, class_="note")
 
 
-def folded(title: str, children: Iterable[Markup]) -> Markup:
-    """What is shown when somebody asks for it, and always on paper."""
-    return element("details", element("summary", title), *children)
-
-
 def facts(rows: Iterable[tuple[str, Markup | str]]) -> Markup:
-    """Labels with what they stand for."""
+    """Labels with their values."""
     pairs = [
         join([element("dt", label), element("dd", value)]) for label, value in rows
     ]
@@ -41,7 +34,7 @@ def facts(rows: Iterable[tuple[str, Markup | str]]) -> Markup:
 
 
 def figures(rows: Iterable[tuple[str, str]]) -> Markup:
-    """A few numbers that sum a model up."""
+    """A few numbers in large letters, each above its label."""
     boxes = [
         element("div", element("b", value), element("span", label))
         for value, label in rows
@@ -56,62 +49,64 @@ def several_lines(lines: Iterable[Markup | str]) -> Markup:
 
 
 def tables(
-    what: str, head: Sequence[tuple[str, str]], rows: Sequence[Row], count: int
+    noun: str,
+    head: Sequence[Column],
+    rows: Sequence[Row],
+    count: int,
+    kind: str | None = None,
 ) -> Iterator[Markup]:
-    """A table, its end folded where it is long.
+    """A table of at most ``MOST`` rows, its end folded where it is long.
 
     Args:
-        what: a row stands for, in singular.
-        head: title and class of every column; the first one names the row.
+        noun: what a row stands for.
+        head: the columns; the first one names the row.
         rows: as many cells each; the first may be a whole ``th``.
-        count: how many rows there are in all, with those that are not given.
+        count: how many rows there are in all, with those that are not in ``rows``.
+        kind: the table's class in the style.
     """
-    yield table(f"{what.capitalize()}s", head, rows[:AT_ONCE])
-    if len(rows) > AT_ONCE:
-        rest = [table(f"More {what}s", head, rows[AT_ONCE:])]
-        if count > len(rows):
-            left = plural(count - len(rows), f"more {what}")
-            rest.append(note(f"And {left}: --json lists all."))
-        yield folded(plural(count - AT_ONCE, f"more {what}"), rest)
+    yield _table(f"{noun.capitalize()}s", head, rows[:AT_ONCE], kind)
+    if count <= AT_ONCE:
+        return
+    rest = [_table(f"More {noun}s", head, rows[AT_ONCE:MOST], kind)]
+    left = count - min(len(rows), MOST)
+    if left:
+        rest.append(note(f"And {plural(left, f'more {noun}')}: --json lists all."))
+    summary = element("summary", plural(count - AT_ONCE, f"more {noun}"))
+    yield element("details", summary, *rest)
 
 
-def table(caption: str, head: Sequence[tuple[str, str]], rows: Iterable[Row]) -> Markup:
-    """A table that becomes a card for each row where the page is narrow.
-
-    Args:
-        caption: what it is, for whoever cannot see it.
-        head: title and class of every column; the first one names the row.
-        rows: as many cells each; the first may be a whole ``th``.
-    """
+def _table(
+    caption: str, head: Sequence[Column], rows: Iterable[Row], kind: str | None
+) -> Markup:
+    """A table that becomes a card for each row where the page is narrow."""
     titles = [
-        element("th", title, scope="col", role="columnheader", class_=kind or None)
-        for title, kind in head
+        element("th", title, scope="col", role="columnheader", class_=class_ or None)
+        for title, class_ in head
     ]
     body = []
     for first, *cells in rows:
-        own = [first if _is_head(first) else row_head(first)]
-        for cell, (title, kind) in zip(cells, head[1:], strict=True):
-            classes = " ".join(filter(None, [kind, "" if cell else "empty"])) or None
-            own.append(
-                element("td", cell, role="cell", class_=classes, data_label=title)
-            )
-        body.append(element("tr", *own, role="row"))
-    # The roles stay where the style makes blocks of rows and cells.
+        whole = isinstance(first, Markup) and first.startswith("<th")
+        row = [first if whole else row_head(first), *map(_cell, cells, head[1:])]
+        body.append(element("tr", *row, role="row"))
+    # The style makes blocks of rows and cells; the roles say that they stay a table.
     return element(
         "table",
         element("thead", element("tr", *titles, role="row"), role="rowgroup"),
         element("tbody", *body, role="rowgroup"),
-        class_="cards",
+        class_=f"cards {kind}" if kind else "cards",
         role="table",
         aria_label=caption,
     )
 
 
+def _cell(cell: Markup | str, column: Column) -> Markup:
+    title, class_ = column
+    classes = " ".join(filter(None, [class_, "" if cell else "empty"])) or None
+    label = None if isinstance(title, Markup) else title
+    return element("td", cell, role="cell", class_=classes, data_label=label)
+
+
 def row_head(child: Markup | str, inside: bool = False) -> Markup:
-    """The cell that names a row."""
+    """The cell that names a row, moved in for a layer inside another."""
     kind = "inside" if inside else None
     return element("th", child, scope="row", role="rowheader", class_=kind)
-
-
-def _is_head(cell: Markup | str) -> bool:
-    return isinstance(cell, Markup) and cell.startswith("<th")

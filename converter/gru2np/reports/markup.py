@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     Child = str | None
     Attribute = str | float | None
 
-# Names longer than this say no more when they are whole.
-LONGEST_NAME = 60
-LONGEST_TITLE = 300
+# Longer names are shortened in the middle; a mouse shows more of them as a title.
+LONGEST_NAME, LONGEST_TITLE = 60, 300
 # Elements that have no end tag in HTML.
 _VOID = frozenset({"meta", "br", "hr", "wbr"})
-# Python's spelling of attributes that are no Python names.
-_ATTRIBUTES = {"class_": "class", "for_": "for", "view_box": "viewBox"}
-# SVG's names with a capital letter; all other attributes are in small letters.
-_CAPITAL = {"preserve_aspect_ratio": "preserveAspectRatio"}
+# Attributes whose names are not Python's with hyphens.
+_ATTRIBUTES = {
+    "class_": "class",
+    "view_box": "viewBox",
+    "preserve_aspect_ratio": "preserveAspectRatio",
+}
 # Invisible letters that words need: the joiners of Persian, Hindi and emoji.
 _JOINERS = "\u200c\u200d"
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class Markup(str):
@@ -47,7 +48,7 @@ def element(tag: str, *children: Child, **attributes: Attribute) -> Markup:
     parts = [f"<{tag}"]
     for key, value in attributes.items():
         if value is not None:
-            name = _ATTRIBUTES.get(key) or _CAPITAL.get(key) or key.replace("_", "-")
+            name = _ATTRIBUTES.get(key, key.replace("_", "-"))
             shown = number(value) if isinstance(value, float) else visible(str(value))
             parts.append(f' {name}="{escape(shown)}"')
     inner = "".join(map(_child, children))
@@ -74,7 +75,7 @@ def visible(text: str) -> str:
     """
     return "".join(
         f"\\u{ord(letter):04x}"
-        if unicodedata.category(letter) in _UNSEEN and letter not in _JOINERS
+        if unicodedata.category(letter) in _INVISIBLE and letter not in _JOINERS
         else letter
         for letter in text
     )
@@ -86,7 +87,7 @@ def short_name(path: str, width: int = LONGEST_NAME) -> str:
 
 
 def name(path: str, width: int = LONGEST_NAME) -> Markup:
-    """The path as an element whose direction is its own, whole in its title."""
+    """The path, its direction of writing kept apart, and whole in a title."""
     whole = shorten(readable(path[:4000]), LONGEST_TITLE)
     shown = short_name(path, width)
     return element("bdi", shown, title=None if shown == whole else whole)
@@ -98,12 +99,6 @@ def number(value: float) -> str:
     return "0" if text in ("", "-0") else text
 
 
-def quantity(value: float) -> str:
-    """A number of anything, with three digits: 12,345 or 1.23 M."""
-    if abs(value) < 100_000:
-        return f"{value:,.0f}"
-    units = ["k", "M", "G", "T"]
-    value /= 1000
-    while abs(value) >= 999.5 and len(units) > 1:
-        value, units = value / 1000, units[1:]
-    return f"{value:.3g} {units[0]}"
+def percent(part: float) -> str:
+    """A coordinate from 0 to 1 as the style has it."""
+    return f"{number(100 * part)}%"

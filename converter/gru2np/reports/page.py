@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import platform
 import shlex
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gru2np.inspection.report import of_conversion, size_of
-from gru2np.reports import frame, layers
+import numpy as np
+
+from gru2np.inspection.cost import costs
+from gru2np.inspection.inspect import inspecting, of_conversion, size_of
+from gru2np.reports import model as model_parts
+from gru2np.reports import verification as verification_parts
 from gru2np.reports.blocks import facts, figures
-from gru2np.reports.gates import meaning_parts, problems
-from gru2np.reports.markup import Markup, quantity, visible
-from gru2np.reports.subject import Subject, opened
-from gru2np.text import plural, size_text
+from gru2np.reports.gates import meaning_sections, problems
+from gru2np.reports.markup import Markup, element, join, visible
+from gru2np.reports.over_time import errors_by_step, states
+from gru2np.text import plural, quantity, shorten, size_text
+from gru2np_runtime import __version__
 from gru2np_runtime.files.arrays import replacing
+from gru2np_runtime.kernels.c.library import kernel
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gru2np.convert import Conversion
     from gru2np.inspection.cost import Costs
-    from gru2np.inspection.report import Report
-    from gru2np.layers.custom import CustomLayers
-    from gru2np.reports.frame import Part
+    from gru2np.inspection.inspect import Opened, Report
+    from gru2np.layers.custom import CustomObjects
+    from gru2np.reports.blocks import Section
     from gru2np.verification.result import Verification
 
     FilePath = str | os.PathLike[str]
+    # Options of a command with their values, None where one was not given.
+    Options = Sequence[tuple[str, FilePath | float | None]]
+
+STYLE = Path(__file__).with_name("style.css")
+# A browser that keeps to it loads nothing and runs nothing, whatever a file names.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_KERNELS = {"c": "compiled", "numpy": "NumPy"}
 
 
 def write_inspection(
@@ -33,7 +49,7 @@ def write_inspection(
     path: FilePath,
     weights: FilePath | None = None,
     *,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Report:
     """Write the page of a model file or a bundle.
@@ -42,7 +58,7 @@ def write_inspection(
         target: the page; it takes the place of a file of that name once it is whole.
         path: a model file, an architecture, or a bundle.
         weights: the weights file that belongs to an architecture.
-        custom_layers: classes of your own, as ``export`` takes them.
+        custom_objects: classes of your own, as ``export`` takes them.
         saved_by: the Keras that saved the file, where it does not say: see ``export``.
 
     Returns:
@@ -53,23 +69,30 @@ def write_inspection(
         BundleError: the bundle breaks a rule.
         Gru2npError: the page cannot be written.
     """
-    with opened(path, weights, custom_layers, saved_by) as subject:
-        _write(target, inspection_page(subject, weights, saved_by))
-    return subject.report
+    options: Options = [("", path), ("--weights", weights)]
+    with inspecting(
+        path, weights, custom_objects=custom_objects, saved_by=saved_by
+    ) as (
+        report,
+        opened,
+    ):
+        command = _command("inspect", options, "page.html", saved_by=saved_by)
+        _write(target, _inspection_page(report, opened, command))
+    return report
 
 
 def write_verification(
     target: FilePath,
-    found: Verification,
+    verification: Verification,
     model: FilePath,
     *,
     weights: FilePath | None = None,
     bundle: FilePath | None = None,
-    given: FilePath | None = None,
+    inputs: FilePath | None = None,
     expected: FilePath | None = None,
     atol: float | None = None,
     rtol: float | None = None,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
     conversion: Conversion | None = None,
 ) -> None:
@@ -77,15 +100,15 @@ def write_verification(
 
     Args:
         target: the page; it takes the place of a file of that name once it is whole.
-        found: what ``verify`` gave, with ``layers=True`` for errors by layer.
+        verification: what ``verify`` gave, with ``layers=True`` for errors by layer.
         model: the model file that was verified.
         weights: the weights file that belongs to an architecture.
         bundle: the bundle that was verified, if one was given.
-        given: the file of inputs, if one was given.
+        inputs: the file of inputs, if one was given.
         expected: the file of recorded outputs, if one was given.
         atol: the absolute tolerance, if one was given.
         rtol: the relative one, if one was given.
-        custom_layers: classes of your own, as ``export`` takes them.
+        custom_objects: classes of your own, as ``export`` takes them.
         saved_by: the Keras that saved the file, where it does not say: see ``export``.
         conversion: of the model, where it is still open; else its file is opened.
 
@@ -94,82 +117,196 @@ def write_verification(
         BundleError: the bundle breaks a rule.
         Gru2npError: the page cannot be written.
     """
-    from gru2np.reports.comparison import verification_page
-
-    options = [
-        ("", model),
-        ("", bundle),
-        ("--weights", weights),
-        ("--saved-by", saved_by),
-        ("--input", given),
-        ("--expected", expected),
-        ("--atol", atol),
-        ("--rtol", rtol),
+    options: Options = [
+        *(("", model), ("", bundle), ("--weights", weights), ("--input", inputs)),
+        *(("--expected", expected), ("--atol", atol), ("--rtol", rtol)),
     ]
+    command = _command("verify", options, "report.html", saved_by, verification)
     if bundle is None and conversion is not None:
-        subject = Subject(*of_conversion(conversion, str(model), size_of(Path(model))))
-        _write(target, verification_page(subject, found, options))
+        converted = of_conversion(conversion, str(model), size_of(Path(model)))
+        _write(target, _verification_page(*converted, verification, command))
         return
-    about = (model, weights) if bundle is None else (bundle, None)
-    said = saved_by if bundle is None else None
-    with opened(*about, custom_layers, said) as subject:
-        _write(target, verification_page(subject, found, options))
+    if bundle is not None:
+        model, weights, saved_by = bundle, None, None
+    with inspecting(
+        model, weights, custom_objects=custom_objects, saved_by=saved_by
+    ) as subject:
+        _write(target, _verification_page(*subject, verification, command))
 
 
-def inspection_page(
-    subject: Subject, weights: FilePath | None = None, saved_by: str | None = None
-) -> Markup:
-    """The page of a model without a comparison.
+def _write(target: FilePath, page: Markup) -> None:
+    with replacing(target) as file:
+        file.write(page.encode("utf-8"))
 
-    Args:
-        subject: the model or bundle.
-        weights: the weights file that was given with it.
-        saved_by: what was said of the Keras that saved it.
-    """
-    report, costs, drawn = subject.report, subject.costs, subject.diagram
-    parts: list[Part] = []
-    if not report.convertible:
-        parts.append(("problems", "Cannot be converted", problems(report)))
-    if drawn is not None:
-        parts.append(("graph", "Graph", layers.graph(drawn)))
-    if report.layers:
-        parts.append(("layers", "Layers", layers.layers(report, costs)))
-    if subject.opened is not None:
-        parts.append(("weights", "Weights", layers.weights(report, subject.opened)))
-    parts.extend(meaning_parts(report))
-    words = ["gru2np", "inspect", shlex.quote(visible(Path(report.file).name))]
-    if weights is not None:
-        words += ["--weights", shlex.quote(visible(Path(weights).name))]
+
+def _command(
+    name: str,
+    options: Options,
+    page: str,
+    saved_by: str | None = None,
+    verification: Verification | None = None,
+) -> list[str]:
+    """The words of the command that makes the page again, files without folders."""
+    words = ["gru2np", name]
+    for option, value in options:
+        if value is not None:
+            text = repr(value) if isinstance(value, float) else Path(value).name
+            words += [option, shlex.quote(visible(text))]
     if saved_by is not None:
         words += ["--saved-by", shlex.quote(saved_by)]
-    words += ["--report", "page.html"]
-    parts.append(("made", "Reproduce", frame.made_with(words)))
-    kind = report.kind.capitalize()
-    lead = [_figures(report, costs), facts(layers.source_facts(report))]
-    heading = layers.title_of(report)
-    return frame.page(f"{heading}: {kind}", kind, heading, lead, parts)
+    if verification is not None and verification.drawn is not None:
+        words += ["--seed", str(verification.drawn)]
+        if len(verification.evidence.cases) == 1:
+            words += ["--case", verification.evidence.cases[0].name]
+    return [word for word in (*words, "--report", page) if word]
 
 
-def _figures(report: Report, costs: Costs | None) -> Markup:
+def _inspection_page(
+    report: Report, opened: Opened | None, command: Sequence[str]
+) -> Markup:
+    cost = None if opened is None else costs(opened.graph)
+    sections: list[Section] = []
+    if not report.convertible:
+        sections.append(("problems", "Cannot be converted", problems(report)))
+    if opened is not None:
+        sections.append(("graph", "Graph", model_parts.drawings(opened)))
+    if report.layers:
+        sections.append(("layers", "Layers", model_parts.layers(report, cost)))
+    if opened is not None:
+        sections.append(("weights", "Weights", model_parts.weights(report, opened)))
+    sections += meaning_sections(report)
+    sections.append(("made", "Reproduce", _reproduce(command)))
+    kind, heading = report.kind.capitalize(), model_parts.title_of(report.file)
+    lead = [figures(_figures(report, cost)), facts(model_parts.file_facts(report))]
+    return _page(f"{heading}: {kind}", kind, heading, lead, sections)
+
+
+def _verification_page(
+    report: Report,
+    opened: Opened | None,
+    verification: Verification,
+    command: Sequence[str],
+) -> Markup:
+    sections: list[Section] = [
+        ("outputs", "Outputs", verification_parts.outputs(verification))
+    ]
+    cost = None
+    if opened is not None:
+        cost = costs(opened.graph)
+        notes = verification_parts.node_notes(verification)
+        sections.append(("graph", "Graph", model_parts.drawings(opened, notes)))
+    if verification.layers:
+        errors = verification_parts.layer_errors(verification.layers)
+        sections.append(("by-layer", "Error by layer", errors))
+    if opened is not None:
+        by_step = errors_by_step(verification.evidence, opened)
+        hidden = states(verification.evidence, opened)
+        over_time = (
+            ("by-step", "Error by time step", by_step),
+            ("states", "Hidden states", hidden),
+        )
+        sections += [section for section in over_time if section[2]]
+    sections.append(("cases", "Inputs", verification_parts.cases(verification)))
+    sections.append(("layers", "Layers", model_parts.layers(report, cost)))
+    sections += meaning_sections(report)
+    versions = list(_versions(verification))
+    sections.append(("made", "Reproduce", _reproduce(command, versions)))
+    bundle = shorten(verification.bundle or "what export writes now", 80)
+    rows = [
+        ("Bundle", bundle),
+        *model_parts.file_facts(report),
+        *verification_parts.notes(verification),
+    ]
+    lead = [verification_parts.verdict(verification), facts(rows)]
+    heading = model_parts.title_of(verification.model)
+    title = f"{verification_parts.word(verification)}: {heading}"
+    return _page(title, "Verification", heading, lead, sections)
+
+
+def _figures(report: Report, cost: Costs | None) -> Iterator[tuple[str, str]]:
     """The numbers that sum a model up."""
     count, _, noun = plural(len(report.layers), "layer").partition(" ")
-    rows = [(count, noun)]
+    yield count, noun
     if report.parameters is not None:
-        rows.append((quantity(report.parameters), "parameters"))
-    if costs is not None:
-        rows.append((size_text(costs.weight_bytes), "weights in memory"))
-        if costs.state_bytes:
-            rows.append((size_text(costs.state_bytes), "state of one sequence"))
-        total = costs.total
-        if total.per_step:
-            rows.append((quantity(total.per_step), "multiply-adds per time step"))
-        elif total.at is not None:
-            rows.append((quantity(total.once), f"multiply-adds, free sizes {total.at}"))
-        elif total.once:
-            rows.append((quantity(total.once), "multiply-adds per sample"))
-    return figures(rows)
+        yield quantity(report.parameters), "parameters"
+    if cost is None:
+        return
+    yield size_text(cost.weight_bytes), "weights in memory"
+    if cost.state_bytes:
+        yield size_text(cost.state_bytes), "state of one sequence"
+    total = cost.total
+    if total.per_step:
+        yield quantity(total.per_step), "multiply-adds per time step"
+    elif total.at is not None:
+        yield quantity(total.once), f"multiply-adds, free sizes {total.at}"
+    elif total.once:
+        yield quantity(total.once), "multiply-adds per sample"
 
 
-def _write(target: FilePath, text: Markup) -> None:
-    with replacing(target) as file:
-        file.write(text.encode("utf-8"))
+def _versions(verification: Verification) -> Iterator[tuple[str, str]]:
+    """The programs that took part in a verification."""
+    reference = verification.evidence.reference
+    if reference is not None:
+        name = "Keras" if reference.name == "keras" else reference.name
+        yield name, reference.version
+        yield "TensorFlow", reference.tensorflow
+    yield "Kernel", _KERNELS[kernel()]
+
+
+def _reproduce(
+    command: Sequence[str], versions: Sequence[tuple[str, str]] = ()
+) -> Iterator[Markup]:
+    """The command, and what it ran on: no host, no folder, no name of a person."""
+    words = (join([element("span", word), " "]) for word in command)
+    yield element("pre", *words, class_="command")
+    system = f"{platform.system()} {platform.machine()}"
+    python = platform.python_version()
+    ours = [("gru2np", __version__), ("Python", python), ("NumPy", np.__version__)]
+    yield facts([*versions, *ours, ("System", system)])
+
+
+def _page(
+    title: str,
+    kind: str,
+    heading: str,
+    lead: Sequence[Markup],
+    sections: Sequence[Section],
+) -> Markup:
+    """The whole file.
+
+    Args:
+        title: of the window.
+        kind: what stands above the heading.
+        heading: what the page is model_parts.
+        lead: what is read first.
+        sections: in their order.
+    """
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", name="generator", content=f"gru2np {__version__}"),
+        element("title", title),
+        element("style", Markup(STYLE.read_text("utf-8"))),
+    )
+    links = [element("a", label, href=f"#{key}") for key, label, _ in sections]
+    made = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    body = element(
+        "body",
+        element(
+            "header",
+            element("p", kind, class_="kind"),
+            element("h1", element("bdi", heading)),
+            *lead,
+            element("nav", *links, aria_label="Sections"),
+        ),
+        element("main", *(_section(*section) for section in sections)),
+        element("footer", element("p", f"Made by gru2np {__version__}, {made}.")),
+    )
+    return join([Markup("<!DOCTYPE html>\n"), element("html", head, body, lang="en")])
+
+
+def _section(key: str, title: str, children: Iterable[Markup]) -> Markup:
+    head = element("h2", title, id=key)
+    return element("section", head, *children, aria_labelledby=key)

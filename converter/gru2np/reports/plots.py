@@ -1,4 +1,4 @@
-"""Plots that need no script: SVG stretched to its place, text as text beside it.
+"""Plots that need no script: SVG stretched to its place, with texts around it in HTML.
 
 Lines keep their width however far they are stretched (``vector-effect``), so that one
 page reads well on a phone, on a desk and on paper.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.reports.markup import Markup, element, number
+from gru2np.reports.markup import Markup, element, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-# The room a plot is drawn in, before it is stretched.
+# The size that a plot is drawn in, before it is stretched.
 _WIDTH, _HEIGHT = 600.0, 100.0
-# Decades of a logarithmic axis: fewer are a magnifying glass.
+# Fewer decades on a logarithmic axis would make much of small differences.
 _LEAST_DECADES = 3
 # Sums and powers of ten of larger numbers overflow: they are beyond every axis.
 _HUGE = 1e300
-# Bars of a histogram: as many as the numbers fill.
+# Bars of a histogram: more where there are more numbers.
 _LEAST_BARS, _MOST_BARS = 7, 41
 # What a mark or a line stands for, by its class in the style.
 KEYS = {
@@ -53,35 +53,72 @@ class Series:
 
 
 class LogAxis:
-    """A logarithmic axis over whole decades that holds some numbers, 0 at its start.
+    """A logarithmic axis over whole decades, zeros at its start.
 
     Args:
-        values: what must find room; zeros, NaN and infinities need none.
+        values: the numbers it holds; zeros, NaN and infinities do not widen it.
+
+    Attributes:
+        marks: numbers to name on the axis, and their names.
     """
 
-    def __init__(self, values: Sequence[float]) -> None:
-        sound = [v for v in values if 0 < v < _HUGE]
-        low = math.floor(math.log10(min(sound))) if sound else -9
-        high = math.ceil(math.log10(max(sound)) + 1e-9) if sound else -6
-        self.low, self.high = min(low, high - _LEAST_DECADES), high
+    def __init__(self, values: Iterable[float]) -> None:
+        powers = [math.log10(v) for v in values if 0 < v < _HUGE] or [-9.0, -6.0]
+        self.high = math.ceil(max(powers) + 1e-9)
+        self.low = min(math.floor(min(powers)), self.high - _LEAST_DECADES)
+        step = -(-(self.high - self.low) // 6)
+        decades = range(self.low, self.high + 1, step)
+        self.marks = [(10.0**decade, _power(decade)) for decade in decades]
 
     def at(self, value: float) -> float:
         """Where a number stands, from 0 to 1."""
-        if value != value or value <= 0:
-            return 0.0
-        if math.isinf(value):
-            return 1.0
-        place = (math.log10(value) - self.low) / (self.high - self.low)
-        return min(max(place, 0.0), 1.0)
-
-    def decades(self) -> list[int]:
-        """The powers of ten to name: not more than fit."""
-        step = -(-(self.high - self.low) // 6)
-        return list(range(self.low, self.high + 1, step))
+        if not 0 < value < _HUGE:
+            return float(value >= _HUGE)
+        return _part(math.log10(value), self.low, self.high)
 
 
-def power(exponent: int) -> Markup:
-    """A power of ten."""
+class LinearAxis:
+    """An axis from a bit below the least number to a bit above the largest.
+
+    Args:
+        values: the numbers it holds; NaN and infinities do not widen it.
+
+    Attributes:
+        marks: numbers to name on the axis, and their names.
+    """
+
+    def __init__(self, values: Iterable[float]) -> None:
+        finite = [v for v in values if abs(v) < _HUGE] or [0.0, 1.0]
+        low, high = min(finite), max(finite)
+        margin = 0.06 * (high - low)
+        if not _apart(low, high):
+            margin = 0.5 * max(abs(low), 1.0)
+        self.low, self.high = low - margin, high + margin
+        self.marks = [(v, Markup(f"{v:.4g}")) for v in self._ticks()]
+
+    def _ticks(self) -> list[float]:
+        """Three or four round numbers."""
+        size = self.high - self.low
+        power = 10.0 ** math.floor(math.log10(size / 2))
+        step = next(s * power for s in (5, 2.5, 2, 1, 0.5) if size / (s * power) >= 2)
+        ticks = range(math.ceil(self.low / step), math.floor(self.high / step) + 1)
+        return [tick * step for tick in ticks]
+
+    def at(self, value: float) -> float:
+        """Where a number stands, from 0 to 1."""
+        return _part(value, self.low, self.high)
+
+
+def _part(value: float, low: float, high: float) -> float:
+    return min(max((value - low) / (high - low), 0.0), 1.0)
+
+
+def _apart(low: float, high: float) -> bool:
+    """Whether two numbers differ by more than the last digits of a number."""
+    return high - low > max(1e-9 * max(abs(low), abs(high)), 1e-30)
+
+
+def _power(exponent: int) -> Markup:
     if exponent == 0:
         return Markup("1")
     return element("span", "10", element("sup", str(exponent).replace("-", "−")))
@@ -92,69 +129,57 @@ def lines(
     label: str,
     *,
     log: bool = False,
-    first: int = 0,
-    last: int | None = None,
+    steps: range | None = None,
     masked: Sequence[bool] | None = None,
 ) -> Markup:
-    """Lines over the steps of a sequence.
+    """Lines over the time steps of a sequence.
 
     Args:
         series: of one length, from the back to the front.
-        label: what a reader hears who cannot see it.
+        label: what the plot shows, for readers who cannot see it.
         log: a logarithmic axis, zeros at its foot.
-        first: the number of the first step.
-        last: of the last; counted from the values if not given.
+        steps: the numbers of the steps; from 0 if not given.
         masked: the steps that are masked, drawn along the foot.
     """
-    values = [float(v) for own in series for v in own.values]
-    axis = LogAxis(values) if log else None
-    low, high = _range(values)
-    steps = max(len(own.values) for own in series)
-
-    def y(value: float) -> float:
-        place = axis.at(value) if axis else (value - low) / (high - low)
-        return _HEIGHT * (1 - min(max(place, 0.0), 1.0))
-
-    grid = []
-    if axis is not None:
-        grid = [10.0**decade for decade in axis.decades()]
-        names = [power(decade) for decade in axis.decades()]
-    else:
-        grid = _ticks(low, high)
-        names = [Markup(_plain(value)) for value in grid]
+    count = len(series[0].values)
+    steps = range(count) if steps is None else steps
+    values = [float(v) for line in series for v in line.values]
+    axis = LogAxis(values) if log else LinearAxis(values)
     shapes = [
-        element("path", d=f"M0 {number(y(value))}H{number(_WIDTH)}", class_="tick")
-        for value in grid
+        element("path", d=f"M0 {_y(axis, v)}H{number(_WIDTH)}", class_="tick")
+        for v, _ in axis.marks
     ]
     shapes += [
-        element("path", d=_path(own.values, y, steps), class_=own.kind)
-        for own in series
+        element("path", d=_path(line.values, axis), class_=line.kind) for line in series
     ]
     if masked is not None:
-        shapes.append(element("path", d=_runs(masked), class_="mask"))
-    picture = element(
+        shapes.append(element("path", d=_masked_path(masked), class_="mask"))
+    ys = [
+        element("span", name, style=f"top:{percent(1 - axis.at(v))}")
+        for v, name in axis.marks
+    ]
+    xs = [f"{steps[0]:,}", "time step", *([f"{steps[-1]:,}"] if count > 1 else [])]
+    return element(
+        "div",
+        element("div", *ys, class_="ys", aria_hidden="true"),
+        _picture(label, shapes),
+        element(
+            "div", *(element("span", x) for x in xs), class_="xs", aria_hidden="true"
+        ),
+        class_="plot",
+    )
+
+
+def _picture(label: str, shapes: Sequence[Markup], kind: str | None = None) -> Markup:
+    return element(
         "svg",
         element("title", label),
         *shapes,
+        class_=kind,
         role="img",
         aria_label=label,
         view_box=f"0 0 {number(_WIDTH)} {number(_HEIGHT)}",
         preserve_aspect_ratio="none",
-    )
-    ys = [
-        element("span", name, style=f"top:{number(y(value))}%")
-        for name, value in zip(names, grid, strict=True)
-    ]
-    end = first + steps - 1 if last is None else last
-    xs = [element("span", f"{first:,}"), element("span", "time step")]
-    if steps > 1:
-        xs.append(element("span", f"{end:,}"))
-    return element(
-        "div",
-        element("div", *ys, class_="ys", aria_hidden="true"),
-        picture,
-        element("div", *xs, class_="xs", aria_hidden="true"),
-        class_="plot",
     )
 
 
@@ -171,92 +196,62 @@ def legend(keys: Iterable[tuple[str, str]]) -> Markup:
     return element("p", *spans, class_="legend")
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    sound = [v for v in values if abs(v) < _HUGE]
-    low, high = (min(sound), max(sound)) if sound else (0.0, 1.0)
-    if not _spread(low, high):
-        margin = 0.5 * max(abs(low), 1.0)
-        return low - margin, high + margin
-    margin = 0.06 * (high - low)
-    return low - margin, high + margin
+def _y(axis: LogAxis | LinearAxis, value: float) -> str:
+    return number(_HEIGHT * (1 - axis.at(value)))
 
 
-def _spread(low: float, high: float) -> bool:
-    """Whether two numbers are far enough apart to be told from each other."""
-    return high - low > max(1e-9 * max(abs(low), abs(high)), 1e-30)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Three or four round numbers between two."""
-    size = 10.0 ** math.floor(math.log10((high - low) / 2))
-    step = next(s * size for s in (5, 2.5, 2, 1, 0.5) if (high - low) / (s * size) >= 2)
-    start = math.ceil(low / step)
-    return [i * step for i in range(start, math.floor(high / step) + 1)]
-
-
-def _plain(value: float) -> str:
-    return f"{value:.4g}" if abs(value) > 1e-30 else "0"
-
-
-def _runs(masked: Sequence[bool]) -> str:
-    """A line along the foot of the plot under every masked step."""
-    width = _WIDTH / max(len(masked) - 1, 1)
-    parts = []
-    for i, hidden in enumerate(masked):
-        if hidden:
-            left, right = max(i - 0.5, 0), min(i + 0.5, len(masked) - 1)
-            parts.append(f"M{number(left * width)} {number(_HEIGHT)}")
-            parts.append(f"H{number(right * width)}")
-    return "".join(parts)
-
-
-def _path(values: Sequence[float], y: Any, steps: int) -> str:
-    """A line through the values, broken where there is none."""
-    width = _WIDTH / max(steps - 1, 1)
-    parts: list[str] = []
+def _path(values: Sequence[float], axis: LogAxis | LinearAxis) -> str:
+    """A line through the values, broken at NaN."""
+    width, last = _WIDTH / max(len(values) - 1, 1), len(values) - 1
+    path, drawing = "", False
     for i, value in enumerate(values):
         if value != value:
+            drawing = False
             continue
-        x = _WIDTH / 2 if steps == 1 else i * width
-        before = i > 0 and values[i - 1] == values[i - 1]
-        after = i + 1 < len(values) and values[i + 1] == values[i + 1]
-        parts.append(f"{'L' if before else 'M'}{number(x)} {number(y(float(value)))}")
-        if not before and not after:
-            # A line of no length and round ends is a dot.
-            parts.append("h0")
-    return "".join(parts)
+        x = i * width if last else _WIDTH / 2
+        path += f"{'L' if drawing else 'M'}{number(x)} {_y(axis, float(value))}"
+        if not drawing and (i == last or values[i + 1] != values[i + 1]):
+            # A line of no length with round ends is a dot.
+            path += "h0"
+        drawing = True
+    return path
+
+
+def _masked_path(masked: Sequence[bool]) -> str:
+    """A line along the foot of the plot under every masked step."""
+    last = len(masked) - 1
+    width = _WIDTH / max(last, 1)
+    return "".join(
+        f"M{number(max(i - 0.5, 0) * width)} {number(_HEIGHT)}"
+        f"H{number(min(i + 0.5, last) * width)}"
+        for i, hidden in enumerate(masked)
+        if hidden
+    )
 
 
 def histogram(array: Array, label: str) -> Markup:
     """How the numbers of an array are spread from the least to the largest."""
     wide = array.astype(np.float64, copy=False)
-    sound = wide[np.abs(wide) < _HUGE]
-    if not sound.size:
+    finite = wide[np.abs(wide) < _HUGE]
+    if not finite.size:
         return element("span", "no numbers", class_="muted")
-    low, high = float(sound.min()), float(sound.max())
-    # Equal numbers are one bar in the middle.
-    edges = (low, high) if _spread(low, high) else _range([low, high])
-    bars = min(max(2 * math.isqrt(sound.size) + 1, _LEAST_BARS), _MOST_BARS)
-    counts, _ = np.histogram(sound, bins=bars, range=edges)
-    tallest, width = int(counts.max()), _WIDTH / bars
+    low, high = float(finite.min()), float(finite.max())
+    if not _apart(low, high):
+        # Equal numbers are one bar in the middle.
+        axis = LinearAxis([low])
+        low, high = axis.low, axis.high
+    bars = min(max(2 * math.isqrt(finite.size) + 1, _LEAST_BARS), _MOST_BARS)
+    counts, _ = np.histogram(finite, bins=bars, range=(low, high))
+    heights, width = counts / counts.max(), _WIDTH / bars
     outline = "".join(
         f"M{number(i * width + 1)} {number(_HEIGHT)}"
-        f"V{number(_HEIGHT * (1 - count / tallest))}"
+        f"V{number(_HEIGHT * (1 - height))}"
         f"h{number(width - 2)}V{number(_HEIGHT)}z"
-        for i, count in enumerate(counts.tolist())
-        if count
+        for i, height in enumerate(heights.tolist())
+        if height
     )
     shapes = [element("path", d=outline, class_="bars")]
     if low < 0 < high:
         at = number(_WIDTH * -low / (high - low))
         shapes.append(element("path", d=f"M{at} 0V{number(_HEIGHT)}", class_="zero"))
-    return element(
-        "svg",
-        element("title", label),
-        *shapes,
-        class_="histogram",
-        role="img",
-        aria_label=label,
-        view_box=f"0 0 {number(_WIDTH)} {number(_HEIGHT)}",
-        preserve_aspect_ratio="none",
-    )
+    return _picture(label, shapes, "histogram")

@@ -1,1 +1,1 @@
-"""Keras beside the runtime: what ``gru2np verify`` does."""
+"""The runtime compared with Keras: what ``gru2np verify`` does."""

@@ -1,4 +1,4 @@
-"""What the runtime and the Keras beside it both take for granted.
+"""What the runtime and the Keras that it is compared with both assume.
 
 Where both read one ambiguous thing the same way, that they agree proves nothing of it.
 Each sentence stands only where it concerns the file; ``Built.warnings`` stand beside
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gru2np.inspection import meaning as meanings
+from gru2np.generations.records import objects
+from gru2np.inspection import choices
+from gru2np.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from gru2np.convert import Conversion
     from gru2np.verification.evidence import Reference
@@ -35,7 +37,7 @@ def shared(conversion: Conversion, reference: Reference) -> tuple[str, ...]:
     elif raw.keras_version != reference.version:
         name = str(reference).partition(" (")[0]
         found.append(f"{name} computes what {conversion.meaning.writer} did")
-    found += meanings.unsaid(conversion.built.graph, conversion.meaning, raw.config)
+    found += choices.unsaid(conversion.built.graph, conversion.meaning, raw.config)
     return tuple(found)
 
 
@@ -43,7 +45,7 @@ def _names(config: Any) -> Iterator[str]:
     """That names without a module are those of Keras."""
     classes: dict[str, None] = {}
     functions: dict[str, None] = {}
-    for record in _records(config):
+    for record in objects(config):
         name, options = record.get("class_name"), record.get("config")
         if not isinstance(name, str) or not isinstance(options, dict):
             continue
@@ -60,23 +62,6 @@ def _names(config: Any) -> Iterator[str]:
         names = [*classes, *functions]
         are = "is" if len(names) == 1 else "are"
         yield (
-            f"{_listed(names)} {are} Keras' own and not yours by the same name, for "
-            "the file names no module"
+            f"{listed(names, SHOWN)} {are} Keras' own and not yours by the same name, "
+            "for the file names no module"
         )
-
-
-def _records(value: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _records(item)
-
-
-def _listed(names: Iterable[str]) -> str:
-    shown = [*names]
-    more = len(shown) - SHOWN
-    if more > 1:
-        shown = [*shown[:SHOWN], f"{more} more"]
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)

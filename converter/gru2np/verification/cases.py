@@ -10,26 +10,24 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from math import ceil, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gru2np.errors import VerificationError
 from gru2np.verification import samples
+from gru2np.verification.input_usage import usages
 from gru2np.verification.landmarks import legal, pool
 from gru2np.verification.mask_patterns import PATTERNS, mask
-from gru2np.verification.uses import uses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
+    from gru2np.verification.input_usage import Usage
     from gru2np.verification.mask_patterns import Pattern
-    from gru2np.verification.uses import Use
     from gru2np_runtime.graph import Graph, Port
 
-    Array = NDArray[Any]
 
 # The name of the case whose inputs were given.
 GIVEN = "given"
@@ -123,14 +121,14 @@ class _Maker:
         self.seed = seed
         self.half = half
         self.batch = samples.declared_batch(graph)
-        self.stateful = samples.is_stateful(graph)
+        self.stateful = samples.has_states(graph)
         self.typical = samples.shapes(graph, self.batch or samples.ROWS)
-        self.uses = uses(graph, weights)
+        self.usages = usages(graph, weights)
         self.pools = {
-            port.name: pool(self.uses[port.name], port.dtype, half=half)
+            port.name: pool(self.usages[port.name], port.dtype, half=half)
             for port in graph.inputs
         }
-        self.others = _only_there(graph, self.uses, self.pools, others, half)
+        self.others = _only_there(graph, self.usages, self.pools, others, half)
         self.row = sum(prod(shape[1:]) for shape in self.typical)
         # Numbers that each step is multiplied with, as far as weights tell it.
         _, needed = graph.infer_nodes(self.typical)
@@ -162,12 +160,14 @@ class _Maker:
             text = f"{long} time steps"
             yield "long", text, self._drawn("long", rows=2, steps=long)
         floats = self._float_inputs()
-        if floats and not all(0 in self.uses[port.name].mask_values for port in floats):
+        if floats and not all(
+            0 in self.usages[port.name].mask_values for port in floats
+        ):
             yield "zeros", "nothing but zeros", self._drawn("zeros", scale=0.0)
         if floats and not self.half:
             text = f"numbers {LARGE:.0f} times as large: gates saturate"
             yield SATURATED, text, self._drawn(SATURATED, scale=LARGE)
-        tables = [own.rows for own in self.uses.values() if own.rows]
+        tables = [usage.rows for usage in self.usages.values() if usage.rows]
         if tables:
             yield self._every_id(max(tables))
         if any(len(numbers) for numbers in self.pools.values()):
@@ -182,7 +182,7 @@ class _Maker:
 
     def _kinds(self) -> str:
         kinds = {
-            "ids" if self.uses[port.name].rows else _kind(port)
+            "ids" if self.usages[port.name].rows else _kind(port)
             for port in self.graph.inputs
         }
         return " and ".join(sorted(kinds))
@@ -192,14 +192,14 @@ class _Maker:
         if len(port.shape) < 2:
             return False
         given = any(node.mask == (port.name, 0) for node in self.graph.nodes)
-        return bool(self.uses[port.name].mask_values) or given
+        return bool(self.usages[port.name].mask_values) or given
 
     def _float_inputs(self) -> list[Port]:
         ports = self.graph.inputs
         return [
             port
             for port in ports
-            if port.dtype.startswith("float") and not self.uses[port.name].rows
+            if port.dtype.startswith("float") and not self.usages[port.name].rows
         ]
 
     def _work(self, rows: int, steps: int) -> float:
@@ -269,21 +269,21 @@ class _Maker:
             arrays = {}
             shapes = self._shapes(self._rows(rows), steps)
             triples = zip(self.names, self.graph.inputs, shapes, strict=True)
-            for i, (own, port, shape) in enumerate(triples):
-                use = self.uses[port.name]
-                array = samples.array(rng, port, shape, use)
-                if array.dtype.kind == "f" and use.rows is None:
+            for i, (name_of_input, port, shape) in enumerate(triples):
+                usage = self.usages[port.name]
+                array = samples.array(rng, port, shape, usage)
+                if array.dtype.kind == "f" and usage.rows is None:
                     array *= scale
-                if ids and use.rows is not None:
-                    order = rng.permutation(use.rows)
+                if ids and usage.rows is not None:
+                    order = rng.permutation(usage.rows)
                     array[...] = np.resize(order, shape)
                     # Where not all fit: a table's end is where faults are.
-                    array.flat[0] = use.rows - 1
+                    array.flat[0] = usage.rows - 1
                 if pattern is not None and self._is_masked(port):
-                    mask(rng, array, use, pattern, i)
+                    mask(rng, array, usage, pattern, i)
                 if pools is not None:
-                    _scatter(rng, array, pools[port.name], use)
-                arrays[own] = array
+                    _scatter(rng, array, pools[port.name], usage)
+                arrays[name_of_input] = array
             return arrays
 
         return make
@@ -293,7 +293,7 @@ class _Maker:
         at = next(
             i
             for i, port in enumerate(self.graph.inputs)
-            if self.uses[port.name].rows == count
+            if self.usages[port.name].rows == count
         )
         rows, per_row = self._rows_for(at, count)
         shown = min(count, rows * per_row)
@@ -328,7 +328,7 @@ class _Maker:
 
 def _only_there(
     graph: Graph,
-    own: Mapping[str, Use],
+    usage_here: Mapping[str, Usage],
     pools: Mapping[str, Array],
     others: Sequence[tuple[Graph, Mapping[str, Array]]],
     half: bool,
@@ -337,23 +337,25 @@ def _only_there(
     ports = {port.name: port for port in graph.inputs}
     found = {name: array[:0] for name, array in pools.items()}
     for other, weights in others:
-        known = uses(other, weights)
+        known = usages(other, weights)
         for port in other.inputs:
             if port.name in ports and port.dtype == ports[port.name].dtype:
                 more = pool(known[port.name], port.dtype, half=half)
-                more = legal(own[port.name], more)
+                more = legal(usage_here[port.name], more)
                 both = np.concatenate([found[port.name], more])
                 found[port.name] = np.setdiff1d(both, pools[port.name])
     return found
 
 
-def _scatter(rng: np.random.Generator, array: Array, numbers: Array, use: Use) -> None:
+def _scatter(
+    rng: np.random.Generator, array: Array, numbers: Array, usage: Usage
+) -> None:
     """Put numbers into an array in many places, each at least once if there is room.
 
     Where steps can be masked, some steps are nothing but one of the numbers.
     """
     free = np.ones(array.shape, bool)
-    if len(numbers) and use.mask_values and array.ndim > 2:
+    if len(numbers) and usage.mask_values and array.ndim > 2:
         whole = rng.random(array.shape[:2]) < 1 / SHARE
         array[whole] = rng.choice(numbers, (int(whole.sum()), *(1,) * (array.ndim - 2)))
         free[whole] = False

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np.layers.spec import HALF
 from gru2np.text import difference
 from gru2np_runtime.data import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
+    from gru2np.ir import Array
 
-    Array = NDArray[Any]
     Number = int | float | bool
 
 
@@ -32,8 +32,6 @@ class Tolerance:
     rtol: float
 
 
-# Computed in float32 here, whatever Keras does.
-HALF = ("float16", "bfloat16")
 TOO_FAR = "too far"
 # Two sums of the same numbers in another order are this many times as far from the
 # exact sum as each other, at most, and a hundred tolerances is no rounding any more.
@@ -78,7 +76,7 @@ class Float64:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One array of the runtime beside the same one of the reference.
+    """One array of the runtime compared with the same one of the reference.
 
     Attributes:
         name: of the output or of the node.
@@ -135,8 +133,8 @@ class Comparison:
     def why(self) -> str:
         """Why they differ, for people, with the numbers; empty where they agree."""
         if self.reason == OTHER_SHAPE:
-            own, expected = shape_text(self.shape), shape_text(self.expected_shape)
-            return f"shape {own}, expected {expected}"
+            shape, expected = shape_text(self.shape), shape_text(self.expected_shape)
+            return f"shape {shape}, expected {expected}"
         if self.reason == OTHER_DTYPE:
             return f"{self.dtype}, expected {self.expected_dtype}"
         if self.reason == TOO_FAR:
@@ -150,8 +148,8 @@ class Comparison:
             return not self.agrees, math.inf
         return not self.agrees, self.largest / (self.tolerance or 1.0)
 
-    def beside(self, float64: Float64 | None, *, lenient: bool = True) -> Comparison:
-        """The same with the third party heard.
+    def judged(self, float64: Float64 | None, *, lenient: bool = True) -> Comparison:
+        """The same judged by float64: an error, or rounding.
 
         Args:
             float64: what it says; None if nothing.
@@ -285,11 +283,14 @@ def distance(got: Array, expected: Array) -> float:
 
 def worst(comparisons: Iterable[Comparison]) -> list[Comparison]:
     """Of the comparisons of one name the worst, in the order of the names."""
-    found: dict[str, Comparison] = {}
-    for own in comparisons:
-        if own.name not in found or own.badness > found[own.name].badness:
-            found[own.name] = own
-    return list(found.values())
+    worst_pairs: dict[str, Comparison] = {}
+    for pair in comparisons:
+        if (
+            pair.name not in worst_pairs
+            or pair.badness > worst_pairs[pair.name].badness
+        ):
+            worst_pairs[pair.name] = pair
+    return list(worst_pairs.values())
 
 
 def _allowed(expected: Array, tolerance: Tolerance) -> float:

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np.verification.comparison import Comparison, Tolerance
-
-    Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ class Case:
     @property
     def agrees(self) -> bool:
         """Whether every output is equal within its tolerance."""
-        return all(own.agrees for own in self.compared)
+        return all(pair.agrees for pair in self.compared)
 
     def judged_by_layers(self) -> Case:
         """The case with what a last digit explains taken for rounding.
@@ -108,9 +105,9 @@ class Case:
         if self.layers is None:
             return self
         layers, compared = self.layers, self.compared
-        if all(own.agrees for own in layers):
+        if all(pair.agrees for pair in layers):
             compared = tuple(x.excused() if x.amplified else x for x in compared)
-        if all(own.agrees for own in compared):
+        if all(pair.agrees for pair in compared):
             layers = tuple(x.excused() if x.amplified else x for x in layers)
         return replace(self, layers=layers, compared=compared)
 
@@ -126,7 +123,7 @@ class Case:
                 name: {"shape": list(x.shape), "dtype": x.dtype.name}
                 for name, x in self.inputs.items()
             },
-            "outputs": [own.as_json() for own in self.compared],
+            "outputs": [pair.as_json() for pair in self.compared],
         }
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.verification.calls import Calls
 from gru2np.verification.comparison import TOO_FAR, Comparison, Float64, distance
+from gru2np.verification.node_runner import NodeRunner
 from gru2np_runtime import InputError
 from gru2np_runtime.graph import Graph, Node, Port
 from gru2np_runtime.run.dispatch import make_plan
@@ -27,13 +27,11 @@ from gru2np_runtime.run.execution import GraphPlan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.ir import Array
     from gru2np.verification.evidence import Case
     from gru2np_runtime import Layer
     from gru2np_runtime.plan import Plan
 
-    Array = NDArray[Any]
 
 # Of a float32, relative to the number.
 LAST_DIGIT = 2.0**-23
@@ -46,8 +44,8 @@ def plan(graph: Graph, weights: Mapping[str, Array]) -> GraphPlan | None:
     of those shows as one.
     """
     try:
-        widened = _graph(graph)
-        exact = {path: wide(own) for path, own in weights.items()}
+        widened = _widened_graph(graph)
+        exact = {path: wide(array) for path, array in weights.items()}
         found = make_plan(widened, exact, fast=False)
     except (TypeError, ValueError):
         return None
@@ -107,7 +105,7 @@ class Exact:
             batches: the inputs of each call, as the graph takes them.
         """
         assert self.nudged is not None
-        calls = Calls(self.nudged)
+        calls = NodeRunner(self.nudged)
 
         def run(
             node: Node, plan: Plan, inputs: list[Array], mask: Array | None
@@ -141,16 +139,16 @@ def nudged(array: Array, keep: Array | None = None) -> Array:
     return np.asarray(array * (1.0 + LAST_DIGIT * signs))
 
 
-def hear(
+def judge_case(
     case: Case,
     exact: Exact,
     batches: Sequence[Sequence[Array]],
     keras_moved: Callable[[int], float],
     *,
-    asked: bool,
+    always: bool,
     lenient: bool,
 ) -> Case:
-    """A case with the third party heard about its outputs.
+    """A case with its outputs judged by float64: an error, or rounding.
 
     Args:
         case: the case.
@@ -158,57 +156,59 @@ def hear(
         batches: the inputs of each call, as the graph takes them.
         keras_moved: how far an output moves in Keras where all numbers are a last digit
             away; asked only where nothing else can be said.
-        asked: also of outputs that agree.
+        always: also of outputs that agree.
         lenient: rounding beyond the tolerance counts as equal.
     """
-    if not asked and not any(own.reason == TOO_FAR for own in case.compared):
+    if not always and not any(pair.reason == TOO_FAR for pair in case.compared):
         return case
     if exact.plan is None:
         return case
     try:
-        arrays = Calls(exact.plan).outputs([[wide(x) for x in own] for own in batches])
+        arrays = NodeRunner(exact.plan).outputs(
+            [[wide(x) for x in batch] for batch in batches]
+        )
     except (InputError, IndexError, ValueError):
         return case
     if len(arrays) != len(case.compared):
         return case
     compared = []
-    for i, own in enumerate(case.compared):
+    for i, comparison in enumerate(case.compared):
 
         def moved(i: int = i) -> float:
             return distance(exact.nudged_outputs(batches)[i], arrays[i])
 
-        sides = case.outputs[own.name], case.expected[own.name], arrays[i]
-        found = heard(own, sides, moved, lenient=lenient)
-        if found.amplified and found.float64 is not None:
+        sides = case.outputs[comparison.name], case.expected[comparison.name], arrays[i]
+        judged = judge(comparison, sides, moved, lenient=lenient)
+        if judged.amplified and judged.float64 is not None:
             # That nothing can be said is not for us to say alone.
-            least = min(found.float64.moved, keras_moved(i))
-            found = replace(found, float64=replace(found.float64, moved=least))
-        compared.append(found)
+            least = min(judged.float64.moved, keras_moved(i))
+            judged = replace(judged, float64=replace(judged.float64, moved=least))
+        compared.append(judged)
     return replace(case, compared=tuple(compared))
 
 
-def heard(
-    own: Comparison,
+def judge(
+    comparison: Comparison,
     arrays: tuple[Array, Array, Array | None],
     moved: Callable[[], float],
     *,
     lenient: bool,
 ) -> Comparison:
-    """A comparison with the third party heard.
+    """A comparison judged by float64: an error, or rounding.
 
     Args:
-        own: the comparison.
+        comparison: the comparison.
         arrays: the runtime's, Keras', and the one of float64, if there is one.
         moved: how far the result moves where numbers are a last digit away; asked only
             where it matters.
         lenient: rounding beyond the tolerance counts as equal.
     """
-    found = _third_party(*arrays)
-    if found is None:
-        return own
-    if own.reason == TOO_FAR and not found.is_rounding(own.tolerance):
-        found = replace(found, moved=moved())
-    return own.beside(found, lenient=lenient)
+    float64 = _third_party(*arrays)
+    if float64 is None:
+        return comparison
+    if comparison.reason == TOO_FAR and not float64.is_rounding(comparison.tolerance):
+        float64 = replace(float64, moved=moved())
+    return comparison.judged(float64, lenient=lenient)
 
 
 def _third_party(ours: Array, theirs: Array, exact: Array | None) -> Float64 | None:
@@ -220,12 +220,12 @@ def _third_party(ours: Array, theirs: Array, exact: Array | None) -> Float64 | N
     return Float64(distance(exact, theirs), distance(exact, ours))
 
 
-def _graph(graph: Graph) -> Graph:
+def _widened_graph(graph: Graph) -> Graph:
     return Graph(
         [Port(p.name, p.shape, _dtype(p.dtype), p.source) for p in graph.inputs],
         [Node(n.name, n.layer, n.inputs, n.mask) for n in graph.nodes],
         [Port(p.name, p.shape, _dtype(p.dtype), p.source) for p in graph.outputs],
-        {path: _layer(layer) for path, layer in graph.layers.items()},
+        {path: _widened_layer(layer) for path, layer in graph.layers.items()},
     )
 
 
@@ -241,14 +241,14 @@ def _dtype(value: Any) -> Any:
     return "float64" if value == "float32" else value
 
 
-def _layer(layer: Layer) -> Layer:
+def _widened_layer(layer: Layer) -> Layer:
     if isinstance(layer, Graph):
-        return _graph(layer)
+        return _widened_graph(layer)
     attributes = {key: _dtype(value) for key, value in layer.attributes().items()}
     # What inputs are held against is what float32 makes of it, in float64 too.
     if layer.compared:
         attributes[layer.compared] = _rounded(attributes[layer.compared])
     elif layer.turns():
         attributes = {key: _rounded(value) for key, value in attributes.items()}
-    inside = {name: _layer(inner) for name, inner in layer.layers.items()}
+    inside = {name: _widened_layer(inner) for name, inner in layer.layers.items()}
     return type(layer)(layers=inside, **attributes)

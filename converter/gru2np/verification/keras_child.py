@@ -208,7 +208,7 @@ class Frame:
         for depth in sorted(depths, reverse=True):
             for node in depths[depth]:
                 operation: Any = getattr(node, "operation", None) or node.layer
-                places = [id(own) for own in operation._inbound_nodes]
+                places = [id(inbound) for inbound in operation._inbound_nodes]
                 self.order.setdefault(id(operation), []).append(places.index(id(node)))
         for operation_id, places in self.order.items():
             # A nested model owns a call that belongs to no other model.
@@ -242,7 +242,7 @@ class Recorder:
     def call(self, original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
         """Run a call, and keep its result if it is one of the model's own layers."""
         whole, inside = operation is self.model, self.frames[-1:]
-        if not whole and not any(id(operation) in own.members for own in inside):
+        if not whole and not any(id(operation) in frame.members for frame in inside):
             return original(operation, *args, **kwargs)
         path, number = ([], 0) if whole else inside[0].next_call(operation)
         if isinstance(operation, self.keras.Model):

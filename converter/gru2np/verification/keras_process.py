@@ -20,19 +20,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import VerificationError
-from gru2np.verification import handed_over, plain_config
+from gru2np.verification import keras_files, plain_config
 from gru2np.verification.evidence import Reference
-from gru2np.verification.faithful import INSTEAD, SHOWN
+from gru2np.verification.installed_keras import INSTEAD, SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from gru2np.convert import Conversion
-    from gru2np.verification.faithful import Keras
+    from gru2np.ir import Array
+    from gru2np.verification.installed_keras import Keras
 
-    Array = NDArray[Any]
 
 CHILD = Path(__file__).with_name("keras_child.py")
 # What a person waits for has an end: an hour, in seconds.
@@ -96,7 +94,7 @@ class Answered:
                 node["class_name"],
                 node["is_layer"],
                 [
-                    [(arrays[own["array"]], own["dtype"]) for own in batch]
+                    [(arrays[record["array"]], record["dtype"]) for record in batch]
                     for batch in node["batches"]
                 ],
             )
@@ -116,7 +114,7 @@ def run(
     layers: bool,
     nudged: bool,
 ) -> Iterator[Answered]:
-    """Run a Keras beside: load the model once, predict every case.
+    """Run a Keras in a child process: load the model once, predict every case.
 
     The arrays of layers are read as they are asked for, while the context lasts.  With
     ``nudged`` every weight is changed in its last digit.
@@ -151,10 +149,10 @@ def run(
         stored: Path | None
         if container == "savedmodel":
             # Its architecture and its weights alone: the functions could be anything.
-            model, stored = handed_over.architecture(config, folder), files[0]
+            model, stored = keras_files.architecture(config, folder), files[0]
         else:
-            model, stored = handed_over.model(files[0], container, folder), files[1]
-        weights = stored and handed_over.weights(stored, container, folder)
+            model, stored = keras_files.model(files[0], container, folder), files[1]
+        weights = stored and keras_files.weights(stored, container, folder)
         request["model"] = str(model)
         request["weights"] = str(weights) if weights else None
         (folder / "request.json").write_text(json.dumps(request), "utf-8")
@@ -189,7 +187,10 @@ def _outputs(case: Mapping[str, Any], folder: Path, number: int) -> Outputs:
         return Outputs([], _last_line(case["failed"]) or "no reason given")
     arrays = _arrays(folder / f"arrays{number}.npz")
     return Outputs(
-        [(own["key"], arrays[own["array"]], own["dtype"]) for own in case["outputs"]]
+        [
+            (record["key"], arrays[record["array"]], record["dtype"])
+            for record in case["outputs"]
+        ]
     )
 
 

@@ -1,4 +1,4 @@
-"""Numbers to try because a layer says so: members, bounds, caps, and those beside them.
+"""Boundary values of inputs: members, bounds and caps of layers, and their neighbours.
 
 A layer that turns at 3.5 says so itself (``Layer.turns``, ``Layer.knows``); what is
 made here of such a number are the inputs that show on which side of it one is.
@@ -6,57 +6,55 @@ made here of such a number are the inputs that show on which side of it one is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
+    from gru2np.ir import Array
+    from gru2np.verification.input_usage import Usage
 
-    from gru2np.verification.uses import Use
-
-    Array = NDArray[Any]
 
 # In half precision a number of float32 and its neighbours are one.
 COARSE = 2.0**-5
 
 
-def pool(use: Use, dtype: str, *, half: bool) -> Array:
+def pool(usage: Usage, dtype: str, *, half: bool) -> Array:
     """The numbers that an input has to hold, in rising order, none twice.
 
     Those that its readers name; the nearest numbers on both sides of each; others on
     both sides, half as far from 0 and twice.
 
     Args:
-        use: what is made of the input.
+        usage: what is made of the input.
         dtype: its number type.
         half: Keras computes in half precision.
     """
-    named = [*use.turns, *use.mask_values]
+    named = [*usage.turns, *usage.mask_values]
     # That an id marks padding is tried with every id.
-    only_padding = use.rows is not None and not use.turns
-    if dtype == "bool" or not (use.known or (named and not only_padding)):
+    only_padding = usage.rows is not None and not usage.turns
+    if dtype == "bool" or not (usage.known or (named and not only_padding)):
         return np.zeros((0,), dtype)
-    known = _in_dtype(use.known, dtype)
+    known = _in_dtype(usage.known, dtype)
     values = np.concatenate([_in_dtype(named, dtype), known])
     near = _near_whole if values.dtype.kind in "iu" else _near
-    return legal(use, np.unique(near(values, half)))
+    return legal(usage, np.unique(near(values, half)))
 
 
-def legal(use: Use, numbers: Array) -> Array:
+def legal(usage: Usage, numbers: Array) -> Array:
     """Those of the numbers that are no error in what is made of the input."""
-    if use.only_known:
-        return np.intersect1d(numbers, _in_dtype(use.known, numbers.dtype.name))
-    if use.rows is not None:
+    if usage.only_known:
+        return np.intersect1d(numbers, _in_dtype(usage.known, numbers.dtype.name))
+    if usage.rows is not None:
         numbers = numbers[numbers >= 0]
-    return numbers if use.limit is None else numbers[numbers < use.limit]
+    return numbers if usage.limit is None else numbers[numbers < usage.limit]
 
 
-def strangers(use: Use, dtype: str) -> Array:
+def strangers(usage: Usage, dtype: str) -> Array:
     """Whole numbers beside those that a vocabulary holds, and none of them."""
-    known = _in_dtype(use.known, dtype)
+    known = _in_dtype(usage.known, dtype)
     found = np.concatenate([_near_whole(known, False), np.arange(10).astype(dtype)])
     return np.setdiff1d(found, known)
 

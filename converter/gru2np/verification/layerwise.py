@@ -7,10 +7,10 @@ layer's own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from gru2np.ir import leaves
 from gru2np.verification import float64
-from gru2np.verification.calls import Calls, joined
 from gru2np.verification.comparison import (
     Comparison,
     Tolerance,
@@ -19,17 +19,16 @@ from gru2np.verification.comparison import (
     refused,
 )
 from gru2np.verification.evidence import NodeEvidence
+from gru2np.verification.input_usage import Usage
 from gru2np.verification.landmarks import pool
-from gru2np.verification.uses import Use
+from gru2np.verification.node_runner import NodeRunner, joined
 from gru2np_runtime import InputError
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from gru2np.ir import KerasModel
+    from gru2np.ir import Array, KerasModel
     from gru2np.verification.float64 import Exact
     from gru2np.verification.keras_process import NodeOutputs
     from gru2np_runtime import Layer
@@ -38,12 +37,11 @@ if TYPE_CHECKING:
     from gru2np_runtime.plan import Plan
     from gru2np_runtime.run.execution import GraphPlan
 
-    Array = NDArray[Any]
     Arrays = tuple[Array, ...]
 
 
 class Layerwise:
-    """The nodes of a bundle beside those of Keras, case by case.
+    """The nodes of a bundle compared with those of Keras, case by case.
 
     Args:
         plan: of the bundle's graph.
@@ -76,18 +74,21 @@ class Layerwise:
     ) -> Iterator[tuple[list[Comparison], NodeEvidence]]:
         """Every node of a case: a comparison for each output, and the arrays."""
         theirs = {
-            _node_name(path, number): own for (path, number), own in nodes.items()
+            _node_name(path, number): outputs
+            for (path, number), outputs in nodes.items()
         }
         here = [node.name for node in self.plan.graph.nodes]
         # Nodes behind # do what masks need, inside of Keras' layers.
         only_here = [n for n in here if n not in theirs and "#" not in n]
-        only_there = [n for n, own in theirs.items() if own.is_layer and n not in here]
+        only_there = [
+            n for n, outputs in theirs.items() if outputs.is_layer and n not in here
+        ]
         left = (n for n in (*only_here, *only_there) if not self._unnamed(n))
         self.not_compared.update(dict.fromkeys(left))
         runs: dict[str, list[_Run]] = {}
-        ours = Calls(self.plan)
+        ours = NodeRunner(self.plan)
         plan = None if self.exact is None else self.exact.plan
-        exact = None if plan is None else Calls(plan)
+        exact = None if plan is None else NodeRunner(plan)
         for number, batch in enumerate(batches):
             self._feed(batch, number, theirs, (ours, exact), runs)
         for node, parts in runs.items():
@@ -101,7 +102,7 @@ class Layerwise:
         batch: Sequence[Array],
         number: int,
         theirs: Mapping[str, NodeOutputs],
-        calls: tuple[Calls, Calls | None],
+        calls: tuple[NodeRunner, NodeRunner | None],
         runs: dict[str, list[_Run]],
     ) -> None:
         """Run one batch through the nodes, each fed what Keras gave."""
@@ -109,21 +110,21 @@ class Layerwise:
         def run(
             node: Node, plan: Plan, inputs: list[Array], mask: Array | None
         ) -> Arrays:
-            own = None if self._unnamed(node.name) else theirs.get(node.name)
-            if own is None:
+            keras = None if self._unnamed(node.name) else theirs.get(node.name)
+            if keras is None:
                 return calls[0].call(node, inputs, mask)
-            given = own.batches[number]
-            found = _Run(tuple(inputs), mask, given)
+            outputs = keras.batches[number]
+            node_run = _Run(tuple(inputs), mask, outputs)
             try:
-                found.ours = calls[0].call(node, inputs, mask)
+                node_run.ours = calls[0].call(node, inputs, mask)
             except (InputError, IndexError, ValueError) as error:
-                found.refusal = str(error)
+                node_run.refusal = str(error)
             if calls[1] is not None and self.exact is not None:
-                there = self.exact.nodes.get(node.name)
-                if there is not None:
-                    found.exact = _in_float64(calls[1], there, inputs, mask)
-            runs.setdefault(node.name, []).append(found)
-            return _fed(plan.layer, [array for array, _ in given], found.ours)
+                exact_node = self.exact.nodes.get(node.name)
+                if exact_node is not None:
+                    node_run.exact = _in_float64(calls[1], exact_node, inputs, mask)
+            runs.setdefault(node.name, []).append(node_run)
+            return _fed(plan.layer, [array for array, _ in outputs], node_run.ours)
 
         self.plan.values(batch, run=run, release=True)
 
@@ -137,13 +138,13 @@ class Layerwise:
         exact: Arrays | None = None
         if all(run.exact is not None for run in runs):
             exact = _columns([run.exact or () for run in runs])
-        found = []
+        pairs = []
         for i, (expected, dtype) in enumerate(zip(theirs, dtypes, strict=True)):
             label = f"{node} [{i}]" if len(theirs) > 1 else node
             if refusal:
-                found.append(refused(label, expected, refusal, kind=kind, case=case))
+                pairs.append(refused(label, expected, refusal, kind=kind, case=case))
             elif i < len(ours):
-                own = compare(
+                comparison = compare(
                     label,
                     ours[i],
                     expected,
@@ -159,11 +160,13 @@ class Layerwise:
                     return distance(self._nudged(node, runs)[i], third)
 
                 arrays = ours[i], expected, third
-                found.append(float64.heard(own, arrays, moved, lenient=self.lenient))
+                pairs.append(
+                    float64.judge(comparison, arrays, moved, lenient=self.lenient)
+                )
         inputs = _columns([run.inputs for run in runs])
         masks = [run.mask for run in runs if run.mask is not None]
         mask = joined(masks) if masks else None
-        return found, NodeEvidence(node, kind, inputs, mask, theirs, ours, exact)
+        return pairs, NodeEvidence(node, kind, inputs, mask, theirs, ours, exact)
 
     def _nudged(self, name: str, runs: Sequence[_Run]) -> Arrays:
         """What a node gives in float64 where all numbers are a last digit away."""
@@ -171,11 +174,13 @@ class Layerwise:
         assert self.exact.nudged is not None
         node = self.exact.nodes[name]
         layer = self.exact.graph.layers[node.layer]
-        use = Use(turns=[*layer.turns()], known=[*layer.knows()])
-        calls = Calls(self.exact.nudged)
+        usage = Usage(turns=[*layer.turns()], known=[*layer.knows()])
+        calls = NodeRunner(self.exact.nudged)
 
         def nudged(x: Array) -> Array:
-            return float64.nudged(float64.wide(x), pool(use, x.dtype.name, half=False))
+            return float64.nudged(
+                float64.wide(x), pool(usage, x.dtype.name, half=False)
+            )
 
         return _columns(
             [
@@ -200,7 +205,7 @@ class _Run:
 
 
 def _in_float64(
-    calls: Calls, node: Node, inputs: Sequence[Array], mask: Array | None
+    calls: NodeRunner, node: Node, inputs: Sequence[Array], mask: Array | None
 ) -> Arrays | None:
     try:
         return calls.call(node, [float64.wide(x) for x in inputs], mask)
@@ -216,8 +221,8 @@ def _fed(
     if not ours:
         return tuple(theirs)
     fed = [
-        array.astype(own.dtype, copy=False)
-        for array, own in zip(theirs, ours, strict=False)
+        array.astype(computed.dtype, copy=False)
+        for array, computed in zip(theirs, ours, strict=False)
     ]
     return (*fed, *ours[len(fed) :])
 
@@ -230,11 +235,8 @@ def _columns(rows: Sequence[Sequence[Array]]) -> Arrays:
     return tuple(joined(parts) for parts in zip(*rows, strict=False))
 
 
-def unnamed(model: KerasModel, prefix: str = "") -> Iterator[str]:
+def unnamed(model: KerasModel) -> Iterator[str]:
     """Operations that Keras names anew at every load: until 3.10 most lost theirs."""
-    for layer in model.layers:
-        path = prefix + encode_name(layer.name)
+    for path, layer in leaves(model):
         if layer.class_name.startswith("ops.") and "name" not in layer.config:
             yield path
-        if layer.model is not None:
-            yield from unnamed(layer.model, f"{path}/")

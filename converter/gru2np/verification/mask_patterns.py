@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
+    from gru2np.ir import Array
+    from gru2np.verification.input_usage import Usage
 
-    from gru2np.verification.uses import Use
-
-    Array = NDArray[Any]
     # Marks masked steps in a boolean array (rows, steps).
     Pattern = Callable[[np.random.Generator, Array], None]
 
 
 def mask(
-    rng: np.random.Generator, array: Array, use: Use, pattern: Pattern, number: int
+    rng: np.random.Generator, array: Array, usage: Usage, pattern: Pattern, number: int
 ) -> None:
     """Mark steps of an input as padding, by each of the values that mean it in turn.
 
     Args:
         rng: what the pattern draws from.
         array: the input, ``(rows, steps, ...)``, changed in place.
-        use: what marks padding in it; of booleans it is False.
+        usage: what marks padding in it; of booleans it is False.
         pattern: marks the steps.
         number: of the input, so that several do not begin with one value.
     """
@@ -36,7 +34,7 @@ def mask(
         if array.dtype == bool:
             array[row, masked[row]] = False
         else:
-            values = use.mask_values
+            values = usage.mask_values
             array[row, masked[row]] = values[(row + number) % len(values)]
 
 

@@ -4,7 +4,7 @@ Keras makes objects of everything a configuration names: initializers, regulariz
 and constraints too, which decide no number of a trained model, which fail to load
 where they are the user's own, and which a hostile file can point at any function.
 And where an old file leaves an option out, Keras takes today's default.  So a file is
-handed to Keras either as it is, or as a copy whose configuration is *plain*: without
+given to Keras either as it is, or as a copy whose configuration is *plain*: without
 those objects, and with the options written out that the file's Keras took for granted.
 """
 
@@ -15,9 +15,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.keras2 import ABSENT, CUDNN
+from gru2np.generations.records import objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from gru2np.convert import Conversion
     from gru2np.ir import KerasModel
@@ -51,7 +52,7 @@ def plain(conversion: Conversion, *, keras2: bool) -> tuple[Any, list[str]]:
     _name_models(config, conversion.model)
     _give_input_shape(config, conversion.built.graph.inputs[0].shape)
     written: dict[str, None] = {}
-    for record in _records(config):
+    for record in objects(config):
         name, options = record.get("class_name"), record.get("config")
         if isinstance(name, str) and isinstance(options, dict):
             for key in ("activation", "recurrent_activation"):
@@ -110,7 +111,7 @@ def foreign(config: Any) -> list[str]:
     found: dict[str, None] = {}
     if isinstance(config, dict):
         config = {k: v for k, v in config.items() if k != "compile_config"}
-    for record in _records(config):
+    for record in objects(config):
         module, name = record.get("module"), record.get("class_name")
         inner = record.get("config")
         if module == "builtins" and name == "function" and isinstance(inner, str):
@@ -121,21 +122,9 @@ def foreign(config: Any) -> list[str]:
             isinstance(module, str) and _KERAS.fullmatch(module)
         ):
             found[f"{module}.{name}"] = None
-    for record in _records(config):
+    for record in objects(config):
         for key, value in record.items():
             named = isinstance(value, dict) and value.get("class_name") in _CODE
             if named and _OBJECTS.fullmatch(key):
                 found[f"the function {value.get('config')!r} as {key}"] = None
     return list(found)
-
-
-def _records(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object of the configuration, however deep."""
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, dict):
-            yield item
-            pending.extend(item.values())
-        elif isinstance(item, list):
-            pending.extend(item)

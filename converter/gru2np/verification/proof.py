@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.bundle import Recorded, rewritten
-from gru2np.errors import Disagreement, VerificationError
+from gru2np.errors import VerificationError
 from gru2np.verification import samples
 from gru2np.verification.comparison import SIMILAR
 from gru2np_runtime import BundleError, __version__, kernel, load
@@ -19,27 +19,23 @@ from gru2np_runtime.proof.checking import sha256
 from gru2np_runtime.proof.replay import difference, outputs_of, rounding, short
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.ir import Array, FilePath
+    from gru2np.layers.custom import CustomObjects
     from gru2np.verification.comparison import Comparison
     from gru2np.verification.evidence import Case
     from gru2np.verification.result import Verification
     from gru2np_runtime import Model
+    from gru2np_runtime.bundle.opening import Opened
     from gru2np_runtime.graph import Port
-
-    Array = NDArray[Any]
-    FilePath = str | os.PathLike[str]
 
 
 def record(
     bundle: FilePath,
-    found: Verification,
+    verification: Verification,
     *,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
 ) -> Recorded:
     """Put what a verification compared into a bundle, in place of an earlier proof.
 
@@ -50,93 +46,110 @@ def record(
 
     Args:
         bundle: path of the bundle that was verified; it is replaced once it is whole.
-        found: what ``verify`` gave.
-        custom_layers: classes of your own that the bundle needs.
+        verification: what ``verify`` gave.
+        custom_objects: classes of your own that the bundle needs.
 
     Raises:
-        Disagreement: the two do not agree, or the bundle is another one.
+        VerificationError: the two do not agree, or the bundle is another one.
         BundleError: the bundle breaks a rule.
     """
     place = Path(bundle)
+    if not verification.agrees:
+        raise VerificationError(
+            f"{place.name}: what disagrees is no proof, and is not recorded: "
+            "gru2np verify shows where it departs"
+        )
     try:
         data = place.read_bytes()
     except OSError as error:
         text = f"{place}: cannot be read: {error.strerror}"
         raise VerificationError(text) from None
-    proved, recorded = with_proof(data, found, place.name, custom_layers)
-    with replacing(place) as file:
-        file.write(proved)
-    return recorded
-
-
-def with_proof(
-    data: bytes,
-    found: Verification,
-    name: str,
-    custom_layers: CustomLayers | None = None,
-    more: Mapping[str, float] | None = None,
-) -> tuple[bytes, Recorded]:
-    """A bundle with its proof: its bytes, and what was put in; see ``record``.
-
-    Args:
-        data: the bundle.
-        found: what ``verify`` gave, for it or for the same model in full precision.
-        name: of the bundle, for messages.
-        custom_layers: classes of your own that the bundle needs.
-        more: by output, what small storage adds to the tolerance.
-    """
-    if not found.agrees:
-        raise Disagreement(
-            f"{name}: what disagrees is no proof, and is not recorded: "
-            "gru2np verify shows where it departs"
-        )
-    opened = open_bundle(data, custom_layers)
-    model = opened.model()
-    inputs = dict(zip(opened.manifest.inputs.names, model.graph.inputs, strict=True))
-    outputs = dict(zip(model.output_names, model.graph.outputs, strict=True))
-    arrays: dict[str, Array] = {}
-    cases, worst = [], (0.0, 0.0)
-    stateful = samples.is_stateful(model.graph)
-    for position, case in enumerate(found.evidence.cases):
-        given = _arrays(case.inputs, inputs)
-        wanted = _arrays(case.expected, outputs)
-        # Rows of other models do not depend on each other.
-        calls = case.calls if stateful else 1
-        results = outputs_of(model, given, calls)
-        own = _case_record(case, calls, given, wanted)
-        for output, got, pair in zip(wanted, results, case.compared, strict=True):
-            largest = difference(got, wanted[output])
-            # Verified as rounding beyond the tolerance, it is further than that.
-            tolerance = max(pair.tolerance, pair.largest) + (more or {}).get(output, 0)
-            if largest > tolerance:
-                raise Disagreement(
-                    f"{name}: case {case.name!r}, output {output!r} is "
-                    f"{short(largest)} from {found.reference}, {short(tolerance)} is "
-                    "allowed: verify this bundle again before it is recorded"
-                )
-            allowed = largest + _margin(model, pair, wanted[output], largest)
-            own["outputs"][output].update(largest_difference=largest, allowed=allowed)
-            worst = max(worst, (largest, allowed))
-        for kind, group in (("inputs", given), ("outputs", wanted)):
-            arrays |= {member_name(position, kind, k): v for k, v in group.items()}
-        cases.append(own)
+    writer = _Writer(
+        place.name, open_bundle(data, custom_objects), verification.reference
+    )
+    for case in verification.evidence.cases:
+        writer.add(case)
     proof = {
-        "reference": found.reference,
+        "reference": verification.reference,
         "runtime": f"gru2np_runtime {__version__}, kernel {kernel()}",
-        "seed": found.drawn,
-        "cases": cases,
+        "seed": verification.drawn,
+        "cases": writer.cases,
     }
-    proved = rewritten(data, {"proof": proof}, arrays)
+    proved = rewritten(data, {"proof": proof}, writer.arrays)
     # What is written is read and replayed as it will be where it goes.
     try:
-        load(proved, custom_layers=custom_layers, check=True)
+        load(proved, custom_objects=custom_objects, check=True)
     except BundleError as error:
-        raise Disagreement(f"{name}: nothing is recorded: {error}") from None
-    outputs_given = [case.expected.values() for case in found.evidence.cases]
-    numbers = sum(array.size for group in outputs_given for array in group)
-    size = sum(array.nbytes for array in arrays.values())
-    reference = found.reference
-    return proved, Recorded(name, len(cases), numbers, size, reference, worst)
+        text = f"{place.name}: nothing is recorded: {error}"
+        raise VerificationError(text) from None
+    with replacing(place) as file:
+        file.write(proved)
+    return writer.recorded()
+
+
+class _Writer:
+    """The cases of a proof, each run once more in the bundle that it goes into.
+
+    Args:
+        name: of the bundle, for messages.
+        opened: the bundle.
+        reference: what gave the expected outputs.
+    """
+
+    def __init__(self, name: str, opened: Opened, reference: str) -> None:
+        model = opened.model()
+        graph = model.graph
+        self.name, self.model, self.reference = name, model, reference
+        self.inputs = dict(zip(opened.manifest.inputs.names, graph.inputs, strict=True))
+        self.outputs = dict(zip(model.output_names, graph.outputs, strict=True))
+        self.stateful = samples.has_states(graph)
+        self.arrays: dict[str, Array] = {}
+        self.cases: list[dict[str, Any]] = []
+        self.numbers = 0
+        self.worst = (0.0, 0.0)
+
+    def add(self, case: Case) -> None:
+        """Run a case and record it.
+
+        Raises:
+            VerificationError: the bundle gives something else than what was verified.
+        """
+        inputs = _arrays(case.inputs, self.inputs)
+        expected = _arrays(case.expected, self.outputs)
+        # Rows of other models do not depend on each other.
+        calls = case.calls if self.stateful else 1
+        results = outputs_of(self.model, inputs, calls)
+        record = _case_record(case, calls, inputs, expected)
+        for output, got, pair in zip(expected, results, case.compared, strict=True):
+            largest = difference(got, expected[output])
+            self._check(case, output, largest, pair)
+            allowed = largest + _margin(self.model, pair, expected[output], largest)
+            record["outputs"][output].update(
+                largest_difference=largest, allowed=allowed
+            )
+            self.worst = max(self.worst, (largest, allowed))
+        for kind, group in (("inputs", inputs), ("outputs", expected)):
+            names = {member_name(len(self.cases), kind, k): v for k, v in group.items()}
+            self.arrays |= names
+        self.cases.append(record)
+        self.numbers += sum(array.size for array in expected.values())
+
+    def _check(self, case: Case, output: str, largest: float, pair: Comparison) -> None:
+        # Verified as rounding beyond the tolerance, it is further than that.
+        tolerance = max(pair.tolerance, pair.largest)
+        if largest > tolerance:
+            raise VerificationError(
+                f"{self.name}: case {case.name!r}, output {output!r} is "
+                f"{short(largest)} from {self.reference}, {short(tolerance)} is "
+                "allowed: verify this bundle again before it is recorded"
+            )
+
+    def recorded(self) -> Recorded:
+        """What was put into the bundle."""
+        size = sum(array.nbytes for array in self.arrays.values())
+        return Recorded(
+            self.name, len(self.cases), self.numbers, size, self.reference, self.worst
+        )
 
 
 def _margin(model: Model, pair: Comparison, expected: Array, largest: float) -> float:
@@ -145,10 +158,10 @@ def _margin(model: Model, pair: Comparison, expected: Array, largest: float) -> 
     return max(margin, SIMILAR * largest) if pair.rounding else margin
 
 
-def _arrays(given: Mapping[str, Array], ports: Mapping[str, Port]) -> dict[str, Array]:
+def _arrays(arrays: Mapping[str, Array], ports: Mapping[str, Port]) -> dict[str, Array]:
     """The arrays in the order and the dtypes of the ports."""
     return {
-        name: np.asarray(given[name], port.dtype, order="C")
+        name: np.asarray(arrays[name], port.dtype, order="C")
         for name, port in ports.items()
     }
 

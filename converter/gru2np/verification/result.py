@@ -53,7 +53,7 @@ class Verification:
     def outputs(self) -> tuple[Comparison, ...]:
         """Of each output the worst comparison of all cases."""
         cases = self.evidence.cases
-        return tuple(worst(own for case in cases for own in case.compared))
+        return tuple(worst(pair for case in cases for pair in case.compared))
 
     @property
     def layers(self) -> tuple[Comparison, ...] | None:
@@ -61,7 +61,7 @@ class Verification:
         if self.evidence.cases[0].layers is None:
             return None
         cases = self.evidence.cases
-        return tuple(worst(own for case in cases for own in case.layers or ()))
+        return tuple(worst(pair for case in cases for pair in case.layers or ()))
 
     @property
     def agrees(self) -> bool:
@@ -71,12 +71,15 @@ class Verification:
     @property
     def first_departure(self) -> Comparison | None:
         """The first layer call, in topological order, that departs in any case."""
-        return next((own for own in self.layers or () if not own.agrees), None)
+        return next(
+            (pair for pair in self.layers or () if not pair.agrees),
+            None,
+        )
 
     @property
     def worst(self) -> Comparison:
         """The output that is furthest from equal, measured by its tolerance."""
-        return max(self.outputs, key=lambda own: own.badness)
+        return max(self.outputs, key=lambda pair: pair.badness)
 
     def as_json(self) -> dict[str, Any]:
         """The verification as ``verify --json`` prints it, one object.

@@ -8,23 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import InputError, VerificationError
+from gru2np.layers.recurrent import is_stateful
+from gru2np.verification.input_usage import usages
 from gru2np.verification.landmarks import strangers
-from gru2np.verification.uses import uses
 from gru2np_runtime.files.arrays import map_arrays
 from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from gru2np.verification.uses import Use
+    from gru2np.ir import Array, FilePath
+    from gru2np.verification.input_usage import Usage
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph, Port
 
-    Array = NDArray[Any]
-    FilePath = str | os.PathLike[str]
 
 ROWS = 3
 # The first that every layer of the model takes is used for all free axes.
@@ -33,9 +30,9 @@ LENGTHS = (7, 12, 24, 48, 100, 200, 400, 1000, 4000)
 WHOLE_NUMBERS = 10
 
 
-def is_stateful(graph: Layer) -> bool:
-    """Whether a layer keeps its states between calls."""
-    return any(getattr(layer, "stateful", False) for _, layer in walk(graph))
+def has_states(graph: Layer) -> bool:
+    """Whether a layer of a model keeps its states between calls."""
+    return any(is_stateful(layer) for _, layer in walk(graph))
 
 
 def declared_batch(graph: Graph) -> int | None:
@@ -58,17 +55,17 @@ def draw(
         VerificationError: no size of the free axes fits the model.
     """
     rows = declared_batch(graph) or ROWS
-    if is_stateful(graph) and declared_batch(graph):
+    if has_states(graph) and declared_batch(graph):
         rows *= ROWS
     sizes = shapes(graph, declared_batch(graph) or rows)
     rng = np.random.default_rng(seed)
-    known = uses(graph, weights)
+    known = usages(graph, weights)
     arrays = {}
     for name, port, shape in zip(names, graph.inputs, sizes, strict=True):
-        use = known[port.name]
-        arrays[name] = array(rng, port, (rows, *shape[1:]), use)
-        if use.mask_values and len(shape) > 1:
-            _pad(arrays[name], use.mask_values)
+        usage = known[port.name]
+        arrays[name] = array(rng, port, (rows, *shape[1:]), usage)
+        if usage.mask_values and len(shape) > 1:
+            _pad(arrays[name], usage.mask_values)
     return arrays
 
 
@@ -80,18 +77,18 @@ def shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
     """
     reason = ""
     for length in LENGTHS:
-        found = [
+        tried = [
             (rows, *(length if n is None else n for n in port.shape[1:]))
             for port in graph.inputs
         ]
         try:
-            known, _ = graph.infer_nodes(found)
+            inferred, _ = graph.infer_nodes(tried)
         except ValueError as error:
             reason = reason or str(error)
             continue
-        sizes = [n for own in known.values() for shape in own for n in shape]
+        sizes = [n for own in inferred.values() for shape in own for n in shape]
         if all(n is None or n > 0 for n in sizes):
-            return found
+            return tried
         reason = reason or "a layer is left with nothing"
     raise VerificationError(
         f"no inputs could be drawn that fit this model ({reason}): give some "
@@ -100,32 +97,32 @@ def shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
 
 
 def array(
-    rng: np.random.Generator, port: Port, shape: tuple[int, ...], use: Use
+    rng: np.random.Generator, port: Port, shape: tuple[int, ...], usage: Usage
 ) -> Array:
     """An array for an input; nothing in it is masked on purpose."""
-    if use.rows is not None:
-        return rng.integers(0, use.rows, shape).astype(port.dtype)
+    if usage.rows is not None:
+        return rng.integers(0, usage.rows, shape).astype(port.dtype)
     if port.dtype.startswith("float"):
-        return _usual(use, rng.normal(size=shape)).astype(port.dtype)
+        return _usual(usage, rng.normal(size=shape)).astype(port.dtype)
     if port.dtype == "bool":
         return rng.random(shape) < 0.7
-    if use.known:
-        members = rng.choice(np.array(use.known), shape)
-        if use.only_known:
+    if usage.known:
+        members = rng.choice(np.array(usage.known), shape)
+        if usage.only_known:
             return members.astype(port.dtype)
-        others = rng.choice(strangers(use, port.dtype), shape)
+        others = rng.choice(strangers(usage, port.dtype), shape)
         return np.where(rng.random(shape) < 0.7, members, others).astype(port.dtype)
-    if use.usual:
-        numbers, limits = np.rint(_usual(use, rng.normal(size=shape))), port.dtype
+    if usage.usual:
+        numbers, limits = np.rint(_usual(usage, rng.normal(size=shape))), port.dtype
         least, most = np.iinfo(limits).min, np.iinfo(limits).max
         return np.clip(numbers, least, most).astype(port.dtype)
     return rng.integers(0, WHOLE_NUMBERS, shape).astype(port.dtype)
 
 
-def _usual(use: Use, normal: Array) -> Array:
+def _usual(usage: Usage, normal: Array) -> Array:
     """Normal numbers as the input's readers expect them, each reader's in turn."""
-    for row in range(len(normal)) if use.usual else ():
-        centre, width = use.usual[row % len(use.usual)]
+    for row in range(len(normal)) if usage.usual else ():
+        centre, width = usage.usual[row % len(usage.usual)]
         normal[row] = (centre + width * normal[row : row + 1])[0]
     return normal
 
@@ -145,14 +142,14 @@ def _pad(array: Array, values: Sequence[float]) -> None:
             array[row, steps // 2 : steps // 2 + steps // 6] = value
 
 
-def by_name(given: Any, names: Sequence[str], what: str) -> dict[str, Array]:
+def by_name(value: Any, names: Sequence[str], what: str) -> dict[str, Array]:
     """Arrays by name, from an array, a list, a dict, or the path of a file.
 
     A ``.npz`` holds one array for each name; ``arr_0``, ``arr_1`` (what
     ``np.savez(path, a, b)`` writes) stand in order, and a single array needs no name.
 
     Args:
-        given: what the caller or the user gave.
+        value: what the caller or the user gave.
         names: the model's names, in order.
         what: ``input`` or ``expected output``, for messages.
 
@@ -160,25 +157,25 @@ def by_name(given: Any, names: Sequence[str], what: str) -> dict[str, Array]:
         InputError: it is no such thing, or does not fit the names.
     """
     where = f"{what}s"
-    if isinstance(given, (str, Path)) or hasattr(given, "__fspath__"):
-        where = str(given)
-        given = _read(given)
-    if isinstance(given, dict):
-        found = dict(given)
+    if isinstance(value, (str, Path)) or hasattr(value, "__fspath__"):
+        where = str(value)
+        value = _read(value)
+    if isinstance(value, dict):
+        arrays = dict(value)
         positional = [f"arr_{i}" for i in range(len(names))]
-        if len(names) == 1 and len(found) == 1:
-            found = {names[0]: next(iter(found.values()))}
-        elif set(found) == set(positional):
-            found = {n: found[p] for n, p in zip(names, positional, strict=True)}
-        if set(found) != set(names):
+        if len(names) == 1 and len(arrays) == 1:
+            arrays = {names[0]: next(iter(arrays.values()))}
+        elif set(arrays) == set(positional):
+            arrays = {n: arrays[p] for n, p in zip(names, positional, strict=True)}
+        if set(arrays) != set(names):
             raise InputError(
                 f"{where}: expected an array for each {what}, {sorted(names)}, "
-                f"got {sorted(found)}"
+                f"got {sorted(arrays)}"
             )
-        return {name: _numbers(found[name], name, where) for name in names}
-    items = given if isinstance(given, (list, tuple)) else [given]
+        return {name: _numbers(arrays[name], name, where) for name in names}
+    items = value if isinstance(value, (list, tuple)) else [value]
     if len(names) == 1 and len(items) != 1:
-        items = [given]
+        items = [value]
     if len(items) != len(names):
         raise InputError(
             f"{where}: expected {len(names)} arrays, for {list(names)}, "

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gru2np.ir import walk_keras
-from gru2np.layers.spec import dtype_name
-from gru2np.verification.comparison import HALF, Tolerance
+from gru2np.layers.spec import HALF, dtype_name
+from gru2np.verification.comparison import Tolerance
 from gru2np_runtime.proof.replay import computes_in
 
 if TYPE_CHECKING:

@@ -1,27 +1,30 @@
-"""What small storage costs: measured beside full precision, and what it allows."""
+"""What small storage costs, compared with full precision, and what that allows."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from gru2np.bundle import in_memory, rewritten
 from gru2np.errors import InputError, VerificationError
 from gru2np.storage import measured_text
-from gru2np.verification.cases import GIVEN, SATURATED, Drawn, draw
+from gru2np.verification.cases import SATURATED, draw
 from gru2np.verification.comparison import Tolerance
-from gru2np.verification.samples import declared_batch, is_stateful
+from gru2np.verification.samples import declared_batch, has_states
+from gru2np_runtime import load
 from gru2np_runtime.proof.replay import difference, flat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from gru2np.bundle import Exported
+    from gru2np.convert import Conversion
+    from gru2np.ir import Array
+    from gru2np.layers.custom import CustomObjects
     from gru2np_runtime import Model
 
-    Array = NDArray[Any]
     # Inputs, and the outputs of full precision, by name.
     Measured = tuple[Mapping[str, Array], Mapping[str, Array]]
 
@@ -29,61 +32,94 @@ if TYPE_CHECKING:
 MARGIN = 2.0
 
 
-def cost(
-    small: Model, full: Model, given: Sequence[Mapping[str, Array]] = (), seed: int = 0
-) -> dict[str, Any]:
+def write_small(
+    conversion: Conversion,
+    file: BinaryIO,
+    kind: str,
+    custom_objects: CustomObjects | None = None,
+) -> Exported:
+    """Write a bundle of small weights, with what that costs.
+
+    Args:
+        conversion: of the model.
+        file: takes the bundle.
+        kind: ``float16`` or ``int8``.
+        custom_objects: classes of the user's own.
+
+    Raises:
+        InputError: ``kind`` is something else.
+        UnsupportedModelError: the model computes in float64.
+        VerificationError: the cost cannot be measured, or outputs overflow.
+    """
+    data, exported = in_memory(conversion, kind)
+    if exported.stored_small[0]:
+        full, _ = in_memory(conversion)
+        small = load(data, custom_objects=custom_objects)
+        storage = cost(small, load(full, custom_objects=custom_objects))
+        exported = replace(exported, storage=storage)
+        data = rewritten(data, {"storage": storage})
+    file.write(data)
+    return exported
+
+
+def cost(small: Model, full: Model, seed: int = 0) -> dict[str, Any]:
     """What small storage costs: the record that the manifest holds.
 
-    Both are run on the inputs that ``verify`` would draw, and on those given.
+    Both models run on the inputs that ``verify`` would draw.
 
     Args:
         small: as it is stored.
-        full: the same model as it was.
-        given: inputs by name, of each case that the user gave.
+        full: the same model in full precision.
         seed: of the drawn inputs.
 
     Raises:
-        VerificationError: no inputs can be drawn that fit, and none are given.
+        VerificationError: no inputs can be drawn that fit, or outputs overflow.
     """
     graph = full.graph
+    try:
+        drawn = draw(graph, full.weights, full.input_names, seed)
+    except VerificationError:
+        raise VerificationError(
+            "what small storage costs cannot be measured, for no inputs could be drawn "
+            "that fit this model: export it without --store"
+        ) from None
+    size = declared_batch(graph) if has_states(graph) else None
     # Saturated inputs are no ordinary ones: gates at their limits tip over, so that
     # their cost says nothing of others and stands apart.
     measured: dict[str, list[Measured]] = {}
-    drawn: list[Drawn] = []
-    with suppress(VerificationError):
-        drawn = draw(graph, full.weights, full.input_names, seed)
-    size = declared_batch(graph) if is_stateful(graph) else None
-    inputs_of = [(own.name, own.inputs) for own in drawn]
-    for name, inputs in (*inputs_of, *((GIVEN, own) for own in given)):
+    for case in drawn:
         full.reset_states()
         try:
-            outputs = flat(full.predict(dict(inputs), size))
+            outputs = flat(full.predict(dict(case.inputs), size))
         except InputError:
             continue
-        pair = inputs, dict(zip(full.output_names, outputs, strict=True))
-        kind = SATURATED if name == SATURATED else "outputs"
+        pair = case.inputs, dict(zip(full.output_names, outputs, strict=True))
+        kind = SATURATED if case.name == SATURATED else "outputs"
         measured.setdefault(kind, []).append(pair)
     full.reset_states()
-    if "outputs" not in measured:
-        raise VerificationError(
-            "what small storage costs cannot be measured, for no inputs could be drawn "
-            "that fit this model: give some with --prove"
-        )
-    sources = [f"seed {seed}"] * bool(drawn) + ["given"] * bool(given)
+    return _record(small, measured, size, f"seed {seed}")
+
+
+def _record(
+    small: Model,
+    measured: Mapping[str, Sequence[Measured]],
+    size: int | None,
+    seed: str,
+) -> dict[str, Any]:
     stored = (small.storage or {})["dtype"]
-    found = {key: _departures(small, own, size) for key, own in measured.items()}
-    if SATURATED in found and _overflows(found[SATURATED]):
-        del found[SATURATED]
-    if _overflows(found["outputs"]):
+    costs = {key: _departures(small, cases, size) for key, cases in measured.items()}
+    if SATURATED in costs and _overflows(costs[SATURATED]):
+        del costs[SATURATED]
+    if _overflows(costs["outputs"]):
         raise VerificationError(
             f"as {stored}, outputs are infinite or NaN where they were not: export "
             "this model without --store"
         )
-    return {"dtype": stored, "inputs": " and ".join(sources), **found}
+    return {"dtype": stored, "inputs": seed, **costs}
 
 
 def _overflows(costs: Mapping[str, Mapping[str, float]]) -> bool:
-    return any(np.isinf(own["largest_difference"]) for own in costs.values())
+    return any(np.isinf(cost["largest_difference"]) for cost in costs.values())
 
 
 def _departures(
@@ -103,7 +139,7 @@ def _departures(
         for name, got in zip(model.output_names, results, strict=True):
             pairs.setdefault(name, []).append((got, expected[name]))
     model.reset_states()
-    return {name: _departure(own) for name, own in pairs.items()}
+    return {name: _departure(arrays) for name, arrays in pairs.items()}
 
 
 def _departure(pairs: Sequence[tuple[Array, Array]]) -> dict[str, float]:
@@ -141,11 +177,11 @@ def tolerance(
         case: the name of the case.
     """
     key = SATURATED if case == SATURATED and SATURATED in storage else "outputs"
-    own = storage[key][output]
+    cost = storage[key][output]
     # Of an output that was nothing but zeros, there is no relative difference.
-    absolute = 0.0 if own["relative"] else own["largest_difference"]
+    absolute = 0.0 if cost["relative"] else cost["largest_difference"]
     return Tolerance(
-        usual.atol + MARGIN * absolute, usual.rtol + MARGIN * own["relative"]
+        usual.atol + MARGIN * absolute, usual.rtol + MARGIN * cost["relative"]
     )
 
 
@@ -153,6 +189,5 @@ def note(storage: Mapping[str, Any]) -> str:
     """A sentence that says how a bundle is stored, and what it is held to."""
     return (
         f"kernels are stored as {storage['dtype']}: outputs are held to "
-        f"{MARGIN:g} times what that was measured to cost, {measured_text(storage)}; "
-        "export --prove measures it on inputs of yours"
+        f"{MARGIN:g} times what that was measured to cost, {measured_text(storage)}"
     )

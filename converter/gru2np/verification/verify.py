@@ -1,40 +1,35 @@
-"""Verify: the runtime beside the Keras that means what the file meant."""
+"""Verify: the runtime compared with the Keras that means what the file meant."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gru2np.bundle import in_memory
-from gru2np.convert import convert, running
+from gru2np.convert import convert, model_file
 from gru2np.errors import ModelFileError, VerificationError, naming
-from gru2np.inspection.report import is_bundle
-from gru2np.verification import cases, faithful, keras_process, samples
-from gru2np.verification.beside import Beside
-from gru2np.verification.comparison import HALF
+from gru2np.inspection.inspect import is_bundle
+from gru2np.layers.spec import HALF
+from gru2np.verification import cases, installed_keras, keras_process, samples
+from gru2np.verification.bundle_comparison import BundleComparison
 from gru2np.verification.float64 import Exact
+from gru2np.verification.input_usage import usages
 from gru2np.verification.landmarks import pool
 from gru2np.verification.settings import Settings, precision
-from gru2np.verification.uses import uses
 from gru2np_runtime import BundleError, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from gru2np.convert import Conversion
-    from gru2np.layers.custom import CustomLayers
+    from gru2np.ir import Array, FilePath
+    from gru2np.layers.custom import CustomObjects
     from gru2np.verification.keras_process import Outputs
     from gru2np.verification.result import Verification
-
-    Array = NDArray[Any]
-    FilePath = str | os.PathLike[str]
 
 
 def verify(
@@ -49,7 +44,7 @@ def verify(
     layers: bool = False,
     seed: int = 0,
     case: str | None = None,
-    custom_layers: CustomLayers | None = None,
+    custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Verification:
     """Run a model in Keras and in the runtime, and compare what they give.
@@ -77,7 +72,7 @@ def verify(
         layers: compare every layer's output too, each layer fed what Keras fed it.
         seed: of the drawn inputs.
         case: the name of the one case to draw.
-        custom_layers: classes of your own, as ``export`` takes them; then outputs must
+        custom_objects: classes of your own, as ``export`` takes them; then outputs must
             be given as ``expected``, for Keras would need classes of its own kind.
         saved_by: the Keras that saved the file, where it does not say: see ``export``.
 
@@ -90,7 +85,7 @@ def verify(
             there is no such case.
     """
     settings = Settings(atol, rtol, layers)
-    request = Request(inputs, expected, settings, seed, case, custom_layers, saved_by)
+    request = Request(inputs, expected, settings, seed, case, custom_objects, saved_by)
     with verifying(model, [bundle], request, weights) as (_, (found,)):
         return found
 
@@ -105,7 +100,7 @@ class Request:
         settings: how to compare.
         seed: of the drawn inputs.
         case: the name of the one case to draw; None for all.
-        custom_layers: classes of the user's own.
+        custom_objects: classes of the user's own.
         saved_by: the Keras that saved the file, where it does not say.
 
     Raises:
@@ -117,7 +112,7 @@ class Request:
     settings: Settings = field(default_factory=Settings)
     seed: int = 0
     case: str | None = None
-    custom_layers: CustomLayers | None = None
+    custom_objects: CustomObjects | None = None
     saved_by: str | None = None
 
     def __post_init__(self) -> None:
@@ -129,10 +124,10 @@ class Request:
             )
         if self.inputs is not None and self.case is not None:
             raise VerificationError("a case is drawn: it has no inputs to be given")
-        if self.expected is None and self.custom_layers:
+        if self.expected is None and self.custom_objects:
             raise VerificationError(
-                f"Keras would need its own classes for {', '.join(self.custom_layers)}"
-                f": {faithful.INSTEAD}"
+                f"Keras would need its own classes for {', '.join(self.custom_objects)}"
+                f": {installed_keras.INSTEAD}"
             )
 
 
@@ -157,14 +152,11 @@ def verifying(
     """
     _check_order(model, bundles)
     with ExitStack() as stack:
-        if hasattr(model, "save") and hasattr(model, "get_config"):
-            live, folder = model, stack.enter_context(tempfile.TemporaryDirectory())
-            model = Path(folder) / "model.keras"
-            live.save(model)
-            request = replace(request, saved_by=request.saved_by or running(live))
-        own, said = request.custom_layers, request.saved_by
-        conversion = stack.enter_context(convert(model, weights, own, said))
-        files = Path(model), None if weights is None else Path(weights)
+        path, saved_by = stack.enter_context(model_file(model, request.saved_by))
+        conversion = stack.enter_context(
+            convert(path, weights, request.custom_objects, saved_by)
+        )
+        files = Path(path), None if weights is None else Path(weights)
         yield conversion, verify_conversion(conversion, files, bundles, request)
 
 
@@ -206,31 +198,31 @@ def verify_conversion(
         bundles: paths, or the bytes of one that no file holds yet.
         request: what is to be compared.
     """
-    sides = [_beside(conversion, bundle, request) for bundle in bundles]
+    sides = [_load(conversion, bundle, request) for bundle in bundles]
     drawn = _cases(conversion, request, sides)
     # The runtime first: what does not fit the model is found without Keras.
     for side in sides:
         side.predict(drawn)
     if request.expected is not None:
-        return [side.beside_recorded(request.expected) for side in sides]
+        return [side.compare_recorded(request.expected) for side in sides]
     run = partial(
         keras_process.run,
         conversion,
-        faithful.choose(conversion),
+        installed_keras.choose(conversion),
         files,
         batch_size=samples.declared_batch(conversion.built.graph),
         floatx=_floatx(conversion),
     )
-    inputs = [list(own.inputs.values()) for own in drawn]
+    inputs = [list(case.inputs.values()) for case in drawn]
     exact = None
     if precision(conversion) == "float32":
-        known = uses(conversion.built.graph, conversion.weights)
+        known = usages(conversion.built.graph, conversion.weights)
         ports = conversion.built.graph.inputs
         pools = [pool(known[port.name], port.dtype, half=False) for port in ports]
         exact = Exact(conversion.built.graph, conversion.weights, pools)
     with run(inputs, layers=request.settings.layers, nudged=False) as answered:
         again = _Again(run, inputs, exact)
-        return [side.beside_keras(answered, exact, again) for side in sides]
+        return [side.compare_keras(answered, exact, again) for side in sides]
 
 
 class _Again:
@@ -258,8 +250,10 @@ class _Again:
         if self.found is None:
             moved = [
                 [
-                    x.astype(own.dtype)
-                    for x, own in zip(self.exact.nudged_inputs(case), case, strict=True)
+                    x.astype(given.dtype)
+                    for x, given in zip(
+                        self.exact.nudged_inputs(case), case, strict=True
+                    )
                 ]
                 for case in self.inputs
             ]
@@ -272,7 +266,7 @@ class _Again:
 
 
 def _cases(
-    conversion: Conversion, request: Request, sides: Sequence[Beside]
+    conversion: Conversion, request: Request, sides: Sequence[BundleComparison]
 ) -> list[cases.Drawn]:
     graph, names = conversion.built.graph, conversion.built.inputs.names
     if request.inputs is None:
@@ -291,18 +285,20 @@ def _cases(
     return [cases.Drawn(cases.GIVEN, "inputs that were given", None, arrays)]
 
 
-def _beside(
+def _load(
     conversion: Conversion, bundle: FilePath | bytes | None, request: Request
-) -> Beside:
+) -> BundleComparison:
     """The bundle, loaded, with nothing compared yet."""
-    own, settings = request.custom_layers or {}, request.settings
+    custom, settings = request.custom_objects or {}, request.settings
     if bundle is None:
         bundle, _ = in_memory(conversion)
     if isinstance(bundle, bytes):
-        return Beside(conversion, load(bundle, custom_layers=own), None, settings)
+        return BundleComparison(
+            conversion, load(bundle, custom_objects=custom), None, settings
+        )
     with naming(bundle):
-        model = load(bundle, custom_layers=own)
-    return Beside(conversion, model, Path(bundle).name, settings)
+        model = load(bundle, custom_objects=custom)
+    return BundleComparison(conversion, model, Path(bundle).name, settings)
 
 
 def _floatx(conversion: Conversion) -> str:

@@ -1,7 +1,7 @@
 """Arrays of a legacy group, matched to weights by the names they were stored under.
 
-The order within a group hangs on which layers were frozen when the file was saved, and
-the architecture does not always say: a frozen model inside a model, a half of a
+The order within a group depends on which layers were frozen when the file was saved,
+and the architecture does not always say: a frozen model inside a model, a half of a
 Bidirectional, a wrapper whose flag never reached its layer.  The names do say it.
 """
 

@@ -10,70 +10,13 @@ from gru2np_runtime.bundle.manifest_writer import encode_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gru2np.ir import Form, KerasLayer, KerasModel, ObjectStore
+    from gru2np.ir import Form, KerasLayer, KerasModel, Shape, StoredTensor
     from gru2np.layers.custom import Specs
     from gru2np.layers.spec import Weights
+    from gru2np.weights.naming import PathNaming
 
-    Shape = tuple[int | None, ...]
     Expected = Mapping[str, Shape]
     Owners = tuple[tuple[str, ...], ...]
-
-
-class Attributes:
-    """How files since Keras 3 name layers: by class and number, ``layers/gru_1``."""
-
-    def layer(self, model: KerasModel, layer: KerasLayer) -> str:
-        """The path of a layer of a model."""
-        return layer.path
-
-    def child(self, attribute: str, position: int) -> str:
-        """The path of a layer inside a layer, the so-manyth of its children."""
-        return attribute
-
-
-class Objects(Attributes):
-    """How checkpoints of TensorFlow name them: by position, ``layer-3``.
-
-    Until TensorFlow 2.2 a Sequential counts its InputLayer among its layers, since 2.3
-    it does not, whether its configuration lists one or not.
-
-    Attributes:
-        problems: models of which the file has another number of layers.
-    """
-
-    def __init__(self, model: KerasModel, store: ObjectStore) -> None:
-        self.store = store
-        self.problems: list[str] = []
-        self._counted: dict[int, list[KerasLayer]] = {}
-        self._count(model, "")
-
-    def layer(self, model: KerasModel, layer: KerasLayer) -> str:
-        """The path of a layer of a model."""
-        counted = self._counted[id(model)]
-        return f"layer-{next(i for i, own in enumerate(counted) if own is layer)}"
-
-    def child(self, attribute: str, position: int) -> str:
-        """The path of a layer inside a layer, the so-manyth of its children."""
-        outer, _, name = attribute.rpartition("/")
-        return f"{outer}/{position if outer.endswith('cells') else name}".lstrip("/")
-
-    def _count(self, model: KerasModel, path: str) -> None:
-        """Find which layers of a model, and of models inside it, the file counts."""
-        layers, stored = list(model.layers), self.store.layers(path)
-        if model.sequential and stored < len(layers):
-            layers = [own for own in layers if own.class_name != "InputLayer"]
-        self._counted[id(model)] = layers
-        if len(layers) != stored:
-            expected = f"model {model.name!r}: expected {len(layers)} layers"
-            self.problems.append(f"{expected}, got {stored}")
-            return
-        for number, layer in enumerate(layers):
-            at = f"{path}/layer-{number}".lstrip("/")
-            if layer.model is not None:
-                self._count(layer.model, at)
-            for position, (attribute, child) in enumerate(layer.children):
-                if child.model is not None:
-                    self._count(child.model, f"{at}/{self.child(attribute, position)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +32,25 @@ class Leaf:
     path: str
     weights: Expected
     forms: tuple[Form, ...]
+
+    def misfits(self, form: Form, stored: Mapping[str, StoredTensor]) -> list[str]:
+        """What is wrong with the arrays of a layer, if this is how they are kept."""
+        problems = []
+        for name, shape in form.arrays(self.weights).items():
+            tensor = stored.get(name)
+            if tensor is None:
+                problems.append(
+                    f"{self.path}{name}: expected shape {shape}, got no array"
+                )
+            elif len(shape) != len(tensor.shape) or any(
+                wanted not in (None, size)
+                for wanted, size in zip(shape, tensor.shape, strict=True)
+            ):
+                problems.append(
+                    f"{self.path}{name}: expected shape {shape}, got {tensor.shape} "
+                    f"at {tensor.name}"
+                )
+        return problems
 
 
 @dataclass(frozen=True)
@@ -131,10 +93,7 @@ class Slots:
     """
 
     def __init__(
-        self,
-        expected: Mapping[str, Expected],
-        specs: Specs,
-        naming: Attributes,
+        self, expected: Mapping[str, Expected], specs: Specs, naming: PathNaming
     ) -> None:
         self.expected = expected
         self.specs = specs
@@ -161,8 +120,8 @@ class Slots:
         if layer.model is not None:
             # A nested model counts by its leaves' own flags, never by its own.
             names = (*owners, (layer.name,))
-            for own, name, at in self.layers(layer.model):
-                yield from self.of(own, f"{path}/{name}", f"{stored}/{at}", names)
+            for inner, name, at in self.layers(layer.model):
+                yield from self.of(inner, f"{path}/{name}", f"{stored}/{at}", names)
         else:
             shapes = self.expected.get(path, {})
             yield from self._inside(layer, path, stored, shapes, "", False, owners)
@@ -194,9 +153,11 @@ class Slots:
         frozen = frozen or layer.training.get("trainable", True) is False
         if layer.model is not None:
             # A model inside a wrapper: its layers' weights below the wrapper's prefix.
-            for own, name, attribute in self.layers(layer.model):
+            for inner, name, attribute in self.layers(layer.model):
                 at, inside = f"{stored}/{attribute}", f"{prefix}{name}/"
-                yield from self._inside(own, path, at, expected, inside, False, owners)
+                yield from self._inside(
+                    inner, path, at, expected, inside, False, owners
+                )
             return
         spec = self.specs.get(layer.class_name)
         assert spec is not None  # what nobody can convert has been refused
@@ -263,16 +224,16 @@ def _unused(
     kept: Weights, leaf: Leaf, stored: str, layer: KerasLayer, owners: Owners
 ) -> Iterator[Slot]:
     """Variables that stand behind a layer's weights and change nothing."""
-    for own in kept.unused:
-        if own.option and layer.config.get(own.option) is not True:
+    for variable in kept.unused:
+        if variable.option and layer.config.get(variable.option) is not True:
             continue
         yield Slot(
             leaf,
-            own.name,
+            variable.name,
             stored,
             layer.name,
             owners,
             trainable=False,
             used=False,
-            in_groups=own.in_groups,
+            in_groups=variable.in_groups,
         )

@@ -1,1 +1,1 @@
-"""The bundle: an ``.npz`` with fixed rules, and the manifest in it."""
+"""The bundle: its container, an ``.npz`` with fixed rules, and its manifest."""

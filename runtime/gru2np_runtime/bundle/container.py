@@ -1,12 +1,12 @@
-"""The container of a bundle: an ``.npz`` with fixed rules, reader beside writer.
+"""The container of a bundle, an ``.npz`` with fixed rules: writer and reader.
 
-The rules and their reasons are in ``docs/bundle.md``.  The reader takes exactly what
-the writer makes, so it needs no zip or header parser, and weights can be used where
-they lie.
+The rules and their reasons are in ``docs/bundle.md``.  The reader accepts exactly what
+the writer writes, so it needs no zip or header parser, and weights need no copy.
 """
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -27,23 +27,23 @@ MAX_BYTES = 2**32 - 1
 MAX_MEMBERS = 65535
 # Bytes of a member's name.
 MAX_NAME = 65535
-# Of an array in every NumPy.
+# The limit of NumPy 1.
 MAX_AXES = 32
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
 _LOCAL_MAGIC, _CENTRAL_MAGIC, _END_MAGIC = b"PK\3\4", b"PK\1\2", b"PK\5\6"
-# The extra field that Android's zipalign uses for the same purpose.
+# The extra field that Android's zipalign uses to align data.
 _PADDING_ID = 0xD935
-# 1980-01-01 00:00, the earliest a zip can say: the same model gives the same bytes.
+# 1980-01-01 00:00, the earliest time in a zip; fixed, for identical bytes each time.
 _TIME, _DATE = 0, 33
 _UTF8 = 0x800
 _VERSION = 20
 
 
 def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """The one header that an array of this dtype and shape has (NPY format 1.0)."""
+    """The only header allowed for this dtype and shape (NPY format 1.0)."""
     descr = np.dtype(dtype).newbyteorder("<").str
     text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
     length = -(-(len(text) + 11) // ALIGNMENT) * ALIGNMENT - 10
@@ -55,7 +55,7 @@ def _pad(text: str, length: int) -> bytes:
 
 
 class Writer:
-    """Writes members one after the other to a seekable or plain binary file."""
+    """Writes members one after the other to a binary file, seekable or not."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -63,10 +63,10 @@ class Writer:
         self.central: list[bytes] = []
 
     def add(self, name: str, *parts: bytes | memoryview) -> None:
-        """Write one member, its data starting at a multiple of 64.
+        """Write one member; its data starts at a multiple of 64.
 
         Raises:
-            BundleError: the bundle outgrows the format.
+            BundleError: the bundle or the name is too large for the format.
         """
         size = sum(len(part) for part in parts)
         crc = 0
@@ -85,7 +85,7 @@ class Writer:
         if start + size > MAX_BYTES or len(self.central) == MAX_MEMBERS:
             raise BundleError(
                 f"expected a bundle below 4 GiB and {MAX_MEMBERS} members; "
-                f"member {name!r} outgrows it"
+                f"member {name!r} exceeds it"
             )
         common = (_VERSION, _UTF8, 0, _TIME, _DATE, crc, size, size, len(encoded))
         self.file.write(_LOCAL.pack(_LOCAL_MAGIC, *common, len(extra)))
@@ -102,7 +102,7 @@ class Writer:
         """Write one array as ``name.npy``, little-endian and in C order.
 
         Returns:
-            The bytes of its numbers as written.
+            The bytes of the data as written, without the header.
         """
         flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
         data = flat.view(np.uint8).data
@@ -110,7 +110,7 @@ class Writer:
         return data
 
     def close(self) -> None:
-        """Write the directory of members."""
+        """Write the central directory."""
         directory = b"".join(self.central)
         count = len(self.central)
         end = (0, 0, count, count, len(directory), self.offset, 0)
@@ -121,7 +121,7 @@ def read_members(data: bytes | memoryview) -> dict[str, memoryview]:
     """The members of a bundle by name, checked against every rule of the container.
 
     Raises:
-        BundleError: a rule is broken; the message says which and where.
+        BundleError: a rule is broken; the message names the rule and the member.
     """
     view = memoryview(data)
     if len(view) < _END.size or bytes(view[:4]) != _LOCAL_MAGIC:
@@ -135,7 +135,7 @@ def read_members(data: bytes | memoryview) -> dict[str, memoryview]:
     if magic != _END_MAGIC or disk or start_disk or comment or count != total:
         raise BundleError(
             "the bundle is cut off or has something after its end: "
-            "export it again, or copy it anew"
+            "copy it again, or export it again"
         )
     if start + size + _END.size != len(view):
         raise BundleError("the directory of members does not end where the file ends")
@@ -144,7 +144,7 @@ def read_members(data: bytes | memoryview) -> dict[str, memoryview]:
     for _ in range(count):
         name, position, offset, member = _read_member(view, position, offset)
         if name in members:
-            raise BundleError(f"member {name!r} is there twice")
+            raise BundleError(f"two members are named {name!r}")
         members[name] = member
     if offset != start or position != start + size:
         raise BundleError("the members do not fill the bundle without holes")
@@ -156,7 +156,11 @@ def read_members(data: bytes | memoryview) -> dict[str, memoryview]:
 def _read_member(
     view: memoryview, position: int, offset: int
 ) -> tuple[str, int, int, memoryview]:
-    """One member, from its directory entry at position and its data at offset."""
+    """One member, from its directory entry at position and its local header at offset.
+
+    Returns:
+        Its name, the next position, the next offset, and its bytes.
+    """
     try:
         entry = _CENTRAL.unpack_from(view, position)
         local = _LOCAL.unpack_from(view, offset)
@@ -176,9 +180,9 @@ def _read_member(
         )
     data = offset + _LOCAL.size + length + 4
     padding = -data % ALIGNMENT
-    wanted = encoded + struct.pack("<2H", _PADDING_ID, padding) + bytes(padding)
-    found = bytes(view[offset + _LOCAL.size :][: len(wanted)])
-    if local != (_LOCAL_MAGIC, *common, padding + 4) or found != wanted:
+    expected = encoded + struct.pack("<2H", _PADDING_ID, padding) + bytes(padding)
+    actual = bytes(view[offset + _LOCAL.size :][: len(expected)])
+    if local != (_LOCAL_MAGIC, *common, padding + 4) or actual != expected:
         raise BundleError(f"member {name!r}: its header and its entry differ")
     data += padding
     member = view[data : data + size]
@@ -192,13 +196,13 @@ def _read_member(
 def read_array(
     member: memoryview, name: str, dtype: str, shape: Iterable[int]
 ) -> Array:
-    """The array of a member, where it lies, read-only.
+    """The array of a member, a read-only view of its bytes.
 
     Raises:
         BundleError: the member is not an array of this dtype and shape.
     """
     sizes = tuple(shape)
-    # A size of 0 lets the others claim what no array has.
+    # With a size of 0 the other sizes could be larger than any array.
     claimed = np.dtype(dtype).itemsize * _product(max(size, 1) for size in sizes)
     if len(sizes) > MAX_AXES or claimed > MAX_BYTES:
         raise BundleError(
@@ -226,8 +230,6 @@ def _product(sizes: Iterable[int]) -> int:
 
 def encode_manifest(manifest: Mapping[str, Any]) -> bytes:
     """The manifest's bytes: sorted keys, so that equal manifests are equal bytes."""
-    import json
-
     text = json.dumps(
         manifest, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False
     )

@@ -1,13 +1,12 @@
-"""The manifest: a model written down, and its strict reader.
+"""The manifest, ``manifest.json``, and its strict reader.
 
-MANIFEST_VERSION is the version of the meaning of ``manifest.json``.  To change it:
+MANIFEST_VERSION is the version of what a manifest means.  To change it:
 
-1. Raise it when a manifest of the new kind would be misread by an old runtime: a new
-   key or op that an old one refuses needs no new version.
-2. Keep reading every older version: what it writes otherwise is read beside the
-   newer form, by version.
-3. Add a bundle of the old version to the tests, and the change to ``docs/bundle.md``,
-   ``docs/bundle.schema.json`` and, under "Format", to the changelog.
+1. Raise it if an old runtime would misread the new manifest.  A new key or op, which an
+   old runtime refuses, needs no new version.
+2. Keep reading every older version: where the forms differ, the version selects one.
+3. Add a bundle of the old version to the tests, and describe the change in
+   ``docs/bundle.md``, ``docs/bundle.schema.json`` and, under "Format", the changelog.
 """
 
 from __future__ import annotations
@@ -39,25 +38,25 @@ MANIFEST_VERSION = 2
 FORMAT = "gru2np"
 INPUT_DTYPES = ("bool", "float32", "float64", "int32", "int64", "uint8")
 MAX_DEPTH = 50
-# Where the model comes from, each a string or null; for people.
+# The origin of the model, for people; each a string or null.
 SOURCE = (
     *("file_name", "sha256", "container"),
     *("keras_version", "backend", "tensorflow_version", "saved_by"),
 )
-# What the user of a bundle hands over by name: a class, or a plain function.
+# Kinds of custom objects, which ``load`` is given by name: classes, or a function.
 CUSTOM_KINDS = ("layer", "cell", "function")
-# A component of a path: what is no letter, digit, _ - . or space stands as %XX.
-# Nodes that a mask needs stand behind #, which no name of a layer holds.
+# A component of a path: all but letters, digits, _ - . and space is encoded as %XX.
+# Nodes that compute a mask are named with #, which no layer's name contains.
 _COMPONENT = re.compile(r"(?!\.+$)(?:[A-Za-z0-9_\-. #]|%[0-9A-F]{2})+")
 
 
 class Manifest:
-    """A manifest that has been read: the graph and what stands around it.
+    """A manifest that has been read and checked.
 
     Attributes:
-        custom: what ``load`` is handed over, by name: its ``kind``, and of a function
-            whether it works ``per_step``, None where nobody said.
-        source: the keys of ``SOURCE``; in version 1 whatever stood there.
+        custom: the custom objects by name: ``kind``, and ``per_step``, which states
+            whether a function works per step; None if unknown.
+        source: the keys of ``SOURCE``; in version 1 any keys.
     """
 
     __slots__ = (
@@ -99,7 +98,7 @@ class Manifest:
         self.proof = proof
 
     def members(self) -> Iterator[Member]:
-        """Every array that the bundle must hold, in order."""
+        """Every array that the bundle must contain, in order."""
         for weight in self.weights:
             yield from weight.members()
         if self.proof is not None:
@@ -107,16 +106,16 @@ class Manifest:
 
 
 def read_manifest(
-    value: object, custom_layers: Mapping[str, type[Layer]] | None = None
+    value: object, custom_objects: Mapping[str, type[Layer]] | None = None
 ) -> Manifest:
     """Check a manifest and build its graph.
 
     Args:
         value: the manifest.
-        custom_layers: classes of the user's own, by name.
+        custom_objects: classes of the user's own, by name.
 
     Raises:
-        BundleError: it breaks a rule; the message ends with where.
+        BundleError: a rule is broken; the message ends with the path.
     """
     root = Record(value, "$")
     if root.value.get("format") != FORMAT:
@@ -135,7 +134,7 @@ def read_manifest(
     name = root.string("name")
     source = _read_source(root, version)
     custom = _read_custom(root) if version > 1 else None
-    reader = _Reader(custom_layers or {}, custom, version)
+    reader = _Reader(custom_objects or {}, custom, version)
     inputs, outputs = root.record("inputs"), root.record("outputs")
     graph = reader.graph(root.record("graph"), "", 0)
     structures = [
@@ -146,16 +145,17 @@ def read_manifest(
     if "storage" in root.value or "proof" in root.value:
         from gru2np_runtime.bundle.manifest_proof import read_proof, read_storage
 
-        given = _named(structures[0], graph.inputs)
-        made = _named(structures[1], graph.outputs)
+        inputs_by_name = _by_name(structures[0], graph.inputs)
+        outputs_by_name = _by_name(structures[1], graph.outputs)
         if "storage" in root.value:
-            storage = read_storage(root.record("storage"), list(made))
+            storage = read_storage(root.record("storage"), list(outputs_by_name))
         if "proof" in root.value:
-            proof = read_proof(root.record("proof"), given, made)
-    root.done()
+            record = root.record("proof")
+            proof = read_proof(record, inputs_by_name, outputs_by_name)
+    root.refuse_unknown()
     reader.check_custom()
     if version == 1 and storage is not None:
-        # It did not tell float16 of the file from float16 of small storage.
+        # Version 1 does not distinguish float16 in the Keras file from small storage.
         for weight in reader.weights:
             weight.small = weight.dtype == storage["dtype"]
     check_storage(storage, reader.weights)
@@ -177,46 +177,46 @@ def read_manifest(
 
 def _read_source(root: Record, version: int) -> dict[str, Any]:
     if version == 1:
-        # Its source was an object of any keys.
+        # In version 1 the source may have any keys.
         return dict(root.take("source", dict, "object"))
     source = root.record("source")
     for key in SOURCE:
         value = source.take(key, object, "str or null")
         if value is not None and not isinstance(value, str):
             raise wrong("str or null", value, f"{source.path}.{key}")
-    source.done()
+    source.refuse_unknown()
     return dict(source.value)
 
 
 def _read_custom(root: Record) -> dict[str, dict[str, Any]]:
-    """What is handed over, by name; nothing where the manifest has no such record."""
-    found: dict[str, dict[str, Any]] = {}
+    """The custom objects by name; empty without a record of them."""
+    custom: dict[str, dict[str, Any]] = {}
     if "custom" not in root.value:
-        return found
+        return custom
     group = root.record("custom")
     for name in group.value:
-        own = Record(group.take(name, dict, "object"), f"{group.path}[{name!r}]")
-        kind = own.choice("kind", CUSTOM_KINDS)
-        per_step = own.take("per_step", object, "bool or null")
-        own.done()
-        # A class says it itself.
+        record = Record(group.take(name, dict, "object"), f"{group.path}[{name!r}]")
+        kind = record.choice("kind", CUSTOM_KINDS)
+        per_step = record.take("per_step", object, "bool or null")
+        record.refuse_unknown()
+        # A class states it itself.
         if per_step is not None and (
             kind != "function" or not isinstance(per_step, bool)
         ):
-            wanted = "bool or null" if kind == "function" else "null"
-            raise wrong(wanted, per_step, f"{own.path}.per_step")
-        found[name] = {"kind": kind, "per_step": per_step}
-    return found
+            expected = "bool or null" if kind == "function" else "null"
+            raise wrong(expected, per_step, f"{record.path}.per_step")
+        custom[name] = {"kind": kind, "per_step": per_step}
+    return custom
 
 
-def _named(structure: Structure, ports: Sequence[Port]) -> dict[str, Port]:
+def _by_name(structure: Structure, ports: Sequence[Port]) -> dict[str, Port]:
     return dict(zip(structure.names, ports))
 
 
 def _read_structure(record: Record, count: int) -> Structure:
     kind = record.choice("kind", ("one", "list", "dict"))
     names = record.take("names", list, "array")
-    record.done()
+    record.refuse_unknown()
     strings = all(isinstance(name, str) for name in names)
     if not strings or len(names) != count or len(set(names)) != count:
         raise BundleError(
@@ -228,16 +228,16 @@ def _read_structure(record: Record, count: int) -> Structure:
 
 
 class _Reader:
-    """Reads layers and graphs in one another; collects their weights and titles."""
+    """Reads nested layers and graphs; collects their weights and titles."""
 
     def __init__(
         self,
-        custom_layers: Mapping[str, type[Layer]],
+        custom_objects: Mapping[str, type[Layer]],
         declared: Mapping[str, Mapping[str, Any]] | None,
         version: int,
     ) -> None:
-        self.custom = {kind.op: kind for kind in custom_layers.values()}
-        # What the manifest says is handed over; None where its version has no such.
+        self.custom = {kind.op: kind for kind in custom_objects.values()}
+        # The manifest's record of custom objects; None in version 1.
         self.declared = declared
         self.used: set[str] = set()
         self.version = version
@@ -245,7 +245,7 @@ class _Reader:
         self.titles: dict[str, tuple[str, str]] = {}
 
     def graph(self, record: Record, prefix: str, depth: int) -> Graph:
-        """A graph; ``prefix`` stands before the paths of its layers."""
+        """A graph; ``prefix`` is put before the paths of its layers."""
         inputs = []
         for port in record.records("inputs"):
             inputs.append(
@@ -257,7 +257,7 @@ class _Reader:
             )
             if not inputs[-1].shape:
                 raise BundleError(f"manifest: expected a batch axis - at `{port.path}`")
-            port.done()
+            port.refuse_unknown()
         layers = {}
         group = record.record("layers")
         for path, value in group.value.items():
@@ -265,8 +265,8 @@ class _Reader:
                 raise BundleError(
                     f"manifest: illegal path `{path}` - at `{group.path}`"
                 )
-            own = Record(value, f"{group.path}[{path!r}]")
-            layers[path] = self.layer(own, prefix + path, depth)
+            layer = Record(value, f"{group.path}[{path!r}]")
+            layers[path] = self.layer(layer, prefix + path, depth)
         nodes = []
         for node in record.records("nodes"):
             sources = node.take("inputs", list, "array")
@@ -285,7 +285,7 @@ class _Reader:
                 raise BundleError(
                     f"manifest: expected inputs - at `{node.path}.inputs`"
                 )
-            node.done()
+            node.refuse_unknown()
         outputs = []
         for port in record.records("outputs"):
             outputs.append(
@@ -296,10 +296,10 @@ class _Reader:
                     port.reference("source"),
                 )
             )
-            port.done()
+            port.refuse_unknown()
         if not inputs or not outputs:
             raise BundleError(f"manifest: no inputs or no outputs - at `{record.path}`")
-        record.done()
+        record.refuse_unknown()
         try:
             return Graph(inputs, nodes, outputs, layers)
         except ValueError as error:
@@ -313,7 +313,7 @@ class _Reader:
         if "keras" in record.value:
             keras = record.record("keras")
             self.titles[path] = (keras.string("name"), keras.string("class_name"))
-            keras.done()
+            keras.refuse_unknown()
         for name, value in record.record("weights").value.items():
             weight = Record(value, f"{record.path}.weights.{name}")
             if not all(_COMPONENT.fullmatch(part) for part in name.split("/")):
@@ -323,7 +323,7 @@ class _Reader:
             self.weights.append(read_weight(weight, f"{path}/{name}", self.version))
         if op == "graph":
             graph = record.record("graph")
-            record.done()
+            record.refuse_unknown()
             return self.graph(graph, f"{path}/", depth + 1)
         attributes = record.take("attributes", dict, "object")
         children = {}
@@ -332,7 +332,7 @@ class _Reader:
             for name, value in group.value.items():
                 inner = Record(value, f"{group.path}.{name}")
                 children[name] = self.layer(inner, f"{path}/{name}", depth + 1)
-        record.done()
+        record.refuse_unknown()
         kind = self._class(op, f"{record.path}.op")
         try:
             return kind(layers=children, **attributes)
@@ -342,13 +342,18 @@ class _Reader:
             ) from None
 
     def check_custom(self) -> None:
-        """Whatever is declared as handed over is used."""
+        """Check that every declared custom object is used.
+
+        Raises:
+            BundleError: one is not; the message names it.
+        """
         for name in sorted((self.declared or {}).keys() - self.used):
             raise BundleError(
                 f"manifest: {name!r} is used nowhere - at `$.custom[{name!r}]`"
             )
 
     def _class(self, op: str, where: str) -> type[Layer]:
+        """The class of an op; ``where`` is the path for messages."""
         if op in FAMILY:
             return layer_class(op)
         if op.startswith(OWN) and self.declared is not None:
@@ -365,6 +370,6 @@ class _Reader:
             name = op[len(OWN) :]
             raise BundleError(
                 f"layer of class {name!r}, which is none of Keras: give your own with "
-                f"load(..., custom_layers={{{name!r}: {name}}}) - at `{where}`"
+                f"load(..., custom_objects={{{name!r}: {name}}}) - at `{where}`"
             )
         raise BundleError(f"manifest: unknown op `{op}` - at `{where}`")

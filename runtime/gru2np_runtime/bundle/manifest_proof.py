@@ -1,4 +1,4 @@
-"""What a manifest says of proof and of storage, and its strict reader."""
+"""The records of proof and storage in a manifest, and their strict readers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class ProvedOutput(Member):
-    """An output as the reference gave it.
+    """A recorded output of the reference.
 
     Attributes:
-        largest: how far the runtime was from it when the proof was recorded.
-        allowed: how far it may be on any machine.
+        largest: largest difference of the runtime when the proof was recorded.
+        allowed: largest difference allowed on any machine.
     """
 
     __slots__ = ("allowed", "largest")
@@ -32,13 +32,13 @@ class ProvedOutput(Member):
 
 
 class ProofCase:
-    """Inputs, and the outputs that belong to them, by name.
+    """Inputs and their recorded outputs, by name.
 
     Attributes:
         name: one word, different for every case.
         description: a line for people.
-        calls: how many calls the rows make, the states of a stateful model carried
-            from each to the next, beginning at zero.
+        calls: number of calls that the rows are split into; a stateful model starts
+            from zero states and keeps them from call to call.
         inputs: by name of the input.
         outputs: by name of the output.
     """
@@ -61,12 +61,12 @@ class ProofCase:
 
 
 class Proof:
-    """What a bundle carries to show that it is right.
+    """The proof in a bundle: cases to replay.
 
     Attributes:
-        reference: what gave the outputs: a Keras with its version.
-        runtime: what it was compared with when it was recorded.
-        seed: the inputs were drawn with; None where they were given.
+        reference: the Keras and version that gave the outputs.
+        runtime: the runtime and version that was compared with it when recorded.
+        seed: of the random inputs; None if the user gave the inputs.
         cases: at least one.
     """
 
@@ -88,9 +88,9 @@ class Proof:
 
 
 def member_name(case: int, kind: str, name: str) -> str:
-    """Where an array of a proof is: ``proof#0/inputs/x``.
+    """Name of the member with an array of a proof: ``proof#0/inputs/x``.
 
-    The sign stands in no layer's name, so that no weight is there.
+    No layer's name contains ``#``, so no weight has this name.
     """
     return f"proof#{case}/{kind}/{encode_name(name)}"
 
@@ -98,44 +98,46 @@ def member_name(case: int, kind: str, name: str) -> str:
 def read_proof(
     record: Record, inputs: Mapping[str, Port], outputs: Mapping[str, Port]
 ) -> Proof:
-    """A proof for a model of these inputs and outputs.
+    """The proof of a model with these inputs and outputs.
 
     Raises:
         BundleError: a rule is broken.
     """
     cases: list[ProofCase] = []
     names = set()
-    for position, own in enumerate(record.records("cases")):
-        name = own.string("name")
+    for position, case in enumerate(record.records("cases")):
+        name = case.string("name")
         if name in names:
-            raise BundleError(f"manifest: case {name!r} is twice - at `{own.path}`")
+            raise BundleError(
+                f"manifest: two cases are named {name!r} - at `{case.path}`"
+            )
         names.add(name)
-        given = _arrays(own, "inputs", inputs, position)
-        wanted = _arrays(own, "outputs", outputs, position)
+        x = _arrays(case, "inputs", inputs, position)
+        y = _arrays(case, "outputs", outputs, position)
         cases.append(
             ProofCase(
                 name,
-                own.string("description"),
-                _calls(own, given),
-                {name: member for name, (member, _) in given.items()},
-                {name: _proved(*array) for name, array in wanted.items()},
+                case.string("description"),
+                _calls(case, x),
+                {name: member for name, (member, _) in x.items()},
+                {name: _proved(*array) for name, array in y.items()},
             )
         )
-        own.done()
+        case.refuse_unknown()
     if not cases:
         raise BundleError(f"manifest: expected a case - at `{record.path}.cases`")
     reference, runtime = record.string("reference"), record.string("runtime")
     seed = record.take("seed", object, "int or null")
-    if seed is not None and not _is_whole(seed, 0):
+    if seed is not None and not _is_integer(seed, 0):
         raise wrong("int of 0 or more, or null", seed, f"{record.path}.seed")
-    record.done()
+    record.refuse_unknown()
     return Proof(reference, runtime, seed, cases)
 
 
 def _calls(case: Record, inputs: Mapping[str, tuple[Member, Record]]) -> int:
     calls = case.take("calls", int, "int")
     rows = {member.shape[0] for member, _ in inputs.values()}
-    if not _is_whole(calls, 1) or (calls > 1 and any(n % calls for n in rows)):
+    if not _is_integer(calls, 1) or (calls > 1 and any(n % calls for n in rows)):
         raise BundleError(
             f"manifest: expected calls of equal size, got {calls} for {sorted(rows)} "
             f"rows - at `{case.path}.calls`"
@@ -143,19 +145,19 @@ def _calls(case: Record, inputs: Mapping[str, tuple[Member, Record]]) -> int:
     return int(calls)
 
 
-def _is_whole(value: object, least: int) -> bool:
+def _is_integer(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _arrays(
     case: Record, kind: str, ports: Mapping[str, Port], position: int
 ) -> dict[str, tuple[Member, Record]]:
-    """One array for each port, of its dtype and a shape that fits."""
-    group, found = case.record(kind), {}
+    """The array of each port, with its record; dtype and shape fit the port."""
+    group, arrays = case.record(kind), {}
     for name, port in ports.items():
         array = Record(group.take(name, dict, "object"), f"{group.path}[{name!r}]")
         shape = sizes(array)
-        # A declared batch size binds stateful models only; ``predict`` sees to it.
+        # A declared batch size binds only stateful models; ``predict`` checks it.
         pairs = list(zip(shape, port.shape))[1:]
         fits = all(wanted in (None, size) for size, wanted in pairs)
         if len(shape) != len(port.shape) or not fits:
@@ -165,11 +167,11 @@ def _arrays(
             )
         dtype = array.choice("dtype", (port.dtype,))
         path = member_name(position, kind, name)
-        found[name] = Member(path, dtype, shape, digest(array)), array
+        arrays[name] = Member(path, dtype, shape, digest(array)), array
         if kind == "inputs":
-            array.done()
-    group.done()
-    return found
+            array.refuse_unknown()
+    group.refuse_unknown()
+    return arrays
 
 
 def _proved(member: Member, record: Record) -> ProvedOutput:
@@ -181,12 +183,12 @@ def _proved(member: Member, record: Record) -> ProvedOutput:
             f"manifest: expected at most what is allowed - at "
             f"`{record.path}.largest_difference`"
         )
-    record.done()
+    record.refuse_unknown()
     return ProvedOutput(member, largest, allowed)
 
 
 def read_storage(record: Record, outputs: Sequence[str]) -> dict[str, Any]:
-    """How weights are stored and what that costs, as the manifest has it.
+    """The record of how weights are stored and what error that causes.
 
     Raises:
         BundleError: a rule is broken.
@@ -196,30 +198,30 @@ def read_storage(record: Record, outputs: Sequence[str]) -> dict[str, Any]:
     _read_costs(record.record("outputs"), outputs)
     if "saturated" in record.value:
         _read_costs(record.record("saturated"), outputs)
-    record.done()
+    record.refuse_unknown()
     return dict(record.value)
 
 
 def _read_costs(costs: Record, outputs: Sequence[str]) -> None:
     for name in outputs:
-        own = Record(costs.take(name, dict, "object"), f"{costs.path}[{name!r}]")
+        cost = Record(costs.take(name, dict, "object"), f"{costs.path}[{name!r}]")
         for key in ("largest_difference", "relative", "root_mean_square"):
-            number(own, key)
-        own.done()
-    costs.done()
+            number(cost, key)
+        cost.refuse_unknown()
+    costs.refuse_unknown()
 
 
 def number(record: Record, key: str) -> float:
-    """A number of zero or more, and finite.
+    """A finite number of 0 or more.
 
     Raises:
-        BundleError: it is none.
+        BundleError: the value is not one.
     """
     value = record.take(key, object, "number")
     path = f"{record.path}.{key}"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise wrong("number", value, path)
-    # The comparison is false for NaN, and an int may be too large for a float.
+    # The comparison is false for NaN.  An int may be too large for a float.
     if not 0 <= value < 1e308:
         raise BundleError(f"manifest: expected 0 or more - at `{path}`")
     return float(value)

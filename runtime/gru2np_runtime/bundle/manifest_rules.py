@@ -1,4 +1,4 @@
-"""What the parts of a manifest say of each other."""
+"""Rules that relate different parts of a manifest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def check_storage(
     storage: Mapping[str, Any] | None, weights: Sequence[WeightRecord]
 ) -> None:
-    """What is stored small lost something, which the manifest must say."""
+    """Check that the stated storage dtype is that of the weights stored small."""
     kinds = {weight.dtype for weight in weights}
     stated = None if storage is None else storage["dtype"]
     small = {weight.dtype for weight in weights if weight.small}
@@ -29,15 +29,15 @@ def check_storage(
 
 
 def check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
-    """Weights are what the layers make of the declared inputs."""
+    """Check that names and shapes of the weights are those that the layers expect."""
     try:
         _, expected = graph.infer_nodes()
     except ValueError as error:
         raise BundleError(f"manifest: {error} - at `$.graph`") from None
     flat = {
         f"{path}/{name}": shape
-        for path, own in expected.items()
-        for name, shape in own.items()
+        for path, shapes in expected.items()
+        for name, shape in shapes.items()
     }
     declared = {weight.path: weight.shape for weight in weights}
     for path in sorted(set(flat) ^ set(declared)):
@@ -52,10 +52,10 @@ def check_shapes(graph: Graph, weights: list[WeightRecord]) -> None:
 
 
 def check_graphs(graph: Graph) -> None:
-    """What every graph says of itself, those inside others for their own inputs.
+    """Check every graph, nested graphs included.
 
-    Masks are booleans, outputs what the layers make of the declared inputs, and every
-    layer is called.
+    Shapes and dtypes of the outputs follow from the declared inputs, masks are boolean,
+    and every layer is called.
     """
     for path, layer in walk(graph):
         if not isinstance(layer, Graph):

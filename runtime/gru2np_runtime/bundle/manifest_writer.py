@@ -1,4 +1,4 @@
-"""A graph written down as its manifest has it, and names as paths have them."""
+"""Write graphs as manifest records, and names as components of paths."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def encode_name(name: str) -> str:
-    """A layer's name as a component of a path; no two names give the same."""
+    """A layer's name as a component of a path; different names stay different."""
     encoded = "".join(
         c if c.isascii() and (c.isalnum() or c in "_-. ") else _percent(c) for c in name
     )
@@ -32,11 +32,11 @@ def _percent(character: str) -> str:
 def graph_record(
     graph: Graph, describe: Callable[[str], Mapping[str, Any]], path: str = ""
 ) -> dict[str, Any]:
-    """A graph as the manifest holds it.
+    """The manifest record of a graph.
 
     Args:
         graph: the graph.
-        describe: more keys of a layer's record, by full path: weights, Keras name.
+        describe: more keys for a layer's record, by full path: weights, Keras name.
         path: prefix of the layers' paths, empty or ending with ``/``.
     """
     nodes = []
@@ -74,7 +74,7 @@ def graph_record(
 def layer_record(
     layer: Layer, describe: Callable[[str], Mapping[str, Any]], path: str
 ) -> dict[str, Any]:
-    """A layer as the manifest holds it; see ``graph_record``."""
+    """The manifest record of a layer; see ``graph_record``."""
     record = {"op": layer.op, "weights": {}, **describe(path)}
     if isinstance(layer, Graph):
         record["graph"] = graph_record(layer, describe, f"{path}/")
@@ -89,7 +89,7 @@ def layer_record(
 
 
 def json_value(value: Any) -> Any:
-    """A value as JSON has it; numbers that are not finite stand as strings."""
+    """A value for JSON; numbers that are not finite become strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if value != value else "inf" if value > 0 else "-inf"
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The arrays that a manifest names: a weight, its scales, what a proof holds."""
+"""The arrays that a manifest names: weights, their scales, arrays of a proof."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from gru2np_runtime.layer import Array
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
-# Scales stand beside their weight, behind a sign that no name of a weight holds.
+# The scales are named as their weight with this added; no weight's name contains #.
 SCALE = "#scale"
-# What a weight may be made smaller to.
+# The dtypes of small storage.
 STORED = ("float16", "int8")
 
 
@@ -28,8 +28,8 @@ class Member:
     Attributes:
         name: of the member, without ``.npy``.
         dtype: NumPy's name.
-        shape: its sizes.
-        sha256: of its numbers, little-endian and in C order.
+        shape: every size known.
+        sha256: of the data, little-endian and in C order.
     """
 
     __slots__ = ("dtype", "name", "sha256", "shape")
@@ -47,10 +47,9 @@ class WeightRecord(Member):
     """A weight as the manifest declares it.
 
     Attributes:
-        small: whether it was made smaller than Keras had saved it.
-        scale: of an int8 weight, what its numbers are multiplied by: a float32 for
-            each index of ``axis``.
-        axis: the axis that the scales run along.
+        small: whether it is stored in a smaller dtype than Keras saved.
+        scale: of an int8 weight, its factors: one float32 for each index of ``axis``.
+        axis: the axis of the scales.
     """
 
     __slots__ = ("axis", "scale", "small")
@@ -77,14 +76,14 @@ class WeightRecord(Member):
         return self.name
 
     def members(self) -> tuple[Member, ...]:
-        """The weight, and its scales where it has some."""
+        """The weight, and its scales if it has some."""
         return (self,) if self.scale is None else (self, self.scale)
 
     def value(self, stored: Mapping[str, Array]) -> Array:
-        """The weight's numbers; those of int8 times their scales, as float32.
+        """The weight; int8 is multiplied with its scales, which gives float32.
 
         Raises:
-            BundleError: a scale is no finite number of zero or more.
+            BundleError: a scale is not a finite number of 0 or more.
         """
         array = stored[self.name]
         if self.scale is None:
@@ -95,16 +94,16 @@ class WeightRecord(Member):
             raise BundleError(
                 f"member '{self.scale.name}.npy': expected finite scales of 0 or more"
             )
-        along = [1] * array.ndim
-        along[self.axis] = -1
+        shape = [1] * array.ndim
+        shape[self.axis] = -1
         value: Array = array.astype(np.float32)
-        value *= scales.reshape(along)
+        value *= scales.reshape(shape)
         value.flags.writeable = False
         return value
 
 
 def is_hash(text: str) -> bool:
-    """Whether a text is a SHA-256 as manifests have it."""
+    """Whether a text is a SHA-256 in lower-case hexadecimal."""
     return len(text) == 64 and _HEXADECIMAL.issuperset(text)
 
 
@@ -112,7 +111,7 @@ def digest(record: Record) -> str:
     """The SHA-256 of a record.
 
     Raises:
-        BundleError: it is none.
+        BundleError: the value is not one.
     """
     text = record.string("sha256")
     if not is_hash(text):
@@ -129,9 +128,9 @@ def read_weight(record: Record, path: str, version: int) -> WeightRecord:
     """A weight's record, checked.
 
     Args:
-        record: as the manifest has it.
+        record: of the weight.
         path: path of the layer and name of the weight.
-        version: of the manifest; what is stored small was told otherwise in the first.
+        version: of the manifest; version 1 has other keys for small storage.
 
     Raises:
         BundleError: a rule is broken.
@@ -139,25 +138,25 @@ def read_weight(record: Record, path: str, version: int) -> WeightRecord:
     sha256, shape = digest(record), sizes(record)
     dtype = record.choice("dtype", DTYPES)
     scale, axis = None, 0
-    own = None
+    storage = None
     if version > 1 and "storage" in record.value:
-        own = record.record("storage")
-        stored = own.choice("dtype", STORED)
+        storage = record.record("storage")
+        stored = storage.choice("dtype", STORED)
         if stored != dtype:
             raise BundleError(
                 f"manifest: expected the weight's {dtype}, got {stored} - "
-                f"at `{own.path}.dtype`"
+                f"at `{storage.path}.dtype`"
             )
     if dtype == "int8":
-        if own is None:
-            own = record.record("scale" if version == 1 else "storage")
-        axis = own.take("axis", int, "int")
+        if storage is None:
+            storage = record.record("scale" if version == 1 else "storage")
+        axis = storage.take("axis", int, "int")
         if not 0 <= axis < len(shape):
-            raise wrong(f"an axis of {list(shape)}", axis, f"{own.path}.axis")
-        scale = Member(f"{path}{SCALE}", "float32", (shape[axis],), digest(own))
-    if own is not None:
-        own.done()
-    record.done()
+            raise wrong(f"an axis of {list(shape)}", axis, f"{storage.path}.axis")
+        scale = Member(f"{path}{SCALE}", "float32", (shape[axis],), digest(storage))
+    if storage is not None:
+        storage.refuse_unknown()
+    record.refuse_unknown()
     return WeightRecord(
-        path, dtype, shape, sha256, small=own is not None, scale=scale, axis=axis
+        path, dtype, shape, sha256, small=storage is not None, scale=scale, axis=axis
     )

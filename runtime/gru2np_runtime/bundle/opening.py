@@ -1,13 +1,13 @@
-"""Open a bundle: from its bytes to a model."""
+"""Open a bundle: read and check its bytes, make the model."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from gru2np_runtime.bundle.container import MANIFEST, read_array, read_members
-from gru2np_runtime.bundle.json_text import parse
 from gru2np_runtime.bundle.manifest import Manifest, read_manifest
 from gru2np_runtime.errors import BundleError
 from gru2np_runtime.model import Model
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Opened:
-    """A bundle opened: its manifest, and its arrays where they lie.
+    """An opened bundle.
 
     Attributes:
-        manifest: checked.
-        stored: every array as it is stored, by the name of its member.
+        manifest: read and checked.
+        stored: every array as stored, by member name without ``.npy``; read-only views.
     """
 
     __slots__ = ("manifest", "stored")
@@ -36,11 +36,12 @@ class Opened:
         self.stored = stored
 
     def weights(self) -> dict[str, Array]:
-        """The weights by path; those of int8 as the float32 numbers they stand for."""
-        return {own.path: own.value(self.stored) for own in self.manifest.weights}
+        """The weights by path; int8 is converted to float32."""
+        weights = self.manifest.weights
+        return {weight.path: weight.value(self.stored) for weight in weights}
 
     def model(self) -> Model:
-        """The model, its plans made."""
+        """The model, with its plans; float16 is converted to float32."""
         manifest = self.manifest
         return Model(
             manifest.graph,
@@ -56,7 +57,7 @@ class Opened:
 
 def open_bundle(
     source: Source,
-    custom_layers: Mapping[str, type[Layer]] | None = None,
+    custom_objects: Mapping[str, type[Layer]] | None = None,
     *,
     mapped: bool = False,
 ) -> Opened:
@@ -68,12 +69,12 @@ def open_bundle(
     data: Any = _map(source) if mapped else None
     members = read_members(_read(source) if data is None else data)
     if hasattr(data, "madvise"):
-        # The checksums have touched every page: those that are used come back.
+        # The checksums read every page; release them, pages in use are read again.
         import mmap
 
         data.madvise(mmap.MADV_DONTNEED)
     value = _parse(bytes(members.pop(MANIFEST)))
-    manifest = read_manifest(value, custom_layers)
+    manifest = read_manifest(value, custom_objects)
     stored = {}
     for record in manifest.members():
         name = f"{record.name}.npy"
@@ -88,19 +89,19 @@ def open_bundle(
 
 
 def read_bundle(
-    source: Source, custom_layers: Mapping[str, type[Layer]] | None = None
+    source: Source, custom_objects: Mapping[str, type[Layer]] | None = None
 ) -> tuple[Manifest, dict[str, Array]]:
     """The manifest, and the weights by path: float16 as stored, int8 as float32.
 
     Raises:
         BundleError: a rule of the format is broken.
     """
-    opened = open_bundle(source, custom_layers)
+    opened = open_bundle(source, custom_objects)
     return opened.manifest, opened.weights()
 
 
 def _read(source: Source) -> bytes:
-    """The bytes of a bundle."""
+    """All bytes of a bundle."""
     if isinstance(source, (bytes, bytearray)):
         return bytes(source)
     if hasattr(source, "read"):
@@ -111,13 +112,13 @@ def _read(source: Source) -> bytes:
             "expected a path, bytes or a file open for bytes; "
             f"reading it gave {type(data).__name__}"
         )
-    # pathlib takes longer to import than the bundle to read.
+    # Importing pathlib takes longer than reading a bundle.
     with open(source, "rb") as file:  # noqa: PTH123
         return file.read()
 
 
 def _map(source: Source) -> Any:
-    """A file mapped read-only; None for what is no path, or what cannot be mapped."""
+    """A file mapped read-only; None if the source is no path or cannot be mapped."""
     if isinstance(source, (bytes, bytearray)) or hasattr(source, "read"):
         return None
     import mmap
@@ -130,25 +131,40 @@ def _map(source: Source) -> Any:
 
 
 def _parse(text: bytes) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        record = dict(pairs)
-        if len(record) != len(pairs):
-            raise BundleError("manifest: a key stands twice in one object")
-        return record
+    """The value of the manifest's JSON, which is stricter than Python's.
 
-    def refuse(constant: str) -> Any:
-        raise BundleError(f"manifest: {constant} is no JSON; it stands as a string")
-
+    Raises:
+        BundleError: it is not UTF-8 or not JSON, is nested too deep, or holds a key
+            twice, NaN, an infinity or half of a surrogate pair.
+    """
     try:
-        return parse(text, pairs=unique, constant=refuse)
+        value = json.loads(
+            text.decode(), object_pairs_hook=_unique, parse_constant=_refuse
+        )
+        if b"\\u" in text:  # an escape can spell half of a surrogate pair
+            json.dumps(value, ensure_ascii=False).encode()
+    except BundleError:
+        raise
     except (ValueError, RecursionError) as error:
-        if isinstance(error, BundleError):
-            raise
         raise BundleError(f"{MANIFEST} is not JSON: {error}") from None
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these keys and values; a key that stands twice is refused."""
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        raise BundleError("manifest: a key stands twice in one object")
+    return record
+
+
+def _refuse(constant: str) -> Any:
+    """Python's parser takes NaN and Infinity, which are not JSON."""
+    raise BundleError(f"manifest: {constant} is no JSON; it stands as a string")
 
 
 def _widened(array: Array) -> Array:
-    """Float16 is for storing; NumPy computes in it slowly and badly."""
+    """Float16 as float32: NumPy's float16 arithmetic is slow and imprecise."""
     if array.dtype != np.float16:
         return array
     wide: Array = array.astype(np.float32)

@@ -1,4 +1,4 @@
-"""A reader of JSON objects that refuses what it does not expect, with its path."""
+"""A reader of JSON objects that refuses unknown keys and wrong types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """One object of the manifest, its keys taken one by one, its path for messages."""
+    """One object of the manifest, read key by key; ``path`` is for messages."""
 
     def __init__(self, value: object, path: str) -> None:
         if not isinstance(value, dict):
@@ -21,7 +21,7 @@ class Record:
         self.taken: set[str] = set()
 
     def take(self, key: str, kind: type, name: str) -> Any:
-        """The value of a key, of this type; ``name`` is what errors call the type."""
+        """The value of a key, checked for its type; messages call the type ``name``."""
         self.taken.add(key)
         path = f"{self.path}.{key}"
         if key not in self.value:
@@ -32,11 +32,11 @@ class Record:
         return value
 
     def string(self, key: str) -> str:
-        """A string."""
+        """The value of a key, a string."""
         return str(self.take(key, str, "str"))
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        """One of these strings."""
+        """The value of a key, one of these strings."""
         value = self.string(key)
         if value not in choices:
             raise BundleError(
@@ -46,38 +46,38 @@ class Record:
         return value
 
     def record(self, key: str) -> Record:
-        """An object."""
+        """The value of a key, an object."""
         return Record(self.take(key, dict, "object"), f"{self.path}.{key}")
 
     def records(self, key: str) -> list[Record]:
-        """An array of objects."""
+        """The value of a key, an array of objects."""
         values = self.take(key, list, "array")
         return [Record(v, f"{self.path}.{key}[{i}]") for i, v in enumerate(values)]
 
     def shape(self, key: str, *, known: bool = False) -> Shape:
-        """A shape; ``known``: without null."""
+        """The value of a key, a shape; ``known``: null is refused."""
         values = self.take(key, list, "array")
         for i, value in enumerate(values):
             free = value is None and not known
             number = isinstance(value, int) and not isinstance(value, bool)
-            # Python itself counts no further where it slices.
+            # Python slices with integers of 64 bits.
             if not free and not (number and 0 <= value < 2**63):
                 raise wrong("int", value, f"{self.path}.{key}[{i}]")
         return tuple(values)
 
     def reference(self, key: str) -> tuple[str, int]:
-        """A node's name and the number of its output."""
+        """The value of a key: name of a node and index of its output."""
         return reference_of(self.take(key, list, "array"), f"{self.path}.{key}")
 
-    def done(self) -> None:
-        """Refuse keys that nobody took: they may change the meaning."""
+    def refuse_unknown(self) -> None:
+        """Refuse keys that were not taken: they might change the meaning."""
         unknown = sorted(set(self.value) - self.taken)
         if unknown:
             raise BundleError(f"manifest: unknown key - at `{self.path}.{unknown[0]}`")
 
 
 def reference_of(value: Any, path: str) -> tuple[str, int]:
-    """A reference, ``[name, number]``; ``path`` is for errors."""
+    """A reference, ``[name, number]``; ``path`` is for messages."""
     if (
         not isinstance(value, list)
         or len(value) != 2

@@ -86,10 +86,10 @@ class FileArray:
             return self._by_columns(start, stop)
         shape = (stop - start, *self.shape[1:])
         self._file.seek(self._offset + start * self.row_bytes)
-        found = np.fromfile(self._file, self.dtype, math.prod(shape))
-        if found.size != math.prod(shape):
+        read = np.fromfile(self._file, self.dtype, math.prod(shape))
+        if read.size != math.prod(shape):
             raise InputError(f"{self._label}: was cut short while it was read")
-        return found.reshape(shape)
+        return read.reshape(shape)
 
     def _by_columns(self, start: int, stop: int) -> Array:
         """As ``rows``, where each column lies in one piece."""
@@ -111,7 +111,7 @@ class FileArray:
 
 
 def map_arrays(file: BinaryIO, label: str) -> Array | dict[str, Array]:
-    """The array of a ``.npy``, or those of a ``.npz`` by name; told by content.
+    """The array of a ``.npy``, or those of a ``.npz`` by name.
 
     Arrays are mapped, so that only what is in use is in memory.
 
@@ -123,10 +123,10 @@ def map_arrays(file: BinaryIO, label: str) -> Array | dict[str, Array]:
         InputError: it is neither, it is cut short, or it holds Python objects.
     """
     with ExitStack() as stack:
-        found = file_arrays(file, label, stack)
-        if isinstance(found, FileArray):
-            return found.whole()
-        return {name: array.whole() for name, array in found.items()}
+        arrays = file_arrays(file, label, stack)
+        if isinstance(arrays, FileArray):
+            return arrays.whole()
+        return {name: array.whole() for name, array in arrays.items()}
 
 
 def file_arrays(
@@ -138,20 +138,29 @@ def file_arrays(
         file: open, seekable, with a file descriptor.
         label: what messages call it.
         stack: keeps temporary files open, into which compressed members go.
-        folder: where those are; the system's place for them if not given.
+        folder: where those are; None for the system's folder.
 
     Raises:
         InputError: it is neither, it is cut short, or it holds Python objects.
     """
-    file.seek(0)
-    start = file.read(len(_NPY))
+    start = _start(file)
     size = file.seek(0, os.SEEK_END)
     if start == _NPY:
-        return _found(file, label, 0, size)
+        return _npy_array(file, label, 0, size)
     if start[:4] in _ZIP:
         return _members(file, label, stack, folder)
     got = f"a file that begins with {start!r}" if start else "an empty file"
     raise InputError(f"{label}: expected a .npy or .npz file, got {got}")
+
+
+def holds_arrays(file: BinaryIO) -> bool:
+    """Whether the file begins as ``.npy`` or ``.npz`` do."""
+    return _start(file).startswith((_NPY, *_ZIP))
+
+
+def _start(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read(len(_NPY))
 
 
 def spool(stack: ExitStack, folder: FilePath | None = None) -> BinaryIO:
@@ -161,17 +170,28 @@ def spool(stack: ExitStack, folder: FilePath | None = None) -> BinaryIO:
     return opened
 
 
-def _found(file: BinaryIO, label: str, start: int, end: int) -> FileArray:
-    """The array whose ``.npy`` bytes lie between start and end."""
-    file.seek(start)
+def read_header(
+    file: BinaryIO, label: str
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and dtype of a ``.npy``.
+
+    Raises:
+        InputError: the header is damaged.
+    """
     try:
-        read_header = _HEADERS[npy.read_magic(file)]
-        shape, columns_first, dtype = read_header(file)
+        shape, columns_first, dtype = _HEADERS[npy.read_magic(file)](file)
     # Damaged headers were seen to raise half a dozen kinds of error.
     except Exception:
         raise InputError(
             f"{label}: its header is damaged, or it was not saved by NumPy"
         ) from None
+    return shape, columns_first, dtype
+
+
+def _npy_array(file: BinaryIO, label: str, start: int, end: int) -> FileArray:
+    """The array whose ``.npy`` bytes lie between start and end."""
+    file.seek(start)
+    shape, columns_first, dtype = read_header(file, label)
     if dtype.hasobject:
         raise InputError(
             f"{label}: holds Python objects (dtype {dtype}), which are never "
@@ -204,15 +224,15 @@ def _members(
                 if member.compress_type == zipfile.ZIP_STORED and not (
                     member.flag_bits & 1
                 ):
-                    start = _start(file, member)
+                    start = _data_start(file, member)
                     end = start + member.file_size
-                    arrays[name] = _found(file, member_label, start, end)
+                    arrays[name] = _npy_array(file, member_label, start, end)
                     continue
                 unpacked = spool(stack, folder)
                 with archive.open(member) as packed:
                     shutil.copyfileobj(packed, unpacked, 1 << 20)
                 unpacked.flush()
-                arrays[name] = _found(unpacked, member_label, 0, unpacked.tell())
+                arrays[name] = _npy_array(unpacked, member_label, 0, unpacked.tell())
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -224,7 +244,7 @@ def _members(
     return arrays
 
 
-def _start(file: BinaryIO, member: zipfile.ZipInfo) -> int:
+def _data_start(file: BinaryIO, member: zipfile.ZipInfo) -> int:
     """Where the bytes of a stored member begin."""
     file.seek(member.header_offset + _LOCAL_LENGTHS)
     lengths = np.frombuffer(file.read(4), "<u2")

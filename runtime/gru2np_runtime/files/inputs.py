@@ -1,4 +1,4 @@
-"""A model's inputs from a file: told by content, checked, but not read."""
+"""A model's inputs from a file: recognised by content, checked, but not read."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.files.arrays import FileArray, Misuse, file_arrays, spool
-from gru2np_runtime.files.tables import (
-    TableOptions,
-    is_text,
-    read_table,
-    unfit_for_tables,
+from gru2np_runtime.files.arrays import (
+    FileArray,
+    Misuse,
+    file_arrays,
+    holds_arrays,
+    spool,
 )
+from gru2np_runtime.files.tables import TableOptions, read_table
 from gru2np_runtime.graph import Port
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 def open_inputs(
     model: Model,
     source: Place,
-    table: TableOptions | None,
+    table: TableOptions,
     stack: ExitStack,
     folder: FilePath | None,
 ) -> tuple[list[FileArray], bool]:
@@ -39,32 +40,28 @@ def open_inputs(
 
     Raises:
         InputError: the data does not fit the model, or is no data.
-        Misuse: the options of a table are given for what is none.
+        Misuse: there are options of a table, and the file is none.
     """
     label, file = _seekable(source, stack, folder)
-    ports = [
-        Port(name, port.shape, port.dtype)
-        for name, port in zip(model.input_names, model.graph.inputs)
-    ]
-    if is_text(file):
-        unfit = unfit_for_tables(ports)
-        if unfit is None:
-            found = read_table(file, label, ports, table, stack, folder)
-            return _by_name(model, found, label), True
-        file.seek(0)
-        raise InputError(
-            f"{label}: expected a .npy or .npz file, got a file that begins with "
-            f"{file.read(6)!r}; {unfit}"
-        )
-    if table is not None and table != TableOptions():
+    of_table = not holds_arrays(file)
+    if of_table:
+        ports = [
+            Port(name, port.shape, port.dtype)
+            for name, port in zip(model.input_names, model.graph.inputs)
+        ]
+        arrays = list(read_table(file, label, ports, table, stack, folder).values())
+    elif table != TableOptions():
         raise Misuse(f"{label} is no table, so it has no header and no columns")
-    return _by_name(model, file_arrays(file, label, stack, folder), label), False
+    else:
+        arrays = _by_name(model, file_arrays(file, label, stack, folder), label)
+    _check(model, arrays)
+    return arrays, of_table
 
 
 def _seekable(
     source: Place, stack: ExitStack, folder: FilePath | None
 ) -> tuple[str, BinaryIO]:
-    """The source as a file that can be sought in, and what messages call it."""
+    """What messages call the source, and a file that can be sought in."""
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         label = str(path)
@@ -84,36 +81,38 @@ def _seekable(
 
 
 def _by_name(
-    model: Model, given: FileArray | dict[str, FileArray], label: str
+    model: Model, arrays: FileArray | dict[str, FileArray], label: str
 ) -> list[FileArray]:
-    """One array for each input of the model, checked but not read."""
+    """The arrays of a file in the order of the model's inputs."""
     names = model.input_names
-    if not isinstance(given, dict):
+    if not isinstance(arrays, dict):
         if len(names) > 1:
             raise InputError(
                 f"{label}: one array, but the model has {len(names)} inputs: save "
                 f"them by name, np.savez(path, {', '.join(f'{n}=...' for n in names)})"
             )
-        given = {names[0]: given}
-    elif len(given) == len(names) and not set(names) & set(given):
-        # One array needs no name, and np.savez(path, a, b) numbers its arrays.
-        numbered = [f"arr_{i}" for i in range(len(names))]
-        if len(names) == 1 or sorted(numbered) == sorted(given):
-            keys = list(given) if len(names) == 1 else numbered
-            given = {name: given[key] for name, key in zip(names, keys)}
-    if set(given) != set(names):
-        raise InputError(
-            f"{label}: expected arrays {', '.join(names)}, "
-            f"got {', '.join(given) or 'none'}"
-        )
-    arrays = [given[name] for name in names]
-    # The model checks stand-ins that take no memory, so that nothing is read here.
-    stand_ins = {
-        name: np.broadcast_to(
-            np.zeros((), port.dtype if array.dtype.kind in "biuf" else array.dtype),
-            array.shape,
-        )
-        for name, port, array in zip(names, model.graph.inputs, arrays)
-    }
+        return [arrays]
+    if len(names) == len(arrays) == 1:
+        return list(arrays.values())
+    # np.savez(path, a, b) numbers its arrays.
+    numbered = [f"arr_{i}" for i in range(len(names))]
+    for keys in (names, numbered):
+        if set(keys) == set(arrays):
+            return [arrays[key] for key in keys]
+    raise InputError(
+        f"{label}: expected arrays {', '.join(names)}, "
+        f"got {', '.join(arrays) or 'none'}"
+    )
+
+
+def _check(model: Model, arrays: list[FileArray]) -> None:
+    """Refuse what does not fit the model, by stand-ins that take no memory.
+
+    Raises:
+        InputError: a shape or a dtype does not fit.
+    """
+    stand_ins = {}
+    for name, port, array in zip(model.input_names, model.graph.inputs, arrays):
+        dtype = port.dtype if array.dtype.kind in "biuf" else array.dtype
+        stand_ins[name] = np.broadcast_to(np.zeros((), dtype), array.shape)
     model._arrays(stand_ins)
-    return arrays

@@ -1,42 +1,38 @@
-"""An output on its way: a folder beside it, from which an interrupted run goes on.
+"""An output while it is written, from which an interrupted run can be resumed.
 
-``y.npy.partial`` holds the rows so far and a journal: what the run began with, how many
-rows are done, and the SHA-256 of the input rows read and of the bytes written.  A run
-that goes on reads both again, so the result has the bytes of a run that was never
-interrupted, or there is none.
+``y.npy.partial`` is a folder beside the output ``y.npy``.  It holds the rows that are
+done and a journal: what the run began with, how many rows are safe, and the SHA-256 of
+the input rows that gave them.  A resumed run reads those input rows again, so it gives
+the bytes of a run that was never interrupted, or it is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from gru2np_runtime.errors import Gru2npError
+from gru2np_runtime.errors import Gru2npError, InputError
 from gru2np_runtime.files.arrays import Misuse
-from gru2np_runtime.files.journal import JOURNAL, Journal, Part, damaged, read_journal
+from gru2np_runtime.files.outputs import RowWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from gru2np_runtime.files.journal import Recovery
-    from gru2np_runtime.files.outputs import ArraySink, TableSink
     from gru2np_runtime.layer import Array
 
     FilePath = str | os.PathLike[str]
-    Sink = ArraySink | TableSink
 
+JOURNAL = "journal.json"
 # Seconds between two entries in the journal: what a killed run loses at most.
 INTERVAL = 2.0
-# Where the members of an .npz are joined.
-WHOLE = "whole.part"
 
 
 def folder_of(target: FilePath) -> Path:
@@ -45,12 +41,12 @@ def folder_of(target: FilePath) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
-def check_partial(target: FilePath, recovery: Recovery | None) -> None:
-    """Refuse to begin where an interrupted run's rows would be lost.
+def check_partial(target: FilePath, *, resume: bool, force: bool) -> None:
+    """Refuse to begin where the rows of an interrupted run would be lost.
 
     Raises:
-        Misuse: there are some, and neither ``resume`` nor ``anew`` is set; or there is
-            something that no run left.
+        Misuse: there are some, and neither ``resume`` nor ``force`` is set; or
+            something that no run left has the folder's name.
     """
     folder = folder_of(target)
     if not os.path.lexists(folder):
@@ -58,229 +54,230 @@ def check_partial(target: FilePath, recovery: Recovery | None) -> None:
     if (
         folder.is_symlink()
         or not folder.is_dir()
-        or any(
-            path.suffix != ".part" and not path.name.startswith(JOURNAL)
-            for path in folder.iterdir()
-        )
+        or any(map(_foreign, folder.iterdir()))
     ):
         raise Misuse(f"{str(folder)!r} is in the way, and no run of gru2np left it")
-    if recovery is None or not (recovery.resume or recovery.anew):
+    if not resume and not force:
         raise Misuse(
-            f"{str(folder)!r} is what an interrupted run left: --resume goes on from "
-            "there, --force begins anew"
+            f"{str(folder)!r} is what an interrupted run left: --resume continues it, "
+            "--force begins anew"
         )
 
 
-class _Hashed:
-    """A file that hashes what it is given."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, self.sha256 = file, hashlib.sha256()
-
-    def write(self, data: Any) -> int:
-        self.sha256.update(data)
-        return self.file.write(data)
+def _foreign(path: Path) -> bool:
+    return path.suffix != ".part" and not path.name.startswith(JOURNAL)
 
 
-class _Moment(NamedTuple):
-    """The end of a whole batch; one assignment, so that no interrupt halves it."""
+def begun_with(bundle: FilePath) -> dict[str, str]:
+    """What the bytes of a prediction depend on besides its input, by name."""
+    from gru2np_runtime.kernels.c.library import describe
+    from gru2np_runtime.version import __version__
 
-    rows: int
-    inputs: Any
-    files: list[tuple[int, Any]]
+    sha256 = hashlib.sha256()
+    with open(bundle, "rb") as file:  # noqa: PTH123
+        while data := file.read(1 << 20):
+            sha256.update(data)
+    return {
+        "bundle": sha256.hexdigest(),
+        "gru2np_runtime": __version__,
+        "NumPy": np.__version__,
+        "kernel": describe().split(": ")[-1],
+    }
 
 
 class Partial:
-    """The folder of an unfinished output, while a run is at it.
-
-    When a run ends by an error, what is done stays for another.
+    """The folder of an unfinished output, while a run writes to it.
 
     Attributes:
-        files: as many as asked for, to write to.
-        kept: rows that are safe in the folder.
+        writers: one for each array, into a file of its own.
+        kept: rows that are safe for a later run.
 
     Args:
         target: the output.
-        count: how many files the rows go into.
-        recovery: how to go on; None where nothing can.
+        count: how many arrays it has.
+        begun_with: what must be the same for the same bytes, by name; None where no
+            later run can continue this one.
+        resume: continue what an interrupted run left, if it left something.
     """
 
-    def __init__(self, target: FilePath, count: int, recovery: Recovery | None) -> None:
+    def __init__(
+        self,
+        target: FilePath,
+        count: int,
+        begun_with: Mapping[str, str] | None,
+        *,
+        resume: bool,
+    ) -> None:
         self.target, self.folder = Path(target), folder_of(target)
-        self.recovery = recovery
-        self.files: list[Any] = []
+        self.writers: list[RowWriter] = []
         self.kept = 0
         self._paths = [self.folder / f"{i}.part" for i in range(count)]
-        self._inputs = hashlib.sha256()
-        self._journal: Journal | None = None
-        self._moment: _Moment | None = None
-        self._sink: Sink | None = None
-        self._last = time.monotonic()
-        self._finished = self._mine = False
+        self._begun_with, self._resume = begun_with, resume
+        # Of the input rows that are done; that of an interrupted run.
+        self._sha256, self._sha256_before = hashlib.sha256(), ""
+        # Rows and hash in one value, so that no interrupt comes between them.
+        self._done: tuple[int, Any] = 0, self._sha256
+        self._saved = time.monotonic()
+        self._finished = False
 
     def __enter__(self) -> Partial:
+        """Open the files.
+
+        Raises:
+            InputError: the journal is damaged, or its run began with something else.
+            Misuse: another process writes to the folder.
+        """
+        self.folder.mkdir(exist_ok=True)
         try:
-            self._open()
+            for path in self._paths:
+                self.writers.append(RowWriter(_locked(path)))
+            if self._resume:
+                self._read_journal()
+            if not self.kept:
+                (self.folder / JOURNAL).unlink(missing_ok=True)
+                for writer in self.writers:
+                    writer.file.truncate()
         except BaseException:
-            self.__exit__(None, None, None)
+            self._close()
             raise
         return self
 
-    def _open(self) -> None:
-        there = os.path.lexists(self.folder)
-        recovery = self.recovery
-        if there and recovery is not None and recovery.resume:
-            self._journal = read_journal(self.folder, recovery.begun_with)
-        if self._journal is None:
-            if there:
-                with suppress(FileNotFoundError), self._paths[0].open("rb") as old:
-                    self._lock(old)
-                shutil.rmtree(self.folder)
-            self.folder.mkdir()
-            self._mine = True
-        else:
-            self.kept = self._journal.rows
-            if len(self._journal.files) != len(self._paths):
-                raise damaged(self.folder, "its journal speaks of other files")
-        for path in self._paths:
-            try:
-                file: Any = path.open("w+b" if self._journal is None else "r+b")
-            except FileNotFoundError:
-                raise damaged(self.folder, f"{path.name} is missing") from None
-            self.files.append(_Hashed(file))
-        self._lock(self.files[0].file)
-        self._mine = True
-
-    def _lock(self, file: BinaryIO) -> None:
-        """Hold a file against other processes, where the system can."""
+    def _read_journal(self) -> None:
+        """Read the last entry; a run that was killed early may have none."""
         try:
-            import fcntl
-        except ImportError:
+            entry: Any = json.loads((self.folder / JOURNAL).read_text("utf-8"))
+            begun_with, rows = dict(entry["begun_with"]), int(entry["rows"])
+            self._sha256_before = entry["input_sha256"]
+            if rows < 1:
+                raise ValueError
+        except FileNotFoundError:
             return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            same = os.path.samestat(os.fstat(file.fileno()), self._paths[0].stat())
-        except OSError:
-            same = False
-        if not same:
-            text = f"{str(self.folder)!r} is being written by another process"
-            raise Misuse(text)
+        # A text that is no journal raises half a dozen kinds of error.
+        except Exception:
+            raise self._refusal("its journal cannot be read") from None
+        for name, now in (self._begun_with or {}).items():
+            if begun_with.get(name) != now:
+                before = begun_with.get(name)
+                raise self._refusal(f"begun with {name} {before}, got {now}")
+        self.kept = rows
 
-    def go_on(self, sink: Sink, inputs: Callable[[int], Iterable[Array]]) -> int:
-        """Rows that are done, once input and output so far have been read again.
+    def _refusal(self, reason: str) -> InputError:
+        return InputError(
+            f"{self.folder}: {reason}, so it cannot be resumed: begin anew with --force"
+        )
+
+    def skip(self, inputs: Callable[[int], Iterable[Array]]) -> int:
+        """Continue after the rows that an interrupted run did; how many they are.
 
         Args:
-            sink: writes to the files; set to where it was.
-            inputs: gives the first so many rows, as ``done`` was given them.
+            inputs: gives the first so many rows, in the arrays that ``done`` got.
 
         Raises:
             InputError: the input is another, or a file is damaged.
         """
-        self._sink, journal = sink, self._journal
-        if journal is None:
+        if not self.kept:
             return 0
-        for rows in inputs(journal.rows):
-            self._inputs.update(_bytes(rows))
-        if self._inputs.hexdigest() != journal.input_sha256:
-            raise damaged(
-                self.folder,
-                f"begun with another input: the first {journal.rows} rows differ",
-            )
-        for hashed, part in zip(self.files, journal.files):
-            _read_again(hashed, part.bytes)
-            if hashed.sha256.hexdigest() != part.sha256:
-                raise damaged(self.folder, "its rows are not those it should hold")
-        for hashed, part in zip(self.files, journal.files):
-            hashed.file.truncate(part.bytes)
-            hashed.file.seek(part.bytes)
-        sink.go_on(journal.outputs, journal.rows)
-        self._note(journal.rows)
-        return journal.rows
+        for array in inputs(self.kept):
+            self._sha256.update(_bytes(array))
+        if self._sha256.hexdigest() != self._sha256_before:
+            reason = f"begun with another input: the first {self.kept} rows differ"
+            raise self._refusal(reason)
+        for path, writer in zip(self._paths, self.writers):
+            try:
+                writer.resume(self.kept)
+            except InputError:
+                raise self._refusal(f"{path.name} is damaged") from None
+        self._done = self.kept, self._sha256.copy()
+        return self.kept
 
     def done(self, rows: int, inputs: Iterable[Array]) -> None:
-        """So many rows are written, the last of them from those of ``inputs``."""
-        if self.recovery is None:
+        """So many rows are written, the last of them from ``inputs``."""
+        if self._begun_with is None:
             return
-        for part in inputs:
-            self._inputs.update(_bytes(part))
-        self._note(rows)
-        if time.monotonic() - self._last > INTERVAL:
+        for array in inputs:
+            self._sha256.update(_bytes(array))
+        self._done = rows, self._sha256.copy()
+        if time.monotonic() - self._saved > INTERVAL:
             self._save()
 
-    def _note(self, rows: int) -> None:
-        files = [(h.file.tell(), h.sha256.copy()) for h in self.files]
-        self._moment = _Moment(rows, self._inputs.copy(), files)
-
     def _save(self) -> None:
-        """Write the journal, after the rows that it speaks of."""
-        moment, recovery, sink = self._moment, self.recovery, self._sink
-        if moment is None or recovery is None or sink is None:
+        """Write the journal, after the rows that it counts."""
+        rows, sha256 = self._done
+        if not rows or self._begun_with is None:
             return
-        for hashed in self.files:
-            hashed.file.flush()
-            os.fsync(hashed.file.fileno())
-        files = [Part(end, sha256.hexdigest()) for end, sha256 in moment.files]
-        begun_with, inputs = recovery.begun_with, moment.inputs.hexdigest()
-        Journal(begun_with, moment.rows, inputs, files, sink.written()).write(
-            self.folder
-        )
-        self.kept = moment.rows
-        self._last = time.monotonic()
+        for writer in self.writers:
+            writer.file.flush()
+            os.fsync(writer.file.fileno())
+        entry = {
+            "begun_with": dict(self._begun_with),
+            "rows": rows,
+            "input_sha256": sha256.hexdigest(),
+        }
+        new = self.folder / f"{JOURNAL}.new"
+        new.write_text(json.dumps(entry, indent=1) + "\n", "utf-8")
+        new.replace(self.folder / JOURNAL)
+        self.kept, self._saved = rows, time.monotonic()
 
     def finish(
-        self, join: Callable[[BinaryIO, Sequence[BinaryIO]], None] | None
+        self, join: Callable[[Sequence[RowWriter], BinaryIO], None] | None
     ) -> None:
         """The output takes its place.
 
         Args:
-            join: makes one file of several; not needed for one.
+            join: writes the arrays into one file; None where there is one, as it is.
         """
-        result = self._paths[0]
-        files = [hashed.file for hashed in self.files]
+        whole = self._paths[0]
         if join is not None:
-            result = self.folder / WHOLE
-            with result.open("wb") as whole:
-                join(whole, files)
-        for file in files:
-            file.flush()
+            whole = self.folder / "whole.part"
+            with whole.open("wb") as file:
+                join(self.writers, file)
+        for writer in self.writers:
+            writer.file.flush()
         if os.name == "nt":
             self._close()
-        # The lock is held until the name is gone, so that nobody goes on with it.
-        result.replace(self.target)
+        # Elsewhere the lock is held until the name is gone, so that nobody takes it.
+        whole.replace(self.target)
         self._finished = True
 
     def _close(self) -> None:
-        for hashed in self.files:
+        for writer in self.writers:
             # What a full disk did not take is not in the journal.
             with suppress(OSError):
-                hashed.file.close()
+                writer.file.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # Bad data would be bad again; a run of hours is in the journal all the same.
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        # Bad data would be bad again.
         if not self._finished and not isinstance(error, Gru2npError):
             with suppress(OSError, ValueError):
                 self._save()
         self._close()
-        if self._mine and (self._finished or not self.kept):
+        if self._finished or not self.kept:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _bytes(rows: Array) -> Any:
-    return np.ascontiguousarray(rows).reshape(-1).view("uint8").data
+def _locked(path: Path) -> BinaryIO:
+    """A file held against other processes, where the system can.
+
+    Raises:
+        Misuse: another process holds it.
+    """
+    path.touch()
+    file: BinaryIO = path.open("r+b")
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The run that held it may have finished: then this file is its output.
+        if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            raise FileNotFoundError
+    except ImportError:
+        pass
+    except OSError:
+        file.close()
+        folder = str(path.parent)
+        raise Misuse(f"{folder!r} is being written by another process") from None
+    return file
 
 
-def _read_again(hashed: _Hashed, size: int) -> None:
-    """Hash the first bytes of a file."""
-    left = size
-    hashed.file.seek(0)
-    while left:
-        data = hashed.file.read(min(left, 1 << 20))
-        if not data:
-            return
-        hashed.sha256.update(data)
-        left -= len(data)
+def _bytes(array: Array) -> Any:
+    return np.ascontiguousarray(array).reshape(-1).view("uint8").data

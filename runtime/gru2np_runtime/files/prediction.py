@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from gru2np_runtime.data import shape_text
 from gru2np_runtime.errors import Gru2npError, InputError
 from gru2np_runtime.files.arrays import Misuse, spool
 from gru2np_runtime.files.inputs import open_inputs
-from gru2np_runtime.files.outputs import ArraySink, TableSink, write_npz
-from gru2np_runtime.files.partial import Partial, check_partial
+from gru2np_runtime.files.outputs import RowWriter, write_npz, write_table
+from gru2np_runtime.files.partial import Partial, begun_with, check_partial
+from gru2np_runtime.files.tables import TableOptions, fits_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gru2np_runtime.files.arrays import FileArray
-    from gru2np_runtime.files.journal import Recovery
-    from gru2np_runtime.files.tables import TableOptions
     from gru2np_runtime.layer import Array
     from gru2np_runtime.model import Model
 
@@ -36,13 +37,7 @@ BATCH_BYTES = 2**26
 
 
 class Output(NamedTuple):
-    """One array that was written.
-
-    Attributes:
-        name: the model's name for it.
-        shape: its shape, rows included.
-        dtype: NumPy's name.
-    """
+    """An array that was written: its name, shape with rows, and NumPy's dtype name."""
 
     name: str
     shape: tuple[int, ...]
@@ -50,13 +45,7 @@ class Output(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What a prediction from file to file did.
-
-    Attributes:
-        rows: how many rows were scored.
-        batch_size: how many at once.
-        outputs: what was written, in the model's order.
-    """
+    """The rows that were scored, how many at once, and outputs in the model's order."""
 
     rows: int
     batch_size: int
@@ -64,15 +53,7 @@ class Prediction(NamedTuple):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Stopped from outside, with rows that ``resume`` goes on from.
-
-    Attributes:
-        rows: how many are done.
-    """
-
-    def __init__(self, rows: int) -> None:
-        super().__init__()
-        self.rows = rows
+    """Stopped by Ctrl-C, with rows that ``resume`` continues; its text says so."""
 
 
 def predict_file(
@@ -83,77 +64,69 @@ def predict_file(
     batch_size: int | None = None,
     progress: Progress | None = None,
     table: TableOptions | None = None,
-    recovery: Recovery | None = None,
+    bundle: FilePath | None = None,
+    resume: bool = False,
+    force: bool = False,
 ) -> Prediction:
     """Score the rows of a file, batch by batch.
 
     Args:
         model: a loaded model.
-        source: a ``.npy``, a ``.npz`` with the arrays by input name, or a table; told
-            by content.
+        source: a ``.npy``, a ``.npz`` with the arrays by input name, or a table;
+            recognised by content.
         target: a ``.npy``, a ``.npz`` with the arrays by output name, or a ``.csv``; a
-            path is replaced when the file is whole. A stream is given a table for a
-            table, else a ``.npy`` where the model has one output.
-        batch_size: rows at once; if not given 1024, or as many as are 64 MiB. A
-            stateful model takes the batch it was built for.
+            path is replaced when the file is whole. A stream gets a table for a table,
+            else a ``.npy`` if the model has one output and a ``.npz`` if several.
+        batch_size: rows at once; if None 1024, or as many as are 64 MiB. A stateful
+            model takes the batch it was built for.
         progress: called with rows done and rows in all after each batch.
         table: how to read a table.
-        recovery: what a later run must have in common with this one to go on where it
-            was interrupted; None where none can.
+        bundle: of the model. Without it no later run can continue an interrupted one.
+        resume: continue an interrupted run, if there was one.
+        force: begin anew, whatever an interrupted run left.
 
     Raises:
-        InputError: the data does not fit the model, or is no data; nothing is changed
-            at ``target``.
+        InputError: the data does not fit the model, or is no data; ``target`` stays
+            as it was.
         Misuse: the target cannot hold what the model gives, or an interrupted run's
             rows are there.
         Interrupted: Ctrl-C, after rows that are kept.
     """
     path = target if isinstance(target, (str, os.PathLike)) else None
     if path is not None:
-        recovery = _checked(model, path, recovery)
+        _check_target(model, path, resume=resume, force=force)
     with ExitStack() as stack:
         folder = None if path is None else Path(path).parent
-        inputs, of_table = open_inputs(model, source, table, stack, folder)
+        options = table or TableOptions()
+        inputs, of_table = open_inputs(model, source, options, stack, folder)
         kind = _kind(model, path, of_table)
         size = _rows_at_once(model, inputs, batch_size)
+        run = _Run(model, inputs, size, batch_size, kind, progress)
         # From here on the data is known to fit: a stream gets all or nothing.
-        count = len(model.output_names) if kind == "npz" else 1
         if isinstance(target, (str, os.PathLike)):
-            if recovery is not None:
-                also = _also_begun_with(inputs, size, kind)
-                begun_with = {**recovery.begun_with, **also}
-                recovery = recovery._replace(begun_with=begun_with)
-            place = Partial(target, count, recovery)
-            written = _kept(place, model, inputs, (size, batch_size), kind, progress)
+            journal = None
+            if bundle is not None and model._stateful is None:
+                journal = {**begun_with(bundle), **run.begun_with()}
+            place = Partial(target, len(model.output_names), journal, resume=resume)
+            writers = _to_file(run, place)
         else:
-            stream = _Stream(target, kind, count, stack)
-            written = _score(stream, model, inputs, (size, batch_size), kind, progress)
-    names = model.output_names
-    outputs = [Output(n, shape, dtype) for n, (shape, dtype) in zip(names, written)]
-    return Prediction(inputs[0].shape[0], size, outputs)
+            writers = _to_stream(run, target, stack)
+    outputs = [
+        Output(name, writer.shape, writer.dtype.name)
+        for name, writer in zip(model.output_names, writers)
+    ]
+    return Prediction(run.rows, size, outputs)
 
 
-def _also_begun_with(
-    inputs: Sequence[FileArray], size: int, kind: str
-) -> dict[str, str]:
-    shapes = ", ".join(f"{x.dtype.name} {x.shape}" for x in inputs)
-    return {"input": shapes, "batch size": str(size), "output": f".{kind}"}
-
-
-def _checked(
-    model: Model, path: FilePath, recovery: Recovery | None
-) -> Recovery | None:
-    """The recovery that the model allows, before any work is done."""
-    _kind(model, path, False)
-    check_partial(path, recovery)
-    if model._stateful is None:
-        return recovery
-    if recovery is not None and recovery.resume:
+def _check_target(model: Model, path: FilePath, *, resume: bool, force: bool) -> None:
+    """Refuse before any work is done."""
+    _kind(model, path, of_table=False)
+    check_partial(path, resume=resume, force=force)
+    if resume and model._stateful is not None:
         raise Misuse(
             "a stateful model carries its states from row to row, and those of an "
             "interrupted run are gone: begin anew with --force"
         )
-    return None
 
 
 def _kind(model: Model, path: FilePath | None, of_table: bool) -> str:
@@ -162,10 +135,10 @@ def _kind(model: Model, path: FilePath | None, of_table: bool) -> str:
     several = len(model.output_names) > 1
     if suffix == ".csv" or (path is None and of_table):
         for name, shape in zip(model.output_names, model.output_shapes):
-            if len(shape) > 2:
+            if not fits_table(shape):
                 raise Misuse(
-                    f"a table has one row a sample, and output {name!r} is {shape}: "
-                    "name an .npy or .npz file with -o"
+                    f"no row of a table holds output {name!r} {shape_text(shape)}, "
+                    "whose sizes are open: name an .npy or .npz file with -o"
                 )
         return "csv"
     if suffix == ".npz" or (path is None and several):
@@ -177,8 +150,8 @@ def _kind(model: Model, path: FilePath | None, of_table: bool) -> str:
         )
     if suffix not in ("", ".npy"):
         raise Misuse(
-            f"{str(path)!r}: nothing is known of {suffix!r}: name an .npy, .npz or "
-            ".csv file with -o"
+            f"{str(path)!r}: expected a name that ends in .npy, .npz or .csv, got "
+            f"{suffix!r}: name an .npy, .npz or .csv file with -o"
         )
     return "npy"
 
@@ -198,92 +171,126 @@ def _rows_at_once(model: Model, inputs: Sequence[FileArray], asked: int | None) 
     return asked or max(1, min(BATCH_SIZE, BATCH_BYTES // max(row_bytes, 1)))
 
 
-class _Stream:
-    """A stream as the place of an output: nothing of it can be taken back."""
+class _Run(NamedTuple):
+    """A model, its inputs, and how they are scored.
 
-    def __init__(
-        self, target: BinaryIO, kind: str, count: int, stack: ExitStack
+    Attributes:
+        size: rows in a batch.
+        asked: the batch size that the user asked for, if any.
+        kind: ``npy``, ``npz`` or ``csv``.
+    """
+
+    model: Model
+    inputs: Sequence[FileArray]
+    size: int
+    asked: int | None
+    kind: str
+    progress: Progress | None
+
+    @property
+    def rows(self) -> int:
+        return self.inputs[0].shape[0]
+
+    def begun_with(self) -> dict[str, str]:
+        """What the bytes of the output depend on besides the bundle, by name."""
+        shapes = ", ".join(f"{x.dtype.name} {x.shape}" for x in self.inputs)
+        size, kind = str(self.size), f".{self.kind}"
+        return {"input": shapes, "batch size": size, "output": kind}
+
+    def batches(self, start: int, stop: int | None = None) -> Iterator[list[Array]]:
+        """The inputs of each batch, from one row to another or to the last."""
+        # No rows are one empty batch: it says what shape nothing has.
+        rows = max(self.rows, 1)
+        for first in range(start, rows if stop is None else min(stop, rows), self.size):
+            yield [x.rows(first, first + self.size) for x in self.inputs]
+
+    def score(
+        self,
+        writers: Sequence[RowWriter],
+        start: int = 0,
+        done: Callable[[int, list[Array]], None] = lambda rows, batch: None,
     ) -> None:
-        self._target = target
-        joined = kind == "npz"
-        self.files = [spool(stack) for _ in range(count)] if joined else [target]
+        """Write the outputs of all rows from ``start`` on.
 
-    def go_on(self, sink: object, inputs: object) -> int:
-        return 0
+        Args:
+            writers: one for each output.
+            start: how many rows are written already.
+            done: called with rows done and the inputs of the last batch.
 
-    def done(self, rows: int, inputs: object) -> None:
-        return None
+        Raises:
+            InputError: batches have fewer rows of the outputs than of the inputs.
+        """
+        rows = start
+        for batch in self.batches(start):
+            # Asked for nothing, the model bounds its own memory within the batch.
+            outputs = self.model.predict(
+                dict(zip(self.model.input_names, batch)), batch_size=self.asked
+            )
+            for writer, output in zip(writers, _listed(outputs)):
+                # An operation may make fewer rows of a batch; one batch may be all.
+                whole = len(output) if self.size >= self.rows else self.rows
+                writer.add(output, whole)
+            rows += len(batch[0])
+            done(rows, batch)
+            if self.progress is not None:
+                self.progress(rows, self.rows)
+        if any(writer.missing for writer in writers):
+            raise InputError(
+                f"the model does not give a row for each of {self.rows} rows: score "
+                "them all at once (--batch-size)"
+            )
 
-    def finish(
-        self, join: Callable[[BinaryIO, Sequence[BinaryIO]], None] | None
-    ) -> None:
-        if join is not None:
-            join(self._target, self.files)
-        self._target.flush()
-
-
-def _kept(place: Partial, *rest: Any) -> list[tuple[tuple[int, ...], str]]:
-    """Score into a folder that keeps what is done."""
-    again = ""
-    try:
-        with place:
-            return _score(place, *rest)
-    except KeyboardInterrupt:
-        if place.kept:
-            raise Interrupted(place.kept) from None
-        raise
-    except OSError as error:
-        # A full disk shows only here; errors without a number are not the disk's.
-        if error.errno is None:
-            raise
-        if place.kept:
-            again = f"; {place.kept} rows are kept, and --resume goes on from there"
-        raise Gru2npError(
-            f"{place.target}: cannot be written: {error.strerror}{again}"
-        ) from error
-
-
-def _score(
-    place: Partial | _Stream,
-    model: Model,
-    inputs: Sequence[FileArray],
-    sizes: tuple[int, int | None],
-    kind: str,
-    progress: Progress | None,
-) -> list[tuple[tuple[int, ...], str]]:
-    """Shapes and dtypes of the outputs, once they are written."""
-    names, rows, (size, asked) = model.output_names, inputs[0].shape[0], sizes
-    sink: ArraySink | TableSink = (
-        TableSink(place.files[0], names) if kind == "csv" else ArraySink(place.files)
-    )
-
-    def batches(count: int) -> Iterator[Array]:
-        for start in range(0, min(count, rows), size):
-            for x in inputs:
-                yield x.rows(start, start + size)
-
-    done = place.go_on(sink, batches)
-    if done and progress is not None:
-        progress(done, rows)
-    # No rows are one empty batch: it says what shape nothing has.
-    for start in range(done, max(rows, 1), size):
-        batch = [x.rows(start, start + size) for x in inputs]
-        given = dict(zip(model.input_names, batch))
-        # Asked for nothing, the model bounds its own memory within the batch.
-        outputs = _listed(model.predict(given, batch_size=asked))
-        sink.add(outputs, -1 if start == 0 and size >= rows else rows)
-        place.done(min(start + size, rows), batch)
-        if progress is not None:
-            progress(min(start + size, rows), rows)
-
-    def join(whole: BinaryIO, files: Iterable[BinaryIO]) -> None:
-        write_npz(whole, dict(zip(names, files)))
-
-    place.finish(join if kind == "npz" else None)
-    return sink.written()
+    def join(self, writers: Sequence[RowWriter], file: BinaryIO) -> None:
+        """Write the outputs into one file."""
+        write = write_npz if self.kind == "npz" else write_table
+        write(file, dict(zip(self.model.output_names, writers)))
 
 
 def _listed(outputs: Any) -> list[Array]:
     if isinstance(outputs, dict):
         return list(outputs.values())
     return outputs if isinstance(outputs, list) else [outputs]
+
+
+def _to_stream(run: _Run, target: BinaryIO, stack: ExitStack) -> list[RowWriter]:
+    """Score to a stream, from which nothing can be taken back."""
+    count, as_is = len(run.model.output_names), run.kind == "npy"
+    writers = [RowWriter(target if as_is else spool(stack)) for _ in range(count)]
+    run.score(writers)
+    if not as_is:
+        run.join(writers, target)
+    target.flush()
+    return writers
+
+
+def _to_file(run: _Run, place: Partial) -> list[RowWriter]:
+    """Score to a file that is replaced when all rows are done.
+
+    Raises:
+        Gru2npError: the place cannot be written.
+        Interrupted: Ctrl-C, after rows that are kept.
+    """
+    try:
+        with place:
+            start = place.skip(lambda rows: chain.from_iterable(run.batches(0, rows)))
+            if start and run.progress is not None:
+                run.progress(start, run.rows)
+            run.score(place.writers, start, place.done)
+            place.finish(None if run.kind == "npy" else run.join)
+    except KeyboardInterrupt:
+        if place.kept:
+            raise Interrupted(
+                f"{place.kept:,} rows are kept in {place.folder}: the same command "
+                "with --resume continues from there."
+            ) from None
+        raise
+    except OSError as error:
+        # A full disk shows only here; errors without a number are not the disk's.
+        if error.errno is None:
+            raise
+        kept = f"; {place.kept:,} rows are kept, and --resume continues from there"
+        raise Gru2npError(
+            f"{place.target}: cannot be written: {error.strerror}"
+            f"{kept if place.kept else ''}"
+        ) from error
+    return place.writers

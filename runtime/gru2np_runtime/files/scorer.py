@@ -1,14 +1,14 @@
-"""A model as clusters want it: a path that opens itself wherever it arrives.
+"""A model as Dask, Ray and Spark take it: small to pickle, opened once in a process.
 
-Dask, Ray and Spark send a function to many processes and call it on one block of rows
-after the other.  What they ask of it is the same: small to pickle, quick to open, no
-state left behind, and shape and dtype of the result known beforehand.
+They send a function to many processes and call it on one block of rows after another.
+It must keep no state, and they ask for shape and dtype of its result before a call.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,32 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gru2np_runtime.data import Data
-    from gru2np_runtime.layer import Layer, Shape
+    from gru2np_runtime.graph import Port
+    from gru2np_runtime.layer import Array, Layer, Shape
     from gru2np_runtime.model import Model
 
-# Models that this process has opened, by what was in the file.
-_models: dict[tuple[str, Any], Model] = {}
-# Dask's threads all want the first block at once.
+# The models that this process has opened, by SHA-256 and layers of the user's own.
+_models: dict[tuple[str | None, Any], Model] = {}
+# Dask calls the first block in all threads at once.
 _lock = threading.Lock()
 
 
 class Scorer:
     """Scores blocks of rows, in this process or in others.
 
-    It holds a path, not a model: pickled it is a few hundred bytes. Each process opens
-    the bundle once, at its first call, and keeps it.
+    It holds a path, not a model, so it pickles to a few hundred bytes. Each process
+    opens the bundle at its first call and keeps it.
 
     Args:
         path: of the bundle, as every process reaches it.
-        batch_size: rows computed at once within a block; as ``Model.predict`` if not
-            given.
-        custom_layers: as ``load`` takes them.
-
-    >>> import numpy as np
-    >>> from gru2np_runtime import Scorer
-    >>> score = Scorer("model.npz", batch_size=256)  # doctest: +SKIP
-    >>> score(np.zeros((1000, 20, 3), "float32")).shape  # doctest: +SKIP
-    (1000, 1)
+        batch_size: rows computed at once within a block; None as ``Model.predict``.
+        custom_objects: as ``load`` takes them.
     """
 
     def __init__(
@@ -53,14 +47,14 @@ class Scorer:
         path: str | os.PathLike[str],
         *,
         batch_size: int | None = None,
-        custom_layers: Mapping[str, type[Layer]] | None = None,
+        custom_objects: Mapping[str, type[Layer]] | None = None,
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {batch_size}")
         # A worker may stand in another folder.
         self.path = os.path.abspath(path)  # noqa: PTH100
         self.batch_size = batch_size
-        self.custom_layers = None if custom_layers is None else dict(custom_layers)
+        self.custom_objects = None if custom_objects is None else dict(custom_objects)
         self._sha256: str | None = None
 
     def __repr__(self) -> str:
@@ -75,41 +69,39 @@ class Scorer:
                 opened with; or its model is stateful.
             FileNotFoundError: there is no such file here.
         """
-        own = None
-        if self.custom_layers is not None:
-            own = tuple(sorted(self.custom_layers.items()))
+        layers = frozenset((self.custom_objects or {}).items())
         with _lock:
-            found = None if self._sha256 is None else _models.get((self._sha256, own))
-            if found is None:
-                found = self._open(own)
-        return found
+            if (self._sha256, layers) not in _models:
+                # Read once: what was hashed is what is opened.
+                with open(self.path, "rb") as file:  # noqa: PTH123
+                    content = file.read()
+                self._sha256 = self._checked_sha256(content)
+                if (self._sha256, layers) not in _models:
+                    _models[self._sha256, layers] = self._open(content)
+            return _models[self._sha256, layers]
 
-    def _open(self, own: Any) -> Model:
+    def _checked_sha256(self, content: bytes) -> str:
         import hashlib
 
-        # Read once: what was hashed is what is opened.
-        with open(self.path, "rb") as file:  # noqa: PTH123
-            content = file.read()
         sha256 = hashlib.sha256(content).hexdigest()
         if self._sha256 not in (None, sha256):
             raise BundleError(
                 f"{self.path}: expected the bundle of SHA-256 {self._sha256}, with "
-                f"which the work began, got {sha256}"
+                f"which the work began, got {sha256}: put it back or begin anew"
             )
-        found = _models.get((sha256, own))
-        if found is None:
-            try:
-                found = load(content, custom_layers=self.custom_layers)
-            except BundleError as error:
-                raise BundleError(f"{self.path}: {error}") from None
-            if found._stateful is not None:
-                raise BundleError(
-                    f"{self.path}: a stateful model's rows depend on the rows before "
-                    "them, so they cannot be shared out: use load and predict"
-                )
-            _models[sha256, own] = found
-        self._sha256 = sha256
-        return found
+        return sha256
+
+    def _open(self, content: bytes) -> Model:
+        try:
+            model = load(content, custom_objects=self.custom_objects)
+        except BundleError as error:
+            raise BundleError(f"{self.path}: {error}") from None
+        if model._stateful is not None:
+            raise BundleError(
+                f"{self.path}: a stateful model's rows depend on the rows before "
+                "them, so they cannot be shared out: use load and predict"
+            )
+        return model
 
     def __call__(self, *blocks: Data) -> Data:
         """The outputs for a block of rows.
@@ -125,26 +117,20 @@ class Scorer:
         Raises:
             InputError: the block does not fit the model.
         """
-        model = self.model
-        if len(blocks) != 1:
-            return model.predict(list(blocks), self.batch_size)
-        block = blocks[0]
+        model, names = self.model, self.model.input_names
+        block = blocks[0] if len(blocks) == 1 else list(blocks)
         if not isinstance(block, dict):
             return model.predict(block, self.batch_size)
-        names = model.input_names
         if len(names) == len(block) == 1:
-            inputs = dict(zip(names, block.values()))
-        else:
-            missing = [name for name in names if name not in block]
-            if missing:
-                raise InputError(
-                    f"expected columns {', '.join(names)}, got {', '.join(block)}"
-                )
-            inputs = {name: block[name] for name in names}
-        return self._named(model.predict(inputs, self.batch_size))
+            block = dict(zip(names, block.values()))
+        if not set(names) <= set(block):
+            raise InputError(
+                f"expected columns {', '.join(names)}, got {', '.join(block)}"
+            )
+        inputs = {name: block[name] for name in names}
+        return self._by_name(model.predict(inputs, self.batch_size))
 
-    def _named(self, outputs: Data) -> dict[str, Any]:
-        """Outputs by name."""
+    def _by_name(self, outputs: Data) -> dict[str, Any]:
         if isinstance(outputs, dict):
             return outputs
         listed = outputs if isinstance(outputs, list) else [outputs]
@@ -154,80 +140,67 @@ class Scorer:
         """The shape of what a block gives; a list where the model has several outputs.
 
         Args:
-            input_shapes: of the inputs, rows included, None where a size is open; as
-                the model declares them if not given.
+            input_shapes: of the inputs, rows included, None where a size is open; none
+                to take those that the model declares.
 
         Raises:
             InputError: they do not fit the model.
         """
-        model = self.model
+        model, names = self.model, self.model.input_names
         shapes = input_shapes or tuple(model.input_shapes)
-        if len(shapes) != len(model.input_names):
+        if len(shapes) != len(names):
             raise InputError(
-                f"expected shapes of {len(model.input_names)} inputs "
-                f"({', '.join(model.input_names)}), got {len(shapes)}"
+                f"expected shapes of {len(names)} inputs ({', '.join(names)}), "
+                f"got {len(shapes)}"
             )
-        # Sizes that are known are checked, without memory for them.
-        model._arrays(
-            {
-                name: np.broadcast_to(
-                    np.zeros((), port.dtype),
-                    [d if n is None else n for n, d in _sizes(shape, port.shape)],
-                )
-                for name, shape, port in zip(
-                    model.input_names, shapes, model.graph.inputs
-                )
-            }
-        )
+        stand_ins = {
+            name: _stand_in(port, shape)
+            for name, port, shape in zip(names, model.graph.inputs, shapes)
+        }
+        model._arrays(stand_ins)
         try:
-            found = list(model.graph.output_shapes(*map(tuple, shapes)))
+            outputs = list(model.graph.output_shapes(*map(tuple, shapes)))
         except ValueError as error:
             raise InputError(str(error)) from error
-        return found[0] if len(found) == 1 else found
+        return outputs[0] if len(outputs) == 1 else outputs
 
     @property
     def output_dtype(self) -> np.dtype[Any] | list[np.dtype[Any]]:
         """The dtype of what a block gives; a list where the model has several."""
-        found = [np.dtype(port.dtype) for port in self.model.graph.outputs]
-        return found[0] if len(found) == 1 else found
+        dtypes = [np.dtype(port.dtype) for port in self.model.graph.outputs]
+        return dtypes[0] if len(dtypes) == 1 else dtypes
 
     @property
     def meta(self) -> Data:
         """No rows of the output, as Dask's ``meta``; a list where there are several."""
-        shapes, dtypes = self.output_shape(), self.output_dtype
-        if isinstance(dtypes, list):
-            return [_empty(s, d) for s, d in zip(shapes, dtypes)]  # type: ignore[arg-type]
-        return _empty(shapes, dtypes)  # type: ignore[arg-type]
+        metas = [
+            np.empty((0, *(n or 0 for n in shape[1:])), port.dtype)
+            for shape, port in zip(self.model.output_shapes, self.model.graph.outputs)
+        ]
+        return metas[0] if len(metas) == 1 else metas
 
     def make_predict_fn(self) -> Callable[..., Data]:
-        """What Spark's ``predict_batch_udf`` takes: gives the function of each worker.
+        """The function of a worker, for Spark's ``predict_batch_udf``.
 
-        The function has as many parameters as the model has inputs, by which Spark
-        tells how many columns to give it. It gives an array, or, where the model has
-        several outputs, a dict by their names, Spark's columns of a struct.
+        Spark counts its parameters, so it has one for each input. It gives an array,
+        or a dict by name where the model has several outputs.
         """
         import inspect
 
         def predict(*blocks: Data) -> Data:
             outputs = self(*blocks)
-            return self._named(outputs) if isinstance(outputs, list) else outputs
+            return self._by_name(outputs) if isinstance(outputs, list) else outputs
 
         kind = inspect.Parameter.POSITIONAL_ONLY
+        count = len(self.model.graph.inputs)
         predict.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [
-                inspect.Parameter(f"x{i}", kind)
-                for i in range(len(self.model.graph.inputs))
-            ]
+            [inspect.Parameter(f"x{i}", kind) for i in range(count)]
         )
         return predict
 
 
-def _sizes(given: Shape, declared: Shape) -> list[tuple[int | None, int]]:
-    """Each size beside what stands for it where it is open."""
-    if len(given) != len(declared):
-        return [(n, 1) for n in given]
-    return [(n, d or 1) for n, d in zip(given, declared)]
-
-
-def _empty(shape: Shape, dtype: np.dtype[Any]) -> Any:
-    return np.empty((0, *(n or 0 for n in shape[1:])), dtype)
+def _stand_in(port: Port, shape: Shape) -> Array:
+    """Zeros of a shape that take no memory; open sizes are those of the input."""
+    declared = chain(port.shape, repeat(1))
+    sizes = [n or declared_n or 1 for n, declared_n in zip(shape, declared)]
+    return np.broadcast_to(np.zeros((), port.dtype), sizes)

@@ -1,22 +1,23 @@
-"""Tables: ``.csv`` for models with flat input, one row a sample.
+"""Tables: ``.csv`` in which a row is a sample.
 
-A table is read once, from the first line to the last, into a temporary file of numbers
-in the dtype of the model's inputs.  So a cell that is no number is found before
-anything is written, and a table of any size takes no memory.
+A table is read once, from the first line to the last, into temporary files of numbers
+in the dtypes of the model's inputs.  So a cell that is no number is reported before
+anything is written, and a table of any size takes little memory.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+import math
+from itertools import chain, islice
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
+from gru2np_runtime.data import shape_text
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.files.arrays import FileArray, spool
-from gru2np_runtime.files.cells import is_number, numbers
 
 if TYPE_CHECKING:
     import os
@@ -24,21 +25,25 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from gru2np_runtime.graph import Port
+    from gru2np_runtime.layer import Array, Shape
 
     FilePath = str | os.PathLike[str]
+    # The number of a line, and its cells.
+    Row = tuple[int, list[str]]
 
 # Rows parsed at once.
 ROWS = 4096
-_SNIFFED = 1 << 16
-_DELIMITERS = "\t;,"
-_MISSING = ("", "na", "n/a", "null", "none")
+# Characters of the first line in which the delimiter is looked for.
+_START = 1 << 16
+# Not all whole numbers above it are floats.
+_LARGEST_ID = 2**53
 
 
 class TableOptions(NamedTuple):
-    """What nobody can see in a table.
+    """How to read a table.
 
     Attributes:
-        header: whether the first line is names; found out where None.
+        header: whether the first line has names; None to decide by its cells.
         columns: those to take, by name or by number from 1, with commas between.
     """
 
@@ -46,48 +51,28 @@ class TableOptions(NamedTuple):
     columns: str | None = None
 
 
-def is_text(file: BinaryIO) -> bool:
-    """Whether the file begins as text does."""
-    file.seek(0)
-    start = file.read(_SNIFFED)
-    if not start or any(byte < 32 and byte not in b"\t\r\n" for byte in start):
-        return False
-    try:
-        # Not final: the last character may be cut.
-        codecs.getincrementaldecoder("utf-8")().decode(start)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def unfit_for_tables(ports: Sequence[Port]) -> str | None:
-    """Why no table can hold the inputs of a model; None if one can."""
-    for port in ports:
-        if len(port.shape) not in (1, 2):
-            shape = "(" + ", ".join(str(n) for n in port.shape) + ")"
-            return f"a table has one row a sample, and input {port.name!r} is {shape}"
-    if len(ports) > 1 and any(port.shape[1:] == (None,) for port in ports):
-        return "which columns are which input is not known: their number is open"
-    return None
+def fits_table(shape: Shape) -> bool:
+    """Whether a row of numbers, of any length, has one meaning as a sample."""
+    return len(shape) <= 2 or None not in shape[1:]
 
 
 def read_table(
     file: BinaryIO,
     label: str,
     ports: Sequence[Port],
-    options: TableOptions | None,
+    options: TableOptions,
     stack: ExitStack,
     folder: FilePath | None = None,
 ) -> dict[str, FileArray]:
     """The inputs of a model from the columns of a table.
 
-    Columns go to the inputs in the model's order; where every input is one column and
-    the header has all their names, by name.
+    The numbers of a row go to the inputs in the model's order, each reshaped to what
+    the model declares.
 
     Args:
-        file: open, UTF-8; commas, semicolons or tabs between the cells.
+        file: open, UTF-8; tabs, semicolons, commas or spaces between the cells.
         label: what messages call it.
-        ports: the inputs, each of shape (rows,) or (rows, columns).
+        ports: the inputs, with batch axis.
         options: header and columns.
         stack: keeps the temporary files open.
         folder: where those are.
@@ -95,194 +80,187 @@ def read_table(
     Raises:
         InputError: a line has too many or too few cells, or one that is no number.
     """
+    for port in ports:
+        if not fits_table(port.shape) or (None in port.shape[1:] and len(ports) > 1):
+            raise InputError(
+                f"{label}: input {port.name!r} is {shape_text(port.shape)}, and a row "
+                "of a table does not give its open sizes: save it as an array, "
+                "np.save('x.npy', x), or several as np.savez('x.npz', name=x)"
+            )
     file.seek(0)
     text = io.TextIOWrapper(file, "utf-8-sig", newline="")
     try:
-        return _Reader(text, label, ports, options or TableOptions()).read(
-            stack, folder
-        )
+        table = _Table(text, label, options.header)
+        return table.read(ports, table.columns(ports, options.columns), stack, folder)
     except UnicodeDecodeError:
-        raise InputError(f"{label}: expected UTF-8 text") from None
+        raise InputError(
+            f"{label}: expected a .npy or .npz file or a table in UTF-8"
+        ) from None
     finally:
         text.detach()
 
 
-class _Reader:
-    """One pass over one table."""
+class _Table:
+    """One pass over one table.
 
-    def __init__(
-        self,
-        text: io.TextIOWrapper,
-        label: str,
-        ports: Sequence[Port],
-        options: TableOptions,
-    ) -> None:
-        self.label, self.ports = label, ports
-        first = text.readline(_SNIFFED)
+    Attributes:
+        names: of its columns; none where the first line has numbers.
+        width: how many columns it has.
+    """
+
+    def __init__(self, text: io.TextIOWrapper, label: str, header: bool | None) -> None:
+        self.label = label
+        line = text.readline(_START).strip()
         text.seek(0)
-        present = [mark for mark in _DELIMITERS if mark in first]
-        self.delimiter = (present or [","])[0]
-        self.lines = csv.reader(text, delimiter=self.delimiter, strict=True)
-        rows = self._rows()
-        self.first = next(rows, None)
-        self.rows = rows
-        self.names = self._header(options.header)
-        self.taken = self._taken(options.columns)
-        self.widths = self._widths()
+        self.delimiter = next((mark for mark in "\t;, " if mark in line), ",")
+        rows = self._rows(text)
+        first = next(rows, None)
+        if first is None:
+            raise InputError(f"{label}: expected a table, got an empty file")
+        cells = [cell.strip() for cell in first[1]]
+        self.width = len(cells)
+        self.names = cells if self._has_names(cells, header) else []
+        self.rows = rows if self.names else chain([first], rows)
 
-    def _rows(self) -> Iterator[list[str]]:
-        """Rows with cells; lines without any only at the end."""
-        blank = 0
+    def _rows(self, text: io.TextIOWrapper) -> Iterator[Row]:
+        """Rows of as many cells as the first; lines without any only at the end."""
+        lines = csv.reader(
+            text, delimiter=self.delimiter, strict=True, skipinitialspace=True
+        )
+        empty = width = 0
         try:
-            for row in self.lines:
+            for row in lines:
+                width = width or len(row)
                 if not row:
-                    blank = blank or self.lines.line_num
-                    continue
-                if blank:
-                    raise InputError(f"{self.label}, line {blank}: is empty")
-                yield row
+                    empty = empty or lines.line_num
+                elif empty or len(row) != width:
+                    raise InputError(
+                        f"{self.label}, line {empty or lines.line_num}: expected "
+                        f"{width} cells as on line 1, got {0 if empty else len(row)}"
+                    )
+                else:
+                    yield lines.line_num, row
         except csv.Error as error:
-            line = self.lines.line_num
+            line = lines.line_num
             raise InputError(f"{self.label}, line {line}: {error}") from None
 
-    def _header(self, said: bool | None) -> list[str] | None:
-        """The names above the columns, if the first line is names."""
-        first = self.first
-        if first is None:
-            raise InputError(f"{self.label}: a table without a line")
-        if said is None:
-            kinds = {is_number(cell) for cell in first}
-            counted = {tuple(str(i + k) for i in range(len(first))) for k in (0, 1)}
-            missing = all(cell.strip().lower() in _MISSING for cell in first)
-            # 0, 1, 2 may be names that pandas gave; 3, , 4 may be a row with a hole.
-            if len(kinds) == 2 or tuple(first) in counted or missing:
-                raise InputError(
-                    f"{self.label}, line 1: {self.delimiter.join(first)[:40]!r} may be "
-                    "names or a row of numbers: say --header or --no-header"
-                )
-            said = kinds == {False}
-        return [cell.strip() for cell in first] if said else None
-
-    def _taken(self, columns: str | None) -> list[int] | None:
-        """Positions of the columns that count, in order; None for all."""
-        names = self.names
-        wanted: list[str]
-        if columns is not None:
-            wanted = [cell.strip() for cell in next(csv.reader([columns]), [])]
-            if not wanted:
-                raise InputError("--columns: expected names or numbers, got nothing")
-        else:
-            wanted = [port.name for port in self.ports]
-            single = all(port.shape[1:] in ((), (1,)) for port in self.ports)
-            if names is None or not single or not set(wanted) <= set(names):
-                return None
-        assert self.first is not None
-        taken = []
-        for column in wanted:
-            count = 0 if names is None else names.count(column)
-            if count == 1 and names is not None:
-                taken.append(names.index(column))
-            elif count:
-                raise InputError(f"{self.label}: {count} columns are called {column!r}")
-            elif column.isdecimal() and 1 <= int(column) <= len(self.first):
-                taken.append(int(column) - 1)
-            else:
-                known = "it has no header" if names is None else ", ".join(names)
-                raise InputError(
-                    f"{self.label}: expected a column {column!r}, "
-                    f"got {len(self.first)} columns: {known[:200]}"
-                )
-        return taken
-
-    def _widths(self) -> list[int]:
-        """How many columns go to each input."""
-        assert self.first is not None
-        got = len(self.first) if self.taken is None else len(self.taken)
-        widths = [
-            1
-            if len(port.shape) == 1
-            else got
-            if port.shape[1] is None
-            else port.shape[1]
-            for port in self.ports
-        ]
-        if sum(widths) != got:
-            inputs = ", ".join(
-                f"{port.name!r} {width}" for port, width in zip(self.ports, widths)
+    def _has_names(self, cells: list[str], header: bool | None) -> bool:
+        """Whether the first line has names, if that can be known."""
+        if header is not None:
+            return header
+        numeric = {_fit([cell], "float64") for cell in cells}
+        # pandas numbers columns that have no names.
+        counted = [[str(i + k) for i in range(len(cells))] for k in (0, 1)]
+        if len(numeric) == 2 or cells in counted or not any(cells):
+            raise InputError(
+                f"{self.label}, line 1: {self.delimiter.join(cells)[:40]!r} may be "
+                "names or a row of numbers: say --header or --no-header"
             )
+        return numeric == {False}
+
+    def columns(self, ports: Sequence[Port], wanted: str | None) -> list[int]:
+        """The positions of the columns that go to the inputs, in their order."""
+        inputs = [port.name for port in ports]
+        width = sum(math.prod(_sizes(port.shape, self.width)) for port in ports)
+        if wanted is not None:
+            cells = next(csv.reader([wanted]), []) or [""]
+            taken = [self._position(cell.strip()) for cell in cells]
+        elif width == len(inputs) and set(inputs) <= set(self.names):
+            taken = [self._position(name) for name in inputs]
+        else:
+            taken = list(range(self.width))
+        widths = [math.prod(_sizes(port.shape, len(taken))) for port in ports]
+        if sum(widths) != len(taken):
+            needed = ", ".join(f"{name!r} {n}" for name, n in zip(inputs, widths))
             raise InputError(
                 f"{self.label}: expected {sum(widths)} columns for the model's inputs "
-                f"({inputs}), got {got}: name those to take with --columns"
+                f"({needed}), got {len(taken)}: name those to take with --columns"
             )
-        return widths
+        return taken
 
-    def read(self, stack: ExitStack, folder: FilePath | None) -> dict[str, FileArray]:
-        """Parse every row."""
-        spools = [spool(stack, folder) for _ in self.ports]
-        assert self.first is not None
-        cells, count = len(self.first), 0
-        batch: list[list[str]] = []
-        lines: list[int] = []
-        if self.names is None:
-            batch, lines = [self.first], [1]
-        for row in self.rows:
-            if len(row) != cells:
-                raise InputError(
-                    f"{self.label}, line {self.lines.line_num}: expected {cells} "
-                    f"cells as on line 1, got {len(row)}"
-                )
-            batch.append(row)
-            lines.append(self.lines.line_num)
-            if len(batch) == ROWS:
-                self._write(batch, lines, spools)
-                count += ROWS
-                batch, lines = [], []
-        self._write(batch, lines, spools)
-        count += len(batch)
-        found = {}
-        for port, width, opened in zip(self.ports, self.widths, spools):
-            opened.flush()
-            shape = (count,) if len(port.shape) == 1 else (count, width)
-            dtype = np.dtype(port.dtype)
-            found[port.name] = FileArray(opened, self.label, dtype, shape)
-        return found
+    def _position(self, column: str) -> int:
+        count = self.names.count(column)
+        if count == 1:
+            return self.names.index(column)
+        if not count and column.isdecimal() and 1 <= int(column) <= self.width:
+            return int(column) - 1
+        raise InputError(
+            f"{self.label}: expected one column {column!r}, got {self.width} columns: "
+            f"{', '.join(self.names)[:200] or 'without names'}"
+        )
 
-    def _write(
-        self, batch: list[list[str]], lines: list[int], spools: Sequence[BinaryIO]
-    ) -> None:
-        """Rows as numbers, to the file of each input."""
-        taken = self.taken if self.taken is not None else range(sum(self.widths))
-        first = 0
-        for port, width, opened in zip(self.ports, self.widths, spools):
-            columns = taken[first : first + width]
-            first += width
-            cells = [row[column] for row in batch for column in columns]
-            dtype = np.dtype(port.dtype)
-            try:
-                values = numbers(cells, dtype)
-            except (OverflowError, ValueError):
-                raise self._misfit(batch, lines, columns, dtype) from None
-            opened.write(values.data.cast("B") if values.size else b"")
-
-    def _misfit(
+    def read(
         self,
-        batch: list[list[str]],
-        lines: list[int],
+        ports: Sequence[Port],
         columns: Sequence[int],
-        dtype: np.dtype[Any],
-    ) -> InputError:
-        """What is wrong with the first cell that is wrong."""
-        for row, line in zip(batch, lines):
-            for column in columns:
-                try:
-                    numbers([row[column]], dtype)
-                except (OverflowError, ValueError):
-                    name = str(column + 1)
-                    if self.names is not None:
-                        name += f" ({self.names[column]!r})"
-                    got = repr(row[column][:40]) if row[column].strip() else "nothing"
-                    return InputError(
-                        f"{self.label}, line {line}, column {name}: expected a number "
-                        f"({dtype.name}), got {got}"
-                    )
-        raise AssertionError("every cell is a number alone")
+        stack: ExitStack,
+        folder: FilePath | None,
+    ) -> dict[str, FileArray]:
+        """Parse every row into a temporary file for each input."""
+        files = [spool(stack, folder) for _ in ports]
+        shapes = [_sizes(port.shape, len(columns)) for port in ports]
+        count = 0
+        while block := list(islice(self.rows, ROWS)):
+            count += len(block)
+            positions = iter(columns)
+            for port, shape, file in zip(ports, shapes, files):
+                taken = list(islice(positions, math.prod(shape)))
+                file.write(self._parse(block, taken, port.dtype).tobytes())
+        arrays = {}
+        for port, shape, file in zip(ports, shapes, files):
+            file.flush()
+            dtype = np.dtype(port.dtype)
+            arrays[port.name] = FileArray(file, self.label, dtype, (count, *shape))
+        return arrays
+
+    def _parse(self, block: list[Row], columns: list[int], dtype: str) -> Array:
+        """The numbers of some columns.
+
+        Raises:
+            InputError: it names the first cell that is none.
+        """
+        try:
+            return _numbers([cells[i] for _, cells in block for i in columns], dtype)
+        except ValueError:
+            line, i, cell = next(
+                (line, i, cells[i].strip())
+                for line, cells in block
+                for i in columns
+                if not _fit([cells[i]], dtype)
+            )
+        name = f" ({self.names[i]!r})" if self.names else ""
+        raise InputError(
+            f"{self.label}, line {line}, column {i + 1}{name}: expected a number "
+            f"({dtype}), got {repr(cell[:40]) if cell else 'nothing'}"
+        )
+
+
+def _sizes(shape: Shape, width: int) -> tuple[int, ...]:
+    """The shape of a sample; an open size takes all columns."""
+    return tuple(width if n is None else n for n in shape[1:])
+
+
+def _numbers(cells: list[str], dtype: str) -> Array:
+    """The cells as numbers; what a float dtype cannot hold is infinite.
+
+    Raises:
+        ValueError: one is no number, or none of an integer dtype.
+    """
+    # Python reads 1_000 as a number; nobody who writes tables does.
+    if "_" in "".join(cells):
+        raise ValueError
+    floats = np.array(list(map(float, cells)), "float64")
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers = floats.astype(dtype)
+    exact = (numbers == floats) & (abs(floats) <= _LARGEST_ID)
+    if numbers.dtype.kind != "f" and not exact.all():
+        raise ValueError
+    return numbers
+
+
+def _fit(cells: list[str], dtype: str) -> bool:
+    try:
+        _numbers(cells, dtype)
+    except ValueError:
+        return False
+    return True

@@ -1,1 +1,1 @@
-"""Ways to run layers: plainly, in NumPy on packed weights, or in compiled C."""
+"""Three kernels: the plain equations, NumPy on packed weights, compiled C."""

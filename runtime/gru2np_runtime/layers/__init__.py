@@ -116,7 +116,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.wrappers import Bidirectional as Bidirectional
     from gru2np_runtime.layers.wrappers import TimeDistributed as TimeDistributed
 
-# op: family.class.  A test holds this against each family's own LAYERS table.
+# family.class by op.  A test compares this with the LAYERS table of each family.
 FAMILY = {
     "activated": "functions.Activated",
     "activation": "core.Activation",
@@ -219,16 +219,16 @@ def layer_class(op: str) -> type[Layer]:
         KeyError: there is no such op.
     """
     family, name = FAMILY[op].split(".")
-    found: type[Layer] = getattr(import_module(f"{__name__}.{family}"), name)
-    return found
+    layer: type[Layer] = getattr(import_module(f"{__name__}.{family}"), name)
+    return layer
 
 
 def __getattr__(name: str) -> type[Layer]:
     if name not in _CLASSES:
         raise AttributeError(f"module {__name__!r} has no layer {name!r}")
     family = _CLASSES[name].split(".")[0]
-    found: type[Layer] = getattr(import_module(f"{__name__}.{family}"), name)
-    return found
+    layer: type[Layer] = getattr(import_module(f"{__name__}.{family}"), name)
+    return layer
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Pooling to a given number of windows, whatever the size of the input."""
+"""Pooling to a fixed number of windows, for any size of the input."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from gru2np_runtime.layers.axes import (
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    as_given,
-    channels_last,
-    given,
-    last,
+    from_channels_last,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
 )
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 class AdaptivePooling(Spatial):
     """One number for each of ``output_size`` windows along each spatial axis.
 
-    Window i of n steps into m reaches from ``floor(i * n / m)`` to
-    ``ceil((i + 1) * n / m)``.  Keras 3.15 ``keras/src/backend/tensorflow/nn.py``.
+    From n steps to m windows, window i covers the steps from ``floor(i * n / m)`` up
+    to, and without, ``ceil((i + 1) * n / m)``.  Keras 3.15
+    ``keras/src/backend/tensorflow/nn.py``.
     """
 
     per_axis = "output_size"
@@ -42,7 +43,7 @@ class AdaptivePooling(Spatial):
     data_format: str = "channels_last"
 
     def check(self) -> None:
-        """There is at least one window along each axis."""
+        """Output sizes are at least 1."""
         if not self.output_size:
             raise ValueError(f"{self.op}: output_size is empty")
         check_minimum(self.op, "output_size", self.output_size, 1)
@@ -51,36 +52,48 @@ class AdaptivePooling(Spatial):
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, *output_size, channels), or (batch, channels, *output_size)."""
         check_rank(self.op, shapes[0], len(self.output_size) + 2)
-        batch, *_, channels = last(shapes[0], self.data_format)
-        return (given((batch, *self.output_size, channels), self.data_format),)
+        batch, *_, channels = shape_to_channels_last(shapes[0], self.data_format)
+        return (
+            shape_from_channels_last(
+                (batch, *self.output_size, channels), self.data_format
+            ),
+        )
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         for axis, count in enumerate(self.output_size, start=1):
             if x.shape[axis] == 0:
                 raise InputError(f"{self.op}: expected at least 1 step, got 0")
             steps, inside = _windows(x.shape[axis], count)
             shape = [1] * (x.ndim + 1)
             shape[axis : axis + 2] = inside.shape
-            # Windows stand side by side in one more axis behind this one.
-            x = self.pooled(x.take(steps, axis), inside.reshape(shape), axis + 1)
-        return as_given(x, self.data_format)
+            # The axis becomes two: windows, and the steps of each window.
+            x = self.reduce_windows(
+                x.take(steps, axis), inside.reshape(shape), axis + 1
+            )
+        return from_channels_last(x, self.data_format)
 
-    def pooled(self, x: Array, inside: Array, axis: int) -> Array:
-        """One number for each window of x along the axis, of what is inside."""
+    def reduce_windows(self, x: Array, inside: Array, axis: int) -> Array:
+        """One number for each window.
+
+        Args:
+            x: windows along ``axis - 1``, the steps of each along ``axis``.
+            inside: True for steps that belong to the window; broadcasts to x.
+            axis: the axis that is reduced.
+        """
         raise NotImplementedError
 
 
 class AdaptiveMaxPooling(AdaptivePooling):
-    """The largest of each window."""
+    """The maximum of each window."""
 
     op = "adaptive_max_pooling"
 
-    def pooled(self, x: Array, inside: Array, axis: int) -> Array:
-        """The largest."""
+    def reduce_windows(self, x: Array, inside: Array, axis: int) -> Array:
+        """The maximum over the axis."""
         y: Array = x.max(axis, where=inside, initial=-math.inf)
         return y
 
@@ -90,18 +103,18 @@ class AdaptiveAveragePooling(AdaptivePooling):
 
     op = "adaptive_average_pooling"
 
-    def pooled(self, x: Array, inside: Array, axis: int) -> Array:
-        """The mean; what is outside has no part in it, were it NaN."""
+    def reduce_windows(self, x: Array, inside: Array, axis: int) -> Array:
+        """The mean over the axis; NaN outside of the window has no effect."""
         mean: Array = x.sum(axis, where=inside) / inside.sum(axis, dtype=x.dtype)
         return mean
 
 
 def _windows(steps: int, count: int) -> tuple[Array, Array]:
-    """The steps of every window (count, longest), and which of them are inside."""
+    """Step indices (count, longest window), and which of them are in the window."""
     starts = np.arange(count) * steps // count
     ends = -(-np.arange(1, count + 1) * steps // count)
-    places = starts[:, None] + np.arange((ends - starts).max())
-    return np.minimum(places, steps - 1), places < ends[:, None]
+    indices = starts[:, None] + np.arange((ends - starts).max())
+    return np.minimum(indices, steps - 1), indices < ends[:, None]
 
 
 LAYERS = {layer.op: layer for layer in (AdaptiveAveragePooling, AdaptiveMaxPooling)}

@@ -1,4 +1,4 @@
-"""Activation functions with trained parameters, a value of each for every feature."""
+"""Activation functions with trained parameters, one value for each feature."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from gru2np_runtime.functions import softplus
-from gru2np_runtime.layer import ACROSS, APART, POINTWISE, Layer, no_products
-from gru2np_runtime.layers.axes import axis_of, check_minimum
+from gru2np_runtime.layer import ACROSS, PER_ELEMENT, POINTWISE, Layer, no_products
+from gru2np_runtime.layers.axes import check_minimum, normalize_axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Trained(Layer):
-    """A function of every element with parameters of the input's shape.
+    """An elementwise function with parameters of the input's shape.
 
     Args:
-        shared_axes: axes along which one parameter serves all.
+        shared_axes: axes along which all elements share a parameter.
     """
 
     rows_apart = True
@@ -30,18 +30,18 @@ class Trained(Layer):
     parameters: ClassVar[tuple[str, ...]] = ()
 
     def check(self) -> None:
-        """The batch axis is always shared, and is not named."""
+        """Shared axes are at least 1: the batch axis is always shared, never named."""
         check_minimum(self.op, "shared_axes", self.shared_axes, 1)
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """The input's shape without batch, 1 along shared axes; for each parameter."""
-        shared = {axis_of(axis, len(shapes[0])) for axis in self.shared_axes}
+        """Each parameter: the input's shape without the batch, 1 along shared axes."""
+        shared = {normalize_axis(axis, len(shapes[0])) for axis in self.shared_axes}
         axes = range(1, len(shapes[0]))
         shape = tuple(1 if i in shared else shapes[0][i] for i in axes)
         return dict.fromkeys(self.parameters, shape)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where every time step has the same parameters."""
+        """Per step where all time steps share their parameters."""
         return POINTWISE if 1 in self.shared_axes else ACROSS
 
 
@@ -50,7 +50,7 @@ class PReLU(Trained):
 
     op = "prelu"
     parameters = ("alpha",)
-    storage_axes = dict.fromkeys(parameters, APART)
+    storage_axes = dict.fromkeys(parameters, PER_ELEMENT)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -62,20 +62,20 @@ class PReLU(Trained):
 
 
 class SReLU(Trained):
-    """Three straight lines, bent at ``t_left`` and at ``t_left + |t_right|``.
+    """Piecewise linear, with breakpoints ``t_left`` and ``t_left + |t_right|``.
 
-    Their slopes are ``a_left``, 1 and ``a_right``.  Jin et al. 2015; Keras 1.2
+    The slopes are ``a_left``, 1 and ``a_right``.  Jin et al. 2015; Keras 1.2
     ``keras/layers/advanced_activations.py``.
 
     Args:
-        left_is_capped: where it falls to the right, the left line is cut off at the
-            height of the second bend, as on Theano.
+        left_is_capped: the left piece never exceeds the value at the second
+            breakpoint, as on Theano; this matters for a negative ``a_left``.
     """
 
     op = "srelu"
     left_is_capped: bool = False
     parameters = ("t_left", "a_left", "t_right", "a_right")
-    storage_axes = dict.fromkeys(parameters, APART)
+    storage_axes = dict.fromkeys(parameters, PER_ELEMENT)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -99,7 +99,7 @@ class ParametricSoftplus(Trained):
 
     op = "parametric_softplus"
     parameters = ("alpha", "beta")
-    storage_axes = dict.fromkeys(parameters, APART)
+    storage_axes = dict.fromkeys(parameters, PER_ELEMENT)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None

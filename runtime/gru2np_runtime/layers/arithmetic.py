@@ -1,10 +1,10 @@
 """Functions of two tensors, or of a tensor and a constant, element by element.
 
-Nodes of ``keras.ops`` and TensorFlow's own operations in a Keras graph.  Shapes are
-broadcast from the last axis on, as NumPy does; axis 0 stays the batch, so all tensors
-have the same rank.  What the numbers become follows Keras 3
-(``keras/src/backend/common/dtypes.py``), where constants of Python yield to tensors;
-where TensorFlow allows a pair of types at all, it agrees.
+Nodes of ``keras.ops`` and TensorFlow operations in a Keras graph.  Shapes are broadcast
+from the last axis on, as in NumPy; axis 0 stays the batch, so all tensors have the same
+rank.  Dtypes follow Keras 3 (``keras/src/backend/common/dtypes.py``), where Python
+constants take the dtype of the tensor; TensorFlow agrees for every pair of dtypes that
+it supports.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from gru2np_runtime.layer import ACROSS
 from gru2np_runtime.layers.axes import check_choice
 from gru2np_runtime.layers.operation import (
     Operation,
-    broadcast,
+    broadcast_shape,
+    broadcastable,
     check_floats,
     check_numbers,
     common_dtype,
-    fitting,
 )
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def _divide_no_nan(x: Array, y: Array) -> Any:
 
 
 def _floor_of_quotient(x: Array, y: Array) -> Any:
-    # NumPy rounds before it divides, which is another number where the quotient is
-    # nearly whole.
+    # For floats, np.floor_divide rounds differently where the quotient is close to an
+    # integer.
     return np.floor_divide(x, y) if x.dtype.kind in "iu" else np.floor(x / y)
 
 
@@ -81,13 +81,13 @@ LOGIC: dict[str, Callable[[Any, Any], Any]] = {
     "logical_xor": np.logical_xor,
 }
 BINARY = {**ARITHMETIC, **COMPARISONS, **LOGIC}
-# Whole numbers become ``dtype`` here.
+# Integers become floats of the layer's dtype in these.
 QUOTIENTS = ("divide", "divide_no_nan")
 FLOATS_ONLY = ("arctan2", "squared_difference")
-# Of two arrays of floats there is nothing to find out before.
-SETTLED = ("add", "divide", "maximum", "minimum", "multiply", "subtract")
-# Functions that turn at their constant; the numbers of a long one would be too many.
-TURNING = (
+# Functions that need no checks for two float arrays of one dtype and shape.
+UNCHECKED = ("add", "divide", "maximum", "minimum", "multiply", "subtract")
+# Functions with a breakpoint at each number of their constant, up to a limit.
+WITH_BREAKPOINTS = (
     *COMPARISONS,
     "floor_divide",
     "floor_of_quotient",
@@ -95,9 +95,9 @@ TURNING = (
     "minimum",
     "mod",
 )
-MOST_TURNS = 64
-# Division that whole numbers have no 0 for.
-WHOLE_DIVISION = ("floor_divide", "floor_of_quotient", "mod")
+MAX_BREAKPOINTS = 64
+# Divisions of integers, undefined for a divisor of 0.
+INTEGER_DIVISION = ("floor_divide", "floor_of_quotient", "mod")
 
 
 class Binary(Operation):
@@ -105,14 +105,14 @@ class Binary(Operation):
 
     Args:
         function: one of ``BINARY``.
-        constant: the numbers of the constant, in order; empty for two tensors.
+        constant: the numbers of the constant, in C order; empty for two tensors.
         constant_shape: its shape; empty for a single number.
-        constant_kind: ``bool``, ``int`` or ``float`` for constants that take the
-            tensor's dtype where it can hold such numbers; a dtype for those that have
+        constant_kind: ``bool``, ``int`` or ``float`` for Python constants, which take
+            the tensor's dtype where it can hold them; a dtype for constants that have
             one; empty for two tensors.
         constant_first: whether the constant is the first operand.
-        dtype: what whole numbers become that meet a constant with a fraction, or that
-            are divided.
+        dtype: the float dtype for integers with a float constant, and for quotients of
+            integers.
     """
 
     op = "binary"
@@ -124,33 +124,41 @@ class Binary(Operation):
     constant_first: bool = False
 
     def check(self) -> None:
-        """The function is known, and the constant has its shape."""
+        """The function is known, and the constant fits its shape and kind."""
         check_choice(self.op, "function", self.function, tuple(BINARY))
         check_choice(self.op, "constant_kind", self.constant_kind, KINDS)
         sizes = self.constant_shape
         count = prod(sizes) if self.constant_kind else 0
         if any(size < 1 for size in sizes) or len(self.constant) != count:
             raise ValueError(
-                f"binary: {len(self.constant)} numbers in a constant of shape {sizes}"
+                f"binary: expected {count} numbers in a constant of shape {sizes}, "
+                f"got {len(self.constant)}"
             )
-        whole = self.constant_kind.startswith(("bool", "int"))
-        if whole and not all(number.is_integer() for number in self.constant):
-            raise ValueError(f"binary: a constant that is no {self.constant_kind}")
+        integer = self.constant_kind.startswith(("bool", "int"))
+        if integer and not all(number.is_integer() for number in self.constant):
+            raise ValueError(
+                f"binary: expected a constant of {self.constant_kind}, "
+                f"got {self.constant}"
+            )
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The shapes, broadcast."""
+        """The inputs' shapes, broadcast."""
         count = 1 if self.constant_kind else 2
         if len(shapes) != count:
             raise ValueError(f"binary: expected {count} inputs, got {len(shapes)}")
-        own = self.constant_shape
+        constant = self.constant_shape
         rank = len(shapes[0])
-        if len(own) > rank or (len(own) == rank and own[:1] not in ((), (1,))):
-            raise ValueError(f"binary: a constant of shape {own} beside {shapes[0]}")
-        padded = (1,) * (rank - len(own)) + own
-        return (broadcast(self.op, (*shapes, padded) if own else shapes),)
+        has_batch = len(constant) == rank and constant[:1] not in ((), (1,))
+        if len(constant) > rank or has_batch:
+            raise ValueError(
+                f"binary: expected a constant that broadcasts to {shapes[0]} without "
+                f"the batch axis, got shape {constant}"
+            )
+        padded = (1,) * (rank - len(constant)) + constant
+        return (broadcast_shape(self.op, (*shapes, padded) if constant else shapes),)
 
     def output_dtype(self, *dtypes: str) -> str:
-        """Bool of comparisons, else the common dtype."""
+        """bool for comparisons and logic, else the common dtype."""
         common = self._common(dtypes)
         return common if self.function in ARITHMETIC else "bool"
 
@@ -159,77 +167,80 @@ class Binary(Operation):
         if self.function in LOGIC:
             return "bool"
         kinds = (*dtypes, self.constant_kind) if self.constant_kind else dtypes
-        found = common_dtype(self.op, kinds, self.dtype)
+        common = common_dtype(self.op, kinds, self.dtype)
         if self.function in ARITHMETIC:
-            check_numbers(self.function, found)
+            check_numbers(self.function, common)
         if self.function in FLOATS_ONLY:
-            check_floats(self.function, found)
-        if self.function == "floor_divide" and found.startswith("float"):
-            # JAX and torch divide 1 by 0.1 nine times, TensorFlow ten times.
+            check_floats(self.function, common)
+        if self.function == "floor_divide" and common.startswith("float"):
+            # 1 // 0.1 is 9 on JAX and torch, 10 on TensorFlow.
             raise ValueError("floor_divide of floats, where backends of Keras differ")
-        if found == "int64" not in dtypes:
-            raise ValueError("an array of int64 beside whole numbers that are not")
-        if not found.startswith("float") and self.function in QUOTIENTS:
-            if self.dtype == "float64" and found[-2:] not in ("32", "64"):
-                raise ValueError(f"{self.function}: {found} is not supported")
-            found = self.dtype
-        if found.startswith(("int", "uint")) and self.constant:
-            limits = np.iinfo(found)
+        if common == "int64" not in dtypes:
+            raise ValueError(
+                f"{self.function}: {' and '.join(kinds)} give int64, which is not "
+                "supported; cast a tensor to int64 first"
+            )
+        if not common.startswith("float") and self.function in QUOTIENTS:
+            if self.dtype == "float64" and common[-2:] not in ("32", "64"):
+                raise ValueError(f"{self.function}: {common} is not supported")
+            common = self.dtype
+        if common.startswith(("int", "uint")) and self.constant:
+            limits = np.iinfo(common)
             if not limits.min <= min(self.constant) <= max(self.constant) <= limits.max:
-                raise ValueError(f"{self.function}: a constant beyond {found}")
-            if self.function in (*WHOLE_DIVISION, "power"):
-                self._check_whole(min(self.constant), 0.0 in self.constant)
-        return found
+                raise ValueError(f"{self.function}: a constant beyond {common}")
+            if self.function in (*INTEGER_DIVISION, "power"):
+                self._check_integers(min(self.constant), 0.0 in self.constant)
+        return common
 
-    def _check_whole(self, least: float, zero: bool) -> None:
-        """TensorFlow stops at these, and JAX makes up a number."""
+    def _check_integers(self, least: float, zero: bool) -> None:
+        """Refuse undefined results: an error in TensorFlow, arbitrary in JAX."""
         if self.function == "power":
             if least < 0 and not self.constant_first:
-                raise ValueError("power: a whole number to a negative power")
+                raise ValueError("power: an integer to a negative power")
         elif zero and not self.constant_first:
-            raise ValueError(f"{self.function}: a whole number divided by 0")
+            raise ValueError(f"{self.function}: an integer divided by 0")
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """x, and y where there is no constant: (batch, ...), of any dtype."""
-        if self._plain(inputs):
+        """x, and y unless there is a constant: (batch, ...), any dtype."""
+        if self._is_unchecked(inputs):
             with np.errstate(all="ignore"):
                 return np.asarray(ARITHMETIC[self.function](*inputs))
-        kind = self._common(tuple(x.dtype.name for x in inputs))
+        common = self._common(tuple(x.dtype.name for x in inputs))
         with np.errstate(all="ignore"):
-            operands = [x.astype(kind, copy=False) for x in inputs]
+            operands = [x.astype(common, copy=False) for x in inputs]
             if self.constant_kind:
-                constant = np.array(self.constant).astype(kind)
+                constant = np.array(self.constant).astype(common)
                 constant = constant.reshape(self.constant_shape)
                 operands.insert(0 if self.constant_first else 1, constant)
-            divides = self.function in WHOLE_DIVISION
-            if divides and kind[:1] in "iu" and not operands[1].all():
-                raise InputError(f"{self.function}: whole numbers divided by 0")
-            x, y = fitting(self.op, operands)
+            divides = self.function in INTEGER_DIVISION
+            if divides and common[:1] in "iu" and not operands[1].all():
+                raise InputError(f"{self.function}: integers divided by 0")
+            x, y = broadcastable(self.op, operands)
             return np.asarray(BINARY[self.function](x, y))
 
     @property
     def renumbers(self) -> bool:  # type: ignore[override]
-        """Comparisons do, and what is made of them."""
+        """For comparisons and logic."""
         return self.function not in ARITHMETIC
 
     def turns(self) -> tuple[float, ...]:
-        """The constant that numbers are held against."""
-        divides = self.function not in (*COMPARISONS, *SETTLED)
-        if self.function not in TURNING or (self.constant_first and divides):
+        """The numbers of the constant, for functions with breakpoints there."""
+        divides = self.function not in (*COMPARISONS, *UNCHECKED)
+        if self.function not in WITH_BREAKPOINTS or (self.constant_first and divides):
             return ()
-        return tuple(dict.fromkeys(self.constant))[:MOST_TURNS]
+        return tuple(dict.fromkeys(self.constant))[:MAX_BREAKPOINTS]
 
-    def _plain(self, inputs: tuple[Array, ...]) -> bool:
-        """Two arrays of the same floats and shape: all that follows is settled."""
-        if len(inputs) != 2 or self.function not in SETTLED:
+    def _is_unchecked(self, inputs: tuple[Array, ...]) -> bool:
+        """Whether both inputs are floats of one dtype and shape, with no constant."""
+        if len(inputs) != 2 or self.function not in UNCHECKED:
             return False
         x, y = inputs
         return x.shape == y.shape and x.dtype == y.dtype and x.dtype.kind == "f"
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise, unless the constant has a number for every time step."""
+        """Per step, unless the constant has different numbers along the time axis."""
         rank = len(shapes[0])
         padded = (1,) * (rank - len(self.constant_shape)) + self.constant_shape
         return ACROSS if padded[1:2] not in ((), (1,)) else super().over_time(*shapes)
@@ -239,10 +250,10 @@ class Select(Operation):
     """``x where condition else y``; x and y may be single numbers.
 
     Args:
-        x: the number in place of the tensor x; empty for a tensor.
+        x: the number used instead of the tensor x; empty for a tensor.
         y: the same for y.
         constant_kind: ``int`` or ``float``, as in ``Binary``; empty for two tensors.
-        dtype: what whole numbers become beside one with a fraction.
+        dtype: the float dtype for integers with a float constant.
     """
 
     op = "select"
@@ -252,7 +263,7 @@ class Select(Operation):
     constant_kind: str = ""
 
     def check(self) -> None:
-        """At most one number on each side."""
+        """x and y have at most one number each, and a kind where there is one."""
         check_choice(self.op, "constant_kind", self.constant_kind, ("", "int", "float"))
         numbers = (*self.x, *self.y)
         if (
@@ -260,41 +271,47 @@ class Select(Operation):
             or len(self.y) > 1
             or bool(numbers) != bool(self.constant_kind)
         ):
-            raise ValueError("select: expected single numbers, and their kind")
+            raise ValueError(
+                "select: expected x and y of at most one number, and constant_kind if "
+                f"there is one; got {self}"
+            )
         if self.constant_kind == "int" and not all(n.is_integer() for n in numbers):
-            raise ValueError("select: a constant that is no int")
+            raise ValueError(f"select: expected a constant of int, got {numbers}")
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The shapes, broadcast."""
+        """The inputs' shapes, broadcast."""
         count = 3 - len(self.x) - len(self.y)
         if len(shapes) != count:
             raise ValueError(f"select: expected {count} inputs, got {len(shapes)}")
-        return (broadcast(self.op, shapes),)
+        return (broadcast_shape(self.op, shapes),)
 
     def output_dtype(self, *dtypes: str) -> str:
         """The common dtype of x and y."""
         if dtypes[0] != "bool":
-            raise ValueError(f"select: a condition of {dtypes[0]}; compare it first")
+            raise ValueError(
+                f"select: expected a condition of bool, got {dtypes[0]}; "
+                "compare it first"
+            )
         kinds = (*dtypes[1:], *([self.constant_kind] if self.constant_kind else []))
-        found = common_dtype(self.op, kinds, self.dtype)
-        if found.startswith(("int", "uint")):
+        common = common_dtype(self.op, kinds, self.dtype)
+        if common.startswith(("int", "uint")):
             for number in (*self.x, *self.y):
-                if not np.iinfo(found).min <= number <= np.iinfo(found).max:
-                    raise ValueError(f"select: a constant beyond {found}")
-        return found
+                if not np.iinfo(common).min <= number <= np.iinfo(common).max:
+                    raise ValueError(f"select: a constant beyond {common}")
+        return common
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """condition, and what of x and y is no number: (batch, ...)."""
-        kind = self.output_dtype(*(x.dtype.name for x in inputs))
-        tensors = list(fitting(self.op, inputs[1:]))
-        fitting(self.op, inputs)
-        sides = [
-            np.array(number[0]).astype(kind) if number else tensors.pop(0)
+        """condition, and x and y unless they are numbers: (batch, ...)."""
+        common = self.output_dtype(*(x.dtype.name for x in inputs))
+        tensors = list(broadcastable(self.op, inputs[1:]))
+        broadcastable(self.op, inputs)
+        operands = [
+            np.array(number[0]).astype(common) if number else tensors.pop(0)
             for number in (self.x, self.y)
         ]
-        x, y = (side.astype(kind, copy=False) for side in sides)
+        x, y = (operand.astype(common, copy=False) for operand in operands)
         return np.where(inputs[0], x, y)
 
 

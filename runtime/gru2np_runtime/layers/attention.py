@@ -1,4 +1,4 @@
-"""Attention: of one head on plain vectors, and of many heads with projections."""
+"""Attention of one head without projections, and of several heads with projections."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ import numpy as np
 from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.functions import sigmoid
 from gru2np_runtime.layer import FEW, HEADS, Layer, across, stored
-from gru2np_runtime.layers.axes import check_choice, check_minimum, size_of
-from gru2np_runtime.layers.heads import attended_last, flat, joined, projected
+from gru2np_runtime.layers.axes import check_choice, check_minimum, element_count
+from gru2np_runtime.layers.heads import (
+    attended_axes_last,
+    combine_heads,
+    flatten_attended,
+    project_heads,
+)
 from gru2np_runtime.layers.scores import (
     MASKED_SCORES,
-    causal,
-    in_pieces,
-    in_rank,
+    attend_in_chunks,
+    causal_mask,
+    expand_mask,
     masked_softmax,
-    nearby,
+    sliding_window_mask,
 )
 
 if TYPE_CHECKING:
@@ -37,10 +42,10 @@ class Attention(Layer):
     ``keras/src/layers/attention``.
 
     Args:
-        score: one of these.
-        use_scale: there is a scale; of one number for each feature if ``additive``.
-        causal: a query sees the keys up to its own position only.
-        return_scores: the weights of the values are the second output.
+        score: ``dot``, ``concat`` or ``additive``.
+        use_scale: use a trained scale: one number, or one per feature if ``additive``.
+        causal: a query attends to keys up to its own position only.
+        return_scores: return the softmax of the scores as the second output.
     """
 
     op = "attention"
@@ -58,7 +63,7 @@ class Attention(Layer):
         check_choice(self.op, "score", self.score, ("dot", "concat", "additive"))
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """scale () or (features,), concat_score_weight ()."""
+        """scale: () or (features,); concat_score_weight: ()."""
         expected: dict[str, Shape] = {}
         if self.use_scale:
             expected["scale"] = (shapes[0][-1],) if self.score == "additive" else ()
@@ -70,7 +75,7 @@ class Attention(Layer):
         """(batch, ..., queries, value features), (batch, ..., queries, keys)."""
         if len(shapes) not in (2, 3) or len({len(shape) for shape in shapes}) > 1:
             raise ValueError(
-                f"attention: expected query, value and perhaps key of one rank, "
+                "attention: expected query, value and optionally key, of equal rank; "
                 f"got {shapes}"
             )
         query, value, key = shapes[0], shapes[1], shapes[-1]
@@ -81,7 +86,8 @@ class Attention(Layer):
         features = {query[-1], key[-1]} - ({1} if self.score != "dot" else set())
         if len(features - {None}) > 1:
             raise ValueError(
-                f"attention: query {query} and key {key} differ in features"
+                f"attention: query {query} and key {key} differ in features, "
+                "expected equal ones"
             )
         output = (*query[:-1], value[-1])
         return (output, (*query[:-1], key[-2])) if self.return_scores else (output,)
@@ -89,7 +95,10 @@ class Attention(Layer):
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array | tuple[Array, ...]:
-        """query (batch, queries, features), value, key; mask (batch, 1, keys)."""
+        """query (batch, queries, features), value, key; mask (batch, 1, keys).
+
+        Only with ``return_scores`` are the scores of all samples in memory at once.
+        """
         attend = partial(self.attend, weights)
         if self.return_scores:
             return attend(inputs, mask)
@@ -97,61 +106,61 @@ class Attention(Layer):
         size = math.prod(query[1:-1]) * key[-2]
         if self.score != "dot":
             size *= max(query[-1], key[-1])
-        return in_pieces(attend, inputs, mask, size)
+        return attend_in_chunks(attend, inputs, mask, size)
 
     def attend(
         self, weights: Mapping[str, Array], inputs: Sequence[Array], mask: Array | None
     ) -> tuple[Array, Array]:
-        """The output, and the weights of the values."""
+        """The output, and the softmax of the scores."""
         query, value, key = inputs[0], inputs[1], inputs[-1]
         scores = self.scores(weights, query, key)
         if self.causal:
-            mask = causal(mask, scores.shape[-2], scores.shape[-1])
+            mask = causal_mask(mask, scores.shape[-2], scores.shape[-1])
         scores = masked_softmax(scores, mask, (-1,), "added", scores)
         return scores @ value, scores
 
     def scores(self, weights: Mapping[str, Array], query: Array, key: Array) -> Array:
-        """How much each query (.., queries, features) asks for each key."""
+        """Scores (..., queries, keys) of a query (..., queries, features)."""
         if self.score == "dot":
             product: Array = query @ key.swapaxes(-2, -1)
             return product * weights["scale"] if self.use_scale else product
-        together = query[..., :, None, :] + key[..., None, :, :]
+        sums = query[..., :, None, :] + key[..., None, :, :]
         scale = weights.get("scale")
         if self.score == "additive":
-            both = np.tanh(together)
-            total: Array = (both if scale is None else scale * both).sum(axis=-1)
+            y = np.tanh(sums)
+            total: Array = (y if scale is None else scale * y).sum(axis=-1)
             return total
-        total = np.tanh(together if scale is None else scale * together).sum(axis=-1)
+        total = np.tanh(sums if scale is None else scale * sums).sum(axis=-1)
         return weights["concat_score_weight"] * total
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Every query with every key, for the scores, and with every value."""
+        """queries * keys * (query features + value features), for each sample."""
         query, value, key = inputs[0], inputs[1], inputs[-1]
         return math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
 class MultiHeadAttention(Layer):
-    """Attention of several heads, between projections of its inputs.
+    """Attention of several heads, with projections of its inputs and its output.
 
     Vaswani et al. 2017, arXiv:1706.03762; with fewer heads for keys and values than
     for queries, Ainslie et al. 2023, arXiv:2305.13245; Keras 3.15
     ``keras/src/layers/attention``.
 
     Args:
-        num_heads: heads of the queries.
-        key_value_heads: heads of keys and values, each for as many of the queries'; 0:
-            as many as those.
-        key_dim: size of each head of queries and keys.
-        value_dim: size of each head of values.
-        output_shape: of each step of the output; empty: the query's features.
+        num_heads: number of query heads.
+        key_value_heads: number of key and value heads, each shared by the same number
+            of query heads; 0: as many as ``num_heads``.
+        key_dim: size of each query and key head.
+        value_dim: size of each value head.
+        output_shape: shape of each step of the output; empty: the query's features.
         attention_axes: axes that are attended over together; empty: all but the batch
             and the features.
         use_bias: the projections have biases.
-        use_gate: heads are multiplied by a sigmoid of another projection of the query.
-        sliding_window: a query sees keys at a smaller distance only; 0: all.
-        causal: a query sees the keys up to its own position only.
-        return_scores: the weights of the values are the second output.
-        masked_scores: what a masked score becomes, one of ``MASKED_SCORES``.
+        use_gate: multiply the heads by a sigmoid of another projection of the query.
+        sliding_window: a query attends to keys at a smaller distance only; 0: to all.
+        causal: a query attends to keys up to its own position only.
+        return_scores: return the softmax of the scores as the second output.
+        masked_scores: treatment of masked scores, one of ``MASKED_SCORES``.
     """
 
     op = "multi_head_attention"
@@ -179,7 +188,7 @@ class MultiHeadAttention(Layer):
     masked_scores: str = "added"
 
     def check(self) -> None:
-        """Sizes are at least 1, and the heads can be shared out."""
+        """Sizes are at least 1, and query heads a multiple of key-value heads."""
         check_minimum(self.op, "num_heads", [self.num_heads], 1)
         check_minimum(self.op, "key_dim", [self.key_dim], 1)
         check_minimum(self.op, "value_dim", [self.value_dim], 1)
@@ -189,31 +198,34 @@ class MultiHeadAttention(Layer):
         check_minimum(self.op, "key_value_heads", [self.key_value_heads], 0)
         check_choice(self.op, "masked_scores", self.masked_scores, MASKED_SCORES)
         if len(set(self.attention_axes)) != len(self.attention_axes):
-            raise ValueError(f"{self.op}: attention_axes names an axis twice")
-        if self.num_heads % self._shared():
             raise ValueError(
-                f"{self.op}: {self.num_heads} heads of queries are no multiple of "
-                f"{self.key_value_heads} of keys"
+                f"{self.op}: expected different attention_axes, "
+                f"got {self.attention_axes}"
+            )
+        if self.num_heads % self._key_value_heads():
+            raise ValueError(
+                f"{self.op}: expected num_heads to be a multiple of key_value_heads="
+                f"{self.key_value_heads}, got {self.num_heads}"
             )
 
-    def _shared(self) -> int:
+    def _key_value_heads(self) -> int:
         return self.key_value_heads or self.num_heads
 
-    def _output(self, query: Shape) -> Shape:
+    def _output_features(self, query: Shape) -> Shape:
         return self.output_shape or (query[-1],)
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """query, key, gate, value: kernel (features, heads, size), bias (heads, size).
 
-        attention_output: kernel (heads, size, ...), bias (...), of the output shape.
+        attention_output: kernel (heads, size, *output), bias (*output).
         """
         query, value, key = shapes[0], shapes[1], shapes[-1]
-        heads, shared = self.num_heads, self._shared()
+        heads, key_value_heads = self.num_heads, self._key_value_heads()
         parts = {
             "query": (query[-1], heads, self.key_dim),
-            "key": (key[-1], shared, self.key_dim),
+            "key": (key[-1], key_value_heads, self.key_dim),
             "gate": (query[-1], heads, self.value_dim),
-            "value": (value[-1], shared, self.value_dim),
+            "value": (value[-1], key_value_heads, self.value_dim),
         }
         if not self.use_gate:
             del parts["gate"]
@@ -222,34 +234,40 @@ class MultiHeadAttention(Layer):
             expected[f"{name}/kernel"] = shape
             if self.use_bias:
                 expected[f"{name}/bias"] = shape[1:]
-        output = self._output(query)
+        output = self._output_features(query)
         expected["attention_output/kernel"] = (heads, self.value_dim, *output)
         if self.use_bias:
             expected["attention_output/bias"] = output
         return expected
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The query's with other features; (batch, ..., heads, queries, keys)."""
+        """(batch, ..., *output_shape); (batch, ..., heads, queries, keys)."""
         query, key = shapes[0], shapes[-1]
         if len(shapes) not in (2, 3) or len({len(shape) for shape in shapes}) > 1:
             raise ValueError(
-                f"{self.op}: expected query, value and perhaps key of one rank, "
+                f"{self.op}: expected query, value and optionally key, of equal rank; "
                 f"got {shapes}"
             )
         axes = self.axes(len(query))
         if len(query) < 3 or any(axis > len(query) - 2 for axis in axes):
-            raise ValueError(f"{self.op}: no axis {axes} to attend over in {query}")
+            raise ValueError(
+                f"{self.op}: expected a query with attention axes {axes} before the "
+                f"features, got {query}"
+            )
         if len(query) > 3 and (self.causal or self.sliding_window):
-            raise Unsupported(f"{self.op}: causal over several axes of {query}")
-        output = (*query[:-1], *self._output(query))
+            raise Unsupported(
+                f"{self.op}: causal or sliding_window with a query of rank "
+                f"{len(query)} is not supported, expected rank 3"
+            )
+        output = (*query[:-1], *self._output_features(query))
         if not self.return_scores:
             return (output,)
-        apart = [size for i, size in enumerate(query[:-1]) if i not in axes]
-        asked, seen = [query[i] for i in axes], [key[i] for i in axes]
-        return output, (*apart, self.num_heads, *asked, *seen)
+        others = [size for i, size in enumerate(query[:-1]) if i not in axes]
+        query_sizes, key_sizes = [query[i] for i in axes], [key[i] for i in axes]
+        return output, (*others, self.num_heads, *query_sizes, *key_sizes)
 
     def axes(self, rank: int) -> tuple[int, ...]:
-        """The axes that are attended over, for inputs of this rank."""
+        """The attention axes for inputs of this rank."""
         return self.attention_axes or tuple(range(1, rank - 1))
 
     def forward(
@@ -259,40 +277,41 @@ class MultiHeadAttention(Layer):
         attend = partial(self.attend, weights)
         if self.return_scores:
             return attend(inputs, mask)
-        seen = [inputs[-1].shape[axis] for axis in self.axes(inputs[-1].ndim)]
-        size = self.num_heads * math.prod(inputs[0].shape[1:-1]) * math.prod(seen)
-        return in_pieces(attend, inputs, mask, size)
+        keys = math.prod(inputs[-1].shape[axis] for axis in self.axes(inputs[-1].ndim))
+        size = self.num_heads * math.prod(inputs[0].shape[1:-1]) * keys
+        return attend_in_chunks(attend, inputs, mask, size)
 
     def attend(
         self, weights: Mapping[str, Array], inputs: Sequence[Array], mask: Array | None
     ) -> tuple[Array, Array]:
-        """The output, and the weights of the values."""
+        """The output, and the softmax of the scores."""
         axes = self.axes(inputs[0].ndim)
         query = self._heads(weights, "query", inputs[0])
         key = self._heads(weights, "key", inputs[-1])
         value = self._heads(weights, "value", inputs[1])
-        asked = tuple(query.shape[axis] for axis in axes)
-        seen = tuple(key.shape[axis] for axis in axes)
-        # (batch, ..., heads, queries, size), all that is attended over in one axis.
-        query, key, value = (flat(x, axes) for x in (query, key, value))
+        query_sizes = tuple(query.shape[axis] for axis in axes)
+        key_sizes = tuple(key.shape[axis] for axis in axes)
+        # (batch, ..., heads, queries, size), with the attention axes in one.
+        query, key, value = (flatten_attended(x, axes) for x in (query, key, value))
         np.multiply(query, 1.0 / math.sqrt(self.key_dim), out=query)
         scores = query @ key.swapaxes(-2, -1)
-        scores = scores.reshape(*scores.shape[:-2], *asked, *seen)
-        found_mask = self._mask(mask, scores.ndim, asked, seen)
-        over = tuple(range(-len(axes), 0))
-        scores = masked_softmax(scores, found_mask, over, self.masked_scores, scores)
-        heads = scores.shape[: -2 * len(axes)]
-        found = scores.reshape(*heads, math.prod(asked), math.prod(seen)) @ value
-        found = found.reshape(*found.shape[:-2], *asked, self.value_dim)
-        order = attended_last(found.ndim, axes)
-        found = found.transpose([order.index(axis) for axis in range(found.ndim)])
+        scores = scores.reshape(*scores.shape[:-2], *query_sizes, *key_sizes)
+        mask = self._mask(mask, scores.ndim, query_sizes, key_sizes)
+        key_axes = tuple(range(-len(axes), 0))
+        scores = masked_softmax(scores, mask, key_axes, self.masked_scores, scores)
+        batch = scores.shape[: -2 * len(axes)]
+        queries, keys = math.prod(query_sizes), math.prod(key_sizes)
+        y = scores.reshape(*batch, queries, keys) @ value
+        y = y.reshape(*y.shape[:-2], *query_sizes, self.value_dim)
+        order = attended_axes_last(y.ndim, axes)
+        y = y.transpose([order.index(axis) for axis in range(y.ndim)])
         if self.use_gate:
-            found = found * sigmoid(projected(weights, "gate", inputs[0]))
-        return joined(weights, found), scores
+            y = y * sigmoid(project_heads(weights, "gate", inputs[0]))
+        return combine_heads(weights, y), scores
 
     def _heads(self, weights: Mapping[str, Array], name: str, x: Array) -> Array:
-        """x projected to (batch, ..., heads, size), one head for each of the query."""
-        y = projected(weights, name, x)
+        """x projected to (batch, ..., num_heads, size), shared heads repeated."""
+        y = project_heads(weights, name, x)
         heads = y.shape[-2]
         return y if heads == self.num_heads else y.repeat(self.num_heads // heads, -2)
 
@@ -300,31 +319,36 @@ class MultiHeadAttention(Layer):
         self,
         mask: Array | None,
         rank: int,
-        asked: tuple[int, ...],
-        seen: tuple[int, ...],
+        query_sizes: tuple[int, ...],
+        key_sizes: tuple[int, ...],
     ) -> Array | None:
-        """The mask in the rank of the scores; new axes stand before the attended."""
+        """The mask in the rank of the scores, with causal and window limits."""
         if mask is not None:
-            mask = in_rank(mask, rank, 2 * len(asked))
+            mask = expand_mask(mask, rank, 2 * len(query_sizes))
+        queries, keys = query_sizes[0], key_sizes[0]
         if self.causal:
-            mask = causal(mask, asked[0], seen[0])
+            mask = causal_mask(mask, queries, keys)
         if self.sliding_window:
-            mask = nearby(mask, asked[0], seen[0], self.sliding_window)
+            mask = sliding_window_mask(mask, queries, keys, self.sliding_window)
         return mask
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """The projections, and the attention of every head."""
+        """The projections, then heads * queries * keys * (key_dim + value_dim)."""
         query, value, key = inputs[0], inputs[1], inputs[-1]
         kernels = self.weight_shapes(*inputs)
-        total = math.prod(query[:-1]) * size_of(kernels["attention_output/kernel"])
+        total = math.prod(query[:-1]) * element_count(
+            kernels["attention_output/kernel"]
+        )
         steps = {"query": query, "gate": query, "key": key, "value": value}
         for part, shape in steps.items():
             if f"{part}/kernel" in kernels:
-                total += math.prod(shape[:-1]) * size_of(kernels[f"{part}/kernel"])
+                total += math.prod(shape[:-1]) * element_count(
+                    kernels[f"{part}/kernel"]
+                )
         axes = self.axes(len(query))
-        rest = math.prod(n for i, n in enumerate(query[:-1]) if i not in axes)
+        batch = math.prod(n for i, n in enumerate(query[:-1]) if i not in axes)
         pairs = math.prod(query[i] for i in axes) * math.prod(key[i] for i in axes)
-        return total + rest * pairs * self.num_heads * (self.key_dim + self.value_dim)
+        return total + batch * pairs * self.num_heads * (self.key_dim + self.value_dim)
 
 
 LAYERS = {layer.op: layer for layer in (Attention, MultiHeadAttention)}

@@ -1,7 +1,8 @@
 """One time step of a GRU, an LSTM and a SimpleRNN.
 
-Gates stand side by side in the columns of ``kernel`` (features, gates * units) and
-``recurrent_kernel`` (units, gates * units): z, r, h in a GRU; i, f, c, o in an LSTM.
+The gates of ``kernel`` (features, gates * units) and ``recurrent_kernel`` (units,
+gates * units) are concatenated along the last axis: z, r, h in a GRU; i, f, c, o in an
+LSTM.
 Equations as in Keras 3.15 ``keras/src/layers/rnn/{gru,lstm,simple_rnn}.py``, which
 every Keras since 1.0 shares; the papers are Cho et al. 2014 (arXiv:1406.1078),
 Hochreiter and Schmidhuber 1997, and for ``reset_after`` arXiv:1406.1078v1.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np_runtime.activations import axes_of, function_of, gates
+from gru2np_runtime.activations import axes_of, function_of, gate_activation
 from gru2np_runtime.layer import FEW, Layer, across, stored
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 class Cell(Layer):
     """One time step of a recurrent layer.
 
-    The product of the input with the kernel needs no state, so it is made for all
-    time steps at once by ``project``; ``advance`` does the rest of one step.
+    The product of the input with the kernel needs no state, so ``project`` computes it
+    for all time steps at once; ``advance`` does the rest of one step.
     """
 
     gate_count = 1
@@ -46,7 +47,7 @@ class Cell(Layer):
         return ((shapes[0][0], self.units),)
 
     def project(self, weights: Mapping[str, Array], x: Array) -> Array:
-        """x: (n, features) to (n, gates * units)."""
+        """x @ kernel + bias: (n, features) to (n, gates * units)."""
         projected = x @ weights["kernel"]
         return projected + weights["bias"] if "bias" in weights else projected
 
@@ -62,8 +63,8 @@ class Cell(Layer):
         """
         raise NotImplementedError
 
-    def apart(self) -> bool:
-        """Whether no activation runs along the batch of (batch, units)."""
+    def rows_independent(self) -> bool:
+        """Whether no activation works along the batch axis of (batch, units)."""
         return not any(
             {0, -2}.intersection(axes_of(getattr(self, name)))
             for name, kind in self.attribute_kinds().items()
@@ -72,16 +73,16 @@ class Cell(Layer):
 
     @property
     def rows_apart(self) -> bool:  # type: ignore[override]
-        """Where no activation runs along the batch."""
-        return self.apart()
+        """Whether no activation works along the batch axis."""
+        return self.rows_independent()
 
-    def products(self, features: int) -> int:
-        """Multiply-adds of one step of one sample: x and h with all gates' kernels."""
+    def step_multiply_adds(self, features: int) -> int:
+        """Multiply-adds of one time step of one sample, with both kernels."""
         return self.gate_count * self.units * (features + self.units)
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """One step of (batch, features)."""
-        return inputs[0][0] * self.products(inputs[0][-1])
+        """One time step, for inputs (batch, features)."""
+        return inputs[0][0] * self.step_multiply_adds(inputs[0][-1])
 
 
 class GRUCell(Cell):
@@ -107,7 +108,7 @@ class GRUCell(Cell):
         return expected
 
     def project(self, weights: Mapping[str, Array], x: Array) -> Array:
-        """x: (n, features) to (n, 3 * units), with the input's bias."""
+        """x @ kernel + the input's bias: (n, features) to (n, 3 * units)."""
         projected = x @ weights["kernel"]
         if not self.use_bias:
             return projected
@@ -117,14 +118,14 @@ class GRUCell(Cell):
     def advance(
         self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
     ) -> tuple[Array, ...]:
-        """z and r gate; the candidate hh sees h through r, before or after its kernel.
+        """z * h + (1 - z) * hh, with gates z and r and the candidate hh.
 
         ``reset_after``: hh = activation(x_h + r * (h @ U_h + b_h)); otherwise
         hh = activation(x_h + (r * h) @ U_h).
         """
         (h,) = states
         units = self.units
-        gate = gates(self.recurrent_activation, 2)
+        gate = gate_activation(self.recurrent_activation, 2)
         activate = function_of(self.activation)
         U = weights["recurrent_kernel"]
         if self.reset_after:
@@ -152,22 +153,22 @@ class LSTMCell(Cell):
     use_bias: bool = True
 
     def state_sizes(self) -> tuple[int, ...]:
-        """h and c."""
+        """Sizes of h and c."""
         return (self.units, self.units)
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """kernel, recurrent_kernel, bias (4 * units,)."""
-        return _plain_shapes(self, shapes[0], self.use_bias)
+        return _shapes(self, shapes[0], self.use_bias)
 
     def advance(
         self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
     ) -> tuple[Array, ...]:
-        """Columns i, f, c, o; i, f and o gate."""
+        """h and c; the columns of ``projected`` are i, f, c, o."""
         h, c = states
         units = self.units
         activate = function_of(self.activation)
         total = projected + h @ weights["recurrent_kernel"]
-        i_f = gates(self.recurrent_activation, 2)(total[:, : 2 * units])
+        i_f = gate_activation(self.recurrent_activation, 2)(total[:, : 2 * units])
         o = function_of(self.recurrent_activation)(total[:, 3 * units :])
         hh = activate(total[:, 2 * units : 3 * units])
         c = i_f[:, units:] * c + i_f[:, :units] * hh
@@ -184,17 +185,18 @@ class SimpleRNNCell(Cell):
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """kernel, recurrent_kernel, bias (units,)."""
-        return _plain_shapes(self, shapes[0], self.use_bias)
+        return _shapes(self, shapes[0], self.use_bias)
 
     def advance(
         self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
     ) -> tuple[Array, ...]:
-        """One product, one function."""
+        """h: activation(projected + h @ recurrent_kernel)."""
         total = projected + states[0] @ weights["recurrent_kernel"]
         return (function_of(self.activation)(total),)
 
 
-def _plain_shapes(cell: Cell, shape: Shape, use_bias: bool) -> dict[str, Shape]:
+def _shapes(cell: Cell, shape: Shape, use_bias: bool) -> dict[str, Shape]:
+    """Weight shapes of a cell whose bias is one vector."""
     width = cell.gate_count * cell.units
     expected: dict[str, Shape] = {
         "kernel": (shape[-1], width),

@@ -1,4 +1,4 @@
-"""Convolution, over time or over several spatial axes."""
+"""Convolution over time or over several spatial axes."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from gru2np_runtime.activations import activate, add_to, axes_of
 from gru2np_runtime.layer import ACROSS, CARRIED, FEW, POINTWISE, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
-    activated,
-    apart_from_time,
+    activated_shape,
     check_choice,
     check_minimum,
+    check_per_axis,
     check_rank,
-    size_of,
+    element_count,
+    per_step_unless_time_in,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    along_time,
-    as_given,
-    channels_last,
     check_before,
     convolve,
-    counts,
-    given,
-    last,
+    from_channels_last,
     padded,
-    positions,
+    position_count,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+    window_counts,
 )
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 
 class Conv(Spatial):
-    """``activation(windows of x @ kernel + bias)``, kernel unflipped as in TensorFlow.
+    """``activation(windows of x @ kernel + bias)``; the kernel is not flipped.
 
-    Spatial attributes have one number for each spatial axis: one for Conv1D.  With
-    ``before``, ``same`` pads so much in front, and is not shared out evenly.
+    Tuple attributes have one number for each spatial axis: one for Conv1D.  ``before``
+    is what ``same`` pads before each axis; empty: half of the padding, rounded down.
     """
 
     op = "conv"
@@ -56,15 +56,8 @@ class Conv(Spatial):
     use_bias: bool = True
 
     def check(self) -> None:
-        """Sizes are positive and belong to the same axes."""
-        rank = len(self.kernel_size)
-        for name in ("kernel_size", "strides", "dilation"):
-            sizes = getattr(self, name)
-            check_minimum(self.op, name, sizes, 1)
-            if not rank or len(sizes) != rank:
-                raise ValueError(
-                    "conv: kernel_size, strides, dilation differ in length"
-                )
+        """Tuples have one positive size per axis; groups divide filters."""
+        check_per_axis(self, "kernel_size", "strides", "dilation")
         check_minimum(self.op, "filters", [self.filters], 1)
         check_minimum(self.op, "groups", [self.groups], 1)
         choices = ("valid", "same", "causal", "full")
@@ -73,23 +66,29 @@ class Conv(Spatial):
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
         if self.filters % self.groups:
             raise ValueError(
-                f"conv: groups is {self.groups}, which does not divide "
-                f"filters={self.filters}"
+                f"conv: expected groups to divide filters={self.filters}, "
+                f"got {self.groups}"
             )
-        if self.padding == "causal" and rank != 1:
-            raise ValueError("conv: causal padding is for one spatial axis")
+        if self.padding == "causal" and len(self.kernel_size) != 1:
+            raise ValueError(
+                "conv: expected one spatial axis with padding 'causal', "
+                f"got {len(self.kernel_size)}"
+            )
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """What the kernel spans along each axis, gaps included."""
+        """The receptive field along each axis, dilation included."""
         return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation))
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """kernel (*kernel_size, channels / groups, filters), bias (filters,)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        channels = last(shapes[0], self.data_format)[-1]
+        channels = shape_to_channels_last(shapes[0], self.data_format)[-1]
         if channels is not None and channels % self.groups:
-            raise ValueError(f"{self.groups} groups of {channels} channels")
+            raise ValueError(
+                f"expected channels to be a multiple of groups={self.groups}, "
+                f"got {channels}"
+            )
         depth = None if channels is None else channels // self.groups
         expected: dict[str, Shape] = {
             "kernel": (*self.kernel_size, depth, self.filters)
@@ -99,48 +98,45 @@ class Conv(Spatial):
         return expected
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, *windows, filters), or (batch, filters, *windows)."""
+        """(batch, *out_space, filters), or (batch, filters, *out_space)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        batch, *space, _ = last(shapes[0], self.data_format)
-        fitting = counts(tuple(space), self.reach, self.strides, self.padding)
-        y = given((batch, *fitting, self.filters), self.data_format)
-        return (activated(self.activation, y),)
+        batch, *space, _ = shape_to_channels_last(shapes[0], self.data_format)
+        out_space = window_counts(space, self.reach, self.strides, self.padding)
+        y = shape_from_channels_last(
+            (batch, *out_space, self.filters), self.data_format
+        )
+        return (activated_shape(self.activation, y),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         x = padded(x, self.reach, self.strides, self.padding, 0.0, self.before)
         return self.convolve(weights, x)
 
     def convolve(self, weights: Mapping[str, Array], x: Array) -> Array:
-        """x: (batch, *space, channels), padded already."""
+        """The output for x: (batch, *space, channels), already padded."""
         kernel = weights["kernel"]
         y = convolve(x, kernel, self.strides, self.dilation, self.groups)
         if self.use_bias:
             y = add_to(y, weights["bias"])
-        return activate(self.activation, as_given(y, self.data_format))
+        return activate(self.activation, from_channels_last(y, self.data_format))
 
     def over_time(self, *shapes: Shape) -> str:
-        """Carried where it looks back only; pointwise where it looks at one step."""
+        """CARRIED with causal padding; per step with a kernel of one step."""
         if self.data_format != "channels_last" or self.strides[0] != 1:
             return ACROSS
-        if apart_from_time(axes_of(self.activation), len(shapes[0])) == ACROSS:
+        if per_step_unless_time_in(axes_of(self.activation), len(shapes[0])) == ACROSS:
             return ACROSS
         if self.kernel_size[0] == 1:
             return POINTWISE
         return CARRIED if self.padding == "causal" else ACROSS
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """The kernel at every place of the output."""
+        """Output positions times the size of the kernel."""
         kernel = self.weight_shapes(inputs[0])["kernel"]
-        return positions(outputs[0], self.data_format) * size_of(kernel)
-
-    def window(self) -> tuple[int, bool] | None:
-        """Along time alone, padded with zeros."""
-        over = along_time(len(self.strides), self.data_format, self.activation)
-        return (self.reach[0], True) if over else None
+        return position_count(outputs[0], self.data_format) * element_count(kernel)
 
 
 LAYERS = {Conv.op: Conv}

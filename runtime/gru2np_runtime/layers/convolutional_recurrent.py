@@ -1,4 +1,4 @@
-"""ConvLSTM: an LSTM over time whose products are convolutions over space."""
+"""ConvLSTM: an LSTM over time with convolutions over space instead of products."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from gru2np_runtime.activations import function_of
 from gru2np_runtime.layer import ACROSS, CARRIED, FEW, sized, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
-    activated,
+    activated_shape,
     check_choice,
     check_minimum,
+    check_per_axis,
     check_rank,
-    size_of,
+    element_count,
 )
 from gru2np_runtime.layers.recurrent import Recurrent
 from gru2np_runtime.layers.windows import (
-    as_given,
-    channels_last,
     check_before,
     convolve,
-    counts,
-    given,
-    last,
+    from_channels_last,
     padded,
-    positions,
+    position_count,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+    window_counts,
 )
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ if TYPE_CHECKING:
 
 
 class ConvLSTM(Recurrent):
-    """``c' = f * c + i * hh``, ``h' = o * activation(c')`` at every place.
+    """``c' = f * c + i * hh``, ``h' = o * activation(c')`` at every position.
 
-    Filters i, f, c, o stand side by side, as the columns of an LSTM do.  The input's
-    convolution has strides, dilation and padding; that of h keeps its size.  Shi et
-    al. 2015 (arXiv:1506.04214); Keras 3.15 ``keras/src/layers/rnn/conv_lstm.py``.
+    The filters of i, f, c, o are concatenated along the last axis, as the columns of an
+    LSTM.  Strides, dilation and padding are those of the input's convolution; the
+    convolution of h keeps its size.  Shi et al. 2015 (arXiv:1506.04214); Keras 3.15
+    ``keras/src/layers/rnn/conv_lstm.py``.
     """
 
     op = "conv_lstm"
@@ -59,42 +61,43 @@ class ConvLSTM(Recurrent):
     use_bias: bool = True
 
     def check(self) -> None:
-        """Sizes are positive and belong to the same axes."""
+        """Tuples have one positive size per axis; the batch comes first."""
         super().check()
-        for name in ("kernel_size", "strides", "dilation"):
-            sizes = getattr(self, name)
-            check_minimum(self.op, name, sizes, 1)
-            if not sizes or len(sizes) != len(self.kernel_size):
-                raise ValueError(
-                    f"{self.op}: kernel_size, strides, dilation differ in length"
-                )
+        check_per_axis(self, "kernel_size", "strides", "dilation")
         check_minimum(self.op, "filters", [self.filters], 1)
         check_choice(self.op, "padding", self.padding, ("valid", "same"))
         check_before(self.op, self.before, self.reach, self.padding)
         check_before(self.op, self.recurrent_before, self.kernel_size, "same")
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
         if self.time_major:
-            raise ValueError(f"{self.op}: time_major is for (time, batch, features)")
+            raise ValueError(f"{self.op}: time_major is not supported, expected false")
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """What the input's kernel spans along each axis, gaps included."""
+        """The receptive field of the input's kernel along each axis."""
         return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation))
 
     def state_sizes(self) -> tuple[int, ...]:
-        """Filters of h and c."""
+        """Channels of h and c."""
         return (self.filters, self.filters)
 
     def state_shape(self, shape: Shape) -> Shape:
-        """Shape of h and c, and of one step of the output, for inputs of this shape."""
-        batch, *space, _ = last((shape[0], *shape[2:]), self.data_format)
-        fitting = counts(tuple(space), self.reach, self.strides, self.padding)
-        return given((batch, *fitting, self.filters), self.data_format)
+        """Shape of h, c and one step of the output, for inputs of this shape."""
+        batch, *space, _ = shape_to_channels_last(
+            (shape[0], *shape[2:]), self.data_format
+        )
+        out_space = window_counts(space, self.reach, self.strides, self.padding)
+        return shape_from_channels_last(
+            (batch, *out_space, self.filters), self.data_format
+        )
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """kernel (*kernel_size, channels, 4 * filters), recurrent_kernel, bias."""
+        """kernel (*kernel_size, channels, 4 * filters), recurrent_kernel, bias.
+
+        recurrent_kernel: (*kernel_size, filters, 4 * filters).
+        """
         check_rank(self.op, shapes[0], len(self.kernel_size) + 3)
-        channels = last(shapes[0][1:], self.data_format)[-1]
+        channels = shape_to_channels_last(shapes[0][1:], self.data_format)[-1]
         width = 4 * self.filters
         expected: dict[str, Shape] = {
             "kernel": (*self.kernel_size, channels, width),
@@ -109,7 +112,7 @@ class ConvLSTM(Recurrent):
         check_rank(self.op, shapes[0], len(self.kernel_size) + 3)
         state = self.state_shape(shapes[0])
         for function in (self.activation, self.recurrent_activation):
-            if activated(function, state) != state:
+            if activated_shape(function, state) != state:
                 raise ValueError(f"{self.op}: {function} changes the shape of a gate")
         if len(shapes) not in (1, 3) or not all(
             len(shape) == len(state)
@@ -124,47 +127,52 @@ class ConvLSTM(Recurrent):
         return (y, state, state) if self.return_state else (y,)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Carried forward, where it runs forward."""
+        """CARRIED unless it runs backwards."""
         return ACROSS if self.go_backwards else CARRIED
 
     def unsized_state(self) -> tuple[int, ...]:
-        """Shape of h and c without the batch, 0 in space: no input told its size."""
-        nothing = (0,) * len(self.kernel_size)
-        _, *shape = given((0, *nothing, self.filters), self.data_format)
+        """Shape of h and c without the batch, before an input gives the sizes: 0."""
+        space = (0,) * len(self.kernel_size)
+        _, *shape = shape_from_channels_last(
+            (0, *space, self.filters), self.data_format
+        )
         return tuple(size or 0 for size in shape)
 
     def step(
         self, weights: Mapping[str, Array], x: Array, h: Array, c: Array
     ) -> list[Array]:
-        """h and c after one time step of x, (batch, *space, channels)."""
+        """h and c after one time step; x: (batch, *space, channels)."""
         activation = function_of(self.activation)
         gate = function_of(self.recurrent_activation)
-        x = channels_last(x, self.data_format)
+        x = to_channels_last(x, self.data_format)
         x = padded(x, self.reach, self.strides, self.padding, 0.0, self.before)
         total = convolve(x, weights["kernel"], self.strides, self.dilation)
         if self.use_bias:
             total += weights["bias"]
         ones = (1,) * len(self.kernel_size)
-        recurrent = channels_last(h, self.data_format)
+        recurrent = to_channels_last(h, self.data_format)
         recurrent = padded(
             recurrent, self.kernel_size, ones, "same", 0.0, self.recurrent_before
         )
         total += convolve(recurrent, weights["recurrent_kernel"], ones, ones)
         i, f, hh, o = (
-            as_given(part, self.data_format) for part in np.split(total, 4, axis=-1)
+            from_channels_last(part, self.data_format)
+            for part in np.split(total, 4, axis=-1)
         )
         c = gate(f) * c + gate(i) * activation(hh)
         return [gate(o) * activation(c), c]
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Both kernels at every place and step."""
+        """Time steps times positions times the sizes of both kernels."""
         kernels = self.weight_shapes(inputs[0])
-        taps = size_of(kernels["kernel"]) + size_of(kernels["recurrent_kernel"])
+        taps = element_count(kernels["kernel"]) + element_count(
+            kernels["recurrent_kernel"]
+        )
         state = sized(self.state_shape(inputs[0]))
-        return inputs[0][1] * positions(state, self.data_format) * taps
+        return inputs[0][1] * position_count(state, self.data_format) * taps
 
     def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:
-        """h and c."""
+        """Shapes of h and c."""
         return (self.state_shape(shape),) * 2
 
 

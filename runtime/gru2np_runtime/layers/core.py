@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.activations import axes_of, function_of, keeps_whole, turns_of
+from gru2np_runtime.activations import axes_of, breakpoints_of, function_of, keeps_whole
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import (
     ACROSS,
@@ -18,11 +18,11 @@ from gru2np_runtime.layer import (
     stored,
 )
 from gru2np_runtime.layers.axes import (
-    activated,
-    apart_from_time,
-    axis_of,
+    activated_shape,
     check_choice,
     check_minimum,
+    normalize_axis,
+    per_step_unless_time_in,
 )
 from gru2np_runtime.layers.scores import MASKED_SCORES, masked_softmax
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Activation(Layer):
-    """One function of the whole input: Keras' Activation, ReLU, ELU, Softmax, ..."""
+    """An activation function of the input: Keras' Activation, ReLU, ELU, ..."""
 
     op = "activation"
     rows_apart = True
@@ -42,12 +42,12 @@ class Activation(Layer):
 
     @property
     def keeps_whole(self) -> bool:  # type: ignore[override]
-        """Where the function gives whole numbers for whole numbers."""
+        """Whether integers stay integers in the function."""
         return keeps_whole(self.function)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The input's; ``glu`` halves an axis."""
-        return (activated(self.function, shapes[0]),)
+        """The input's shape; ``glu`` halves an axis."""
+        return (activated_shape(self.function, shapes[0]),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -56,16 +56,16 @@ class Activation(Layer):
         return function_of(self.function)(inputs[0])
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but for functions along the time axis."""
-        return apart_from_time(axes_of(self.function), len(shapes[0]))
+        """Per step unless the function works along the time axis."""
+        return per_step_unless_time_in(axes_of(self.function), len(shapes[0]))
 
     def turns(self) -> tuple[float, ...]:
-        """Those of the function."""
-        return turns_of(self.function)
+        """The breakpoints of the function."""
+        return breakpoints_of(self.function)
 
 
 class Identity(Elementwise):
-    """What Dropout, noise and penalties on activations do outside training."""
+    """The input unchanged: Dropout, noise and activity penalties at inference."""
 
     op = "identity"
     keeps_dtype = True
@@ -73,14 +73,14 @@ class Identity(Elementwise):
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """x: (batch, ...), given back."""
+        """x: (batch, ...), returned as it is."""
         return inputs[0]
 
 
 class Masking(Layer):
-    """Zeros in place of the steps whose features all equal ``mask_value``.
+    """Zeros for the steps whose features all equal ``mask_value``.
 
-    The mask itself is a ``not_equal`` and an ``any`` node beside this one.
+    The mask itself is computed by a ``not_equal`` and an ``any`` node of the graph.
     """
 
     op = "masking"
@@ -95,23 +95,23 @@ class Masking(Layer):
     ) -> Array:
         """x: (batch, time, features)."""
         x = inputs[0]
-        # No whole number equals a value with a fraction.
-        kind = x.dtype.type if x.dtype.kind == "f" else np.float64
+        # Integers are compared in float64: none equals a value with a fraction.
+        dtype = x.dtype.type if x.dtype.kind == "f" else np.float64
         with np.errstate(over="ignore"):
-            value = kind(self.mask_value)
+            value = dtype(self.mask_value)
         return np.where((x != value).any(axis=-1, keepdims=True), x, x.dtype.type(0))
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where time is not the features' axis."""
-        return apart_from_time([-1], len(shapes[0]))
+        """Per step unless axis 1 is the features axis."""
+        return per_step_unless_time_in([-1], len(shapes[0]))
 
 
 class Embedding(Layer):
-    """Row number x of a table, for whole numbers x.
+    """Row ``x`` of a table, for ids x.
 
-    Other numbers are cut off to whole ones, as in Keras.  Numbers outside of the
-    table are an error, as on TensorFlow's CPU; Keras 3 takes negative ones from the
-    table's end, other backends give NaN or the nearest row, and none means that.
+    Ids with a fraction are truncated, as in Keras.  Ids outside of the table are an
+    error, as on TensorFlow's CPU.  Keras 3 counts negative ids from the end of the
+    table, and other backends give NaN or the nearest row, but no model relies on it.
     """
 
     op = "embedding"
@@ -124,7 +124,7 @@ class Embedding(Layer):
     output_dim: int
 
     def check(self) -> None:
-        """The table has rows and columns."""
+        """The table has at least one row and one column."""
         check_minimum(self.op, "input_dim", [self.input_dim], 1)
         check_minimum(self.op, "output_dim", [self.output_dim], 1)
 
@@ -137,37 +137,37 @@ class Embedding(Layer):
         return ((*shapes[0], self.output_dim),)
 
     def result_dtype(self) -> str | None:
-        """That of the table, whatever the ids are."""
+        """The dtype of the table, for any dtype of the ids."""
         return self.dtype
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """x: (batch, ...) of any number type, to (batch, ..., output_dim)."""
+        """x: (batch, ...) of any dtype, to (batch, ..., output_dim)."""
         x = inputs[0]
-        whole = np.trunc(x) if x.dtype.kind == "f" else x
-        # NaN is in no range.
-        inside = (whole >= 0) & (whole < self.input_dim)
-        if not inside.all():
+        ids = np.trunc(x) if x.dtype.kind == "f" else x
+        # Refuses NaN too.
+        valid = (ids >= 0) & (ids < self.input_dim)
+        if not valid.all():
             raise InputError(
                 f"embedding: expected ids from 0 to {self.input_dim - 1}, "
-                f"got {whole[~inside][0]}"
+                f"got {ids[~valid][0]}"
             )
-        return weights["embeddings"][whole.astype(np.intp)]
+        return weights["embeddings"][ids.astype(np.intp)]
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise for (batch, time); there is no time in (batch,)."""
+        """Per step for (batch, time, ...); an input (batch,) has no time axis."""
         return POINTWISE if len(shapes[0]) > 1 else ACROSS
 
 
 class Softmax(Layer):
-    """Exponentials normalised over some axes, of which a mask leaves some out.
+    """The softmax over one or more axes, with an optional mask.
 
     Keras 3.15 ``keras/src/layers/activations/softmax.py``.
 
     Args:
-        axes: normalised together.
-        masked_scores: what is masked becomes; see ``_scores.MASKED_SCORES``.
+        axes: the axes, normalized together.
+        masked_scores: treatment of masked elements, one of ``scores.MASKED_SCORES``.
     """
 
     op = "softmax"
@@ -177,40 +177,43 @@ class Softmax(Layer):
     masked_scores: str = "added"
 
     def check(self) -> None:
-        """There is an axis, and what masks do is known."""
+        """There is an axis, and masked_scores is a known treatment."""
         check_minimum(self.op, "axes", [len(self.axes)], 1)
         check_choice(self.op, "masked_scores", self.masked_scores, MASKED_SCORES)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The input's."""
+        """The input's shape."""
         for axis in self.axes:
-            axis_of(axis, len(shapes[0]))
+            normalize_axis(axis, len(shapes[0]))
         return (shapes[0],)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """x: (batch, ...), mask of the same rank."""
+        """x: (batch, ...); mask: of the same rank, True where valid."""
         x = inputs[0]
         if mask is not None and mask.ndim != x.ndim:
-            raise InputError(f"softmax: a mask of {mask.shape} for {x.shape}")
+            raise InputError(
+                f"softmax: expected a mask of rank {x.ndim} as the input, "
+                f"got shape {mask.shape}"
+            )
         return masked_softmax(x, mask, self.axes, self.masked_scores)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but along the time axis."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        """Per step unless the time axis is one of the axes."""
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class ReversibleEmbedding(Embedding):
-    """Rows of a table by their numbers, and back: how well a vector fits each row.
+    """An Embedding that can also map vectors to logits over its rows.
 
-    Called with ids it is an Embedding.  A second input is turned back instead,
-    ``x @ table.T``, and the first is not looked at: one layer, two uses, the same
-    weights.  Keras 3.15 ``keras/src/layers/core/reversible_embedding.py``.
+    With one input, ids, it is an Embedding.  With two inputs it computes the logits
+    ``x @ table.T`` of the second and ignores the first.  Keras 3.15
+    ``keras/src/layers/core/reversible_embedding.py``.
 
     Args:
-        tie_weights: the way back uses the same table; else one of its own.
-        logit_soft_cap: ``cap * tanh(x / cap)`` of what comes back; 0: not.
+        tie_weights: logits use the table of the embedding; else a second table.
+        logit_soft_cap: logits become ``cap * tanh(x / cap)``; 0: no cap.
     """
 
     op = "reversible_embedding"
@@ -220,24 +223,30 @@ class ReversibleEmbedding(Embedding):
     logit_soft_cap: float = 0.0
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """embeddings (input_dim, output_dim), reverse_embeddings with axes swapped."""
+        """embeddings (input_dim, output_dim), and reverse_embeddings if not tied.
+
+        reverse_embeddings: (output_dim, input_dim).
+        """
         expected = super().weight_shapes(*shapes)
         if not self.tie_weights:
             expected["reverse_embeddings"] = (self.output_dim, self.input_dim)
         return expected
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, ..., output_dim), or back (batch, ..., input_dim)."""
+        """(batch, ..., output_dim); with two inputs (batch, ..., input_dim)."""
         if len(shapes) == 1:
             return super().output_shapes(*shapes)
         if len(shapes) > 2 or len(shapes[1]) < 2 or shapes[1][-1] != self.output_dim:
-            raise ValueError(f"{self.op}: expected vectors to turn back, got {shapes}")
+            raise ValueError(
+                f"{self.op}: expected ids and vectors (batch, ..., {self.output_dim}), "
+                f"got {shapes}"
+            )
         return ((*shapes[1][:-1], self.input_dim),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """ids (batch, ...), or anything and vectors (batch, ..., output_dim)."""
+        """ids (batch, ...); or any input and vectors (batch, ..., output_dim)."""
         if len(inputs) == 1:
             return super().forward(weights, *inputs)
         tied = weights["embeddings"].T if self.tie_weights else None
@@ -249,11 +258,11 @@ class ReversibleEmbedding(Embedding):
         return capped
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise; there is no time in (batch,) and in what is made of it."""
+        """Per step; ids (batch,) and vectors (batch, output_dim) have no time axis."""
         return POINTWISE if len(shapes[-1]) > len(shapes) else ACROSS
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Looking rows up is no product; the way back is one with the whole table."""
+        """0 for ids; for logits, elements of the output * ``output_dim``."""
         return prod(outputs[0]) * self.output_dim if len(inputs) > 1 else 0
 
 

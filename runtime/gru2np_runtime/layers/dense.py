@@ -13,10 +13,10 @@ from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.functions import sigmoid
 from gru2np_runtime.layer import FEW, Layer, across, sized, stored
 from gru2np_runtime.layers.axes import (
-    activated,
-    apart_from_time,
-    axis_of,
+    activated_shape,
     check_minimum,
+    normalize_axis,
+    per_step_unless_time_in,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
 
-# Compiled where an equation is read: most models have none.
+# A text, compiled on first use: most models have no EinsumDense.
 _EQUATION = r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?"
 
 
@@ -39,7 +39,7 @@ class Dense(Layer):
     use_bias: bool = True
 
     def check(self) -> None:
-        """Units are at least 1."""
+        """``units`` is at least 1."""
         check_minimum(self.op, "units", [self.units], 1)
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
@@ -51,34 +51,34 @@ class Dense(Layer):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, ..., units)."""
-        axis_of(-1, len(shapes[0]))
-        return (activated(self.activation, (*shapes[0][:-1], self.units)),)
+        normalize_axis(-1, len(shapes[0]))
+        return (activated_shape(self.activation, (*shapes[0][:-1], self.units)),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, ..., features) to (batch, ..., units)."""
         x, kernel = inputs[0], weights["kernel"]
-        # One product of all rows: NumPy makes one for each of the first axis.
+        # All rows in one product: NumPy would compute one per index of the first axis.
         y = x.reshape(prod(x.shape[:-1]), kernel.shape[0]) @ kernel
         if self.use_bias:
             y = add_to(y, weights["bias"])
         return activate(self.activation, y.reshape(*x.shape[:-1], kernel.shape[1]))
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where time is neither the last axis nor the activation's."""
-        return apart_from_time((-1, *axes_of(self.activation)), len(shapes[0]))
+        """Per step unless time is the last axis or an axis of the activation."""
+        return per_step_unless_time_in((-1, *axes_of(self.activation)), len(shapes[0]))
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Every feature with every unit."""
+        """Rows * features * units."""
         return prod(inputs[0]) * self.units
 
 
 class Highway(Layer):
     """``t * activation(x @ kernel + bias) + (1 - t) * x``.
 
-    With ``t = sigmoid(x @ carry_kernel + carry_bias)``; Srivastava et al. 2015, Keras
-    1.2 ``keras/layers/core.py``.
+    ``t = sigmoid(x @ carry_kernel + carry_bias)``.  Srivastava et al. 2015; Keras 1.2
+    ``keras/layers/core.py``.
     """
 
     op = "highway"
@@ -99,10 +99,13 @@ class Highway(Layer):
         return expected
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The input's, (batch, features)."""
-        axis_of(-1, len(shapes[0]))
-        if activated(self.activation, shapes[0]) != shapes[0]:
-            raise ValueError("highway: the activation changes the shape")
+        """The input's shape."""
+        normalize_axis(-1, len(shapes[0]))
+        if activated_shape(self.activation, shapes[0]) != shapes[0]:
+            raise ValueError(
+                "highway: expected an activation that keeps the shape, "
+                f"got {self.activation}"
+            )
         return (shapes[0],)
 
     def forward(
@@ -118,16 +121,16 @@ class Highway(Layer):
         return t * function_of(self.activation)(y) + carried
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where time is neither the last axis nor the activation's."""
-        return apart_from_time((-1, *axes_of(self.activation)), len(shapes[0]))
+        """Per step unless time is the last axis or an axis of the activation."""
+        return per_step_unless_time_in((-1, *axes_of(self.activation)), len(shapes[0]))
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Every feature with every feature, twice."""
+        """2 * rows * features * features."""
         return 2 * prod(inputs[0]) * inputs[0][-1]
 
 
 class MaxoutDense(Layer):
-    """The largest of ``pieces`` linear layers; Goodfellow et al. 2013.
+    """The maximum of ``pieces`` linear layers; Goodfellow et al. 2013.
 
     Keras 1.2 ``keras/layers/core.py``.
     """
@@ -140,7 +143,7 @@ class MaxoutDense(Layer):
     use_bias: bool = True
 
     def check(self) -> None:
-        """Units and pieces are at least 1."""
+        """``units`` and ``pieces`` are at least 1."""
         check_minimum(self.op, "units", [self.units], 1)
         check_minimum(self.op, "pieces", [self.pieces], 1)
 
@@ -154,8 +157,8 @@ class MaxoutDense(Layer):
         return expected
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, units)."""
-        axis_of(-1, len(shapes[0]))
+        """(batch, ..., units)."""
+        normalize_axis(-1, len(shapes[0]))
         return ((*shapes[0][:-1], self.units),)
 
     def forward(
@@ -171,11 +174,11 @@ class MaxoutDense(Layer):
         return largest
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where time is not the last axis."""
-        return apart_from_time([-1], len(shapes[0]))
+        """Per step unless time is the last axis."""
+        return per_step_unless_time_in([-1], len(shapes[0]))
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Every feature with every unit of every piece."""
+        """Rows * features * pieces * units."""
         return prod(inputs[0]) * self.pieces * self.units
 
 
@@ -185,12 +188,12 @@ class EinsumDense(Layer):
     Keras 3.15 ``keras/src/layers/core/einsum_dense.py``.
 
     Args:
-        equation: ``ab,bc->ac``; ``...`` may stand for axes of x and of the output, in
-            front of both or behind both.
-        output_shape: of the output without the batch and the axes of ``...``; None
-            where the input gives a size.
-        bias_axes: letters of the output that the bias has; empty: there is none.
-        activation: of the result.
+        equation: ``ab,bc->ac``; ``...`` may stand for axes of x and of the output,
+            before the letters of both or after the letters of both.
+        output_shape: the output's shape without the batch and the axes of ``...``; None
+            for sizes of the input.
+        bias_axes: letters of the output that are axes of the bias; empty: no bias.
+        activation: applied to the result.
     """
 
     op = "einsum_dense"
@@ -203,76 +206,96 @@ class EinsumDense(Layer):
     activation: ActivationSpec = "linear"
 
     def check(self) -> None:
-        """The equation is one that Keras takes, and leaves the batch in front."""
+        """The equation is one that Keras supports, and keeps the batch axis first."""
         x, kernel, y = self.terms()
         if any(len(set(term)) != len(term) for term in (x, kernel, y)):
-            raise ValueError(f"{self.op}: a letter twice in {self.equation!r}")
+            raise ValueError(
+                f"{self.op}: expected different letters in each term of the equation, "
+                f"got {self.equation!r}"
+            )
         if not set(y) <= set(x + kernel) or not set(kernel) <= set(x + y):
-            raise ValueError(f"{self.op}: a letter of nothing in {self.equation!r}")
+            raise ValueError(
+                f"{self.op}: expected each letter of the output and of the kernel in "
+                f"another term too, got {self.equation!r}"
+            )
         if not set(self.bias_axes) <= set(y):
-            raise ValueError(f"{self.op}: no axes {self.bias_axes!r} in {y!r}")
+            raise ValueError(
+                f"{self.op}: expected bias_axes among the output's letters {y!r}, "
+                f"got {self.bias_axes!r}"
+            )
         if not self.equation.startswith(".") and (x[0] != y[0] or x[0] in kernel):
-            raise ValueError(f"{self.op}: {self.equation!r} moves the batch")
+            raise ValueError(f"{self.op}: {self.equation!r} moves the batch axis")
         check_minimum(self.op, "output_shape", [n or 1 for n in self.output_shape], 1)
 
     def terms(self) -> tuple[str, str, str]:
         """The letters of input, kernel and output.
 
         Raises:
-            ValueError: the equation is none that Keras takes.
+            ValueError: Keras does not support the equation.
         """
         match = re.fullmatch(_EQUATION, self.equation)
         if match is None:
             raise ValueError(f"{self.op}: illegal equation {self.equation!r}")
-        left, x, right, kernel, left_too, y, right_too = match.groups()
-        if (left, right) != (left_too, right_too) or (left and right):
-            raise ValueError(f"{self.op}: illegal dots in {self.equation!r}")
+        x_start, x, x_end, kernel, y_start, y, y_end = match.groups()
+        if (x_start, x_end) != (y_start, y_end) or (x_start and x_end):
+            raise ValueError(
+                f"{self.op}: expected '...' once in input and output, at the same end; "
+                f"got {self.equation!r}"
+            )
         return x, kernel, y
 
     def _sizes(self, shape: Shape) -> tuple[dict[str, int | None], Shape, int]:
-        """The size of every letter, the output's shape, and how many axes are dots."""
+        """Sizes by letter, the output's shape, and how many axes a last ``...`` has."""
         x, kernel, y = self.terms()
         elided = len(shape) - len(x)
         if elided < 0 or (elided and "." not in self.equation):
-            raise ValueError(f"{self.op}: {self.equation!r} for an input of {shape}")
-        in_front = elided if self.equation.startswith(".") else 0
-        # Where dots stand for no axis, a letter is the batch.
-        if not in_front and (x[0] != y[0] or x[0] in kernel):
-            raise Unsupported(f"{self.op}: {self.equation!r} moves the batch")
+            raise ValueError(
+                f"{self.op}: {self.equation!r} does not fit an input of shape {shape}"
+            )
+        leading = elided if self.equation.startswith(".") else 0
+        # Where ``...`` stands for no axis, the first letter is the batch axis.
+        if not leading and (x[0] != y[0] or x[0] in kernel):
+            raise Unsupported(f"{self.op}: {self.equation!r} moves the batch axis")
         output: list[int | None] = [shape[0], *self.output_shape]
-        output[1:1] = shape[1:in_front]
-        output += shape[len(x) + in_front :]
+        output[1:1] = shape[1:leading]
+        output += shape[len(x) + leading :]
         if len(output) != len(y) + elided:
             raise ValueError(
-                f"{self.op}: {self.equation!r} gives no {self.output_shape} for an "
-                f"input of {shape}"
+                f"{self.op}: output_shape {self.output_shape} does not fit "
+                f"{self.equation!r} for an input of shape {shape}"
             )
-        sizes = dict(zip(x, shape[in_front:]))
-        for letter, size in zip(y, output[in_front:]):
-            own = sizes.setdefault(letter, size)
-            if own is None:
+        sizes = dict(zip(x, shape[leading:]))
+        for letter, size in zip(y, output[leading:]):
+            known = sizes.setdefault(letter, size)
+            if known is None:
                 sizes[letter] = size
-            elif size not in (None, own):
-                raise ValueError(f"{self.op}: {letter!r} is {own} and {size}")
-        output[in_front : in_front + len(y)] = [sizes[letter] for letter in y]
-        return sizes, tuple(output), elided - in_front
+            elif size not in (None, known):
+                raise ValueError(
+                    f"{self.op}: expected size {known} of axis {letter!r} in the "
+                    f"output, got {size}"
+                )
+        output[leading : leading + len(y)] = [sizes[letter] for letter in y]
+        return sizes, tuple(output), elided - leading
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """kernel: sizes of its letters; bias: those of the output from its first on."""
-        sizes, _, behind = self._sizes(shapes[0])
+        """kernel: the sizes of its letters; bias: broadcasts to the output."""
+        sizes, _, trailing = self._sizes(shapes[0])
         _, kernel, y = self.terms()
         expected: dict[str, Shape] = {"kernel": tuple(sizes[i] for i in kernel)}
         if None in expected["kernel"]:
-            raise ValueError(f"{self.op}: no size for an axis of the kernel")
+            raise ValueError(
+                f"{self.op}: expected a known size of every kernel axis, "
+                f"got {expected['kernel']}"
+            )
         if self.bias_axes:
-            own = y[min(y.index(letter) for letter in self.bias_axes) :]
-            bias = [sizes[i] if i in self.bias_axes else 1 for i in own]
-            expected["bias"] = (*bias, *(1,) * behind)
+            letters = y[min(y.index(letter) for letter in self.bias_axes) :]
+            bias = [sizes[i] if i in self.bias_axes else 1 for i in letters]
+            expected["bias"] = (*bias, *(1,) * trailing)
         return expected
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """As the equation says."""
-        return (activated(self.activation, self._sizes(shapes[0])[1]),)
+        """(batch, ...), as the equation and ``output_shape`` state."""
+        return (activated_shape(self.activation, self._sizes(shapes[0])[1]),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -284,11 +307,11 @@ class EinsumDense(Layer):
         return activate(self.activation, y)
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Every number of x with all that the letters of the kernel alone stand for."""
+        """Elements of x times the sizes of the kernel's axes that x does not have."""
         x, kernel, _ = self.terms()
         shape = sized(self.weight_shapes(inputs[0])["kernel"])
-        alone = [size for letter, size in zip(kernel, shape) if letter not in x]
-        return prod(inputs[0]) * prod(alone)
+        new = [size for letter, size in zip(kernel, shape) if letter not in x]
+        return prod(inputs[0]) * prod(new)
 
 
 LAYERS = {layer.op: layer for layer in (Dense, EinsumDense, Highway, MaxoutDense)}

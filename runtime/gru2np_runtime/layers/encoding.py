@@ -1,4 +1,4 @@
-"""Categories: bins, vocabularies, and the vectors that stand for their places."""
+"""Categories: bins, vocabularies, and the encoding of indices as vectors."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from gru2np_runtime.layer import Array, Shape
 
-# What an ``int`` output is, and the ways to give it as a vector for each sample.
+# An index, or one of three encodings of indices as vectors.
 OUTPUTS = ("int", "one_hot", "multi_hot", "count")
 
 
 class Encoding(Layer):
-    """What layers of categories share: an index, or a vector for each sample.
+    """Base of the layers of categories: computes indices, or encodes them as vectors.
 
-    ``one_hot`` gives a vector for each index, ``multi_hot`` and ``count`` one for all
-    indices of a sample (batch, indices): which of them occur, and how often.
+    ``one_hot`` gives a vector for each index.  ``multi_hot`` and ``count`` give one
+    vector for each sample (batch, indices): which categories occur, or how often.
 
     Args:
         output: ``int``, ``one_hot``, ``multi_hot`` or ``count``.
@@ -38,15 +38,18 @@ class Encoding(Layer):
     output: str = "int"
 
     def check(self) -> None:
-        """The output is known."""
+        """``output`` is one of ``OUTPUTS``."""
         check_choice(self.op, "output", self.output, OUTPUTS)
 
     def size(self) -> int:
-        """How many categories there are."""
+        """The number of categories, the length of a vector."""
         raise NotImplementedError
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The input's; (batch, ..., categories), a last axis of size 1 in its place."""
+        """``int``: the input's shape; ``one_hot``: (batch, ..., categories).
+
+        ``one_hot`` drops a last axis of size 1.  Others: (batch, categories).
+        """
         x = shapes[0]
         if self.output == "int":
             return (x,)
@@ -55,44 +58,46 @@ class Encoding(Layer):
             return ((*(x[:-1] if single else x), self.size()),)
         if len(x) != 2:
             raise ValueError(
-                f"{self.op}: {self.output} takes (batch, indices), got {x}"
+                f"{self.op}: expected (batch, indices) for output={self.output!r}, "
+                f"got {x}"
             )
         return ((x[0], self.size()),)
 
-    def encoded(self, index: Array, counted: Array | None = None) -> Array:
-        """The vectors of indices, those beyond the categories left out.
+    def encode(self, index: Array, index_weights: Array | None = None) -> Array:
+        """The vectors of indices; indices beyond the categories give zeros.
 
         Args:
-            index: whole numbers from 0 on.
-            counted: what each counts for; 1 if not given.
+            index: integers from 0 on.
+            index_weights: with ``count``, what each index adds; None: 1.
         """
         if self.output == "one_hot" and index.ndim > 1 and index.shape[-1] == 1:
             index = index[..., 0]
-        vectors = index[..., None] == np.arange(self.size())
-        found: Array = vectors
+        matches: Array = index[..., None] == np.arange(self.size())
+        vectors = matches
         if self.output == "multi_hot":
-            found = vectors.any(axis=1)
+            vectors = np.asarray(matches.any(axis=1))
         elif self.output == "count":
-            weighted = vectors if counted is None else vectors * counted[..., None]
-            found = weighted.sum(axis=1)
-        return found.astype(self.result_dtype() or self.dtype)
+            if index_weights is not None:
+                matches = matches * index_weights[..., None]
+            vectors = matches.sum(axis=1)
+        return vectors.astype(self.result_dtype() or self.dtype)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise for every index alone."""
-        alone = self.output == "int" or (
+        """Per step where each time step gives its own index or vector."""
+        per_index = self.output == "int" or (
             self.output == "one_hot" and len(shapes[0]) > 1 and shapes[0][-1] != 1
         )
-        return POINTWISE if alone and len(shapes[0]) > 1 else ACROSS
+        return POINTWISE if per_index and len(shapes[0]) > 1 else ACROSS
 
 
 class CategoryEncoding(Encoding):
-    """Whole numbers as vectors.
+    """Integers as vectors.
 
     Keras 3.15 ``keras/src/layers/preprocessing/category_encoding.py``.
 
     Args:
-        num_tokens: how many categories there are.
-        leaves_out: numbers of no category give zeros; else they are an error.
+        num_tokens: the number of categories.
+        leaves_out: integers >= ``num_tokens`` give zeros; else they are an error.
     """
 
     op = "category_encoding"
@@ -102,35 +107,40 @@ class CategoryEncoding(Encoding):
     leaves_out: bool = False
 
     def check(self) -> None:
-        """There is a category, and vectors are what it gives."""
+        """``num_tokens`` is at least 1, and ``output`` an encoding as vectors."""
         super().check()
         check_minimum(self.op, "num_tokens", [self.num_tokens], 1)
         check_choice(self.op, "output", self.output, OUTPUTS[1:])
 
     def size(self) -> int:
-        """How many categories there are."""
+        """``num_tokens``."""
         return self.num_tokens
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, ..., num_tokens)."""
         if len(shapes) > 2 or (len(shapes) == 2 and self.output != "count"):
-            raise ValueError(f"{self.op}: weights are for count alone")
+            raise ValueError(
+                f"{self.op}: expected indices, and weights only with output='count'; "
+                f"got {len(shapes)} inputs with output={self.output!r}"
+            )
         if len(shapes) == 2 and len(shapes[1]) != 2:
-            raise ValueError(f"{self.op}: expected a weight for each index")
+            raise ValueError(
+                f"{self.op}: expected weights (batch, indices), got {shapes[1]}"
+            )
         return super().output_shapes(shapes[0])
 
     def result_dtype(self) -> str | None:
-        """That of the layer."""
+        """The layer's dtype."""
         return self.dtype
 
     def turns(self) -> tuple[float, ...]:
-        """Where numbers begin that are left out."""
+        """The first integer that gives zeros, with ``leaves_out``."""
         return (self.num_tokens,) if self.leaves_out else ()
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """x: (batch, ...), and what each counts for."""
+        """x: (batch, ...), and optionally weights of the indices, of x's shape."""
         x = inputs[0]
         outside = ~((x >= 0) & (x < (np.inf if self.leaves_out else self.num_tokens)))
         if outside.any():
@@ -138,18 +148,18 @@ class CategoryEncoding(Encoding):
                 f"{self.op}: expected numbers from 0 to {self.num_tokens - 1}, "
                 f"got {x[outside][0]}"
             )
-        counted = inputs[1].astype(self.dtype) if len(inputs) > 1 else None
-        return self.encoded(np.trunc(x), counted)
+        index_weights = inputs[1].astype(self.dtype) if len(inputs) > 1 else None
+        return self.encode(np.trunc(x), index_weights)
 
 
 class Discretization(Encoding):
-    """The bin of each number: how many boundaries it has reached.
+    """The bin of each number: the number of boundaries at or below it.
 
     Keras 3.15 ``keras/src/layers/preprocessing/discretization.py``.
 
     Args:
-        boundaries: in rising order.
-        number: the type of the bins where ``output`` is ``int``.
+        boundaries: in ascending order.
+        number: the dtype of the bins where ``output`` is ``int``.
     """
 
     op = "discretization"
@@ -158,18 +168,21 @@ class Discretization(Encoding):
     number: str = "int32"
 
     def check(self) -> None:
-        """The boundaries rise."""
+        """The boundaries are in ascending order."""
         super().check()
         check_choice(self.op, "number", self.number, ("int32", "int64"))
         if any(not a <= b for a, b in zip(self.boundaries, self.boundaries[1:])):
-            raise ValueError(f"{self.op}: boundaries that do not rise")
+            raise ValueError(
+                f"{self.op}: expected boundaries in ascending order, "
+                f"got {self.boundaries}"
+            )
 
     def size(self) -> int:
-        """One more than there are boundaries."""
+        """The number of bins: boundaries + 1."""
         return len(self.boundaries) + 1
 
     def result_dtype(self) -> str | None:
-        """Whole numbers, or that of the layer."""
+        """``number`` for bins, the layer's dtype for vectors."""
         return self.number if self.output == "int" else self.dtype
 
     def turns(self) -> tuple[float, ...]:
@@ -182,22 +195,23 @@ class Discretization(Encoding):
         """x: (batch, ...)."""
         x = inputs[0]
         bins = np.searchsorted(np.array(self.boundaries, x.dtype), x, side="right")
-        return bins.astype(self.number) if self.output == "int" else self.encoded(bins)
+        return bins.astype(self.number) if self.output == "int" else self.encode(bins)
 
 
 class IntegerLookup(Encoding):
-    """The place of whole numbers in a vocabulary.
+    """The index of integers in a vocabulary.
 
-    First stands the mask's number, if there is one; then ``outside`` places of numbers
-    that the vocabulary lacks, by their remainder; then the vocabulary.  Keras 3.15
-    ``keras/src/layers/preprocessing/index_lookup.py``.
+    Index 0 is the mask token, if there is one; then come ``outside`` indices for
+    integers that are not in the vocabulary, by their remainder modulo ``outside``; then
+    the vocabulary.  Keras 3.15 ``keras/src/layers/preprocessing/index_lookup.py``.
 
     Args:
-        vocabulary: the numbers, each once.
-        outside: places of numbers that are not in it; with none, they are an error.
-        mask_token: a list of the number that is masked, or of none.
-        padded: categories in all; 0: as many as there are places.
-        whole: vectors are int64 too, as Keras 3 makes them.
+        vocabulary: the integers, each once.
+        outside: the number of indices for integers that are not in the vocabulary; 0:
+            such integers are an error.
+        mask_token: a tuple of the mask token, or an empty one.
+        padded: the number of categories; 0: as many as there are indices.
+        whole: vectors are int64 too, as in Keras 3.
     """
 
     op = "integer_lookup"
@@ -209,56 +223,65 @@ class IntegerLookup(Encoding):
     whole: bool = False
 
     def check(self) -> None:
-        """No number stands twice, and all have a place."""
+        """Integers are distinct, and ``padded`` is large enough."""
         super().check()
         check_minimum(self.op, "outside", [self.outside], 0)
         check_minimum(self.op, "vocabulary", [len(self.vocabulary)], 1)
         if len({*self.vocabulary, *self.mask_token}) < len(self.vocabulary) + len(
             self.mask_token
         ):
-            raise ValueError(f"{self.op}: a number stands twice in the vocabulary")
+            raise ValueError(
+                f"{self.op}: expected distinct integers in vocabulary and mask_token, "
+                "got one twice"
+            )
         if len(self.mask_token) > 1 or (self.mask_token and self.output != "int"):
-            raise ValueError(f"{self.op}: illegal mask_token {self.mask_token}")
-        if self.padded and self.padded < self._places():
-            raise ValueError(f"{self.op}: {self._places()} places in {self.padded}")
+            raise ValueError(
+                f"{self.op}: expected at most one mask_token, and none with "
+                f"output={self.output!r}; got {self.mask_token}"
+            )
+        if self.padded and self.padded < self._index_count():
+            raise ValueError(
+                f"{self.op}: padded is {self.padded}, expected 0 or at least "
+                f"{self._index_count()}"
+            )
 
-    def _places(self) -> int:
+    def _index_count(self) -> int:
         return len(self.mask_token) + self.outside + len(self.vocabulary)
 
     def size(self) -> int:
-        """How many places there are."""
-        return self.padded or self._places()
+        """``padded``, or the number of indices."""
+        return self.padded or self._index_count()
 
     def result_dtype(self) -> str | None:
-        """Whole numbers, or that of the layer."""
+        """int64 for indices and, with ``whole``, vectors; else the layer's dtype."""
         return "int64" if self.whole or self.output == "int" else self.dtype
 
     def knows(self) -> tuple[float, ...]:
-        """The vocabulary, and the number that is masked."""
+        """The mask token and the vocabulary."""
         return (*self.mask_token, *self.vocabulary)
 
     @property
     def refuses_others(self) -> bool:  # type: ignore[override]
-        """Where there is no place for them."""
+        """Whether integers outside of the vocabulary are an error."""
         return not self.outside
 
     def origin(self, number: float) -> float | None:
-        """A number that is given this place."""
+        """An integer whose index is this number; None if there is none."""
         if self.output != "int":
             return None
-        lost = range(self.outside, self.outside + len(self.vocabulary) + 2)
-        strangers = {n % self.outside: n for n in lost} if self.outside else {}
+        candidates = range(self.outside, self.outside + len(self.vocabulary) + 2)
+        unknown = {n % self.outside: n for n in candidates} if self.outside else {}
         known = {*self.knows()}
-        for remainder in strangers:
-            while strangers[remainder] in known:
-                strangers[remainder] += self.outside
-        places = (
+        for remainder in unknown:
+            while unknown[remainder] in known:
+                unknown[remainder] += self.outside
+        origins = (
             *self.mask_token,
-            *(strangers[i] for i in range(self.outside)),
+            *(unknown[i] for i in range(self.outside)),
             *self.vocabulary,
         )
-        at = int(number)
-        return places[at] if at == number and 0 <= at < len(places) else None
+        index = int(number)
+        return origins[index] if index == number and 0 <= index < len(origins) else None
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -266,22 +289,24 @@ class IntegerLookup(Encoding):
         """x: (batch, ...)."""
         x = inputs[0]
         if x.dtype.kind == "f":
-            raise InputError(f"{self.op}: expected whole numbers, got {x.dtype}")
+            raise InputError(f"{self.op}: expected integers, got {x.dtype}")
         x = x.astype(np.int64)
-        known = np.array(self.vocabulary, np.int64)
-        order = np.argsort(known)
-        at = np.minimum(np.searchsorted(known[order], x), len(known) - 1)
-        found = known[order][at] == x
+        vocabulary = np.array(self.vocabulary, np.int64)
+        order = np.argsort(vocabulary)
+        sorted_index = np.searchsorted(vocabulary[order], x)
+        sorted_index = np.minimum(sorted_index, len(vocabulary) - 1)
+        known = vocabulary[order][sorted_index] == x
         first = len(self.mask_token)
-        masked = x == self.mask_token[0] if self.mask_token else np.zeros_like(found)
-        if not self.outside and not (found | masked).all():
+        masked = x == self.mask_token[0] if self.mask_token else np.zeros_like(known)
+        if not self.outside and not (known | masked).all():
             raise InputError(
-                f"{self.op}: {x[~(found | masked)][0]} is not in the vocabulary"
+                f"{self.op}: {x[~(known | masked)][0]} is not in the vocabulary"
             )
-        lost = x % self.outside if self.outside else np.zeros_like(x)
-        index = np.where(found, order[at] + first + self.outside, lost + first)
+        remainder = x % self.outside if self.outside else np.zeros_like(x)
+        in_vocabulary = order[sorted_index] + first + self.outside
+        index = np.where(known, in_vocabulary, remainder + first)
         index = np.where(masked, 0, index)
-        return index if self.output == "int" else self.encoded(index)
+        return index if self.output == "int" else self.encode(index)
 
 
 LAYERS = {

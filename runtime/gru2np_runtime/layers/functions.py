@@ -1,4 +1,4 @@
-"""Functions of one tensor, element by element, as operations of a graph."""
+"""Elementwise functions of one tensor, as operations of a graph."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _reciprocal(x: Array) -> Array:
     return 1.0 / x
 
 
-# Functions that whole numbers have too.
+# Functions of integers and floats.
 OF_NUMBERS: dict[str, Callable[[Any], Any]] = {
     "absolute": np.absolute,
     "negative": np.negative,
@@ -65,7 +65,7 @@ OF_FLOATS: dict[str, Callable[[Any], Any]] = {
     "tan": np.tan,
     "trunc": np.trunc,
 }
-# Gradients are nothing to a forward pass.
+# ``identity`` stands for operations that change only the gradient.
 UNARY: dict[str, Callable[[Any], Any]] = {
     **OF_NUMBERS,
     **OF_FLOATS,
@@ -75,22 +75,22 @@ UNARY: dict[str, Callable[[Any], Any]] = {
 
 
 class Unary(Operation):
-    """A function of one tensor, ``function`` being one of ``UNARY``."""
+    """An elementwise function of one tensor; ``function`` is one of ``UNARY``."""
 
     op = "unary"
     function: str
 
     @property
     def renumbers(self) -> bool:  # type: ignore[override]
-        """Tests do."""
+        """For tests, whose output is bool."""
         return self.function in TESTS
 
     def check(self) -> None:
-        """The function is known."""
+        """``function`` is one of ``UNARY``."""
         check_choice(self.op, "function", self.function, tuple(UNARY))
 
     def output_dtype(self, *dtypes: str) -> str:
-        """Bool of tests, else that of the input."""
+        """bool for tests, else the input's dtype."""
         if self.function in TESTS:
             return "bool"
         if self.function == "identity":
@@ -109,13 +109,13 @@ class Unary(Operation):
 
 
 class Activated(Activation):
-    """An activation function as an operation: in the dtype of its input."""
+    """An activation function as an operation: computed in the input's dtype."""
 
     op = "activated"
     casts_floats = False
 
     def output_dtype(self, *dtypes: str) -> str:
-        """That of the input."""
+        """The input's dtype, which must be a float."""
         check_floats(self.op, dtypes[0])
         return dtypes[0]
 
@@ -128,26 +128,28 @@ class Clip(Operation):
     upper: float
 
     def check(self) -> None:
-        """Lower is not above upper: libraries differ there."""
+        """``lower`` is not above ``upper``, where libraries differ."""
         if not self.lower <= self.upper:
-            raise ValueError(f"clip: lower is {self.lower}, upper {self.upper}")
+            raise ValueError(
+                f"clip: expected lower <= upper, got {self.lower} and {self.upper}"
+            )
 
     def output_dtype(self, *dtypes: str) -> str:
-        """That of the input."""
+        """The input's dtype, which must be a float."""
         check_floats(self.op, dtypes[0])
         return dtypes[0]
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """x: any shape, floating numbers."""
-        kind = inputs[0].dtype.type
+        """x: any shape, floats."""
+        dtype = inputs[0].dtype.type
         with np.errstate(all="ignore"):
-            return np.clip(inputs[0], kind(self.lower), kind(self.upper))
+            return np.clip(inputs[0], dtype(self.lower), dtype(self.upper))
 
     def turns(self) -> tuple[float, ...]:
-        """Both ends, where there are such."""
-        return tuple(end for end in (self.lower, self.upper) if abs(end) < np.inf)
+        """The bounds that are finite."""
+        return tuple(bound for bound in (self.lower, self.upper) if abs(bound) < np.inf)
 
 
 LAYERS = {layer.op: layer for layer in (Activated, Clip, Unary)}

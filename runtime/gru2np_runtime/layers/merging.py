@@ -1,7 +1,7 @@
-"""Layers that make one tensor of several.
+"""Layers that merge several tensors into one.
 
-Keras 2 and 3 alike put axes of size 1 behind the batch axis of inputs of lower rank
-(``keras/src/layers/merging/base_merge.py``), and broadcast from there.
+Keras 2 and 3 insert axes of size 1 after the batch axis of inputs of lower rank
+(``keras/src/layers/merging/base_merge.py``), and then broadcast.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, no_products
-from gru2np_runtime.layers.axes import apart_from_time, axis_of
+from gru2np_runtime.layers.axes import normalize_axis, per_step_unless_time_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 class Merge(Layer):
-    """A merge element by element.
+    """Base of the elementwise merges.
 
-    Whole numbers stay what they are, in the type that holds those of all inputs;
-    beside floating point numbers they become such.
+    Integers stay integers, in a dtype that holds those of all inputs; with a float
+    input they become floats.
     """
 
     takes_several = True
     keeps_whole = True
-    # How many inputs it takes; 0 for any number.
+    # The number of inputs; 0: any number.
     count = 0
     rows_apart = True
     multiply_adds = no_products
 
     def combine(self, inputs: Sequence[Array]) -> Array:
-        """The merge of arrays of one rank."""
+        """The merge of arrays of equal rank and dtype."""
         raise NotImplementedError
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
@@ -49,37 +49,40 @@ class Merge(Layer):
         return (tuple(_broadcast(sizes, shapes) for sizes in zip(*aligned)),)
 
     def output_dtype(self, *dtypes: str) -> str:
-        """That of the layer, or a whole number's."""
-        return meeting(self, dtypes)
+        """The layer's dtype; for integers alone see ``merged_dtype``."""
+        return merged_dtype(self, dtypes)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """Inputs: (batch, ...)."""
+        """Inputs: (batch, ...), which broadcast to each other."""
         rank = max(x.ndim for x in inputs)
         aligned = [
             x.reshape(*x.shape[:1], *(1,) * (rank - x.ndim), *x.shape[1:])
-            for x in in_one_dtype(self, inputs)
+            for x in to_merged_dtype(self, inputs)
         ]
         if any(x.shape != aligned[0].shape for x in aligned):
             try:
                 np.broadcast_shapes(*(x.shape for x in aligned))
             except ValueError:
-                raise misfit(self.op, inputs) from None
+                raise shape_mismatch(self.op, inputs) from None
         return self.combine(aligned)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise, unless the axis 1 of a lower rank may be time: it moves away."""
-        longest = max(shapes, key=len)
+        """Per step, unless axis 1 of an input of lower rank may be the time axis.
+
+        It would not stay axis 1.
+        """
+        highest = max(shapes, key=len)
         for shape in shapes:
-            lower = len(shape) < len(longest)
-            if lower and len(shape) > 1 and shape[1] in (None, longest[1]):
+            lower = len(shape) < len(highest)
+            if lower and len(shape) > 1 and shape[1] in (None, highest[1]):
                 return ACROSS
         return POINTWISE
 
 
 class Add(Merge):
-    """The sum."""
+    """The sum of the inputs."""
 
     op = "add"
 
@@ -89,7 +92,7 @@ class Add(Merge):
 
 
 class Subtract(Merge):
-    """The difference of two."""
+    """The difference of two inputs."""
 
     op = "subtract"
     count = 2
@@ -100,7 +103,7 @@ class Subtract(Merge):
 
 
 class Multiply(Merge):
-    """The product."""
+    """The elementwise product of the inputs."""
 
     op = "multiply"
 
@@ -110,7 +113,7 @@ class Multiply(Merge):
 
 
 class Average(Merge):
-    """The mean."""
+    """The mean of the inputs."""
 
     op = "average"
     keeps_whole = False
@@ -121,7 +124,7 @@ class Average(Merge):
 
 
 class Maximum(Merge):
-    """The largest."""
+    """The elementwise maximum of the inputs."""
 
     op = "maximum"
 
@@ -131,7 +134,7 @@ class Maximum(Merge):
 
 
 class Minimum(Merge):
-    """The smallest."""
+    """The elementwise minimum of the inputs."""
 
     op = "minimum"
 
@@ -141,7 +144,7 @@ class Minimum(Merge):
 
 
 class Concatenate(Layer):
-    """Inputs one behind the other along an axis."""
+    """The inputs concatenated along an axis."""
 
     takes_several = True
     op = "concatenate"
@@ -151,87 +154,99 @@ class Concatenate(Layer):
     axis: int = -1
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The sizes along the axis added up, the others equal."""
+        """The sum of the sizes along the axis; other sizes must be equal."""
         check_count(0, shapes)
         rank = len(shapes[0])
-        axis = axis_of(self.axis, rank)
+        axis = normalize_axis(self.axis, rank)
         if any(len(shape) != rank for shape in shapes):
-            raise ValueError(f"inputs differ in rank: {', '.join(map(str, shapes))}")
+            raise ValueError(
+                f"expected inputs of equal rank, got {', '.join(map(str, shapes))}"
+            )
         size: int | None = 0
         for shape in shapes:
             along = shape[axis]
             size = None if size is None or along is None else size + along
         sizes = [
-            equal(each, shapes) if i != axis else size
+            common_size(each, shapes) if i != axis else size
             for i, each in enumerate(zip(*shapes))
         ]
         return (tuple(sizes),)
 
     def output_dtype(self, *dtypes: str) -> str:
-        """That of the layer, or a whole number's."""
-        return meeting(self, dtypes)
+        """The layer's dtype; for integers alone see ``merged_dtype``."""
+        return merged_dtype(self, dtypes)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
-        """Inputs: (batch, ...)."""
+        """Inputs: (batch, ...), of equal sizes but along the axis."""
         try:
-            return np.concatenate(in_one_dtype(self, inputs), axis=self.axis)
+            return np.concatenate(to_merged_dtype(self, inputs), axis=self.axis)
         except ValueError:
-            raise misfit(self.op, inputs) from None
+            raise shape_mismatch(self.op, inputs) from None
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but along time."""
-        return apart_from_time([self.axis], len(shapes[0]))
+        """Per step unless the axis is the time axis."""
+        return per_step_unless_time_in([self.axis], len(shapes[0]))
 
 
-def meeting(layer: Layer, dtypes: Sequence[str]) -> str:
-    """The dtype in which inputs of a merge meet, as Keras 3 has it.
+def merged_dtype(layer: Layer, dtypes: Sequence[str]) -> str:
+    """The common dtype of the inputs of a merge, as in Keras 3.
 
-    Floating point numbers are those of the layer, and whole ones beside them become
-    such; whole numbers alone keep the larger type.
+    The layer's dtype if any input is a float; integers alone are promoted to a common
+    integer dtype, if the layer keeps integers.
     """
-    kept = layer.keeps_dtype or layer.keeps_whole
-    if not kept or any(dtype.startswith("float") for dtype in dtypes):
+    keeps_integers = layer.keeps_dtype or layer.keeps_whole
+    if not keeps_integers or any(dtype.startswith("float") for dtype in dtypes):
         return layer.dtype
     return str(np.result_type(*dtypes))
 
 
-def in_one_dtype(layer: Layer, inputs: Sequence[Array]) -> Sequence[Array]:
-    """The inputs of a merge, in the dtype in which they meet."""
+def to_merged_dtype(layer: Layer, inputs: Sequence[Array]) -> Sequence[Array]:
+    """The inputs of a merge, cast to their ``merged_dtype`` if their dtypes differ."""
     if all(x.dtype == inputs[0].dtype for x in inputs):
         return inputs
-    dtype = meeting(layer, [x.dtype.name for x in inputs])
+    dtype = merged_dtype(layer, [x.dtype.name for x in inputs])
     return [x.astype(dtype, copy=False) for x in inputs]
 
 
-def equal(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | None:
-    """The one size that is known among these, which must be equal."""
+def common_size(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | None:
+    """The one known size among these; None if all are None.
+
+    Raises:
+        ValueError: known sizes differ.
+    """
     known = {size for size in sizes if size is not None}
     if len(known) > 1:
-        raise ValueError(f"inputs of shapes {', '.join(map(str, shapes))} do not fit")
+        shown = ", ".join(map(str, shapes))
+        raise ValueError(f"inputs of shapes {shown} do not fit together")
     return known.pop() if known else None
 
 
 def check_count(count: int, shapes: Sequence[Shape]) -> None:
-    """Raise ``ValueError`` for other than ``count`` inputs; 0 is any number."""
+    """Raise ``ValueError`` unless there are ``count`` inputs; 0: one or more."""
     if not shapes or count not in (0, len(shapes)):
-        raise ValueError(f"expected {count or 'some'} inputs, got {len(shapes)}")
+        raise ValueError(f"expected {count or '1 or more'} inputs, got {len(shapes)}")
 
 
 def _broadcast(sizes: Sequence[int | None], shapes: Sequence[Shape]) -> int | None:
-    """The size that these sizes have together; an unknown one yields to a known one."""
-    several = {size for size in sizes if size != 1}
-    known = several - {None}
+    """The broadcast of these sizes; None only if no size but 1 is known.
+
+    Raises:
+        ValueError: the sizes do not broadcast.
+    """
+    not_one = {size for size in sizes if size != 1}
+    known = not_one - {None}
     if len(known) > 1:
-        raise ValueError(f"inputs of shapes {', '.join(map(str, shapes))} do not fit")
+        shown = ", ".join(map(str, shapes))
+        raise ValueError(f"inputs of shapes {shown} do not fit together")
     if known:
         return known.pop()
-    return None if several else 1
+    return None if not_one else 1
 
 
-def misfit(op: str, inputs: Sequence[Array]) -> InputError:
-    """The error of inputs whose shapes do not fit together."""
+def shape_mismatch(op: str, inputs: Sequence[Array]) -> InputError:
+    """The error for inputs whose shapes do not fit together."""
     shapes = ", ".join(str(x.shape) for x in inputs)
     return InputError(f"{op}: inputs of shapes {shapes} do not fit together")
 

@@ -1,4 +1,4 @@
-"""Normalisation: by a mean and a variance, or by a norm."""
+"""Normalization by a mean and a variance, or by a norm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from gru2np_runtime.activations import add_to
 from gru2np_runtime.layer import ACROSS, FEW, Layer, no_products, stored
-from gru2np_runtime.layers.axes import apart_from_time, axis_of
+from gru2np_runtime.layers.axes import normalize_axis, per_step_unless_time_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,14 +28,16 @@ class Normalization(Layer):
     center: bool = True
 
     def check(self) -> None:
-        """A variance stays at least 0."""
+        """``epsilon`` is at least 0."""
         if not self.epsilon >= 0:
-            raise ValueError(f"{self.op}: epsilon is {self.epsilon}, below 0")
+            raise ValueError(
+                f"{self.op}: epsilon is {self.epsilon}, expected at least 0"
+            )
 
     def parameters(self, shape: Shape) -> dict[str, Shape]:
-        """gamma with ``scale``, beta with ``center``."""
-        wanted = {"gamma": self.scale, "beta": self.center}
-        return {name: shape for name, there in wanted.items() if there}
+        """Shapes of gamma, with ``scale``, and of beta, with ``center``."""
+        uses = {"gamma": self.scale, "beta": self.center}
+        return {name: shape for name, used in uses.items() if used}
 
     def apply(
         self,
@@ -45,16 +47,16 @@ class Normalization(Layer):
         weights: Mapping[str, Array],
         shape: tuple[int, ...],
     ) -> Array:
-        """The formula, in the order of Keras' own operations.
+        """The formula, in the order of Keras' operations.
 
         Args:
             x: (batch, ...).
             mean: broadcasts to x.
             variance: broadcasts to x.
-            weights: gamma and beta, if they are there.
-            shape: in which gamma and beta stand beside x.
+            weights: may hold gamma and beta.
+            shape: the shape in which gamma and beta broadcast to x.
         """
-        # A variance of 0 with epsilon 0 gives what it gives in Keras.
+        # A variance of 0 with epsilon 0 gives inf or NaN, as in Keras.
         with np.errstate(divide="ignore", invalid="ignore"):
             factor = 1.0 / np.sqrt(variance + self.epsilon)
             if "gamma" in weights:
@@ -66,15 +68,16 @@ class Normalization(Layer):
 
 
 class BatchNormalization(Normalization):
-    """Normalised with the mean and variance of training, for each index of an axis.
+    """Normalization with the mean and variance of training, for each index of an axis.
 
     Ioffe and Szegedy 2015, arXiv:1502.03167; Keras 3.15
     ``keras/src/layers/normalization/batch_normalization.py``.
 
     Args:
-        axis: the axis.
-        least_epsilon: of inputs of ``least_epsilon_ranks`` axes: TensorFlow's fused
-            kernel, which Keras 2 called for images, took no smaller epsilon.
+        axis: the axis that has one mean and variance per index.
+        least_epsilon: the smallest epsilon for inputs whose rank is in
+            ``least_epsilon_ranks``: a limit of TensorFlow's fused kernel, which Keras 2
+            called for images.
     """
 
     op = "batch_normalization"
@@ -87,7 +90,7 @@ class BatchNormalization(Normalization):
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """gamma, beta, moving_mean, moving_variance: (size of the axis,)."""
-        shape = (shapes[0][axis_of(self.axis, len(shapes[0]))],)
+        shape = (shapes[0][normalize_axis(self.axis, len(shapes[0]))],)
         return {
             **self.parameters(shape),
             "moving_mean": shape,
@@ -99,7 +102,7 @@ class BatchNormalization(Normalization):
     ) -> Array:
         """x: (batch, ...)."""
         x = inputs[0]
-        axis = axis_of(self.axis, x.ndim)
+        axis = normalize_axis(self.axis, x.ndim)
         shape = tuple(x.shape[i] if i == axis else 1 for i in range(x.ndim))
         mean = weights["moving_mean"].reshape(shape)
         variance = weights["moving_variance"].reshape(shape)
@@ -108,15 +111,15 @@ class BatchNormalization(Normalization):
         return self.apply(x, mean, variance, weights, shape)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but for numbers of their own at every time step."""
-        return apart_from_time([self.axis], len(shapes[0]))
+        """Per step unless each time step has its own mean and variance."""
+        return per_step_unless_time_in([self.axis], len(shapes[0]))
 
 
 class BatchNormalizationOverAxes(Normalization):
-    """The same with numbers for each index of several axes together.
+    """``BatchNormalization`` with a mean for each combination of indices of axes.
 
     tf-keras 2.21 ``tf_keras/layers/normalization/batch_normalization.py``, where
-    ``axis`` is a list; Keras 3 has no such.
+    ``axis`` is a list; Keras 3 does not support it.
     """
 
     op = "batch_normalization_over_axes"
@@ -124,19 +127,20 @@ class BatchNormalizationOverAxes(Normalization):
     axes: tuple[int, ...]
 
     def check(self) -> None:
-        """There are several."""
+        """There are at least 2 axes."""
         super().check()
         if len(self.axes) < 2:
-            raise ValueError(f"{self.op}: axes is {self.axes}, expected several")
+            raise ValueError(f"{self.op}: axes is {self.axes}, expected at least 2")
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """gamma, beta, moving_mean, moving_variance: of the rank of the input, with the
-        sizes of the axes and 1 elsewhere.
+        """gamma, beta, moving_mean, moving_variance: the input's sizes along the axes.
+
+        They have the rank of the input, with size 1 along other axes.
         """
         x = shapes[0]
-        axes = {axis_of(axis, len(x)) for axis in self.axes}
+        axes = {normalize_axis(axis, len(x)) for axis in self.axes}
         if len(axes) < len(self.axes):
-            raise ValueError(f"axes {list(self.axes)} hold one twice")
+            raise ValueError(f"expected different axes, got {list(self.axes)}")
         shape = tuple(n if i in axes else 1 for i, n in enumerate(x))
         return {
             **self.parameters(shape),
@@ -152,20 +156,22 @@ class BatchNormalizationOverAxes(Normalization):
         return self.apply(inputs[0], mean, variance, weights, mean.shape)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but for numbers of their own at every time step."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        """Per step unless each time step has its own mean and variance."""
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class LayerNormalization(Normalization):
-    """Normalised with the mean and variance of each sample over some axes.
+    """Normalization with the mean and variance of each sample over some axes.
 
     Ba et al. 2016, arXiv:1607.06450; Keras 3.15 ``keras/src/ops/nn.py``.
 
     Args:
-        rms_scaling: ``x / sqrt(variance + epsilon) * gamma``.  Keras' name promises
-            the root of the mean square, its code takes the variance.
-        deviation_epsilon: added to the deviation, after epsilon to the variance:
-            BatchNormalization in mode 1, Keras 1.2 ``keras/layers/normalization.py``.
+        axes: the axes, normalized together.
+        rms_scaling: compute ``x / sqrt(variance + epsilon) * gamma``.  Despite Keras'
+            name for it, its code uses the variance, not the mean square.
+        deviation_epsilon: added to the deviation, while epsilon is added to the
+            variance: BatchNormalization in mode 1, Keras 1.2
+            ``keras/layers/normalization.py``.
     """
 
     op = "layer_normalization"
@@ -174,7 +180,7 @@ class LayerNormalization(Normalization):
     deviation_epsilon: float = 0.0
 
     def check(self) -> None:
-        """There is an axis."""
+        """There is at least one axis."""
         super().check()
         if not self.axes:
             raise ValueError("layer_normalization: axes is empty")
@@ -182,7 +188,7 @@ class LayerNormalization(Normalization):
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """gamma, beta: sizes of the axes, in the order of ``axes``."""
         x = shapes[0]
-        shape = tuple(x[axis_of(axis, len(x))] for axis in self.axes)
+        shape = tuple(x[normalize_axis(axis, len(x))] for axis in self.axes)
         return {"gamma": shape} if self.rms_scaling else self.parameters(shape)
 
     def forward(
@@ -190,15 +196,15 @@ class LayerNormalization(Normalization):
     ) -> Array:
         """x: (batch, ...)."""
         x = inputs[0]
-        axes = tuple(sorted(axis_of(axis, x.ndim) for axis in self.axes))
+        axes = tuple(sorted(normalize_axis(axis, x.ndim) for axis in self.axes))
         shape = tuple(x.shape[i] if i in axes else 1 for i in range(x.ndim))
-        _, variance, centred = moments(x, axes)
-        # From x - mean at once: where all x are equal, the difference is exactly 0.
-        y = x.copy() if self.rms_scaling else centred
+        _, variance, centered = moments(x, axes)
+        # Scales x - mean, because it is exactly 0 where all x are equal.
+        y = x.copy() if self.rms_scaling else centered
         with np.errstate(divide="ignore", invalid="ignore"):
             factor = 1.0 / (np.sqrt(variance + self.epsilon) + self.deviation_epsilon)
             if self.epsilon < np.finfo(x.dtype).tiny:
-                # Keras' offset, mean * factor, is no number where this is infinite.
+                # In Keras, mean * factor is NaN where the factor is infinite.
                 factor[np.isinf(factor)] = math.nan
             if "gamma" in weights:
                 factor = factor * weights["gamma"].reshape(shape)
@@ -208,18 +214,19 @@ class LayerNormalization(Normalization):
         return y
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but for means over time."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        """Per step unless the mean is over the time axis."""
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class GroupNormalization(Normalization):
-    """Normalised with the mean and variance of each sample over groups of channels.
+    """Normalization with the mean and variance of each group of channels of a sample.
 
     Wu and He 2018, arXiv:1803.08494; Keras 3.15
     ``keras/src/layers/normalization/group_normalization.py``.
 
     Args:
-        groups: how many; -1: each channel is one.
+        groups: the number of groups; -1: each channel is a group.
+        axis: the channels axis.
     """
 
     op = "group_normalization"
@@ -227,17 +234,20 @@ class GroupNormalization(Normalization):
     axis: int = -1
 
     def check(self) -> None:
-        """There is a group."""
+        """``groups`` is at least 1, or -1."""
         super().check()
         if self.groups < 1 and self.groups != -1:
-            raise ValueError(f"{self.op}: groups is {self.groups}, expected 1 or more")
+            raise ValueError(
+                f"{self.op}: groups is {self.groups}, expected at least 1, or -1"
+            )
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """gamma, beta: (channels,)."""
-        channels = shapes[0][axis_of(self.axis, len(shapes[0]))]
+        channels = shapes[0][normalize_axis(self.axis, len(shapes[0]))]
         if channels is None or channels % self._groups(channels):
             raise ValueError(
-                f"{self.op}: {channels} channels make no {self.groups} groups"
+                f"{self.op}: expected channels to be a multiple of groups="
+                f"{self.groups}, got {channels}"
             )
         return self.parameters((channels,))
 
@@ -249,7 +259,7 @@ class GroupNormalization(Normalization):
     ) -> Array:
         """x: (batch, ...)."""
         x = inputs[0]
-        axis = axis_of(self.axis, x.ndim)
+        axis = normalize_axis(self.axis, x.ndim)
         groups = self._groups(x.shape[axis])
         split = (groups, x.shape[axis] // groups)
         grouped = x.reshape(*x.shape[:axis], *split, *x.shape[axis + 1 :])
@@ -259,12 +269,12 @@ class GroupNormalization(Normalization):
         return self.apply(grouped, mean, variance, weights, shape).reshape(x.shape)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Means are over all axes but the batch."""
+        """All time steps at once: means are over all axes but the batch."""
         return ACROSS
 
 
 class RMSNormalization(Layer):
-    """``x / sqrt(mean(x * x) + epsilon) * scale``; scale meets the last axes of x.
+    """``x / sqrt(mean(x * x) + epsilon) * scale``; scale broadcasts to the last axes.
 
     Zhang and Sennrich 2019, arXiv:1910.07467; Keras 3.15 ``keras/src/ops/nn.py``.
     """
@@ -277,25 +287,30 @@ class RMSNormalization(Layer):
     epsilon: float = 1e-6
 
     def check(self) -> None:
-        """There is an axis, and a mean stays at least 0."""
+        """There is an axis, and ``epsilon`` is at least 0."""
         if not self.axes or not self.epsilon >= 0:
-            raise ValueError(f"{self.op}: illegal axes or epsilon: {self}")
+            raise ValueError(
+                f"{self.op}: expected one or more axes and epsilon >= 0, got {self}"
+            )
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """scale: sizes of the axes, in their order."""
+        """scale: the input's sizes along the axes, in ascending order of axes."""
         x = shapes[0]
         return {"scale": tuple(x[axis] for axis in self._sorted(len(x)))}
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The input's."""
+        """The input's shape."""
         x = shapes[0]
-        kept = [x[axis] for axis in self._sorted(len(x))]
-        if any(n not in (1, size) for n, size in zip(kept[::-1], x[::-1])):
-            raise ValueError(f"{self.op}: a scale of {kept} for an input of {x}")
+        scale = [x[axis] for axis in self._sorted(len(x))]
+        if any(n not in (1, size) for n, size in zip(scale[::-1], x[::-1])):
+            raise ValueError(
+                f"{self.op}: expected axes whose sizes broadcast to the last axes of "
+                f"the input {x}, got sizes {scale}"
+            )
         return (x,)
 
     def _sorted(self, rank: int) -> list[int]:
-        return sorted(axis_of(axis, rank) for axis in self.axes)
+        return sorted(normalize_axis(axis, rank) for axis in self.axes)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -310,12 +325,12 @@ class RMSNormalization(Layer):
             return y * weights["scale"]
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but for means over time."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        """Per step unless the mean is over the time axis."""
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class UnitNormalization(Layer):
-    """``x / max(norm(x), least_norm)``, the norm being the Euclidean one.
+    """``x / max(norm(x), least_norm)``, with the Euclidean norm over the axes.
 
     Keras 3.15 ``keras/src/layers/normalization/unit_normalization.py``.
     """
@@ -327,33 +342,39 @@ class UnitNormalization(Layer):
     least_norm: float
 
     def check(self) -> None:
-        """There is an axis, and nothing is divided by 0."""
+        """There is an axis, and ``least_norm`` is above 0."""
         if not self.axes or not self.least_norm > 0:
-            raise ValueError(f"{self.op}: illegal axes or least_norm: {self}")
+            raise ValueError(
+                f"{self.op}: expected one or more axes and least_norm > 0, got {self}"
+            )
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, ...)."""
         x = inputs[0]
-        axes = tuple(axis_of(axis, x.ndim) for axis in self.axes)
+        axes = tuple(normalize_axis(axis, x.ndim) for axis in self.axes)
         norm = np.sqrt((x * x).sum(axis=axes, keepdims=True))
         y: Array = x * (1.0 / np.maximum(norm, norm.dtype.type(self.least_norm)))
         return y
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but for norms over time."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        """Per step unless the norm is over the time axis."""
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
-    """Mean and variance over some axes, which are kept with size 1; and x - mean."""
-    # Over no element at all a mean is NaN, and nothing shows it.
+    """Mean, variance and x - mean; mean and variance keep the axes with size 1."""
+    # The mean of no elements is NaN, without a warning.
     with np.errstate(divide="ignore", invalid="ignore"):
         size = float(math.prod(x.shape[axis] for axis in axes))
         mean = x.sum(axis=axes, keepdims=True) / size
-        apart = x - mean
-        return mean, (apart * apart).sum(axis=axes, keepdims=True) / size, apart
+        centered = x - mean
+        return (
+            mean,
+            (centered * centered).sum(axis=axes, keepdims=True) / size,
+            centered,
+        )
 
 
 LAYERS = {

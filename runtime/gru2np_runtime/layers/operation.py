@@ -1,4 +1,4 @@
-"""What operations share: shapes broadcast, and number types that meet."""
+"""The base of operations of a graph: broadcasting and common dtypes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from gru2np_runtime.layer import Array, Shape
 
-# Kinds of constants that yield to a tensor, from the lowest.
-YIELDING = ("bool", "int", "float")
+# Kinds of Python constants, in the order of promotion.
+PYTHON_KINDS = ("bool", "int", "float")
 
 
 class Operation(Layer):
-    """An operation that takes its inputs as they are, and time step by time step."""
+    """An operation on inputs in their own dtypes, per step unless overridden."""
 
     keeps_dtype = True
     casts_floats = False
@@ -27,37 +27,37 @@ class Operation(Layer):
     multiply_adds = no_products
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where the time axes stand side by side."""
+        """Per step where all inputs have the same rank, so that axis 1 is aligned."""
         ranks = {len(shape) for shape in shapes}
         return POINTWISE if len(ranks) == 1 and ranks != {1} else ACROSS
 
 
-def broadcast(op: str, shapes: Sequence[Shape]) -> Shape:
-    """The shape of tensors of one rank that are broadcast; axis 0 is the batch.
+def broadcast_shape(op: str, shapes: Sequence[Shape]) -> Shape:
+    """The broadcast shape of tensors of equal rank; axis 0 is the batch.
 
     Raises:
-        ValueError: they do not fit together.
+        ValueError: the ranks differ, or the shapes do not broadcast.
     """
     if len({len(shape) for shape in shapes}) > 1:
         raise ValueError(
-            f"{op}: shapes {', '.join(map(str, shapes))} differ in rank, so that the "
-            "batch of one would meet another axis of the other"
+            f"{op}: expected shapes of equal rank, got {', '.join(map(str, shapes))}: "
+            "the batch axis of one would be aligned with another axis of the other"
         )
     sizes = []
     for each in zip(*shapes):
-        several = {size for size in each if size != 1}
-        known = several - {None}
+        not_one = {size for size in each if size != 1}
+        known = not_one - {None}
         if len(known) > 1:
             raise ValueError(f"{op}: shapes {shapes} do not fit together")
-        sizes.append(known.pop() if known else None if several else 1)
+        sizes.append(known.pop() if known else None if not_one else 1)
     return tuple(sizes)
 
 
-def fitting(op: str, arrays: Sequence[Array]) -> Sequence[Array]:
-    """The arrays, once it is sure that they can be broadcast.
+def broadcastable(op: str, arrays: Sequence[Array]) -> Sequence[Array]:
+    """The arrays, checked to broadcast to each other.
 
     Raises:
-        InputError: they cannot.
+        InputError: they do not broadcast.
     """
     try:
         np.broadcast_shapes(*(x.shape for x in arrays))
@@ -68,35 +68,35 @@ def fitting(op: str, arrays: Sequence[Array]) -> Sequence[Array]:
 
 
 def common_dtype(op: str, dtypes: Sequence[str], floating: str) -> str:
-    """The dtype in which numbers of these types meet, as Keras 3 has it.
+    """The common dtype of tensors and constants, as in Keras 3.
 
     Args:
-        op: for messages.
-        dtypes: dtypes, and ``int`` or ``float`` for constants that yield to them.
-        floating: what whole numbers become beside a constant with a fraction.
+        op: the op, for messages.
+        dtypes: dtypes of tensors, and ``int`` or ``float`` for Python constants.
+        floating: the dtype of integers with a Python float.
 
     Raises:
-        ValueError: libraries differ about these.
+        ValueError: libraries promote these dtypes differently.
     """
-    firm = sorted({dtype for dtype in dtypes if dtype not in YIELDING[1:]})
-    floats = [dtype for dtype in firm if dtype.startswith("float")]
+    tensors = sorted({dtype for dtype in dtypes if dtype not in PYTHON_KINDS[1:]})
+    floats = [dtype for dtype in tensors if dtype.startswith("float")]
     if floats:
         return max(floats)
     if "float" in dtypes:
         return floating
-    found = np.result_type(*firm).name if firm else "int32"
-    if found.startswith("float"):
-        raise ValueError(f"{op}: {' and '.join(firm)} together are not supported")
-    return "int32" if found == "bool" and "int" in dtypes else found
+    common = np.result_type(*tensors).name if tensors else "int32"
+    if common.startswith("float"):
+        raise ValueError(f"{op}: {' and '.join(tensors)} together are not supported")
+    return "int32" if common == "bool" and "int" in dtypes else common
 
 
 def check_numbers(function: str, dtype: str) -> None:
-    """Raise ``ValueError`` for booleans, which libraries count in different ways."""
+    """Raise ``ValueError`` for booleans, where libraries differ."""
     if dtype == "bool":
         raise ValueError(f"{function} of booleans is not supported; cast them first")
 
 
 def check_floats(function: str, dtype: str) -> None:
-    """Raise ``ValueError`` for whole numbers, where libraries differ."""
+    """Raise ``ValueError`` for integers and booleans, where libraries differ."""
     if not dtype.startswith("float"):
         raise ValueError(f"{function} of {dtype} is not supported; cast it to float32")

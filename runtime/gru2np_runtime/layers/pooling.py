@@ -1,4 +1,4 @@
-"""Pooling over windows and over whole sequences."""
+"""Pooling over windows, and over all of time or space."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from gru2np_runtime.layer import Layer, across, no_products
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     check_choice,
-    check_minimum,
+    check_per_axis,
     check_rank,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    along_time,
-    as_given,
-    channels_last,
     check_before,
-    counts,
-    given,
-    last,
+    from_channels_last,
     padded,
-    pooled,
+    pool_axis,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+    window_counts,
 )
 
 if TYPE_CHECKING:
@@ -36,8 +35,9 @@ if TYPE_CHECKING:
 class Pooling(Spatial):
     """One number for each window and channel.
 
-    ``pool_size`` and ``strides`` have one number for each spatial axis, and so has
-    ``before``: what ``same`` pads in front, where it is not shared out evenly.
+    ``pool_size``, ``strides`` and ``before`` have one number for each spatial axis.
+    ``before`` is what ``same`` pads before each axis; empty: half of the padding,
+    rounded down.
     """
 
     per_axis = "pool_size"
@@ -49,52 +49,46 @@ class Pooling(Spatial):
     data_format: str = "channels_last"
 
     def check(self) -> None:
-        """Sizes are positive and belong to the same axes."""
-        check_minimum(self.op, "pool_size", self.pool_size, 1)
-        check_minimum(self.op, "strides", self.strides, 1)
-        if not self.pool_size or len(self.pool_size) != len(self.strides):
-            raise ValueError(f"{self.op}: pool_size and strides differ in length")
+        """Tuples have one positive size per axis."""
+        check_per_axis(self, "pool_size", "strides")
         check_choice(self.op, "padding", self.padding, ("valid", "same"))
         check_before(self.op, self.before, self.pool_size, self.padding)
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, *windows, channels), or (batch, channels, *windows)."""
+        """(batch, *out_space, channels), or (batch, channels, *out_space)."""
         check_rank(self.op, shapes[0], len(self.pool_size) + 2)
-        batch, *space, channels = last(shapes[0], self.data_format)
-        fitting = counts(tuple(space), self.pool_size, self.strides, self.padding)
-        return (given((batch, *fitting, channels), self.data_format),)
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
+        out_space = window_counts(space, self.pool_size, self.strides, self.padding)
+        return (
+            shape_from_channels_last((batch, *out_space, channels), self.data_format),
+        )
 
     def pool(self, x: Array, pad: float, function: np.ufunc) -> Array:
-        """x: (batch, *space, channels) to (batch, *windows, channels).
+        """x: (batch, *space, channels) to (batch, *out_space, channels).
 
         Args:
-            x: what is pooled.
-            pad: what stands in the padding.
-            function: of two numbers, in whatever order.
+            x: the input, not yet padded.
+            pad: the value of the padding.
+            function: of two numbers, commutative and associative.
 
         Raises:
             InputError: a window is longer than x.
         """
         x = padded(x, self.pool_size, self.strides, self.padding, pad, self.before)
         for axis, (size, stride) in enumerate(zip(self.pool_size, self.strides), 1):
-            x = pooled(x, axis, size, stride, function)
-        # Windows of one number are the numbers of the input themselves.
+            x = pool_axis(x, axis, size, stride, function)
+        # With windows of one number, x may still be a view of the input.
         return x if max(self.pool_size) > 1 else x.copy()
 
-    def window(self) -> tuple[int, bool] | None:
-        """Along time alone; at the ends windows are smaller."""
-        over = along_time(len(self.strides), self.data_format)
-        return (self.pool_size[0], False) if over else None
 
-
-def lowest(x: Array) -> float:
-    """What is smaller than anything of x's type, or the smallest whole number."""
+def lowest_value(x: Array) -> float:
+    """The neutral element of the maximum in x's dtype."""
     return -math.inf if x.dtype.kind == "f" else int(np.iinfo(x.dtype).min)
 
 
 class MaxPooling(Pooling):
-    """The largest of each window; padding is smaller than anything."""
+    """The maximum of each window; padding has no effect."""
 
     op = "max_pooling"
     keeps_whole = True
@@ -103,12 +97,14 @@ class MaxPooling(Pooling):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
-        return as_given(self.pool(x, lowest(x), np.maximum), self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
+        return from_channels_last(
+            self.pool(x, lowest_value(x), np.maximum), self.data_format
+        )
 
 
 class AveragePooling(Pooling):
-    """The mean of each window; padding counts, as zeros, with ``counts_padding``."""
+    """The mean of each window; with ``counts_padding``, padding counts as zeros."""
 
     op = "average_pooling"
     counts_padding: bool = False
@@ -117,19 +113,23 @@ class AveragePooling(Pooling):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         total = self.pool(x, 0.0, np.add)
         if self.counts_padding:
-            return as_given(total / float(math.prod(self.pool_size)), self.data_format)
-        # One sample of one channel of ones: sums are the numbers of elements.
+            return from_channels_last(
+                total / float(math.prod(self.pool_size)), self.data_format
+            )
+        # The sum of ones is the number of elements in each window.
         ones = np.ones((1, *x.shape[1:-1], 1), x.dtype)
-        return as_given(total / self.pool(ones, 0.0, np.add), self.data_format)
+        return from_channels_last(
+            total / self.pool(ones, 0.0, np.add), self.data_format
+        )
 
 
 class GlobalPooling(Layer):
     """One number for each channel, over all spatial axes.
 
-    With ``keepdims`` the spatial axes stay, with size 1.
+    ``keepdims`` keeps the spatial axes, with size 1.
     """
 
     is_sequence = True
@@ -140,17 +140,23 @@ class GlobalPooling(Layer):
     data_format: str = "channels_last"
 
     def check(self) -> None:
-        """The data format is one of the two."""
+        """``data_format`` is a known one."""
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, channels), or with axes of size 1 between or behind."""
+        """(batch, channels), or with ``keepdims`` spatial axes of size 1 too."""
         if len(shapes[0]) < 3:
-            raise ValueError(f"{self.op}: no spatial axis in an input {shapes[0]}")
-        batch, *space, channels = last(shapes[0], self.data_format)
+            raise ValueError(
+                f"{self.op}: expected an input of rank 3 or more, got {shapes[0]}"
+            )
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
         if not self.keepdims:
             return ((batch, channels),)
-        return (given((batch, *(1 for _ in space), channels), self.data_format),)
+        return (
+            shape_from_channels_last(
+                (batch, *(1 for _ in space), channels), self.data_format
+            ),
+        )
 
     def space(self, x: Array) -> tuple[int, ...]:
         """The spatial axes of x."""
@@ -159,7 +165,7 @@ class GlobalPooling(Layer):
 
 
 class GlobalMaxPooling(GlobalPooling):
-    """The largest over time or space; masks make no difference, as in Keras."""
+    """The maximum over time or space; masks have no effect, as in Keras."""
 
     op = "global_max_pooling"
     keeps_whole = True
@@ -169,12 +175,12 @@ class GlobalMaxPooling(GlobalPooling):
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
         x = inputs[0]
-        y: Array = x.max(self.space(x), keepdims=self.keepdims, initial=lowest(x))
+        y: Array = x.max(self.space(x), keepdims=self.keepdims, initial=lowest_value(x))
         return y
 
 
 class GlobalAveragePooling(GlobalPooling):
-    """The mean over time or space, of unmasked steps; NaN where there are none."""
+    """The mean over time or space, over valid steps only; NaN if there are none."""
 
     op = "global_average_pooling"
 
@@ -184,17 +190,17 @@ class GlobalAveragePooling(GlobalPooling):
         """x: (batch, *space, channels), or (batch, channels, *space).
 
         Args:
-            weights: none.
+            weights: empty.
             inputs: x.
-            mask: (batch, time), True where a step counts; with one spatial axis.
+            mask: (batch, time), True for valid steps; for one spatial axis only.
         """
         x = inputs[0]
         axes = self.space(x)
         steps = np.ones((1,) * x.ndim, x.dtype) * math.prod(x.shape[i] for i in axes)
         if mask is not None:
-            counted = mask[..., None] if axes == (1,) else mask[:, None]
-            x = np.where(counted, x, x.dtype.type(0))
-            steps = counted.sum(axis=axes, keepdims=True, dtype=x.dtype)
+            valid = mask[..., None] if axes == (1,) else mask[:, None]
+            x = np.where(valid, x, x.dtype.type(0))
+            steps = valid.sum(axis=axes, keepdims=True, dtype=x.dtype)
         total = x.sum(axis=axes, keepdims=True)
         with np.errstate(divide="ignore", invalid="ignore"):
             y: Array = total / steps

@@ -8,9 +8,9 @@ import numpy as np
 
 from gru2np_runtime.layer import FEW, Layer, no_products, stored
 from gru2np_runtime.layers.axes import (
-    apart_from_time,
-    axis_of,
     check_minimum,
+    normalize_axis,
+    per_step_unless_time_in,
 )
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from gru2np_runtime.layer import Array, Shape
 
-# No deviation is smaller: what Keras calls epsilon.
+# The lower bound of a standard deviation, Keras' epsilon.
 LEAST_DEVIATION = 1e-7
 
 
 class Rescaling(Layer):
-    """``x * scale + offset``, both one number or one for each feature."""
+    """``x * scale + offset``; each is one number, or one for each feature."""
 
     op = "rescaling"
     rows_apart = True
@@ -32,16 +32,19 @@ class Rescaling(Layer):
     offset: tuple[float, ...] = (0.0,)
 
     def check(self) -> None:
-        """There are numbers."""
+        """``scale`` and ``offset`` have at least one number."""
         check_minimum(self.op, "numbers", [len(self.scale), len(self.offset)], 1)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The input's."""
+        """The input's shape."""
         for numbers in (self.scale, self.offset):
             if len(numbers) > 1 and (
                 len(shapes[0]) < 2 or shapes[0][-1] != len(numbers)
             ):
-                raise ValueError(f"{self.op}: {len(numbers)} numbers for {shapes[0]}")
+                raise ValueError(
+                    f"{self.op}: expected an input of {len(numbers)} features, "
+                    f"got {shapes[0]}"
+                )
         return (shapes[0],)
 
     def forward(
@@ -55,29 +58,29 @@ class Rescaling(Layer):
     def usual(
         self, weights: Mapping[str, Array], rank: int
     ) -> tuple[Array, Array] | None:
-        """Numbers that it makes normal ones."""
+        """The mean and deviation that rescaling turns into 0 and 1."""
         scale, offset = np.array(self.scale), np.array(self.offset)
         if not scale.all():
             return None
         return -offset / scale, np.abs(1.0 / scale)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where features are not the time steps."""
-        several = len(self.scale) > 1 or len(self.offset) > 1
-        return apart_from_time([-1] if several else [], len(shapes[0]))
+        """Per step unless each time step has its own numbers."""
+        per_feature = len(self.scale) > 1 or len(self.offset) > 1
+        return per_step_unless_time_in([-1] if per_feature else [], len(shapes[0]))
 
 
 class Standardization(Layer):
-    """``(x - mean) / max(sqrt(variance), 1e-7)``, or back: Keras' Normalization.
+    """``(x - mean) / max(sqrt(variance), 1e-7)``, or its inverse: Keras' Normalization.
 
     Keras 3.15 ``keras/src/layers/preprocessing/normalization.py``.
 
     Args:
-        axes: axes along which every index has a mean of its own.
-        invert: from standardised numbers to the original ones.
-        constants_shape: of mean and variance where they are no weights; of one axis of
-            size 0 where they are.
-        mean: such constants, in C order.
+        axes: axes with one mean and variance for each index.
+        invert: compute original numbers from standardized ones.
+        constants_shape: the shape of ``mean`` and ``variance`` if they are constants;
+            (0,) if they are weights.
+        mean: constants, in C order; empty if they are weights.
         variance: the same.
     """
 
@@ -92,39 +95,47 @@ class Standardization(Layer):
     variance: tuple[float, ...] = ()
 
     def check(self) -> None:
-        """There are as many constants as their shape says."""
+        """``mean`` and ``variance`` fit ``constants_shape``."""
         size = 1
         for n in self.constants_shape:
             check_minimum(self.op, "constants_shape", [n], 0)
             size *= n
         if {len(self.mean), len(self.variance)} != {size}:
-            raise ValueError(f"{self.op}: expected {size} means and variances")
+            raise ValueError(
+                f"{self.op}: expected {size} means and variances for constants_shape="
+                f"{self.constants_shape}, got {len(self.mean)} and {len(self.variance)}"
+            )
 
     def _axes(self, rank: int) -> list[int]:
-        return sorted(axis_of(axis, rank) for axis in self.axes)
+        return sorted(normalize_axis(axis, rank) for axis in self.axes)
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """mean, variance: sizes of the axes, if they are no constants."""
+        """mean, variance: the input's sizes along the axes; none if constants."""
         shape = tuple(shapes[0][axis] for axis in self._axes(len(shapes[0])))
         if self.mean:
             return {}
         return {"mean": shape, "variance": shape}
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The input's."""
+        """The input's shape."""
         axes = self._axes(len(shapes[0]))
         if self.mean:
-            kept = [shapes[0][axis] for axis in axes]
-            given = self.constants_shape
-            fits = len(given) <= len(kept) and all(
-                n in (1, size) for n, size in zip(given[::-1], kept[::-1])
+            sizes = [shapes[0][axis] for axis in axes]
+            constants = self.constants_shape
+            fits = len(constants) <= len(sizes) and all(
+                n in (1, size) for n, size in zip(constants[::-1], sizes[::-1])
             )
-            if not fits or None in kept:
-                raise ValueError(f"{self.op}: means of shape {given} for {shapes[0]}")
+            if not fits or None in sizes:
+                raise ValueError(
+                    f"{self.op}: expected means that broadcast to axes {axes} of the "
+                    f"input {shapes[0]}, got shape {constants}"
+                )
         return (shapes[0],)
 
-    def _given(self, weights: Mapping[str, Array], dtype: Any) -> list[Array]:
-        """Mean and variance, constants or weights."""
+    def _mean_and_variance(
+        self, weights: Mapping[str, Array], dtype: Any
+    ) -> list[Array]:
+        """Mean and variance, from the constants or the weights."""
         if not self.mean:
             return [weights["mean"], weights["variance"]]
         return [
@@ -135,11 +146,11 @@ class Standardization(Layer):
     def usual(
         self, weights: Mapping[str, Array], rank: int
     ) -> tuple[Array, Array] | None:
-        """Numbers of the mean and variance that were found in training."""
+        """The mean and deviation of the data that the layer was adapted to."""
         if self.invert:
             return None
         axes = self._axes(rank)
-        mean, variance = self._given(weights, np.float64)
+        mean, variance = self._mean_and_variance(weights, np.float64)
         missing = (1,) * (len(axes) - mean.ndim)
         sizes = iter((*missing, *mean.shape))
         shape = [next(sizes) if i in axes else 1 for i in range(rank)]
@@ -152,17 +163,19 @@ class Standardization(Layer):
         """x: (batch, ...)."""
         x = inputs[0]
         axes = self._axes(x.ndim)
-        kept = [x.shape[axis] for axis in axes]
+        sizes = [x.shape[axis] for axis in axes]
         shape = [x.shape[i] if i in axes else 1 for i in range(x.ndim)]
-        given = self._given(weights, x.dtype)
-        mean, variance = (np.broadcast_to(a, kept).reshape(shape) for a in given)
+        mean, variance = (
+            np.broadcast_to(array, sizes).reshape(shape)
+            for array in self._mean_and_variance(weights, x.dtype)
+        )
         deviation = np.maximum(np.sqrt(variance), x.dtype.type(LEAST_DEVIATION))
         y: Array = mean + x * deviation if self.invert else (x - mean) / deviation
         return y
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but for numbers of their own at every time step."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        """Per step unless each time step has its own mean and variance."""
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 LAYERS = {layer.op: layer for layer in (Rescaling, Standardization)}

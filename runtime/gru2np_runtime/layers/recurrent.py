@@ -16,15 +16,19 @@ MASKED_OUTPUTS = ("previous", "state", "zero", "zero_in_input_order")
 
 
 class Recurrent(Layer):
-    """A cell run over the time axis of (batch, time, features).
+    """A cell, or a stack of cells, run over the time axis of (batch, time, features).
 
-    At a masked step states keep their values, and the output is the one of the step
-    before, zeros before the first valid step (``masked_output="previous"``); the
-    carried state number ``masked_state`` (``"state"``); or zeros (``"zero"``).
-    With ``go_backwards`` outputs stay in the order of processing.  There TensorFlow's
-    unrolled loop zeroes by the mask in the order of the input, and so other steps than
-    the masked ones (``"zero_in_input_order"``; Keras 3.15
-    ``keras/src/backend/tensorflow/rnn.py``).
+    At a masked step states keep their values.  The output depends on ``masked_output``:
+
+    - ``previous``: the output of the step before, zeros before the first valid step;
+    - ``state``: the state number ``masked_state``;
+    - ``zero``: zeros;
+    - ``zero_in_input_order``: as TensorFlow's unrolled loop with ``go_backwards``,
+      which zeroes outputs in processing order by the mask in input order, so that other
+      steps than the masked ones are zero (Keras 3.15
+      ``keras/src/backend/tensorflow/rnn.py``).
+
+    With ``go_backwards`` outputs stay in processing order.
     """
 
     is_sequence = True
@@ -38,7 +42,7 @@ class Recurrent(Layer):
     masked_state: int = 0
 
     def check(self) -> None:
-        """The masked output is one of the known ones."""
+        """``masked_output`` is one of ``MASKED_OUTPUTS``."""
         super().check()
         if self.masked_output not in MASKED_OUTPUTS:
             raise ValueError(
@@ -47,15 +51,15 @@ class Recurrent(Layer):
             )
 
     def cells(self) -> list[tuple[str, Cell]]:
-        """The stack of cells, first to last, with the prefix of their weights."""
+        """The cells, first to last, each with the prefix of its weights' names."""
         raise NotImplementedError
 
     def state_sizes(self) -> tuple[int, ...]:
-        """Sizes of the states as they come in and go out."""
+        """Sizes of the states, in the order of inputs and outputs."""
         return tuple(size for _, cell in self.cells() for size in cell.state_sizes())
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The sequence or its last step; then, with ``return_state``, the states."""
+        """(batch, time, units) or (batch, units); with ``return_state``, the states."""
         check_states(self.op, shapes[1:], self.state_sizes())
         batch, time, _ = shapes[0]
         if self.time_major:
@@ -68,20 +72,22 @@ class Recurrent(Layer):
         return (y, *((batch, size) for size in states))
 
     def over_time(self, *shapes: Shape) -> str:
-        """Carried forward, where it runs forward."""
+        """CARRIED unless it runs backwards or the time axis is axis 0."""
         return ACROSS if self.go_backwards or self.time_major else CARRIED
 
     @property
     def rows_apart(self) -> bool:  # type: ignore[override]
-        """Where the batch is axis 0, and no activation runs along it."""
-        return not self.time_major and all(cell.apart() for _, cell in self.cells())
+        """Whether the batch is axis 0 and no activation works along it."""
+        return not self.time_major and all(
+            cell.rows_independent() for _, cell in self.cells()
+        )
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Each cell on the output of the one below, at every step."""
+        """The sum over all cells and time steps."""
         batch, time, features = inputs[0]
         total = 0
         for _, cell in self.cells():
-            total += cell.products(features)
+            total += cell.step_multiply_adds(features)
             features = cell.units
         return batch * time * total
 
@@ -92,12 +98,12 @@ class Recurrent(Layer):
 
 
 class GRU(Recurrent, GRUCell):
-    """A GRU over time; defaults are those of today's Keras."""
+    """A GRU over time; defaults are those of Keras 3."""
 
     op = "gru"
 
     def cells(self) -> list[tuple[str, Cell]]:
-        """Itself."""
+        """The layer itself, which is its only cell."""
         return [("", self)]
 
     state_sizes = GRUCell.state_sizes
@@ -109,54 +115,61 @@ class LSTM(Recurrent, LSTMCell):
     op = "lstm"
 
     def cells(self) -> list[tuple[str, Cell]]:
-        """Itself."""
+        """The layer itself, which is its only cell."""
         return [("", self)]
 
     state_sizes = LSTMCell.state_sizes
 
 
 class SimpleRNN(Recurrent, SimpleRNNCell):
-    """A fully connected recurrence over time."""
+    """A SimpleRNN over time."""
 
     op = "simple_rnn"
 
     def cells(self) -> list[tuple[str, Cell]]:
-        """Itself."""
+        """The layer itself, which is its only cell."""
         return [("", self)]
 
     state_sizes = SimpleRNNCell.state_sizes
 
 
 def check_states(op: str, shapes: Sequence[Shape], sizes: Sequence[int]) -> None:
-    """Initial states, if any, are (batch, units) for each state of the layer.
+    """Raise ``ValueError`` unless there is no initial state, or all fit the layer.
 
-    Raises:
-        ValueError: they are not.
+    Args:
+        op: the op, for the message.
+        shapes: of the initial states.
+        sizes: the units of each state of the layer.
     """
     fit = len(shapes) in (0, len(sizes)) and all(
         len(shape) == 2 and shape[1] in (None, size)
         for shape, size in zip(shapes, sizes)
     )
     if not fit:
-        wanted = [("batch", size) for size in sizes]
-        raise ValueError(f"{op}: expected initial states {wanted}, got {list(shapes)}")
+        expected = [("batch", size) for size in sizes]
+        raise ValueError(
+            f"{op}: expected initial states {expected}, got {list(shapes)}"
+        )
 
 
 class RNN(Recurrent):
     """A stack of cells run together over time, child layers ``cell_0``, ``cell_1``.
 
-    With ``reverse_state_order`` the last cell's states come first, in and out.
+    With ``reverse_state_order`` the last cell's states come first, in inputs and
+    outputs.
     """
 
     op = "rnn"
     reverse_state_order: bool = False
 
     def check(self) -> None:
-        """There is at least one cell, and nothing but cells."""
+        """Child layers are cells named ``cell_0``, ``cell_1``, ..., at least one."""
         super().check()
         names = [f"cell_{i}" for i in range(len(self.layers))]
         if not names or set(names) != set(self.layers):
-            raise ValueError("rnn: expected child layers cell_0, cell_1, ...")
+            raise ValueError(
+                f"rnn: expected child layers cell_0, cell_1, ..., got {[*self.layers]}"
+            )
         if not all(isinstance(cell, Cell) for cell in self.layers.values()):
             raise ValueError("rnn: every child layer must be a cell")
 
@@ -166,22 +179,22 @@ class RNN(Recurrent):
         return [(f"{name}/", self.layers[name]) for name in names]  # type: ignore[misc]
 
     def state_sizes(self) -> tuple[int, ...]:
-        """Sizes of the states, in the order they come in and go out."""
+        """Sizes of the states, in the order of inputs and outputs."""
         cells = [cell for _, cell in self.cells()]
         if self.reverse_state_order:
             cells.reverse()
         return tuple(size for cell in cells for size in cell.state_sizes())
 
-    # Those of the cells are theirs.
+    # Each cell states those of its weights.
     storage_axes = stored()
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """Each cell's weights below its name."""
+        """Weight shapes of all cells, by ``cell_0/weight``."""
         expected: dict[str, Shape] = {}
         shape = shapes[0]
         for prefix, cell in self.cells():
-            for name, wanted in cell.weight_shapes(shape).items():
-                expected[prefix + name] = wanted
+            for name, weight in cell.weight_shapes(shape).items():
+                expected[prefix + name] = weight
             shape = cell.output_shapes(shape)[0]
         return expected
 

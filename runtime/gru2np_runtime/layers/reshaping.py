@@ -1,4 +1,4 @@
-"""Layers that move numbers about: the values stay, the shape changes."""
+"""Layers that change the shape and keep the values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from gru2np_runtime.layers.axes import (
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    as_given,
-    channels_last,
-    given,
-    last,
+    from_channels_last,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Reshaping(Layer):
-    """A layer whose numbers are those of its input."""
+    """A layer whose output holds numbers of its input, or zeros of padding."""
 
     keeps_dtype = True
     rows_apart = True
@@ -39,18 +39,18 @@ class Reshaping(Layer):
 
 
 class Flatten(Reshaping):
-    """All axes but the batch in one; ``channels_first`` puts the channels last."""
+    """All axes but the batch flattened; ``channels_first`` moves the channels last."""
 
     op = "flatten"
     data_format: str = "channels_last"
 
     def check(self) -> None:
-        """The data format is one of the two."""
+        """``data_format`` is a known one."""
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, elements)."""
-        return ((shapes[0][0], _product(shapes[0][1:])),)
+        return ((shapes[0][0], _known_count(shapes[0][1:])),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -58,18 +58,18 @@ class Flatten(Reshaping):
         """x: (batch, ...)."""
         x = inputs[0]
         if x.ndim > 1:
-            x = channels_last(x, self.data_format)
+            x = to_channels_last(x, self.data_format)
         return x.reshape(x.shape[0], prod(x.shape[1:]))
 
 
 class Reshape(Reshaping):
-    """Another shape behind the batch axis; one size may be -1, for what is left."""
+    """Another shape after the batch axis; one size may be -1, to be inferred."""
 
     op = "reshape"
     target_shape: tuple[int, ...]
 
     def check(self) -> None:
-        """Sizes are positive but for one -1."""
+        """Sizes are positive, or -1 at most once."""
         sizes = [size for size in self.target_shape if size != -1]
         check_minimum(self.op, "target_shape", sizes, 1)
         if len(self.target_shape) - len(sizes) > 1:
@@ -77,23 +77,23 @@ class Reshape(Reshaping):
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, *target_shape)."""
-        elements = _product(shapes[0][1:])
+        elements = _known_count(shapes[0][1:])
         if elements is None:
             free = [None if size == -1 else size for size in self.target_shape]
             return ((shapes[0][0], *free),)
         return ((shapes[0][0], *self.resolve(elements)),)
 
     def resolve(self, elements: int) -> tuple[int, ...]:
-        """The target shape of a sample with so many elements.
+        """The target shape, with -1 replaced, for a sample with n elements.
 
         Raises:
-            InputError: it does not hold that many.
+            InputError: the shape does not have n elements.
         """
         known = prod(size for size in self.target_shape if size != -1)
         free = -1 in self.target_shape
         if elements % known if free else elements != known:
             raise InputError(
-                f"reshape: cannot make {self.target_shape} of {elements} elements"
+                f"reshape: {elements} elements do not fit the shape {self.target_shape}"
             )
         return tuple(elements // known if n == -1 else n for n in self.target_shape)
 
@@ -107,15 +107,18 @@ class Reshape(Reshaping):
 
 
 class Permute(Reshaping):
-    """Axes in another order: axis i of the output is axis ``dims[i - 1]``."""
+    """Permuted axes: axis i of the output is axis ``dims[i - 1]`` of the input."""
 
     op = "permute"
     dims: tuple[int, ...]
 
     def check(self) -> None:
-        """Every axis but the batch is there once."""
+        """``dims`` has every axis but the batch once."""
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ValueError(f"permute: dims is {self.dims}, expected 1, 2, ... once")
+            raise ValueError(
+                f"permute: dims is {self.dims}, expected each of 1 to "
+                f"{len(self.dims)} once"
+            )
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, ...) permuted."""
@@ -130,13 +133,13 @@ class Permute(Reshaping):
 
 
 class RepeatVector(Reshaping):
-    """(batch, features) to (batch, n, features), n times the same."""
+    """(batch, features) repeated n times: (batch, n, features)."""
 
     op = "repeat_vector"
     n: int
 
     def check(self) -> None:
-        """At least once."""
+        """``n`` is at least 1."""
         check_minimum(self.op, "n", [self.n], 1)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
@@ -152,7 +155,7 @@ class RepeatVector(Reshaping):
 
 
 class ZeroPadding(Reshaping, Spatial):
-    """Zeros in front of and behind each spatial axis; ``padding`` has pairs."""
+    """Zeros before and after each spatial axis: a pair of ``padding`` for each."""
 
     op = "zero_padding"
     per_axis = "padding"
@@ -160,30 +163,32 @@ class ZeroPadding(Reshaping, Spatial):
     data_format: str = "channels_last"
 
     def check(self) -> None:
-        """One pair of at least 0 for each spatial axis."""
+        """There is one pair of numbers >= 0 for each spatial axis."""
         _check_pairs(self.op, "padding", self.padding)
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The spatial axes longer by their pairs."""
+        """The input's shape, with longer spatial axes."""
         check_rank(self.op, shapes[0], len(self.padding) + 2)
-        batch, *space, channels = last(shapes[0], self.data_format)
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
         longer = [
             None if size is None else size + before + after
             for size, (before, after) in zip(space, self.padding)
         ]
-        return (given((batch, *longer, channels), self.data_format),)
+        return (shape_from_channels_last((batch, *longer, channels), self.data_format),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
-        return as_given(np.pad(x, [(0, 0), *self.padding, (0, 0)]), self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
+        return from_channels_last(
+            np.pad(x, [(0, 0), *self.padding, (0, 0)]), self.data_format
+        )
 
 
 class Cropping(Reshaping, Spatial):
-    """Less in front of and behind each spatial axis; ``cropping`` has pairs."""
+    """Steps cut before and after each spatial axis: a pair of ``cropping`` for each."""
 
     op = "cropping"
     per_axis = "cropping"
@@ -191,54 +196,58 @@ class Cropping(Reshaping, Spatial):
     data_format: str = "channels_last"
 
     def check(self) -> None:
-        """One pair of at least 0 for each spatial axis."""
+        """There is one pair of numbers >= 0 for each spatial axis."""
         _check_pairs(self.op, "cropping", self.cropping)
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The spatial axes shorter by their pairs."""
+        """The input's shape, with shorter spatial axes."""
         check_rank(self.op, shapes[0], len(self.cropping) + 2)
-        batch, *space, channels = last(shapes[0], self.data_format)
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
         shorter = [
             None if size is None else stop - start
             for size, (start, stop) in zip(space, self.bounds(tuple(space)))
         ]
-        return (given((batch, *shorter, channels), self.data_format),)
+        return (
+            shape_from_channels_last((batch, *shorter, channels), self.data_format),
+        )
 
     def bounds(self, space: Shape) -> list[tuple[int, int]]:
-        """First and last + 1 along each axis.
+        """Start and stop of the steps that are kept along each axis.
 
         Raises:
-            InputError: nothing would be left.
+            InputError: no step would be left.
         """
-        found = []
+        bounds = []
         for size, (before, after) in zip(space, self.cropping):
             if size is not None and size <= before + after:
                 raise InputError(
                     f"cropping: {before} + {after} leaves nothing of {size} steps"
                 )
-            found.append((before, (size or 0) - after))
-        return found
+            bounds.append((before, (size or 0) - after))
+        return bounds
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         bounds = [(None, None), *self.bounds(x.shape[1:-1])]
-        kept = [slice(start, stop) for start, stop in bounds]
-        return as_given(x[tuple(kept)], self.data_format)
+        slices = [slice(start, stop) for start, stop in bounds]
+        return from_channels_last(x[tuple(slices)], self.data_format)
 
 
-def _product(shape: Shape) -> int | None:
-    """How many elements; None where that is open."""
+def _known_count(shape: Shape) -> int | None:
+    """The number of elements; None if a size is None."""
     known = [size for size in shape if size is not None]
     return prod(known) if len(known) == len(shape) else None
 
 
 def _check_pairs(op: str, name: str, pairs: tuple[tuple[int, ...], ...]) -> None:
     if not pairs or any(len(pair) != 2 for pair in pairs):
-        raise ValueError(f"{op}: {name} is {pairs}, expected pairs")
+        raise ValueError(
+            f"{op}: {name} is {pairs}, expected pairs, one for each spatial axis"
+        )
     for pair in pairs:
         check_minimum(op, name, pair, 0)
 

@@ -1,4 +1,4 @@
-"""Scores of which some are masked, normalised: what attention and Softmax share."""
+"""Softmax with a mask, shared by attention and Softmax."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from gru2np_runtime.layer import Array
 
-# Scores that are held at once, 256 KB in float32; those of a sample at least.
+# Scores in memory at once, 256 KB in float32, or those of one sample if they are more.
 SCORES = 1 << 16
-# What stands for a score that is masked, beside scores of any size.
+# The number that a masked score is lowered by or replaced with.
 MASKED = -1e9
-# ``added`` to the score; in place of it (``replaced``); and, ``zeroed``, with weights
-# of zero even where every score is masked.
+# Treatments of masked scores: MASKED is ``added``; the score is ``replaced`` by MASKED;
+# or replaced, and the softmax ``zeroed`` even where all scores are masked.
 MASKED_SCORES = ("added", "replaced", "zeroed")
 
 
@@ -27,32 +27,33 @@ def masked_softmax(
     x: Array,
     mask: Array | None,
     axes: tuple[int, ...],
-    how: str,
+    masked_scores: str,
     out: Array | None = None,
 ) -> Array:
-    """The softmax of scores, of which some are masked.
+    """The softmax of scores with a mask.
 
     Args:
         x: scores.
-        mask: booleans of the same rank, True where a score counts; None: everywhere.
-        axes: the axes that are normalised together.
-        how: one of ``MASKED_SCORES``.
-        out: x itself, where nobody else holds it: its memory is used if it can be.
+        mask: booleans of the same rank, True for valid scores; None: all are valid.
+        axes: the axes that are normalized together.
+        masked_scores: one of ``MASKED_SCORES``.
+        out: x itself, if nothing else refers to it: the result may overwrite it.
     """
     if mask is None:
         return softmax(x, axes, out)
-    masked = x + x.dtype.type(MASKED) if how == "added" else x.dtype.type(MASKED)
+    added = masked_scores == "added"
+    masked = x + x.dtype.type(MASKED) if added else x.dtype.type(MASKED)
     scores = np.where(mask, x, masked)
     one = len(axes) == 1
-    y = softmax(scores, axes, scores) if one else _exponential(scores, axes)
-    return np.where(mask, y, y.dtype.type(0)) if how == "zeroed" else y
+    y = softmax(scores, axes, scores) if one else _softmax_by_logsumexp(scores, axes)
+    return np.where(mask, y, y.dtype.type(0)) if masked_scores == "zeroed" else y
 
 
-def _exponential(x: Array, axes: tuple[int, ...]) -> Array:
-    """The softmax over several axes, in the order of Keras' own operations.
+def _softmax_by_logsumexp(x: Array, axes: tuple[int, ...]) -> Array:
+    """The softmax over several axes, in the order of Keras' operations.
 
-    Beside scores of -1e9 the logarithm is lost in rounding, so that where all are
-    masked every weight is 1.
+    Where all scores are masked, the logarithm vanishes beside -1e9 in rounding, so
+    that every result is 1.
     """
     largest = x.max(axis=axes, keepdims=True, initial=-math.inf)
     total = np.exp(x - largest).sum(axis=axes, keepdims=True)
@@ -60,45 +61,49 @@ def _exponential(x: Array, axes: tuple[int, ...]) -> Array:
     return y
 
 
-def in_pieces(
+def attend_in_chunks(
     attend: Callable[[Sequence[Array], Array | None], tuple[Array, Array]],
     inputs: Sequence[Array],
     mask: Array | None,
     size: int,
 ) -> Array:
-    """Attention of a few samples at a time, whose scores stay in the cache.
+    """The output of attention, computed for a few samples at a time.
+
+    The scores of these samples fit into the processor's cache.
 
     Args:
-        attend: gives the output and the scores of inputs and their mask.
+        attend: computes the output and the scores from inputs and their mask.
         inputs: (batch, ...).
         mask: (batch or 1, ...).
-        size: how many numbers stand between the two for one sample.
+        size: intermediate numbers, such as scores, for one sample.
     """
     batch = inputs[0].shape[0]
     samples = max(1, SCORES // max(1, size))
     if samples >= batch or any(x.shape[0] != batch for x in inputs):
         return attend(inputs, mask)[0]
-    parts = []
+    outputs = []
     for first in range(0, batch, samples):
-        now = slice(first, first + samples)
-        own = mask if mask is None or mask.shape[0] == 1 else mask[now]
-        parts.append(attend([x[now] for x in inputs], own)[0])
-    return np.concatenate(parts)
+        rows = slice(first, first + samples)
+        row_mask = mask if mask is None or mask.shape[0] == 1 else mask[rows]
+        outputs.append(attend([x[rows] for x in inputs], row_mask)[0])
+    return np.concatenate(outputs)
 
 
-def in_rank(mask: Array, rank: int, attended: int) -> Array:
-    """The mask in the rank of the scores; new axes stand before the last, attended."""
+def expand_mask(mask: Array, rank: int, last: int) -> Array:
+    """The mask in the rank of the scores: new axes go before the ``last`` axes."""
     missing = (1,) * (rank - mask.ndim)
-    return mask.reshape(*mask.shape[:-attended], *missing, *mask.shape[-attended:])
+    return mask.reshape(*mask.shape[:-last], *missing, *mask.shape[-last:])
 
 
-def causal(mask: Array | None, steps: int, seen: int) -> Array:
-    """The mask, and of every query only the keys up to its own position."""
-    below = np.tri(steps, seen, dtype=bool)
+def causal_mask(mask: Array | None, queries: int, keys: int) -> Array:
+    """The mask, without keys after the position of the query."""
+    below = np.tri(queries, keys, dtype=bool)
     return below if mask is None else mask & below
 
 
-def nearby(mask: Array | None, steps: int, seen: int, window: int) -> Array:
-    """The mask, and of every query only the keys less than a window away."""
-    near: Array = np.abs(np.arange(steps)[:, None] - np.arange(seen)) < window
+def sliding_window_mask(
+    mask: Array | None, queries: int, keys: int, window: int
+) -> Array:
+    """The mask, without keys at a distance of ``window`` or more from the query."""
+    near: Array = np.abs(np.arange(queries)[:, None] - np.arange(keys)) < window
     return near if mask is None else mask & near

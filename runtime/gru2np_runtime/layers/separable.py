@@ -1,4 +1,4 @@
-"""Depthwise and separable convolution: every channel by itself."""
+"""Depthwise and separable convolution."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from gru2np_runtime.activations import function_of
 from gru2np_runtime.layer import FEW, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
-    activated,
+    activated_shape,
     check_choice,
     check_minimum,
+    check_per_axis,
     check_rank,
-    size_of,
+    element_count,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    along_time,
-    as_given,
-    channels_last,
     check_before,
     convolve,
-    counts,
-    given,
-    last,
+    from_channels_last,
     padded,
-    positions,
+    position_count,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+    window_counts,
 )
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 class DepthwiseConv(Spatial):
     """``activation(windows of each channel @ its kernel + bias)``.
 
-    Channel i gives the channels ``i * depth_multiplier`` and following.  Spatial
-    attributes have one number for each spatial axis; ``before`` as in a convolution.
+    Channel i becomes ``depth_multiplier`` channels, from ``i * depth_multiplier`` on.
+    Tuple attributes have one number for each spatial axis; ``before`` is that of
+    ``Conv``.
     """
 
     op = "depthwise_conv"
@@ -54,31 +55,28 @@ class DepthwiseConv(Spatial):
     use_bias: bool = True
 
     def check(self) -> None:
-        """Sizes are positive and belong to the same axes."""
-        for name in ("kernel_size", "strides", "dilation"):
-            sizes = getattr(self, name)
-            check_minimum(self.op, name, sizes, 1)
-            if not sizes or len(sizes) != len(self.kernel_size):
-                raise ValueError(
-                    f"{self.op}: kernel_size, strides, dilation differ in length"
-                )
+        """Tuples have one positive size per axis."""
+        check_per_axis(self, "kernel_size", "strides", "dilation")
         check_minimum(self.op, "depth_multiplier", [self.depth_multiplier], 1)
         choices = ("valid", "same", "causal")
         check_choice(self.op, "padding", self.padding, choices)
         check_before(self.op, self.before, self.reach, self.padding)
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
         if self.padding == "causal" and len(self.kernel_size) != 1:
-            raise ValueError(f"{self.op}: causal padding is for one spatial axis")
+            raise ValueError(
+                f"{self.op}: expected one spatial axis with padding 'causal', "
+                f"got {len(self.kernel_size)}"
+            )
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """What the kernel spans along each axis, gaps included."""
+        """The receptive field along each axis, dilation included."""
         return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation))
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """depthwise_kernel (*kernel_size, channels, depth_multiplier), bias."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        channels = last(shapes[0], self.data_format)[-1]
+        channels = shape_to_channels_last(shapes[0], self.data_format)[-1]
         expected: dict[str, Shape] = {
             "depthwise_kernel": (*self.kernel_size, channels, self.depth_multiplier)
         }
@@ -87,53 +85,50 @@ class DepthwiseConv(Spatial):
         return expected
 
     def filters_of(self, channels: int | None) -> int | None:
-        """How many channels come out."""
+        """The number of output channels."""
         return None if channels is None else channels * self.depth_multiplier
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, *windows, filters), or (batch, filters, *windows)."""
+        """(batch, *out_space, filters), or (batch, filters, *out_space)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        batch, *space, channels = last(shapes[0], self.data_format)
-        fitting = counts(tuple(space), self.reach, self.strides, self.padding)
-        y = given((batch, *fitting, self.filters_of(channels)), self.data_format)
-        return (activated(self.activation, y),)
+        batch, *space, channels = shape_to_channels_last(shapes[0], self.data_format)
+        out_space = window_counts(space, self.reach, self.strides, self.padding)
+        y = shape_from_channels_last(
+            (batch, *out_space, self.filters_of(channels)), self.data_format
+        )
+        return (activated_shape(self.activation, y),)
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         x = padded(x, self.reach, self.strides, self.padding, 0.0, self.before)
-        y = self.mixed(weights, self.apart(weights["depthwise_kernel"], x))
+        y = self.pointwise(weights, self.depthwise(weights["depthwise_kernel"], x))
         if self.use_bias:
             y = y + weights["bias"]
-        return function_of(self.activation)(as_given(y, self.data_format))
+        return function_of(self.activation)(from_channels_last(y, self.data_format))
 
-    def apart(self, kernel: Array, x: Array) -> Array:
-        """Every channel of x, (batch, *space, channels), with its own kernel."""
+    def depthwise(self, kernel: Array, x: Array) -> Array:
+        """The convolution of each channel of x, (batch, *space, channels)."""
         *sizes, channels, multiplier = kernel.shape
         # A convolution with as many groups as channels.
         kernel = kernel.reshape(*sizes, 1, channels * multiplier)
         return convolve(x, kernel, self.strides, self.dilation, channels)
 
-    def mixed(self, weights: Mapping[str, Array], y: Array) -> Array:
-        """What becomes of the channels; here they stay apart."""
+    def pointwise(self, weights: Mapping[str, Array], y: Array) -> Array:
+        """The step after the depthwise convolution; here none."""
         return y
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Its kernels at every place of the output."""
+        """Output positions times the sizes of the kernels."""
         shapes = self.weight_shapes(inputs[0])
-        taps = sum(size_of(n) for name, n in shapes.items() if name != "bias")
-        return positions(outputs[0], self.data_format) * taps
-
-    def window(self) -> tuple[int, bool] | None:
-        """Along time alone, padded with zeros."""
-        over = along_time(len(self.strides), self.data_format, self.activation)
-        return (self.reach[0], True) if over else None
+        taps = sum(element_count(n) for name, n in shapes.items() if name != "bias")
+        return position_count(outputs[0], self.data_format) * taps
 
 
 class SeparableConv(DepthwiseConv):
-    """A depthwise convolution, and a product over its channels at every place.
+    """A depthwise convolution, then a product over the channels at each position.
 
     Keras 3.15 ``keras/src/layers/convolutional/base_separable_conv.py``; Chollet 2017
     (arXiv:1610.02357).
@@ -144,14 +139,14 @@ class SeparableConv(DepthwiseConv):
     filters: int
 
     def check(self) -> None:
-        """As a depthwise convolution; there are filters."""
+        """As a depthwise convolution; ``filters`` is at least 1."""
         super().check()
         check_minimum(self.op, "filters", [self.filters], 1)
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """The depthwise kernel; pointwise_kernel (1, ..., channels, filters); bias."""
         expected = super().weight_shapes(*shapes)
-        channels = last(shapes[0], self.data_format)[-1]
+        channels = shape_to_channels_last(shapes[0], self.data_format)[-1]
         ones = (1,) * len(self.kernel_size)
         expected["pointwise_kernel"] = (
             *ones,
@@ -159,19 +154,19 @@ class SeparableConv(DepthwiseConv):
             self.filters,
         )
         if self.use_bias:
-            # Keras makes the bias last.
+            # Keras creates the bias last.
             expected["bias"] = expected.pop("bias")
         return expected
 
     def filters_of(self, channels: int | None) -> int | None:
-        """As many as there are filters."""
+        """``filters``."""
         return self.filters
 
-    def mixed(self, weights: Mapping[str, Array], y: Array) -> Array:
-        """All channels of a place together."""
+    def pointwise(self, weights: Mapping[str, Array], y: Array) -> Array:
+        """The product of the channels with the pointwise kernel."""
         kernel = weights["pointwise_kernel"]
-        mixed: Array = y @ kernel.reshape(kernel.shape[-2:])
-        return mixed
+        product: Array = y @ kernel.reshape(kernel.shape[-2:])
+        return product
 
 
 LAYERS = {layer.op: layer for layer in (DepthwiseConv, SeparableConv)}

@@ -1,4 +1,4 @@
-"""Operations that take tensors apart, put them together, or turn their axes."""
+"""Operations that slice, split, stack, concatenate, reshape and transpose tensors."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import numpy as np
 
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import ACROSS, LAST, POINTWISE
-from gru2np_runtime.layers.axes import apart_from_time, axis_of, check_minimum
+from gru2np_runtime.layers.axes import (
+    check_minimum,
+    normalize_axis,
+    per_step_unless_time_in,
+)
 from gru2np_runtime.layers.merging import Concatenate
-from gru2np_runtime.layers.operation import Operation, broadcast
+from gru2np_runtime.layers.operation import Operation, broadcast_shape
 from gru2np_runtime.layers.reshaping import Permute, Reshape
 
 if TYPE_CHECKING:
@@ -20,18 +24,18 @@ if TYPE_CHECKING:
 
     Item = tuple[int | None, ...]
 
-WHOLE: Item = (None, None, None)
+FULL_SLICE: Item = (None, None, None)
 ELLIPSIS: Item = (None,)
 NEW_AXIS: Item = ()
 MAX_OUTPUTS = 1024
 
 
 class GetItem(Operation):
-    """Basic slicing, the batch left whole.
+    """Basic slicing, with the whole batch.
 
     Args:
-        items: one for each axis from the first on: ``[i]`` an index, ``[start, stop,
-            step]`` a slice with null where it is open, ``[]`` a new axis of size 1,
+        items: one for each axis from the first on: ``[i]`` is an index, ``[start, stop,
+            step]`` a slice, with null for an omitted part, ``[]`` a new axis of size 1,
             ``[null]`` an ellipsis.
     """
 
@@ -39,44 +43,62 @@ class GetItem(Operation):
     items: tuple[tuple[int | None, ...], ...]
 
     def check(self) -> None:
-        """Items are of these kinds, at most one ellipsis, no step of 0."""
+        """Items are legal, with at most one ellipsis; the first is ``:`` or ``...``."""
         for item in self.items:
             if len(item) not in (0, 1, 3) or (len(item) == 3 and item[2] == 0):
-                raise ValueError(f"get_item: {list(item)} is no index and no slice")
+                raise ValueError(
+                    "get_item: expected an index, or a slice with a step other than 0; "
+                    f"got {list(item)}"
+                )
         if self.items.count(ELLIPSIS) > 1:
             raise ValueError("get_item: more than one ellipsis")
-        if not self.items or self.items[0] not in (WHOLE, (None, None, 1), ELLIPSIS):
-            raise ValueError("get_item: expected the whole batch, a slice : first")
+        if not self.items or self.items[0] not in (
+            FULL_SLICE,
+            (None, None, 1),
+            ELLIPSIS,
+        ):
+            raise ValueError(
+                "get_item: expected a full slice, :, of the batch axis; "
+                f"got {list(self.items)}"
+            )
 
     def per_axis(self, rank: int) -> list[Item]:
-        """The items with every axis named and no ellipsis.
+        """The items with the ellipsis replaced by full slices, for inputs of this rank.
 
         Raises:
-            ValueError: they are more than the axes, or touch the batch.
+            ValueError: there are more items than axes, or the batch is sliced.
         """
-        taken = sum(item not in (ELLIPSIS, NEW_AXIS) for item in self.items)
-        if taken > rank:
-            raise ValueError(f"get_item: {taken} axes of an input of rank {rank}")
+        indexed = sum(item not in (ELLIPSIS, NEW_AXIS) for item in self.items)
+        if indexed > rank:
+            raise ValueError(
+                f"get_item: expected an input of rank {indexed} or more, got {rank}"
+            )
         items = list(self.items)
         if ELLIPSIS not in items:
             items.append(ELLIPSIS)
-        place = items.index(ELLIPSIS)
-        items[place : place + 1] = [WHOLE] * (rank - taken)
-        if not items or items[0] not in (WHOLE, (None, None, 1)):
-            raise ValueError("get_item: expected the whole batch, a slice : first")
+        position = items.index(ELLIPSIS)
+        items[position : position + 1] = [FULL_SLICE] * (rank - indexed)
+        if not items or items[0] not in (FULL_SLICE, (None, None, 1)):
+            raise ValueError(
+                "get_item: expected a full slice, :, of the batch axis; "
+                f"got {list(self.items)}"
+            )
         return items
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The sizes that slices leave; an index takes its axis away."""
+        """The sizes after slicing; an index removes its axis."""
         sizes: list[int | None] = []
         axes = iter(shapes[0])
         for item in self.per_axis(len(shapes[0])):
             size = 1 if item == NEW_AXIS else next(axes)
             if len(item) == 1 and item[0] is not None:
                 if size is not None and not -size <= item[0] < size:
-                    raise InputError(f"get_item: index {item[0]} of {size}")
+                    raise InputError(
+                        f"get_item: expected an index from {-size} to {size - 1}, "
+                        f"got {item[0]}"
+                    )
                 continue
-            sizes.append(_length(item, size))
+            sizes.append(_sliced_size(item, size))
         return (tuple(sizes),)
 
     def forward(
@@ -91,18 +113,18 @@ class GetItem(Operation):
         return np.asarray(inputs[0][key])
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where time stays whole and axis 1; LAST for its last step."""
+        """Per step where axis 1 keeps all steps; LAST where it keeps the last one."""
         items = self.per_axis(len(shapes[0]))
-        if items[1:2] in ([WHOLE], [(None, None, 1)]):
+        if items[1:2] in ([FULL_SLICE], [(None, None, 1)]):
             return POINTWISE
         if items[1:2] in ([(-1,)], [(-1, None, None)], [(-1, None, 1)]):
             return LAST
         return ACROSS
 
 
-def _length(item: Item, size: int | None) -> int | None:
-    """How much of a size a slice leaves; None where that hangs on the data."""
-    if item in (NEW_AXIS, WHOLE):
+def _sliced_size(item: Item, size: int | None) -> int | None:
+    """The size of an axis after a slice; None where it depends on the input."""
+    if item in (NEW_AXIS, FULL_SLICE):
         return size
     if size is None:
         return 1 if item in ((-1, None, None), (-1, None, 1)) else None
@@ -110,17 +132,19 @@ def _length(item: Item, size: int | None) -> int | None:
 
 
 class Squeeze(Operation):
-    """Without these axes, whose size is 1."""
+    """The input without the axes, whose sizes must be 1."""
 
     op = "squeeze"
     axes: tuple[int, ...]
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """The shape without the axes."""
-        axes = {axis_of(axis, len(shapes[0])) for axis in self.axes}
+        """The input's shape without the axes."""
+        axes = {normalize_axis(axis, len(shapes[0])) for axis in self.axes}
         for axis in axes:
             if shapes[0][axis] not in (None, 1):
-                raise InputError(f"squeeze: axis {axis} of shape {shapes[0]} is not 1")
+                raise InputError(
+                    f"squeeze: expected size 1 of axis {axis}, got shape {shapes[0]}"
+                )
         return (tuple(n for i, n in enumerate(shapes[0]) if i not in axes),)
 
     def forward(
@@ -131,30 +155,38 @@ class Squeeze(Operation):
         return inputs[0].reshape([size or 0 for size in shape])
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but for the time axis."""
-        return apart_from_time(self.axes, len(shapes[0]))
+        """Per step unless the time axis is removed."""
+        return per_step_unless_time_in(self.axes, len(shapes[0]))
 
 
 class Stack(Operation):
-    """Inputs of one shape side by side along a new axis, at its place in the output."""
+    """Inputs of equal shapes stacked along a new axis.
+
+    Args:
+        axis: the position of the new axis in the output.
+    """
 
     op = "stack"
     takes_several = True
     axis: int
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """One axis more, as long as there are inputs."""
-        axis = axis_of(self.axis, len(shapes[0]) + 1)
+        """The inputs' shape with the new axis, whose size is the number of inputs."""
+        axis = normalize_axis(self.axis, len(shapes[0]) + 1)
         for sizes in zip(*shapes):
             if len({*sizes} - {None}) > 1:
-                raise ValueError(f"stack: inputs of shapes {shapes} differ")
-        shape = broadcast(self.op, shapes)
+                raise ValueError(
+                    f"stack: expected inputs of equal shapes, got {shapes}"
+                )
+        shape = broadcast_shape(self.op, shapes)
         return ((*shape[:axis], len(shapes), *shape[axis:]),)
 
     def output_dtype(self, *dtypes: str) -> str:
-        """That of all inputs."""
+        """The dtype of all inputs, which must be equal."""
         if len(set(dtypes)) > 1:
-            raise ValueError(f"stack: {' and '.join(sorted(set(dtypes)))} together")
+            raise ValueError(
+                f"stack: {' and '.join(sorted(set(dtypes)))} together are not supported"
+            )
         return dtypes[0]
 
     def forward(
@@ -163,23 +195,24 @@ class Stack(Operation):
         """Each x: (batch, ...)."""
         if len({x.shape for x in inputs}) > 1:
             shapes = ", ".join(str(x.shape) for x in inputs)
-            raise InputError(f"stack: inputs of shapes {shapes} differ")
+            raise InputError(f"stack: expected inputs of equal shapes, got {shapes}")
         return np.stack(inputs, self.axis)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where time stays axis 1."""
-        return apart_from_time([self.axis], len(shapes[0]) + 1)
+        """Per step where the time axis stays axis 1."""
+        return per_step_unless_time_in([self.axis], len(shapes[0]) + 1)
 
 
 class Split(Operation):
     """One output for each piece of an axis.
 
+    Exactly one of ``sections``, ``bounds`` and ``squeeze`` is set.
+
     Args:
-        axis: the axis, which is not the batch.
-        sections: how many pieces of one size; 0 where ``bounds`` say it.
-        bounds: where pieces end but the last one; without any, and no sections, every
-            index is a piece.
-        squeeze: pieces of size 1, without their axis.
+        axis: the axis, not the batch.
+        sections: the number of pieces of equal size.
+        bounds: the end of each piece but the last one.
+        squeeze: one piece for each index, without the axis.
     """
 
     op = "split"
@@ -189,39 +222,45 @@ class Split(Operation):
     squeeze: bool = False
 
     def check(self) -> None:
-        """Sections, or bounds that grow, or neither."""
+        """One of the three is set, and bounds are in ascending order."""
         check_minimum(self.op, "sections", [self.sections], 0)
         check_minimum(self.op, "bounds", self.bounds, 1)
         if list(self.bounds) != sorted(set(self.bounds)):
-            raise ValueError(f"split: bounds is {self.bounds}, expected growing ones")
+            raise ValueError(
+                f"split: bounds is {self.bounds}, expected ascending numbers"
+            )
         if sum([bool(self.sections), bool(self.bounds), self.squeeze]) != 1:
-            raise ValueError("split: expected one of sections, bounds and squeeze")
+            raise ValueError(
+                f"split: expected one of sections, bounds and squeeze, got {self}"
+            )
 
     def pieces(self, size: int | None) -> list[int]:
-        """The sizes of the pieces.
+        """The sizes of the pieces of an axis.
 
         Raises:
-            InputError: the axis cannot be split so.
+            InputError: an axis of this size cannot be split so.
         """
         count = self.sections or len(self.bounds) + 1
         if size is None:
-            raise InputError("split: the size of the axis is not known")
+            raise InputError("split: expected an axis of known size, got None")
         if self.squeeze:
             count = size
         if not 1 <= count <= MAX_OUTPUTS:
             raise InputError(f"split: expected 1 to {MAX_OUTPUTS} pieces, got {count}")
         ends = (*self.bounds, size)
         if self.bounds and ends[-1] <= ends[-2]:
-            raise InputError(f"split: bounds {self.bounds} of {size}")
+            raise InputError(
+                f"split: expected bounds below the size {size}, got {self.bounds}"
+            )
         if size % count and not self.bounds:
-            raise InputError(f"split: {count} equal pieces of {size}")
+            raise InputError(f"split: expected a size divisible by {count}, got {size}")
         if not self.bounds:
             return [size // count] * count
         return [end - start for start, end in zip((0, *self.bounds), ends)]
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """One shape for each piece."""
-        axis = axis_of(self.axis, len(shapes[0]))
+        """The shape of each piece."""
+        axis = normalize_axis(self.axis, len(shapes[0]))
         pieces = self.pieces(shapes[0][axis])
         before, after = shapes[0][:axis], shapes[0][axis + 1 :]
         if self.squeeze:
@@ -234,44 +273,47 @@ class Split(Operation):
         """x: (batch, ...)."""
         pieces = self.pieces(inputs[0].shape[self.axis])
         bounds = np.cumsum(pieces)[:-1].tolist()
-        found = np.split(inputs[0], bounds, self.axis)
+        outputs = np.split(inputs[0], bounds, self.axis)
         if self.squeeze:
-            found = [np.squeeze(piece, self.axis) for piece in found]
-        return tuple(found)
+            outputs = [np.squeeze(piece, self.axis) for piece in outputs]
+        return tuple(outputs)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise but for the time axis."""
-        return apart_from_time([self.axis], len(shapes[0]))
+        """Per step unless the time axis is split."""
+        return per_step_unless_time_in([self.axis], len(shapes[0]))
 
 
 class Transpose(Permute):
-    """``Permute`` as an operation: in the dtype of its input."""
+    """``Permute`` as an operation: it keeps the dtype of its input."""
 
     op = "transpose"
     casts_floats = False
 
     def over_time(self, *shapes: Shape) -> str:
-        """Pointwise where time stays axis 1."""
+        """Per step where the time axis stays axis 1."""
         return POINTWISE if self.dims[:1] == (1,) else ACROSS
 
 
 class Reshaped(Reshape):
-    """``Reshape`` as an operation: in the dtype of its input."""
+    """``Reshape`` as an operation: it keeps the dtype of its input."""
 
     op = "reshaped"
     casts_floats = False
 
 
 class Joined(Concatenate):
-    """``Concatenate`` as an operation: in the one dtype of its inputs."""
+    """``Concatenate`` as an operation: it keeps the dtype of its inputs."""
 
     op = "joined"
     casts_floats = False
 
     def output_dtype(self, *dtypes: str) -> str:
-        """That of all inputs."""
+        """The dtype of all inputs, which must be equal."""
         if len(set(dtypes)) > 1:
-            raise ValueError(f"joined: {' and '.join(sorted(set(dtypes)))} together")
+            raise ValueError(
+                f"joined: {' and '.join(sorted(set(dtypes)))} together are not "
+                "supported"
+            )
         return dtypes[0]
 
 

@@ -1,4 +1,4 @@
-"""Transposed convolution: every number of the input spreads over a window."""
+"""Transposed convolution: each input position adds to a window of the output."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import FEW, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
-    activated,
+    activated_shape,
     check_choice,
     check_minimum,
+    check_per_axis,
     check_rank,
-    size_of,
+    element_count,
 )
 from gru2np_runtime.layers.windows import (
     Spatial,
-    as_given,
-    channels_last,
-    given,
-    last,
-    positions,
+    from_channels_last,
+    position_count,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
 )
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ if TYPE_CHECKING:
 class ConvTranspose(Spatial):
     """The gradient of a convolution by its input, plus a bias, then the activation.
 
-    Along an axis of n steps the windows reach over ``(n - 1) * stride + reach`` steps.
-    ``valid`` keeps these, and appends zeros up to ``n * stride``; ``same`` keeps
-    ``n * stride`` of them, cutting the odd one behind.  ``output_padding``, if given,
-    says how many steps stand behind ``(n - 1) * stride + reach`` with ``valid``, and
-    behind ``(n - 1) * stride + reach % 2`` with ``same``.  Keras 3.15
-    ``keras/src/backend/common/backend_utils.py``,
+    The windows of an axis of n steps cover ``(n - 1) * stride + reach`` steps, with
+    ``reach = (kernel_size - 1) * dilation + 1``.  ``valid`` keeps all of them, and
+    appends zeros up to ``n * stride`` if that is more.  ``same`` keeps ``n * stride``
+    of them; of an odd number of steps to cut, it cuts one more at the end.
+    With ``output_padding`` the output has that many steps more than
+    ``(n - 1) * stride + reach`` for ``valid``, and ``(n - 1) * stride + reach % 2`` for
+    ``same``.  Keras 3.15 ``keras/src/backend/common/backend_utils.py``,
     ``_get_output_shape_given_tf_padding``; Dumoulin and Visin 2016 (arXiv:1603.07285).
     """
 
@@ -59,14 +61,8 @@ class ConvTranspose(Spatial):
     use_bias: bool = True
 
     def check(self) -> None:
-        """Sizes are positive and belong to the same axes."""
-        for name in ("kernel_size", "strides", "dilation"):
-            sizes = getattr(self, name)
-            check_minimum(self.op, name, sizes, 1)
-            if not sizes or len(sizes) != len(self.kernel_size):
-                raise ValueError(
-                    f"{self.op}: kernel_size, strides, dilation differ in length"
-                )
+        """Tuples have one positive size per axis, and ``output_padding`` is legal."""
+        check_per_axis(self, "kernel_size", "strides", "dilation")
         check_minimum(self.op, "filters", [self.filters], 1)
         check_choice(self.op, "padding", self.padding, ("valid", "same"))
         check_choice(self.op, "data_format", self.data_format, DATA_FORMATS)
@@ -79,36 +75,37 @@ class ConvTranspose(Spatial):
                 raise ValueError(
                     f"{self.op}: output_padding is {more}, expected 0 to {stride - 1}"
                 )
-        for (tail, _), stride in zip(self.ends(), self.strides):
-            # TensorFlow takes no other length for the input of such a convolution.
+        for (tail, _), stride in zip(self.tails(), self.strides):
+            # TensorFlow supports no other output length.
             if self.padding == "same" and not 1 <= tail <= stride:
                 raise ValueError(
-                    f"{self.op}: with padding same, these output_padding and "
-                    f"kernel_size keep {tail} steps for the last window, expected "
-                    f"1 to {stride}"
+                    f"{self.op}: with padding 'same', expected output_padding and "
+                    f"kernel_size that keep 1 to {stride} steps of the last window, "
+                    f"got {tail}"
                 )
 
-    def ends(self) -> list[tuple[int, int]]:
-        """For each axis, steps kept from the last window's first on, and cut in front.
+    def tails(self) -> list[tuple[int, int]]:
+        """(tail, cut) of each spatial axis.
 
-        The first counts what is there without a cut in front.
+        The output has ``(n - 1) * stride + tail`` steps, starting after the first
+        ``cut`` steps that the windows cover.
         """
-        found = []
+        tails = []
         reaches = [(k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation)]
         padding: list[int | None] = [*self.output_padding] or [None] * len(reaches)
         for reach, stride, more in zip(reaches, self.strides, padding):
             if self.padding == "valid":
                 tail = max(reach, stride) if more is None else reach + more
-                found.append((tail, 0))
+                tails.append((tail, 0))
                 continue
             tail = stride if more is None else reach % 2 + more
-            found.append((tail, max(reach - tail, 0) // 2))
-        return found
+            tails.append((tail, max(reach - tail, 0) // 2))
+        return tails
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """kernel (*kernel_size, filters, channels), bias (filters,)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        channels = last(shapes[0], self.data_format)[-1]
+        channels = shape_to_channels_last(shapes[0], self.data_format)[-1]
         expected: dict[str, Shape] = {
             "kernel": (*self.kernel_size, self.filters, channels)
         }
@@ -117,21 +114,23 @@ class ConvTranspose(Spatial):
         return expected
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, *longer space, filters), or (batch, filters, *longer space)."""
+        """(batch, *out_space, filters), or (batch, filters, *out_space)."""
         check_rank(self.op, shapes[0], len(self.kernel_size) + 2)
-        batch, *space, _ = last(shapes[0], self.data_format)
-        longer = [
-            None if n is None else self.length(n, stride, tail)
-            for n, stride, (tail, _) in zip(space, self.strides, self.ends())
+        batch, *space, _ = shape_to_channels_last(shapes[0], self.data_format)
+        out_space = [
+            None if n is None else self.output_length(n, stride, tail)
+            for n, stride, (tail, _) in zip(space, self.strides, self.tails())
         ]
-        y = given((batch, *longer, self.filters), self.data_format)
-        return (activated(self.activation, y),)
+        y = shape_from_channels_last(
+            (batch, *out_space, self.filters), self.data_format
+        )
+        return (activated_shape(self.activation, y),)
 
-    def length(self, steps: int, stride: int, tail: int) -> int:
-        """How long an axis of so many steps becomes.
+    def output_length(self, steps: int, stride: int, tail: int) -> int:
+        """The number of output steps for n input steps.
 
         Raises:
-            InputError: there is no step.
+            InputError: there is no input step.
         """
         if steps < 1:
             raise InputError(f"{self.op}: expected at least 1 step, got {steps}")
@@ -141,40 +140,42 @@ class ConvTranspose(Spatial):
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
     ) -> Array:
         """x: (batch, *space, channels), or (batch, channels, *space)."""
-        x = channels_last(inputs[0], self.data_format)
+        x = to_channels_last(inputs[0], self.data_format)
         batch, *space, channels = x.shape
         kernel = weights["kernel"]
         taps, filters = prod(self.kernel_size), self.filters
-        # One row for each number's place, with all it adds to its window.
+        # One row for each input position, with the numbers that it adds to its window.
         rows = x.reshape(batch * prod(space), channels)
-        spread = rows @ kernel.reshape(taps * filters, channels).T
-        spread = spread.reshape(batch, *space, *self.kernel_size, filters)
+        added = rows @ kernel.reshape(taps * filters, channels).T
+        added = added.reshape(batch, *space, *self.kernel_size, filters)
         first = len(space) + 1
-        spread = np.moveaxis(spread, range(first, 2 * first - 1), range(first - 1))
-        lengths, places = [], []
-        for n, k, stride, gap, (tail, cut) in zip(
-            space, self.kernel_size, self.strides, self.dilation, self.ends()
+        added = np.moveaxis(added, range(first, 2 * first - 1), range(first - 1))
+        lengths, bounds = [], []
+        for n, k, stride, dilation, (tail, cut) in zip(
+            space, self.kernel_size, self.strides, self.dilation, self.tails()
         ):
-            kept = self.length(n, stride, tail)
-            lengths.append(max((n - 1) * stride + (k - 1) * gap + 1, cut + kept))
-            places.append((cut, cut + kept))
-        y = np.zeros((batch, *lengths, filters), spread.dtype)
+            kept = self.output_length(n, stride, tail)
+            lengths.append(max((n - 1) * stride + (k - 1) * dilation + 1, cut + kept))
+            bounds.append((cut, cut + kept))
+        y = np.zeros((batch, *lengths, filters), added.dtype)
         for tap in product(*(range(k) for k in self.kernel_size)):
-            # The same tap of all windows: these never overlap.
+            # The positions of one tap in different windows never overlap.
             target = [slice(None)] + [
-                slice(i * gap, i * gap + (n - 1) * stride + 1, stride)
-                for i, gap, n, stride in zip(tap, self.dilation, space, self.strides)
+                slice(i * dilation, i * dilation + (n - 1) * stride + 1, stride)
+                for i, dilation, n, stride in zip(
+                    tap, self.dilation, space, self.strides
+                )
             ]
-            y[tuple(target)] += spread[tap]
-        y = y[tuple([slice(None)] + [slice(*ends) for ends in places])]
+            y[tuple(target)] += added[tap]
+        y = y[tuple([slice(None)] + [slice(*pair) for pair in bounds])]
         if self.use_bias:
             y = y + weights["bias"]
-        return function_of(self.activation)(as_given(y, self.data_format))
+        return function_of(self.activation)(from_channels_last(y, self.data_format))
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """The kernel at every place of the input."""
+        """Input positions times the size of the kernel."""
         kernel = self.weight_shapes(inputs[0])["kernel"]
-        return positions(inputs[0], self.data_format) * size_of(kernel)
+        return position_count(inputs[0], self.data_format) * element_count(kernel)
 
 
 LAYERS = {ConvTranspose.op: ConvTranspose}

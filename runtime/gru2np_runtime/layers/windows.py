@@ -1,7 +1,7 @@
-"""Windows that slide over the spatial axes of an array; for convolution and pooling.
+"""Sliding windows over the spatial axes of an array, for convolution and pooling.
 
-Arrays are (batch, *space, channels) here; ``channels_last`` brings the other layout
-into this one.  Every rule holds for one spatial axis, time, and for several.
+Arrays are (batch, *space, channels) here; ``to_channels_last`` converts the other
+layout.  There may be one spatial axis, time, or several.
 """
 
 from __future__ import annotations
@@ -11,25 +11,23 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from gru2np_runtime.activations import axes_of
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import POINTWISE, Layer, across, sized
-from gru2np_runtime.layers.axes import apart_from_time
+from gru2np_runtime.layer import Layer, across, sized
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gru2np_runtime.layer import ActivationSpec, Array, Shape, Sizes
+    from gru2np_runtime.layer import Array, Shape, Sizes
 
-# Windows that are copied at once: as many as a product needs to be fast, and more of
-# them where they are small, 256 KB in float32.
+# Windows that are copied at once: ROWS of them, which is enough for a fast product, or
+# more if they fit into PIECE numbers, 256 KB in float32.
 ROWS, PIECE = 1024, 1 << 16
-# Windows up to this size are pooled number by number, all windows at once.
+# The largest window that is pooled tap by tap, for all windows at once.
 TAPS = 32
 
 
 class Spatial(Layer):
-    """A layer over as many spatial axes as its attribute ``per_axis`` has entries."""
+    """A layer over spatial axes; the attribute ``per_axis`` has an entry for each."""
 
     rows_apart = True
     over_time = across
@@ -37,52 +35,44 @@ class Spatial(Layer):
 
     @property
     def is_sequence(self) -> bool:  # type: ignore[override]
-        """One spatial axis is time; the rows of an image are no time steps."""
+        """Whether there is one spatial axis: time.  Images have no time axis."""
         return len(getattr(self, self.per_axis)) == 1
 
 
-def along_time(
-    rank: int, data_format: str, activation: ActivationSpec = "linear"
-) -> bool:
-    """Whether windows over so many axes slide along time, and nothing else does."""
-    alone = rank == 1 and data_format == "channels_last"
-    return alone and apart_from_time(axes_of(activation), 3) == POINTWISE
+def position_count(shape: Sizes, data_format: str) -> int:
+    """The number of elements of an array divided by its channels."""
+    return prod(sized(shape_to_channels_last(shape, data_format))[:-1])
 
 
-def positions(shape: Sizes, data_format: str) -> int:
-    """Rows and places of an array, channels left out."""
-    return prod(sized(last(shape, data_format))[:-1])
-
-
-def channels_last(x: Array, data_format: str) -> Array:
-    """(batch, *space, channels), a view."""
+def to_channels_last(x: Array, data_format: str) -> Array:
+    """x as (batch, *space, channels), a view."""
     return np.moveaxis(x, 1, -1) if data_format == "channels_first" else x
 
 
-def as_given(y: Array, data_format: str) -> Array:
-    """The inverse of ``channels_last``."""
+def from_channels_last(y: Array, data_format: str) -> Array:
+    """(batch, *space, channels) in the layout ``data_format``, a view."""
     return np.moveaxis(y, -1, 1) if data_format == "channels_first" else y
 
 
-def last(shape: Shape, data_format: str) -> Shape:
-    """``channels_last`` of a shape."""
+def shape_to_channels_last(shape: Shape, data_format: str) -> Shape:
+    """The shape after ``to_channels_last``."""
     if data_format == "channels_first":
         return (shape[0], *shape[2:], shape[1])
     return shape
 
 
-def given(shape: Shape, data_format: str) -> Shape:
-    """``as_given`` of a shape."""
+def shape_from_channels_last(shape: Shape, data_format: str) -> Shape:
+    """The shape after ``from_channels_last``."""
     if data_format == "channels_first":
         return (shape[0], shape[-1], *shape[1:-1])
     return shape
 
 
-def count(length: int, size: int, stride: int, padding: str) -> int:
-    """How many windows fit; ``size`` includes the gaps of a dilation.
+def window_count(length: int, size: int, stride: int, padding: str) -> int:
+    """The number of windows; ``size`` is the receptive field, dilation included.
 
     Raises:
-        InputError: not one fits.
+        InputError: no window fits.
     """
     if padding in ("same", "causal"):
         return -(-length // stride)
@@ -95,23 +85,29 @@ def count(length: int, size: int, stride: int, padding: str) -> int:
     return (length - size) // stride + 1
 
 
-def counts(
-    space: Shape, sizes: Sequence[int], strides: Sequence[int], padding: str
+def window_counts(
+    space: Sequence[int | None],
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
 ) -> Shape:
-    """How many windows fit along each spatial axis."""
+    """The number of windows along each spatial axis; None where the size is None."""
     return tuple(
-        None if length is None else count(length, size, stride, padding)
+        None if length is None else window_count(length, size, stride, padding)
         for length, size, stride in zip(space, sizes, strides)
     )
 
 
-def pads(
+def pad_widths(
     length: int, size: int, stride: int, padding: str, before: int | None = None
 ) -> tuple[int, int]:
-    """What each side needs: ``same`` shares it out, the odd one behind.
+    """Padding before and after an axis.
 
-    TensorFlow's rule; ``causal`` puts all of it in front, ``full`` all of it on either
-    side, and with ``before`` so many stand in front, whatever is left behind.
+    - ``valid``: none;
+    - ``same``: half before and half after, the odd one after, as in TensorFlow; with
+      ``before``, that much before and the rest after;
+    - ``causal``: ``size - 1`` before;
+    - ``full``: ``size - 1`` before and after.
     """
     if padding == "valid":
         return 0, 0
@@ -119,7 +115,7 @@ def pads(
         return size - 1, 0
     if padding == "full":
         return size - 1, size - 1
-    windows = count(length, size, stride, padding)
+    windows = window_count(length, size, stride, padding)
     total = (windows - 1) * stride + size - length
     if before is None:
         before = max(total, 0) // 2
@@ -134,12 +130,12 @@ def padded(
     value: float,
     before: Sequence[int] = (),
 ) -> Array:
-    """X with what the padding needs on each side of its spatial axes."""
+    """x, (batch, *space, channels), padded with ``value`` along its spatial axes."""
     if padding == "valid":
         return x
     starts: Sequence[int | None] = before or [None] * len(sizes)
     widths = [
-        pads(length, size, stride, padding, start)
+        pad_widths(length, size, stride, padding, start)
         for length, size, stride, start in zip(x.shape[1:-1], sizes, strides, starts)
     ]
     return np.pad(x, [(0, 0), *widths, (0, 0)], constant_values=value)
@@ -148,11 +144,14 @@ def padded(
 def check_before(
     op: str, before: Sequence[int], sizes: Sequence[int], padding: str
 ) -> None:
-    """Raise ``ValueError`` where ``before`` does not fit windows of these sizes."""
+    """Raise ``ValueError`` unless ``before`` is legal for windows of these sizes."""
     if before and padding != "same":
         raise ValueError(f"{op}: before is for padding same, not {padding}")
     if before and len(before) != len(sizes):
-        raise ValueError(f"{op}: before and the window differ in length")
+        raise ValueError(
+            f"{op}: expected one number in before for each of {len(sizes)} spatial "
+            f"axes, got {len(before)}"
+        )
     for start, size in zip(before, sizes):
         if not 0 <= start < size:
             raise ValueError(f"{op}: before is {start}, expected 0 to {size - 1}")
@@ -161,14 +160,14 @@ def check_before(
 def windows(
     x: Array, sizes: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
 ) -> Array:
-    """A view (batch, *windows, channels, *sizes) of x, (batch, *space, channels).
+    """A view (batch, *out_space, channels, *sizes) of x, (batch, *space, channels).
 
     Raises:
         InputError: a window is longer than x.
     """
     reach = [(n - 1) * d + 1 for n, d in zip(sizes, dilation)]
     for length, size in zip(x.shape[1:-1], reach):
-        count(length, size, 1, "valid")
+        window_count(length, size, 1, "valid")
     axes = tuple(range(1, x.ndim - 1))
     view = np.lib.stride_tricks.sliding_window_view(x, tuple(reach), axis=axes)
     starts = [slice(None, None, stride) for stride in strides]
@@ -177,30 +176,30 @@ def windows(
     return view[index]
 
 
-def pooled(x: Array, axis: int, size: int, stride: int, function: np.ufunc) -> Array:
+def pool_axis(x: Array, axis: int, size: int, stride: int, function: np.ufunc) -> Array:
     """One number for each window along an axis of x.
 
     Args:
-        x: (batch, *space, channels), padded already.
+        x: (batch, *space, channels), already padded.
         axis: one of the spatial axes.
-        size: of a window.
-        stride: from the beginning of one to that of the next.
-        function: of two numbers.
+        size: steps in a window.
+        stride: steps from the start of a window to the start of the next.
+        function: of two numbers, commutative and associative.
 
     Raises:
         InputError: a window is longer than x.
     """
-    many = count(x.shape[axis], size, stride, "valid")
-    ahead = (slice(None),) * axis
+    count = window_count(x.shape[axis], size, stride, "valid")
+    leading = (slice(None),) * axis
     if size > TAPS:
         view = np.lib.stride_tricks.sliding_window_view(x, size, axis=axis)
-        every = (*ahead, slice(None, None, stride))
-        y: Array = function.reduce(view[every], axis=-1)
+        starts = (*leading, slice(None, None, stride))
+        y: Array = function.reduce(view[starts], axis=-1)
         return y
 
     def tap(start: int) -> Array:
-        now = (*ahead, slice(start, start + (many - 1) * stride + 1, stride))
-        return x[now]
+        taps = (*leading, slice(start, start + (count - 1) * stride + 1, stride))
+        return x[taps]
 
     if size == 1:
         return tap(0)
@@ -220,63 +219,64 @@ def convolve(
     """Windows of x times the kernel, one matrix product for each group.
 
     Args:
-        x: (batch, *space, channels), padded already.
-        kernel: (*sizes, channels / groups, filters), unflipped as in TensorFlow.
+        x: (batch, *space, channels), already padded.
+        kernel: (*sizes, channels / groups, filters), not flipped, as in TensorFlow.
         strides: one for each spatial axis.
         dilation: one for each spatial axis.
-        groups: pieces of the channels, each with its own share of the filters.
+        groups: groups of channels, each with ``filters / groups`` filters.
 
     Returns:
-        (batch, *windows, filters).
+        (batch, *out_space, filters).
     """
     *sizes, depth, filters = kernel.shape
     first = len(sizes) + 1
     view = windows(x, sizes, strides, dilation)
-    places = view.shape[:first]
-    # Splitting one axis needs no copy; rows are copied out of this view.
-    view = view.reshape(*places, groups, depth, *sizes)
+    positions = view.shape[:first]
+    # Splitting an axis needs no copy; the reshape into rows below copies.
+    view = view.reshape(*positions, groups, depth, *sizes)
     taps = range(first + 2, view.ndim)
     rows = view.transpose(first, *range(first), *taps, first + 1)
     columns = kernel.reshape(prod(sizes) * depth, groups, filters // groups)
     columns = columns.swapaxes(0, 1)
     if groups == 1:
-        return _product(rows[0], columns[0])
-    product = rows.reshape(groups, prod(places), prod(sizes) * depth) @ columns
-    y: Array = product.swapaxes(0, 1).reshape(*places, filters)
+        return _matmul_in_chunks(rows[0], columns[0])
+    product = rows.reshape(groups, prod(positions), prod(sizes) * depth) @ columns
+    y: Array = product.swapaxes(0, 1).reshape(*positions, filters)
     return y
 
 
-def _product(windowed: Array, kernel: Array) -> Array:
-    """Windows times a kernel, a piece at a time that stays in the cache.
+def _matmul_in_chunks(windowed: Array, kernel: Array) -> Array:
+    """Windows times a kernel, a few at a time, so that copies stay in the cache.
 
     Args:
-        windowed: a view (batch, *windows, *sizes, channels).
-        kernel: (sizes and channels in one axis, filters).
+        windowed: a view (batch, *out_space, *sizes, channels).
+        kernel: (prod(sizes) * channels, filters).
 
     Returns:
-        (batch, *windows, filters).
+        (batch, *out_space, filters).
     """
     depth, filters = kernel.shape
-    places = windowed.shape[: windowed.ndim // 2]
+    positions = windowed.shape[: windowed.ndim // 2]
     if windowed.flags.c_contiguous:
-        whole: Array = windowed.reshape(prod(places), depth) @ kernel
-        return whole.reshape(*places, filters)
-    y = np.empty((*places, filters), np.result_type(windowed, kernel))
-    within = prod(places[2:])
-    lines = max(1, max(ROWS, PIECE // depth) // max(1, within))
-    samples = max(1, lines // max(1, places[1]))
-    lines = min(lines, places[1])
-    most = (min(samples, places[0]), lines, *windowed.shape[2:])
-    piece = np.empty(most, windowed.dtype)
-    for first in range(0, places[0], samples):
-        some = slice(first, first + samples)
-        for line in range(0, places[1], max(1, lines)):
-            now = windowed[some, line : line + lines]
-            copied = piece[: now.shape[0], : now.shape[1]]
-            copied[...] = now
-            count = prod(now.shape[: len(places)])
-            # One array of rows: samples are whole where there are several.
+        whole: Array = windowed.reshape(prod(positions), depth) @ kernel
+        return whole.reshape(*positions, filters)
+    y = np.empty((*positions, filters), np.result_type(windowed, kernel))
+    # A line is one index of the first spatial axis.
+    line_size = prod(positions[2:])
+    lines = max(1, max(ROWS, PIECE // depth) // max(1, line_size))
+    samples = max(1, lines // max(1, positions[1]))
+    lines = min(lines, positions[1])
+    buffer_shape = (min(samples, positions[0]), lines, *windowed.shape[2:])
+    buffer = np.empty(buffer_shape, windowed.dtype)
+    for first in range(0, positions[0], samples):
+        rows = slice(first, first + samples)
+        for line in range(0, positions[1], max(1, lines)):
+            chunk = windowed[rows, line : line + lines]
+            copied = buffer[: chunk.shape[0], : chunk.shape[1]]
+            copied[...] = chunk
+            count = prod(chunk.shape[: len(positions)])
+            # A view in both: with several samples, a chunk has all their lines.
             a = copied.reshape(count, depth)
-            out = y[some, line : line + lines].reshape(count, filters)
+            out = y[rows, line : line + lines].reshape(count, filters)
             np.matmul(a, kernel, out=out)
     return y

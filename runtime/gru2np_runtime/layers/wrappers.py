@@ -24,21 +24,21 @@ MERGES: dict[str, Callable[[Array, Array], Array]] = {
 
 
 class Wrapper(Layer):
-    """What one layer inside, or two of a kind, makes of the input in another way."""
+    """A layer that runs one or two child layers over the time axis."""
 
     is_sequence = True
-    # Those of the layers inside are theirs.
+    # Each child layer states those of its weights.
     storage_axes = stored()
 
 
 class Bidirectional(Wrapper):
     """Two recurrent layers, one of them in reverse, and their outputs merged.
 
-    Child layers ``forward_layer`` and ``backward_layer``; the second has
-    ``go_backwards`` opposite to the first, and its sequence is turned back in time.
-    Outputs: merged, or both with ``merge_mode="none"``; then forward and backward
-    states with ``return_state``.  Schuster and Paliwal 1997; Keras 3.15
-    ``keras/src/layers/rnn/bidirectional.py``.
+    The child layers are ``forward_layer`` and ``backward_layer``, with opposite
+    ``go_backwards``; the output sequence of the second is reversed in time before the
+    merge.  Outputs: merged, or both with ``merge_mode="none"``; then, with
+    ``return_state``, forward and backward states.  Schuster and Paliwal 1997; Keras
+    3.15 ``keras/src/layers/rnn/bidirectional.py``.
     """
 
     op = "bidirectional"
@@ -46,13 +46,17 @@ class Bidirectional(Wrapper):
     merge_mode: str = "concat"
 
     def check(self) -> None:
-        """Both halves are recurrent, of one kind of output and opposite direction."""
+        """Both halves are recurrent, with equal outputs and opposite directions."""
         if set(self.layers) != {"forward_layer", "backward_layer"}:
             raise ValueError(
-                "bidirectional: expected child layers forward_layer, backward_layer"
+                "bidirectional: expected child layers forward_layer and "
+                f"backward_layer, got {[*self.layers]}"
             )
         if self.merge_mode != "none" and self.merge_mode not in MERGES:
-            raise ValueError(f"bidirectional: unknown merge_mode {self.merge_mode!r}")
+            raise ValueError(
+                f"bidirectional: merge_mode is {self.merge_mode!r}, expected one of "
+                f"{', '.join((*MERGES, 'none'))}"
+            )
         forward, backward = self.halves()
         for name in ("return_sequences", "return_state", "stateful", "time_major"):
             if getattr(forward, name) != getattr(backward, name):
@@ -75,11 +79,11 @@ class Bidirectional(Wrapper):
 
     @property
     def return_sequences(self) -> bool:
-        """Whether the halves give every step."""
+        """Whether the halves return all time steps."""
         return self.halves()[0].return_sequences
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """Each half's weights below its name."""
+        """Weight shapes of both halves, by ``name of the half/weight``."""
         return {
             f"{name}/{weight}": shape
             for name in ("forward_layer", "backward_layer")
@@ -87,7 +91,7 @@ class Bidirectional(Wrapper):
         }
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """Merged or both outputs, then states."""
+        """The merged output, or both; then the states with ``return_state``."""
         halves = self.halves()
         sizes = (*halves[0].state_sizes(), *halves[1].state_sizes())
         check_states(self.op, shapes[1:], sizes)
@@ -100,51 +104,57 @@ class Bidirectional(Wrapper):
             outputs = ((*forward[:-1], (forward[-1] or 0) + (backward[-1] or 0)),)
         elif self.merge_mode != "none":
             if forward != backward:
-                raise ValueError(f"bidirectional: {forward} and {backward} differ")
+                raise ValueError(
+                    "bidirectional: expected halves with outputs of equal shapes for "
+                    f"merge_mode={self.merge_mode!r}, got {forward} and {backward}"
+                )
             outputs = (forward,)
         return (*outputs, *forward_states, *backward_states)
 
     def merged(self, forward: Array, backward: Array) -> tuple[Array, ...]:
-        """The outputs of both halves as ``merge_mode`` has them."""
+        """The outputs of both halves, merged by ``merge_mode``."""
         if self.merge_mode == "none":
             return forward, backward
         return (MERGES[self.merge_mode](forward, backward),)
 
     def over_time(self, *shapes: Shape) -> str:
-        """One half starts at the end."""
+        """All time steps at once: one half starts at the end."""
         return ACROSS
 
     @property
     def rows_apart(self) -> bool:  # type: ignore[override]
-        """As the halves say."""
+        """Whether both halves compute rows independently."""
         return all(half.rows_apart for half in self.halves())
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Those of both halves."""
+        """The sum over both halves."""
         return sum(half.multiply_adds(inputs[:1], ()) for half in self.halves())
 
     def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:
-        """Those of the forward layer, then those of the backward one."""
+        """The states of the forward layer, then those of the backward layer."""
         forward, backward = self.halves()
         return (*forward.state_shapes(shape), *backward.state_shapes(shape))
 
 
 class TimeDistributed(Wrapper):
-    """One layer applied to every time step: time is folded into the batch.
+    """A layer applied to each time step: time is folded into the batch.
 
-    The child layer is ``layer``; a model inside is a child of op ``graph``.
+    The child layer is ``layer``; for a model it has the op ``graph``.
     """
 
     op = "time_distributed"
 
     def check(self) -> None:
-        """There is one child."""
+        """There is one child layer, ``layer``."""
         if set(self.layers) != {"layer"}:
-            raise ValueError("time_distributed: expected the child layer 'layer'")
+            raise ValueError(
+                "time_distributed: expected one child layer, 'layer'; "
+                f"got {[*self.layers]}"
+            )
 
     @property
     def keeps_whole(self) -> bool:  # type: ignore[override]
-        """As the child does; a model inside takes what its input is declared as."""
+        """As the child layer; a model keeps integers if it declares such an input."""
         inner = self.layers["layer"]
         declared = declared_dtypes(inner, "inputs")
         if declared:
@@ -152,7 +162,7 @@ class TimeDistributed(Wrapper):
         return inner.keeps_dtype or inner.keeps_whole
 
     def output_dtype(self, *dtypes: str) -> str:
-        """That of the child."""
+        """The output dtype of the child layer."""
         inner = self.layers["layer"]
         declared = declared_dtypes(inner, "outputs")
         if declared:
@@ -161,61 +171,61 @@ class TimeDistributed(Wrapper):
         return inner.output_dtype(dtypes[0] if kept else self.dtype)
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
-        """The child's weights below ``layer``."""
+        """Weight shapes of the child layer, by ``layer/weight``."""
         inner = self.layers["layer"].weight_shapes(_without_time(shapes[0]))
         return {f"layer/{name}": shape for name, shape in inner.items()}
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, time, ...)."""
+        """(batch, time, ...), with the output shape of the child layer."""
         inner = self.layers["layer"].output_shapes(_without_time(shapes[0]))
         return tuple((shape[0], shapes[0][1], *shape[1:]) for shape in inner)
 
     def turns(self) -> tuple[float, ...]:
-        """Those of the child, which is given the same numbers."""
+        """As the child layer, whose input has the same numbers."""
         return self.layers["layer"].turns()
 
     def knows(self) -> tuple[float, ...]:
-        """Those of the child."""
+        """As the child layer."""
         return self.layers["layer"].knows()
 
     def usual(
         self, weights: Mapping[str, Array], rank: int
     ) -> tuple[Array, Array] | None:
-        """That of the child, at every step."""
-        inside = "layer/"
+        """As the child layer, for each time step."""
+        prefix = "layer/"
         inner = {
-            name[len(inside) :]: array
+            name[len(prefix) :]: array
             for name, array in weights.items()
-            if name.startswith(inside)
+            if name.startswith(prefix)
         }
-        found = self.layers["layer"].usual(inner, rank - 1)
-        return found and (_with_time(found[0]), _with_time(found[1]))
+        pair = self.layers["layer"].usual(inner, rank - 1)
+        return pair and (_with_time(pair[0]), _with_time(pair[1]))
 
     @property
     def refuses_others(self) -> bool:  # type: ignore[override]
-        """As the child does."""
+        """As the child layer."""
         return self.layers["layer"].refuses_others
 
     @property
     def renumbers(self) -> bool:  # type: ignore[override]
-        """As the child does."""
+        """As the child layer."""
         return self.layers["layer"].renumbers
 
     def origin(self, number: float) -> float | None:
-        """As the child's."""
+        """As the child layer."""
         return self.layers["layer"].origin(number)
 
     def over_time(self, *shapes: Shape) -> str:
-        """Every step alone."""
+        """Per step."""
         return POINTWISE
 
     @property
     def rows_apart(self) -> bool:  # type: ignore[override]
-        """As the layer inside says, whose rows are the steps."""
+        """As the child layer, whose rows are the time steps."""
         return self.layers["layer"].rows_apart
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
-        """Those of the layer inside, as often as there are steps."""
+        """Those of the child layer times samples and time steps."""
         inner = self.layers["layer"]
         batch, time, *rest = inputs[0]
         step = (1, *rest)
@@ -224,7 +234,7 @@ class TimeDistributed(Wrapper):
 
 
 def declared_dtypes(layer: Layer, side: str) -> list[str]:
-    """The dtypes of a model's ``inputs`` or ``outputs``; none of what is no model."""
+    """The dtypes of a graph's ``inputs`` or ``outputs``; empty for other layers."""
     if not isinstance(layer, Graph):
         return []
     ports = layer.inputs if side == "inputs" else layer.outputs
@@ -232,7 +242,7 @@ def declared_dtypes(layer: Layer, side: str) -> list[str]:
 
 
 def _with_time(x: Array) -> Array:
-    """What broadcasts to a step, so that it broadcasts to a sequence."""
+    """An array that broadcasts to a time step, reshaped to broadcast to a sequence."""
     return x[:, None] if x.ndim > 1 else x
 
 

@@ -1,1 +1,1 @@
-"""Bundles that prove themselves: Keras' own answers, replayed on this machine."""
+"""Proofs in bundles: recorded outputs of Keras, replayed on this machine."""

@@ -1,4 +1,4 @@
-"""Check a bundle: every SHA-256, and the proof it carries, replayed on this machine."""
+"""Check a bundle: every SHA-256, and its proof, replayed on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from gru2np_runtime.errors import BundleError, InputError
 from gru2np_runtime.kernels.c.library import describe
-from gru2np_runtime.proof.replay import Compared, Steps, short, whole
+from gru2np_runtime.proof.replay import Compared, Steps, compare_whole, short
 from gru2np_runtime.text import plural
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 
 class Checked:
-    """What a check found; ``print`` it.
+    """The result of a check; ``print`` it.
 
     Attributes:
-        weights: how many weights the bundle holds.
-        numbers: how many numbers they are.
-        storage: ``float16`` or ``int8``, where kernels were made small.
-        reference: what gave the recorded outputs; None where there is no proof.
-        kernel: what ran here, in words.
-        whole: every output of every case.
-        steps: every output of every step that was compared.
-        cases: how many there are.
-        stepped: how many of them ran step by step too.
-        no_steps: why none did.
+        weights: number of weights in the bundle.
+        numbers: number of elements of all weights.
+        storage: ``float16`` or ``int8`` if kernels are stored small, else None.
+        reference: the Keras that gave the recorded outputs; None without a proof.
+        kernel: the kernel that ran here, as a line to print.
+        whole: one comparison for each output of each case.
+        steps: one for each output of each compared step.
+        cases: number of cases.
+        stepped: number of cases that ran step by step too.
+        no_steps: the reason why none did.
     """
 
     def __init__(self, weights: int, numbers: int, storage: str | None = None) -> None:
@@ -51,16 +51,16 @@ class Checked:
 
     @property
     def differs(self) -> list[Compared]:
-        """What is further away than allowed."""
-        return [own for own in (*self.whole, *self.steps) if not own.agrees]
+        """The comparisons whose difference is not allowed."""
+        return [c for c in (*self.whole, *self.steps) if not c.agrees]
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, in words; empty where nothing is."""
+        """A sentence for each difference; empty if all agree."""
         return [
-            f"the proof does not hold here ({self.kernel}): {own}, beside "
+            f"the proof does not hold here ({self.kernel}): {compared}, beside "
             f"{self.reference}"
-            for own in self.differs
+            for compared in self.differs
         ]
 
     def __str__(self) -> str:
@@ -83,15 +83,15 @@ class Checked:
         if self.storage is not None:
             yield f"kernels stored as {self.storage}: its cost is in what is allowed"
         yield self.kernel
-        for own in self.differs:
-            yield f"differ: {own}"
+        for compared in self.differs:
+            yield f"differ: {compared}"
 
 
-def _line(head: str, compared: Sequence[Compared], beside: str) -> str:
-    numbers = sum(own.numbers for own in compared)
-    worst = max(compared, key=lambda own: own.badness)
+def _line(head: str, comparisons: Sequence[Compared], reference: str) -> str:
+    numbers = sum(compared.numbers for compared in comparisons)
+    worst = max(comparisons, key=lambda compared: compared.ratio)
     return (
-        f"{head}, {plural(numbers, 'number')} beside {beside}, at worst "
+        f"{head}, {plural(numbers, 'number')} beside {reference}, at worst "
         f"{short(worst.largest)} of {short(worst.allowed)} allowed"
     )
 
@@ -101,14 +101,14 @@ def check(opened: Opened, model: Model) -> Checked:
 
     Args:
         opened: the bundle.
-        model: made of it; a stateful one is left with its states at zero.
+        model: made from it; states of a stateful model are zero afterwards.
 
     Raises:
-        BundleError: an array is not the one the bundle was written with; names it.
+        BundleError: the SHA-256 of an array differs; the message names the array.
     """
     check_hashes(opened)
     weights = opened.manifest.weights
-    numbers = sum(opened.stored[own.name].size for own in weights)
+    numbers = sum(opened.stored[weight.name].size for weight in weights)
     storage = opened.manifest.storage
     kind = None if storage is None else str(storage["dtype"])
     checked = Checked(len(weights), numbers, kind)
@@ -121,7 +121,7 @@ def check_hashes(opened: Opened) -> None:
     """Compare every SHA-256 with the manifest's.
 
     Raises:
-        BundleError: one differs; the message names every member concerned.
+        BundleError: one differs; the message names every such member.
     """
     wrong = [
         member.name
@@ -131,13 +131,13 @@ def check_hashes(opened: Opened) -> None:
     if wrong:
         lines = "".join(f"\n  - {name}" for name in wrong)
         raise BundleError(
-            "arrays that are not those written, for their SHA-256 differs from the "
-            f"manifest's; copy the bundle anew:{lines}"
+            "these arrays are damaged, their SHA-256 differs from the manifest's; copy "
+            f"the bundle again:{lines}"
         )
 
 
 def sha256(array: Array) -> str:
-    """Of an array's numbers, little-endian and in C order."""
+    """The SHA-256 of an array's bytes, little-endian and in C order."""
     numbers = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
     return hashlib.sha256(numbers.view(np.uint8).data).hexdigest()
 
@@ -155,11 +155,13 @@ def _replay(checked: Checked, proof: Proof, opened: Opened, model: Model) -> Non
         inputs = {name: opened.stored[x.name] for name, x in case.inputs.items()}
         outputs = {name: opened.stored[y.name] for name, y in case.outputs.items()}
         try:
-            checked.whole += whole(model, case, inputs, outputs)
-            found = [] if steps is None else list(steps.compare(case, inputs, outputs))
+            checked.whole += compare_whole(model, case, inputs, outputs)
+            stepped = (
+                [] if steps is None else list(steps.compare(case, inputs, outputs))
+            )
         except InputError as error:
             raise BundleError(f"proof, case {case.name!r}: {error}") from None
-        checked.stepped += bool(found)
-        checked.steps += found
+        checked.stepped += bool(stepped)
+        checked.steps += stepped
     if steps is not None and not checked.steps:
         checked.no_steps = "the sequences of a case have different lengths, or none"

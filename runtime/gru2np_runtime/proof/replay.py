@@ -1,4 +1,4 @@
-"""A proof replayed: the recorded inputs run here, beside the recorded outputs."""
+"""Replay a proof: run the recorded inputs here, compare with the recorded outputs."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from gru2np_runtime.model import Model
     from gru2np_runtime.run.stream import Stream
 
-# What another machine's rounding may add, absolute and relative to max|y|.
+# Rounding of another machine: absolute tolerance, and relative to max|y|.
 ROUNDING = {"float32": (2e-5, 1e-4), "float64": (1e-11, 1e-9)}
-# Steps, of a sequence of T, whose whole sequence so far is computed too.
+# At this many first steps, the sequence so far is run as a whole as well.
 BEGINNING = 3
 
 
 class Compared:
-    """One output beside what it should be.
+    """One output compared with the expected one.
 
     Attributes:
         case: name of the case.
         output: name of the output.
-        numbers: how many were compared.
-        largest: largest difference; infinite where a NaN or an infinity stands on one
-            side only, or where the shapes differ.
-        allowed: the largest that counts as equal.
+        numbers: number of compared elements.
+        largest: largest absolute difference; infinite if only one side is NaN or
+            infinite, or if the shapes differ.
+        allowed: the largest difference that counts as equal.
         how: ``whole``, or ``step`` and its number.
     """
 
@@ -50,18 +50,18 @@ class Compared:
         self.how = "whole"
 
     def at_step(self, step: int) -> Compared:
-        """The same, as one of a time step."""
+        """This comparison, marked as one of a time step."""
         self.how = f"step {step}"
         return self
 
     @property
     def agrees(self) -> bool:
-        """Whether it is what it should be."""
+        """Whether the largest difference is allowed."""
         return self.largest <= self.allowed
 
     @property
-    def badness(self) -> float:
-        """The difference in terms of what is allowed."""
+    def ratio(self) -> float:
+        """The largest difference by the allowed one; infinite if not allowed."""
         if self.agrees:
             return self.largest / self.allowed if self.allowed else 0.0
         return float("inf")
@@ -75,7 +75,7 @@ class Compared:
 
 
 def short(number: float) -> str:
-    """A difference: two digits say enough."""
+    """A difference with two digits: ``3.1e-7``."""
     digits, _, power = f"{number:.1e}".partition("e")
     if number == 0 or not power:
         return "0" if number == 0 else digits
@@ -83,23 +83,23 @@ def short(number: float) -> str:
 
 
 def difference(got: Array, wanted: Array) -> float:
-    """The largest absolute difference of two arrays; NaN is equal to NaN."""
+    """The largest absolute difference of two arrays; NaN equals NaN."""
     if got.shape != wanted.shape:
         return float("inf")
     if not got.size:
         return 0.0
     ours, theirs = got.astype(np.float64), wanted.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
-        away = np.abs(ours - theirs)
-        # Two different int64 may be one float64.
-        away[(away == 0) & (got != wanted)] = 1.0
-        away[(got == wanted) | (np.isnan(ours) & np.isnan(theirs))] = 0.0
-    away[np.isnan(away)] = np.inf
-    return float(away.max())
+        distance = np.abs(ours - theirs)
+        # Different int64 may be equal as float64.
+        distance[(distance == 0) & (got != wanted)] = 1.0
+        distance[(got == wanted) | (np.isnan(ours) & np.isnan(theirs))] = 0.0
+    distance[np.isnan(distance)] = np.inf
+    return float(distance.max())
 
 
 def rounding(graph: Graph, wanted: Array) -> float:
-    """What another machine, or another order of adding, may change in an output."""
+    """How much another machine, or another order of sums, may change an output."""
     if wanted.dtype.kind != "f":
         return 0.0
     atol, rtol = ROUNDING[computes_in(graph)]
@@ -108,7 +108,7 @@ def rounding(graph: Graph, wanted: Array) -> float:
 
 
 def computes_in(graph: Graph) -> str:
-    """The least precise number type that a model computes in."""
+    """The least precise float dtype that a model computes in."""
     computed = {
         layer.dtype
         for _, layer in walk(graph)
@@ -118,7 +118,10 @@ def computes_in(graph: Graph) -> str:
 
 
 def outputs_of(model: Model, inputs: Mapping[str, Array], calls: int) -> list[Array]:
-    """The outputs in order, a stateful model beginning at zero."""
+    """The outputs in order; a stateful model starts from zero states.
+
+    ``calls`` splits the rows into that many batches of equal size.
+    """
     rows = {len(x) for x in inputs.values()}
     model.reset_states()
     size = max(rows) // calls if calls > 1 else None
@@ -128,44 +131,45 @@ def outputs_of(model: Model, inputs: Mapping[str, Array], calls: int) -> list[Ar
 
 
 def flat(result: Any) -> list[Array]:
-    """The arrays of what a model gave, in order."""
+    """The arrays that a model returned, as a list in order."""
     if isinstance(result, dict):
         return list(result.values())
     return result if isinstance(result, list) else [result]
 
 
-def whole(
+def compare_whole(
     model: Model,
     case: ProofCase,
     inputs: Mapping[str, Array],
     expected: Mapping[str, Array],
 ) -> Iterator[Compared]:
-    """Each output of a case, run as a whole."""
+    """Each output of a case, from whole sequences."""
     got = outputs_of(model, inputs, case.calls)
     for array, (name, wanted) in zip(got, expected.items()):
         yield Compared(case.name, name, array, wanted, case.outputs[name].allowed)
 
 
 class Steps:
-    """A model run step by step beside the outputs of whole sequences.
+    """A model that runs step by step, compared with outputs of whole sequences.
 
-    At every step the output is what the model gives for the sequence so far.  The last
-    step is compared with the recorded output; the others with it, where it holds them,
-    and some of them with the runtime's own on the sequence so far.
+    The output of a step is the output for the sequence so far.  The last step is
+    compared with the recorded output; the others too, if the recorded output has them.
+    Some are also compared with the runtime's output for the whole sequence so far.
+
+    Attributes:
+        recorded: for each output, whether the recorded output has every step.
 
     Raises:
-        InputError: the model cannot run forward in time; names the layer.
+        InputError: the model cannot run step by step; the message names the layer.
     """
 
     def __init__(self, model: Model) -> None:
         self.model = model
         self.stream: Stream = model._streaming()
         self.graph = self.stream.plan.graph
-        self.direct = [
-            carries_time and port.source not in self.stream.late
-            for port, carries_time in zip(
-                self.graph.outputs, self.stream.per_step_outputs
-            )
+        self.recorded = [
+            per_step and port.source not in self.stream.end_dependent
+            for port, per_step in zip(self.graph.outputs, self.stream.per_step_outputs)
         ]
 
     def compare(
@@ -174,15 +178,15 @@ class Steps:
         inputs: Mapping[str, Array],
         expected: Mapping[str, Array],
     ) -> Iterator[Compared]:
-        """Each output at each step, as far as there is something to compare it with.
+        """Each output at each step for which there is an expected one.
 
-        Nothing where the inputs have no steps in common.
+        None if the sequences of the inputs have no steps or different lengths.
         """
         rows = len(next(iter(inputs.values()))) // case.calls
-        given = [x[:rows] for x in inputs.values()]
+        arrays = [x[:rows] for x in inputs.values()]
         wanted = {name: y[:rows] for name, y in expected.items()}
-        over = self.stream.per_step_inputs
-        lengths = {x.shape[1] for x, per_step in zip(given, over) if per_step}
+        has_time = self.stream.per_step_inputs
+        lengths = {x.shape[1] for x, per_step in zip(arrays, has_time) if per_step}
         steps = min(lengths)
         if len(lengths) > 1 or not steps or not rows:
             return
@@ -190,39 +194,42 @@ class Steps:
         self.model.reset_states()
         state = self.model.initial_state(rows)
         for t in range(steps):
-            now = [x[:, t] if per_step else x for x, per_step in zip(given, over)]
+            now = [x[:, t] if per_step else x for x, per_step in zip(arrays, has_time)]
             y, state = self.model.step(self._by_name(now), state)
             outputs = flat(y)
             for i, (name, whole) in enumerate(wanted.items()):
                 last = whole[:, t] if self.stream.per_step_outputs[i] else whole
-                if t + 1 == steps or self.direct[i]:
+                if t + 1 == steps or self.recorded[i]:
                     allowed = case.outputs[name].allowed
-                    own = Compared(case.name, name, outputs[i], last, allowed)
-                    yield own.at_step(t)
+                    compared = Compared(case.name, name, outputs[i], last, allowed)
+                    yield compared.at_step(t)
             if t in chosen and t + 1 < steps:
-                yield from self._so_far(case, given, outputs, t)
+                yield from self._so_far(case, arrays, outputs, t)
 
     def _by_name(self, arrays: Sequence[Array]) -> dict[str, Array]:
         return dict(zip(self.model.input_names, arrays))
 
     def _is_free(self) -> bool:
-        """Whether a sequence may be of any length."""
+        """Whether sequences may have any length."""
         shapes = zip(self.model.input_shapes, self.stream.per_step_inputs)
         return all(shape[1] is None for shape, per_step in shapes if per_step)
 
     def _so_far(
         self,
         case: ProofCase,
-        given: Sequence[Array],
+        arrays: Sequence[Array],
         outputs: Sequence[Array],
         t: int,
     ) -> Iterator[Compared]:
-        over = self.stream.per_step_inputs
-        shorter = [x[:, : t + 1] if per_step else x for x, per_step in zip(given, over)]
+        """Step t compared with the runtime's output for the first t + 1 steps."""
+        has_time = self.stream.per_step_inputs
+        shorter = [
+            x[:, : t + 1] if per_step else x for x, per_step in zip(arrays, has_time)
+        ]
         try:
             wanted = outputs_of(self.model, self._by_name(shorter), 1)
         except InputError:
-            # Too short for a window; such a model says nothing at these steps.
+            # The sequence is too short for a window: there is no expected output.
             return
         for i, (name, array) in enumerate(zip(case.outputs, wanted)):
             last = array[:, -1] if self.stream.per_step_outputs[i] else array

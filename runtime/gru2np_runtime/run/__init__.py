@@ -1,1 +1,1 @@
-"""How a graph runs: plans, batches, states, and one time step after the other."""
+"""How a graph runs: dispatch, fusing, batches, states and single time steps."""

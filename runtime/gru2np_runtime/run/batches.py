@@ -1,4 +1,4 @@
-"""How much of a large input runs at once, so that memory is bounded."""
+"""Large inputs in batches of rows and blocks of time steps, to bound memory."""
 
 from __future__ import annotations
 
@@ -15,33 +15,31 @@ if TYPE_CHECKING:
     from gru2np_runtime.run.execution import GraphPlan
     from gru2np_runtime.run.stream import Stream
 
-# Values between the layers, in bytes, that a call may hold at once.
+# Limit of the values between the layers that exist at once, in bytes.
 BYTES = 2**26
-# The same for what cannot run forward in time: segments cost more than the whole.
-WHOLE = 2**27
-# Rows and steps are taken by this number, as the recurrent layers take them.
+# Batches and blocks are multiples of these, the NumPy kernel's chunk and tile.
 ROWS = STEPS = 128
 
 
-class Chunks:
-    """Sizes up a model's inputs; immutable but for what it remembers."""
+class Batches:
+    """Chooses batch and block sizes for one model; immutable except for its caches."""
 
     def __init__(self, plan: GraphPlan) -> None:
         self.plan = plan
-        self.by_rows = plan.graph.rows_apart
+        self.splits_rows = plan.graph.rows_apart
         self._row_bytes: tuple[object, float] | None = None
         self._stream: tuple[Stream | None] | None = None
 
     def rows(self, arrays: Sequence[Array]) -> int | None:
-        """Rows to run at once; None for all."""
+        """Rows of a batch; None for all rows at once."""
         rows = arrays[0].shape[0]
-        if rows <= ROWS or not self.by_rows:
+        if rows <= ROWS or not self.splits_rows:
             return None
-        wanted = int(BYTES / max(1.0, self._bytes(arrays))) // ROWS * ROWS
-        return None if wanted >= rows else max(ROWS, wanted)
+        fitting = int(BYTES / max(1.0, self._bytes(arrays))) // ROWS * ROWS
+        return None if fitting >= rows else max(ROWS, fitting)
 
     def steps(self, arrays: Sequence[Array]) -> int | None:
-        """Time steps to run at once; None for all, or where time is not run along."""
+        """Time steps of a block; None for all, or if the model cannot run in blocks."""
         size = arrays[0].shape[0] * self._bytes(arrays)
         if size <= BYTES:
             return None
@@ -50,10 +48,10 @@ class Chunks:
             return None
         lengths = {
             x.shape[1]
-            for x, over in zip(arrays, stream.per_step_inputs)
-            if over and x.ndim > 1
+            for x, per_step in zip(arrays, stream.per_step_inputs)
+            if per_step and x.ndim > 1
         }
-        # Two lengths broadcast somewhere.
+        # Different lengths broadcast somewhere in the model.
         if len(lengths) != 1:
             return None
         time = lengths.pop()
@@ -61,57 +59,47 @@ class Chunks:
         return None if steps >= time else steps
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """The model's outputs for these rows, its time in pieces where it is long."""
+        """The outputs of the model for these rows; long sequences in blocks."""
         steps = self.steps(arrays)
         if steps is not None:
-            return self._forward(arrays, steps)
-        outputs = self._in_segments(arrays)
-        return list(self.plan.run(arrays, None)) if outputs is None else outputs
+            return self._run_blocks(arrays, steps)
+        return list(self.plan.run(arrays, None))
 
-    def _forward(self, arrays: Sequence[Array], steps: int) -> list[Array]:
-        """The outputs, from so many time steps after the other."""
+    def _run_blocks(self, arrays: Sequence[Array], steps: int) -> list[Array]:
+        """The outputs, computed in blocks of this many time steps."""
         stream = self.stream()
         assert stream is not None
         rows = arrays[0].shape[0]
-        time = max(x.shape[1] for x, o in zip(arrays, stream.per_step_inputs) if o)
+        time = max(
+            x.shape[1]
+            for x, per_step in zip(arrays, stream.per_step_inputs)
+            if per_step
+        )
         state = stream.initial_state(rows)
         results: list[Array] = []
         for start in range(0, time, steps):
-            now = slice(start, start + steps)
-            part = [
-                x[:, now] if over else x
-                for x, over in zip(arrays, stream.per_step_inputs)
+            block = slice(start, start + steps)
+            inputs = [
+                x[:, block] if per_step else x
+                for x, per_step in zip(arrays, stream.per_step_inputs)
             ]
-            outputs = stream.advance(part, state)
-            for i, (y, over) in enumerate(zip(outputs, stream.per_step_outputs)):
+            outputs = stream.advance(inputs, state)
+            for i, (y, per_step) in enumerate(zip(outputs, stream.per_step_outputs)):
                 if start == 0:
                     shape = (rows, time, *y.shape[2:])
-                    results.append(np.empty(shape, y.dtype) if over else y)
-                if over:
-                    results[i][:, now] = y
+                    results.append(np.empty(shape, y.dtype) if per_step else y)
+                if per_step:
+                    results[i][:, block] = y
                 else:
                     results[i] = y
         return results
 
-    def _in_segments(self, arrays: Sequence[Array]) -> list[Array] | None:
-        """The outputs, computed in segments; None where the model has to run whole."""
-        size = arrays[0].shape[0] * self._bytes(arrays)
-        ports = zip(arrays, self.plan.graph.inputs)
-        times = [x.shape[1] for x, p in ports if x.ndim > 1 and p.shape[1] is None]
-        if size <= WHOLE or not times:
-            return None
-        from gru2np_runtime.run.segments import run
-        from gru2np_runtime.run.timelines import KEPT
-
-        steps = int(BYTES / KEPT * max(times) / size) // STEPS * STEPS
-        return run(self.plan, arrays, max(STEPS, steps))
-
     def stream(self) -> Stream | None:
-        """The model step by step, if it runs forward in time."""
+        """The stream of the model; None if it cannot run in blocks of time steps."""
         if self._stream is None:
             from gru2np_runtime.run.stream import Stream
 
-            found = None
+            usable = None
             try:
                 stream = Stream(self.plan)
             except InputError:
@@ -119,21 +107,21 @@ class Chunks:
             else:
                 graph = self.plan.graph
                 ports = zip(graph.inputs, stream.per_step_inputs)
-                free = all(port.shape[1] is None for port, over in ports if over)
-                late = any(port.source in stream.late for port in graph.outputs)
-                found = stream if free and not late else None
-            # One assignment, for another thread may be at it too.
-            self._stream = (found,)
+                free = all(p.shape[1] is None for p, per_step in ports if per_step)
+                fixed = stream.end_dependent.isdisjoint(p.source for p in graph.outputs)
+                usable = stream if free and fixed else None
+            # One assignment, because another thread may do the same.
+            self._stream = (usable,)
         return self._stream[0]
 
     def _bytes(self, arrays: Sequence[Array]) -> float:
-        """Bytes of all values between the layers for one row; 0 if not known."""
+        """Bytes of all values between the layers for one row; 0 if unknown."""
         key = [x.shape[1:] for x in arrays]
         if self._row_bytes is None or self._row_bytes[0] != key:
             try:
                 known, _ = self.plan.graph.infer_nodes([(1, *k) for k in key])
             except ValueError:
-                # The layers themselves will say what does not fit.
+                # The layer that the inputs do not fit raises the error.
                 return 0.0
             sizes = [
                 float(np.prod([n or 1 for n in shape], dtype=float))
@@ -147,21 +135,21 @@ class Chunks:
 def in_batches(
     run: Callable[[list[Array]], list[Array]], arrays: Sequence[Array], batch_size: int
 ) -> list[Array]:
-    """The outputs of all rows, so many at once, written in one place."""
+    """The outputs of all rows, computed in batches."""
     rows = arrays[0].shape[0]
     results: list[Array] = []
-    rest: list[list[Array]] = []
+    unaligned: list[list[Array]] = []
     for start in range(0, rows, batch_size):
-        now = slice(start, min(start + batch_size, rows))
-        part = run([x[now] for x in arrays])
+        batch = slice(start, min(start + batch_size, rows))
+        part = run([x[batch] for x in arrays])
         if start == 0 and all(y.shape[:1] == (batch_size,) for y in part):
             results = [np.empty((rows, *y.shape[1:]), y.dtype) for y in part]
         if not results:
-            # An operation on the batch axis: an output has rows of its own.
-            rest.append(part)
+            # An operation on the batch axis: the rows of an output are not the inputs'.
+            unaligned.append(part)
             continue
         for result, y in zip(results, part):
-            if y.shape[:1] != (now.stop - now.start,):
-                raise InputError(f"expected {len(result[now])} rows, got {y.shape}")
-            result[now] = y
-    return results or [np.concatenate(part) for part in zip(*rest)]
+            if y.shape[:1] != (batch.stop - batch.start,):
+                raise InputError(f"expected {len(result[batch])} rows, got {y.shape}")
+            result[batch] = y
+    return results or [np.concatenate(part) for part in zip(*unaligned)]

@@ -1,4 +1,4 @@
-"""Which plan each layer gets: the fastest that takes its options."""
+"""Dispatch: each layer gets the fastest plan that supports its options."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     Maker = Callable[[Layer, Mapping[str, Array], Parts], Plan | None]
 
-# Where the makers of plans are, by op: imported when a model needs them, so that a
-# start pays for nothing else.  Kernels come first, and return None for options that
-# are not their own; a layer of no row runs its forward pass.
+# Functions that make plans, by op; imported when a model needs them, so that the start
+# is fast.  They are tried in order and return None for options they do not support.  A
+# layer without an entry runs its forward pass.
 COMPILED = "gru2np_runtime.kernels.c:recurrent"
 PACKED = "gru2np_runtime.kernels.numpy.recurrence:recurrent"
 FAST = {
     **dict.fromkeys(("gru", "lstm", "simple_rnn"), (COMPILED, PACKED)),
-    # As fast as their forward pass, which chains of the kernels leave out.
+    # As fast as the plain plan; these plans can be in a chain.
     "dense": ("gru2np_runtime.kernels.plain.pointwise:dense",),
     "identity": ("gru2np_runtime.kernels.plain.pointwise:identity",),
 }
@@ -40,11 +40,11 @@ PLAIN = {
 
 
 def make_plan(layer: Layer, weights: Mapping[str, Array], *, fast: bool = True) -> Plan:
-    """The first plan that takes the layer with its options.
+    """The first plan that supports the layer's options.
 
     Args:
-        layer: with the layers inside it.
-        weights: by name, those of layers inside below their names.
+        layer: the layer, with the layers inside it.
+        weights: by name; ``child/name`` for those of layers inside.
         fast: whether faster kernels than the plain equations may run.
     """
     parts = {
@@ -61,7 +61,7 @@ def make_plan(layer: Layer, weights: Mapping[str, Array], *, fast: bool = True) 
 
 
 def _plain(layer: Layer) -> tuple[str, ...]:
-    """The plain maker of the layer; a user's own class runs as the one it builds on."""
+    """The plain entry of the layer; a custom class has the entry of its base."""
     for base in type(layer).__mro__:
         op = base.__dict__.get("op")
         if op in PLAIN:

@@ -1,4 +1,4 @@
-"""A graph run node by node."""
+"""Run a graph node by node."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class GraphPlan(Plan):
-    """Runs the nodes in order, and forgets a value after its last use."""
+    """Runs the nodes in order."""
 
     def __init__(
         self, layer: Graph, weights: Mapping[str, Array], parts: Parts
@@ -34,22 +34,23 @@ class GraphPlan(Plan):
         for position, node in enumerate(layer.nodes):
             for name, _ in node.references():
                 last_use[name] = position
-        kept = {port.source[0] for port in layer.outputs if port.source is not None}
+        outputs = {port.source[0] for port in layer.outputs if port.source is not None}
+        # By node: the values that no later node reads.
         self.released: list[list[str]] = [[] for _ in layer.nodes]
         for name, position in last_use.items():
-            if name not in kept:
+            if name not in outputs:
                 self.released[position].append(name)
-        # The whole graph as one chain, where that runs whole sequences.
+        # The graph as one chain; None if it is no chain that runs whole sequences.
         self.chain = fuse_sequences(layer, self.plans)
 
     def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
-        """Run the graph on whole inputs."""
-        if self.chain is not None and self.chain.takes(inputs[0]):
+        """Run the graph on inputs (batch, ...)."""
+        if self.chain is not None and self.chain.accepts(inputs[0]):
             return (self.chain.run(inputs[0]),)
         return self.outputs(self.values(inputs, release=True))
 
     def outputs(self, values: Mapping[str, tuple[Array, ...]]) -> tuple[Array, ...]:
-        """The graph's outputs among the values of its nodes."""
+        """The outputs of the graph, from the values of its nodes."""
         return tuple(
             values[port.source[0]][port.source[1]]
             for port in self.graph.outputs
@@ -67,14 +68,14 @@ class GraphPlan(Plan):
 
         Args:
             inputs: one array for each input.
-            release: forget a value after its last use.
-            run: runs one node; the plan's own ``run`` if not given.
+            release: delete a value after its last use.
+            run: runs one node; by default ``Plan.run``.
 
         Raises:
-            InputError: sizes that only the data decides do not fit a layer.
+            InputError: sizes that the shapes leave open do not fit a layer.
         """
-        # States that grow beyond the type become infinite, as in Keras, and nobody
-        # is warned there either.
+        # Values beyond the range of the dtype become infinite, without a warning, as in
+        # Keras.
         with np.errstate(over="ignore", invalid="ignore"):
             return self._values(inputs, release, run)
 
@@ -99,9 +100,8 @@ class GraphPlan(Plan):
             except Gru2npError:
                 raise
             except (IndexError, MemoryError, OverflowError, ValueError) as error:
-                # Sizes that the shapes left open, and that do not go together, or
-                # that no memory holds.
-                message = _misfit(node, plan.layer, arrays, error)
+                # Sizes that the shapes leave open do not fit each other or the memory.
+                message = _input_message(node, plan.layer, arrays, error)
                 raise InputError(message) from error
             if release:
                 for name in released:
@@ -118,20 +118,22 @@ class GraphPlan(Plan):
 
 
 def in_dtype_of(layer: Layer, x: Array) -> Array:
-    """X as the layer computes: cast, where the layer casts this kind of number."""
+    """X cast to the dtype of the layer, unless the layer keeps this kind of dtype."""
     if x.dtype.kind == "f":
-        kept = not layer.casts_floats
+        keeps = not layer.casts_floats
     else:
-        kept = layer.keeps_dtype or layer.keeps_whole
-    return x if kept else x.astype(layer.dtype, copy=False)
+        keeps = layer.keeps_dtype or layer.keeps_whole
+    return x if keeps else x.astype(layer.dtype, copy=False)
 
 
-def _misfit(node: Node, layer: Layer, inputs: Sequence[Array], error: Exception) -> str:
+def _input_message(
+    node: Node, layer: Layer, inputs: Sequence[Array], error: Exception
+) -> str:
     shapes = ", ".join(str(x.shape) for x in inputs)
     return f"layer {node.name!r} ({layer.op}) does not take inputs of {shapes}: {error}"
 
 
 def graph(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan:
-    """The plan of a graph, of those of its layers."""
+    """The plan of a graph, from the plans of its layers."""
     assert isinstance(layer, Graph)
     return GraphPlan(layer, weights, parts)

@@ -1,20 +1,19 @@
-"""Fuse layers: a chain of recurrent and Dense layers runs as one, in one kernel.
+"""Fuse layers: consecutive recurrent and Dense layers run as one chain in one kernel.
 
-The pass looks at a graph and the plans of its layers.  A plan says which kernel fuses
-it (``Plan.kernel``) and what is left to run of its layer in a chain (``Plan.fused``);
-the pass finds the layers that stand one after the other; the kernel packs them, or
-says no, and gives a ``Chain``.
+The pass reads a graph and the plans of its layers.  A plan states which kernel fuses it
+(``Plan.kernel``) and which plans a chain runs for it (``Plan.fused``).  The pass finds
+consecutive layers; the kernel packs them into a ``Chain``, or returns None.
 
-Where what may come next has its place:
+Where extensions belong:
 
-- Weights of another dtype (float16, int8 panels): the kernel's packing alone looks at
-  the dtype of weights.  The pass compares only the dtypes that layers compute in.
-- Some rows of a large state: a parameter of ``Stepper.step``.  A stepper holds all rows
-  of a state side by side, and nobody else knows how they lie.
-- Outputs written where the caller wants them: a parameter of ``Stepper.step`` and of
-  ``Chain.run``, the only two that make an array for an output.
-- Blocks of steps with carried state: a method of ``Stepper`` beside ``step``; it owns
-  the states that ``Chain.run`` begins with zeros.
+- Weights of another dtype (float16, int8 panels): the packing of the kernel.  The pass
+  compares only the dtypes that layers compute in.
+- Some rows of a large state: a parameter of ``Stepper.step``.  Only the stepper knows
+  the layout of the state.
+- Outputs written into a given array: a parameter of ``Stepper.step`` and ``Chain.run``,
+  the only two functions that allocate outputs.
+- Several time steps from a given state: a method of ``Stepper``, which holds the states
+  that ``Chain.run`` starts from zero.
 """
 
 from __future__ import annotations
@@ -31,26 +30,29 @@ if TYPE_CHECKING:
     from gru2np_runtime.graph import Graph, Node
     from gru2np_runtime.plan import Chain, Plan
 
-    # Packs layers that compute in a dtype, by its name; None where one is not its own.
+    # Packs layers of one dtype into a chain; None if it cannot run one of them.
     Packer = Callable[[Sequence[Link], str], Chain | None]
 
-# Where chains are made, by kernel; imported when a model has one.
+# Functions that make chains, by kernel; imported when a model has one.
 PACKERS = {
     "c": "gru2np_runtime.kernels.c.chain:chain",
     "numpy": "gru2np_runtime.kernels.numpy.chain:chain",
 }
-# Kernels whose chains run whole sequences, so that ``predict`` needs them.
+# Kernels whose chains run whole sequences: ``predict`` uses these chains.
 SEQUENCES = frozenset({"c"})
-# Kernels that step a single layer of another graph faster than its plan does.
+# Kernels whose chain of one layer runs a single step faster than the layer's plan.
 SINGLE = frozenset({"numpy"})
 
 
 def fuse(graph: Graph, plans: Mapping[str, Plan]) -> Chain | None:
-    """The whole graph as one chain; None where it is anything else.
+    """The whole graph as one chain; None if it is not one.
+
+    In a chain every node reads the one before and no mask, one input is read, one
+    output returned, and at least one plan belongs to a kernel.
 
     Args:
-        graph: one input, one output, and every node reads the one before, no mask.
-        plans: of its layers, by path; at least one of them a kernel's.
+        graph: the graph.
+        plans: of its layers, by path.
     """
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         return None
@@ -59,12 +61,12 @@ def fuse(graph: Graph, plans: Mapping[str, Plan]) -> Chain | None:
     before = (port.name, 0)
     for node in graph.nodes:
         plan = plans[node.layer]
-        own = plan.fused()
-        # Every layer casts, those too that do nothing else.
+        fused = plan.fused()
+        # Every layer casts to its dtype, Identity too.
         casts = plan.layer.dtype != port.dtype
-        if node.inputs != (before,) or node.mask is not None or casts or own is None:
+        if node.inputs != (before,) or node.mask is not None or casts or fused is None:
             return None
-        for inner in own:
+        for inner in fused:
             backwards = inner.kernel and inner.layer.over_time() != CARRIED
             if backwards or inner.layer.dtype != port.dtype:
                 return None
@@ -77,17 +79,17 @@ def fuse(graph: Graph, plans: Mapping[str, Plan]) -> Chain | None:
 
 
 def fuse_sequences(graph: Graph, plans: Mapping[str, Plan]) -> Chain | None:
-    """The graph as a chain that runs whole sequences; None where none does."""
+    """The graph as a chain that runs whole sequences; None if there is none."""
     if not any(plan.kernel in SEQUENCES for plan in plans.values()):
         return None
     return fuse(graph, plans)
 
 
 def fuse_single(nodes: Sequence[Node], plans: Mapping[str, Plan]) -> dict[str, Chain]:
-    """Chains of one layer, by node, for a graph that is no chain.
+    """Chains of one layer, by node, for a graph that is not one chain.
 
     Args:
-        nodes: those that carry a state.
+        nodes: the nodes with a state.
         plans: of the layers, by path.
     """
     chains: dict[str, Chain] = {}

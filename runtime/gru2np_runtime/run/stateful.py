@@ -1,4 +1,4 @@
-"""Models saved with ``stateful=True``: states that go from one call to the next."""
+"""Models saved with ``stateful=True``: each call starts from the states of the last."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Stateful:
     """The states of a model's stateful layers, and how the model runs with them.
 
     Attributes:
-        states: of the layers that ran since the beginning, by path.
+        states: by path of the layer; none before the first call.
     """
 
     __slots__ = ("_first", "_layers", "_plan", "states")
@@ -34,12 +34,12 @@ class Stateful:
         self.states: dict[str, list[Array]] = {}
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """The outputs for whole inputs; the states move on."""
+        """The outputs; updates the states."""
         values = self._plan.values(arrays, run=self.run_node, release=True)
         return list(self._plan.outputs(values))
 
     def values(self, arrays: Sequence[Array]) -> dict[str, tuple[Array, ...]]:
-        """The outputs of the nodes by name; the states stay as they are."""
+        """The outputs of the nodes by name; leaves the states unchanged."""
         before = dict(self.states)
         try:
             return self._plan.values(arrays, run=self.run_node)
@@ -49,7 +49,7 @@ class Stateful:
     def run_node(
         self, node: Node, plan: Plan, inputs: list[Array], mask: Array | None
     ) -> tuple[Array, ...]:
-        """Run a node; a stateful layer starts where its last call ended."""
+        """Run a node; a stateful layer starts from the states of its last call."""
         stateful = self._layers.get(node.layer)
         if stateful is None:
             return plan.run(inputs, mask)
@@ -59,7 +59,7 @@ class Stateful:
             raise InputError(
                 f"layer {node.layer!r} carries states of batch size "
                 f"{states[0].shape[0]}, got a batch of {rows}; "
-                "call reset_states() to begin anew"
+                "call reset_states() to start from zero"
             )
         carry = stateful.begin(rows, states)
         outputs, carry = stateful.advance(inputs[0], mask, carry)
@@ -67,14 +67,15 @@ class Stateful:
         return outputs
 
     def batch_size(self, rows: int, asked: int | None) -> int | None:
-        """Keras' rule: a stateful model takes whole batches of its declared size.
+        """The batch size: in Keras, a stateful model runs batches of its declared size.
 
         Args:
             rows: of the inputs.
-            asked: rows at once, as the caller wants them.
+            asked: the batch size that the caller asked for.
 
         Raises:
-            InputError: the model cannot take so many.
+            InputError: the declared size does not divide rows, or is not the one asked
+                for.
         """
         declared = self._plan.graph.inputs[0].shape[0]
         if declared is None:

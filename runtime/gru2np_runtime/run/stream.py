@@ -1,4 +1,8 @@
-"""One time step at a time: which tensors carry time, and the state between steps."""
+"""One time step at a time: which tensors have the time axis, and the state.
+
+A tensor is *per step* if it has the time axis of the inputs.  A tensor without it is
+constant, or it changes with every step, such as the last output of a recurrent layer.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class State:
-    """Where a model stands in a sequence; made by ``Model.initial_state``.
+    """The state of a model between two time steps; made by ``Model.initial_state``.
 
     Attributes:
         batch_size: rows of every step.
@@ -32,7 +36,7 @@ class State:
     def __init__(self, carries: Mapping[str, Carry | None], batch_size: int) -> None:
         self._carries = dict(carries)
         self.batch_size = batch_size
-        # Buffers of a model that is a chain; the carries look into them.
+        # Buffers of a model that is one chain; the states of the carries are views.
         self._stepper: Stepper | None = None
         # The same for single layers of other graphs, by node.
         self._single: dict[str, Stepper] = {}
@@ -41,14 +45,14 @@ class State:
         return State, (self.copy()._carries, self.batch_size)
 
     def copy(self) -> State:
-        """A state that later steps do not change."""
+        """A deep copy, which later steps do not change."""
         carries = {k: c if c is None else c.copy() for k, c in self._carries.items()}
         return State(carries, self.batch_size)
 
     def arrays(self) -> dict[str, list[Array]]:
         """Copies of the states by node, (batch, units) each, in Keras' order.
 
-        A layer whose state comes from an input is there after the first step.
+        A layer whose initial state is an input is included after the first step.
         """
         return {
             name: [array.copy() for array in carry.states]
@@ -60,46 +64,51 @@ class State:
 class Stream:
     """How a graph runs step by step.
 
+    Attributes:
+        per_step_inputs: for each input, whether it has the time axis.
+        per_step_outputs: the same for each output.
+        per_step: the values with the time axis.
+        time_dependent: names of inputs and nodes that change from step to step, with
+            or without the time axis.
+        end_dependent: values with the time axis that change at earlier steps too when
+            the sequence continues.
+        carried: names of the nodes with a state.
+        chain: the whole graph as one chain, if it is one.
+        single: otherwise, chains of single layers by node.
+
     Raises:
-        InputError: it cannot; the message names the layer in the way.
+        InputError: the graph cannot run step by step; the message names the layer.
     """
 
     def __init__(self, plan: GraphPlan) -> None:
         self.plan = plan
         graph = plan.graph
         self.shapes, _ = graph.infer_nodes()
-        demanded = self._demanded()
-        self.per_step_inputs = [port.name in demanded for port in graph.inputs]
+        sources = self._time_sources()
+        self.per_step_inputs = [port.name in sources for port in graph.inputs]
         if not any(self.per_step_inputs):
-            raise InputError(self._no_time())
-        # The values that carry the time axis; all others are settled.
-        self.per_step: set[tuple[str, int]] = {
-            (port.name, 0)
-            for port, carries_time in zip(graph.inputs, self.per_step_inputs)
-            if carries_time
-        }
-        self.moving = {port.name for port in graph.inputs if port.name in demanded}
-        # Of the values that carry time, those that its end would change.
-        self.late: set[tuple[str, int]] = set()
+            raise InputError(self._no_time_message())
+        self.time_dependent = {p.name for p in graph.inputs if p.name in sources}
+        self.per_step: set[tuple[str, int]] = {(n, 0) for n in self.time_dependent}
+        self.end_dependent: set[tuple[str, int]] = set()
         self.carried: list[str] = []
         for node in graph.nodes:
             self._classify(node)
         self.per_step_outputs = [port.source in self.per_step for port in graph.outputs]
         self.chain = plan.chain or fuse(graph, plan.plans)
         carrying = [node for node in graph.nodes if node.name in self.carried]
-        # Chains of single layers, by node, where the graph is none.
         self.single = {} if self.chain else fuse_single(carrying, plan.plans)
 
-    def _demanded(self) -> set[str]:
-        """Names from which time reaches a layer that works over time, walking back."""
+    def _time_sources(self) -> set[str]:
+        """Names of the inputs and nodes whose time axis reaches a layer over time."""
         graph = self.plan.graph
-        demanded: set[str] = set()
+        time_sources: set[str] = set()
         for node in reversed(graph.nodes):
             layer = graph.layers[node.layer]
             shapes = [self.shapes[name][i] for name, i in node.inputs]
             if layer.is_sequence:
                 sources = [node.inputs[0], *([node.mask] if node.mask else [])]
-            elif node.name in demanded and layer.over_time(*shapes) == POINTWISE:
+            elif node.name in time_sources and layer.over_time(*shapes) == POINTWISE:
                 rank = max(len(shape) for shape in shapes)
                 sources = [
                     ref
@@ -108,83 +117,88 @@ class Stream:
                 ]
             else:
                 continue
-            demanded.update(name for name, _ in sources)
-        return demanded
+            time_sources.update(name for name, _ in sources)
+        return time_sources
 
-    def _no_time(self) -> str:
+    def _no_time_message(self) -> str:
         for node in self.plan.graph.nodes:
             layer = self.plan.graph.layers[node.layer]
             if layer.is_sequence:
                 source = node.inputs[0][0]
                 return (
                     "this model cannot run step by step: the time axis of layer "
-                    f"{node.name!r} ({layer.op}) is made inside the model, by "
-                    f"{source!r}; no input carries it"
+                    f"{node.name!r} ({layer.op}) is computed in the model, by "
+                    f"{source!r}; no input has it"
                 )
         return (
             "this model cannot run step by step: it has no layer that works over time"
         )
 
     def _classify(self, node: Node) -> None:
+        """Add the node's outputs to the sets; raises InputError if it cannot step."""
         layer = self.plan.graph.layers[node.layer]
         plan = self.plan.plans[node.layer]
         shapes = [self.shapes[name][i] for name, i in node.inputs]
         per_step = [ref in self.per_step for ref in node.inputs]
-        if any(name in self.moving for name, _ in node.references()):
-            self.moving.add(node.name)
+        if any(name in self.time_dependent for name, _ in node.references()):
+            self.time_dependent.add(node.name)
         if not any(per_step):
             if node.mask in self.per_step:
-                raise _in_the_way(node, layer.op, "its mask has time, its input none")
+                raise _blocked(
+                    node, layer.op, "its mask has a time axis, its input has none"
+                )
             return
         rule = layer.over_time(*shapes)
         if rule == ACROSS:
-            raise _in_the_way(node, layer.op, "it needs all time steps at once")
+            raise _blocked(node, layer.op, "it needs all time steps at once")
         if rule == LAST:
-            # What it gives at a step is what it would give had the sequence ended.
+            # Its output at a step is its output for the sequence that ends there.
             return
-        outputs = len(self.shapes[node.name])
         if rule == POINTWISE:
-            for ref, shape, carries_time in zip(node.inputs, shapes, per_step):
-                if not carries_time and not _broadcasts(shape, shapes, per_step):
-                    raise _in_the_way(
+            for ref, shape, has_time in zip(node.inputs, shapes, per_step):
+                if not has_time and not _broadcasts(shape, shapes, per_step):
+                    raise _blocked(
                         node,
                         layer.op,
-                        f"its input {ref[0]!r} is a whole sequence made inside",
+                        f"its input {ref[0]!r} is a sequence computed in the model",
                     )
-            own = {(node.name, i) for i in range(outputs)}
-            if any(self._is_late(ref) for ref in node.references()):
-                self.late |= own
-            self.per_step |= own
+            outputs = {(node.name, i) for i in range(len(self.shapes[node.name]))}
+            if any(self._depends_on_end(ref) for ref in node.references()):
+                self.end_dependent |= outputs
+            self.per_step |= outputs
             return
         for name, _ in node.inputs[1:]:
-            if name in self.moving:
-                raise _in_the_way(
+            if name in self.time_dependent:
+                raise _blocked(
                     node, layer.op, f"its initial state {name!r} changes with time"
                 )
-        if any(self._is_late(ref) for ref in node.references()):
-            raise _in_the_way(node, layer.op, "the end of time changes its input")
+        if any(self._depends_on_end(ref) for ref in node.references()):
+            raise _blocked(
+                node, layer.op, "its input changes when the sequence goes on"
+            )
         if not isinstance(plan, CarryingPlan):
-            raise _in_the_way(node, layer.op, "it has no stepwise form")
+            raise _blocked(node, layer.op, "it can run whole sequences only")
         self.carried.append(node.name)
         if rule == CARRIED and getattr(layer, "return_sequences", True):
             self.per_step.add((node.name, 0))
 
-    def _is_late(self, ref: tuple[str, int]) -> bool:
-        moving = ref[0] in self.moving and ref not in self.per_step
-        return moving or ref in self.late
+    def _depends_on_end(self, ref: tuple[str, int]) -> bool:
+        """Whether the value changes at earlier steps too when the sequence goes on."""
+        latest = ref[0] in self.time_dependent and ref not in self.per_step
+        return latest or ref in self.end_dependent
 
     def initial_state(self, batch_size: int) -> State:
-        """The state before the first step; initial states from inputs come later."""
+        """The state before the first step, which reads initial states from inputs."""
         carries: dict[str, Carry | None] = {}
         for node in self.plan.graph.nodes:
             if node.name in self.carried:
                 plan = self._carrying(node)
-                alone = len(node.inputs) == 1
-                carries[node.name] = plan.begin(batch_size, ()) if alone else None
+                from_input = len(node.inputs) > 1
+                carries[node.name] = None if from_input else plan.begin(batch_size, ())
         return State(carries, batch_size)
 
     def restore_state(self, arrays: Mapping[str, Sequence[Array]]) -> State:
-        """The state that ``State.arrays`` gave."""
+        """The state with the arrays of ``State.arrays``."""
         carries: dict[str, Carry | None] = {}
         batch_size: int | None = None
         unknown = sorted(set(arrays) - set(self.carried))
@@ -201,18 +215,18 @@ class Stream:
                     continue
                 raise InputError(f"state: layer {node.name!r} is missing")
             plan = self._carrying(node)
-            wanted = plan.state_shapes()
+            expected = plan.state_shapes()
             states = [np.array(a, plan.layer.dtype) for a in arrays[node.name]]
-            # A size of 0 is one that only the input tells.
-            fits = len(states) == len(wanted) and all(
-                len(a.shape) == len(own) + 1
-                and all(n in (0, m) for n, m in zip(own, a.shape[1:]))
-                for a, own in zip(states, wanted)
+            # A size of 0 is one that only the input decides.
+            fits = len(states) == len(expected) and all(
+                len(a.shape) == len(shape) + 1
+                and all(n in (0, m) for n, m in zip(shape, a.shape[1:]))
+                for a, shape in zip(states, expected)
             )
             if not fits:
                 raise InputError(
                     f"state of layer {node.name!r}: expected arrays of shape "
-                    f"{[('batch', *shape) for shape in wanted]}, "
+                    f"{[('batch', *shape) for shape in expected]}, "
                     f"got {[a.shape for a in states]}"
                 )
             for array in states:
@@ -226,7 +240,7 @@ class Stream:
         return State(carries, batch_size or 0)
 
     def step(self, inputs: Sequence[Array], state: State) -> list[Array]:
-        """Run one time step, and move the state on."""
+        """Run one time step, and update the state; inputs without time axis."""
         if self.chain is not None:
             stepper = state._stepper
             if stepper is None or stepper.chain is not self.chain:
@@ -234,18 +248,16 @@ class Stream:
                 state._stepper = stepper
             return [stepper.step(inputs[0])]
         arrays = [
-            x[:, None] if carries_time else x
-            for x, carries_time in zip(inputs, self.per_step_inputs)
+            x[:, None] if per_step else x
+            for x, per_step in zip(inputs, self.per_step_inputs)
         ]
         return [
-            np.array(y[:, 0] if carries_time else y)
-            for y, carries_time in zip(
-                self.advance(arrays, state), self.per_step_outputs
-            )
+            np.array(y[:, 0] if per_step else y)
+            for y, per_step in zip(self.advance(arrays, state), self.per_step_outputs)
         ]
 
     def advance(self, arrays: Sequence[Array], state: State) -> tuple[Array, ...]:
-        """Run some time steps, (batch, time, ...), and move the state on."""
+        """Run some time steps, inputs (batch, time, ...), and update the state."""
 
         def run(
             node: Node, plan: Plan, values: list[Array], mask: Array | None
@@ -257,7 +269,7 @@ class Stream:
                 carry = plan.begin(state.batch_size, values[1:])
                 state._carries[node.name] = carry
             if node.name in self.single and values[0].shape[1] == 1:
-                y = self._stepper(node.name, state).step(values[0][:, 0])
+                y = self._single_stepper(node.name, state).step(values[0][:, 0])
                 return (y[:, None] if (node.name, 0) in self.per_step else y,)
             state._single.pop(node.name, None)
             outputs, state._carries[node.name] = plan.advance(values[0], mask, carry)
@@ -265,8 +277,8 @@ class Stream:
 
         return self.plan.outputs(self.plan.values(arrays, run=run, release=True))
 
-    def _stepper(self, name: str, state: State) -> Stepper:
-        """The buffers of a single layer in a state."""
+    def _single_stepper(self, name: str, state: State) -> Stepper:
+        """The buffers of the state of a single layer."""
         stepper = state._single.get(name)
         if stepper is None or stepper.chain is not self.single[name]:
             stepper = self.single[name].stepper(state._carries, state.batch_size)
@@ -283,12 +295,12 @@ class Stream:
 def _broadcasts(
     shape: Shape, shapes: Sequence[Shape], per_step: Sequence[bool]
 ) -> bool:
-    """Whether a settled input stands beside every time step alike."""
-    rank = max(len(s) for s, carries_time in zip(shapes, per_step) if carries_time)
+    """Whether an input without time axis broadcasts to every time step."""
+    rank = max(len(s) for s, has_time in zip(shapes, per_step) if has_time)
     return len(shape) < rank or shape[1] == 1
 
 
-def _in_the_way(node: Node, op: str, reason: str) -> InputError:
+def _blocked(node: Node, op: str, reason: str) -> InputError:
     return InputError(
         f"this model cannot run step by step: layer {node.name!r} ({op}): {reason}"
     )

@@ -66,7 +66,7 @@ def read(
         spell=lambda name, options: spelled(name, options, file),
         calls=calls,
         class_name=writers.naming(_class_name),
-        why_own=writers.why,
+        why_custom=writers.why,
         output_base_apart=False,
     )
     model = architecture.Walker(spelling).model(config)

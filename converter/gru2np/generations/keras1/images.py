@@ -17,6 +17,7 @@ from gru2np.generations.keras1.training import (
     KERNEL_TRAINING,
     RECURRENT_TRAINING,
 )
+from gru2np.generations.records import objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,17 +114,9 @@ def ordering(config: object) -> str | None:
     Padding, cropping and upsampling do not: where they said none when they were made,
     they had the one of Keras as a whole, as other layers had.
     """
-    found = set()
-    left = [config]
-    while left:
-        item = left.pop()
-        if isinstance(item, dict):
-            said = item.get("dim_ordering")
-            found |= {said} if isinstance(said, str) else set()
-            left.extend(item.values())
-        elif isinstance(item, list):
-            left.extend(item)
-    return found.pop() if len(found) == 1 else None
+    orders = [item.get("dim_ordering") for item in objects(config)]
+    names = {order for order in orders if isinstance(order, str)}
+    return names.pop() if len(names) == 1 else None
 
 
 def _over_space(class_name: str) -> Callable[[Options, File], Changed]:
@@ -140,10 +133,12 @@ def _in_order(options: Options, file: File) -> Options:
     sizes = [options[size] for size in SIZES if size in options]
     if sizes:
         config["kernel_size"] = sizes
-    said = options.get("dim_ordering", file.ordering)
+    order = options.get("dim_ordering", file.ordering)
     # What is no format is refused, in these words.
     unsaid = "neither in the file nor the same in all of its other layers"
-    config["data_format"] = FORMATS.get(said, said) if isinstance(said, str) else unsaid
+    config["data_format"] = (
+        FORMATS.get(order, order) if isinstance(order, str) else unsaid
+    )
     return config
 
 

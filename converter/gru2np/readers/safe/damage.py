@@ -32,7 +32,7 @@ DAMAGE = (
 
 
 def broken(where: str, expected: str, got: str, advice: str = "") -> ModelFileError:
-    """An error in the house form: where, expected, got, what to do."""
+    """An error: where, expected, got, what to do."""
     advice = advice or "the file is damaged or was not written by Keras"
     return ModelFileError(f"{_plain(where)}: expected {expected}, got {got}; {advice}")
 
@@ -44,7 +44,7 @@ def shown(value: object, limit: int = 60) -> str:
 
 
 def _plain(text: str, limit: int = 200) -> str:
-    # Names in it are the file's: no line breaks, no terminal codes, no novels.
+    # Names in it are the file's: no line breaks, no terminal codes, no long texts.
     plain = "".join(c if c.isprintable() else "?" for c in text)
     half = limit // 2 - 2
     return plain if len(plain) <= limit else f"{plain[:half]}...{plain[-half:]}"

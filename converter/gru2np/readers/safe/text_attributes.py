@@ -34,7 +34,7 @@ class TextAttributes:
         self._base = base
         self._address_bytes, self._length_bytes = sizes
         self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
-        # Honest headers and heaps are read once or thrice; crafted ones overlap.
+        # Honest headers and heaps are read two or three times; crafted ones overlap.
         self._left = (1 << 20) + 8 * window.size
 
     def read(self, header: int, name: bytes, count: int) -> list[bytes]:

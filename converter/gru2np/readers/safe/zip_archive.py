@@ -1,4 +1,4 @@
-"""Zip archives from nobody knows where: read by exact name, never extracted.
+"""Zip archives that are not trusted: read by exact name, never extracted.
 
 An archive says everything twice, in its directory and before each member, and the
 two may lie.  Both are compared, members may not overlap, and sizes are held to while

@@ -1,4 +1,4 @@
-"""The compiled kernel: its library, the plans that run in it, and its source."""
+"""The compiled kernel: the library, its plans, and the C source."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def recurrent(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan | None:
-    """The compiled plan of a recurrent layer; None without the library or a kernel."""
-    found = library.library()
-    if found is None:
+    """The compiled plan; None without the library or for options that it lacks."""
+    loaded = library.library()
+    if loaded is None:
         return None
-    # What it imports is for those who have the library.
+    # plans imports ctypes, which a start without the library does not need.
     from gru2np_runtime.kernels.c.plans import compiled
 
-    return compiled(found, layer, weights)
+    return compiled(loaded, layer, weights)

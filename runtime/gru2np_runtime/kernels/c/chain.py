@@ -1,7 +1,7 @@
 """A chain of layers in one call of the compiled kernel.
 
-The states live in one block that the kernel moves on in place: by one time step, or
-through a whole sequence.
+The states are in one block of memory that the kernel updates in place, for one time
+step or for a whole sequence.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np_runtime.kernels.c.plans import CompiledRecurrence, address_of, pack_dense
-from gru2np_runtime.kernels.c.threads import parts, run_all
+from gru2np_runtime.kernels.c.threads import row_ranges, run_all
 from gru2np_runtime.kernels.plain.pointwise import DensePlan
 from gru2np_runtime.plan import Chain, Stepper
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from gru2np_runtime.layer import Array
     from gru2np_runtime.plan import Carry, Link
 
-# The fields of kernel.c's struct stack.
-_STACK = struct.Struct("5P8q")
-# Rows of one call; states of more rows would not stay in the cache.
+# The fields of struct chain in chain.h.
+_CHAIN = struct.Struct("5P8q")
+# Rows of one call: the states of more rows would not stay in the cache.
 ROWS = 960
 
 
@@ -33,35 +33,38 @@ class CompiledChain(Chain):
     """Recurrent and Dense layers, packed for the library.
 
     Args:
-        layers: node name, weights, and how many states, of each layer.
-        every_step: whether the last recurrent layer gives every step.
+        layers: node name, packed weights and number of states of each layer.
+        return_sequences: of the last recurrent layer.
     """
 
     def __init__(
-        self, layers: Sequence[tuple[str, Packed, int]], *, every_step: bool
+        self, layers: Sequence[tuple[str, Packed, int]], *, return_sequences: bool
     ) -> None:
         self.layers = list(layers)
-        packed = [own for _, own, _ in self.layers]
+        packed = [weights for _, weights, _ in self.layers]
         super().__init__("float32", packed[0].features)
         self.library: Any = packed[0].library
-        self.addresses = np.array([own.address for own in packed], np.uintp)
+        self.addresses = np.array([weights.address for weights in packed], np.uintp)
         self.units = packed[-1].units
-        self.every_step = every_step
-        self.products = sum(own.products for own in packed)
+        self.return_sequences = return_sequences
+        self.products = sum(weights.products for weights in packed)
         self._address = self.addresses.ctypes.data
-        self._remembered = (0, 0), (0, 0)
+        # The last (rows, time), and the sizes for them.
+        self._cached_sizes = (0, 0), (0, 0)
 
     def workspace(self, rows: int, time: int) -> tuple[int, int]:
-        """Floats of the states and of the workspace."""
-        shape, sizes = self._remembered
+        """Sizes of the states and of the workspace, in floats."""
+        shape, sizes = self._cached_sizes
         if shape != (rows, time):
-            needed = self.library.gru2np_stack_workspace
+            workspace = self.library.gru2np_chain_workspace
             sizes = (
-                sum(rows * own.width * count for _, own, count in self.layers),
-                sum(needed(own.address, rows, time) for _, own, _ in self.layers),
+                sum(rows * layer.width * count for _, layer, count in self.layers),
+                sum(
+                    workspace(layer.address, rows, time) for _, layer, _ in self.layers
+                ),
             )
-            # One assignment, so that threads see a pair that belongs together.
-            self._remembered = (rows, time), sizes
+            # One assignment, so that other threads see a matching pair.
+            self._cached_sizes = (rows, time), sizes
         return sizes
 
     def call(
@@ -70,22 +73,22 @@ class CompiledChain(Chain):
         shape: Sequence[int],
         strides: Sequence[int],
         *,
-        anew: bool,
+        zero_states: bool,
     ) -> bytes:
-        """The record of a call.
+        """A struct chain.
 
         Args:
             addresses: of x, states, y and workspace.
-            shape: rows, time.
-            strides: of x and y, row and time each, in floats.
-            anew: whether the states are to be set to zeros first.
+            shape: rows and time steps.
+            strides: x row, x time, y row, y time, in floats.
+            zero_states: whether the kernel sets the states to zero first.
         """
-        return _STACK.pack(
-            self._address, *addresses, len(self.layers), *shape, *strides, anew
+        return _CHAIN.pack(
+            self._address, *addresses, len(self.layers), *shape, *strides, zero_states
         )
 
-    def takes(self, x: Array) -> bool:
-        """Whether ``run`` can run on x; the other way refuses what does not fit."""
+    def accepts(self, x: Array) -> bool:
+        """Whether ``run`` can run on x; else the graph runs, and checks the input."""
         shape = x.shape
         return (
             len(shape) == 3
@@ -95,12 +98,12 @@ class CompiledChain(Chain):
         )
 
     def run(self, x: Array) -> Array:
-        """x: (batch, time, features), float32, none of them 0, from zero states."""
+        """x: (batch, time, features), float32, no size 0; starts from zero states."""
         batch, time, _ = x.shape
         if x.strides[2] != 4 or not x.flags.aligned:
             x = np.ascontiguousarray(x)
         row, step, _ = x.strides
-        if self.every_step:
+        if self.return_sequences:
             y = np.empty((batch, time, self.units), np.float32)
             y_row, y_step = time * self.units, self.units
         else:
@@ -108,33 +111,34 @@ class CompiledChain(Chain):
             y_row, y_step = self.units, 0
         strides = row // 4, step // 4, y_row, y_step
         calls, blocks = [], []
-        for start, stop in parts(batch, time * self.products):
+        for start, stop in row_ranges(batch, time * self.products):
             rows = min(ROWS, stop - start)
             states, work = self.workspace(rows, time)
             block = np.empty(states + work, np.float32)
             blocks.append(block)
             address = address_of(block)
-            own = []
+            part_calls = []
             for first in range(start, stop, rows):
-                places = (
+                addresses = (
                     address_of(x) + first * row,
                     address,
                     address_of(y) + 4 * first * y_row,
                     address + 4 * states,
                 )
                 shape = min(rows, stop - first), time
-                own.append(self.call(places, shape, strides, anew=True))
-            calls.append(own)
-        run_all(self.library.gru2np_stack, calls, (x, y, blocks, self))
+                call = self.call(addresses, shape, strides, zero_states=True)
+                part_calls.append(call)
+            calls.append(part_calls)
+        run_all(self.library.gru2np_chain, calls, (x, y, blocks, self))
         return y
 
     def stepper(self, carries: Mapping[str, Carry | None], rows: int) -> Stepper:
-        """The block of a state, and the record of a call that moves it on."""
+        """Buffers of one state, and the call that runs one step in them."""
         return CompiledStepper(self, carries, rows)
 
 
 class CompiledStepper(Stepper):
-    """One state of a chain, and the call that takes it one step further."""
+    """The states of a chain in one block, and the call of the kernel for one step."""
 
     __slots__ = ("_call", "_inputs", "_outputs", "_run", "_states")
 
@@ -146,7 +150,7 @@ class CompiledStepper(Stepper):
         self._states = np.zeros(states + work, np.float32)
         self._inputs = np.zeros(self.shape, np.float32)
         self._outputs = np.zeros((rows, chain.units), np.float32)
-        self._run = chain.library.gru2np_stack
+        self._run = chain.library.gru2np_chain
         start = address_of(self._states)
         self._call = chain.call(
             (
@@ -157,19 +161,19 @@ class CompiledStepper(Stepper):
             ),
             (rows, 1),
             (chain.features, 0, chain.units, 0),
-            anew=False,
+            zero_states=False,
         )
         position = 0
-        for name, own, count in chain.layers:
+        for name, packed, count in chain.layers:
             views = []
             for _ in range(count):
-                block = self._states[position : position + rows * own.width]
-                views.append(block.reshape(rows, own.width)[:, : own.units])
-                position += rows * own.width
-            self.take(carries.get(name), views)
+                block = self._states[position : position + rows * packed.width]
+                views.append(block.reshape(rows, packed.width)[:, : packed.units])
+                position += rows * packed.width
+            self.move_states(carries.get(name), views)
 
     def step(self, x: Array) -> Array:
-        """One step; x: (rows, features), float32; gives a fresh array."""
+        """One step; x: (rows, features), float32; returns a new array."""
         self._inputs[...] = x
         self._run(self._call)
         y: Array = self._outputs.copy()
@@ -177,12 +181,12 @@ class CompiledStepper(Stepper):
 
 
 def chain(links: Sequence[Link], dtype: str) -> Chain | None:
-    """The chain of these layers; None where one is not this kernel's."""
+    """The chain of these layers; None if the kernel cannot run one of them."""
     if dtype != "float32":
         return None
     layers: list[tuple[str, Packed, int]] = []
     library: Any = None
-    every_step = False
+    return_sequences = False
     for link in links:
         if isinstance(link.plan, CompiledRecurrence):
             library = link.plan.packed.library
@@ -190,7 +194,7 @@ def chain(links: Sequence[Link], dtype: str) -> Chain | None:
         plan = link.plan
         if isinstance(plan, CompiledRecurrence):
             layers.append((link.node, plan.packed, len(plan.state_shapes())))
-            every_step = plan.layer.return_sequences
+            return_sequences = plan.layer.return_sequences
         elif isinstance(plan, DensePlan):
             packed = pack_dense(library, plan.layer, plan.weights)
             if packed is None:
@@ -198,4 +202,4 @@ def chain(links: Sequence[Link], dtype: str) -> Chain | None:
             layers.append((link.node, packed, 0))
         else:
             return None
-    return CompiledChain(layers, every_step=every_step)
+    return CompiledChain(layers, return_sequences=return_sequences)

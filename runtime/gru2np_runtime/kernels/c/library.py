@@ -1,10 +1,10 @@
-"""Which kernel runs: the compiled library beside this package, or NumPy alone.
+"""Which kernel runs: the compiled library in ``source/``, or NumPy.
 
-``GRU2NP_KERNEL`` is read whenever a model is loaded: ``numpy``, ``c``, or unset, which
-is ``c`` where the library loads.
+``GRU2NP_KERNEL`` is read each time a model is loaded: ``numpy``, ``c``, or unset, which
+means ``c`` if the library loads.
 """
 
-# pathlib would cost a start more than all of this.
+# Importing pathlib would take longer than everything here.
 # ruff: noqa: PTH100, PTH110, PTH118, PTH119, PTH120, PTH122, PTH123
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ LIBRARY = os.path.join(
     "source",
     "libgru2np.dll" if sys.platform == "win32" else "libgru2np.so",
 )
-# What the library must answer to gru2np_abi; kernel.c has the same number.
+# What gru2np_abi must return; the same number as in kernel.c.
 ABI = 1
-# By name what a function gives, and what it takes.
+# Result and arguments of each function, by name.
 _FUNCTIONS = {
     "gru2np_abi": ("int", ""),
     "gru2np_level": ("int", ""),
@@ -39,18 +39,18 @@ _FUNCTIONS = {
     "gru2np_workspace": ("long", "pointer long long"),
     "gru2np_run": ("", "pointer pointer"),
     "gru2np_width": ("long", "pointer"),
-    "gru2np_stack": ("", "pointer"),
-    "gru2np_stack_workspace": ("long", "pointer long long"),
+    "gru2np_chain": ("", "pointer"),
+    "gru2np_chain_workspace": ("long", "pointer long long"),
     "gru2np_apply": ("", "int int float pointer long"),
 }
 
-# The library once it is loaded, or why it is not; by its path.
+# The loaded library, or the reason why it does not load; by path.
 _loaded: dict[str, Library | str] = {}
 _warned: set[str] = set()
 
 
 def kernel() -> str:
-    """The kernel that a model loaded now runs on: ``c`` or ``numpy``.
+    """The kernel that a model loaded now would run on: ``c`` or ``numpy``.
 
     Raises:
         InputError: ``GRU2NP_KERNEL`` is neither.
@@ -59,7 +59,7 @@ def kernel() -> str:
 
 
 def library() -> Library | None:
-    """The compiled library, or None where NumPy is to run.
+    """The compiled library; None if NumPy runs instead.
 
     Raises:
         InputError: ``GRU2NP_KERNEL`` is neither ``c`` nor ``numpy``.
@@ -69,16 +69,17 @@ def library() -> Library | None:
         raise InputError(f"GRU2NP_KERNEL: expected c or numpy, got {wanted!r}")
     if wanted == "numpy":
         return None
-    found = _loaded.get(LIBRARY)
-    if found is None:
-        found = _loaded[LIBRARY] = open_library(LIBRARY)
-    if not isinstance(found, str):
-        return found
-    # A wheel without the library is as it should be; a broken library is not.
-    if (wanted == "c" or os.path.exists(LIBRARY)) and found not in _warned:
-        _warned.add(found)
+    loaded = _loaded.get(LIBRARY)
+    if loaded is None:
+        loaded = _loaded[LIBRARY] = open_library(LIBRARY)
+    if not isinstance(loaded, str):
+        return loaded
+    reason = loaded
+    # A wheel without the library is normal, a broken library is not.
+    if (wanted == "c" or os.path.exists(LIBRARY)) and reason not in _warned:
+        _warned.add(reason)
         warnings.warn(
-            f"the compiled kernel does not run, NumPy does: {found}",
+            f"the compiled kernel does not run, NumPy does: {reason}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -86,25 +87,25 @@ def library() -> Library | None:
 
 
 def describe() -> str:
-    """The kernel in a line for people, with its vectors."""
-    found = library()
-    if found is None:
+    """One line with the kernel and the size of its vectors, to print."""
+    loaded = library()
+    if loaded is None:
         return "kernel: numpy"
-    return f"kernel: c, {4 << level(found)} floats at once"
+    return f"kernel: c, {4 << level(loaded)} floats at once"
 
 
-def level(found: Library) -> int:
+def level(library: Library) -> int:
     """The widest vectors of this machine: 0 for 4 floats, 1 for 8, 2 for 16."""
-    return int(found.gru2np_level())
+    return int(library.gru2np_level())
 
 
 def open_library(path: str) -> Library | str:
-    """The library with its functions declared, or what is wrong with it."""
-    again = "build it with: python -m gru2np_runtime.build"
+    """The library with its functions declared, or the reason why it does not load."""
+    advice = "build it with: python -m gru2np_runtime.build"
     name = os.path.basename(path)
     if not os.path.exists(path):
-        return f"there is no {name}; {again}"
-    # Imported where there is a library alone.
+        return f"there is no {name}; {advice}"
+    # Imported only if there is a library.
     import ctypes
 
     types = {
@@ -115,29 +116,30 @@ def open_library(path: str) -> Library | str:
         "float": ctypes.c_float,
     }
     try:
-        # Loading a file that was cut short can end the process.
+        # Loading a truncated file can crash the process.
         if not _is_whole(path):
-            return f"{name} is damaged, its checksum is wrong; {again}"
-        found = ctypes.CDLL(path)
+            return f"{name} is damaged, its checksum is wrong; {advice}"
+        library = ctypes.CDLL(path)
         for symbol, (result, arguments) in _FUNCTIONS.items():
-            function = getattr(found, symbol)
+            function = getattr(library, symbol)
             function.restype = types[result]
             function.argtypes = [types[argument] for argument in arguments.split()]
     except (AttributeError, OSError) as error:
-        return f"{name} does not load: {error}; {again}"
-    if found.gru2np_abi() != ABI:
-        return f"{name}: expected interface {ABI}, got {found.gru2np_abi()}; {again}"
-    return found
+        return f"{name} does not load: {error}; {advice}"
+    abi = library.gru2np_abi()
+    if abi != ABI:
+        return f"{name}: expected interface {ABI}, got {abi}; {advice}"
+    return library
 
 
 def _is_whole(path: str) -> bool:
-    """Whether size and CRC-32 are those of the file beside the library, if any."""
-    beside = os.path.splitext(path)[0] + ".crc"
-    if not os.path.exists(beside):
+    """Whether size and CRC-32 are those in the ``.crc`` file, if there is one."""
+    checksum = os.path.splitext(path)[0] + ".crc"
+    if not os.path.exists(checksum):
         return True
     import zlib
 
-    with open(path, "rb") as library, open(beside, "rb") as file:
+    with open(path, "rb") as library, open(checksum, "rb") as file:
         content = library.read()
-        told = f"{len(content)} {zlib.crc32(content):08x}"
-        return file.read().strip() == told.encode()
+        expected = f"{len(content)} {zlib.crc32(content):08x}"
+        return file.read().strip() == expected.encode()

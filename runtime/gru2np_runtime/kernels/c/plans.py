@@ -1,7 +1,7 @@
 """Plans that run in the compiled kernel.
 
-Every size and stride is checked here; the library reads and writes what it is told.
-Options that are not its own go to the plain recurrence.
+Every size and stride is checked here: the library does not check what it reads and
+writes.  Options that the kernel lacks run in the plain recurrence.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime.kernels.c.library import level
-from gru2np_runtime.kernels.c.threads import parts, run_all
+from gru2np_runtime.kernels.c.library import level as widest_level
+from gru2np_runtime.kernels.c.threads import row_ranges, run_all
 from gru2np_runtime.kernels.plain.recurrent import Recurrence
 from gru2np_runtime.plan import Carry
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.recurrent import Recurrent
     from gru2np_runtime.plan import Plan
 
-# Numbers of kernel.c's enumerations.
+# The enumerations of kernel.c.
 GRU_AFTER, GRU_BEFORE, LSTM, SIMPLE_RNN, DENSE = range(5)
 ACTIVATIONS = {
     "linear": 0,
@@ -36,53 +36,55 @@ ACTIVATIONS = {
     "softmax": 5,
 }
 SOFTMAX = ACTIVATIONS["softmax"]
-# Masked outputs; "state" counts on from here by the state's number.
+# Output of a masked step; the index of the state is added to "state".
 MASKED = {"previous": 0, "state": 1, "zero": 3, "zero_in_input_order": 0}
-# The fields of kernel.c's struct call.
+# The fields of struct call in run.h.
 _CALL = struct.Struct("7P10q")
-# mypy knows an array as a buffer only with the newest stubs.
+# Only the newest type stubs declare that an array is a buffer.
 _BYTE: Any = ctypes.c_char.from_buffer
-# Weights begin at a multiple of a cache line.
+# Weights start at a cache line; bytes.
 _ALIGNMENT = 64
 
 
 class Packed:
-    """A layer as the library keeps it: a record, and weights in panels.
+    """A layer packed for the library: a struct layer, and weights in panels.
+
+    Its vectors are those of ``level``, by default the widest of this machine.
 
     Attributes:
-        address: of the record.
-        width: units filled up to whole panels.
+        address: of the struct.
+        width: units, padded to whole panels.
         products: multiplications for one row and one time step.
     """
 
     def __init__(
         self,
-        found: Library,
+        library: Library,
         kind: int,
         activations: tuple[int, float, int, float],
         weights: tuple[Array, Array | None, Array | None, Array | None],
-        lanes: int | None = None,
+        level: int | None = None,
     ) -> None:
         kernel, recurrent, bias, recurrent_bias = weights
         features = kernel.shape[0]
         gates = {GRU_AFTER: 3, GRU_BEFORE: 3, LSTM: 4}.get(kind, 1)
         units = kernel.shape[1] // gates
-        self.library = found
+        self.library = library
         self.features, self.units = features, units
-        self._record = np.zeros(found.gru2np_record(), np.uint8)
+        self._record = np.zeros(library.gru2np_record(), np.uint8)
         self.address = self._record.ctypes.data
-        size = found.gru2np_describe(
+        size = library.gru2np_describe(
             self.address,
-            level(found) if lanes is None else lanes,
+            widest_level(library) if level is None else level,
             kind,
             *activations,
             features,
             units,
         )
         if size < 0:
-            raise ValueError(f"level {lanes} does not run on this machine")
+            raise ValueError(f"level {level} does not run on this machine")
         self._packed = _aligned(size)
-        held = [
+        arrays = [
             None if w is None else np.ascontiguousarray(w, np.float32)
             for w in (kernel, recurrent, bias, recurrent_bias)
         ]
@@ -92,22 +94,22 @@ class Packed:
             (gates * units,),
             (gates * units,),
         ]
-        for array, shape in zip(held, shapes):
+        for array, shape in zip(arrays, shapes):
             if array is not None and array.shape != shape:
                 raise ValueError(f"expected weights of {shape}, got {array.shape}")
-        found.gru2np_pack(
+        library.gru2np_pack(
             self.address,
-            *(None if w is None else w.ctypes.data for w in held),
+            *(None if w is None else w.ctypes.data for w in arrays),
             self._packed.ctypes.data,
         )
-        self.width = found.gru2np_width(self.address)
+        self.width = library.gru2np_width(self.address)
         self.products = sum(
             array.size for array in (kernel, recurrent) if array is not None
         )
 
 
 class CompiledRecurrence(Recurrence):
-    """A GRU, an LSTM or a SimpleRNN over time."""
+    """Runs a GRU, an LSTM or a SimpleRNN in the compiled kernel."""
 
     kernel = "c"
 
@@ -120,8 +122,8 @@ class CompiledRecurrence(Recurrence):
         if layer.masked_output == "state":
             self.masked += layer.masked_state
 
-    def how(self) -> str:
-        """Which way the layer runs."""
+    def description(self) -> str:
+        """In the compiled kernel."""
         return "c"
 
     def advance(
@@ -142,22 +144,22 @@ class CompiledRecurrence(Recurrence):
             or (carry.previous is not None and carry.previous.shape != state_shape)
             or (mask is not None and mask.shape != x.shape[:2])
         ):
-            # Nothing to run, or sizes that the plain recurrence refuses.
+            # Nothing to run, or sizes for which the plain recurrence raises an error.
             return super().advance(x, mask, carry)
         if x.strides[2] != 4 or not x.flags.aligned:
             x = np.ascontiguousarray(x)
-        found = packed.library
+        library = packed.library
         size, count = batch * units, len(carry.states)
-        ranges = parts(batch, time * packed.products)
-        most = max(stop - first for first, stop in ranges)
-        work = found.gru2np_workspace(packed.address, most, time)
+        ranges = row_ranges(batch, time * packed.products)
+        rows_per_part = max(stop - first for first, stop in ranges)
+        work = library.gru2np_workspace(packed.address, rows_per_part, time)
         # One block holds the states, the last output and the workspaces.
-        held = (count + 1) * size
-        block = np.empty(held + len(ranges) * work, np.float32)
-        rows = block[:held].reshape(count + 1, batch, units)
+        used = (count + 1) * size
+        block = np.empty(used + len(ranges) * work, np.float32)
+        states_and_last = block[:used].reshape(count + 1, batch, units)
         for i in range(count):
-            rows[i] = carry.states[i]
-        rows[count] = 0.0 if carry.previous is None else carry.previous
+            states_and_last[i] = carry.states[i]
+        states_and_last[count] = 0.0 if carry.previous is None else carry.previous
         start = address_of(block)
         outputs = None
         y_address = y_row = y_time = mask_address = mask_row = mask_time = 0
@@ -172,17 +174,17 @@ class CompiledRecurrence(Recurrence):
         x_address, x_row = address_of(x), x.strides[batch_axis]
         calls = []
         for i, (first, stop) in enumerate(ranges):
-            own = start + 4 * first * units
+            state = start + 4 * first * units
             calls.append(
                 [
                     _CALL.pack(
                         x_address + first * x_row,
                         mask_address + first * mask_row,
-                        own,
-                        own + 4 * (count - 1) * size,
-                        own + 4 * count * size,
+                        state,
+                        state + 4 * (count - 1) * size,
+                        state + 4 * count * size,
                         y_address + first * y_row,
-                        start + 4 * (held + i * work),
+                        start + 4 * (used + i * work),
                         stop - first,
                         time,
                         x_row // 4,
@@ -197,47 +199,49 @@ class CompiledRecurrence(Recurrence):
                 ]
             )
         run_all(
-            lambda call: found.gru2np_run(packed.address, call),
+            lambda call: library.gru2np_run(packed.address, call),
             calls,
             (x, mask, block, outputs, packed),
         )
-        # A copy lets go of the workspace.
-        after = rows.copy()
+        # The copy frees the workspace.
+        after = states_and_last.copy()
         states = [after[i] for i in range(count)]
         last = after[count]
         result = last.copy() if outputs is None else outputs
         zeroed = layer.masked_output == "zero_in_input_order"
         if zeroed and mask is not None and outputs is not None:
-            # Position by position: outputs in the order of processing.
+            # Keras pairs outputs in processing order with the mask in input order.
             outputs[~mask] = 0.0
         returned = [state.copy() for state in states] if layer.return_state else []
         return (result, *returned), Carry(states, last)
 
 
 def address_of(array: Array) -> int:
-    """Where an array begins; for most arrays in a quarter of ``ctypes.data``'s time."""
+    """Address of an array's data; usually four times as fast as ``ctypes.data``."""
     try:
         return ctypes.addressof(_BYTE(array))
     except (TypeError, ValueError, BufferError):
-        # Read-only, or not contiguous.
+        # The array is read-only or not contiguous.
         address: int = array.__array_interface__["data"][0]
         return address
 
 
-def compiled(found: Library, layer: Layer, weights: Mapping[str, Array]) -> Plan | None:
-    """The compiled plan of a recurrent layer; None where the kernel has no such."""
+def compiled(
+    library: Library, layer: Layer, weights: Mapping[str, Array]
+) -> Plan | None:
+    """The compiled plan of a recurrent layer; None if the kernel lacks an option."""
     if layer.dtype != "float32":
         return None
     if any(array.dtype != np.float32 for array in weights.values()):
         return None
-    packed = pack_recurrent(found, layer, weights)
+    packed = pack_recurrent(library, layer, weights)
     return None if packed is None else CompiledRecurrence(layer, weights, packed)  # type: ignore[arg-type]
 
 
 def pack_recurrent(
-    found: Library, layer: Any, weights: Mapping[str, Array], lanes: int | None = None
+    library: Library, layer: Any, weights: Mapping[str, Array], level: int | None = None
 ) -> Packed | None:
-    """The layer packed, or None where the kernel lacks one of its options."""
+    """A recurrent layer packed; None if the kernel lacks one of its options."""
     activation = _activation(layer.activation)
     gate = _activation(getattr(layer, "recurrent_activation", "sigmoid"))
     if activation is None or gate is None or SOFTMAX in (activation[0], gate[0]):
@@ -250,22 +254,22 @@ def pack_recurrent(
         if bias is not None:
             bias, recurrent_bias = bias
     arrays = (weights["kernel"], weights["recurrent_kernel"], bias, recurrent_bias)
-    return Packed(found, kind, (*activation, *gate), arrays, lanes)
+    return Packed(library, kind, (*activation, *gate), arrays, level)
 
 
 def pack_dense(
-    found: Library, layer: Any, weights: Mapping[str, Array], lanes: int | None = None
+    library: Library, layer: Any, weights: Mapping[str, Array], level: int | None = None
 ) -> Packed | None:
-    """A Dense layer packed, or None where the kernel lacks its activation."""
+    """A Dense layer packed; None if the kernel lacks its activation."""
     activation = _activation(layer.activation)
     if activation is None or any(w.dtype != np.float32 for w in weights.values()):
         return None
     arrays = (weights["kernel"], None, weights.get("bias"), None)
-    return Packed(found, DENSE, (*activation, 0, 0.0), arrays, lanes)
+    return Packed(library, DENSE, (*activation, 0, 0.0), arrays, level)
 
 
 def _activation(specification: ActivationSpec) -> tuple[int, float] | None:
-    """Number and slope of an activation that the kernel has."""
+    """Number and slope of an activation; None if the kernel lacks it."""
     if isinstance(specification, str):
         number = ACTIVATIONS.get(specification)
         return None if number is None else (number, 0.0)
@@ -276,7 +280,7 @@ def _activation(specification: ActivationSpec) -> tuple[int, float] | None:
 
 
 def _aligned(count: int) -> Array:
-    """An array of ``count`` floats that begins on a cache line."""
-    room = np.empty(count + _ALIGNMENT // 4, np.float32)
-    start = -room.ctypes.data % _ALIGNMENT // 4
-    return room[start : start + count]
+    """An array of ``count`` floats that starts at a cache line."""
+    block = np.empty(count + _ALIGNMENT // 4, np.float32)
+    start = -block.ctypes.data % _ALIGNMENT // 4
+    return block[start : start + count]

@@ -1,4 +1,4 @@
-"""Large batches over threads: the compiled kernel lets go of Python's lock."""
+"""Large batches over threads: ctypes releases the GIL during a call of the kernel."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from gru2np_runtime.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# Multiplications that repay the start of a thread, about half a millisecond.
+# Multiplications worth the start of a thread, about half a millisecond of them.
 WORTH = 20_000_000
-# Rows of a part are a multiple of the kernel's register tiles.
+# Rows of a part are a multiple of this: every register tile of the kernel divides it.
 TILE = 24
 
 
 def thread_count() -> int:
-    """``GRU2NP_THREADS``, or the processors that this process may use.
+    """``GRU2NP_THREADS``, or the number of processors that this process may use.
 
     Raises:
-        InputError: ``GRU2NP_THREADS`` is not a number from 1 on.
+        InputError: ``GRU2NP_THREADS`` is not an integer of 1 or more.
     """
     wanted = os.environ.get("GRU2NP_THREADS", "")
     if not wanted:
@@ -32,17 +32,17 @@ def thread_count() -> int:
     return int(wanted)
 
 
-def parts(rows: int, products: int) -> list[tuple[int, int]]:
-    """Where the parts of a batch begin and end, one for each thread.
+def row_ranges(rows: int, products: int) -> list[tuple[int, int]]:
+    """Start and stop row of the part of each thread.
 
     Args:
         rows: of the batch.
         products: multiplications for one row.
     """
-    most = min(rows * products // WORTH, rows // TILE)
-    if most < 2:
+    limit = min(rows * products // WORTH, rows // TILE)
+    if limit < 2:
         return [(0, rows)]
-    count = min(most, thread_count())
+    count = min(limit, thread_count())
     size = -(-rows // count)
     size = -(-size // TILE) * TILE
     return [(first, min(first + size, rows)) for first in range(0, rows, size)]
@@ -53,12 +53,12 @@ def run_all(
     calls: Sequence[Sequence[bytes]],
     arrays: Sequence[object],
 ) -> None:
-    """The calls of each part in order, the parts at the same time.
+    """Run the calls of each part in order, the parts in parallel.
 
     Args:
-        function: what runs a call.
-        calls: of each part.
-        arrays: whose addresses the calls hold.
+        function: runs one call.
+        calls: for each part, its calls.
+        arrays: the arrays whose addresses the calls contain.
     """
     if len(calls) == 1:
         for call in calls[0]:
@@ -71,14 +71,14 @@ def run_all(
 
     import threading
 
-    # A thread keeps the arrays that it writes to: an interrupt ends the wait for it.
+    # A thread holds references to the arrays: it may outlive an interrupted call.
     threads = [threading.Thread(target=run, args=(part, arrays)) for part in calls[1:]]
     started = []
     for thread in threads:
         try:
             thread.start()
         except RuntimeError:
-            # No more threads are to be had: the part runs here.
+            # The system gives no more threads: the remaining parts run here.
             break
         started.append(thread)
     for part in (calls[0], *calls[1 + len(started) :]):

@@ -1,8 +1,7 @@
-"""Fast plans in NumPy: recurrent layers as few calls a time step on packed weights.
+"""Fast plans in NumPy: few calls per time step on packed weights.
 
-``packed.py`` has what the cells share: buffers, and factors of gates that are folded
-into the weights.  ``gru.py``, ``lstm.py`` and ``simple_rnn.py`` hold a cell each: its
-equations, a loop that serves a single sequence and a batch alike, and a single step.
-``recurrence.py`` runs long and large inputs in chunks, ``chain.py`` takes a chain of
-layers one time step further.
+``packed.py``: what the cells share, buffers and gates whose linear part is folded into
+the weights.  ``gru.py``, ``lstm.py`` and ``simple_rnn.py``: the equations of a cell, a
+loop for sequences of one row or many, and a single step.  ``recurrence.py``: a layer
+over whole sequences.  ``chain.py``: one time step of a chain of layers.
 """

@@ -1,25 +1,25 @@
-"""A Dense layer in NumPy, inside a chain or at its end."""
+"""A Dense layer of a chain in NumPy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.activations import function_of
-from gru2np_runtime.kernels.numpy.packed import Stepped, elementwise, into, with_row
+from gru2np_runtime.kernels.numpy.packed import PackedStep, elementwise, into, with_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np_runtime.kernels.numpy.packed import Advance, Slot
+    from gru2np_runtime.kernels.numpy.packed import RunStep, Slot
     from gru2np_runtime.kernels.plain.pointwise import DensePlan
     from gru2np_runtime.layer import Array
 
 
-class DenseStep(Stepped):
-    """One product, one function; the bias is a row of the matrix.
+class DenseStep(PackedStep):
+    """One product and the activation; the bias is the last row of the matrix.
 
     Attributes:
-        elementwise: whether the function treats every unit alone.
+        elementwise: whether the activation works element by element.
     """
 
     def __init__(self, plan: DensePlan) -> None:
@@ -29,22 +29,23 @@ class DenseStep(Stepped):
         self.activation = plan.layer.activation
         self.elementwise = elementwise(self.activation)
 
-    def bind(self, slot: Slot) -> tuple[Advance, list[Array]]:
-        """The output where the next layer reads it; no states."""
-        value = slot.value
+    def bind(self, slot: Slot) -> tuple[RunStep, list[Array]]:
+        """Writes the output where the next layer reads it; no states."""
+        output = slot.output
         activate = into(self.activation)
-        product, operand = slot.product(slot.given, self.matrix)
+        product, operand = slot.product(slot.biased_input, self.matrix)
 
         def step() -> None:
-            product(operand, value)
-            activate(value, value)
+            product(operand, output)
+            activate(output, output)
 
         return step, []
 
     def result(self, slot: Slot) -> Callable[[], Array]:
-        """A function that gives the output as a fresh array (rows, units)."""
+        """A function that returns the output as a new array (rows, units)."""
         matrix = self.matrix
-        dot = slot.given.T.dot if slot.trailing else slot.given[None].dot
+        x = slot.biased_input
+        dot = x.T.dot if slot.trailing else x[None].dot
         if self.activation == "linear":
             return lambda: dot(matrix)
         function = function_of(self.activation)

@@ -1,4 +1,4 @@
-"""What the loops of all cells share: packed weights, buffers, gates."""
+"""Packed weights, buffers and gates, shared by all cells."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
     from gru2np_runtime.layer import ActivationSpec, Array
 
-    # A function of one array that writes its values into another, or the same.
+    # function(x, out): writes the values for x into out, which may be x.
     Into = Callable[[Array, Array], object]
-    # Takes a layer one time step further, in the buffers it was made for.
-    Advance = Callable[[], object]
+    # Runs one time step of a layer in the buffers that it is bound to.
+    RunStep = Callable[[], object]
 
 
 class Gate:
-    """A gate's function with its linear part folded into the weights.
+    """The activation of a gate, its linear part folded into the weights.
 
-    The gate of a sum ``a`` is ``apply(scale * a + offset)``.  For sigmoid this is
-    ``0.5 * tanh(0.5 * a) + 0.5``, which errs by at most 6e-8, and has no overflow.
+    The gate of a sum ``a`` is ``function(scale * a + offset)``.  For sigmoid it is
+    ``0.5 * tanh(0.5 * a) + 0.5``, whose error is at most 6e-8, without overflow.
     """
 
     __slots__ = ("name", "offset", "parameters", "scale")
@@ -37,7 +37,7 @@ class Gate:
             self.scale, self.offset = self.parameters["slope"], 0.5
 
     def into(self, shape: tuple[int, ...], dtype: Any) -> Into:
-        """The function of arrays of this shape: constants are arrays as well."""
+        """The function for arrays of this shape: its constants are arrays too."""
         add, multiply, tanh = np.add, np.multiply, np.tanh
         maximum, minimum = np.maximum, np.minimum
         if self.name == "sigmoid":
@@ -61,14 +61,14 @@ class Gate:
 
 
 def named(specification: ActivationSpec) -> tuple[str, dict[str, Any]]:
-    """The function's name, and the specification as an object."""
+    """Name of the activation, and its specification as a dict."""
     if isinstance(specification, str):
         return specification, {"function": specification}
     return specification["function"], dict(specification)
 
 
 def elementwise(specification: ActivationSpec) -> bool:
-    """Whether the function treats every element alone."""
+    """Whether the activation works element by element."""
     return named(specification)[0] not in ALONG_AXIS
 
 
@@ -96,10 +96,9 @@ class Packed:
     """The weights of one recurrent layer, packed for whole sequences; immutable.
 
     Attributes:
-        kernel: (features + 1, width); the last row is a bias, for an input that ends
-            in one.
-        recurrent: (units, columns), or (units + 1, columns) with a bias row; what the
-            state is multiplied with at the beginning of a step.
+        kernel: (features + 1, width); the last row is the bias: inputs end in a one.
+        recurrent: (units, columns), or (units + 1, columns) with the bias as last row;
+            multiplied with the state at the start of a step.
     """
 
     def __init__(self, kernel: Array, recurrent: Array, units: int) -> None:
@@ -111,16 +110,16 @@ class Packed:
         self.dtype = kernel.dtype
 
     def workspace(self, time: int, batch: int) -> Workspace:
-        """Buffers for so many steps of so many rows, with the loop that fits."""
+        """Buffers for this many time steps and rows, and the loop over time."""
         raise NotImplementedError
 
-    def for_steps(self) -> Stepped:
-        """The weights packed once more, for single steps."""
+    def for_steps(self) -> PackedStep:
+        """The weights packed again, for single steps."""
         raise NotImplementedError
 
 
 def with_row(matrix: Array, row: Array | None) -> Array:
-    """The matrix with one more row, zeros if none is given; a copy in C order."""
+    """A copy in C order with one more row: zeros if ``row`` is None."""
     packed = np.zeros((matrix.shape[0] + 1, matrix.shape[1]), matrix.dtype)
     packed[:-1] = matrix
     if row is not None:
@@ -129,14 +128,14 @@ def with_row(matrix: Array, row: Array | None) -> Array:
 
 
 class Buffers:
-    """Arrays that a loop writes into: a gate is a contiguous slice of the first axis.
+    """Allocates arrays that a loop writes into, in units-major layout.
 
-    A single row is kept in vectors, several rows units-major, (units, rows), so that
-    the same calls serve both.
+    A buffer is a vector (units,) for one row and (units, rows) for several.  A gate is
+    a contiguous slice of axis 0, and the same calls serve both.
 
     Attributes:
-        dtype: of all of them.
-        trailing: the axes after the first: () for a single row, else (rows,).
+        dtype: of all buffers.
+        trailing: the axes after the first: () for one row, else (rows,).
     """
 
     def __init__(self, dtype: Any, trailing: tuple[int, ...]) -> None:
@@ -144,33 +143,31 @@ class Buffers:
         self.trailing = trailing
 
     def empty(self, size: int) -> Array:
-        """A buffer of so many units."""
+        """An uninitialised buffer, (size, *trailing)."""
         return np.empty((size, *self.trailing), self.dtype)
 
     def full(self, size: int, value: float) -> Array:
-        """A constant of so many units.
+        """A constant buffer, (size, *trailing).
 
-        A ufunc takes twice as long where one of its arguments is a Python number.
+        A ufunc takes twice as long if an argument is a Python number.
         """
         return np.full((size, *self.trailing), value, self.dtype)
 
     def product(self, operand: Array, matrix: Array) -> tuple[Any, Array]:
-        """A callable and its first argument; the second is where the product goes.
+        """``f`` and ``a``, so that ``f(a, out)`` writes operand times matrix to out.
 
-        It is made from the left for a vector, from the right for a matrix of rows.
+        ``operand @ matrix`` for one row, ``matrix.T @ operand`` for several.
         """
         return (matrix.T.dot, operand) if self.trailing else (operand.dot, matrix)
 
 
 class Workspace(Buffers):
-    """Buffers for some time steps of some rows, and every view that a loop uses.
+    """Buffers for a number of time steps and rows, and all views that a loop needs.
 
     Attributes:
-        y: (time + 1, units or units + 1, ...); the state h before the first step,
-            and after each.
-        states: the states by their order in Keras, as the loop leaves them after the
-            last step for all but h.
-        rows: for each step what the loop of the cell unpacks.
+        y: (time + 1, units or units + 1, ...); h before the first step and after each.
+        states: in Keras' order: h before the first step; c, which the loop updates.
+        rows: for each time step, the tuple that the loop of the cell unpacks.
     """
 
     def __init__(self, packed: Packed, time: int, batch: int) -> None:
@@ -187,83 +184,83 @@ class Workspace(Buffers):
         self.saved: list[Array] = []
         self.products = [self.product(y, packed.recurrent) for y in self.y]
 
-    def inside(self, rows: Array) -> Array:
-        """An array (batch, ..., units) of the outside, seen as a buffer is."""
-        view: Array = rows[0]
+    def units_major(self, array: Array) -> Array:
+        """A view of (batch, units) or (batch, time, units) in the layout of buffers."""
+        view: Array = array[0]
         if self.batch != 1:
-            view = rows.T if rows.ndim == 2 else rows.transpose(1, 2, 0)
+            view = array.T if array.ndim == 2 else array.transpose(1, 2, 0)
         return view
 
     def project(self, x: Array) -> None:
-        """The product of x (batch, n, features) with the kernel, for n steps."""
+        """``x @ kernel`` for the first n time steps; x: (batch, n, features)."""
         n, packed = x.shape[1], self.packed
-        self.x[:n, : packed.features] = self.inside(x)
+        self.x[:n, : packed.features] = self.units_major(x)
         if self.batch == 1:
             np.dot(self.x[:n], packed.kernel, self.projected[:n])
         else:
             np.matmul(packed.kernel.T, self.x[:n], self.projected[:n])
 
     def run(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """The loop of the cell."""
+        """The loop over time; ``rows``: some items of the attribute."""
         raise NotImplementedError
 
     rows: list[tuple[Any, ...]]
 
     def run_masked(self, mask: Array) -> None:
-        """The loop where states stand still at masked steps; mask: (batch, n)."""
+        """The loop, states unchanged at masked steps; mask: (batch, n), True: valid."""
         if not self.saved:
             self.saved = [np.empty_like(state) for state in self.states[1:]]
         kept = list(zip(self.states[1:], self.saved))
         drop = ~mask.T
         for t in range(mask.shape[1]):
-            h, following = self.h[t], self.h[t + 1]
+            h, next_h = self.h[t], self.h[t + 1]
             if self.batch == 1:
                 if drop[t, 0]:
-                    following[...] = h
+                    next_h[...] = h
                 else:
                     self.run(self.rows[t : t + 1])
                 continue
             for state, saved in kept:
                 np.copyto(saved, state)
             self.run(self.rows[t : t + 1])
-            np.copyto(following, h, where=drop[t])
+            np.copyto(next_h, h, where=drop[t])
             for state, saved in kept:
                 np.copyto(state, saved, where=drop[t])
 
 
 class Slot(Buffers):
-    """What one layer of a chain reads and writes in the vector of the chain.
+    """The slices of the chain's vector that one layer reads and writes.
 
     Attributes:
-        given: [input, 1].
-        both: [input, 1, output].
-        value: the output.
-        biased: [1, output].
+        biased_input: [input, 1].
+        biased_input_and_output: [input, 1, output].
+        output: the output of the layer; h of a recurrent layer.
+        biased_output: [1, output].
     """
 
     def __init__(self, vector: Array, start: int, features: int, units: int) -> None:
         super().__init__(vector.dtype, vector.shape[1:])
         middle = start + features
-        self.given = vector[start : middle + 1]
-        self.both = vector[start : middle + 1 + units]
-        self.value = vector[middle + 1 : middle + 1 + units]
-        self.biased = vector[middle : middle + 1 + units]
+        self.biased_input = vector[start : middle + 1]
+        self.biased_input_and_output = vector[start : middle + 1 + units]
+        self.output = vector[middle + 1 : middle + 1 + units]
+        self.biased_output = vector[middle : middle + 1 + units]
 
 
-class Stepped:
-    """A layer packed for single steps; immutable.
+class PackedStep:
+    """The weights of one layer, packed for single steps; immutable.
 
     Attributes:
-        features: of its input.
-        units: of its output.
+        features: size of the input.
+        units: size of the output.
     """
 
     features: int
     units: int
 
-    def bind(self, slot: Slot) -> tuple[Advance, list[Array]]:
-        """A function that takes the layer one step further, and its states.
+    def bind(self, slot: Slot) -> tuple[RunStep, list[Array]]:
+        """A function that runs one step in a slot, and the buffers of the states.
 
-        The states are buffers, the first of them ``slot.value``.
+        The first state of a recurrent layer is ``slot.output``.
         """
         raise NotImplementedError

@@ -8,7 +8,7 @@ import numpy as np
 
 from gru2np_runtime.kernels.numpy.packed import (
     Packed,
-    Stepped,
+    PackedStep,
     Workspace,
     into,
     with_row,
@@ -17,13 +17,13 @@ from gru2np_runtime.kernels.numpy.packed import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.kernels.numpy.packed import Advance, Slot
+    from gru2np_runtime.kernels.numpy.packed import RunStep, Slot
     from gru2np_runtime.layer import Array
     from gru2np_runtime.layers.cells import SimpleRNNCell
 
 
 class PackedSimpleRNN(Packed):
-    """The bias is a row of the kernel."""
+    """The bias is the last row of the kernel."""
 
     def __init__(self, layer: SimpleRNNCell, weights: Mapping[str, Array]) -> None:
         self.layer = layer
@@ -32,11 +32,11 @@ class PackedSimpleRNN(Packed):
         super().__init__(kernel, recurrent, layer.units)
 
     def workspace(self, time: int, batch: int) -> Workspace:
-        """Buffers with the loop."""
+        """Buffers, and the loop over time."""
         return SimpleRNNWorkspace(self, time, batch)
 
-    def for_steps(self) -> Stepped:
-        """One form serves all."""
+    def for_steps(self) -> PackedStep:
+        """One form for all options."""
         return SimpleRNNStep(self)
 
 
@@ -47,32 +47,32 @@ class SimpleRNNWorkspace(Workspace):
         super().__init__(packed, time, batch)
         self.activate = into(packed.layer.activation)
         self.rows = [
-            (*product, x, following)
-            for product, x, following in zip(self.products, self.projected, self.h[1:])
+            (*product, x, next_h)
+            for product, x, next_h in zip(self.products, self.projected, self.h[1:])
         ]
 
     def run(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """The product is made where the next state goes."""
+        """Everything is computed in the array of the next state."""
         add, activate = np.add, self.activate
-        for dot, operand, x, following in rows:
-            dot(operand, following)
-            add(following, x, following)
-            activate(following, following)
+        for dot, operand, x, next_h in rows:
+            dot(operand, next_h)
+            add(next_h, x, next_h)
+            activate(next_h, next_h)
 
 
-class SimpleRNNStep(Stepped):
-    """One step: one product, one function."""
+class SimpleRNNStep(PackedStep):
+    """One step of a SimpleRNN: one product and the activation."""
 
     def __init__(self, packed: PackedSimpleRNN) -> None:
         self.packed = packed
         self.features, self.units = packed.features, packed.units
         self.matrix = np.concatenate([packed.kernel, packed.recurrent])
 
-    def bind(self, slot: Slot) -> tuple[Advance, list[Array]]:
-        """The product reads h, so that it goes elsewhere first."""
-        h, total = slot.value, slot.empty(self.units)
+    def bind(self, slot: Slot) -> tuple[RunStep, list[Array]]:
+        """The product reads h and so needs a buffer; the state is h."""
+        h, total = slot.output, slot.empty(self.units)
         activate = into(self.packed.layer.activation)
-        product, operand = slot.product(slot.both, self.matrix)
+        product, operand = slot.product(slot.biased_input_and_output, self.matrix)
 
         def step() -> None:
             product(operand, total)

@@ -1,1 +1,1 @@
-"""The plain way: the equations of the layers, every option; what others are held to."""
+"""The plain kernel: the layers' equations, every option; a reference for the others."""

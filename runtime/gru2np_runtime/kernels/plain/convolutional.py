@@ -1,4 +1,4 @@
-"""A causal convolution over time, its last inputs carried along."""
+"""A causal convolution over time, with its last inputs as state."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
 
 
 class CausalPlan(CarryingPlan):
-    """A causal convolution over time; its state is the last inputs it looks back to.
+    """Runs a causal convolution; the state is its last ``reach - 1`` inputs.
 
-    The zeros that ``causal`` pads with are the state before the first step, so that
-    whole sequences and single steps are one computation.
+    The zeros of causal padding are the state before the first step, so that whole
+    sequences and single steps are the same computation.
     """
 
     def __init__(self, layer: Conv, weights: Mapping[str, Array]) -> None:
         super().__init__(layer, weights)
         self.layer: Conv = layer
-        self.kept = layer.reach[0] - 1
+        self.steps = layer.reach[0] - 1
         self.channels = weights["kernel"].shape[1] * layer.groups
 
     def state_shapes(self) -> list[tuple[int, ...]]:
-        """One state, (steps looked back to, channels)."""
-        return [(self.kept, self.channels)]
+        """One state, (time steps, channels)."""
+        return [(self.steps, self.channels)]
 
     def begin(self, batch_size: int, states: Sequence[Array]) -> Carry:
-        """Zeros; no layer gives this state."""
+        """Zeros; the graph cannot give a convolution an initial state."""
         dtype = self.weights["kernel"].dtype
-        return Carry([np.zeros((batch_size, self.kept, self.channels), dtype)])
+        return Carry([np.zeros((batch_size, self.steps, self.channels), dtype)])
 
     def advance(
         self, x: Array, mask: Array | None, carry: Carry
     ) -> tuple[tuple[Array, ...], Carry]:
         """x: (batch, time, channels)."""
         x = np.concatenate([carry.states[0], x], axis=1)
-        kept = x[:, x.shape[1] - self.kept :]
-        return (self.layer.convolve(self.weights, x),), Carry([kept])
+        last = x[:, x.shape[1] - self.steps :]
+        return (self.layer.convolve(self.weights, x),), Carry([last])
 
 
 def causal(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan | None:
-    """The plan of a convolution that looks back only; None for any other."""
+    """The plan of a causal convolution over time; None for any other convolution."""
     assert isinstance(layer, Conv)
     shape = (None,) * (len(layer.kernel_size) + 2)
     return CausalPlan(layer, weights) if layer.over_time(shape) == CARRIED else None

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 class ConvLSTMPlan(CarryingPlan):
-    """Runs a ConvLSTM step by step; states h and c have the shape of its output."""
+    """Runs a ConvLSTM; states h and c have the shape of the output of one step."""
 
     def __init__(self, layer: ConvLSTM, weights: Mapping[str, Array]) -> None:
         super().__init__(layer, weights)
         self.layer: ConvLSTM = layer
 
     def state_shapes(self) -> list[tuple[int, ...]]:
-        """h and c, of size 0 in space as long as no input has told their size."""
+        """h and c; spatial sizes are 0, because the input decides them."""
         return [self.layer.unsized_state()] * 2
 
     def begin(self, batch_size: int, states: Sequence[Array]) -> Carry:
-        """The states given; without any, what becomes zeros at the first input."""
+        """The initial states; by default of size 0: ``advance`` makes them zeros."""
         if states:
             return Carry(states)
         dtype = self.weights["kernel"].dtype
@@ -38,7 +38,7 @@ class ConvLSTMPlan(CarryingPlan):
         )
 
     def resume(self, states: Sequence[Array]) -> Carry:
-        """The output of the step before is h."""
+        """The previous output is h."""
         return Carry(states, states[0])
 
     def advance(
@@ -48,7 +48,7 @@ class ConvLSTMPlan(CarryingPlan):
         layer = self.layer
         batch, time = x.shape[:2]
         shape = tuple(size or 0 for size in layer.state_shape(x.shape))
-        keep = _mask(mask, x.ndim) if mask is not None else None
+        all_valid = _broadcast_mask(mask, x.ndim) if mask is not None else None
         states = [_sized(state, shape) for state in carry.states]
         y = np.zeros(shape, x.dtype)
         if carry.previous is not None:
@@ -58,30 +58,30 @@ class ConvLSTMPlan(CarryingPlan):
         order = range(time - 1, -1, -1) if layer.go_backwards else range(time)
         for position, t in enumerate(order):
             new = layer.step(self.weights, x[:, t], *states)
-            if keep is None:
+            if all_valid is None:
                 states, y = new, new[0]
             else:
-                valid = keep[:, t]
+                valid = all_valid[:, t]
                 states = [np.where(valid, n, s) for n, s in zip(new, states)]
-                y = np.where(valid, new[0], self._held(states, y))
+                y = np.where(valid, new[0], self._masked_output(states, y))
             if layer.return_sequences:
                 outputs[:, position] = y
-        if keep is not None and layer.masked_output == "zero_in_input_order":
-            # Position by position: outputs as processed, the mask in its own order.
-            outputs[~keep.reshape(keep.shape[:2])[:, :steps]] = 0.0
+        if mask is not None and layer.masked_output == "zero_in_input_order":
+            # Keras pairs outputs in processing order with the mask in input order.
+            outputs[~mask.astype(bool, copy=False)[:, :steps]] = 0.0
         returned = states if layer.return_state else []
         result = outputs if layer.return_sequences else y
         return (result, *returned), Carry(states, y)
 
-    def _held(self, states: Sequence[Array], y: Array) -> Array:
-        """What a masked step gives, from the states and the output before it."""
+    def _masked_output(self, states: Sequence[Array], y: Array) -> Array:
+        """The output of a masked step, from the states and the previous output."""
         if self.layer.masked_output == "state":
             return states[self.layer.masked_state]
         return np.zeros_like(y) if self.layer.masked_output == "zero" else y
 
 
-def _mask(mask: Array, rank: int) -> Array:
-    """A mask (batch, time) that stands beside the states of every step.
+def _broadcast_mask(mask: Array, rank: int) -> Array:
+    """A mask (batch, time) with axes of size 1 added, to broadcast to inputs.
 
     Raises:
         InputError: it has other axes.
@@ -94,10 +94,10 @@ def _mask(mask: Array, rank: int) -> Array:
 
 
 def _sized(state: Array, shape: tuple[int, ...]) -> Array:
-    """The state; zeros in place of one without a size.
+    """The state; zeros instead of a state of size 0.
 
     Raises:
-        InputError: it has another size than the input leads to.
+        InputError: its size is not the one that follows from the input.
     """
     if state.shape == shape:
         return state

@@ -1,4 +1,4 @@
-"""Layers that chains of recurrent layers may hold besides these; see ``run.fuse``."""
+"""Layers that may be in a chain together with recurrent layers; see ``run.fuse``."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class DensePlan(Plan):
-    """A Dense layer; every kernel packs it into its chains."""
+    """Runs a Dense layer by itself; in a chain the kernel of the chain runs it."""
 
     layer: Dense
 
     def fused(self) -> tuple[Plan, ...]:
-        """The layer itself."""
+        """This plan."""
         return (self,)
 
 
 class IdentityPlan(Plan):
-    """A layer that gives its input back: a chain has nothing to run for it."""
+    """Returns the input; a chain leaves the layer out."""
 
     def fused(self) -> tuple[Plan, ...]:
-        """No layer."""
+        """Nothing to run."""
         return ()
 
 
@@ -38,5 +38,5 @@ def dense(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan:
 
 
 def identity(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan:
-    """The plan of an Identity."""
+    """The plan of an Identity layer."""
     return IdentityPlan(layer, weights)

@@ -1,4 +1,4 @@
-"""The plain recurrence: a stack of cells run over time, with masks and states."""
+"""The plain recurrence: stacked cells over time, with masks and states."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Recurrence(CarryingPlan):
-    """Runs any recurrent layer, every option; the reference for faster plans."""
+    """Runs every recurrent layer with every option; the reference for faster plans."""
 
     def __init__(self, layer: Recurrent, weights: Mapping[str, Array]) -> None:
         super().__init__(layer, weights)
@@ -28,24 +28,24 @@ class Recurrence(CarryingPlan):
         ]
         self.batch_axis = 1 if layer.time_major else 0
         self.dtype = self.cells[0][1]["kernel"].dtype
-        # States are kept cell by cell; the outside may see the last cell first.
+        # Here states are in the order of the cells; a carry may start at the last cell.
         counts = [len(cell.state_sizes()) for cell, _ in self.cells]
-        order = [
+        by_cell = [
             [sum(counts[:i]) + k for k in range(count)]
             for i, count in enumerate(counts)
         ]
-        self.groups = order
+        self.state_indices = by_cell
         if getattr(layer, "reverse_state_order", False):
-            order = order[::-1]
-        self.outside = [index for group in order for index in group]
-        self.output_state = self.groups[-1][0]
+            by_cell = by_cell[::-1]
+        self.carry_order = [index for indices in by_cell for index in indices]
+        self.output_state = self.state_indices[-1][0]
 
     def state_shapes(self) -> list[tuple[int, ...]]:
-        """One (units,) for each state, in the outside order."""
+        """(units,) for each state, in the order of the carry."""
         return [(size,) for size in self.layer.state_sizes()]
 
     def begin(self, batch_size: int, states: Sequence[Array]) -> Carry:
-        """Zeros, or the states given."""
+        """The initial states; zeros by default."""
         if not states:
             states = [
                 np.zeros((batch_size, *shape), self.dtype)
@@ -54,15 +54,15 @@ class Recurrence(CarryingPlan):
         return Carry(states)
 
     def resume(self, states: Sequence[Array]) -> Carry:
-        """The output of the step before is the last cell's first state."""
-        return Carry(states, states[self.outside.index(self.output_state)])
+        """The previous output is the first state of the last cell."""
+        return Carry(states, states[self.carry_order.index(self.output_state)])
 
     def advance(
         self, x: Array, mask: Array | None, carry: Carry
     ) -> tuple[tuple[Array, ...], Carry]:
         """x: (batch, time, features); mask: (batch, time), True where valid."""
         layer = self.layer
-        # A mask that is an input of the model may be of any type.
+        # A mask that is an input of the model may have any dtype.
         mask = None if mask is None else mask.astype(bool, copy=False)
         if not layer.time_major:
             x = x.swapaxes(0, 1)
@@ -71,8 +71,8 @@ class Recurrence(CarryingPlan):
         first, first_weights = self.cells[0]
         projected = first.project(first_weights, x.reshape(time * batch, features))
         projected = projected.reshape(time, batch, projected.shape[1])
-        inside = dict(zip(self.outside, carry.states))
-        states = [inside[i] for i in range(len(inside))]
+        by_index = dict(zip(self.carry_order, carry.states))
+        states = [by_index[i] for i in range(len(by_index))]
         units = self.cells[-1][0].units
         y = carry.previous
         if y is None:
@@ -87,42 +87,43 @@ class Recurrence(CarryingPlan):
                 states = new
                 y = states[self.output_state]
             else:
-                keep = mask[t][:, None]
-                states = [np.where(keep, n, s) for n, s in zip(new, states)]
-                y = np.where(keep, new[self.output_state], self._held(states, y))
+                valid = mask[t][:, None]
+                states = [np.where(valid, n, s) for n, s in zip(new, states)]
+                masked = self._masked_output(states, y)
+                y = np.where(valid, new[self.output_state], masked)
             if layer.return_sequences:
                 outputs[position] = y
         if mask is not None and layer.masked_output == "zero_in_input_order":
-            # Position by position: outputs in the order of processing, mask in its own.
+            # Keras pairs outputs in processing order with the mask in input order.
             outputs[~mask[: len(outputs)]] = 0.0
-        after = [states[i] for i in self.outside]
+        after = [states[i] for i in self.carry_order]
         result = outputs if layer.return_sequences else y
         if layer.return_sequences and not layer.time_major:
             result = outputs.swapaxes(0, 1)
         returned = after if layer.return_state else []
         return (result, *returned), Carry(after, y)
 
-    def _held(self, states: Sequence[Array], y: Array) -> Array:
-        """What a masked step gives, from the states and the output before it."""
+    def _masked_output(self, states: Sequence[Array], y: Array) -> Array:
+        """The output of a masked step, from the states and the previous output."""
         if self.layer.masked_output == "state":
-            return states[self.outside[self.layer.masked_state]]
+            return states[self.carry_order[self.layer.masked_state]]
         return np.zeros_like(y) if self.layer.masked_output == "zero" else y
 
     def _step(self, projected: Array, states: Sequence[Array]) -> list[Array]:
-        """All cells of the stack, one time step."""
+        """All cells for one time step; returns the states in the order of the cells."""
         after: list[Array] = []
         y = projected
         for i, (cell, weights) in enumerate(self.cells):
             if i > 0:
                 projected = cell.project(weights, y)
-            own = [states[k] for k in self.groups[i]]
-            new = cell.advance(weights, projected, own)
+            cell_states = [states[k] for k in self.state_indices[i]]
+            new = cell.advance(weights, projected, cell_states)
             after.extend(new)
             y = new[0]
         return after
 
 
 def recurrent(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan:
-    """The plan of any recurrent layer."""
+    """The plain plan of a recurrent layer."""
     assert isinstance(layer, Recurrent)
     return Recurrence(layer, weights)

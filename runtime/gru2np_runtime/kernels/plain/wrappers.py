@@ -1,4 +1,4 @@
-"""Bidirectional and TimeDistributed: the plans of the layers inside, put together."""
+"""Bidirectional and TimeDistributed, which run the plans of the layers inside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class BidirectionalPlan(CarryingPlan):
-    """Runs the halves one after the other; states forward first, then backward."""
+    """Runs the forward layer, then the backward layer; states in the same order."""
 
     def __init__(
         self, layer: Bidirectional, weights: Mapping[str, Array], parts: Parts
@@ -38,7 +38,7 @@ class BidirectionalPlan(CarryingPlan):
         return self.forward.state_shapes() + self.backward.state_shapes()
 
     def begin(self, batch_size: int, states: Sequence[Array]) -> Carry:
-        """The first half of the states is the forward layer's."""
+        """The first half of the states belongs to the forward layer."""
         forward = self.forward.begin(batch_size, states[: self.split])
         backward = self.backward.begin(batch_size, states[self.split :])
         return Carry([*forward.states, *backward.states])
@@ -46,7 +46,7 @@ class BidirectionalPlan(CarryingPlan):
     def advance(
         self, x: Array, mask: Array | None, carry: Carry
     ) -> tuple[tuple[Array, ...], Carry]:
-        """Whole sequences only: the backward half starts at the last step."""
+        """Whole sequences only: the backward layer starts at the last step."""
         outputs, carries = [], []
         for plan, states in (
             (self.forward, carry.states[: self.split]),
@@ -77,18 +77,18 @@ class TimeDistributedPlan(Plan):
     ) -> None:
         super().__init__(layer, weights)
         self.inner = parts["layer"]
-        # A model inside takes its input as it declares it, as in Keras.
+        # As in Keras, a model inside casts its input to the declared dtype.
         self.declared = declared_dtypes(layer.layers["layer"], "inputs")
 
     def fused(self) -> tuple[Plan, ...] | None:
-        """What the layer inside runs, which is all that a single step runs of this."""
-        # Inside, a state begins anew at every step, and a user's own class is unknown.
-        own = type(self.layer) is TimeDistributed
-        anew = isinstance(self.inner, CarryingPlan)
-        return self.inner.fused() if own and not anew else None
+        """For a single step the layer inside is all there is to run."""
+        # A custom subclass may do more; a state inside starts from zero at every step.
+        custom = type(self.layer) is not TimeDistributed
+        has_state = isinstance(self.inner, CarryingPlan)
+        return None if custom or has_state else self.inner.fused()
 
     def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
-        """x: (batch, time, ...)."""
+        """x: (batch, time, ...); mask: (batch, time, ...)."""
         x = inputs[0]
         folded = x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
         if self.declared and x.dtype.kind != "f":
@@ -100,12 +100,12 @@ class TimeDistributedPlan(Plan):
 
 
 def bidirectional(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan:
-    """The plan of a Bidirectional, of those of its halves."""
+    """The plan of a Bidirectional layer, from the plans of its two layers."""
     assert isinstance(layer, Bidirectional)
     return BidirectionalPlan(layer, weights, parts)
 
 
 def time_distributed(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan:
-    """The plan of a TimeDistributed, of that of the layer inside."""
+    """The plan of a TimeDistributed layer, from the plan of the layer inside."""
     assert isinstance(layer, TimeDistributed)
     return TimeDistributedPlan(layer, weights, parts)

@@ -1,16 +1,16 @@
-/* Activations of a vector. Included by lanes.h, once for each width. */
+/* Activations of one vector. Included by lanes.h, once for each number of lanes. */
 
 /* exp(s) = 2^n (1 + p). Range reduction in two parts of ln 2 and the polynomial are
-   those of Cephes' expf (Moshier 1992). The sum with ROUND leaves n in the low bits,
-   which only holds where additions are not rearranged: never compile with -ffast-math.
-   NaN stays NaN: it passes through r. */
+   those of Cephes' expf (Moshier 1992). Adding ROUND leaves n in the low bits, which
+   holds only if the compiler does not reorder additions: never use -ffast-math.
+   NaN stays NaN: it propagates through r. */
 #define ROUND 12582912.0f
 
 static INLINE vec NAME(reduce)(vec s, ivec *n)
 {
     vec shifted = s * V(1.44269504088896341f) + V(ROUND);
-    vec whole = shifted - V(ROUND);
-    vec r = (s - whole * V(0.693359375f)) + whole * V(2.12194440e-4f);
+    vec integer = shifted - V(ROUND);
+    vec r = (s - integer * V(0.693359375f)) + integer * V(2.12194440e-4f);
     vec p = V(1.9875691500e-4f);
     p = p * r + V(1.3981999507e-3f);
     p = p * r + V(8.3334519073e-3f);
@@ -57,8 +57,8 @@ static INLINE vec NAME(tanh)(vec x)
     return (vec)((ivec)NAME(select)(a < V(0.625f), inner, outer) | sign);
 }
 
-/* 1 / (1 + exp(-x)), both parts of the fraction times 2^-32: so that exp(-x) has room
-   up to 2^150, where the result is the least of the denormals. */
+/* 1 / (1 + exp(-x)), numerator and denominator times 2^-32, so that exp(-x) does not
+   overflow up to 2^150, where the result is the smallest denormal. */
 static INLINE vec NAME(sigmoid)(vec x)
 {
     ivec n;

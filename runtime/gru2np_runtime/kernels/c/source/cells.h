@@ -1,12 +1,12 @@
-/* What follows the products: gates and states. Included by lanes.h, once for each
-   width. */
+/* Gates and states of one time step, after the matrix products. Included by lanes.h,
+   once for each number of lanes. */
 
-/* What is left of a step after the products: see layers/cells.py. Each function goes
-   through all units twice or more, with little to do for one: so that the processor
-   works on many at once, where one after the other would wait for each division.
+/* The equations are in layers/cells.py. Each function makes two or more passes over all
+   units with few operations each: the processor then overlaps many units, where one
+   pass would wait for each division.
 
-   x: the projected inputs, u: the products of the states, the gates of LANES units side
-   by side; count: units, of all rows. */
+   x: the projected inputs; u: the products of the states with the recurrent kernel.
+   Both hold, for each LANES units, one vector per gate. count: units of all rows. */
 static INLINE void NAME(gru_after)(const struct layer *l, int32_t gate, int32_t act,
                                    int64_t count, const float *x, float *u, float *h)
 {
@@ -58,9 +58,9 @@ static INLINE void NAME(lstm)(const struct layer *l, int32_t gate, int32_t act,
             STORE(u + at, v == 2 ? sum : NAME(activate)(gate, l->gate_slope, sum));
         }
     for (int64_t i = 0; i < count; i += LANES) {
-        const float *own = u + 4 * i;
-        vec candidate = NAME(activate)(act, l->slope, LOAD(own + 2 * LANES));
-        STORE(c + i, LOAD(own + LANES) * LOAD(c + i) + LOAD(own) * candidate);
+        const float *gates = u + 4 * i;
+        vec candidate = NAME(activate)(act, l->slope, LOAD(gates + 2 * LANES));
+        STORE(c + i, LOAD(gates + LANES) * LOAD(c + i) + LOAD(gates) * candidate);
     }
     for (int64_t i = 0; i < count; i += LANES)
         STORE(h + i, LOAD(u + 4 * i + 3 * LANES) *
@@ -74,18 +74,18 @@ static INLINE void NAME(simple)(const struct layer *l, int32_t act, int64_t coun
         STORE(h + i, NAME(activate)(act, l->slope, LOAD(x + i) + LOAD(u + i)));
 }
 
-/* One of them, with Keras' usual activations known to the compiler. */
+/* Dispatches to the cell. Keras' default activations are compile-time constants. */
 static void NAME(finish)(const struct layer *l, int64_t count, const float *x, float *u,
                          const float *candidate, float *h, float *c)
 {
-    const int usual = l->gate == SIGMOID && l->activation == TANH;
-    if (l->kind == GRU_AFTER && usual)
+    const int defaults = l->gate == SIGMOID && l->activation == TANH;
+    if (l->kind == GRU_AFTER && defaults)
         NAME(gru_after)(l, SIGMOID, TANH, count, x, u, h);
     else if (l->kind == GRU_AFTER)
         NAME(gru_after)(l, l->gate, l->activation, count, x, u, h);
     else if (l->kind == GRU_BEFORE)
         NAME(gru_before)(l, l->activation, count, x, u, candidate, h);
-    else if (l->kind == LSTM && usual)
+    else if (l->kind == LSTM && defaults)
         NAME(lstm)(l, SIGMOID, TANH, count, x, u, h, c);
     else if (l->kind == LSTM)
         NAME(lstm)(l, l->gate, l->activation, count, x, u, h, c);
@@ -95,38 +95,39 @@ static void NAME(finish)(const struct layer *l, int64_t count, const float *x, f
         NAME(simple)(l, l->activation, count, x, u, h);
 }
 
-/* One time step of `rows` rows; x holds their projected inputs. A row whose `valid`
-   is 0 keeps its states. */
+/* One time step of `rows` rows; x: their projected inputs. A row whose `valid` is 0
+   keeps its states. */
 static void NAME(step)(const struct layer *l, int64_t rows, const float *x,
-                       const uint8_t *valid, float *h, float *c, float *work, int turned)
+                       const uint8_t *valid, float *h, float *c, float *work, int reverse)
 {
-    const float *row[MOST_ROWS];
-    const int64_t width = l->width, wide = l->input.panels * l->input.vectors * LANES;
+    const float *row[MAX_ROWS];
+    const int64_t width = l->width;
+    const int64_t projected = l->input.panels * l->input.vectors * LANES;
     const int64_t size = l->recurrent.panels * l->recurrent.vectors * LANES;
     float *candidate = work;
-    int64_t moving = rows;
+    int64_t active = rows;
     for (int64_t i = 0; valid && i < rows; i++)
-        moving -= !valid[i];
-    if (!moving)
+        active -= !valid[i];
+    if (!active)
         return;
     for (int64_t i = 0; i < rows; i++)
         row[i] = h + i * width;
-    NAME(product)(&l->recurrent, row, rows, work, turned);
+    NAME(product)(&l->recurrent, row, rows, work, reverse);
     if (l->kind == GRU_BEFORE) {
         float *reset = work + rows * size;
         candidate = reset + rows * width;
         NAME(gru_gates)(l, l->gate, rows * width, x, work, h, reset);
         for (int64_t i = 0; i < rows; i++)
             row[i] = reset + i * width;
-        NAME(product)(&l->candidate, row, rows, candidate, turned);
+        NAME(product)(&l->candidate, row, rows, candidate, reverse);
     }
-    if (moving == rows) {
+    if (active == rows) {
         NAME(finish)(l, rows * width, x, work, candidate, h, c);
         return;
     }
     for (int64_t i = 0; i < rows; i++)
         if (valid[i])
-            NAME(finish)(l, width, x + i * wide, work + i * size,
+            NAME(finish)(l, width, x + i * projected, work + i * size,
                          candidate + i * width, h + i * width, c + i * width);
 }
 
@@ -138,19 +139,19 @@ static void NAME(activate_row)(const struct layer *l, float *y)
             STORE(y + j, NAME(activate)(l->activation, l->slope, LOAD(y + j)));
         return;
     }
-    float most = y[0], sum = 0.0f, parts[LANES];
+    float largest = y[0], sum = 0.0f, parts[LANES];
     vec part = V(0.0f);
-    int64_t whole = l->units / LANES * LANES;
+    int64_t full = l->units / LANES * LANES;
     for (int64_t j = 1; j < l->units; j++)
-        most = y[j] > most ? y[j] : most;
+        largest = y[j] > largest ? y[j] : largest;
     for (int64_t j = 0; j < l->width; j += LANES)
-        STORE(y + j, NAME(exp_down)(LOAD(y + j) - V(most)));
-    for (int64_t j = 0; j < whole; j += LANES)
+        STORE(y + j, NAME(exp_down)(LOAD(y + j) - V(largest)));
+    for (int64_t j = 0; j < full; j += LANES)
         part += LOAD(y + j);
     STORE(parts, part);
     for (int j = 0; j < LANES; j++)
         sum += parts[j];
-    for (int64_t j = whole; j < l->units; j++)
+    for (int64_t j = full; j < l->units; j++)
         sum += y[j];
     for (int64_t j = 0; j < l->width; j += LANES)
         STORE(y + j, LOAD(y + j) / V(sum));

@@ -1,22 +1,22 @@
-/* GRU, LSTM, SimpleRNN and the Dense after them, in plain C.
+/* GRU, LSTM, SimpleRNN and the Dense layers after them, in plain C.
 
    cc -O3 -shared -fPIC kernel.c -o libgru2np.so
 
-   No Python.h, no libm, no memory of its own, no threads: the caller hands over packed
-   weights that nothing here changes, states, and a workspace of the size told by
-   gru2np_workspace. Every function can run in many threads at once on different states
-   and workspaces. Sizes are checked by the caller (plans.py, chain.py).
+   No Python.h, no libm, no allocation, no threads. The caller passes packed weights,
+   which are only read, states, and a workspace of the size that gru2np_workspace
+   returns. Every function can run in many threads at once on different states and
+   workspaces. The caller checks sizes (plans.py, chain.py).
 
-   lanes.h holds all that depends on the width of a vector. It is compiled for 4 lanes
-   (SSE2, NEON), 8 (AVX2 and FMA) and 16 (AVX-512), and the level says which to run.
-   run.h runs one layer, stack.h a chain of them. */
+   lanes.h holds everything that depends on the number of lanes of a vector. It is
+   compiled for 4 lanes (SSE2, NEON), 8 (AVX2 and FMA) and 16 (AVX-512); a layer's level
+   selects one. run.h runs one layer, chain.h a chain of layers. */
 
 #include <float.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Raised at every change of a record or of a function's arguments. */
+/* Raise it whenever a record or the arguments of a function change. */
 #define ABI 1
 
 #if defined(_WIN32)
@@ -38,21 +38,22 @@
 
 enum { GRU_AFTER, GRU_BEFORE, LSTM, SIMPLE_RNN, DENSE };
 enum { LINEAR, TANH, SIGMOID, HARD_SIGMOID, RELU, SOFTMAX };
-/* What a masked step gives: the output before it, a state, or zeros. */
+/* Output of a masked step: the previous output, a state, or zeros. */
 enum { PREVIOUS, STATE_H, STATE_C, ZERO };
 
-/* Terms that are added in one chain where several rows run together. */
+/* Terms that one accumulator adds up where several rows run together. */
 enum { BLOCK = 128 };
 
-/* Rows that run through time together, and time steps whose inputs do. */
-enum { MOST_ROWS = 96, MOST_TILE = 16, ALIGNMENT = 16 };
+/* Limits of a chunk (rows that run through time together) and of a tile (time steps
+   whose inputs are projected together); alignment of workspaces in floats. */
+enum { MAX_ROWS = 96, MAX_TILE = 16, ALIGNMENT = 16 };
 
 struct matrix {
     int64_t K, vectors, panels;
     const float *data;
 };
 
-/* width: the units, filled up to whole panels. */
+/* level: index into FUNCTIONS; width: units, padded to whole panels. */
 struct layer {
     int32_t kind, activation, gate, level;
     float slope, gate_slope;
@@ -60,7 +61,7 @@ struct layer {
     struct matrix input, recurrent, candidate;
 };
 
-struct width {
+struct functions {
     int lanes;
     void (*product)(const struct matrix *, const float *const *, int64_t, float *,
                     int);
@@ -70,13 +71,13 @@ struct width {
     void (*apply)(int32_t, float, float *, int64_t);
 };
 
-static INLINE int64_t least(int64_t a, int64_t b)
+static INLINE int64_t minimum(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
-/* Asks for memory that will be read, or none: what follows a matrix does no harm. */
-static INLINE uintptr_t fetch(uintptr_t from, int64_t bytes)
+/* Prefetches memory. Addresses past the end of a matrix are harmless. */
+static INLINE uintptr_t prefetch(uintptr_t from, int64_t bytes)
 {
     for (int64_t i = 0; i < bytes; i += 64)
         __builtin_prefetch((const void *)(from + (uintptr_t)i), 0, 2);
@@ -112,7 +113,7 @@ static INLINE uintptr_t fetch(uintptr_t from, int64_t bytes)
 #pragma GCC pop_options
 #endif
 
-/* GRU2NP_EMULATE runs the 16 lanes on AVX2, so that they can be tested anywhere. */
+/* GRU2NP_EMULATE compiles the 16 lanes for AVX2, to test them on any machine. */
 #if defined(GRU2NP_EMULATE)
 #define WIDEST_TARGET "avx2,fma"
 #else
@@ -139,7 +140,7 @@ static INLINE uintptr_t fetch(uintptr_t from, int64_t bytes)
 #endif
 #endif
 
-static const struct width *const WIDTHS[] = {
+static const struct functions *const FUNCTIONS[] = {
     &functions_4,
 #if defined(X86)
     &functions_8,
@@ -172,7 +173,7 @@ EXPORT int32_t gru2np_level(void)
 #endif
 }
 
-static int64_t up_to(int64_t n, int64_t multiple)
+static int64_t round_up(int64_t n, int64_t multiple)
 {
     return (n + multiple - 1) / multiple * multiple;
 }
@@ -182,12 +183,13 @@ static int64_t matrix_size(const struct matrix *m, int64_t lanes)
     return m->panels * m->vectors * lanes * (m->K + 1);
 }
 
-/* Sizes of everything that is packed, from kind, level, features and units. */
-static int64_t lay_out(struct layer *l)
+/* Sets the sizes of the packed matrices from kind, level, features and units. Returns
+   their floats. */
+static int64_t set_sizes(struct layer *l)
 {
-    const int64_t lanes = WIDTHS[l->level]->lanes;
+    const int64_t lanes = FUNCTIONS[l->level]->lanes;
     const int64_t vectors = (l->units + lanes - 1) / lanes;
-    const int64_t side = least(vectors, 4);
+    const int64_t side = minimum(vectors, 4);
     struct matrix none = {0, 0, 0, NULL};
     l->input = l->recurrent = l->candidate = none;
     l->input.K = l->features;
@@ -214,12 +216,13 @@ static int64_t lay_out(struct layer *l)
            matrix_size(&l->candidate, lanes);
 }
 
-/* Packs the gates from `first` on of a kernel (K, gates * units) and its bias. */
+/* Packs `gates` gates, from gate `first` on, of a kernel (K, columns) and its bias.
+   Returns the end of what it wrote. */
 static float *pack_matrix(const struct layer *l, struct matrix *m, const float *kernel,
                           const float *bias, int64_t columns, int64_t gates,
                           int64_t first, float *out)
 {
-    const int64_t lanes = WIDTHS[l->level]->lanes, panel = m->vectors * lanes;
+    const int64_t lanes = FUNCTIONS[l->level]->lanes, panel = m->vectors * lanes;
     const int64_t side = m->vectors / gates;
     float *const data = out, *const biases = out + m->panels * panel * m->K;
     for (int64_t p = 0; p < m->panels; p++)
@@ -244,8 +247,8 @@ EXPORT int64_t gru2np_record(void)
     return (int64_t)sizeof(struct layer);
 }
 
-/* Fills in a record, and tells how many floats its packed weights take; -1 where the
-   level or the kind is not known. */
+/* Fills a record. Returns the floats of its packed weights; -1 if level or kind are not
+   known. */
 EXPORT int64_t gru2np_describe(struct layer *l, int32_t level, int32_t kind,
                                int32_t activation, float slope, int32_t gate,
                                float gate_slope, int64_t features, int64_t units)
@@ -261,7 +264,7 @@ EXPORT int64_t gru2np_describe(struct layer *l, int32_t level, int32_t kind,
     l->gate_slope = gate_slope;
     l->features = features;
     l->units = units;
-    return lay_out(l);
+    return set_sizes(l);
 }
 
 /* Packs weights in Keras' layout into `out`; biases may be NULL. */
@@ -281,44 +284,46 @@ EXPORT void gru2np_pack(struct layer *l, const float *kernel, const float *recur
     }
 }
 
-/* Units filled up to whole panels. */
+/* Units, padded to whole panels. */
 EXPORT int64_t gru2np_width(const struct layer *l)
 {
     return l->width;
 }
 
 /* Floats in a row of projected inputs. */
-static int64_t projected(const struct layer *l)
+static int64_t projected_width(const struct layer *l)
 {
-    return l->input.panels * l->input.vectors * WIDTHS[l->level]->lanes;
+    return l->input.panels * l->input.vectors * FUNCTIONS[l->level]->lanes;
 }
 
-/* Rows that run together: chunks of nearly one size, whole register tiles. */
+/* Rows of a chunk: chunks of nearly equal size, a multiple of 24, which all register
+   tiles of rows divide. */
 static int64_t chunk_of(int64_t batch)
 {
     if (batch < 1)
         return 1;
-    const int64_t chunks = (batch + MOST_ROWS - 1) / MOST_ROWS;
+    const int64_t chunks = (batch + MAX_ROWS - 1) / MAX_ROWS;
     const int64_t rows = (batch + chunks - 1) / chunks;
-    return chunks == 1 ? rows : least(up_to(rows, 24), MOST_ROWS);
+    return chunks == 1 ? rows : minimum(round_up(rows, 24), MAX_ROWS);
 }
 
+/* Time steps of a tile. */
 static int64_t tile_of(int64_t rows, int64_t time)
 {
-    const int64_t steps = least(MOST_TILE, MOST_ROWS / rows);
-    return least(time, steps < 1 ? 1 : steps);
+    const int64_t steps = minimum(MAX_TILE, MAX_ROWS / rows);
+    return minimum(time, steps < 1 ? 1 : steps);
 }
 
-/* No chunk of a batch has more rows, and no tile more products of an input, whatever
-   the sizes of its chunks and of the last one are. */
-static int64_t most_rows(int64_t batch)
+/* Upper bounds for every chunk of a batch, the last and smaller one included: its rows,
+   and the input rows of a tile (rows times time steps). */
+static int64_t max_rows(int64_t batch)
 {
-    return batch < 1 ? 1 : least(batch, MOST_ROWS);
+    return batch < 1 ? 1 : minimum(batch, MAX_ROWS);
 }
 
-static int64_t most_products(int64_t batch, int64_t time)
+static int64_t max_products(int64_t batch, int64_t time)
 {
-    return least(MOST_ROWS, most_rows(batch) * least(time, MOST_TILE));
+    return minimum(MAX_ROWS, max_rows(batch) * minimum(time, MAX_TILE));
 }
 
 static float *aligned(float *p)
@@ -328,11 +333,11 @@ static float *aligned(float *p)
 }
 
 #include "run.h"
-#include "stack.h"
+#include "chain.h"
 
 /* For the tests: one activation over an array whose size is a multiple of 16. */
 EXPORT void gru2np_apply(int32_t level, int32_t kind, float slope, float *x,
                          int64_t count)
 {
-    WIDTHS[level]->apply(kind, slope, x, count);
+    FUNCTIONS[level]->apply(kind, slope, x, count);
 }

@@ -1,11 +1,11 @@
-/* The kernel at one vector width.
+/* The kernel for one number of lanes.
 
-   Included once for each width, with LANES (floats in a vector), WIDE (1 where there
-   are 32 vector registers) and NAME(x) (the suffix of this width's functions) set.
-   Vectors are GCC's and Clang's own; nothing here names an instruction.
+   Included once for each, with LANES (floats in a vector), WIDE (1 where there are 32
+   vector registers) and NAME(x) (adds the suffix of these functions) defined. Vectors
+   are the vector extension of GCC and Clang; there are no intrinsics.
 
-   Matrices are packed in panels (kernel.c, pack_matrix): panel p holds, for every row
-   k of the kernel, `vectors` vectors side by side. A GRU's panel is LANES units wide
+   Matrices are packed in panels (kernel.c, pack_matrix): panel p holds `vectors`
+   consecutive vectors for every row k of the kernel. A GRU's panel is LANES units wide
    and holds the gates z, r, h of the same units. */
 
 typedef float NAME(vec) __attribute__((vector_size(4 * LANES)));
@@ -59,14 +59,14 @@ static INLINE vec NAME(select)(ivec condition, vec yes, vec no)
 #include "products.h"
 #include "cells.h"
 
-/* For the tests: one function over an array of whole vectors. */
+/* For tests: one activation over an array of whole vectors. */
 static void NAME(apply)(int32_t kind, float slope, float *x, int64_t count)
 {
     for (int64_t i = 0; i < count; i += LANES)
         STORE(x + i, NAME(activate)(kind, slope, LOAD(x + i)));
 }
 
-static const struct width NAME(functions) = {
+static const struct functions NAME(functions) = {
     LANES, NAME(product), NAME(step), NAME(activate_row), NAME(apply),
 };
 

@@ -1,23 +1,23 @@
-/* Rows times packed matrices. Included by lanes.h, once for each width. */
+/* Rows times packed matrices. Included by lanes.h, once for each number of lanes. */
 
-/* One row times one panel. The sum over k runs in several chains, which hides the
-   latency of the additions and rounds less than one long chain. */
+/* One row times one panel. The sum over k is split into partial sums, which hides the
+   latency of the additions and rounds less than one long sum. */
 static INLINE void NAME(row)(const int vectors, const float *a, int64_t K,
                              const float *w, const float *bias, float *out)
 {
-    const int chains = vectors == 1 ? 8 : vectors == 4 ? 2 : 4;
+    const int partials = vectors == 1 ? 8 : vectors == 4 ? 2 : 4;
     vec sum[8][4];
     int64_t k = 0;
-    UNROLL for (int s = 0; s < chains; s++)
+    UNROLL for (int s = 0; s < partials; s++)
         UNROLL for (int v = 0; v < vectors; v++)
             sum[s][v] = s ? V(0.0f) : LOAD(bias + v * LANES);
-    for (; k + chains <= K; k += chains) {
-        UNROLL for (int s = 0; s < chains; s++) {
+    for (; k + partials <= K; k += partials) {
+        UNROLL for (int s = 0; s < partials; s++) {
             vec x = V(a[k + s]);
             UNROLL for (int v = 0; v < vectors; v++)
                 sum[s][v] += LOAD(w + (s * vectors + v) * LANES) * x;
         }
-        w += chains * vectors * LANES;
+        w += partials * vectors * LANES;
     }
     for (; k < K; k++) {
         vec x = V(a[k]);
@@ -26,15 +26,15 @@ static INLINE void NAME(row)(const int vectors, const float *a, int64_t K,
         w += vectors * LANES;
     }
     UNROLL for (int v = 0; v < vectors; v++) {
-        UNROLL for (int step = chains / 2; step; step /= 2)
+        UNROLL for (int step = partials / 2; step; step /= 2)
             UNROLL for (int s = 0; s < step; s++)
                 sum[s][v] += sum[s + step][v];
         STORE(out + v * LANES, sum[0][v]);
     }
 }
 
-/* Several rows times the terms from k to end of one panel, every sum in a register.
-   The first block begins with the bias, the others go on from what is in `out`. */
+/* Several rows times the terms k to end of one panel, every sum in a register. The
+   first block starts from the bias, the others add to `out`. */
 static INLINE void NAME(rows)(const int count, const int vectors,
                               const float *const *a, int64_t k, int64_t end,
                               const float *w, const float *bias, float *out,
@@ -61,10 +61,10 @@ static INLINE void NAME(rows)(const int count, const int vectors,
     }
     UNROLL for (int i = 0; i < count; i++) {
         UNROLL for (int v = 0; v < vectors; v++) {
-            float *place = out + i * out_row + v * LANES;
+            float *p = out + i * out_row + v * LANES;
             if (!first)
-                sum[i][v] += LOAD(place);
-            STORE(place, sum[i][v]);
+                sum[i][v] += LOAD(p);
+            STORE(p, sum[i][v]);
         }
     }
 }
@@ -74,10 +74,10 @@ static INLINE void NAME(rows)(const int count, const int vectors,
         NAME(rows)(count, vectors, b, k, end, w, bias, o, out_row);                \
         break;
 
-/* Blocks of terms stay in the nearest cache while the rows go by, and sums made of
-   blocks round less than one long chain. Where a matrix is larger than that cache, each
-   group of rows asks for its part of the next block. */
-#define PANEL(vectors, most)                                                       \
+/* A block of terms stays in the L1 cache while all rows use it, and sums of blocks
+   round less than one long sum. Where a matrix is larger than that cache, each group of
+   rows prefetches its part of the next block. */
+#define PANEL(vectors, group)                                                      \
     static void NAME(panel##vectors)(const float *const *a, int64_t rows,          \
                                      int64_t K, const float *w, const float *bias, \
                                      float *out, int64_t out_row)                  \
@@ -87,20 +87,22 @@ static INLINE void NAME(rows)(const int count, const int vectors,
             return;                                                                \
         }                                                                          \
         for (int64_t k = 0; k == 0 || k < K; k += BLOCK) {                         \
-            const int64_t end = least(k + BLOCK, K);                               \
+            const int64_t end = minimum(k + BLOCK, K);                             \
             const float *const *b = a;                                             \
-            int64_t left = rows;                                                   \
+            int64_t remaining = rows;                                              \
             float *o = out;                                                        \
             const int64_t size = K > BLOCK ? (end - k) * vectors * LANES * 4 : 0;  \
             uintptr_t next = (uintptr_t)(w + end * vectors * LANES);               \
-            for (; left >= most; left -= most, b += most, o += most * out_row) {   \
-                next = fetch(next, size * most / rows);                            \
-                NAME(rows)(most, vectors, b, k, end, w, bias, o, out_row);         \
+            for (; remaining >= group; remaining -= group) {                       \
+                next = prefetch(next, size * group / rows);                        \
+                NAME(rows)(group, vectors, b, k, end, w, bias, o, out_row);        \
+                b += group;                                                        \
+                o += group * out_row;                                              \
             }                                                                      \
-            switch (left) {                                                        \
+            switch (remaining) {                                                   \
                 SOME_ROWS(1, vectors)                                              \
                 SOME_ROWS(2, vectors)                                              \
-                MORE_ROWS_##most(vectors)                                          \
+                MORE_ROWS_##group(vectors)                                         \
             }                                                                      \
         }                                                                          \
     }
@@ -111,7 +113,7 @@ static INLINE void NAME(rows)(const int count, const int vectors,
 #define MORE_ROWS_8(vectors)                                                       \
     MORE_ROWS_6(vectors) SOME_ROWS(6, vectors) SOME_ROWS(7, vectors)
 
-/* As many rows at once as leave every sum in a register. */
+/* The second argument: the largest group of rows whose sums fit in registers. */
 PANEL(1, 8)
 #if WIDE
 PANEL(2, 8)
@@ -123,16 +125,17 @@ PANEL(3, 4)
 PANEL(4, 3)
 #endif
 
-/* out (rows, width) = a (rows, K) times the matrix, plus its bias. From the last panel
-   on where `turned`: a caller that takes turns finds in the cache what it read last. */
+/* out (rows, width) = a (rows, K) times the matrix, plus its bias. `reverse` starts at
+   the last panel: a caller that alternates directions reads first what is still in the
+   cache. */
 static void NAME(product)(const struct matrix *m, const float *const *a, int64_t rows,
-                          float *out, int turned)
+                          float *out, int reverse)
 {
     const int64_t panel_width = m->vectors * LANES;
     const int64_t width = m->panels * panel_width;
     const float *bias = m->data + width * m->K;
     for (int64_t n = 0; n < m->panels; n++) {
-        const int64_t p = turned ? m->panels - 1 - n : n;
+        const int64_t p = reverse ? m->panels - 1 - n : n;
         const float *w = m->data + p * panel_width * m->K;
         const float *b = bias + p * panel_width;
         float *o = out + p * panel_width;

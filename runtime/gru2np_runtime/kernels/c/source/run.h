@@ -1,17 +1,17 @@
 /* One recurrent layer over time. */
 
-/* Floats of workspace that a call of gru2np_run needs, for as many rows or less. */
+/* Floats of workspace that gru2np_run needs for `batch` rows or fewer. */
 EXPORT int64_t gru2np_workspace(const struct layer *l, int64_t batch, int64_t time)
 {
-    return most_products(batch, time) * projected(l) +
-           6 * most_rows(batch) * l->width + ALIGNMENT;
+    return max_products(batch, time) * projected_width(l) +
+           6 * max_rows(batch) * l->width + ALIGNMENT;
 }
 
 struct call {
     const float *x;              /* (batch, time, features), strides in floats */
     const uint8_t *mask;         /* (batch, time), strides in bytes, or NULL */
     float *h, *c;                /* (batch, units): states, in and out; c of LSTM */
-    float *last;                 /* (batch, units): the output before, and the last */
+    float *last;                 /* (batch, units): previous output in, last out */
     float *y;                    /* (batch, time, units), strides in floats, or NULL */
     float *work;
     int64_t batch, time;
@@ -22,14 +22,15 @@ struct call {
 static void run_chunk(const struct layer *l, const struct call *call, int64_t first,
                       int64_t rows)
 {
-    const struct width *f = WIDTHS[l->level];
-    const int64_t width = l->width, units = l->units, wide = projected(l);
+    const struct functions *f = FUNCTIONS[l->level];
+    const int64_t width = l->width, units = l->units;
+    const int64_t projected = projected_width(l);
     const int64_t tile = tile_of(rows, call->time);
     const size_t size = (size_t)units * sizeof(float);
-    float *x = aligned(call->work), *h = x + tile * rows * wide;
+    float *x = aligned(call->work), *h = x + tile * rows * projected;
     float *c = h + rows * width, *work = c + rows * width;
-    const float *row[MOST_ROWS];
-    uint8_t valid[MOST_ROWS], started[MOST_ROWS];
+    const float *row[MAX_ROWS];
+    uint8_t valid[MAX_ROWS], started[MAX_ROWS];
 
     memset(h, 0, (size_t)(2 * rows * width) * sizeof(float));
     for (int64_t i = 0; i < rows; i++) {
@@ -39,7 +40,7 @@ static void run_chunk(const struct layer *l, const struct call *call, int64_t fi
         started[i] = call->mask == NULL;
     }
     for (int64_t begin = 0; begin < call->time; begin += tile) {
-        const int64_t steps = least(tile, call->time - begin);
+        const int64_t steps = minimum(tile, call->time - begin);
         for (int64_t s = 0; s < steps; s++) {
             const int64_t t = call->backwards ? call->time - 1 - begin - s : begin + s;
             for (int64_t i = 0; i < rows; i++)
@@ -55,7 +56,7 @@ static void run_chunk(const struct layer *l, const struct call *call, int64_t fi
                 for (int64_t i = 0; i < rows; i++)
                     valid[i] = call->mask[(first + i) * call->mask_row +
                                           t * call->mask_time] != 0;
-            f->step(l, rows, x + s * rows * wide, call->mask ? valid : NULL, h, c,
+            f->step(l, rows, x + s * rows * projected, call->mask ? valid : NULL, h, c,
                     work, (int)(at & 1));
             if (!final && !call->y)
                 if (!call->mask)
@@ -98,5 +99,5 @@ EXPORT void gru2np_run(const struct layer *l, const struct call *call)
 {
     const int64_t chunk = chunk_of(call->batch);
     for (int64_t first = 0; first < call->batch; first += chunk)
-        run_chunk(l, call, first, least(chunk, call->batch - first));
+        run_chunk(l, call, first, minimum(chunk, call->batch - first));
 }

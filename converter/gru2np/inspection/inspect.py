@@ -1,0 +1,354 @@
+"""Inspect: what a model file or a bundle holds, and what it means."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np.convert import converted
+from gru2np.errors import ModelFileError, Problem, UnsupportedModelError, naming
+from gru2np.generations import interpret
+from gru2np.inspection import choices, partial
+from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
+from gru2np.inspection.gates import Gates, gates_of
+from gru2np.readers import open_model
+from gru2np_runtime.bundle.container import MANIFEST
+from gru2np_runtime.bundle.manifest_writer import json_value
+from gru2np_runtime.bundle.opening import read_bundle
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gru2np.convert import Conversion
+    from gru2np.ir import RawModel
+    from gru2np_runtime.bundle.manifest import Manifest
+    from gru2np_runtime.graph import Graph
+
+    FilePath = str | os.PathLike[str]
+    from gru2np.layers.custom import CustomObjects
+
+    Titles = Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a file holds; ``print`` it, or take ``as_dict()``.
+
+    Attributes:
+        file: its path.
+        kind: ``model`` or ``bundle``.
+        size: its bytes; of a bundle or a model file alone, without ``weights``.
+        source: ``file_name``, ``sha256``, ``container``, ``keras_version`` and
+            ``backend`` of the model file; of a bundle, of the file it was made of.
+        written_by: the Keras that saved the model, in words.
+        name: of the model.
+        inputs: name, shape and dtype of each input.
+        outputs: the same of each output.
+        input_structure: ``one``, ``list`` or ``dict``.
+        output_structure: the same of the outputs.
+        parameters: how many numbers the weights hold.
+        layers: in the order they run.
+        gates: the weights of every GRU, LSTM and SimpleRNN, explained.
+        meaning: what was chosen where generations of Keras differ.
+        storage: of a bundle stored small, how and at what cost: ``dtype``, ``weights``
+            (how many of them are small), ``inputs`` (what it was measured on) and
+            ``outputs``, each with ``largest_difference``, ``relative`` and
+            ``root_mean_square``; ``saturated``, the same of gates at their limits.
+        proof: of a bundle that carries one: ``reference``, ``runtime``, ``seed`` and
+            the ``cases``, each with ``name`` and ``description``.
+        convertible: whether ``export`` takes it.
+        problems: what cannot be converted.
+        refusal: the text with which ``export`` refuses it, or None.
+    """
+
+    file: str
+    kind: str
+    size: int
+    source: Mapping[str, Any] = field(default_factory=dict)
+    written_by: str | None = None
+    name: str | None = None
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    input_structure: str | None = None
+    output_structure: str | None = None
+    parameters: int | None = None
+    layers: tuple[LayerFacts, ...] = ()
+    gates: tuple[Gates, ...] = ()
+    meaning: tuple[str, ...] = ()
+    storage: Mapping[str, Any] | None = None
+    proof: Mapping[str, Any] | None = None
+    convertible: bool = True
+    problems: tuple[Problem, ...] = ()
+    refusal: str | None = None
+
+    def __str__(self) -> str:
+        from gru2np.inspection.render import render
+
+        return "\n".join(render(self))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON has it, under the names of the attributes."""
+        record: dict[str, Any] = json_value(asdict(self))
+        return record
+
+
+def inspect(
+    path: FilePath,
+    weights: FilePath | None = None,
+    *,
+    custom_objects: CustomObjects | None = None,
+    saved_by: str | None = None,
+) -> Report:
+    """Look into a model file or a bundle; its content decides which, not its suffix.
+
+    A model that cannot be converted is described as far as its file goes, with what
+    stands in the way.
+
+    Args:
+        path: a model file, an architecture, or a bundle.
+        weights: the weights file that belongs to an architecture.
+        custom_objects: classes of your own, as ``export`` takes them.
+        saved_by: the Keras that saved the file, where it does not say: see ``export``.
+
+    Raises:
+        ModelFileError: the file is damaged, hostile or no model.
+        BundleError: the bundle breaks a rule.
+        ValueError: ``saved_by`` names no Keras.
+    """
+    with inspecting(
+        path, weights, custom_objects=custom_objects, saved_by=saved_by
+    ) as (
+        report,
+        _,
+    ):
+        return report
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The graph of a model and its weights, read one by one.
+
+    Attributes:
+        graph: the runtime's.
+        titles: Keras name and class by layer path.
+        paths: of the weights.
+        read: gives a weight.
+    """
+
+    graph: Graph
+    titles: Titles
+    paths: frozenset[str]
+    read: Callable[[str], NDArray[Any]]
+
+
+@contextmanager
+def inspecting(
+    path: FilePath,
+    weights: FilePath | None = None,
+    *,
+    custom_objects: CustomObjects | None = None,
+    saved_by: str | None = None,
+) -> Iterator[tuple[Report, Opened | None]]:
+    """What ``inspect`` says, and the model, open as long as its weights are read.
+
+    The model is None where it cannot be converted.
+    """
+    place = Path(path)
+    if weights is None and is_bundle(place):
+        yield _of_bundle(place, size_of(place), custom_objects)
+        return
+    with ExitStack() as stack:
+        try:
+            raw = replace(
+                stack.enter_context(open_model(path, weights)), saved_by=saved_by
+            )
+            result = of_model(raw, str(path), size_of(place), custom_objects)
+        except UnsupportedModelError as error:
+            # Only its container is known.
+            result = Report(str(path), "model", size_of(place), **_refused(error)), None
+        yield result
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files of a directory."""
+    parts = [path] if path.is_file() else sorted(path.glob("*"))
+    return sum(part.stat().st_size for part in parts if part.is_file())
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a file is an ``.npz`` by its first member; ``.keras`` is a zip too."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(512)
+    name = start[30 : 30 + int.from_bytes(start[26:28], "little")]
+    arrays = name.endswith(b".npy") or name == b"manifest.json"
+    return start.startswith(b"PK\x03\x04") and arrays
+
+
+def _of_bundle(
+    path: Path, size: int, custom_objects: CustomObjects | None
+) -> tuple[Report, Opened]:
+    data = path.read_bytes()
+    if MANIFEST.encode() not in data[-200:]:
+        raise ModelFileError(
+            f"{path.name}: expected a Keras model or a bundle, got an .npz of plain "
+            "arrays, or a bundle cut short; arrays of a single layer run with "
+            "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...)"
+        )
+    with naming(path):
+        manifest, arrays = read_bundle(data, custom_objects)
+
+    def read(weight: str) -> NDArray[Any]:
+        array = arrays[weight]
+        # Float16 is for storing: the runtime widens it when it loads.
+        return array.astype(np.float32) if array.dtype == np.float16 else array
+
+    source = manifest.source
+    version = source.get("keras_version")
+    shapes = {record.path: record.shape for record in manifest.weights}
+    opened = Opened(manifest.graph, manifest.titles, frozenset(arrays), read)
+    report = Report(
+        str(path),
+        "bundle",
+        size,
+        source=source,
+        written_by=None if version is None else f"Keras {version}",
+        name=manifest.name,
+        input_structure=manifest.inputs.kind,
+        output_structure=manifest.outputs.kind,
+        meaning=choices.sentences(manifest.graph),
+        storage=_storage(manifest),
+        proof=_proof(manifest),
+        **_of_graph(opened, shapes, (manifest.inputs.names, manifest.outputs.names)),
+    )
+    return report, opened
+
+
+def _storage(manifest: Manifest) -> dict[str, Any] | None:
+    if manifest.storage is None:
+        return None
+    small = sum(weight.small for weight in manifest.weights)
+    return {**manifest.storage, "weights": small}
+
+
+def _proof(manifest: Manifest) -> dict[str, Any] | None:
+    proof = manifest.proof
+    if proof is None:
+        return None
+    return {
+        "reference": proof.reference,
+        "runtime": proof.runtime,
+        "seed": proof.seed,
+        "cases": [
+            {"name": case.name, "description": case.description} for case in proof.cases
+        ],
+    }
+
+
+def of_model(
+    raw: RawModel, file: str, size: int, custom_objects: CustomObjects | None
+) -> tuple[Report, Opened | None]:
+    """The report of an open model file; no model where it cannot be converted.
+
+    Args:
+        raw: the file.
+        file: its path.
+        size: its bytes.
+        custom_objects: classes of the user's own, as ``export`` takes them.
+
+    Raises:
+        ModelFileError: the file is damaged.
+    """
+    model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
+    try:
+        model, readings = interpret(raw)
+        written_by = readings.taken.writer
+        conversion = converted(raw, model, readings, custom_objects)
+    except UnsupportedModelError as error:
+        report = Report(
+            file,
+            "model",
+            size,
+            source=raw.source(),
+            written_by=written_by,
+            name=None if model is None else model.name,
+            inputs=() if model is None else tuple(partial.inputs(model)),
+            parameters=partial.parameters(raw),
+            layers=partial.layers(raw, model),
+            **_refused(error),
+        )
+        return report, None
+    return of_conversion(conversion, file, size)
+
+
+def of_conversion(
+    conversion: Conversion, file: str, size: int
+) -> tuple[Report, Opened]:
+    """The report of a model that has been converted, and the model.
+
+    Args:
+        conversion: of the model.
+        file: its path.
+        size: its bytes.
+    """
+    built = conversion.built
+    shapes = {path: tensor.shape for path, tensor in conversion.tensors.items()}
+    opened = Opened(built.graph, built.titles, frozenset(shapes), conversion.array)
+    report = Report(
+        file,
+        "model",
+        size,
+        source=conversion.raw.source(),
+        written_by=conversion.meaning.writer,
+        name=conversion.model.name,
+        input_structure=built.inputs.kind,
+        output_structure=built.outputs.kind,
+        meaning=(
+            *choices.of_conversion(conversion),
+            *built.notes,
+            *built.warnings,
+        ),
+        **_of_graph(opened, shapes, (built.inputs.names, built.outputs.names)),
+    )
+    return report, opened
+
+
+def _refused(error: UnsupportedModelError) -> dict[str, Any]:
+    return {"convertible": False, "problems": error.problems, "refusal": str(error)}
+
+
+def _of_graph(
+    opened: Opened,
+    shapes: Mapping[str, tuple[int, ...]],
+    names: tuple[Sequence[str], Sequence[str]],
+) -> dict[str, Any]:
+    tensors = [
+        tuple(
+            Tensor(name, port.shape, port.dtype)
+            for name, port in zip(labels, ports, strict=True)
+        )
+        for labels, ports in zip(
+            names, (opened.graph.inputs, opened.graph.outputs), strict=True
+        )
+    ]
+    gates = [
+        gate
+        for path, layer in opened.graph.layers.items()
+        for gate in gates_of(path, layer, shapes, opened.read)
+    ]
+    return {
+        "inputs": tensors[0],
+        "outputs": tensors[1],
+        "parameters": sum(prod(shape) for shape in shapes.values()),
+        "layers": tuple(layers_of(opened.graph, opened.titles, shapes)),
+        "gates": tuple(gates),
+    }

@@ -1,0 +1,132 @@
+"""What no case reached: numbers at which layers turn, and no input crossed them.
+
+That two programs agree says nothing of what neither was asked.  So every layer that
+names such numbers is watched, wherever it stands in the graph.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np.text import listed, readable
+from gru2np.verification.node_runner import NodeRunner
+from gru2np_runtime import InputError
+from gru2np_runtime.run.execution import in_dtype_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from gru2np.ir import Array
+    from gru2np_runtime import Layer
+    from gru2np_runtime.run.execution import GraphPlan
+
+
+# Numbers of one layer that are named; more are counted.
+SHOWN = 3
+
+
+class Coverage:
+    """The inputs of every layer that names numbers, over all cases.
+
+    Args:
+        plan: of the graph.
+    """
+
+    def __init__(self, plan: GraphPlan) -> None:
+        self.plan = plan
+        self.seen: dict[str, _Seen] = {}
+        wanted: set[str] = set()
+        for node in plan.graph.nodes[::-1]:
+            layer = plan.graph.layers[node.layer]
+            # What masks need stands behind #, and belongs to the layer before it.
+            name = node.layer.partition("#")[0]
+            if layer.turns() or layer.knows() or layer.ids:
+                self.seen.setdefault(node.layer, _Seen(name, layer))
+                wanted.update(ref for ref, _ in node.references())
+            elif node.name in wanted:
+                wanted.update(ref for ref, _ in node.references())
+        self.wanted = wanted
+
+    def run(self, batches: Iterable[Sequence[Array]]) -> None:
+        """Run a case as far as the last of these layers."""
+        if not self.seen:
+            return
+        calls = NodeRunner(self.plan)
+        graph = self.plan.graph
+        for batch in batches:
+            values: dict[str, Sequence[Array]] = {
+                port.name: (x,) for port, x in zip(graph.inputs, batch, strict=True)
+            }
+            for node in graph.nodes:
+                seen = self.seen.get(node.layer)
+                if seen is None and node.name not in self.wanted:
+                    continue
+                layer = graph.layers[node.layer]
+                given = [values[ref][index] for ref, index in node.inputs]
+                inputs = [in_dtype_of(layer, x) for x in given]
+                if seen is not None:
+                    seen.take(inputs[0])
+                if node.name in self.wanted:
+                    mask = node.mask and values[node.mask[0]][node.mask[1]]
+                    try:
+                        with np.errstate(over="ignore", invalid="ignore"):
+                            values[node.name] = calls.call(node, inputs, mask)
+                    except (InputError, IndexError, ValueError):
+                        return
+
+    def missed(self) -> list[str]:
+        """A sentence for each thing that no case reached."""
+        found = (text for own in self.seen.values() for text in own.missed())
+        return list(dict.fromkeys(found))
+
+
+class _Seen:
+    """The numbers of one layer's inputs, over all cases."""
+
+    def __init__(self, name: str, layer: Layer) -> None:
+        self.name = readable(name)
+        self.turns = sorted(set(layer.turns()))
+        self.known = np.array(sorted(set(layer.knows())))
+        self.met = np.zeros(len(self.known), bool)
+        self.rows = np.zeros(getattr(layer, layer.ids) if layer.ids else 0, bool)
+        self.least, self.most = np.inf, -np.inf
+
+    def take(self, x: Array) -> None:
+        """Note the numbers of an input."""
+        numbers = x[np.isfinite(x)] if x.dtype.kind == "f" else x.ravel()
+        if not numbers.size:
+            return
+        self.least = min(self.least, float(numbers.min()))
+        self.most = max(self.most, float(numbers.max()))
+        if self.known.size:
+            # A mask value is held against inputs in their own precision.
+            known = self.known.astype(x.dtype) if x.dtype.kind == "f" else self.known
+            self.met |= np.isin(known, numbers)
+        if self.rows.size:
+            whole = numbers.astype(np.int64)
+            self.rows[whole[(whole >= 0) & (whole < len(self.rows))]] = True
+
+    def missed(self) -> Iterator[str]:
+        """A sentence for each kind of number that the inputs missed."""
+        if self.least > self.most:
+            return
+        uncrossed = [n for n in self.turns if not self.least < n <= self.most]
+        if uncrossed:
+            yield (
+                f"layer {self.name}: inputs from {self.least:.6g} to {self.most:.6g} "
+                f"never crossed {_listed(uncrossed)}"
+            )
+        unmet = self.known[~self.met].tolist()
+        if unmet:
+            yield f"layer {self.name}: no input was {_listed(unmet, 'or')}"
+        if not self.rows.all():
+            yield (
+                f"layer {self.name}: {int((~self.rows).sum())} of its {len(self.rows)} "
+                "rows were never asked for"
+            )
+
+
+def _listed(numbers: Sequence[float], last: str = "and") -> str:
+    return listed([f"{number:.15g}" for number in numbers], SHOWN, last)

@@ -1,0 +1,65 @@
+"""How files name layers: by class and number, or by position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gru2np.ir import KerasLayer, KerasModel, ObjectStore
+
+
+class PathNaming:
+    """How files since Keras 3 name layers: by class and number, ``layers/gru_1``."""
+
+    def layer(self, model: KerasModel, layer: KerasLayer) -> str:
+        """The path of a layer of a model."""
+        return layer.path
+
+    def child(self, attribute: str, position: int) -> str:
+        """The path of a layer inside a layer, from its position among them."""
+        return attribute
+
+
+class ObjectNaming(PathNaming):
+    """How checkpoints of TensorFlow name them: by position, ``layer-3``.
+
+    Until TensorFlow 2.2 a Sequential counts its InputLayer among its layers, since 2.3
+    it does not, whether its configuration lists one or not.
+
+    Attributes:
+        problems: models of which the file has another number of layers.
+    """
+
+    def __init__(self, model: KerasModel, store: ObjectStore) -> None:
+        self.store = store
+        self.problems: list[str] = []
+        self._counted: dict[int, list[KerasLayer]] = {}
+        self._count(model, "")
+
+    def layer(self, model: KerasModel, layer: KerasLayer) -> str:
+        """The path of a layer of a model."""
+        counted = self._counted[id(model)]
+        return f"layer-{next(i for i, other in enumerate(counted) if other is layer)}"
+
+    def child(self, attribute: str, position: int) -> str:
+        """The path of a layer inside a layer, from its position among them."""
+        outer, _, name = attribute.rpartition("/")
+        return f"{outer}/{position if outer.endswith('cells') else name}".lstrip("/")
+
+    def _count(self, model: KerasModel, path: str) -> None:
+        """Find which layers of a model, and of models inside it, the file counts."""
+        layers, stored = list(model.layers), self.store.layers(path)
+        if model.sequential and stored < len(layers):
+            layers = [inner for inner in layers if inner.class_name != "InputLayer"]
+        self._counted[id(model)] = layers
+        if len(layers) != stored:
+            expected = f"model {model.name!r}: expected {len(layers)} layers"
+            self.problems.append(f"{expected}, got {stored}")
+            return
+        for number, layer in enumerate(layers):
+            at = f"{path}/layer-{number}".lstrip("/")
+            if layer.model is not None:
+                self._count(layer.model, at)
+            for position, (attribute, child) in enumerate(layer.children):
+                if child.model is not None:
+                    self._count(child.model, f"{at}/{self.child(attribute, position)}")

@@ -1,0 +1,99 @@
+/* A chain of layers over time in one call: struct chain is packed by chain.py. */
+
+/* Floats of workspace that a layer adds to gru2np_chain. */
+EXPORT int64_t gru2np_chain_workspace(const struct layer *l, int64_t rows, int64_t time)
+{
+    return max_products(rows, time) * (l->width + projected_width(l)) +
+           4 * max_rows(rows) * l->width + ALIGNMENT;
+}
+
+/* A chain of layers over time: the input of a layer is the output of the one before.
+
+   states: h of each recurrent layer, and c of an LSTM, (rows, width) each, updated in
+   place; y: every time step, or only the last where y_time is 0; work: the sum of
+   gru2np_chain_workspace. Strides in floats. rows and time are at least 1. */
+struct chain {
+    const struct layer *const *layers;
+    const float *x;
+    float *states, *y, *work;
+    int64_t count, rows, time;
+    int64_t x_row, x_time, y_row, y_time;
+    int64_t zero_states; /* 1: set the states to zero first */
+};
+
+static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows)
+{
+    const int64_t tile = tile_of(rows, chain->time);
+    const float *row[MAX_ROWS];
+    int64_t last_recurrent = 0;
+    for (int64_t n = 0; n < chain->count; n++)
+        if (chain->layers[n]->kind != DENSE)
+            last_recurrent = n;
+    for (int64_t begin = 0; begin < chain->time; begin += tile) {
+        const int64_t steps = minimum(tile, chain->time - begin);
+        const int final = begin + steps == chain->time;
+        int64_t inputs = steps * rows;
+        float *state = chain->states, *work = aligned(chain->work);
+        const struct layer *l = chain->layers[0];
+        for (int64_t s = 0; s < steps; s++)
+            for (int64_t i = 0; i < rows; i++)
+                row[s * rows + i] = chain->x + (first + i) * chain->x_row +
+                                    (begin + s) * chain->x_time;
+        for (int64_t n = 0; n < chain->count; n++) {
+            l = chain->layers[n];
+            const struct functions *f = FUNCTIONS[l->level];
+            const int64_t width = l->width, projected = projected_width(l);
+            float *out = work;
+            if (l->kind == DENSE) {
+                f->product(&l->input, row, inputs, out, 0);
+                for (int64_t i = 0; i < inputs; i++)
+                    f->activate_row(l, out + i * width);
+                work += inputs * width;
+            } else {
+                const int last_only = n == last_recurrent && chain->y_time == 0;
+                const int64_t size = chain->rows * width;
+                float *h = state + first * width;
+                float *x = work + inputs * width;
+                f->product(&l->input, row, inputs, x, 0);
+                for (int64_t s = 0; s < steps; s++) {
+                    f->step(l, rows, x + s * rows * projected, NULL, h, h + size,
+                            x + inputs * projected, (int)(s & 1));
+                    if (steps > 1 && !last_only)
+                        memcpy(out + s * rows * width, h,
+                               (size_t)(rows * width) * sizeof(float));
+                }
+                state += l->kind == LSTM ? 2 * size : size;
+                work += inputs * width;
+                if (steps == 1 || last_only)
+                    out = h;
+                if (last_only)
+                    inputs = rows;
+                if (last_only && !final)
+                    break;
+            }
+            for (int64_t i = 0; i < inputs; i++)
+                row[i] = out + i * width;
+        }
+        if (chain->y_time == 0 && !final)
+            continue;
+        for (int64_t i = 0; i < inputs; i++)
+            memcpy(chain->y + (first + i % rows) * chain->y_row +
+                       (begin + i / rows) * chain->y_time,
+                   row[i], (size_t)l->units * sizeof(float));
+    }
+}
+
+EXPORT void gru2np_chain(const struct chain *chain)
+{
+    const int64_t chunk = chunk_of(chain->rows);
+    if (chain->zero_states) {
+        int64_t size = 0;
+        for (int64_t n = 0; n < chain->count; n++) {
+            const struct layer *l = chain->layers[n];
+            size += (l->kind == DENSE ? 0 : l->kind == LSTM ? 2 : 1) * l->width;
+        }
+        memset(chain->states, 0, (size_t)(size * chain->rows) * sizeof(float));
+    }
+    for (int64_t first = 0; first < chain->rows; first += chunk)
+        chain_chunk(chain, first, minimum(chunk, chain->rows - first));
+}
