@@ -95,7 +95,7 @@ def test_every_layer_is_among_the_examples():
 @pytest.mark.parametrize("example", APART, ids=identity)
 def test_rows_apart_are_what_they_are_in_a_batch(example):
     layer, pattern = example
-    assert layer.rows_apart
+    assert layer.independent_rows
     rows, whole = rows_and_whole(layer, pattern)
     for i, y in enumerate(whole):
         alone = np.concatenate([row[i] for row in rows])
@@ -105,7 +105,7 @@ def test_rows_apart_are_what_they_are_in_a_batch(example):
 @pytest.mark.parametrize("example", MIXING, ids=identity)
 def test_rows_that_are_not_apart_hang_on_each_other(example):
     layer, pattern = example
-    assert not layer.rows_apart
+    assert not layer.independent_rows
     rows, whole = rows_and_whole(layer, pattern)
     alone = np.concatenate([row[0] for row in rows])
     assert alone.shape != whole[0].shape or np.abs(alone - whole[0]).max() > 1e-3
@@ -113,15 +113,15 @@ def test_rows_that_are_not_apart_hang_on_each_other(example):
 
 @pytest.mark.parametrize("kind", [layers.GRUCell, layers.LSTMCell])
 def test_rows_of_a_cell_are_apart_but_for_functions_along_the_batch(kind):
-    assert kind(units=3).rows_apart
-    assert kind(units=3, activation={**ALONG_BATCH, "axis": 1}).rows_apart
-    assert not kind(units=3, recurrent_activation=ALONG_BATCH).rows_apart
+    assert kind(units=3).independent_rows
+    assert kind(units=3, activation={**ALONG_BATCH, "axis": 1}).independent_rows
+    assert not kind(units=3, recurrent_activation=ALONG_BATCH).independent_rows
 
 
 def test_what_holds_a_layer_that_mixes_rows_mixes_them():
     mixing = layers.GRU(units=3, time_major=True)
-    assert not at_every_step(mixing).rows_apart
-    assert not model(mixing).rows_apart
+    assert not at_every_step(mixing).independent_rows
+    assert not model(mixing).independent_rows
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_layer_of_the_package_states_everything(missing):
     stated = {
         "multiply_adds": no_products,
         "over_time": across,
-        "rows_apart": True,
+        "independent_rows": True,
         "op": "invented",
         "__module__": "gru2np_runtime.layers.invented",
     }
@@ -163,14 +163,17 @@ def test_a_class_of_ones_own_takes_nothing_over_that_its_forward_may_change():
     options = {"filters": 2, "kernel_size": [3], "strides": [1], "dilation": [1]}
     conv, own = layers.Conv(**options), Own(**options)
     shapes = [(1, 5, 3)], [(1, 3, 2)]
-    assert (conv.rows_apart, own.rows_apart) == (True, False)
+    assert (conv.independent_rows, own.independent_rows) == (True, False)
     assert (conv.multiply_adds(*shapes), own.multiply_adds(*shapes)) == (3 * 18, 0)
-    assert (layers.NotEqual.compared, Compared.compared) == ("value", "")
+    assert (layers.NotEqual.compares_with, Compared.compares_with) == (
+        "value",
+        "",
+    )
 
 
 def test_what_a_class_of_ones_own_states_holds_for_those_below():
     class Own(layers.Dense):
-        rows_apart = True
+        independent_rows = True
 
         def multiply_adds(self, inputs, outputs):
             return 7
@@ -178,9 +181,9 @@ def test_what_a_class_of_ones_own_states_holds_for_those_below():
     class Below(Own):
         pass
 
-    assert Below.rows_apart
+    assert Below.independent_rows
     assert Below(units=1).multiply_adds([(1, 2)], [(1, 1)]) == 7
-    assert not Layer.rows_apart
+    assert not Layer.independent_rows
 
 
 @pytest.mark.parametrize("op", FAMILY)
@@ -201,7 +204,7 @@ def test_a_layer_of_the_package_that_has_weights_says_how_they_are_stored():
     stated = {
         "multiply_adds": no_products,
         "over_time": across,
-        "rows_apart": True,
+        "independent_rows": True,
         "op": "invented",
         "weight_shapes": lambda self, *shapes: {"scale": (3,)},
         "__module__": "gru2np_runtime.layers.invented",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gru2np_runtime import InputError, layers
-from gru2np_runtime.layer import CARRIED, POINTWISE
+from gru2np_runtime.layer import CARRIED, PER_STEP
 from gru2np_runtime.layers import FAMILY
 from gru2np_runtime.run.dispatch import make_plan
 from layer_examples import (
@@ -26,7 +26,7 @@ STEPWISE = [
     (layer, pattern, rule)
     for layer, pattern in EXAMPLES
     for rule in [layer.over_time(*sized(pattern, None, None))]
-    if rule in (POINTWISE, CARRIED)
+    if rule in (PER_STEP, CARRIED)
 ]
 RECURRENT = {
     op
@@ -83,7 +83,7 @@ def test_nothing_writes_into_its_inputs(example):
     ("layer", "pattern", "rule"), STEPWISE, ids=[identity(e[:2]) for e in STEPWISE]
 )
 def test_pointwise_is_step_by_step(layer, pattern, rule):
-    """What is POINTWISE or CARRIED gives the same for one time step after the other."""
+    """What is PER_STEP or CARRIED gives the same for one time step after the other."""
     shapes = sized(pattern, 2, 5)
     assert layer.over_time(*shapes) == rule
     inputs, weights, y = run(layer, shapes)

@@ -357,7 +357,7 @@ def test_whole_numbers_stay_within_their_type_and_what_is_legal():
 )
 def test_the_origin_of_a_place_is_given_that_place(layer):
     for place in range(layer.size()):
-        number = np.array([layer.origin(place)])
+        number = np.array([layer.preimage(place)])
         assert layer.forward({}, number).tolist() == [place]
-    assert layer.origin(layer.size()) is None
-    assert layer.origin(0.5) is None
+    assert layer.preimage(layer.size()) is None
+    assert layer.preimage(0.5) is None

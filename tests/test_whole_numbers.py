@@ -223,7 +223,7 @@ def test_the_dtype_is_the_one_told(layer, dtype):
         name: np.ones(shape, "float32")
         for name, shape in layer.weight_shapes(x.shape).items()
     }
-    given = x if layer.keeps_dtype or layer.keeps_whole else x.astype("float32")
+    given = x if layer.keeps_dtype or layer.keeps_integers else x.astype("float32")
     (y,) = make_plan(layer, weights).run([given], None)
     assert y.dtype == layer.output_dtype(dtype)
 

@@ -217,7 +217,7 @@ def breakpoints_of(specification: ActivationSpec) -> tuple[float, ...]:
     return tuple(number for number in breakpoints if number and math.isfinite(number))
 
 
-def keeps_whole(specification: ActivationSpec) -> bool:
+def keeps_integers(specification: ActivationSpec) -> bool:
     """Whether integers stay integers: ``linear``, and ``relu`` with integer bounds."""
     if isinstance(specification, str):
         return specification in ("linear", "relu")

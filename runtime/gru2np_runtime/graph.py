@@ -198,9 +198,9 @@ class Graph(Layer):
         )
 
     @property
-    def rows_apart(self) -> bool:  # type: ignore[override]
+    def independent_rows(self) -> bool:  # type: ignore[override]
         """Whether all layers inside compute rows independently."""
-        return all(layer.rows_apart for layer in self.layers.values())
+        return all(layer.independent_rows for layer in self.layers.values())
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """The sum over all nodes."""

@@ -20,19 +20,20 @@ if TYPE_CHECKING:
     FloatType = str
 
 # How a layer treats the time axis of a sequence; see ``Layer.over_time``.
-POINTWISE = "pointwise"
+PER_STEP = "pointwise"
 CARRIED = "carried"
 LAST = "last"
 ACROSS = "across"
 
 # Facts that every layer class of this package must state, itself or in a base class
 # below ``Layer``: no default is right for all layers.
-STATED = ("multiply_adds", "over_time", "rows_apart")
+STATED = ("multiply_adds", "over_time", "independent_rows")
 # Facts that a custom layer does not inherit from a layer of this package, because its
 # ``forward`` may compute something else.
 NOT_INHERITED = (
-    *("compared", "knows", "multiply_adds", "origin", "reads_shape_alone"),
-    *("refuses_others", "renumbers", "rows_apart", "turns", "usual"),
+    *("breakpoints", "compares_with", "discrete_output", "independent_rows"),
+    *("multiply_adds", "only_special_values", "preimage", "reads_shape_alone"),
+    *("special_values", "typical_input"),
 )
 
 # Reasons for storing a weight in full precision: see ``Layer.storage_axes``.
@@ -61,7 +62,7 @@ class Layer(Attributes):
     # Boolean and integer inputs keep their dtype: the layer only moves data.
     keeps_dtype: ClassVar[bool] = False
     # Integer inputs keep their dtype: the layer computes in integers, as Keras does.
-    keeps_whole: ClassVar[bool] = False
+    keeps_integers: ClassVar[bool] = False
     # Floating-point inputs are cast to the layer's dtype, as Keras does for all layers.
     casts_floats: ClassVar[bool] = True
     # The dtype of the output where neither of these decides it: masks are bool.
@@ -72,9 +73,9 @@ class Layer(Attributes):
     is_sequence: ClassVar[bool] = False
     # Rows of a batch do not depend on each other, so that a large input can run in
     # batches; stated by every layer of this package.
-    rows_apart: ClassVar[bool] = False
+    independent_rows: ClassVar[bool] = False
     # The attribute that inputs are compared with, in the precision of the input.
-    compared: ClassVar[str] = ""
+    compares_with: ClassVar[str] = ""
     # The output depends on the shape of the input alone, not on its numbers.
     reads_shape_alone: ClassVar[bool] = False
     # For weights stored as float16 or int8, by name: the axis of the scales, or the
@@ -87,10 +88,10 @@ class Layer(Attributes):
     # input does not hold ids.
     ids: ClassVar[str] = ""
     # Output numbers are labels, not quantities: indices in a vocabulary, results of
-    # comparisons.  ``origin`` may give an input number for an output number.
-    renumbers: ClassVar[bool] = False
-    # Input numbers that are not in ``knows()`` are an error.
-    refuses_others: ClassVar[bool] = False
+    # comparisons.  ``preimage`` may give an input number for an output number.
+    discrete_output: ClassVar[bool] = False
+    # Input numbers that are not in ``special_values()`` are an error.
+    only_special_values: ClassVar[bool] = False
     # Custom layers: the output keeps the mask of the input.
     supports_masking: ClassVar[bool] = False
     # Custom layers: ``forward`` receives the mask of the input.
@@ -165,7 +166,7 @@ class Layer(Attributes):
         """
         result = self.result_dtype()
         integer = not dtypes[0].startswith("float")
-        if result is not None and not (integer and self.keeps_whole):
+        if result is not None and not (integer and self.keeps_integers):
             return result
         cast = self.casts_floats and dtypes[0].startswith("float")
         return self.dtype if cast else dtypes[0]
@@ -182,7 +183,7 @@ class Layer(Attributes):
         Stated by every layer of this package.
 
         Returns:
-            ``POINTWISE``: per step, time steps do not depend on each other;
+            ``PER_STEP``: per step, time steps do not depend on each other;
             ``CARRIED``: in order, with a state carried from step to step;
             ``LAST``: only the last time step is used, and the output has no time axis;
             ``ACROSS``: all time steps at once, so it cannot run step by step.
@@ -202,7 +203,7 @@ class Layer(Attributes):
         """
         return 0
 
-    def turns(self) -> tuple[float, ...]:
+    def breakpoints(self) -> tuple[float, ...]:
         """Breakpoints: input numbers where the layer changes its formula.
 
         Bounds of bins, thresholds, caps; empty for most layers.  Test inputs must lie
@@ -210,11 +211,11 @@ class Layer(Attributes):
         """
         return ()
 
-    def knows(self) -> tuple[float, ...]:
+    def special_values(self) -> tuple[float, ...]:
         """Input numbers with a meaning of their own: a vocabulary, a mask value."""
-        return (getattr(self, self.compared),) if self.compared else ()
+        return (getattr(self, self.compares_with),) if self.compares_with else ()
 
-    def usual(
+    def typical_input(
         self, weights: Mapping[str, Array], rank: int
     ) -> tuple[Array, Array] | None:
         """Mean and deviation of the numbers that an input of this rank should hold.
@@ -223,8 +224,8 @@ class Layer(Attributes):
         """
         return None
 
-    def origin(self, number: float) -> float | None:
-        """An input number whose output is this one, for layers that ``renumbers``."""
+    def preimage(self, number: float) -> float | None:
+        """An input number whose output is this one; see ``discrete_output``."""
         return None
 
     def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:
@@ -281,9 +282,9 @@ def no_products(layer: Layer, inputs: Sequence[Sizes], outputs: Sequence[Sizes])
 class Elementwise(Layer):
     """A layer that computes element by element and keeps the shape."""
 
-    rows_apart = True
+    independent_rows = True
     multiply_adds = no_products
 
     def over_time(self, *shapes: Shape) -> str:
         """Per step."""
-        return POINTWISE
+        return PER_STEP

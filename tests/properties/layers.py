@@ -203,7 +203,7 @@ def each_step(draw, context, features, kind):
     return {"class": "TimeDistributed", "layer": inside}, features
 
 
-POINTWISE = {
+PER_STEP = {
     "dense": dense,
     "each step": each_step,
     "dropout": same("Dropout", rate=[0.25]),
@@ -224,5 +224,5 @@ POINTWISE = {
 
 def pointwise(draw, context, features, kind):
     """A layer for every step alone, and the features that it gives."""
-    name = draw(st.sampled_from(sorted(POINTWISE)))
-    return POINTWISE[name](draw, context, features, kind)
+    name = draw(st.sampled_from(sorted(PER_STEP)))
+    return PER_STEP[name](draw, context, features, kind)

@@ -125,7 +125,7 @@ class Own(Layer):
 class Apart(Own):
     """One whose author says that its rows are apart."""
 
-    rows_apart = True
+    independent_rows = True
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gru2np_runtime.activations import keeps_whole
+from gru2np_runtime.activations import keeps_integers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,7 +109,7 @@ def of_function(layer: Any) -> AcceptedDtypes:
     function = layer.function
     if isinstance(function, str):
         return _FUNCTIONS.get(function, FLOATS)
-    if keeps_whole(function):
+    if keeps_integers(function):
         return AcceptedDtypes(_signed, _signed)
     leaky = set(function) == {"function", "negative_slope"}
     return NUMBERS if leaky else FLOATS

@@ -42,7 +42,7 @@ class Coverage:
             layer = plan.graph.layers[node.layer]
             # What masks need stands behind #, and belongs to the layer before it.
             name = node.layer.partition("#")[0]
-            if layer.turns() or layer.knows() or layer.ids:
+            if layer.breakpoints() or layer.special_values() or layer.ids:
                 self.seen.setdefault(node.layer, _Seen(name, layer))
                 wanted.update(ref for ref, _ in node.references())
             elif node.name in wanted:
@@ -87,8 +87,8 @@ class _Seen:
 
     def __init__(self, name: str, layer: Layer) -> None:
         self.name = readable(name)
-        self.turns = sorted(set(layer.turns()))
-        self.known = np.array(sorted(set(layer.knows())))
+        self.turns = sorted(set(layer.breakpoints()))
+        self.known = np.array(sorted(set(layer.special_values())))
         self.met = np.zeros(len(self.known), bool)
         self.rows = np.zeros(getattr(layer, layer.ids) if layer.ids else 0, bool)
         self.least, self.most = np.inf, -np.inf

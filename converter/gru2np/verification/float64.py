@@ -112,7 +112,9 @@ class Exact:
         ) -> tuple[Array, ...]:
             # What is only moved is no result, and may be a mask value further on.
             floats = [x.ravel() for x in inputs if x.dtype.kind == "f"]
-            keep = np.concatenate([*floats, np.array(plan.layer.turns(), np.float64)])
+            keep = np.concatenate(
+                [*floats, np.array(plan.layer.breakpoints(), np.float64)]
+            )
             return tuple(nudged(y, keep) for y in calls.call(node, inputs, mask))
 
         return calls.outputs((self.nudged_inputs(batch) for batch in batches), run)
@@ -246,9 +248,9 @@ def _widened_layer(layer: Layer) -> Layer:
         return _widened_graph(layer)
     attributes = {key: _dtype(value) for key, value in layer.attributes().items()}
     # What inputs are held against is what float32 makes of it, in float64 too.
-    if layer.compared:
-        attributes[layer.compared] = _rounded(attributes[layer.compared])
-    elif layer.turns():
+    if layer.compares_with:
+        attributes[layer.compares_with] = _rounded(attributes[layer.compares_with])
+    elif layer.breakpoints():
         attributes = {key: _rounded(value) for key, value in attributes.items()}
     inside = {name: _widened_layer(inner) for name, inner in layer.layers.items()}
     return type(layer)(layers=inside, **attributes)

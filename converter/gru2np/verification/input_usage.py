@@ -78,7 +78,7 @@ def usages(graph: Graph, weights: Mapping[str, Array]) -> dict[str, Usage]:
         read: dict[str, tuple[Layer, ...]] = {}
         for ref, index in node.inputs:
             rank = len(known[ref][index])
-            usual = layer.usual(Below(weights, node.layer), rank)
+            usual = layer.typical_input(Below(weights, node.layer), rank)
             for name, renumbering in sources.get(ref, {}).items():
                 read[name] = renumbering
                 if usual is not None and not renumbering:
@@ -86,7 +86,7 @@ def usages(graph: Graph, weights: Mapping[str, Array]) -> dict[str, Usage]:
         for name, renumbering in read.items():
             _note(found[name], layer, renumbering)
         takes_ids = any(inner.ids for _, inner in walk(layer))
-        if layer.renumbers:
+        if layer.discrete_output:
             sources[node.name] = {
                 name: (*renumbering, layer) for name, renumbering in read.items()
             }
@@ -113,14 +113,14 @@ def _note(usage: Usage, layer: Layer, renumbering: tuple[Layer, ...]) -> None:
         if inner.ids and not renumbering:
             rows = getattr(inner, inner.ids)
             usage.rows = min(rows, usage.rows or rows)
-            if not inner.turns():
+            if not inner.breakpoints():
                 usage.limit = min(rows, usage.limit or rows)
-    if layer.compared:
-        _add(usage.mask_values, layer.knows(), renumbering)
+    if layer.compares_with:
+        _add(usage.mask_values, layer.special_values(), renumbering)
     else:
-        usage.only_known |= layer.refuses_others and not renumbering
-        _add(usage.known, layer.knows(), renumbering)
-    _add(usage.known if renumbering else usage.turns, layer.turns(), renumbering)
+        usage.only_known |= layer.only_special_values and not renumbering
+        _add(usage.known, layer.special_values(), renumbering)
+    _add(usage.known if renumbering else usage.turns, layer.breakpoints(), renumbering)
 
 
 def _add(
@@ -131,7 +131,7 @@ def _add(
     for number in more:
         before: float | None = number
         for layer in renumbering[::-1]:
-            before = None if before is None else layer.origin(before)
+            before = None if before is None else layer.preimage(before)
         if before is None or before in there or math.isnan(before):
             continue
         there.add(before)

@@ -1,7 +1,8 @@
 """Boundary values of inputs: members, bounds and caps of layers, and their neighbours.
 
-A layer that turns at 3.5 says so itself (``Layer.turns``, ``Layer.knows``); what is
-made here of such a number are the inputs that show on which side of it one is.
+A layer with a breakpoint at 3.5 states it (``Layer.breakpoints``; a vocabulary or a
+mask value, ``Layer.special_values``).  From such a number the inputs are made that show
+on which side of it an output was computed.
 """
 
 from __future__ import annotations

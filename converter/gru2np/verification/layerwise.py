@@ -174,7 +174,7 @@ class Layerwise:
         assert self.exact.nudged is not None
         node = self.exact.nodes[name]
         layer = self.exact.graph.layers[node.layer]
-        usage = Usage(turns=[*layer.turns()], known=[*layer.knows()])
+        usage = Usage(turns=[*layer.breakpoints()], known=[*layer.special_values()])
         calls = NodeRunner(self.exact.nudged)
 
         def nudged(x: Array) -> Array:

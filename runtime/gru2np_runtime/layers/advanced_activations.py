@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from gru2np_runtime.functions import softplus
-from gru2np_runtime.layer import ACROSS, PER_ELEMENT, POINTWISE, Layer, no_products
+from gru2np_runtime.layer import ACROSS, PER_ELEMENT, PER_STEP, Layer, no_products
 from gru2np_runtime.layers.axes import check_minimum, normalize_axis
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Trained(Layer):
         shared_axes: axes along which all elements share a parameter.
     """
 
-    rows_apart = True
+    independent_rows = True
     multiply_adds = no_products
     shared_axes: tuple[int, ...] = ()
     # Names of the parameters, in Keras' order.
@@ -42,7 +42,7 @@ class Trained(Layer):
 
     def over_time(self, *shapes: Shape) -> str:
         """Per step where all time steps share their parameters."""
-        return POINTWISE if 1 in self.shared_axes else ACROSS
+        return PER_STEP if 1 in self.shared_axes else ACROSS
 
 
 class PReLU(Trained):

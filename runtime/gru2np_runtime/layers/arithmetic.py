@@ -221,11 +221,11 @@ class Binary(Operation):
             return np.asarray(BINARY[self.function](x, y))
 
     @property
-    def renumbers(self) -> bool:  # type: ignore[override]
+    def discrete_output(self) -> bool:  # type: ignore[override]
         """For comparisons and logic."""
         return self.function not in ARITHMETIC
 
-    def turns(self) -> tuple[float, ...]:
+    def breakpoints(self) -> tuple[float, ...]:
         """The numbers of the constant, for functions with breakpoints there."""
         divides = self.function not in (*COMPARISONS, *UNCHECKED)
         if self.function not in WITH_BREAKPOINTS or (self.constant_first and divides):

@@ -50,7 +50,7 @@ class Attention(Layer):
 
     op = "attention"
     takes_several = True
-    rows_apart = True
+    independent_rows = True
     storage_axes = stored(scale=FEW, concat_score_weight=FEW)
     over_time = across
     score: str = "dot"
@@ -165,7 +165,7 @@ class MultiHeadAttention(Layer):
 
     op = "multi_head_attention"
     takes_several = True
-    rows_apart = True
+    independent_rows = True
     storage_axes = stored(
         **{
             f"{part}/{name}": reason

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gru2np_runtime.activations import axes_of
 from gru2np_runtime.errors import Unsupported
-from gru2np_runtime.layer import ACROSS, POINTWISE, sized
+from gru2np_runtime.layer import ACROSS, PER_STEP, sized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,8 +35,8 @@ def normalize_axis(axis: int, rank: int) -> int:
 
 
 def per_step_unless_time_in(axes: Iterable[int], rank: int) -> str:
-    """ACROSS if one of the axes is axis 1, the time axis; else POINTWISE."""
-    return ACROSS if 1 in {normalize_axis(axis, rank) for axis in axes} else POINTWISE
+    """ACROSS if one of the axes is axis 1, the time axis; else PER_STEP."""
+    return ACROSS if 1 in {normalize_axis(axis, rank) for axis in axes} else PER_STEP
 
 
 def element_count(shape: Shape) -> int:

@@ -72,7 +72,7 @@ class Cell(Layer):
         )
 
     @property
-    def rows_apart(self) -> bool:  # type: ignore[override]
+    def independent_rows(self) -> bool:  # type: ignore[override]
         """Whether no activation works along the batch axis."""
         return self.rows_independent()
 

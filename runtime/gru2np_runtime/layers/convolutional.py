@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.activations import activate, add_to, axes_of
-from gru2np_runtime.layer import ACROSS, CARRIED, FEW, POINTWISE, stored
+from gru2np_runtime.layer import ACROSS, CARRIED, FEW, PER_STEP, stored
 from gru2np_runtime.layers.axes import (
     DATA_FORMATS,
     activated_shape,
@@ -130,7 +130,7 @@ class Conv(Spatial):
         if per_step_unless_time_in(axes_of(self.activation), len(shapes[0])) == ACROSS:
             return ACROSS
         if self.kernel_size[0] == 1:
-            return POINTWISE
+            return PER_STEP
         return CARRIED if self.padding == "causal" else ACROSS
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:

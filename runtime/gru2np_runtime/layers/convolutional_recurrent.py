@@ -46,7 +46,7 @@ class ConvLSTM(Recurrent):
     """
 
     op = "conv_lstm"
-    rows_apart = True
+    independent_rows = True
     storage_axes = stored(kernel=-1, recurrent_kernel=-1, bias=FEW)
     filters: int
     kernel_size: tuple[int, ...]

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.activations import axes_of, breakpoints_of, function_of, keeps_whole
+from gru2np_runtime.activations import (
+    axes_of,
+    breakpoints_of,
+    function_of,
+    keeps_integers,
+)
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import (
     ACROSS,
-    POINTWISE,
+    PER_STEP,
     Elementwise,
     Layer,
     no_products,
@@ -36,14 +41,14 @@ class Activation(Layer):
     """An activation function of the input: Keras' Activation, ReLU, ELU, ..."""
 
     op = "activation"
-    rows_apart = True
+    independent_rows = True
     multiply_adds = no_products
     function: ActivationSpec
 
     @property
-    def keeps_whole(self) -> bool:  # type: ignore[override]
+    def keeps_integers(self) -> bool:  # type: ignore[override]
         """Whether integers stay integers in the function."""
-        return keeps_whole(self.function)
+        return keeps_integers(self.function)
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The input's shape; ``glu`` halves an axis."""
@@ -59,7 +64,7 @@ class Activation(Layer):
         """Per step unless the function works along the time axis."""
         return per_step_unless_time_in(axes_of(self.function), len(shapes[0]))
 
-    def turns(self) -> tuple[float, ...]:
+    def breakpoints(self) -> tuple[float, ...]:
         """The breakpoints of the function."""
         return breakpoints_of(self.function)
 
@@ -84,10 +89,10 @@ class Masking(Layer):
     """
 
     op = "masking"
-    keeps_whole = True
-    rows_apart = True
+    keeps_integers = True
+    independent_rows = True
     multiply_adds = no_products
-    compared = "mask_value"
+    compares_with = "mask_value"
     mask_value: float = 0.0
 
     def forward(
@@ -117,7 +122,7 @@ class Embedding(Layer):
     op = "embedding"
     ids = "input_dim"
     keeps_dtype = True
-    rows_apart = True
+    independent_rows = True
     storage_axes = stored(embeddings=0)
     multiply_adds = no_products
     input_dim: int
@@ -157,7 +162,7 @@ class Embedding(Layer):
 
     def over_time(self, *shapes: Shape) -> str:
         """Per step for (batch, time, ...); an input (batch,) has no time axis."""
-        return POINTWISE if len(shapes[0]) > 1 else ACROSS
+        return PER_STEP if len(shapes[0]) > 1 else ACROSS
 
 
 class Softmax(Layer):
@@ -171,7 +176,7 @@ class Softmax(Layer):
     """
 
     op = "softmax"
-    rows_apart = True
+    independent_rows = True
     multiply_adds = no_products
     axes: tuple[int, ...] = (-1,)
     masked_scores: str = "added"
@@ -259,7 +264,7 @@ class ReversibleEmbedding(Embedding):
 
     def over_time(self, *shapes: Shape) -> str:
         """Per step; ids (batch,) and vectors (batch, output_dim) have no time axis."""
-        return POINTWISE if len(shapes[-1]) > len(shapes) else ACROSS
+        return PER_STEP if len(shapes[-1]) > len(shapes) else ACROSS
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """0 for ids; for logits, elements of the output * ``output_dim``."""

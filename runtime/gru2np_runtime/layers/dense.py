@@ -32,7 +32,7 @@ class Dense(Layer):
     """``activation(x @ kernel + bias)`` over the last axis."""
 
     op = "dense"
-    rows_apart = True
+    independent_rows = True
     storage_axes = stored(kernel=-1, bias=FEW)
     units: int
     activation: ActivationSpec = "linear"
@@ -82,7 +82,7 @@ class Highway(Layer):
     """
 
     op = "highway"
-    rows_apart = True
+    independent_rows = True
     storage_axes = stored(kernel=-1, carry_kernel=-1, bias=FEW, carry_bias=FEW)
     activation: ActivationSpec = "linear"
     use_bias: bool = True
@@ -136,7 +136,7 @@ class MaxoutDense(Layer):
     """
 
     op = "maxout_dense"
-    rows_apart = True
+    independent_rows = True
     storage_axes = stored(kernel=-1, bias=FEW)
     units: int
     pieces: int
@@ -197,7 +197,7 @@ class EinsumDense(Layer):
     """
 
     op = "einsum_dense"
-    rows_apart = True
+    independent_rows = True
     storage_axes = stored(kernel=-1, bias=FEW)
     over_time = across
     equation: str

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, no_products
+from gru2np_runtime.layer import ACROSS, PER_STEP, Layer, no_products
 from gru2np_runtime.layers.axes import (
     check_choice,
     check_minimum,
@@ -33,7 +33,7 @@ class Encoding(Layer):
     """
 
     keeps_dtype = True
-    rows_apart = True
+    independent_rows = True
     multiply_adds = no_products
     output: str = "int"
 
@@ -87,7 +87,7 @@ class Encoding(Layer):
         per_index = self.output == "int" or (
             self.output == "one_hot" and len(shapes[0]) > 1 and shapes[0][-1] != 1
         )
-        return POINTWISE if per_index and len(shapes[0]) > 1 else ACROSS
+        return PER_STEP if per_index and len(shapes[0]) > 1 else ACROSS
 
 
 class CategoryEncoding(Encoding):
@@ -133,7 +133,7 @@ class CategoryEncoding(Encoding):
         """The layer's dtype."""
         return self.dtype
 
-    def turns(self) -> tuple[float, ...]:
+    def breakpoints(self) -> tuple[float, ...]:
         """The first integer that gives zeros, with ``leaves_out``."""
         return (self.num_tokens,) if self.leaves_out else ()
 
@@ -185,7 +185,7 @@ class Discretization(Encoding):
         """``number`` for bins, the layer's dtype for vectors."""
         return self.number if self.output == "int" else self.dtype
 
-    def turns(self) -> tuple[float, ...]:
+    def breakpoints(self) -> tuple[float, ...]:
         """The boundaries."""
         return self.boundaries
 
@@ -215,7 +215,7 @@ class IntegerLookup(Encoding):
     """
 
     op = "integer_lookup"
-    renumbers = True
+    discrete_output = True
     vocabulary: tuple[int, ...]
     outside: int = 1
     mask_token: tuple[int, ...] = ()
@@ -256,22 +256,22 @@ class IntegerLookup(Encoding):
         """int64 for indices and, with ``whole``, vectors; else the layer's dtype."""
         return "int64" if self.whole or self.output == "int" else self.dtype
 
-    def knows(self) -> tuple[float, ...]:
+    def special_values(self) -> tuple[float, ...]:
         """The mask token and the vocabulary."""
         return (*self.mask_token, *self.vocabulary)
 
     @property
-    def refuses_others(self) -> bool:  # type: ignore[override]
+    def only_special_values(self) -> bool:  # type: ignore[override]
         """Whether integers outside of the vocabulary are an error."""
         return not self.outside
 
-    def origin(self, number: float) -> float | None:
+    def preimage(self, number: float) -> float | None:
         """An integer whose index is this number; None if there is none."""
         if self.output != "int":
             return None
         candidates = range(self.outside, self.outside + len(self.vocabulary) + 2)
         unknown = {n % self.outside: n for n in candidates} if self.outside else {}
-        known = {*self.knows()}
+        known = {*self.special_values()}
         for remainder in unknown:
             while unknown[remainder] in known:
                 unknown[remainder] += self.outside

@@ -81,7 +81,7 @@ class Unary(Operation):
     function: str
 
     @property
-    def renumbers(self) -> bool:  # type: ignore[override]
+    def discrete_output(self) -> bool:  # type: ignore[override]
         """For tests, whose output is bool."""
         return self.function in TESTS
 
@@ -147,7 +147,7 @@ class Clip(Operation):
         with np.errstate(all="ignore"):
             return np.clip(inputs[0], dtype(self.lower), dtype(self.upper))
 
-    def turns(self) -> tuple[float, ...]:
+    def breakpoints(self) -> tuple[float, ...]:
         """The bounds that are finite."""
         return tuple(bound for bound in (self.lower, self.upper) if abs(bound) < np.inf)
 

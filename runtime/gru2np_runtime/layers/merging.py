@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, no_products
+from gru2np_runtime.layer import ACROSS, PER_STEP, Layer, no_products
 from gru2np_runtime.layers.axes import normalize_axis, per_step_unless_time_in
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ class Merge(Layer):
     """
 
     takes_several = True
-    keeps_whole = True
+    keeps_integers = True
     # The number of inputs; 0: any number.
     count = 0
-    rows_apart = True
+    independent_rows = True
     multiply_adds = no_products
 
     def combine(self, inputs: Sequence[Array]) -> Array:
@@ -78,7 +78,7 @@ class Merge(Layer):
             lower = len(shape) < len(highest)
             if lower and len(shape) > 1 and shape[1] in (None, highest[1]):
                 return ACROSS
-        return POINTWISE
+        return PER_STEP
 
 
 class Add(Merge):
@@ -116,7 +116,7 @@ class Average(Merge):
     """The mean of the inputs."""
 
     op = "average"
-    keeps_whole = False
+    keeps_integers = False
 
     def combine(self, inputs: Sequence[Array]) -> Array:
         """(x0 + x1 + ...) / n."""
@@ -149,7 +149,7 @@ class Concatenate(Layer):
     takes_several = True
     op = "concatenate"
     keeps_dtype = True
-    rows_apart = True
+    independent_rows = True
     multiply_adds = no_products
     axis: int = -1
 
@@ -196,7 +196,7 @@ def merged_dtype(layer: Layer, dtypes: Sequence[str]) -> str:
     The layer's dtype if any input is a float; integers alone are promoted to a common
     integer dtype, if the layer keeps integers.
     """
-    keeps_integers = layer.keeps_dtype or layer.keeps_whole
+    keeps_integers = layer.keeps_dtype or layer.keeps_integers
     if not keeps_integers or any(dtype.startswith("float") for dtype in dtypes):
         return layer.dtype
     return str(np.result_type(*dtypes))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Normalization(Layer):
     """``(x - mean) / sqrt(variance + epsilon) * gamma + beta``."""
 
-    rows_apart = True
+    independent_rows = True
     storage_axes = stored(gamma=FEW, beta=FEW)
     multiply_adds = no_products
     epsilon: float = 1e-3
@@ -280,7 +280,7 @@ class RMSNormalization(Layer):
     """
 
     op = "rms_normalization"
-    rows_apart = True
+    independent_rows = True
     storage_axes = stored(scale=FEW)
     multiply_adds = no_products
     axes: tuple[int, ...] = (-1,)
@@ -336,7 +336,7 @@ class UnitNormalization(Layer):
     """
 
     op = "unit_normalization"
-    rows_apart = True
+    independent_rows = True
     multiply_adds = no_products
     axes: tuple[int, ...] = (-1,)
     least_norm: float

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, no_products
+from gru2np_runtime.layer import ACROSS, PER_STEP, Layer, no_products
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +23,13 @@ class Operation(Layer):
 
     keeps_dtype = True
     casts_floats = False
-    rows_apart = True
+    independent_rows = True
     multiply_adds = no_products
 
     def over_time(self, *shapes: Shape) -> str:
         """Per step where all inputs have the same rank, so that axis 1 is aligned."""
         ranks = {len(shape) for shape in shapes}
-        return POINTWISE if len(ranks) == 1 and ranks != {1} else ACROSS
+        return PER_STEP if len(ranks) == 1 and ranks != {1} else ACROSS
 
 
 def broadcast_shape(op: str, shapes: Sequence[Shape]) -> Shape:

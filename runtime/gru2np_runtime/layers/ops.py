@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.layer import ACROSS, POINTWISE
+from gru2np_runtime.layer import ACROSS, PER_STEP
 from gru2np_runtime.layers.axes import (
     check_choice,
     normalize_axis,
@@ -37,7 +37,7 @@ class NotEqual(Operation):
 
     op = "not_equal"
     gives_dtype = "bool"
-    compared = "value"
+    compares_with = "value"
     value: float
 
     def forward(
@@ -212,7 +212,7 @@ class BroadcastTo(Operation):
 
     def over_time(self, *shapes: Shape) -> str:
         """Per step where the time axis keeps its size."""
-        return POINTWISE if self.shape[1:2] == (None,) else ACROSS
+        return PER_STEP if self.shape[1:2] == (None,) else ACROSS
 
 
 # Half-precision dtypes: a cast rounds to them, but its output is float32.
@@ -299,7 +299,7 @@ class Where(Operation):
 
     def over_time(self, *shapes: Shape) -> str:
         """Per step: the axes of the mask are the first axes of x."""
-        return POINTWISE if len(shapes[0]) > 1 else ACROSS
+        return PER_STEP if len(shapes[0]) > 1 else ACROSS
 
 
 LAYERS = {

@@ -91,7 +91,7 @@ class MaxPooling(Pooling):
     """The maximum of each window; padding has no effect."""
 
     op = "max_pooling"
-    keeps_whole = True
+    keeps_integers = True
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
@@ -133,7 +133,7 @@ class GlobalPooling(Layer):
     """
 
     is_sequence = True
-    rows_apart = True
+    independent_rows = True
     over_time = across
     multiply_adds = no_products
     keepdims: bool = False
@@ -168,7 +168,7 @@ class GlobalMaxPooling(GlobalPooling):
     """The maximum over time or space; masks have no effect, as in Keras."""
 
     op = "global_max_pooling"
-    keeps_whole = True
+    keeps_integers = True
 
     def forward(
         self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None

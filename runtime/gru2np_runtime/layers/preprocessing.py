@@ -26,7 +26,7 @@ class Rescaling(Layer):
     """``x * scale + offset``; each is one number, or one for each feature."""
 
     op = "rescaling"
-    rows_apart = True
+    independent_rows = True
     multiply_adds = no_products
     scale: tuple[float, ...]
     offset: tuple[float, ...] = (0.0,)
@@ -55,7 +55,7 @@ class Rescaling(Layer):
         y: Array = x * np.array(self.scale, x.dtype) + np.array(self.offset, x.dtype)
         return y
 
-    def usual(
+    def typical_input(
         self, weights: Mapping[str, Array], rank: int
     ) -> tuple[Array, Array] | None:
         """The mean and deviation that rescaling turns into 0 and 1."""
@@ -85,7 +85,7 @@ class Standardization(Layer):
     """
 
     op = "standardization"
-    rows_apart = True
+    independent_rows = True
     storage_axes = stored(mean=FEW, variance=FEW)
     multiply_adds = no_products
     axes: tuple[int, ...] = (-1,)
@@ -143,7 +143,7 @@ class Standardization(Layer):
             for numbers in (self.mean, self.variance)
         ]
 
-    def usual(
+    def typical_input(
         self, weights: Mapping[str, Array], rank: int
     ) -> tuple[Array, Array] | None:
         """The mean and deviation of the data that the layer was adapted to."""

@@ -31,7 +31,7 @@ class Dot(Layer):
 
     takes_several = True
     op = "dot"
-    rows_apart = True
+    independent_rows = True
     over_time = across
     axes: tuple[int, ...]
     normalize: bool = False
@@ -90,7 +90,7 @@ class Cosine(Layer):
 
     takes_several = True
     op = "cosine"
-    rows_apart = True
+    independent_rows = True
     over_time = across
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:

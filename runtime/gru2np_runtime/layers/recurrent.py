@@ -76,7 +76,7 @@ class Recurrent(Layer):
         return ACROSS if self.go_backwards or self.time_major else CARRIED
 
     @property
-    def rows_apart(self) -> bool:  # type: ignore[override]
+    def independent_rows(self) -> bool:  # type: ignore[override]
         """Whether the batch is axis 0 and no activation works along it."""
         return not self.time_major and all(
             cell.rows_independent() for _, cell in self.cells()

@@ -33,7 +33,7 @@ class Reshaping(Layer):
     """A layer whose output holds numbers of its input, or zeros of padding."""
 
     keeps_dtype = True
-    rows_apart = True
+    independent_rows = True
     over_time = across
     multiply_adds = no_products
 

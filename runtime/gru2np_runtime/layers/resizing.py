@@ -36,7 +36,7 @@ class Resizing(Layer):
     """
 
     op = "resizing"
-    rows_apart = True
+    independent_rows = True
     over_time = across
     multiply_adds = no_products
     sizes: tuple[int, ...] = ()

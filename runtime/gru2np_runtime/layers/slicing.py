@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, LAST, POINTWISE
+from gru2np_runtime.layer import ACROSS, LAST, PER_STEP
 from gru2np_runtime.layers.axes import (
     check_minimum,
     normalize_axis,
@@ -116,7 +116,7 @@ class GetItem(Operation):
         """Per step where axis 1 keeps all steps; LAST where it keeps the last one."""
         items = self.per_axis(len(shapes[0]))
         if items[1:2] in ([FULL_SLICE], [(None, None, 1)]):
-            return POINTWISE
+            return PER_STEP
         if items[1:2] in ([(-1,)], [(-1, None, None)], [(-1, None, 1)]):
             return LAST
         return ACROSS
@@ -291,7 +291,7 @@ class Transpose(Permute):
 
     def over_time(self, *shapes: Shape) -> str:
         """Per step where the time axis stays axis 1."""
-        return POINTWISE if self.dims[:1] == (1,) else ACROSS
+        return PER_STEP if self.dims[:1] == (1,) else ACROSS
 
 
 class Reshaped(Reshape):

@@ -29,7 +29,7 @@ TAPS = 32
 class Spatial(Layer):
     """A layer over spatial axes; the attribute ``per_axis`` has an entry for each."""
 
-    rows_apart = True
+    independent_rows = True
     over_time = across
     per_axis: ClassVar[str] = "kernel_size"
 

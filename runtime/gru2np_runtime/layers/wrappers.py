@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.graph import Graph
-from gru2np_runtime.layer import ACROSS, POINTWISE, Layer, sized, stored
+from gru2np_runtime.layer import ACROSS, PER_STEP, Layer, sized, stored
 from gru2np_runtime.layers.recurrent import Recurrent, check_states
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ class Bidirectional(Wrapper):
         return ACROSS
 
     @property
-    def rows_apart(self) -> bool:  # type: ignore[override]
+    def independent_rows(self) -> bool:  # type: ignore[override]
         """Whether both halves compute rows independently."""
-        return all(half.rows_apart for half in self.halves())
+        return all(half.independent_rows for half in self.halves())
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """The sum over both halves."""
@@ -153,13 +153,13 @@ class TimeDistributed(Wrapper):
             )
 
     @property
-    def keeps_whole(self) -> bool:  # type: ignore[override]
+    def keeps_integers(self) -> bool:  # type: ignore[override]
         """As the child layer; a model keeps integers if it declares such an input."""
         inner = self.layers["layer"]
         declared = declared_dtypes(inner, "inputs")
         if declared:
             return not declared[0].startswith("float")
-        return inner.keeps_dtype or inner.keeps_whole
+        return inner.keeps_dtype or inner.keeps_integers
 
     def output_dtype(self, *dtypes: str) -> str:
         """The output dtype of the child layer."""
@@ -167,7 +167,7 @@ class TimeDistributed(Wrapper):
         declared = declared_dtypes(inner, "outputs")
         if declared:
             return declared[0]
-        kept = self.keeps_whole and not dtypes[0].startswith("float")
+        kept = self.keeps_integers and not dtypes[0].startswith("float")
         return inner.output_dtype(dtypes[0] if kept else self.dtype)
 
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
@@ -180,15 +180,15 @@ class TimeDistributed(Wrapper):
         inner = self.layers["layer"].output_shapes(_without_time(shapes[0]))
         return tuple((shape[0], shapes[0][1], *shape[1:]) for shape in inner)
 
-    def turns(self) -> tuple[float, ...]:
+    def breakpoints(self) -> tuple[float, ...]:
         """As the child layer, whose input has the same numbers."""
-        return self.layers["layer"].turns()
+        return self.layers["layer"].breakpoints()
 
-    def knows(self) -> tuple[float, ...]:
+    def special_values(self) -> tuple[float, ...]:
         """As the child layer."""
-        return self.layers["layer"].knows()
+        return self.layers["layer"].special_values()
 
-    def usual(
+    def typical_input(
         self, weights: Mapping[str, Array], rank: int
     ) -> tuple[Array, Array] | None:
         """As the child layer, for each time step."""
@@ -198,31 +198,31 @@ class TimeDistributed(Wrapper):
             for name, array in weights.items()
             if name.startswith(prefix)
         }
-        pair = self.layers["layer"].usual(inner, rank - 1)
+        pair = self.layers["layer"].typical_input(inner, rank - 1)
         return pair and (_with_time(pair[0]), _with_time(pair[1]))
 
     @property
-    def refuses_others(self) -> bool:  # type: ignore[override]
+    def only_special_values(self) -> bool:  # type: ignore[override]
         """As the child layer."""
-        return self.layers["layer"].refuses_others
+        return self.layers["layer"].only_special_values
 
     @property
-    def renumbers(self) -> bool:  # type: ignore[override]
+    def discrete_output(self) -> bool:  # type: ignore[override]
         """As the child layer."""
-        return self.layers["layer"].renumbers
+        return self.layers["layer"].discrete_output
 
-    def origin(self, number: float) -> float | None:
+    def preimage(self, number: float) -> float | None:
         """As the child layer."""
-        return self.layers["layer"].origin(number)
+        return self.layers["layer"].preimage(number)
 
     def over_time(self, *shapes: Shape) -> str:
         """Per step."""
-        return POINTWISE
+        return PER_STEP
 
     @property
-    def rows_apart(self) -> bool:  # type: ignore[override]
+    def independent_rows(self) -> bool:  # type: ignore[override]
         """As the child layer, whose rows are the time steps."""
-        return self.layers["layer"].rows_apart
+        return self.layers["layer"].independent_rows
 
     def multiply_adds(self, inputs: Sequence[Sizes], outputs: Sequence[Sizes]) -> int:
         """Those of the child layer times samples and time steps."""

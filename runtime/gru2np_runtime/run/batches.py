@@ -26,7 +26,7 @@ class Batches:
 
     def __init__(self, plan: GraphPlan) -> None:
         self.plan = plan
-        self.splits_rows = plan.graph.rows_apart
+        self.splits_rows = plan.graph.independent_rows
         self._row_bytes: tuple[object, float] | None = None
         self._stream: tuple[Stream | None] | None = None
 

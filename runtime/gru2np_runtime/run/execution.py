@@ -122,7 +122,7 @@ def in_dtype_of(layer: Layer, x: Array) -> Array:
     if x.dtype.kind == "f":
         keeps = not layer.casts_floats
     else:
-        keeps = layer.keeps_dtype or layer.keeps_whole
+        keeps = layer.keeps_dtype or layer.keeps_integers
     return x if keeps else x.astype(layer.dtype, copy=False)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, CARRIED, LAST, POINTWISE
+from gru2np_runtime.layer import ACROSS, CARRIED, LAST, PER_STEP
 from gru2np_runtime.plan import Carry, CarryingPlan
 from gru2np_runtime.run.fuse import fuse, fuse_single
 
@@ -108,7 +108,7 @@ class Stream:
             shapes = [self.shapes[name][i] for name, i in node.inputs]
             if layer.is_sequence:
                 sources = [node.inputs[0], *([node.mask] if node.mask else [])]
-            elif node.name in time_sources and layer.over_time(*shapes) == POINTWISE:
+            elif node.name in time_sources and layer.over_time(*shapes) == PER_STEP:
                 rank = max(len(shape) for shape in shapes)
                 sources = [
                     ref
@@ -154,7 +154,7 @@ class Stream:
         if rule == LAST:
             # Its output at a step is its output for the sequence that ends there.
             return
-        if rule == POINTWISE:
+        if rule == PER_STEP:
             for ref, shape, has_time in zip(node.inputs, shapes, per_step):
                 if not has_time and not _broadcasts(shape, shapes, per_step):
                     raise _blocked(
