@@ -66,6 +66,24 @@ class LayerFacts:
     inside: tuple[LayerFacts, ...] = ()
 
 
+@dataclass(frozen=True)
+class OwnerFacts:
+    """What owns some arrays, in a file of weights without an architecture.
+
+    Attributes:
+        path: its name, or the path of attributes that leads to it.
+        arrays: shapes by name, in the order of the file.
+        parameters: how many numbers they hold.
+        looks_like: the layer that has arrays of these shapes, in words; empty if none
+            is known.
+    """
+
+    path: str
+    arrays: Mapping[str, tuple[int, ...]]
+    parameters: int
+    looks_like: str
+
+
 # A model inside TimeDistributed has no title of its own.
 _PLAIN = {"graph": "Model"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from math import prod
@@ -16,7 +17,8 @@ from gru2np.generations import interpret
 from gru2np.inspection import choices, partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
-from gru2np.readers import open_model
+from gru2np.inspection.weights import owner_facts, ways_on
+from gru2np.readers import open_model, weights_alone
 from gru2np_runtime.bundle.container import MANIFEST
 from gru2np_runtime.bundle.manifest_writer import json_value
 from gru2np_runtime.bundle.opening import read_bundle
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.convert import Conversion
+    from gru2np.inspection.facts import OwnerFacts
     from gru2np.ir import RawModel
+    from gru2np.readers.weights_alone import StoredWeights
     from gru2np_runtime.bundle.manifest import Manifest
     from gru2np_runtime.graph import Graph
 
@@ -44,7 +48,7 @@ class Report:
 
     Attributes:
         file: its path.
-        kind: ``model`` or ``bundle``.
+        kind: ``model``, ``bundle``, or ``weights`` without an architecture.
         size: its bytes; of a bundle or a model file alone, without ``weights``.
         source: ``file_name``, ``sha256``, ``container``, ``keras_version`` and
             ``backend`` of the model file; of a bundle, of the file it was made of.
@@ -64,6 +68,8 @@ class Report:
             ``root_mean_square``; ``saturated``, the same of gates at their limits.
         proof: of a bundle that carries one: ``reference``, ``runtime``, ``seed`` and
             the ``cases``, each with ``name`` and ``description``.
+        owners: of weights without an architecture, the layers or objects that own them.
+        ways_on: of such weights, how to come to a bundle.
         convertible: whether ``export`` takes it.
         problems: what cannot be converted.
         refusal: the text with which ``export`` refuses it, or None.
@@ -85,6 +91,8 @@ class Report:
     meaning: tuple[str, ...] = ()
     storage: Mapping[str, Any] | None = None
     proof: Mapping[str, Any] | None = None
+    owners: tuple[OwnerFacts, ...] = ()
+    ways_on: tuple[str, ...] = ()
     convertible: bool = True
     problems: tuple[Problem, ...] = ()
     refusal: str | None = None
@@ -166,6 +174,10 @@ def inspecting(
         yield _of_bundle(place, size_of(place), custom_objects)
         return
     with ExitStack() as stack:
+        stored = weights_alone.read(path, stack) if weights is None else None
+        if stored is not None:
+            yield _of_weights(str(path), stored), None
+            return
         try:
             raw = replace(
                 stack.enter_context(open_model(path, weights)), saved_by=saved_by
@@ -177,9 +189,28 @@ def inspecting(
         yield result
 
 
+def _of_weights(file: str, stored: StoredWeights) -> Report:
+    owners = owner_facts(stored)
+    return Report(
+        file=file,
+        kind="weights",
+        size=size_of(Path(file)),
+        source={"container": stored.container, "keras_version": stored.keras_version},
+        parameters=sum(owner.parameters for owner in owners),
+        owners=owners,
+        ways_on=ways_on(file),
+        convertible=False,
+    )
+
+
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files of a directory."""
-    parts = [path] if path.is_file() else sorted(path.glob("*"))
+    """Bytes of a file, or of all files of a directory or a checkpoint."""
+    if not path.exists():
+        parts = sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))
+    elif path.is_file():
+        parts = [path]
+    else:
+        parts = [*path.glob("*"), *path.glob("variables/*")]
     return sum(part.stat().st_size for part in parts if part.is_file())
 
 
@@ -190,7 +221,9 @@ def is_bundle(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(512)
     name = start[30 : 30 + int.from_bytes(start[26:28], "little")]
-    arrays = name.endswith(b".npy") or name == b"manifest.json"
+    # np.savez(path, *arrays) begins with this one, a bundle with none of that name.
+    arrays = name.endswith(b".npy") and name != b"arr_0.npy"
+    arrays = arrays or name == b"manifest.json"
     return start.startswith(b"PK\x03\x04") and arrays
 
 

@@ -21,11 +21,14 @@ from gru2np_runtime.data import shape_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gru2np.inspection.facts import LayerFacts
+    from gru2np.inspection.facts import LayerFacts, OwnerFacts
     from gru2np.inspection.gates import Gates
     from gru2np.inspection.inspect import Report
 
 CONTAINERS = {
+    "checkpoint": "TensorFlow checkpoint",
+    "weights.h5": ".weights.h5",
+    "npz": "list of arrays",
     "savedmodel": "SavedModel folder",
     "json+checkpoint": "architecture JSON with a TensorFlow checkpoint",
     "json+npz": "architecture JSON with a list of arrays",
@@ -58,6 +61,13 @@ def render(
     """
     yield heading(report.file)
     yield from _head(report, width)
+    if report.kind == "weights":
+        yield from ["", heading("Arrays")]
+        yield from _owners(report.owners, width)
+        yield from ["", heading("Ways on")]
+        for number, way in enumerate(report.ways_on, 1):
+            yield from paragraph(way, width, f"  {number}. ")
+        return
     if report.layers:
         yield from ["", heading("Layers")]
         yield from _layers(report.layers, width)
@@ -109,6 +119,9 @@ def extras(report: Report) -> Iterator[tuple[str, str]]:
 
 def _head(report: Report, width: int) -> Iterator[str]:
     rows = list(origin(report))
+    if report.kind == "weights":
+        count = plural(report.parameters or 0, "number")
+        rows.append(("weights", f"{count}, without an architecture"))
     if report.name is not None:
         facts = [plural(len(report.layers), "layer")]
         if report.parameters is not None:
@@ -124,6 +137,18 @@ def _head(report: Report, width: int) -> Iterator[str]:
             rows.append(("" if i else kind, text))
     for label, text in (*rows, *extras(report)):
         yield from paragraph(text, width, f"  {label:11}  ")
+
+
+def _owners(owners: Sequence[OwnerFacts], width: int) -> list[str]:
+    rows = [
+        (
+            owner.path,
+            ", ".join(shape_text(shape) for shape in owner.arrays.values()),
+            owner.looks_like or "-",
+        )
+        for owner in owners
+    ]
+    return table(("owner", "shapes", "looks like"), rows, width=width)
 
 
 def _layers(layers: Sequence[LayerFacts], width: int) -> list[str]:

@@ -214,6 +214,19 @@ class Checkpoint:
             if self._nodes[child].key and name not in _NO_OWNERS
         }
 
+    def owners(self) -> Iterator[tuple[str, Mapping[str, StoredTensor]]]:
+        """Every object of the model that owns arrays, once, with its path."""
+        seen, waiting = {self._root}, [("", self._root)]
+        while waiting:
+            path, number = waiting.pop()
+            arrays = self.variables(path)
+            if arrays:
+                yield path, arrays
+            for name, child in reversed(self._nodes[number].children.items()):
+                if name not in _NO_OWNERS and child not in seen:
+                    seen.add(child)
+                    waiting.append((f"{path}/{name}".lstrip("/"), child))
+
     def everything(self) -> Iterator[StoredTensor]:
         """Every array that the model owns, or an object that it owns."""
         seen, waiting = {self._root}, [self._root]
