@@ -8,14 +8,14 @@ import shutil
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FORCE, JSON, SAVED_BY, WEIGHTS
+from gru2np.cli.options import FORCE, JSON, SAVED_BY, STORED, WEIGHTS
 
 
 @click.command(
     cls=Command,
     examples=("gru2np inspect model.h5", "gru2np inspect model.npz --report page.html"),
 )
-@click.argument("file", metavar="MODEL|BUNDLE|WEIGHTS", type=click.Path())
+@click.argument("file", metavar="MODEL|BUNDLE|WEIGHTS", type=STORED)
 @WEIGHTS
 @SAVED_BY
 @click.option(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 QUIET = click.option(
@@ -10,9 +13,24 @@ QUIET = click.option(
 FORCE = click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 FILE = click.Path(exists=True, dir_okay=False)
+
+
+class Stored(click.Path):
+    """A path that exists, or the prefix of a TensorFlow checkpoint."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """The path; what is no path of either kind is refused."""
+        if Path(f"{value}.index").is_file():
+            return value
+        return super().convert(value, param, ctx)
+
+
+STORED = Stored(exists=True)
 WEIGHTS = click.option(
     "--weights",
-    type=click.Path(),
+    type=STORED,
     metavar="FILE",
     help="The weights file that belongs to an architecture JSON; a TensorFlow "
     "checkpoint by its prefix or its folder.",

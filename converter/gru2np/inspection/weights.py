@@ -62,6 +62,6 @@ def ways_on(file: str) -> tuple[str, ...]:
         "The model is there in Python: load the weights into it, and "
         'gru2np.export(model, "model.npz").',
         "Neither is there: build a model of the layers above in any Keras, with the "
-        "activations that it had; its to_json() is the architecture. gru2np export says "
-        "where weights and architecture do not fit.",
+        "activations that it had; its to_json() is the architecture. gru2np export "
+        "says where weights and architecture do not fit.",
     )

@@ -222,7 +222,7 @@ class Checkpoint:
             arrays = self.variables(path)
             if arrays:
                 yield path, arrays
-            for name, child in reversed(self._nodes[number].children.items()):
+            for name, child in reversed([*self._nodes[number].children.items()]):
                 if name not in _NO_OWNERS and child not in seen:
                     seen.add(child)
                     waiting.append((f"{path}/{name}".lstrip("/"), child))

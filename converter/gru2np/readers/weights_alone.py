@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from gru2np.readers import array_list, checkpoint, hdf5
+from gru2np.readers import array_list, checkpoint, hdf5, saved_model
 from gru2np.readers.safe.folder import SafeFolder
 from gru2np.readers.safe.hdf5 import SafeHdf5
 from gru2np.readers.safe.json_text import MOST_BYTES
@@ -57,10 +57,13 @@ def read(path: str | os.PathLike[str], stack: ExitStack) -> StoredWeights | None
     Raises:
         ModelFileError: it is damaged or hostile.
     """
+    folder = as_folder(path)
+    if folder is not None and SafeFolder(folder, "").has(saved_model.MODEL):
+        return None
     stored = checkpoint.find(path, stack)
     if stored is not None:
         return StoredWeights("checkpoint", None, tuple(_in_checkpoint(stored)))
-    if as_folder(path) is not None:
+    if folder is not None:
         return None
     source = open_source(path, stack)
     kind = kind_of(source)
