@@ -38,7 +38,7 @@ class Golden:
             names = ("weights.h5", "model.weights.json", "checkpoint")
             found = map(self.folder.joinpath, names)
             return architecture, next(path for path in found if path.exists())
-        names = ("model.h5", "model.keras", "model")
+        names = ("model.h5", "model.keras", "model.json", "model")
         return next(p for p in map(self.folder.joinpath, names) if p.exists()), None
 
     def bundle(self) -> bytes:

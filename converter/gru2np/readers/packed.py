@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import zlib
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -21,11 +22,11 @@ from gru2np.readers.safe.zip_archive import (
     SMALL,
     SafeZip,
 )
-from gru2np.readers.source import Source, kind_of
+from gru2np.readers.source import Source, kind_of, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from contextlib import ExitStack
+    from pathlib import Path
 
     from gru2np.ir import RawModel
 
@@ -167,3 +168,39 @@ def _unzipped(source: Source, stack: ExitStack) -> Window:
         if not stream.eof:
             raise broken(where, "a whole gzip archive", "the end")
     return Window(cast("BinaryIO", spool))
+
+
+def unpacked(path: Path, folder: Path) -> Path:
+    """A model outside of the archive that it may be in, in a folder; else itself.
+
+    Args:
+        path: a model that ``open_model`` reads.
+        folder: where its files are put.
+    """
+    if path.is_dir():
+        return path
+    with ExitStack() as stack:
+        source = open_source(path, stack)
+        kind = kind_of(source)
+        target = folder / "unpacked"
+        if kind == "gzip":
+            _write(_unzipped(source, stack), target)
+            return target
+        archive = SafeZip(source.window, path.name, stack) if kind == "zip" else None
+        if archive is None or archive.has(CONFIG):
+            return path
+        (name,) = _models(archive.names)
+        if not name.endswith("/") and name:
+            _write(archive.window(name, stack), target)
+            return target
+        for member in archive.names:
+            if member.startswith(name) and not member.endswith("/"):
+                _write(archive.window(member, stack), target / member[len(name) :])
+        return target
+
+
+def _write(window: Window, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        for block in window.blocks():
+            file.write(block)

@@ -61,6 +61,8 @@ def choose(conversion: Conversion) -> Keras:
     Raises:
         VerificationError: there is none; the message says what to do.
     """
+    if conversion.raw.container == "tfjs":
+        raise VerificationError(f"no Keras opens a folder of TensorFlow.js: {INSTEAD}")
     generation = generation_of(conversion.raw)
     if generation not in READERS:
         raise VerificationError(

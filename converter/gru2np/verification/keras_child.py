@@ -128,6 +128,11 @@ def _load(keras: Any, request: dict[str, Any], folder: Path) -> tuple[Any, bool]
 def _load_file(keras: Any, request: dict[str, Any], path: Path) -> Any:
     if request["weights"]:
         model = keras.models.model_from_json(path.read_text("utf-8"))
+        if request["weights"].endswith(".npz"):
+            with np.load(request["weights"]) as data:
+                arrays = [data[f"arr_{number}"] for number in range(len(data.files))]
+            model.set_weights(arrays)
+            return model
         loaded = model.load_weights(request["weights"])
         if loaded is not None:
             # A checkpoint: what it lacks would keep the numbers it was made with.

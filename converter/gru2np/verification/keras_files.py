@@ -45,6 +45,8 @@ def weights(path: Path, container: str, folder: Path) -> Path:
     """
     if container in ("savedmodel", "json+checkpoint"):
         return checkpoint.location(path).resolve()
+    if container == "json+npz":
+        return _linked(path, folder / "trained.npz")
     if container != "json+weights.h5":
         return _linked(path, folder / "trained.h5")
     with path.open("rb") as file:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.errors import VerificationError
+from gru2np.readers import packed
 from gru2np.verification import keras_files, plain_config
 from gru2np.verification.evidence import Reference
 from gru2np.verification.installed_keras import INSTEAD, SHOWN
@@ -147,6 +148,7 @@ def run(
         folder = Path(name)
         container = conversion.raw.container
         stored: Path | None
+        files = packed.unpacked(files[0], folder), files[1]
         if container == "savedmodel":
             # Its architecture and its weights alone: the functions could be anything.
             model, stored = keras_files.architecture(config, folder), files[0]
