@@ -237,7 +237,7 @@ def _saved(generation: str, seed: int) -> int:
     assert done.returncode == 0, done.stderr
     compared = 0
     python = done.stdout.strip()
-    with Recorder(generation, python, "random_saved.py") as recorder:
+    with Recorder(generation, python, "save_random.py") as recorder:
         for number in range(seed * MASKED, (seed + 1) * MASKED):
             compared += judge(recorder.record(number))
     return compared
