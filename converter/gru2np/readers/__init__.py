@@ -88,7 +88,7 @@ def _read(
     if weights is not None:
         raise _has_weights(source.name, _WHOLE[kind])
     if kind == "gzip":
-        inner = source.name.removesuffix(".gz")
+        inner = f"{source.name}/{source.name.removesuffix('.gz')}"
         window = packed.unzipped(source.window, source.name, stack)
         return _inside(Source(inner, window, source.folder), source, stack)
     if kind == "zip":

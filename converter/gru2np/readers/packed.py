@@ -67,7 +67,8 @@ class Folder:
 def models(names: Iterable[str]) -> list[str]:
     """What may be a model in an archive: files, and folders, which end with a slash."""
     found = []
-    members = [name for name in names if not name.startswith(_BESIDE)]
+    # In the order of the archive, and looked up at once.
+    members = dict.fromkeys(name for name in names if not name.startswith(_BESIDE))
     for name in members:
         folder = name[: -len(PurePosixPath(name).name)]
         last = name[len(folder) :]
@@ -110,6 +111,10 @@ def unzipped(window: Window, where: str, stack: ExitStack) -> Window:
                 packed = stream.unconsumed_tail
                 if spool.tell() > most:
                     raise broken(where, f"at most {most} bytes unpacked", "more")
+            if packed or stream.unused_data:
+                advice = "unpack it first"
+                got = "more bytes behind it"
+                raise broken(where, "one gzip archive", got, advice)
         if not stream.eof:
             raise broken(where, "a whole gzip archive", "the end")
     return Window(cast("BinaryIO", spool))
