@@ -28,6 +28,7 @@ DTYPES = {
     "string": 7,
     "int64": 9,
     "bool": 10,
+    "bfloat16": 14,
     "float16": 19,
 }
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -321,6 +322,11 @@ def save_weights(draft: Draft = DENSE, prefix: str = "weights") -> dict[str, byt
     files = {"checkpoint": named.encode(), **draft.checkpoint(prefix)}
     edited(draft.files, files)
     return files
+
+
+def checkpoint_of(path: Path, draft: Draft, prefix: str = "weights") -> Path:
+    """The folder of a checkpoint."""
+    return write(path, save_weights(draft, prefix))
 
 
 def changed(**edits: Any) -> Draft:

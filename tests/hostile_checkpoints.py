@@ -405,7 +405,14 @@ def _beside(nodes: list[Node]) -> None:
     nodes.extend([first, Node([("layer-0", 1)])])
 
 
+def _terminal(nodes: list[Node]) -> None:
+    nodes[2].variable = "dense/kernel\x1b[2J\nall is well"
+
+
 _OBJECTS = {
+    "name that writes to the terminal": Attack(
+        nodes(_terminal), "expected names of printable characters"
+    ),
     "no objects": Attack(graph(b""), "object graph: expected objects, got none"),
     "no model": Attack(
         nodes(lambda nodes: nodes[0].children.clear()), "got none among []"

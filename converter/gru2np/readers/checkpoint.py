@@ -453,5 +453,9 @@ def _node(message: Message, where: str) -> Node:
         children[name] = child.number(1)
     for attribute in message.messages(2):
         if attribute.text(1) == "VARIABLE_VALUE":
-            return Node(children, attribute.text(3), attribute.text(2))
+            key, variable = attribute.text(3), attribute.text(2)
+            if not (key + variable).isprintable():
+                got = shown(key + variable)
+                raise broken(where, "names of printable characters", got)
+            return Node(children, key, variable)
     return Node(children, "", "")
