@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hostile_archives
 import hostile_attributes
+import hostile_checkpoints
 import hostile_folders
 import hostile_hdf5
 
@@ -17,4 +18,5 @@ ATTACKS = {
     **hostile_attributes.ATTACKS,
     **hostile_archives.ATTACKS,
     **hostile_folders.ATTACKS,
+    **hostile_checkpoints.ATTACKS,
 }

@@ -19,14 +19,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import small_models
+from checkpoint_writer import (
+    changed,
+    old_saved_model,
+    save_weights,
+    saved_model,
+    write,
+)
 from gru2np.errors import Gru2npError, ModelFileError
 from gru2np.readers import open_model
 from hostile import ATTACKS
+from hostile_checkpoints import WEIGHTS as WEIGHTS_ATTACKS
 from hostile_folders import shards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from attack import Attack
 
 MOST_MEMORY = 100 << 20
 
@@ -64,7 +74,9 @@ def _names(events: int) -> Iterator[str]:
         while place < len(data):
             *_, size = struct.unpack_from("iIII", data, place)
             name = data[place + 16 : place + 16 + size].rstrip(b"\0")
-            if name:  # the folder itself being listed has none
+            # The folder itself being listed has none; files without a name, in which
+            # members are unpacked, are called by their number.
+            if name and not name.startswith(b"#"):
                 yield os.fsdecode(name)
             place += 16 + size
 
@@ -74,6 +86,8 @@ def read_all(path: Path, weights: Path | None = None) -> list[Any]:
     with open_model(path, weights) as raw:
         if raw.groups is not None:
             groups = [tensors for _, tensors in raw.groups.groups]
+        elif raw.objects is not None:
+            groups = [tuple(raw.objects.everything())]
         else:
             assert raw.paths is not None
             groups = [raw.paths.variables(path) for path in raw.paths.paths()]
@@ -92,22 +106,46 @@ def test_the_watch_sees_what_h5py_opens(tmp_path: Path) -> None:
 def test_attack_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attack = ATTACKS[name]
     folder = tmp_path / "models"
     folder.mkdir()
-    path = attack.build(folder)
+    path = ATTACKS[name].build(folder)
+    check_refusal(ATTACKS[name], path, monkeypatch, path)
+
+
+@pytest.mark.parametrize("name", WEIGHTS_ATTACKS)
+def test_attack_by_weights_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attack = WEIGHTS_ATTACKS[name]
+    above = tmp_path / "models"
+    above.mkdir()
+    architecture = tmp_path / "arch.json"
+    architecture.write_text(json.dumps(small_models.CONFIG))
+    weights = attack.build(above)
+    check_refusal(attack, above / "model", monkeypatch, architecture, weights)
+
+
+def check_refusal(
+    attack: Attack,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *given: Path,
+) -> None:
+    """Open what is given, and watch that nothing but the model at the path is."""
+    folder, tmp_path = path.parent, path.parent.parent
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     tracemalloc.start()
     try:
         with opened_files(folder) as names, pytest.raises(Gru2npError) as caught:
-            read_all(path)
+            read_all(*given)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert type(caught.value) is attack.error
     assert attack.message in str(caught.value)
-    assert path.name in str(caught.value)
+    if given[0] == path:
+        assert path.name in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
     assert names <= {path.name}
@@ -218,3 +256,76 @@ def test_damaged_files_are_read_or_refused(
         _read_damaged(name, bytes(damaged), honest, tmp_path)
     except Gru2npError:
         return
+
+
+FOLDERS = {
+    "savedmodel": saved_model(changed(shards=2)),
+    "old savedmodel": old_saved_model(),
+    "checkpoint": save_weights(),
+}
+
+
+def read_folder(kind: str, files: dict[str, bytes], folder: Path) -> dict[str, Any]:
+    """All arrays of a SavedModel or checkpoint by their names."""
+    path = write(folder / "model", files)
+    architecture = folder / "arch.json"
+    architecture.write_text(json.dumps(small_models.CONFIG))
+    given = (architecture, path) if kind == "checkpoint" else (path,)
+    with open_model(*given) as raw:
+        assert raw.objects is not None
+        return {own.name: own.read() for own in raw.objects.everything()}
+
+
+def damages(data: bytes) -> st.SearchStrategy[bytes]:
+    """The data with bytes changed, cut off, or a part of it repeated or left out."""
+    places = st.integers(0, len(data))
+    inside = st.integers(0, len(data) - 1)
+
+    def flip(flips: list[tuple[int, int]]) -> bytes:
+        damaged = bytearray(data)
+        for place, value in flips:
+            damaged[place] ^= value
+        return bytes(damaged)
+
+    def splice(start: int, end: int, to: int) -> bytes:
+        return data[:to] + data[start:end] + data[to:]
+
+    return st.one_of(
+        st.lists(st.tuples(inside, st.integers(1, 255)), min_size=1, max_size=8).map(
+            flip
+        ),
+        places.map(lambda place: data[:place]),
+        st.builds(splice, places, places, places),
+        st.builds(lambda start, end: data[:start] + data[end:], places, places),
+    )
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_honest_folders_are_read(name: str, tmp_path: Path) -> None:
+    arrays = read_folder(name, FOLDERS[name], tmp_path)
+    assert arrays.keys() == {"layer-0/kernel", "layer-0/bias"}
+    assert (arrays["layer-0/kernel"] == small_models.KERNEL).all()
+    assert (arrays["layer-0/bias"] == small_models.BIAS).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in FOLDERS for name in FOLDERS[kind]]
+)
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_damaged_folders_are_refused_or_have_the_same_numbers(
+    kind: str, name: str, tmp_path: Path, data: st.DataObject
+) -> None:
+    damaged = data.draw(damages(FOLDERS[kind][name]))
+    try:
+        arrays = read_folder(kind, {**FOLDERS[kind], name: damaged}, tmp_path)
+    except Gru2npError:
+        return
+    assert arrays.keys() == {"layer-0/kernel", "layer-0/bias"}
+    assert (arrays["layer-0/kernel"] == small_models.KERNEL).all()
+    assert (arrays["layer-0/bias"] == small_models.BIAS).all()

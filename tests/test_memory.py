@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+import checkpoint_writer
 import gru2np
 from gru2np_runtime import load
 from modelfiles import with_keys
@@ -104,10 +105,23 @@ def write_deflated(path):
     write_keras(path, zipfile.ZIP_DEFLATED)
 
 
+def write_saved_model(path):
+    arrays = {}
+    for i in range(LAYERS):
+        arrays[f"layer-{i}/kernel"], arrays[f"layer-{i}/bias"] = weights(i)
+    config = architecture("batch_input_shape", "tf.keras", "2.15.1")
+    root = {**config, "keras_version": "2.15.0"}
+    files = checkpoint_writer.saved_model(checkpoint_writer.Draft(arrays, shards=2))
+    files["saved_model.pb"] = checkpoint_writer.meta_graph(version="2.15.1")
+    files["keras_metadata.pb"] = checkpoint_writer.metadata(root)
+    checkpoint_writer.write(path, files)
+
+
 FILES = {
     "legacy.h5": write_h5,
     "stored.keras": write_keras,
     "deflated.keras": write_deflated,
+    "savedmodel": write_saved_model,
 }
 
 

@@ -30,7 +30,7 @@ from gru2np.readers.safe.sstable import masked, read_table
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gru2np.readers.safe.window import Window
     from gru2np.readers.source import Members
@@ -41,18 +41,19 @@ VARIABLES = "variables/variables"
 #: The text file that names the newest checkpoint of a folder.
 NEWEST = "checkpoint"
 MOST_NEWEST_BYTES = 1 << 20
-MOST_SHARDS = 10_000
-MOST_GRAPH_BYTES = 64 << 20
+MOST_SHARDS = 500
+MOST_GRAPH_BYTES = 16 << 20
+MOST_CHILDREN = 200_000
 MOST_DIMENSIONS = 32
-#: What hangs on every layer beside its weights, and gives no path to one.
-_NO_OWNERS = frozenset(
-    {
-        *("keras_api", "variables", "trainable_variables", "non_trainable_variables"),
-        *("regularization_losses", "layer_regularization_losses", "metrics", "layers"),
-        *("optimizer", "loss", "signatures", "save_counter", "saver"),
-        *("_random_generator", "seed_generator", "states"),
-    }
+#: Attributes by which objects of Keras lead to what is no weight: metrics, states of
+#: random generators, tables of words.  All others may be a layer's own.
+_NO_WEIGHTS = frozenset({"keras_api", "_random_generator", "seed_generator", "saver"})
+#: Those by which a model does, whose weights are its layers'.
+_OF_MODELS = frozenset(
+    {"optimizer", "loss", "metrics", "signatures", "save_counter", "states"}
 )
+#: By which an object lists arrays that it or objects inside it own.
+_LISTS = frozenset({"variables", "trainable_variables", "non_trainable_variables"})
 #: TensorFlow's numbers of types (``tensorflow/core/framework/types.proto``).
 _DTYPES = {
     1: "float32",
@@ -71,7 +72,8 @@ _DTYPES = {
 }
 _STRING = 7
 _NEWEST = re.compile(r'^model_checkpoint_path: "([^"]*)"', re.MULTILINE)
-_FILE = re.compile(r"\.(index|data-\d{5}-of-\d{5})$", re.ASCII)
+_FILE = re.compile(r"(?<=.)\.(index|data-\d{5}-of-\d{5})$", re.ASCII | re.DOTALL)
+_HDF5 = b"\x89HDF"
 _LAYER = re.compile(r"layer-(0|[1-9][0-9]{0,5})", re.ASCII)
 
 
@@ -119,11 +121,16 @@ def find(path: str | os.PathLike[str], stack: ExitStack) -> Checkpoint | None:
     Raises:
         ModelFileError: it is damaged, or ``checkpoint`` names none that is there.
     """
-    prefix = location(path)
-    files = SafeFolder(prefix.parent, "")
-    if not prefix.name or not files.has(f"{prefix.name}.index"):
-        return None
-    return Checkpoint(files, prefix.name, stack)
+    name = Path(path).name
+    with reading(name):
+        prefix = location(path)
+        files = SafeFolder(prefix.parent, "")
+        if files.has(f"{prefix.name}.index"):
+            return Checkpoint(files, prefix.name, stack)
+    if prefix.name != name and files.has(name):
+        advice = "a checkpoint is several files: fetch all of them, or save it again"
+        raise broken(name, f"a file {prefix.name}.index beside it", "none", advice)
+    return None
 
 
 def location(path: str | os.PathLike[str]) -> Path:
@@ -141,7 +148,8 @@ def location(path: str | os.PathLike[str]) -> Path:
         return path / VARIABLES
     if path.is_dir() or path.name == NEWEST:
         folder = path if path.is_dir() else path.parent
-        return folder / _newest(folder)
+        if newest := _newest(folder):
+            return folder / newest
     return path.with_name(_FILE.sub("", path.name)) if path.name else path
 
 
@@ -150,14 +158,18 @@ def _newest(folder: Path) -> str:
     files = SafeFolder(folder, folder.name)
     if not files.has(NEWEST):
         return ""
-    with ExitStack() as stack:
+    where = f"{folder.name}/{NEWEST}"
+    with ExitStack() as stack, reading(where):
+        if files.window(NEWEST, stack).at(0, len(_HDF5)) == _HDF5:
+            return ""  # weights that somebody called so
         data = files.read(NEWEST, MOST_NEWEST_BYTES, stack)
-    match = _NEWEST.search(data.decode("utf-8", "replace"))
-    # Paths are those of the machine that trained: the name is what counts.
-    prefix = re.split(r"[/\\]", match[1])[-1] if match else ""
-    if not prefix or not files.has(f"{prefix}.index"):
+        match = _NEWEST.search(data.decode("utf-8", "replace"))
+        # Paths are those of the machine that trained: the name is what counts.
+        prefix = re.split(r"[/\\]", match[1])[-1] if match else ""
+        there = bool(prefix) and files.has(f"{prefix}.index")
+    if not there:
         raise broken(
-            f"{folder.name}/{NEWEST}",
+            where,
             "the prefix of a checkpoint beside it",
             shown(prefix or data[:60]),
             "name the one you mean: --weights FOLDER/PREFIX (in Python, weights=)",
@@ -184,19 +196,21 @@ class Checkpoint:
         with reading(index):
             table = read_table(members.window(f"{prefix}.index", stack), index)
             self._shards = _shards(table, index)
+            self._files = [members.window(name, stack) for name in self._names()]
             self._entries = {
                 key.decode(): _entry(value, f"{index} key {shown(key)}")
                 for key, value in table.items()
                 if key
             }
+            _check_places(self._entries.values(), index)
             self._nodes = self._graph()
         self._root = self._model()
         self._tensors: dict[str, StoredTensor] = {}
 
     def windows(self) -> list[Window]:
         """Its files, the index first."""
-        names = [f"{self._prefix}.index", *map(self._name, range(self._shards))]
-        return [self._members.window(name, self._stack) for name in names]
+        index = self._members.window(f"{self._prefix}.index", self._stack)
+        return [index, *self._files]
 
     def layers(self, path: str) -> int:
         """How many layers the model at a path has."""
@@ -207,11 +221,13 @@ class Checkpoint:
     def variables(self, path: str) -> Mapping[str, StoredTensor]:
         """The arrays that an object owns by the names of its attributes."""
         node = self._at(path)
-        children = {} if node is None else self._nodes[node].children
+        return {} if node is None else self._owned(node)
+
+    def _owned(self, number: int) -> dict[str, StoredTensor]:
         return {
             name: self._tensor(self._nodes[child])
-            for name, child in children.items()
-            if self._nodes[child].key and name not in _NO_OWNERS
+            for name, child in self._nodes[number].children.items()
+            if self._nodes[child].key
         }
 
     def owners(self) -> Iterator[tuple[str, Mapping[str, StoredTensor]]]:
@@ -219,11 +235,13 @@ class Checkpoint:
         seen, waiting = {self._root}, [("", self._root)]
         while waiting:
             path, number = waiting.pop()
-            arrays = self.variables(path)
+            arrays = self._owned(number)
             if arrays:
                 yield path, arrays
             for name, child in reversed([*self._nodes[number].children.items()]):
-                if name not in _NO_OWNERS and child not in seen:
+                if child in seen or name in _LISTS:
+                    continue
+                if not self._is_passed_over(self._nodes[number], name):
                     seen.add(child)
                     waiting.append((f"{path}/{name}".lstrip("/"), child))
 
@@ -235,9 +253,15 @@ class Checkpoint:
             if node.key:
                 yield self._tensor(node)
             for name, child in node.children.items():
-                if name not in _NO_OWNERS and child not in seen:
+                if child not in seen and not self._is_passed_over(node, name):
                     seen.add(child)
                     waiting.append(child)
+
+    def _is_passed_over(self, node: Node, name: str) -> bool:
+        """Whether an attribute of an object leads to no weights."""
+        return name in _NO_WEIGHTS or (
+            name in _OF_MODELS and any(map(_LAYER.fullmatch, node.children))
+        )
 
     def _at(self, path: str) -> int | None:
         """The number of the object at a path of attributes."""
@@ -251,11 +275,11 @@ class Checkpoint:
         """The number of the model: the root, or what ``Checkpoint(model=m)`` holds."""
         holders = [0] if self._is_model(0) else []
         if not holders:
-            children = self._nodes[0].children.values() if self._nodes else ()
+            children = self._nodes[0].children.values()
             holders = [node for node in set(children) if self._is_model(node)]
         if len(holders) != 1:
             got = "several" if holders else "none"
-            names = sorted(self._nodes[0].children) if self._nodes else []
+            names = sorted(self._nodes[0].children)
             raise broken(
                 f"{self.where}.index",
                 "the weights of one Keras model, layers called layer-0, layer-1, ...",
@@ -287,7 +311,7 @@ class Checkpoint:
         text = data[start + 4 :]
         if len(text) != size:
             raise broken(f"{where} object graph", f"{size} bytes", str(len(text)))
-        nodes = [_node(node) for node in Message(text, where).messages(1)]
+        nodes = _nodes(Message(text, where), f"{where} object graph")
         for node in nodes:
             for name, child in node.children.items():
                 if child >= len(nodes):
@@ -335,16 +359,18 @@ class Checkpoint:
         if entry.shard >= self._shards:
             got = f"shard {entry.shard} of {self._shards}"
             raise broken(where, "an array in a shard", got)
-        name = self._name(entry.shard)
-        window = self._members.window(name, self._stack)
+        window = self._files[entry.shard]
         if entry.offset + entry.size > window.size:
             advice = "the file is cut short: fetch or save it again"
+            name = self._names()[entry.shard]
             expected = f"{entry.offset + entry.size} bytes in {name}"
             raise broken(where, expected, str(window.size), advice)
         return window
 
-    def _name(self, shard: int) -> str:
-        return f"{self._prefix}.data-{shard:05}-of-{self._shards:05}"
+    def _names(self) -> list[str]:
+        """The files of the arrays."""
+        count = self._shards
+        return [f"{self._prefix}.data-{i:05}-of-{count:05}" for i in range(count)]
 
     def _bytes(self, entry: Entry, key: str, checksum: Any) -> bytes:
         """The bytes of an entry, their checksum compared."""
@@ -392,8 +418,10 @@ def _entry(data: bytes, where: str) -> Entry:
         for shape in message.messages(2)
         for dimension in shape.messages(2)
     ]
-    if len(shape) > MOST_DIMENSIONS or any(size >= 1 << 63 for size in shape):
-        raise broken(where, f"a shape of at most {MOST_DIMENSIONS} axes", shown(shape))
+    # NumPy multiplies the sizes of an array without elements too.
+    if len(shape) > MOST_DIMENSIONS or prod(size or 1 for size in shape) >= 1 << 60:
+        expected = f"a shape of at most {MOST_DIMENSIONS} axes that memory could hold"
+        raise broken(where, expected, shown(shape))
     return Entry(
         dtype=message.number(1),
         shape=tuple(shape),
@@ -404,9 +432,49 @@ def _entry(data: bytes, where: str) -> Entry:
     )
 
 
-def _node(message: Message) -> Node:
-    children = {child.text(2): child.number(1) for child in message.messages(1)}
+def _check_places(entries: Iterable[Entry], where: str) -> None:
+    """Refuse arrays that share bytes, which would multiply what is read."""
+    free = (0, 0)
+    for entry in sorted(entries, key=lambda own: (own.shard, own.offset, own.size)):
+        if (entry.shard, entry.offset) < free:
+            got = f"byte {entry.offset} of shard {entry.shard} for two"
+            raise broken(where, "bytes of its own for each array", got)
+        free = (entry.shard, entry.offset + entry.size)
+
+
+def _nodes(graph: Message, where: str) -> list[Node]:
+    """The objects of a graph, by number."""
+    nodes: list[Node] = []
+    keys: set[str] = set()
+    children = 0
+    for message in graph.messages(1):
+        node = _node(message, where)
+        children += len(node.children)
+        if children > MOST_CHILDREN:
+            raise broken(where, f"at most {MOST_CHILDREN} children", "more")
+        if node.key in keys:
+            got = f"{shown(node.key)} for two"
+            raise broken(where, "an array of its own for each variable", got)
+        if node.key:
+            keys.add(node.key)
+        nodes.append(node)
+    if not nodes:
+        raise broken(where, "objects", "none")
+    return nodes
+
+
+def _node(message: Message, where: str) -> Node:
+    children: dict[str, int] = {}
+    for child in message.messages(1):
+        name = child.text(2)
+        if name in children:
+            raise broken(where, "attributes of different names", f"{shown(name)} twice")
+        children[name] = child.number(1)
     for attribute in message.messages(2):
         if attribute.text(1) == "VARIABLE_VALUE":
-            return Node(children, attribute.text(3), attribute.text(2))
+            key, variable = attribute.text(3), attribute.text(2)
+            if not (key + variable).isprintable():
+                got = shown(key + variable)
+                raise broken(where, "names of printable characters", got)
+            return Node(children, key, variable)
     return Node(children, "", "")

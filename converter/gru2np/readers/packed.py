@@ -83,7 +83,7 @@ def read_zip(source: Source, stack: ExitStack) -> RawModel:
         raise broken(source.name, "one Keras model", got, advice)
     name = models[0]
     where = f"{source.name}/{name}".rstrip("/")
-    if not name.endswith("/"):
+    if name and not name.endswith("/"):
         inner = Source(where, archive.window(name, stack), source.folder)
         return _noted(_inside(inner, stack), name, source)
     folder = Folder(archive, name, where, {})
@@ -91,13 +91,13 @@ def read_zip(source: Source, stack: ExitStack) -> RawModel:
         raw = saved_model.read(folder, where, stack)
     else:
         raw = read_model(folder, stack, where, lambda: [source.window])
-    return _noted(raw, name, source)
+    return _noted(raw, name, source) if name else raw
 
 
 def read_gzip(source: Source, stack: ExitStack) -> RawModel:
     """The model in a ``.gz``."""
     name = source.name.removesuffix(".gz")
-    inner = Source(name, _unzipped(source, stack), source.folder)
+    inner = Source(f"{source.name}/{name}", _unzipped(source, stack), source.folder)
     return _noted(_inside(inner, stack), name, source)
 
 
@@ -124,7 +124,8 @@ def _noted(raw: RawModel, name: str, source: Source) -> RawModel:
 def _models(names: Iterable[str]) -> list[str]:
     """What may be a model in an archive: files, and folders, which end with a slash."""
     found = []
-    members = [name for name in names if not name.startswith(_MACOS)]
+    # In the order of the archive, and looked up at once.
+    members = dict.fromkeys(name for name in names if not name.startswith(_MACOS))
     for name in members:
         folder = name[: -len(PurePosixPath(name).name)]
         last = name[len(folder) :]
@@ -165,6 +166,10 @@ def _unzipped(source: Source, stack: ExitStack) -> Window:
                 packed = stream.unconsumed_tail
                 if spool.tell() > most:
                     raise broken(where, f"at most {most} bytes unpacked", "more")
+            if packed or stream.unused_data:
+                advice = "unpack it first"
+                got = "more bytes behind it"
+                raise broken(where, "one gzip archive", got, advice)
         if not stream.eof:
             raise broken(where, "a whole gzip archive", "the end")
     return Window(cast("BinaryIO", spool))

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
 
+    from gru2np.readers.safe.window import Window
     from gru2np.readers.source import Files
 
 MODEL = "saved_model.pb"
 _METADATA = "keras_metadata.pb"
-#: The objects of a model, without its functions.
-MOST_OBJECT_BYTES = 64 << 20
+#: What is held of one object; that of a model is its JSON.
+MOST_OBJECT_BYTES = 16 << 20
+_KERAS = "_tf_keras"
 _MODELS = ("_tf_keras_sequential", "_tf_keras_network", "_tf_keras_model")
 _WITHOUT_CONFIG = "layer was saved without config"
 _REBUILD = (
@@ -51,12 +53,10 @@ class _Record(NamedTuple):
     """What Keras says of an object.
 
     Attributes:
-        path: of attributes, ``root.layer-1``; empty where the file has no paths.
         kind: such as ``_tf_keras_sequential``.
         metadata: JSON.
     """
 
-    path: str
     kind: str
     metadata: bytes
 
@@ -97,61 +97,80 @@ def read(folder: Files, name: str, stack: ExitStack) -> RawModel:
     )
 
 
-def _saved(folder: Files, where: str, stack: ExitStack) -> tuple[str, list[_Record]]:
-    """The TensorFlow that wrote the model, and its objects, the model first."""
-    graphs = [
-        part
-        for number, part in parts(folder.window(MODEL, stack), where)
-        if number == 2
-    ]
+def _saved(folder: Files, where: str, stack: ExitStack) -> tuple[str, Window | None]:
+    """The TensorFlow that wrote the model, and the list of its objects."""
+    graphs = _of(folder.window(MODEL, stack), 2, where)
     if len(graphs) != 1:
         raise broken(where, "one graph", f"{len(graphs)}")
-    version, objects = "", []
+    version, objects = "", None
     for number, part in parts(graphs[0], where):
         if number == 1:
             version = _in_memory(part, where).text(5)
+        elif number == 7 and objects is not None:
+            raise broken(where, "one list of objects", "two")
         elif number == 7:
-            objects = list(_objects(_in_memory(part, where)))
+            objects = part
     return version, objects
 
 
-def _in_memory(part: Any, where: str) -> Message:
+def _of(message: Window, field: int, where: str) -> list[Window]:
+    """The values of a field."""
+    return [part for number, part in parts(message, where) if number == field]
+
+
+def _in_memory(part: Window, where: str) -> Message:
     if part.size > MOST_OBJECT_BYTES:
         raise broken(where, f"at most {MOST_OBJECT_BYTES} bytes", str(part.size))
     return Message(part.at(0, part.size), where)
 
 
-def _objects(graph: Message) -> Iterator[_Record]:
-    """The objects of Keras in ``saved_model.pb``, as up to TensorFlow 2.4."""
-    for number, node in enumerate(graph.messages(1)):
-        for record in node.messages(4):
-            kind = record.text(1)
-            if kind.startswith("_tf_keras"):
-                path = "" if number else "root"
-                yield _Record(path, kind, record.data(3))
+def _listed(objects: Window, where: str) -> _Record | None:
+    """The first object of ``saved_model.pb``, with metadata up to TensorFlow 2.4."""
+    first = next((part for number, part in parts(objects, where) if number == 1), None)
+    if first is not None:
+        for record in _in_memory(first, where).messages(4):
+            return _Record(record.text(1), record.data(3))
+    return None
+
+
+def _of_keras(metadata: Window, where: str) -> _Record | None:
+    """The object ``root`` of ``keras_metadata.pb``."""
+    for number, part in parts(metadata, where):
+        if number == 1:
+            node = _in_memory(part, where)
+            if node.text(3) == "root":
+                return _Record(node.text(4), node.data(5))
+    return None
 
 
 def _root(
-    folder: Files, objects: list[_Record], name: str, stack: ExitStack
+    folder: Files, objects: Window | None, name: str, stack: ExitStack
 ) -> _Record:
     """What Keras says of the model itself."""
+    root = None
     if folder.has(_METADATA):
         where = f"{name}/{_METADATA}"
         with reading(where):
-            saved = _in_memory(folder.window(_METADATA, stack), where)
-            objects = [
-                _Record(node.text(3), node.text(4), node.data(5))
-                for node in saved.messages(1)
-            ]
-    root = next((own for own in objects if own.path == "root"), None)
-    if root is None:
+            root = _of_keras(folder.window(_METADATA, stack), where)
+    elif objects is not None:
+        where = f"{name}/{MODEL}"
+        with reading(where):
+            root = _listed(objects, where)
+    if root is None or not root.kind.startswith(_KERAS):
         raise UnsupportedModelError(
             f"{name}: a SavedModel without a Keras model in it, as model.export() of "
             "Keras 3 and tf.saved_model.save write it: it holds functions and no "
             'layers; save the model itself with model.save("model.keras")'
         )
+    if not root.metadata.strip():
+        raise UnsupportedModelError(
+            f"{name}: a SavedModel without {_METADATA}, which has the architecture: it "
+            "was lost on the way here, or tf.saved_model.save wrote the folder, which "
+            "leaves it out; fetch the file that belongs here, or save the model itself "
+            'with model.save("model.keras")'
+        )
     if root.kind not in _MODELS:
-        what = root.kind.removeprefix("_tf_keras_").replace("_", " ")
+        what = root.kind.removeprefix(f"{_KERAS}_").replace("_", " ")
         raise UnsupportedModelError(
             f"{name}: expected a Keras model, got a {what} saved alone; {_REBUILD}"
         )

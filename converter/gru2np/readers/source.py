@@ -115,6 +115,8 @@ def kind_of(source: Source) -> str:
 
 def _recognise(start: bytes) -> tuple[str, str]:
     """What else a file is by its first bytes, and what to do."""
+    if start[257:262] == b"ustar":
+        return "a tar archive", "unpack it first, and give the model that is in it"
     if start[4:8] == b"TFL3":
         return "a TensorFlow Lite model", "it holds no Keras model, find the original"
     for magic, got, advice in _OTHERS:

@@ -12,11 +12,15 @@ from gru2np.readers.safe.damage import broken
 from gru2np.readers.safe.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: A varint of 64 bits.
 _MOST_VARINT_BYTES = 10
 _FIXED = {1: 8, 5: 4}
+#: Fields of one message; an object graph has some twenty for each layer.
+MOST_FIELDS = 100_000
+#: No message is larger, in any language.
+MOST_BYTES = 2 << 30
 
 
 def varint(data: bytes, position: int, where: str) -> tuple[int, int]:
@@ -24,34 +28,56 @@ def varint(data: bytes, position: int, where: str) -> tuple[int, int]:
     value = 0
     for index, byte in enumerate(data[position : position + _MOST_VARINT_BYTES]):
         value |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
+        if byte < 0x80 and value < 1 << 64:
             return value, position + index + 1
-    raise broken(where, "a varint", f"none at byte {position}")
+    raise broken(where, "a varint of at most 64 bits", "none")
+
+
+def _walk(
+    at: Callable[[int, int], bytes], end: int, where: str
+) -> Iterator[tuple[int, int | None, int, int]]:
+    """Number of each field, its varint if it is one, and start and size of its bytes.
+
+    Args:
+        at: gives bytes by offset and size.
+        end: of the message.
+        where: for errors.
+
+    Raises:
+        ModelFileError: the message is cut short, has a wire type out of use, or more
+            fields than any model.
+    """
+    start, count = 0, 0
+    while start < end:
+        head = at(start, 2 * _MOST_VARINT_BYTES)
+        tag, read = varint(head, 0, where)
+        number, kind = tag >> 3, tag & 7
+        count += 1
+        if not number or (kind not in _FIXED and kind not in (0, 2)):
+            got = f"wire type {kind}" if number else "field 0"
+            raise broken(where, "a protocol buffer", got)
+        if count > MOST_FIELDS:
+            raise broken(where, f"at most {MOST_FIELDS} fields", "more")
+        value, size = None, _FIXED.get(kind, 0)
+        if kind == 0:
+            value, read = varint(head, read, where)
+        elif kind == 2:
+            size, read = varint(head, read, where)
+        start += read
+        if size > end - start:
+            raise broken(where, f"{size} bytes of field {number}", "the end")
+        yield number, value, start, size
+        start += size
 
 
 def fields(data: bytes, where: str) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of each field: an int, or the bytes of anything else.
+    """Number and value of each field: an int, or the bytes of anything else."""
 
-    Raises:
-        ModelFileError: the message is cut short, or has a wire type out of use.
-    """
-    position = 0
-    while position < len(data):
-        tag, position = varint(data, position, where)
-        number, kind = tag >> 3, tag & 7
-        if kind == 0:
-            value, position = varint(data, position, where)
-            yield number, value
-            continue
-        size = _FIXED.get(kind)
-        if kind == 2:
-            size, position = varint(data, position, where)
-        if size is None:
-            raise broken(where, "a protocol buffer", f"wire type {kind}")
-        if size > len(data) - position:
-            raise broken(where, f"{size} bytes of field {number}", "the end")
-        yield number, data[position : position + size]
-        position += size
+    def at(offset: int, size: int) -> bytes:
+        return data[offset : offset + size]
+
+    for number, value, start, size in _walk(at, len(data), where):
+        yield number, at(start, size) if value is None else value
 
 
 class Message:
@@ -104,21 +130,8 @@ def parts(window: Window, where: str) -> Iterator[tuple[int, Window]]:
 
     Numbers are left out.
     """
-    position = 0
-    while position < window.size:
-        head = window.at(position, 2 * _MOST_VARINT_BYTES)
-        tag, read = varint(head, 0, where)
-        kind = tag & 7
-        if kind == 0:
-            _, read = varint(head, read, where)
-            position += read
-            continue
-        size = _FIXED.get(kind)
-        if kind == 2:
-            size, read = varint(head, read, where)
-        if size is None:
-            raise broken(where, "a protocol buffer", f"wire type {kind}")
-        if size > window.size - position - read:
-            raise broken(where, f"{size} bytes of field {tag >> 3}", "the end")
-        yield tag >> 3, Window(window, position + read, size)
-        position += read + size
+    if window.size > MOST_BYTES:
+        raise broken(where, f"at most {MOST_BYTES} bytes", str(window.size))
+    for number, value, start, size in _walk(window.at, window.size, where):
+        if value is None:
+            yield number, Window(window, start, size)

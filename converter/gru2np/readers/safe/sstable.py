@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import google_crc32c
 
-from gru2np.readers.safe.damage import broken
+from gru2np.readers.safe.damage import broken, shown
 from gru2np.readers.safe.protobuf import varint
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gru2np.readers.safe.window import Window
 
 #: Bytes of a table, which is held in memory: some 100 for each array.
-MOST_BYTES = 64 << 20
-MOST_ENTRIES = 1_000_000
+MOST_BYTES = 16 << 20
+MOST_ENTRIES = 100_000
 FOOTER = 48
 MAGIC = 0xDB4775248B80FB57
 _TRAILER = 5
@@ -56,15 +56,23 @@ def read_table(window: Window, where: str) -> dict[bytes, bytes]:
         value, position = varint(footer, position, where)
         handle.append(value)
     table: dict[bytes, bytes] = {}
-    last = b""
+    last, free, unpacked = b"", 0, 0
     for _, place in _entries(_block(data, handle[2], handle[3], where), where):
         offset, position = varint(place, 0, where)
         size, _ = varint(place, position, where)
+        if offset < free:
+            got = f"one at byte {offset}"
+            raise broken(where, "blocks one behind the other", got)
+        free = offset + size + _TRAILER
         for key, entry in _entries(_block(data, offset, size, where), where):
+            # A key of one byte in the file may share a million with the one before.
+            unpacked += len(key)
             if table and key <= last:
-                raise broken(where, "keys in order, each once", repr(key[:60]))
+                raise broken(where, "keys in order, each once", shown(key))
             if len(table) >= MOST_ENTRIES:
                 raise broken(where, f"at most {MOST_ENTRIES} entries", "more")
+            if unpacked > MOST_BYTES:
+                raise broken(where, f"at most {MOST_BYTES} bytes of keys", "more")
             table[key] = entry
             last = key
     return table
