@@ -49,7 +49,14 @@ CONTAINERS = {
     "json+hdf5": "JSON + HDF5",
     "json+weights.h5": "JSON + `.weights.h5`",
     "json+shards": "JSON + shards",
+    "json+checkpoint": "JSON + checkpoint",
+    "savedmodel": "SavedModel",
+    "tfjs": "TensorFlow.js",
 }
+# How names of cases end that are another container of the same model.
+SUFFIX = re.compile(
+    r"_(h5|json|shards|directory|keras|savedmodel|checkpoint|tfjs(_\w+)?)$"
+)
 
 
 def _in_order(name: str) -> tuple[str, list[int], str]:
@@ -142,10 +149,11 @@ def proofs() -> dict[str, dict[str, str]]:
 
 def _files(folder: Path) -> tuple[Path, Path | None]:
     """The model of a case, and its weights if they are in a file of their own."""
-    model = _first(folder, "model.h5", "model.keras", "model", "architecture.json")
-    if model.suffix != ".json":
+    whole = ("model.h5", "model.keras", "model", "model.json")
+    model = _first(folder, *whole, "architecture.json")
+    if model.name in whole:
         return model, None
-    return model, _first(folder, "weights.h5", "model.weights.json")
+    return model, _first(folder, "weights.h5", "model.weights.json", "checkpoint")
 
 
 def _first(folder: Path, *names: str) -> Path:
@@ -282,7 +290,7 @@ def case_table() -> str:
     for generation in GENERATIONS:
         for name, fact in _facts(generation).items():
             # The same model in another container ends in that container's name.
-            name = re.sub(r"_(h5|json|shards|directory|keras)$", "", name)
+            name = SUFFIX.sub("", name)
             if generation not in generations.setdefault(name, []):
                 generations[name].append(generation)
             text = fact["description"].rstrip(".")

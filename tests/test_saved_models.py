@@ -22,6 +22,7 @@ real_cases = pytest.mark.skipif(
     not (SHARED / "cases").exists(), reason="shared/cases is not here"
 )
 STACK = FIXTURES / "tf-2.10" / "mixed_stack_savedmodel" / "model"
+TFJS = FIXTURES / "tf-2.10" / "mixed_stack_tfjs"
 CHECKPOINT = FIXTURES / "tf-2.10" / "mixed_stack_checkpoint"
 
 
@@ -274,12 +275,12 @@ def test_keras_agrees_on_what_is_packed(tmp_path):
 
 def test_of_tensorflow_js_no_keras_is_asked():
     with pytest.raises(gru2np.VerificationError, match="no Keras opens a folder of"):
-        gru2np.verify(FIXTURES / "tfjs-3.21" / "mixed_stack" / "model.json")
+        gru2np.verify(TFJS / "model.json")
 
 
 def tfjs(folder, edit):
     """A folder of TensorFlow.js, its JSON changed."""
-    shutil.copytree(FIXTURES / "tfjs-3.21" / "mixed_stack", folder)
+    shutil.copytree(TFJS, folder)
     record = json.loads((folder / "model.json").read_text("utf-8"))
     edit(record)
     (folder / "model.json").write_text(json.dumps(record))
