@@ -117,7 +117,7 @@ def architecture(path):
 def built(raw, config):
     """The graph under another architecture, as a manifest holds it."""
     model, readings = interpret(dataclasses.replace(raw, config=config))
-    return graph_record(build(model, readings.taken, Specs()).graph, lambda path: {})
+    return graph_record(build(model, readings.assumed, Specs()).graph, lambda path: {})
 
 
 def test_arguments_are_the_same_by_position_and_by_name():

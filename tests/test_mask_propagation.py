@@ -30,7 +30,7 @@ def built(case, **groups):
     """The conversion of a case, some fields of its meaning replaced."""
     with open_model(*goldens.Golden(goldens.FIXTURES / case).files()) as raw:
         model, readings = interpret(raw)
-        meaning = readings.taken
+        meaning = readings.assumed
         for name, fields in groups.items():
             fields = dataclasses.replace(getattr(meaning, name), **fields)
             meaning = dataclasses.replace(meaning, **{name: fields})

@@ -173,7 +173,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             models_mark_inputs=in_tensorflow,
             second_tensor_drops=False,
             in_time=_masks_in_time(version, in_tensorflow),
-            own_layers_masked_in_time=in_tensorflow,
+            custom_layers_masked_in_time=in_tensorflow,
             by_class=known.masks(release),
             # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
             idle_casts=True,
@@ -202,17 +202,17 @@ def meaning(release: Release, backend: str) -> Meaning:
             # Multi-backend Keras left channels_first to other kernels.
             least_epsilon_channels_first=in_tensorflow,
             dots_of_any_rank=False,
-            whole_numbers="kept",
+            integers="kept",
             # It looked at every number.
             categories_leave_out=False,
-            bin_number="int64",
-            lookup_whole=False,
+            bin_dtype="int64",
+            lookup_gives_integers=False,
             # Measured on TensorFlow 2.4 and 2.10.
             rounds_to_half=True,
         ),
         # Measured: TensorFlow 2.4 wrote causal, 2.10 and tf-keras 2.21 do not.
-        unsaid=frozenset({"causal" if in_tensorflow else "mask"}),
-        unheeded=frozenset(),
+        unsaved_arguments=frozenset({"causal" if in_tensorflow else "mask"}),
+        ignored_arguments=frozenset(),
         functions=known.functions(release),
     )
 

@@ -122,7 +122,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             models_mark_inputs=False,
             second_tensor_drops=True,
             in_time="steps",
-            own_layers_masked_in_time=False,
+            custom_layers_masked_in_time=False,
             by_class=_masks_by_class(known.masks(release), version, backend),
             # Measured on TensorFlow with 3.0 to 3.15, on JAX with 3.0 to 3.13: there
             # masks are kept apart from tensors, and not in them, since 3.6.
@@ -150,17 +150,17 @@ def meaning(release: Release, backend: str) -> Meaning:
             least_epsilon_ranks=(),
             least_epsilon_channels_first=False,
             dots_of_any_rank=True,
-            whole_numbers="promoted",
+            integers="promoted",
             categories_leave_out=True,
-            bin_number="int32",
-            lookup_whole=True,
+            bin_dtype="int32",
+            lookup_gives_integers=True,
             # Measured: JAX 0.5.3 rounds, and 0.4.30 does not where what comes next is
             # a cast back; no file says which JAX it was.
             rounds_to_half=True if backend == "tensorflow" else None,
         ),
-        unsaid=frozenset(),
+        unsaved_arguments=frozenset(),
         # Measured on 3.0, 3.3, 3.10 and 3.15: every layer runs for inference.
-        unheeded=frozenset({"training"}),
+        ignored_arguments=frozenset({"training"}),
         functions=known.functions(release),
     )
 

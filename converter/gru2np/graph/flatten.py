@@ -499,7 +499,7 @@ def _check_keyword(call: LayerCall, key: str, value: object) -> None:
         call.refuse(NUMBERS_IN_CALLS[key], key, value)
     elif key != "training":
         call.refuse(UNKNOWN_ARGUMENT, key, value)
-    elif value and "training" in call.builder.meaning.unheeded:
+    elif value and "training" in call.builder.meaning.ignored_arguments:
         call.builder.notes.append(
             f"layer {call.path!r} ({call.layer.class_name}) is called with "
             "training=True; predict of this Keras ignores that, and so does "

@@ -26,7 +26,7 @@ def mask_inside(call: LayerCall, mask: Ref | None) -> Ref | None:
     if mask is None:
         return None
     custom = inner.model is None and inner.class_name not in LAYERS
-    if custom and rules.own_layers_masked_in_time:
+    if custom and rules.custom_layers_masked_in_time:
         call.refuse(
             "a mask that reaches a layer of your own inside TimeDistributed: in "
             "tf.keras the outputs then hang on the size of the batch"

@@ -46,7 +46,7 @@ def discretization(config: Config) -> Layer:
         runtime.Discretization,
         boundaries=numbers(config, "bin_boundaries"),
         output=output,
-        number=config.meaning.numbers.bin_number,
+        number=config.meaning.numbers.bin_dtype,
     )
 
 
@@ -83,7 +83,7 @@ def integer_lookup(config: Config) -> Layer:
         mask_token=_integers(config, special),
         output=output,
         padded=most if padded and isinstance(most, int) else 0,
-        whole=config.meaning.numbers.lookup_whole,
+        whole=config.meaning.numbers.lookup_gives_integers,
     )
 
 

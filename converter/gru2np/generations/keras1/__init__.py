@@ -100,7 +100,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             models_mark_inputs=False,
             second_tensor_drops=False,
             in_time="kept",
-            own_layers_masked_in_time=False,
+            custom_layers_masked_in_time=False,
             by_class=known.masks(release),
             # It has no operations.
             idle_casts=False,
@@ -127,14 +127,14 @@ def meaning(release: Release, backend: str) -> Meaning:
             least_epsilon_ranks=(),
             least_epsilon_channels_first=False,
             dots_of_any_rank=False,
-            whole_numbers="kept",
+            integers="kept",
             categories_leave_out=False,
-            bin_number="int64",
-            lookup_whole=False,
+            bin_dtype="int64",
+            lookup_gives_integers=False,
             rounds_to_half=False,
         ),
-        unsaid=frozenset({"mask"}),
-        unheeded=frozenset(),
+        unsaved_arguments=frozenset({"mask"}),
+        ignored_arguments=frozenset(),
         functions=known.functions(release),
     )
 
