@@ -111,7 +111,7 @@ def test_it_says_which_keras_1_and_what_was_joined():
 
 def test_it_says_that_theano_turns_kernels_and_begins_elsewhere():
     text = meaning(THEANO)
-    assert "turned around in time" in text
+    assert "flipped in time" in text
     assert "begins where Theano begins" in text
     assert "turned around" not in meaning("keras-2.2/convolution_stack")
 

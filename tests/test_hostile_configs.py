@@ -278,7 +278,7 @@ def mode(number, **values):
             lambda config: positional(
                 "GRU", None, *first(config, "GRU")["inbound_nodes"][0]["args"]
             )(config),
-            r"a tensor by position behind an argument that is left out",
+            r"a positional tensor after an omitted argument",
         ),
         (
             "keras-3.15/encoder_decoder",
@@ -312,7 +312,7 @@ def mode(number, **values):
         (
             "tf-2.15/mask_initial_state",
             lambda config: config["config"]["input_layers"].append(["h", 0, 0]),
-            r"architecture: input 'h' stands twice",
+            r"architecture: input 'h' appears twice",
         ),
     ],
 )

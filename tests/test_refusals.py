@@ -117,7 +117,7 @@ def test_augmentation_in_a_graph():
     [
         ("softmax_without_inputs.keras", "'softmax_last' (Softmax)"),
         ("reversible_embedding_without_inputs.keras", "'apart' (ReversibleEmbedding)"),
-        ("two_inputs_one_name.h5", "input 'z' stands twice"),
+        ("two_inputs_one_name.h5", "input 'z' appears twice"),
         ("activation_class_is_list.h5", "expected an activation function"),
     ],
 )
