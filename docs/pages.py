@@ -145,7 +145,7 @@ def _files(folder: Path) -> tuple[Path, Path | None]:
     model = _first(folder, "model.h5", "model.keras", "model", "architecture.json")
     if model.suffix != ".json":
         return model, None
-    return model, _first(folder, "weights.h5", "model.weights.json")
+    return model, _first(folder, "weights.h5", "model.weights.json", "checkpoint")
 
 
 def _first(folder: Path, *names: str) -> Path:
