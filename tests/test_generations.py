@@ -117,7 +117,7 @@ def test_it_says_that_theano_turns_kernels_and_begins_elsewhere():
 
 
 def test_it_says_that_cudnn_weights_are_rearranged():
-    assert "cuDNN's own order" in meaning(CUDNN)
+    assert "cuDNN's order" in meaning(CUDNN)
     assert "cuDNN" not in meaning("keras-2.2/gru")
 
 

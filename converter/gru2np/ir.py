@@ -59,7 +59,7 @@ class PathStore(Protocol):
         """Every path that holds variables."""
 
     def foreign_paths(self) -> Iterator[str]:
-        """Paths that hold variables where no model of Keras' own classes has them."""
+        """Paths that hold variables where no model of Keras has any."""
 
 
 class ObjectStore(Protocol):
@@ -75,7 +75,7 @@ class ObjectStore(Protocol):
         """The variables of the object at a path, by attribute; empty if none."""
 
     def everything(self) -> Iterator[StoredTensor]:
-        """Every variable of the model and of what is inside it, once each."""
+        """Every variable of the model and of all objects inside it, each once."""
 
 
 @dataclass(frozen=True)

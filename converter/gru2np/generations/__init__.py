@@ -171,18 +171,18 @@ def _candidates(
         writers = tuple(release for release in series if release in writers) or writers
     if saved_by is None:
         return writers
-    wanted = (
+    stated = (
         release_line.named(saved_by.version)
         if saved_by.tensorflow
         else release_line.of_version(saved_by.version)
     )
-    if not wanted:
+    if not stated:
         newest = release_line.releases[-1]
         raise UnsupportedModelError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, which is none of the "
             f"releases that this version was tested with: the newest is {newest}"
         )
-    agreeing = tuple(release for release in writers if release in wanted)
+    agreeing = tuple(release for release in writers if release in stated)
     if not agreeing:
         raise ModelFileError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved by "

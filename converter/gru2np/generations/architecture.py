@@ -230,13 +230,13 @@ class Walker:
         specs = options.get("layers") if isinstance(options, dict) else None
         if self.spelling.class_name(record(first, where)) != "Merge" or not specs:
             return []
-        found = []
+        branches = []
         for i, spec in enumerate(array(specs, where)):
             at = f"{where}[0].config.layers[{i}]"
             if self.spelling.class_name(record(spec, at)) not in MODEL_CLASSES:
                 spec = {"class_name": "Sequential", "config": [spec]}
-            found.append(self.model(spec, at, depth + 1))
-        return found
+            branches.append(self.model(spec, at, depth + 1))
+        return branches
 
     def _functional(self, config: dict[str, Any], where: str, depth: int) -> KerasModel:
         paths = Paths("layers")

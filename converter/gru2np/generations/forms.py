@@ -114,7 +114,7 @@ def fused(gates: int) -> Form:
             return np.hstack([b.T.reshape(b.shape, order="F") for b in blocks])
         return np.hstack([block.T for block in blocks])
 
-    words = "weights in cuDNN's own order are rearranged"
+    words = "weights in cuDNN's order are rearranged"
     return replace(PLAIN, arrays=arrays, join=join, words=words)
 
 

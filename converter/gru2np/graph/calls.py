@@ -102,7 +102,7 @@ def heads(call: LayerCall) -> list[Value]:
         size = len(builder.shape(whole))
         if size < 3 or (masks and size != 3):
             call.refuse(
-                f"an attention_mask of {size} axes beside masks of its inputs"
+                f"an attention_mask of {size} axes together with masks of its inputs"
                 if masks
                 else "expected an attention_mask (batch, queries, keys)"
             )

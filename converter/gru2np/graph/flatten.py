@@ -378,14 +378,14 @@ def _cast(
         declared: dtype or policy of the input, or None.
     """
     floating = dtype_name(declared)
-    wanted = declared if floating is None else computed_in(floating)
+    target = declared if floating is None else computed_in(floating)
     dtype = builder.dtypes[value.ref[0]]
-    if dtype.startswith("float") or wanted in (None, dtype):
+    if dtype.startswith("float") or target in (None, dtype):
         return value
-    number = named_type(wanted)
+    number = named_type(target)
     if number not in NUMBERS:
-        reason = "inputs of this dtype"
-        builder.refuse(path, "InputLayer", reason, "dtype", wanted)
+        reason = "inputs of this dtype are not supported"
+        builder.refuse(path, "InputLayer", reason, "dtype", target)
         return value
     cast = runtime.Cast(number=number)
     return Value(builder.add(name, name, [value.ref], layer=cast), value.mask)

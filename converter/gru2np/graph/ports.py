@@ -77,7 +77,13 @@ def input_port(layer: KerasLayer, problems: list[Problem]) -> Port | None:
     name = dtype if floating is None else computed_in(floating)
     if not isinstance(name, str) or name not in INPUT_DTYPES:
         problems.append(
-            Problem(path, layer.class_name, "inputs of this dtype", "dtype", dtype)
+            Problem(
+                path,
+                layer.class_name,
+                "inputs of this dtype are not supported",
+                "dtype",
+                dtype,
+            )
         )
         return None
     return Port(path, tuple(shape), name)

@@ -25,7 +25,7 @@ INTERPOLATIONS = (
     "lanczos5",
     "mitchellcubic",
 )
-# TensorFlow looks cubics up in a table of so many steps; between them backends differ.
+# The steps of TensorFlow's table of cubics; between them backends differ.
 MOST_BICUBIC = 512
 WHOLE = ("area", "bicubic", *INTERPOLATIONS)
 

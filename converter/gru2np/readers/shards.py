@@ -113,7 +113,7 @@ class ShardedPaths:
         yield from sorted(known)
 
     def foreign_paths(self) -> Iterator[str]:
-        """Paths that hold variables where no model of Keras' own classes has them."""
+        """Paths that hold variables where no model of Keras has any."""
         shards = self._shards.values()
         yield from sorted({path for shard in shards for path in shard.foreign_paths()})
 

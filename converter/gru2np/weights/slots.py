@@ -107,7 +107,7 @@ class _Scope:
     def inner(
         self, stored: str, prefix: str, names: tuple[str, ...], frozen: bool
     ) -> _Scope:
-        """The scope of a layer inside; attribute, prefix and names are its own."""
+        """The scope of a layer inside, from its attribute, prefix and names."""
         return replace(
             self,
             stored=f"{self.stored}/{stored}",
