@@ -70,7 +70,7 @@ VALUES = {
     "numbers.least_epsilon_ranks": ((), (4,), (4, 5)),
     "numbers.least_epsilon_channels_first": BOOL,
     "numbers.dots_of_any_rank": BOOL,
-    "numbers.integers": ("promoted", "kept"),
+    "numbers.integer_inputs": ("promoted", "kept"),
     "numbers.categories_leave_out": BOOL,
     "numbers.bin_dtype": ("int32", "int64"),
     "numbers.lookup_gives_integers": BOOL,

@@ -63,9 +63,9 @@ def test_weights_of_a_class_of_one_s_own(tmp_path):
         file.create_group("optimizer/vars")["0"] = np.zeros(2)
     said = refusal(case / "architecture.json", path)
     assert "at layers/gru/cell/vars" in said
-    assert "the file has arrays at encoder/cell/vars, named by attributes as a" in said
+    assert "at encoder/cell/vars, named by the attributes of a custom class" in said
     assert "optimizer" not in said
-    assert "set the weights of the model of the architecture from its layers'" in said
+    assert "copy the weights of its layers into the model of the architecture" in said
 
 
 @here

@@ -100,7 +100,7 @@ def test_no_function_outside_a_release_converts(release):
             assert not isinstance(found, list), name
         else:
             (problem,) = found
-            assert "a function of your own" in problem.reason
+            assert "a custom function" in problem.reason
 
 
 def test_the_newest_release_is_one_that_fixtures_prove():

@@ -155,8 +155,8 @@ class NumberRules:
             epsilon than TensorFlow's fused kernel.
         least_epsilon_channels_first: the same with ``channels_first``.
         dots_of_any_rank: Dot of inputs of rank above 3 contracts the named axes.
-        integers: integers in layers that compute in floating point: ``promoted`` by
-            the rules of Keras, or ``kept`` as in TensorFlow.
+        integer_inputs: integers in layers that compute in floating point: ``promoted``
+            by the rules of Keras, or ``kept`` as in TensorFlow.
         categories_leave_out: CategoryEncoding ignores integers that are too large.
         bin_dtype: the dtype of Discretization's bin indices.
         lookup_gives_integers: IntegerLookup's vectors are integers.
@@ -169,7 +169,7 @@ class NumberRules:
     least_epsilon_ranks: tuple[int, ...]
     least_epsilon_channels_first: bool
     dots_of_any_rank: bool
-    integers: str
+    integer_inputs: str
     categories_leave_out: bool
     bin_dtype: str
     lookup_gives_integers: bool

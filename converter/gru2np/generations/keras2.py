@@ -202,7 +202,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             # Multi-backend Keras used other kernels for channels_first.
             least_epsilon_channels_first=in_tensorflow,
             dots_of_any_rank=False,
-            integers="kept",
+            integer_inputs="kept",
             # It read every integer.
             categories_leave_out=False,
             bin_dtype="int64",

@@ -148,7 +148,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             least_epsilon_ranks=(),
             least_epsilon_channels_first=False,
             dots_of_any_rank=True,
-            integers="promoted",
+            integer_inputs="promoted",
             categories_leave_out=True,
             bin_dtype="int32",
             lookup_gives_integers=True,

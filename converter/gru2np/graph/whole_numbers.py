@@ -38,7 +38,7 @@ def dtype_problem(
         return None if _floats(inputs[1:]) else _reason(node, inputs)
     if accepted is None or _floats(inputs):
         return None
-    promoted = meaning.numbers.integers == "promoted"
+    promoted = meaning.numbers.integer_inputs == "promoted"
     rule = accepted.promoted if promoted else accepted.kept
     masked = node.mask is not None and not accepted.masked
     return None if rule(inputs) and not masked else _reason(node, inputs)

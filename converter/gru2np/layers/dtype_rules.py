@@ -61,7 +61,7 @@ class AcceptedDtypes:
     """The inputs that a layer accepts, if not all of them are floating point.
 
     Attributes:
-        promoted: if ``NumberRules.integers`` is ``promoted``: in Keras 3.
+        promoted: if ``NumberRules.integer_inputs`` is ``promoted``: in Keras 3.
         kept: if it is ``kept``: in older releases.
         masked: also if the layer uses a mask.
     """

@@ -126,7 +126,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             least_epsilon_ranks=(),
             least_epsilon_channels_first=False,
             dots_of_any_rank=False,
-            integers="kept",
+            integer_inputs="kept",
             categories_leave_out=False,
             bin_dtype="int64",
             lookup_gives_integers=False,

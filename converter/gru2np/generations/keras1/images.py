@@ -152,9 +152,7 @@ def _volumes(options: Options, file: File) -> Changed:
     items = sizes if isinstance(sizes, list) else []
     even = any(isinstance(size, int) and size % 2 == 0 for size in items)
     if file.theano and even and config.get("padding") == "same":
-        config["padding"] = (
-            "same with an even kernel, which depends on Theano's version"
-        )
+        config["padding"] = "same with an even kernel: depends on Theano's version"
     return "Conv3D", config
 
 
