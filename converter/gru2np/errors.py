@@ -43,6 +43,12 @@ def naming(bundle: str | os.PathLike[str]) -> Iterator[None]:
         raise BundleError(f"{os.fspath(bundle)}: {error}") from None
 
 
+def shown(value: object, limit: int = 60) -> str:
+    """A value from a file, on one line and not too long, for a message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
 class ModelFileError(Gru2npError, ValueError):
     """A file that is damaged, hostile or not a Keras model."""
 
@@ -73,10 +79,7 @@ class Problem:
         where = f"layer {self.layer!r} ({self.class_name})"
         if self.option is None:
             return f"{where}: {self.reason}"
-        shown = repr(self.value)
-        if len(shown) > 60:
-            shown = shown[:57] + "..."
-        return f"{where}, option {self.option}={shown}: {self.reason}"
+        return f"{where}, option {self.option}={shown(self.value)}: {self.reason}"
 
 
 class UnsupportedModelError(Gru2npError, NotImplementedError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gru2np.errors import ModelFileError
+from gru2np.errors import ModelFileError, shown
 from gru2np.ir import TensorRef
 
 if TYPE_CHECKING:
@@ -17,11 +17,8 @@ Item = TypeVar("Item")
 
 def fail(where: str, expected: str, got: object) -> ModelFileError:
     """The error for an architecture that is not in Keras' form."""
-    shown = repr(got)
-    if len(shown) > 80:
-        shown = shown[:77] + "..."
     return ModelFileError(
-        f"architecture: expected {expected}, got {shown} - at {where}"
+        f"architecture: expected {expected}, got {shown(got, 80)} - at {where}"
     )
 
 

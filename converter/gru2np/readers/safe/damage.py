@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from gru2np.errors import Gru2npError, ModelFileError
+from gru2np.errors import shown as shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +36,6 @@ def broken(where: str, expected: str, got: str, advice: str = "") -> ModelFileEr
     """An error: where, expected, got, what to do."""
     advice = advice or "the file is damaged or was not written by Keras"
     return ModelFileError(f"{_plain(where)}: expected {expected}, got {got}; {advice}")
-
-
-def shown(value: object, limit: int = 60) -> str:
-    """A value from a file, on one line and not too long, for a message."""
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def _plain(text: str, limit: int = 200) -> str:
