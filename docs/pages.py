@@ -198,7 +198,7 @@ def options() -> dict[str, set[str]]:
 def _read(folder: Path) -> None:
     with open_model(*_files(folder)) as raw:
         model, readings = interpret(raw)
-        build(model, readings.taken, Specs())
+        build(model, readings.assumed, Specs())
 
 
 def layer_table() -> str:

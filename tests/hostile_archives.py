@@ -225,7 +225,7 @@ ATTACKS = {
         archive(lambda file: None, zipfile.ZIP_BZIP2), "got method 12"
     ),
     "many members": Attack(_many_members, "bytes asked for at once"),
-    "weights as npz": Attack(_npz, "takes pickle to read", UnsupportedModelError),
+    "weights as npz": Attack(_npz, "only pickle can read", UnsupportedModelError),
     # Pickles
     "object array": Attack(_object_array, "got a NumPy array"),
     "pickle": Attack(_bytes(b"\x80\x04\x95evil."), "got a pickle"),

@@ -138,7 +138,7 @@ ATTACKS = {
     ),
     "weights as npz in a directory": Attack(
         folder(lambda: members(model__weights__h5=None, model__weights__npz=b"PK")),
-        "takes pickle to read",
+        "which only pickle can read",
         UnsupportedModelError,
     ),
     # Shards: what leads out of the directory
@@ -157,7 +157,7 @@ ATTACKS = {
     # Shards: what is not there, or more than once
     "missing shard": Attack(
         sharded(model_00001__weights__h5=None),
-        f"model.weights.json: expected the shard {_SECOND} beside it",
+        f"model.weights.json: expected the shard {_SECOND} in the same folder",
     ),
     "no shards": Attack(named([]), "expected 1 to 500 shards, got 0"),
     "many shards": Attack(sharded(_many_shards()), "expected at most 500 shards"),

@@ -251,7 +251,7 @@ ATTACKS = {
         keras(_two_lists), "expected one list of layers"
     ),
     "two layers of one name": Attack(
-        keras(_two_of_one_name), "by its place among its class, got 'dense_2' and"
+        keras(_two_of_one_name), "by its position in its class, got 'dense_2' and"
     ),
     "undecodable link": Attack(keras(_undecodable_link), "codec can't decode"),
     "undecodable layer name": Attack(

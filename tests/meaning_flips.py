@@ -51,7 +51,7 @@ VALUES = {
     "masks.models_mark_inputs": BOOL,
     "masks.second_tensor_drops": BOOL,
     "masks.in_time": ("kept", "steps", "folded", "folded_in_free_batches"),
-    "masks.own_layers_masked_in_time": BOOL,
+    "masks.custom_layers_masked_in_time": BOOL,
     "masks.idle_casts": (False, True, None),
     "masks.idle_operations": (False, True, None),
     "attention.softmax_uses_mask": BOOL,
@@ -70,16 +70,16 @@ VALUES = {
     "numbers.least_epsilon_ranks": ((), (4,), (4, 5)),
     "numbers.least_epsilon_channels_first": BOOL,
     "numbers.dots_of_any_rank": BOOL,
-    "numbers.whole_numbers": ("promoted", "kept"),
+    "numbers.integer_inputs": ("promoted", "kept"),
     "numbers.categories_leave_out": BOOL,
-    "numbers.bin_number": ("int32", "int64"),
-    "numbers.lookup_whole": BOOL,
+    "numbers.bin_dtype": ("int32", "int64"),
+    "numbers.lookup_gives_integers": BOOL,
     "numbers.rounds_to_half": (False, True, None),
 }
 # The names that a generation puts into each set; a fixture is flipped by each alone.
 MEMBERS = {
-    "unsaid": ("causal", "mask"),
-    "unheeded": ("training",),
+    "unsaved_arguments": ("causal", "mask"),
+    "ignored_arguments": ("training",),
     "functions": tuple(sorted({*NAMES, "hard_sigmoid"})),
 }
 
@@ -224,7 +224,7 @@ def changes(golden, unread=False):
     with open_model(*golden.files()) as opened:
         raw = dataclasses.replace(opened, saved_by=golden.saved_by)
         model, readings = interpret(raw)
-        meaning, read = readings.taken, set()
+        meaning, read = readings.assumed, set()
         before = outcome(raw, model, noting(meaning, read), owns(golden))
         # Who wrote a file is only said.
         only = None if unread else {"writer", *read}
@@ -240,7 +240,7 @@ def contradicts(golden, field, value):
     with open_model(*golden.files()) as found:
         raw = dataclasses.replace(found, saved_by=golden.saved_by)
         model, readings = interpret(raw)
-        flips = flipped(readings.taken, {field})
+        flips = flipped(readings.assumed, {field})
         (other,) = [other for _, given, other in flips if given == value]
         bundle = io.BytesIO()
         write(converted(raw, model, alone(other), owns(golden)), bundle)

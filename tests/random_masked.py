@@ -26,10 +26,10 @@ from recipes import moved, pruned  # noqa: E402
 REFUSALS = [
     *checking.REFUSALS,
     # Keras gives numbers where the batch happens to be as large as something else.
-    "so that the batch of one would meet another axis",
+    "so that the batch axis of one would be broadcast",
     # Keras gives a call the mask of another.
-    "gave it the mask of another call",
-    "whose input something else reads too",
+    "used the mask of another call",
+    "on a tensor that another call reads too",
 ]
 
 

@@ -64,7 +64,7 @@ def test_the_value_s_mask_over_the_batch_is_refused(tmp_path, rewrite_keras):
         return json.dumps({**json.loads(metadata), "keras_version": "3.11.3"})
 
     path = rewrite_keras(source, tmp_path / "older.keras", "metadata.json", older)
-    with pytest.raises(gru2np.UnsupportedModelError, match="over the batch"):
+    with pytest.raises(gru2np.UnsupportedModelError, match="along the batch axis"):
         gru2np.export(path, io.BytesIO())
 
 
@@ -117,7 +117,7 @@ def architecture(path):
 def built(raw, config):
     """The graph under another architecture, as a manifest holds it."""
     model, readings = interpret(dataclasses.replace(raw, config=config))
-    return graph_record(build(model, readings.taken, Specs()).graph, lambda path: {})
+    return graph_record(build(model, readings.assumed, Specs()).graph, lambda path: {})
 
 
 def test_arguments_are_the_same_by_position_and_by_name():

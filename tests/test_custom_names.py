@@ -23,7 +23,7 @@ OWN = {
     "own_class_in_dot_keras/m.keras": "the file names no module of Keras for it",
     "own_class_in_tfkeras_h5/m.h5": "TensorFlow 2.10.1 had none of this name",
     "own_attention_without_options/m.h5": "the file has no dropout, score_mode",
-    "own_activation_with_later_name/m.h5": "a function of your own: Keras 2.2.4 had",
+    "own_activation_with_later_name/m.h5": "a custom function: Keras 2.2.4 had",
 }
 RECORDED = {
     "keras-2.2/own_layer_of_later_name": "Keras 2.2.4 had none of this name",
@@ -35,10 +35,10 @@ RECORDED = {
     "tf-2.10/own_layer_of_later_name": "TensorFlow 2.10.1 had none of this name",
     "tf-2.10/own_layer_of_other_keys": "which TensorFlow 2.10.1 always wrote",
     "tf-2.10/own_function_of_later_name": "had none of this name",
-    "tf-2.13/own_layer_of_the_same_name": "no layer of Keras, but one of your own",
+    "tf-2.13/own_layer_of_the_same_name": "a custom layer, not one of Keras",
     "tf-2.15/own_layer_of_later_name": "TensorFlow 2.15.1 had none of this name",
-    "tf-keras-2.21/own_layer_of_other_keys": "no layer of Keras, but one of your own",
-    "keras-3.15/own_layer_of_the_same_name": "no layer of Keras, but one of your own",
+    "tf-keras-2.21/own_layer_of_other_keys": "a custom layer, not one of Keras",
+    "keras-3.15/own_layer_of_the_same_name": "a custom layer, not one of Keras",
 }
 
 

@@ -184,7 +184,7 @@ def mode(number, **values):
         (
             "keras-2.2/masking_sequential",
             record("GRU", class_name="InputLayer"),
-            r"'gru_1' \(InputLayer\): a layer of your own, .*: the file has no sparse",
+            r"'gru_1' \(InputLayer\): a custom layer, .*: the file has no sparse",
         ),
         (
             "keras-3.15/whole_number_layers",
@@ -221,7 +221,7 @@ def mode(number, **values):
         (
             "keras-1.2/volume_shapes",
             without_sizes,
-            r"\(Convolution3D\): a layer of your own, .*: the file has no kernel_dim1",
+            r"\(Convolution3D\): a custom layer, .*: the file has no kernel_dim1",
         ),
         (
             "keras-1.0.5-theano/normalisation",
@@ -266,7 +266,7 @@ def mode(number, **values):
                 "Dense",
                 layer={"class_name": "Dense", "config": {"name": "x", "units": 1}},
             ),
-            r"\(Dense\), option layer=None: a layer inside",
+            r"\(Dense\), option layer=None: such a layer has no layer inside",
         ),
         (
             "keras-3.15/encoder_decoder",
@@ -278,7 +278,7 @@ def mode(number, **values):
             lambda config: positional(
                 "GRU", None, *first(config, "GRU")["inbound_nodes"][0]["args"]
             )(config),
-            r"a tensor by position behind an argument that is left out",
+            r"a positional tensor after an omitted argument",
         ),
         (
             "keras-3.15/encoder_decoder",
@@ -312,7 +312,7 @@ def mode(number, **values):
         (
             "tf-2.15/mask_initial_state",
             lambda config: config["config"]["input_layers"].append(["h", 0, 0]),
-            r"architecture: input 'h' stands twice",
+            r"architecture: input 'h' appears twice",
         ),
     ],
 )

@@ -55,7 +55,7 @@ def made():
             continue
         with open_model(*golden.files()) as raw:
             model, readings = interpret(raw)
-            Noting(readings.taken, found).translate(model)
+            Noting(readings.assumed, found).translate(model)
     return found
 
 

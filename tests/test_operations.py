@@ -153,14 +153,14 @@ REFUSED = [
     ("Add", {}, beside([[1.0], [1.0, 2.0]]), "lists of different lengths"),
     ("Add", {}, beside([]), "reasonable size"),
     ("Add", {}, beside(2**60), "expected a number"),
-    ("Add", {}, beside(numbers([0.1], "float64")), "make it float32"),
+    ("Add", {}, beside(numbers([0.1], "float64")), "use float32"),
     ("Add", {}, Call((X,), constants=((0, 1), (1, 2))), "expected two operands"),
     ("Add", {"seed": 1, "axis": 2}, TWO, "does not know"),
-    ("Round", {"decimals": 2}, ONE, "whole numbers only"),
+    ("Round", {"decimals": 2}, ONE, "rounding to integers"),
     ("Clip", {"x_min": 2, "x_max": 1}, ONE, "expected lower <= upper, got 2.0"),
     ("Clip", {"x_min": [1], "x_max": 1}, ONE, "expected a number"),
-    ("Sum", {"axis": None}, ONE, "behind the batch"),
-    ("Sum", {"axis": [1, 0]}, ONE, "behind the batch"),
+    ("Sum", {"axis": None}, ONE, "after the batch axis"),
+    ("Sum", {"axis": [1, 0]}, ONE, "after the batch axis"),
     ("Sum", {"axis": "1"}, ONE, "expected an axis"),
     ("Prod", {"axis": 1, "dtype": "int32"}, ONE, "leave it out"),
     ("GetItem", {}, beside(0), "leaves the batch whole"),
@@ -180,8 +180,8 @@ REFUSED = [
     ("Transpose", {"axes": None}, ONE, "begin with 0"),
     ("Transpose", {"axes": [1, 0]}, ONE, "begin with 0"),
     ("Transpose", {"axes": [0, 1, 1]}, ONE, "expected each of 1 to 2 once"),
-    ("Concatenate", {"axis": 0}, TWO, "behind the batch"),
-    ("Squeeze", {"axis": None}, ONE, "behind the batch"),
+    ("Concatenate", {"axis": 0}, TWO, "after the batch axis"),
+    ("Squeeze", {"axis": None}, ONE, "after the batch axis"),
     ("Split", {"indices_or_sections": [3, 1], "axis": 1}, ONE, "ascending"),
     ("Split", {"indices_or_sections": 0, "axis": 1}, ONE, "positive"),
     ("Where", {}, Call((C, X)), "expected a condition and two values"),
@@ -412,7 +412,7 @@ def test_a_function_is_looked_up_in_a_table_alone(name):
     with opened("tf-2.4/operators") as raw:
         config = copy.deepcopy(dict(raw.config))
         specs(config, "TFOpLambda")[0]["config"]["function"] = name
-        with pytest.raises(gru2np.UnsupportedModelError, match="does not convert"):
+        with pytest.raises(gru2np.UnsupportedModelError, match="does not support"):
             changed(raw, config)
 
 

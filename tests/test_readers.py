@@ -302,7 +302,7 @@ def test_weights_beside_a_whole_model(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "model.keras", members())
     for path in (whole, archive):
         with (
-            pytest.raises(ModelFileError, match="pass a whole model alone"),
+            pytest.raises(ModelFileError, match="pass a whole model without --weights"),
             open_model(path, whole),
         ):
             pass

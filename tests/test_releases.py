@@ -10,7 +10,7 @@ import gru2np
 from gru2np.convert import converted
 from gru2np.generations import GENERATIONS, interpret
 from gru2np.generations.architecture import STORED_AS
-from gru2np.generations.releases import SILENT, Line, Writers, line
+from gru2np.generations.releases import OPTIONAL_KEYS, Line, Writers, line
 from gru2np.generations.saved_by import parsed
 from gru2np.ir import GroupStore, RawModel, walk_keras
 from gru2np.layers import LAYERS
@@ -80,10 +80,10 @@ def test_a_layer_that_lacks_a_key_is_not_of_its_release(release):
         config = full(release, name)
         variants = known[name].variants
         assert not why_custom(release, name, config)
-        for key in known[name].always.keys() - SILENT:
+        for key in known[name].always.keys() - OPTIONAL_KEYS:
             rest = {k: v for k, v in config.items() if k != key}
             found = why_custom(release, name, rest)
-            fits = any(own.always.keys() - SILENT <= {*rest} for own in variants)
+            fits = any(own.always.keys() - OPTIONAL_KEYS <= {*rest} for own in variants)
             assert fits if not found else f"has no {key} for it" in found
 
 
@@ -100,7 +100,7 @@ def test_no_function_outside_a_release_converts(release):
             assert not isinstance(found, list), name
         else:
             (problem,) = found
-            assert "a function of your own" in problem.reason
+            assert "a custom function" in problem.reason
 
 
 def test_the_newest_release_is_one_that_fixtures_prove():

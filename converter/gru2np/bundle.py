@@ -1,4 +1,4 @@
-"""Write a bundle: one weight after the other, as it is or small, then the manifest."""
+"""Write a bundle: one weight after the other, unchanged or small, then the manifest."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from gru2np.storage import Stored
 
 
-# Numbers that are looked at together.
+# Elements checked for NaN and infinity at once.
 BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was put into a bundle; ``print`` it.
+    """The proof that was recorded in a bundle; ``print`` it.
 
     Attributes:
         bundle: name of the file.
-        cases: how many cases.
-        numbers: how many numbers the outputs hold.
-        size: bytes that the bundle grew by the arrays.
-        reference: what gave the outputs.
-        largest: the largest difference, and what a replay may differ by there.
+        cases: number of cases.
+        numbers: number of elements of all outputs.
+        size: bytes that the arrays add to the bundle.
+        reference: what computed the expected outputs.
+        largest: the largest difference, and the tolerance of a replay at that element.
     """
 
     bundle: str
@@ -63,32 +63,21 @@ class Recorded:
             f"(a replay may be {allowed} away), {size_text(self.size)}"
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """What ``export --json`` prints."""
-        return {
-            "reference": self.reference,
-            "cases": self.cases,
-            "numbers": self.numbers,
-            "bytes": self.size,
-            "largest_difference": self.largest[0],
-            "allowed": self.largest[1],
-        }
-
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote.
+    """The facts of a written bundle.
 
     Attributes:
-        layers: how many layers, those of nested models included.
-        parameters: how many numbers the weights hold.
+        layers: number of layers, those of nested models included.
+        parameters: number of elements of all weights.
         keras_version: as written in the model file, or None.
-        meaning: what was chosen where generations of Keras differ, in sentences.
+        meaning: the choices made where Keras releases differ, in sentences.
         not_finite: weights that hold NaN or infinity, by path in the bundle.
-        half_precision: policies of half precision whose layers run in float32.
-        notes: where the file leaves a number open.
-        storage: what small storage costs, as the manifest says it; None without.
-        stored_small: how many weights are stored so, and how many there are.
+        half_precision: half precision policies whose layers run in float32.
+        notes: where the file leaves open what the model computes.
+        storage: the measured cost of small storage, as in the manifest, or None.
+        stored_small: number of weights that are stored small, and of all.
     """
 
     layers: int
@@ -103,18 +92,20 @@ class Exported:
 
 
 def write(conversion: Conversion, file: BinaryIO, kind: str | None = None) -> Exported:
-    """Write a bundle; where weights are small, nothing says yet what that costs.
+    """Write a bundle.  With ``kind``, its manifest has no measured costs yet.
 
     Args:
         conversion: of the model.
-        file: takes the bundle.
-        kind: ``float16`` or ``int8`` where weights are to be small.
+        file: the file to write to.
+        kind: ``float16`` or ``int8`` for small weights.
 
     Raises:
-        UnsupportedModelError: weights are to be small, and the model is of float64.
+        InputError: there is no such kind.
+        UnsupportedModelError: weights are to be small, and the model computes in
+            float64.
     """
     if kind is not None:
-        storage.check_small([own.dtype for own in conversion.owners.values()], kind)
+        storage.check_small([owner.dtype for owner in conversion.owners.values()], kind)
     writer, not_finite, small = Writer(file), [], 0
     records = {}
     for path in conversion.tensors:
@@ -151,10 +142,10 @@ def in_memory(
 def _write_weight(
     writer: Writer, conversion: Conversion, path: str, kind: str | None
 ) -> tuple[dict[str, Any], bool]:
-    """Write one weight; gives its record, and whether all its numbers are finite.
+    """Write one weight: its record, and whether all its elements are finite.
 
-    A function of its own lets go of one weight before the next is read, so that the
-    largest decides how much memory an export takes.
+    A function frees its array before the next is read, so that the largest weight
+    decides the peak memory of an export.
     """
     array = conversion.array(path)
     changed = False
@@ -182,7 +173,7 @@ def _write_weight(
 
 
 def _write_scaled(writer: Writer, path: str, small: Stored) -> dict[str, Any]:
-    """Write the bytes of a weight, all finite, and their scales; gives its record."""
+    """Write a weight of int8 and its scales; returns its record."""
     data = writer.add_array(path, small.array)
     record = _record(small.array.dtype.name, small.array.shape, data)
     assert small.scales is not None
@@ -205,13 +196,12 @@ def rewritten(
     manifest: Mapping[str, Any],
     arrays: Mapping[str, Array] | None = None,
 ) -> bytes:
-    """A bundle with other keys in its manifest, and other arrays of a proof.
+    """A bundle with changed keys in its manifest, and other arrays of a proof.
 
     Args:
-        data: a bundle without faults.
-        manifest: keys to put in place of what is there.
-        arrays: those of the proof, by the names of their members; as they are if not
-            given.
+        data: a valid bundle.
+        manifest: keys to replace.
+        arrays: the new arrays of the proof, by member name; None keeps them.
     """
     members = read_members(data)
     changed = {**json.loads(bytes(members.pop(MANIFEST))), **manifest}

@@ -1,4 +1,4 @@
-"""From a saved Keras model to its graph, its weights found: nothing read yet."""
+"""From a saved Keras model to its graph and its stored weights, not yet read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from gru2np_runtime.bundle.manifest_writer import graph_record
 from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -38,21 +38,21 @@ if TYPE_CHECKING:
     from gru2np.meaning import Meaning, Readings
 
 
-# How many differences are shown of a model that may mean one or the other.
+# The most differences that an error shows of a model with several possible meanings.
 MOST_LINES = 5
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A model converted and its weights found, nothing of them read yet.
+    """A converted model; its weights are matched but not yet read.
 
     Attributes:
         raw: the file, open.
         model: the model in one spelling.
-        meaning: what its Keras meant.
-        built: its graph, with what nobody needs taken out.
+        meaning: the behaviour of its Keras.
+        built: its graph, pruned.
         tensors: the stored array of every weight, by path in the bundle.
-        owners: by the same paths, the layers they belong to.
+        owners: the layers they belong to, by the same paths.
     """
 
     raw: RawModel
@@ -64,11 +64,11 @@ class Conversion:
 
     @property
     def weights(self) -> Mapping[str, NDArray[Any]]:
-        """The weights as the bundle holds them, each read when it is asked for."""
+        """The weights as the bundle holds them; each is read on access."""
         return _Weights(self)
 
     def array(self, path: str) -> NDArray[Any]:
-        """A weight as the bundle holds it: float16, or what its layer computes in."""
+        """A weight as the bundle holds it: float16, or the dtype of its layer."""
         array = self.tensors[path].read()
         dtype = self.owners[path].dtype
         if array.dtype == np.float16 and dtype == "float32":
@@ -82,7 +82,7 @@ class Conversion:
             layer = self.owners[path].path
             by_layer.setdefault(layer, {})[path[len(layer) + 1 :]] = record
 
-        # A class says itself how it treats time.
+        # At load, the class itself states whether it runs per step.
         custom = {
             layer.op[len(OWN) :]: {"kind": "layer", "per_step": None}
             for _, layer in walk(self.built.graph)
@@ -119,9 +119,10 @@ class Conversion:
 def model_file(
     model: Any, saved_by: str | None
 ) -> Iterator[tuple[FilePath, str | None]]:
-    """The file of a model, and the Keras that saved it; both are kept if given.
+    """The file of a model, and the Keras that saved it.
 
-    A ``keras.Model`` is saved to a file that goes with the context.
+    A path and ``saved_by`` are returned unchanged.  A ``keras.Model`` is saved to a
+    temporary file, removed with the context.
     """
     if not (hasattr(model, "save") and hasattr(model, "get_config")):
         yield model, saved_by
@@ -129,33 +130,36 @@ def model_file(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         model.save(path)
-        yield path, saved_by or running(model)
+        yield path, saved_by or _running_keras(model)
 
 
-def running(model: Any) -> str | None:
-    """The imported Keras of a model and its backend, which a file does not name."""
+def _running_keras(model: Any) -> str | None:
+    """The version and backend of the Keras of a live model, as for ``saved_by``.
+
+    Files of Keras 3 do not name the backend.
+    """
     keras = sys.modules.get(type(model).__module__.partition(".")[0])
     version = str(getattr(keras, "__version__", ""))
-    # What is on its way to a release is told by its file alone, and refused there.
+    # ``saved_by`` has no pre-releases; the version in the file is refused later.
     if not re.fullmatch(r"3\.\d+\.\d+", version):
         return None
     return f"{version}-{sys.modules['keras'].backend.backend()}"
 
 
 class _Weights(Mapping[str, Any]):
-    """The weights of a conversion, nothing of them read yet."""
+    """The weights of a conversion by path; each is read on access."""
 
     def __init__(self, conversion: Conversion) -> None:
-        self.conversion = conversion
+        self._conversion = conversion
 
     def __getitem__(self, path: str) -> NDArray[Any]:
-        return self.conversion.array(path)
+        return self._conversion.array(path)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.conversion.tensors)
+        return iter(self._conversion.tensors)
 
     def __len__(self) -> int:
-        return len(self.conversion.tensors)
+        return len(self._conversion.tensors)
 
 
 @contextmanager
@@ -165,7 +169,7 @@ def convert(
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Iterator[Conversion]:
-    """Convert a file, open as long as the context lasts.
+    """Convert a file; it stays open until the context ends.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model, or ``saved_by``
@@ -173,8 +177,8 @@ def convert(
         UnsupportedModelError: it cannot be converted faithfully.
         ValueError: ``saved_by`` names no Keras.
     """
-    with open_model(model, weights) as found:
-        raw = replace(found, saved_by=saved_by)
+    with open_model(model, weights) as opened:
+        raw = replace(opened, saved_by=saved_by)
         keras_model, readings = interpret(raw)
         yield converted(raw, keras_model, readings, custom_objects)
 
@@ -185,59 +189,61 @@ def converted(
     readings: Readings,
     custom_objects: CustomObjects | None = None,
 ) -> Conversion:
-    """The conversion of a model as its file may be read.
+    """The conversion of a model, given the possible meanings of its file.
 
     Raises:
-        ModelFileError: its layers do not fit each other, or its weights to them.
+        ModelFileError: its layers do not fit each other, or its weights do not fit its
+            layers.
         UnsupportedModelError: something cannot be converted, or the releases that may
-            have saved it mean different numbers.
+            have saved it give different numbers.
     """
     specs = Specs(custom_objects)
-    built = _agreed(raw, model, readings, specs)
+    built = _build(raw, model, readings, specs)
     built.notes.extend(raw.notes)
     tensors = find(model, built.weights, raw, specs)
     built.graph = needed(built.graph)
     owners = dict(owners_of(built.graph))
     tensors = {path: tensor for path, tensor in tensors.items() if path in owners}
-    return Conversion(raw, model, readings.taken, built, tensors, owners)
+    return Conversion(raw, model, readings.assumed, built, tensors, owners)
 
 
-def _agreed(
-    raw: RawModel, model: KerasModel, readings: Readings, specs: Specs
-) -> Built:
-    """The graph of a model, where all that may have saved it mean the same numbers.
+def _build(raw: RawModel, model: KerasModel, readings: Readings, specs: Specs) -> Built:
+    """The graph of a model; refused if releases that may have saved it differ.
 
-    Where backends differ, a warning says so.
+    If only backends differ, the graph gets a warning.
     """
-    taken = _attempt(model, readings.taken, specs)
-    for other in readings.releases:
-        lines = _differences(model, taken, readings.taken_of, other, specs)
-        if lines:
-            raise UnsupportedModelError(
-                f"{raw.file_name}: the file leaves open which Keras saved it, and the "
-                f"numbers hang on that:{''.join(lines)}\nSay which it was: --saved-by, "
-                "saved_by= in Python; or save the model as .keras, which says it"
-            )
-    for other in readings.weights:
-        lines = _differences(model, taken, readings.taken_of, other, specs)
-        if lines:
-            raise UnsupportedModelError(
-                f"{raw.file_name}: the architecture is of {readings.taken_of} and the "
-                f"weights were saved by {other.writer}, and the two mean different "
-                f"numbers:{''.join(lines)}\nGive the architecture that model.to_json() "
-                "writes in the Keras of the weights"
-            )
-    if isinstance(taken, UnsupportedModelError):
-        raise taken
-    for other in readings.backends:
-        lines = _differences(model, taken, readings.taken_of, other, specs)
-        if lines:
-            taken.warnings.append(
-                f"the file names no backend, and {readings.taken_of} is taken; if it "
-                f"was another, say so (--saved-by):{''.join(lines)}"
-            )
-            break
-    return taken
+    built = _attempt(model, readings.assumed, specs)
+    writer = readings.assumed_writer
+
+    def differing(others: Iterable[Meaning]) -> tuple[str, str] | None:
+        """The first other Keras whose graph differs, and how."""
+        for other in others:
+            lines = _differences(model, built, writer, other, specs)
+            if lines:
+                return other.writer, "".join(lines)
+        return None
+
+    if release := differing(readings.releases):
+        raise UnsupportedModelError(
+            f"{raw.file_name}: the file leaves open which Keras saved it, and the "
+            f"numbers depend on that:{release[1]}\nState it with --saved-by "
+            "(saved_by= in Python), or save the model as .keras, which states it"
+        )
+    if saver := differing(readings.weights):
+        raise UnsupportedModelError(
+            f"{raw.file_name}: the architecture is of {writer} and the weights were "
+            f"saved by {saver[0]}, and the two give different numbers:{saver[1]}\n"
+            "Give the architecture that model.to_json() writes in the Keras of the "
+            "weights"
+        )
+    if isinstance(built, UnsupportedModelError):
+        raise built
+    if backend := differing(readings.backends):
+        built.warnings.append(
+            f"the file names no backend, so {writer} is assumed; if it was another, "
+            f"state it with --saved-by:{backend[1]}"
+        )
+    return built
 
 
 def _attempt(
@@ -251,30 +257,21 @@ def _attempt(
 
 def _differences(
     model: KerasModel,
-    taken: Built | UnsupportedModelError,
-    taken_of: str,
+    built: Built | UnsupportedModelError,
+    writer: str,
     other: Meaning,
     specs: Specs,
 ) -> list[str]:
-    """How a model differs by another meaning, a line of a list for each thing."""
-    found = _attempt(model, other, specs)
-    refused = [
-        attempt
-        for attempt in (taken, found)
-        if isinstance(attempt, UnsupportedModelError)
-    ]
-    if len(refused) == 2:
+    """How the graph differs under another meaning, a list item for each difference."""
+    rebuilt = _attempt(model, other, specs)
+    if isinstance(built, UnsupportedModelError):
+        if isinstance(rebuilt, UnsupportedModelError):
+            return []
+        return [f"\n  - as {writer} reads it, {built}"]
+    if isinstance(rebuilt, UnsupportedModelError):
+        return [f"\n  - as {other.writer} reads it, {rebuilt}"]
+    ours, theirs = (graph_record(x.graph, lambda path: {}) for x in (built, rebuilt))
+    if ours == theirs:
         return []
-    if refused:
-        who = taken_of if refused[0] is taken else other.writer
-        return [f"\n  - as {who} means it, {refused[0]}"]
-    records = [
-        graph_record(attempt.graph, lambda path: {})
-        for attempt in (taken, found)
-        if not isinstance(attempt, UnsupportedModelError)
-    ]
-    if records[0] == records[1]:
-        return []
-    ours, theirs = records
-    lines = list(graph_differences(ours, theirs, taken_of, other.writer))[:MOST_LINES]
+    lines = list(graph_differences(ours, theirs, writer, other.writer))[:MOST_LINES]
     return [f"\n  - {line}" for line in lines or ["the order of its layers"]]

@@ -1,4 +1,4 @@
-"""Where two readings of one file differ, in sentences."""
+"""Where two conversions of one file differ, in sentences."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 def graph_differences(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], writer: str, keras: str
 ) -> Iterator[str]:
-    """Where two graphs of one file differ, a line for each thing.
+    """Where two graphs of one file differ, a line for each difference.
 
     Args:
         ours: the graph of a manifest.
-        theirs: another.
-        writer: the Keras that means the first.
-        keras: the Keras that means the second.
+        theirs: the same under the meaning of another Keras.
+        writer: the Keras that the first is of, in words.
+        keras: the Keras that the second is of, in words.
     """
     for path, layer in ours["layers"].items():
         if path in theirs["layers"]:

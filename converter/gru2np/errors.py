@@ -1,4 +1,4 @@
-"""The errors of the converter, beside the runtime's.
+"""The errors of the converter and of the runtime.
 
 Gru2npError                       the root; everything below is one of these
 ├── BundleError (ValueError)      from gru2np_runtime: a bundle that breaks a rule
@@ -7,8 +7,8 @@ Gru2npError                       the root; everything below is one of these
 ├── UnsupportedModelError (NotImplementedError)
 │                                 a model that cannot be converted faithfully
 └── VerificationError (RuntimeError)
-                                  no Keras can be compared with, or it gives something
-                                  else than what is to be recorded
+                                  no Keras can run the model, or its outputs differ
+                                  from the ones to be recorded
 """
 
 from __future__ import annotations
@@ -36,15 +36,17 @@ __all__ = [
 
 @contextmanager
 def naming(bundle: str | os.PathLike[str]) -> Iterator[None]:
-    """Put the bundle's path in front of what is wrong with it.
-
-    Raises:
-        BundleError: whatever was raised within.
-    """
+    """Put the bundle's path before the message of a BundleError raised inside."""
     try:
         yield
     except BundleError as error:
         raise BundleError(f"{os.fspath(bundle)}: {error}") from None
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A value from a file, on one line and not too long, for a message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 class ModelFileError(Gru2npError, ValueError):
@@ -52,7 +54,7 @@ class ModelFileError(Gru2npError, ValueError):
 
 
 class VerificationError(Gru2npError, RuntimeError):
-    """No Keras can be compared with, or it gives something else than the bundle."""
+    """No Keras can run the model, or its outputs differ from the bundle's."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ class Problem:
         layer: path of the layer, nested models joined with ``/``.
         class_name: its Keras class.
         reason: what is wrong and what to do, one line.
-        option: the option concerned, if it is one option.
-        value: the option's value as it stands in the file.
+        option: the option that causes it, if it is one option.
+        value: the option's value in the file.
     """
 
     layer: str
@@ -77,17 +79,14 @@ class Problem:
         where = f"layer {self.layer!r} ({self.class_name})"
         if self.option is None:
             return f"{where}: {self.reason}"
-        shown = repr(self.value)
-        if len(shown) > 60:
-            shown = shown[:57] + "..."
-        return f"{where}, option {self.option}={shown}: {self.reason}"
+        return f"{where}, option {self.option}={shown(self.value)}: {self.reason}"
 
 
 class UnsupportedModelError(Gru2npError, NotImplementedError):
-    """A model that cannot be converted faithfully; lists everything at once.
+    """A model that cannot be converted faithfully; lists all problems at once.
 
     Attributes:
-        problems: every obstacle found in the file.
+        problems: all problems in the file; empty if the message is a text.
     """
 
     def __init__(self, problems: Sequence[Problem] | str) -> None:

@@ -32,22 +32,22 @@ def export(
             file, or a live ``keras.Model``, which is saved and read like a file.
         out: path of the bundle, replaced if it exists, or a binary file object.
         weights: path of the weights file that belongs to an architecture.
-        custom_objects: classes of your own, subclasses of ``gru2np_runtime.Layer``, by
-            the names of the Keras classes they stand for.  They are never looked for
-            in the file.
+        custom_objects: custom classes, subclasses of ``gru2np_runtime.Layer``, by the
+            names of the Keras classes that they replace.  Nothing is ever imported
+            from the file.
         saved_by: the Keras that saved the file, with its backend where that matters,
-            ``3.5-jax``, ``2.2.4-theano``, or the TensorFlow, ``tf-1.15``.  It stands
-            where the file does not say, and is refused where the file says otherwise.
-        store: ``float16`` or ``int8``: keep kernels and tables of embeddings smaller;
-            what that costs is measured, and stands in the bundle.
+            ``3.5-jax``, ``2.2.4-theano``, or the TensorFlow, ``tf-1.15``.  It is used
+            if the file does not state it, and refused if the file states another.
+        store: ``float16`` or ``int8``: store kernels and embedding tables smaller; the
+            loss of precision is measured and recorded in the bundle.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
-        UnsupportedModelError: it cannot be converted faithfully, or is of float64 and
-            would be stored small.
+        UnsupportedModelError: it cannot be converted faithfully, or it computes in
+            float64 and ``store`` is set.
         ValueError: ``saved_by`` names no Keras.
-        InputError: ``store`` is something else.
-        VerificationError: what small storage costs cannot be measured, or outputs
+        InputError: ``store`` has another value.
+        VerificationError: the loss of precision cannot be measured, or outputs
             overflow; nothing is written.
     """
     with ExitStack() as stack:

@@ -1,8 +1,8 @@
-"""What the stages of an export hand to each other.
+"""The data that the stages of an export pass to each other.
 
-A reader turns a file into a ``RawModel``; a generation turns that into a
-``KerasModel``, in one spelling for every Keras, with a ``Meaning`` that says what
-the spelling leaves open.  The graph stage turns it into the runtime's own graph.
+A reader turns a file into a ``RawModel``.  A generation turns that into a
+``KerasModel``, in one spelling for every Keras, with a ``Meaning`` that states what
+the spelling leaves open.  The graph stage turns both into the runtime's graph.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class StoredTensor:
     """An array of a model file that has been checked but not read.
 
     Attributes:
-        name: where it stands in the file, for messages.
+        name: its position in the file, for messages.
         shape: its shape.
         dtype: ``float16``, ``bfloat16``, ``float32``, ``float64`` or an integer type.
-        read: gives the array; bfloat16 comes widened to float32.
-        form: how the file kept it, in words; empty where it kept it as it is.
-        variable: the name of the variable in Keras, ``gru/gru_cell/kernel``, where the
-            file keeps it beside ``name``.
+        read: reads the array; bfloat16 is widened to float32.
+        form: how the file stores it, in words; empty if it is stored unchanged.
+        variable: the name of the variable in Keras, ``gru/gru_cell/kernel``, if the
+            file stores one.
     """
 
     name: str
@@ -59,7 +59,7 @@ class PathStore(Protocol):
         """Every path that holds variables."""
 
     def foreign_paths(self) -> Iterator[str]:
-        """Paths that hold variables where no model of Keras' own classes has them."""
+        """Paths that hold variables where no model of Keras has any."""
 
 
 class ObjectStore(Protocol):
@@ -75,7 +75,7 @@ class ObjectStore(Protocol):
         """The variables of the object at a path, by attribute; empty if none."""
 
     def everything(self) -> Iterator[StoredTensor]:
-        """Every variable of the model and of what is inside it, once each."""
+        """Every variable of the model and of all objects inside it, each once."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ class FlatStore:
 
     Attributes:
         arrays: the list.
-        named: whether the name of each says whose it is, ``gru/gru_cell/kernel``; else
-            they stand in the order of ``model.get_weights()``.
+        named: whether the name of each array includes its layer,
+            ``gru/gru_cell/kernel``; if not, the order is that of
+            ``model.get_weights()``.
     """
 
     arrays: tuple[StoredTensor, ...]
@@ -101,52 +102,52 @@ class FlatStore:
 
 @dataclass(frozen=True)
 class RawModel:
-    """A model as it stands in a file: nothing renamed, nothing interpreted.
+    """A model exactly as a file has it: nothing renamed, nothing interpreted.
 
     Attributes:
         config: the architecture, ``{"class_name": ..., "config": ...}``.
-        groups: legacy weights, or None.
-        paths: weights by path, or None.
-        objects: weights by attributes, or None.
-        flat: weights in one list, or None.  Exactly one of the four is given.
         keras_version: as written in the file, or None.
         backend: as written in the file, or None.
-        tensorflow_version: the TensorFlow that wrote a SavedModel, whose Keras may say
-            another version; None where the file does not name one.
-        saved_by: what the owner said of the writer where the file is silent, or None.
         container: ``hdf5``, ``keras`` (an archive, or its directory), ``savedmodel``,
             ``tfjs``, ``json+hdf5``, ``json+weights.h5`` (one file, or shards),
             ``json+checkpoint`` or ``json+npz``.
         file_name: the file's name without its folder.
         sha256: of the file, or of all files joined: the architecture first, the others
             by name.
-        weights_version: the Keras that saved the weights, where the architecture is of
+        groups: legacy weights, or None.
+        paths: weights by path, or None.
+        objects: weights by attributes, or None.
+        flat: weights in one list, or None.  Exactly one of the four is not None.
+        tensorflow_version: the TensorFlow that wrote a SavedModel, whose Keras may
+            state another version; None if the file does not name one.
+        saved_by: the Keras release that wrote the file, as the user states it, or None.
+        weights_version: the Keras that saved the weights, if the architecture is of
             another generation.
-        notes: what the owner should know of how the file was read.
+        notes: what the user should know about how the file was read.
     """
 
     config: Mapping[str, Any]
-    groups: GroupStore | None
-    paths: PathStore | None
     keras_version: str | None
     backend: str | None
-    tensorflow_version: str | None
-    saved_by: str | None
     container: str
     file_name: str
     sha256: str
+    groups: GroupStore | None = None
+    paths: PathStore | None = None
     objects: ObjectStore | None = None
     flat: FlatStore | None = None
+    tensorflow_version: str | None = None
+    saved_by: str | None = None
     weights_version: str | None = None
     notes: tuple[str, ...] = ()
 
     def source(self) -> dict[str, str | None]:
-        """Where the model comes from, as the manifest says it."""
+        """Where the model comes from: the ``source`` record of the manifest."""
         return {key: getattr(self, key) for key in SOURCE}
 
 
 class Numbers(list[Any]):
-    """The numbers of an array, nested as its axes are, with their dtype beside them."""
+    """The elements of an array, nested by axis, and the dtype of the array."""
 
     dtype: str = ""
 
@@ -167,15 +168,15 @@ class Call:
     Attributes:
         inputs: the tensors, in order: a layer's inputs, then states of a recurrent
             layer.
-        arguments: those that are one tensor, by position among all positional
-            arguments or by name; whether a layer knows them is in its row.
-        names: the arguments that the inputs are, once the row has named several.
-        left_out: whether a tensor by position stands behind an argument left out.
-        mask: an explicit mask argument; one for each input where a list was given.
-        constants: arguments that are no tensors, of op nodes: values by position
+        arguments: the arguments that are one tensor, by position among all positional
+            arguments or by name; the layer's row states which it supports.
+        names: the names of the arguments that are the inputs, if the row names several.
+        left_out: whether a positional tensor follows an omitted argument.
+        mask: an explicit mask argument; one for each input if the file has a list.
+        constants: arguments of op nodes that are not tensors: values by position
             among all positional arguments.
-        keywords: keyword arguments as they stand in the file, ``mask`` and
-            ``initial_state`` left out.
+        keywords: keyword arguments as the file has them, without ``mask`` and
+            ``initial_state``.
     """
 
     inputs: tuple[TensorRef, ...]
@@ -187,7 +188,7 @@ class Call:
     left_out: bool = False
 
     def references(self) -> tuple[TensorRef, ...]:
-        """Every tensor the call reads."""
+        """Every tensor that the call reads."""
         masks = self.mask if isinstance(self.mask, tuple) else (self.mask,)
         named = (ref for key, ref in self.arguments.items() if isinstance(key, str))
         return (*self.inputs, *named, *(mask for mask in masks if mask is not None))
@@ -195,14 +196,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Form:
-    """One way in which a file keeps the weights of a layer.
+    """One way in which a file stores the weights of a layer.
 
     Attributes:
         arrays: names and shapes of the arrays in the order of the file, from names and
             shapes of the weights.
-        sources: the names of the arrays that a weight is made of.
-        join: a weight from its name and those arrays.
-        words: what is done to them, for people; empty where it is nothing.
+        sources: the names of the arrays that a weight is computed from.
+        join: computes a weight from its name and those arrays.
+        words: the conversion in words, for people; empty if there is none.
     """
 
     arrays: Callable[[Mapping[str, Shape]], dict[str, Shape]]
@@ -211,31 +212,32 @@ class Form:
     words: str = ""
 
 
-#: Every weight is one array, as it is and by its own name.
+#: Every weight is one array, unchanged, under the weight's name.
 PLAIN = Form(dict, lambda name: (name,), lambda _name, arrays: arrays[0])
 
 
 @dataclass(frozen=True)
 class KerasLayer:
-    """A layer in one spelling: that of Keras 3, with ``time_major`` beside it.
+    """A layer in one spelling: that of Keras 3, plus ``time_major``.
 
     Attributes:
         class_name: its Keras class; an op node of Keras 3 is ``ops.<class>``.
         name: its name in its model.
-        config: its options, but for those of training.
-        training: what acts in training alone: initializers, regularizers, constraints,
-            rates of dropout, seeds, ``trainable``; by Keras 3's names where it means
-            the same by them, else by those of the file, and objects as the file has
-            them.  With ``config`` it holds all that the file says of the layer.
+        config: its options, without those of training.
+        training: options that act in training only: initializers, regularizers,
+            constraints, dropout rates, seeds, ``trainable``.  Under Keras 3's names if
+            they mean the same in Keras 3, else under those of the file; objects are
+            unchanged.  ``config`` and ``training`` together hold all options in the
+            file.
         calls: its calls in this model, in order.
         children: layers inside, by the attribute that holds them: ``forward_layer``,
             ``backward_layer``, ``layer``, ``cell``, ``cells/gru_cell_1``.
         model: the nested model, if it is one.
         path: attribute path of its variables below its model (``layers/gru_1``).
-        forms: how a file may keep its weights; the first that fits the arrays does.
-        absent: options that its file leaves out and its Keras took for granted.
-        written: its class as its file has it; empty where that is the same.
-        why_custom: why its class is none of Keras' own; empty if it is.
+        forms: how a file may store its weights; the first that fits the arrays is used.
+        absent: options that the file leaves out and that got the default of its Keras.
+        written: its class in the file; empty if that is the same.
+        why_custom: why its class is not a class of Keras; empty if it is one.
     """
 
     class_name: str
@@ -254,20 +256,20 @@ class KerasLayer:
 
 @dataclass(frozen=True)
 class KerasModel:
-    """A model in one spelling, Sequential models as graphs like all others.
+    """A model in one spelling; a Sequential model is a graph like all others.
 
     Attributes:
         name: its name.
         layers: input layers included, in the order of the file.
-        inputs: tensors that the model takes.
-        outputs: tensors that it gives.
-        input_keys: keys where it takes a dict; None for one tensor or a list.
-        output_keys: the same for its outputs.
+        inputs: input tensors.
+        outputs: output tensors.
+        input_keys: keys if the inputs are a dict; None for one tensor or a list.
+        output_keys: the same for the outputs.
         single: whether inputs and outputs are one bare tensor each.
-        sequential: whether it is a Sequential; the first layer of one of Keras 1 may
-            merge several branches.
-        config: its options as written, ``trainable`` among them, where there are any;
-            without its layers and its inputs and outputs.
+        sequential: whether it is a Sequential.  In Keras 1 its first layer may merge
+            several branches.
+        config: its options as written, such as ``trainable``, without its layers,
+            inputs and outputs.
     """
 
     name: str
@@ -282,7 +284,7 @@ class KerasModel:
 
 
 def leaves(model: KerasModel, prefix: str = "") -> Iterator[tuple[str, KerasLayer]]:
-    """The layers of a model by their paths, those of nested models in their place."""
+    """The layers of a model by path; a nested model is replaced by its layers."""
     for layer in model.layers:
         path = prefix + encode_name(layer.name)
         if layer.model is None:
@@ -292,7 +294,7 @@ def leaves(model: KerasModel, prefix: str = "") -> Iterator[tuple[str, KerasLaye
 
 
 def walk_keras(layers: Iterable[KerasLayer]) -> Iterator[KerasLayer]:
-    """The layers, each followed by all that are inside it, models included."""
+    """The layers, each followed by all layers inside it, in nested models too."""
     for layer in layers:
         yield layer
         yield from walk_keras(child for _, child in layer.children)

@@ -1,8 +1,8 @@
-"""What a Keras meant where its configs say nothing.
+"""The behaviour of a Keras release where its configs leave it open.
 
-Made in ``generations/``, and the last place where a version decides anything: layers
-and masks read these fields, never a version.  No field has a default, so that a
-generation that leaves one out does not run.
+``generations/`` makes it, and a version decides nothing after that: layers and masks
+read these fields, never a version.  No field has a default, so that a generation that
+leaves one out does not run.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recurrence:
-    """What recurrent layers do beside their equations.
+    """The behaviour of recurrent layers that their equations leave open.
 
     Attributes:
-        masked_output: what is given at a masked step: ``state`` or ``previous`` (see
+        masked_output: the output at a masked step: ``state`` or ``previous`` (see
             ``gru2np_runtime.layers.Recurrent``).
         unrolled_masked_output: the same for layers with ``unroll=True``.
         unrolled_ignores_zero: layers with ``unroll=True`` ignore
             ``zero_output_for_mask``.
-        fused_ignores_zero: GRU and LSTM ignore ``zero_output_for_mask`` where they
-            could run on cuDNN.
+        fused_ignores_zero: GRU and LSTM ignore ``zero_output_for_mask`` if their
+            options allow cuDNN.
         bidirectional_zeroes: Bidirectional zeroes masked outputs of its halves.
-        bidirectional_keeps_zero: and where a half asks for zeroes itself, it zeroes a
-            last output too.
-        bidirectional_forgets: a stateful Bidirectional begins every call anew.
-        stateful_forgets: stateful layers begin every call anew.
+        bidirectional_keeps_zero: if a half has ``zero_output_for_mask`` itself, a last
+            output is zeroed too.
+        bidirectional_forgets: a stateful Bidirectional resets its states at every call.
+        stateful_forgets: stateful layers reset their states at every call.
         stateful_calls_follow: the calls of one stateful layer in one model follow each
             other, in the order of ``graph.order.calls_by_depth``.
-        first_mask_stays: a call with initial states or options, inside of a model, has
-            the mask of the first run of that model for good.
-        stateful_keeps_over_initial: a stateful layer that is given initial states
-            uses them on its first call only, and later what it carries.
+        first_mask_stays: a call with initial states or options, inside a nested model,
+            keeps the mask of the first run of that model.
+        stateful_keeps_over_initial: a stateful layer with initial states uses them on
+            its first call only, and after that the states it carries.
     """
 
     masked_output: str
@@ -58,26 +58,28 @@ class MaskRules:
 
     Attributes:
         merged: how merge layers combine masks: ``and``, ``or`` or ``drop``.
-        merges_skip_masked: Multiply, Maximum and Minimum leave masked positions out.
+        merges_skip_masked: Multiply, Maximum and Minimum skip masked positions.
         explicit_spreads: an explicit mask argument is the mask of the output too.
-        casts_drop: a layer that casts floating point numbers to its own type gets no
-            implicit mask with them, and gives none on.
+        casts_drop: a layer that casts floating point inputs to its dtype gets no
+            implicit mask with them, and its output has none.
         models_mark_inputs: a mask that a model is called with becomes the mask of its
-            input, for whatever reads that later.
+            input, for every later reader of that tensor.
         second_tensor_drops: a layer called with a second tensor gets no implicit mask,
             though its output keeps that of the first.
-        in_time: masks at TimeDistributed: ``kept``, and no business of the layer
-            inside; ``steps``, given to it and kept; ``folded``, given to it, and the
-            output's are what it makes of them; ``folded_in_free_batches``, folded
-            where the size of a batch is not declared and kept where it is.
-        own_layers_masked_in_time: TimeDistributed over a class that is none of Keras
-            repeats outputs at masked steps, in batches of a size it knows.
-        by_class: what the output of a layer has of the mask of its input, by the name
-            of its class: ``keeps``, ``stops``, or another word where neither is so;
-            where that depends on its rank, by ``Class rank 4`` before.
-        idle_casts: a cast to the type that a tensor has gives back that very tensor,
-            with its mask; None where nobody has measured it.
-        idle_operations: other operations that have nothing to do do so too; or None.
+        in_time: masks at TimeDistributed.  ``kept``: the output keeps it, the inner
+            layer does not get it.  ``steps``: the inner layer gets it and the output
+            keeps it.  ``folded``: the inner layer gets it and computes that of the
+            output.  ``folded_in_free_batches``: ``folded`` if the batch size is not
+            declared, else ``kept``.
+        custom_layers_masked_in_time: TimeDistributed over a custom class repeats
+            outputs at masked steps if the batch size is declared.
+        by_class: whether the output of a layer keeps the mask of its input, by class
+            name: ``keeps``, ``stops``, or another word for neither.  ``Class rank 4``
+            comes first, for layers where it depends on the rank of the input.
+        idle_casts: a cast to the dtype that a tensor has returns the same tensor, with
+            its mask; None if not measured.
+        idle_operations: the same of other operations that change nothing; None if not
+            measured.
     """
 
     merged: str
@@ -87,7 +89,7 @@ class MaskRules:
     models_mark_inputs: bool
     second_tensor_drops: bool
     in_time: str
-    own_layers_masked_in_time: bool
+    custom_layers_masked_in_time: bool
     by_class: Mapping[str, str]
     idle_casts: bool | None
     idle_operations: bool | None
@@ -95,20 +97,20 @@ class MaskRules:
 
 @dataclass(frozen=True)
 class AttentionRules:
-    """What attention and Softmax make of masks.
+    """How attention and Softmax use masks.
 
     Attributes:
-        softmax_uses_mask: the Softmax layer looks at masks.
-        masked_scores: what a masked score becomes in Softmax and the heads of
-            attention: see ``gru2np_runtime.layers.Softmax``.
-        fused_heads: MultiHeadAttention runs in one operation where it can, which
-            never zeroes what is masked entirely.
-        heads_use_masks: MultiHeadAttention looks at the masks of its inputs.
-        heads_take_masks: it takes them away from its inputs, for whoever reads those
-            later, and looks at no mask of the query but its own.
+        softmax_uses_mask: the Softmax layer reads masks.
+        masked_scores: how Softmax and the heads of attention mask a score: see
+            ``gru2np_runtime.layers.Softmax``.
+        fused_heads: MultiHeadAttention runs in one fused operation where it can, which
+            never zeroes rows that are masked entirely.
+        heads_use_masks: MultiHeadAttention reads the masks of its inputs.
+        heads_take_masks: MultiHeadAttention removes the masks from its inputs, for
+            every later reader, and reads an explicit mask of the query only.
         passes_mask: the query's mask is the mask of Attention's output.
-        misplaces_mask: the value's mask alone meets the batch axis of Attention's
-            scores.
+        misplaces_mask: if the value alone has a mask, it is broadcast against the batch
+            axis of Attention's scores.
     """
 
     softmax_uses_mask: bool
@@ -122,17 +124,18 @@ class AttentionRules:
 
 @dataclass(frozen=True)
 class WindowRules:
-    """Where windows of convolution and pooling lie.
+    """Where the windows of convolution and pooling are.
 
     Attributes:
-        same_padding: what ``same`` pads in front: ``even``, as much as behind or one
-            less; ``half`` a window, whatever the stride leaves behind (Theano); or
-            ``unclear`` (CNTK, or Keras 1 without weights).
-        same_pooling: the same of pooling: ``even``; or ``whole``, a window less one or
-            two steps (Theano).
-        full_padding: convolutions take ``full``.
+        same_padding: the padding before the first step with ``same``.  ``even``: as
+            much as after the last, or one less.  ``half``: half a window, whatever the
+            stride leaves after the last (Theano).  ``unclear``: CNTK, or Keras 1
+            without weights.
+        same_pooling: the same of pooling: ``even``; or ``whole``, one or two steps less
+            than a window (Theano).
+        full_padding: convolutions support ``full``.
         other_convolutions: depthwise, separable and transposed convolutions are known
-            to be TensorFlow's.
+            to work as in TensorFlow.
     """
 
     same_padding: str
@@ -143,22 +146,22 @@ class WindowRules:
 
 @dataclass(frozen=True)
 class NumberRules:
-    """Constants and number types.
+    """Constants and dtypes.
 
     Attributes:
         hard_sigmoid_slope: 0.2 before Keras 3, 1/6 since.
         least_unit_norm: the smallest norm that UnitNormalization divides by.
-        least_epsilon_ranks: inputs of this many axes whose BatchNormalization has no
-            smaller epsilon than TensorFlow's fused kernel.
-        least_epsilon_channels_first: so too where channels stand in front.
-        dots_of_any_rank: Dot of inputs of rank above 3 is what its name says.
-        whole_numbers: what becomes of whole numbers in layers of floating point
-            numbers: ``promoted`` by Keras' own rules, or ``kept`` by TensorFlow's.
-        categories_leave_out: CategoryEncoding leaves out what is too large.
-        bin_number: the dtype of Discretization's places.
-        lookup_whole: IntegerLookup gives its vectors in whole numbers.
+        least_epsilon_ranks: ranks of inputs whose BatchNormalization has no smaller
+            epsilon than TensorFlow's fused kernel.
+        least_epsilon_channels_first: the same with ``channels_first``.
+        dots_of_any_rank: Dot of inputs of rank above 3 contracts the named axes.
+        integer_inputs: integers in layers that compute in floating point: ``promoted``
+            by the rules of Keras, or ``kept`` as in TensorFlow.
+        categories_leave_out: CategoryEncoding ignores integers that are too large.
+        bin_dtype: the dtype of Discretization's bin indices.
+        lookup_gives_integers: IntegerLookup's vectors are integers.
         rounds_to_half: a cast to half precision rounds, whatever comes after it; None
-            where nobody can tell.
+            if unknown.
     """
 
     hard_sigmoid_slope: float
@@ -166,29 +169,29 @@ class NumberRules:
     least_epsilon_ranks: tuple[int, ...]
     least_epsilon_channels_first: bool
     dots_of_any_rank: bool
-    whole_numbers: str
+    integer_inputs: str
     categories_leave_out: bool
-    bin_number: str
-    lookup_whole: bool
+    bin_dtype: str
+    lookup_gives_integers: bool
     rounds_to_half: bool | None
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a Keras generation meant.
+    """The behaviour of a Keras release on a backend.
 
     Attributes:
         writer: in words, for messages: ``Keras 2.1.6``.
         recurrent: recurrent layers.
-        masks: masks on their way.
+        masks: propagation of masks.
         attention: attention and Softmax.
         windows: convolution and pooling.
-        numbers: constants and number types.
-        unsaid: what calls of this Keras could hold and its files never say: ``mask``,
-            ``causal``.
-        unheeded: arguments of calls that ``predict`` of this Keras ignores:
+        numbers: constants and dtypes.
+        unsaved_arguments: arguments of calls that this Keras never writes into files:
+            ``mask``, ``causal``.
+        ignored_arguments: arguments of calls that ``predict`` of this Keras ignores:
             ``training``.
-        functions: the activation functions that it had by name.
+        functions: the names of its activation functions.
     """
 
     writer: str
@@ -197,34 +200,34 @@ class Meaning:
     attention: AttentionRules
     windows: WindowRules
     numbers: NumberRules
-    unsaid: frozenset[str]
-    unheeded: frozenset[str]
+    unsaved_arguments: frozenset[str]
+    ignored_arguments: frozenset[str]
     functions: frozenset[str]
 
     def __post_init__(self) -> None:
-        """Hold the fields to each other."""
+        """Check the fields against each other."""
         if self.masks.merges_skip_masked and self.masks.merged == "drop":
             raise ValueError("masks.merges_skip_masked needs masks that are merged")
 
 
 @dataclass(frozen=True)
 class Readings:
-    """What a file may mean, where it leaves its Keras open.
+    """The possible meanings of a file that leaves its Keras release open.
 
     Attributes:
-        taken: what is taken for its meaning.
-        taken_of: the Keras whose meaning that is, in words.
-        releases: other meanings, of releases that may have saved it as well; a model
-            that means other numbers by one of them is refused.
-        backends: other meanings, of backends that it may have been saved on; where
-            they make a difference, that is said.
-        weights: other meanings, of the releases that may have saved the weights, where
-            those are of another generation than the architecture; a model that means
-            other numbers by one of them is refused.
+        assumed: the meaning that the conversion uses.
+        assumed_writer: the Keras release that it is of, in words.
+        releases: other meanings, of releases that may have saved the file too.  A model
+            that gives other numbers with one of them is refused.
+        backends: other meanings, of backends that it may have been saved on.  A
+            difference is a warning.
+        weights: other meanings, of the releases that may have saved the weights, if
+            those are of another generation than the architecture.  A model that gives
+            other numbers with one of them is refused.
     """
 
-    taken: Meaning
-    taken_of: str
+    assumed: Meaning
+    assumed_writer: str
     releases: tuple[Meaning, ...]
     backends: tuple[Meaning, ...]
     weights: tuple[Meaning, ...] = ()
@@ -237,7 +240,7 @@ GROUPS = {
     "windows": WindowRules,
     "numbers": NumberRules,
 }
-# The fields of all groups by their dotted names, with their annotations.
+# The fields of all groups by dotted name, with their annotations.
 FIELDS = {
     f"{group}.{field.name}": str(field.type)
     for group, kind in GROUPS.items()

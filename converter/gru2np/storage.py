@@ -1,8 +1,8 @@
-"""Small storage: kernels and tables of embeddings as float16 or int8.
+"""Small storage: kernels and embedding tables as float16 or int8.
 
 They are widened to float32 when the bundle is loaded, so that everything is computed
-in float32 as before.  Which weights these are, and along which axis the scales of int8
-run, is said by their layers (``Layer.storage_axes``).
+in float32 as before.  ``Layer.storage_axes`` states which weights these are, and which
+axis of an int8 weight has one scale for each index.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 
 KINDS = ("float16", "int8")
-# Below a kilobyte there is nothing to gain; scales must not eat what int8 gains.
-SMALLEST = 256
-PER_SCALE = 4
+# Below a kilobyte nothing is gained.
+LEAST_SIZE = 256
+# With fewer elements for each scale, the scales would cost what int8 saves.
+LEAST_PER_SCALE = 4
 LARGEST = 127
 
 
@@ -36,9 +37,9 @@ class Stored:
     """A weight as it is stored.
 
     Attributes:
-        array: its numbers.
+        array: its elements.
         scales: of int8, a float32 for each index of ``axis``; else None.
-        axis: counted from the first.
+        axis: not negative.
     """
 
     array: Array
@@ -47,10 +48,10 @@ class Stored:
 
 
 def stored(array: Array, name: str, op: str, kind: str) -> Stored:
-    """A weight made small, or as it is where its layer or its numbers forbid it.
+    """A weight made small, or unchanged if its layer or its elements rule that out.
 
     Args:
-        array: as the bundle would hold it.
+        array: the weight at full precision.
         name: of the weight in its layer.
         op: of the layer.
         kind: ``float16`` or ``int8``.
@@ -60,20 +61,20 @@ def stored(array: Array, name: str, op: str, kind: str) -> Stored:
     axis = layer_class(op).storage_axes[name]
     if isinstance(axis, str):
         return Stored(array)
-    if array.size < SMALLEST or array.ndim < 2 or not np.isfinite(array).all():
+    if array.size < LEAST_SIZE or array.ndim < 2 or not np.isfinite(array).all():
         return Stored(array)
     if kind == "float16":
-        # Beyond 65504 nothing would be left of a number.
+        # Elements above 65504 would become infinite.
         fits = np.abs(array).max() <= np.finfo(np.float16).max
         return Stored(array.astype(np.float16) if fits else array)
-    along = axis % array.ndim
-    if array.size < PER_SCALE * array.shape[along]:
+    axis %= array.ndim
+    if array.size < LEAST_PER_SCALE * array.shape[axis]:
         return Stored(array)
-    return _in_bytes(array, along)
+    return _quantized(array, axis)
 
 
-def _in_bytes(array: Array, axis: int) -> Stored:
-    """Symmetric: the largest number of each index is 127, and 0 stays 0."""
+def _quantized(array: Array, axis: int) -> Stored:
+    """Symmetric int8: the largest magnitude at each index is 127, and 0 stays 0."""
     exact = array.astype(np.float64)
     others = tuple(i for i in range(array.ndim) if i != axis)
     largest = np.abs(exact).max(axis=others, keepdims=True)
@@ -84,10 +85,10 @@ def _in_bytes(array: Array, axis: int) -> Stored:
 
 
 def check_small(dtypes: Sequence[str], kind: str) -> None:
-    """Refuse an unknown kind, and to make a float64 model small.
+    """Refuse an unknown kind, and a model that computes in float64.
 
     Args:
-        dtypes: what the layers of its weights compute in.
+        dtypes: of the layers that have weights.
         kind: ``float16`` or ``int8``.
 
     Raises:
@@ -105,16 +106,16 @@ def check_small(dtypes: Sequence[str], kind: str) -> None:
 
 
 def unknown(kind: str, outputs: Sequence[str]) -> dict[str, Any]:
-    """The manifest's record of a cost that is still to be measured."""
+    """The manifest's record of a cost that is not measured yet."""
     nothing = {"largest_difference": 0.0, "relative": 0.0, "root_mean_square": 0.0}
     return {"dtype": kind, "inputs": "", "outputs": dict.fromkeys(outputs, nothing)}
 
 
 def costs(storage: Mapping[str, Any]) -> str:
-    """What small storage costs, in words.
+    """The cost of small storage in words.
 
     Args:
-        storage: the record of the manifest, and ``weights``, how many are small.
+        storage: the record of the manifest, plus ``weights``, the number of small ones.
     """
     weights, moved = plural(storage["weights"], "weight"), measured_text(storage)
     return f"{weights} as {storage['dtype']}; outputs move by up to {moved}"
@@ -122,11 +123,11 @@ def costs(storage: Mapping[str, Any]) -> str:
 
 def measured_text(storage: Mapping[str, Any]) -> str:
     """How far outputs move, and on which inputs that was measured."""
-    far, most, usual = (
-        max(own[key] for own in storage["outputs"].values())
+    largest, relative, root_mean_square = (
+        max(output[key] for output in storage["outputs"].values())
         for key in ("largest_difference", "relative", "root_mean_square")
     )
     return (
-        f"{short(far)}, {100 * most:.2g} % of the largest output, root mean square "
-        f"{short(usual)} (inputs: {storage['inputs']})"
+        f"{short(largest)}, {100 * relative:.2g} % of the largest output, root mean "
+        f"square {short(root_mean_square)} (inputs: {storage['inputs']})"
     )

@@ -13,15 +13,15 @@ from gru2np_runtime.text import table as columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A first column wider than this leaves no room for the others; a narrower one than the
-# second tells names apart no more.
+# The width of the first column: wider leaves no room for the others, narrower makes
+# shortened names equal.
 NAME_WIDTH, LEAST_NAME = 34, 16
-# A last column narrower than this is a column of broken words.
+# A last column narrower than this would break most words.
 LEAST_LAST = 34
 
 
 def shorten(text: str, width: int) -> str:
-    """The text without its middle where it is too long: ends tell names apart."""
+    """The text without its middle if it is too long: names differ at their ends."""
     if len(text) <= width:
         return text
     head = (width - 3) // 2
@@ -38,14 +38,14 @@ def table(
 ) -> list[str]:
     """The lines of a table; long names are shortened, the last column is wrapped.
 
-    Where the last column has no room beside the others, it stands below its row.
+    If the last column does not fit, it is printed below its row.
 
     Args:
         header: titles of the columns.
-        rows: as many cells each.
-        right: columns of numbers, set to the right.
+        rows: one cell for each column.
+        right: indices of right-aligned columns.
         width: of the whole table.
-        indent: in front of every line.
+        indent: before every line.
     """
     last = len(header) - 1
     middle = [max(len(row[i]) for row in (header, *rows)) for i in range(1, last)]
@@ -82,20 +82,19 @@ def _wrapped(
     return columns([*titles, title.ljust(width)], lines, right)
 
 
-def paragraph(text: str, width: int, first: str, rest: str | None = None) -> list[str]:
-    """The text wrapped, ``first`` in front of it and ``rest`` before later lines."""
-    later = " " * len(first) if rest is None else rest
+def paragraph(text: str, width: int, first: str) -> list[str]:
+    """The text wrapped, with ``first`` before it and later lines indented as far."""
     return wrap(
         text,
         width,
         initial_indent=first,
-        subsequent_indent=later,
+        subsequent_indent=" " * len(first),
         break_on_hyphens=False,
     )
 
 
 def listed(items: Sequence[str], most: int, last: str = "and") -> str:
-    """Items in words: ``a, b and c``; those after the first ``most`` are counted."""
+    """Items in words: ``a, b and c``; after ``most`` items, ``and 3 more``."""
     more = len(items) - most
     if more > 0:
         return f"{', '.join(items[:most])} {last} {more} more"
@@ -103,7 +102,7 @@ def listed(items: Sequence[str], most: int, last: str = "and") -> str:
 
 
 def readable(path: str) -> str:
-    """A path of the bundle with its letters as they were: ``%C3%A9`` is é."""
+    """A path of the bundle with its letters decoded: ``%C3%A9`` is é."""
     return unquote(path, errors="replace")
 
 
@@ -115,7 +114,7 @@ def size_text(size: int) -> str:
 
 
 def quantity(value: float) -> str:
-    """A number of anything, with three digits: 12,345 or 1.23 M."""
+    """A count, with three digits if it is large: 12,345 or 1.23 M."""
     if abs(value) < 100_000:
         return f"{value:,.0f}"
     return " ".join(_in_units(value, ["k", "M", "G", "T"]))
@@ -130,5 +129,5 @@ def _in_units(value: float, units: list[str]) -> tuple[str, str]:
 
 
 def difference(value: float) -> str:
-    """A difference or a bound; none where there is no number."""
+    """A difference or a bound in words; ``-`` for NaN."""
     return "-" if value != value else short(value)

@@ -1,6 +1,6 @@
 """Keras generations: each turns a raw model into the one spelling, with its meaning.
 
-Which Keras wrote a file is asked here and nowhere after.
+Nothing after this package asks which Keras release wrote a file.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ GENERATIONS = {1: keras1, 2: keras2, 3: keras3}
 def generation_of(raw: RawModel) -> int:
     """The major version of the Keras that saved a model.
 
-    Keras 3's ``to_json`` writes no version, but modules that no older Keras has; and
-    Keras 1 wrote none at first.
+    ``to_json`` of Keras 3 writes no version, but modules, which no older Keras writes.
+    Early releases of Keras 1 wrote no version either.
     """
     if raw.keras_version is not None:
         return _numbers(raw)[0]
@@ -41,7 +41,7 @@ def generation_of(raw: RawModel) -> int:
 
 
 def interpret(raw: RawModel) -> tuple[KerasModel, Readings]:
-    """The model in one spelling, and what its Keras meant.
+    """The model in one spelling, and the meaning of its Keras.
 
     Raises:
         ModelFileError: the architecture is damaged, or ``saved_by`` contradicts it.
@@ -65,23 +65,24 @@ def interpret(raw: RawModel) -> tuple[KerasModel, Readings]:
     model, remaining, backend = generation.read(raw, version, backend, writers)
     readings = _readings(generation, remaining, text, backend)
     if raw.weights_version is not None:
-        readings = replace(readings, weights=_weights(raw.weights_version, raw.backend))
+        weights = _of_weights(raw.weights_version, raw.backend)
+        readings = replace(readings, weights=weights)
     if raw.tensorflow_version is not None:
         writer = f"TensorFlow {raw.tensorflow_version}"
-        readings = replace(readings, taken=replace(readings.taken, writer=writer))
+        readings = replace(readings, assumed=replace(readings.assumed, writer=writer))
     return model, readings
 
 
 def as_read_by(raw: RawModel, version: str) -> tuple[KerasModel, Readings]:
-    """A model as a Keras of today reads it, whatever Keras saved it.
+    """A model as an installed Keras reads it, whatever Keras saved it.
 
     Args:
-        raw: the file, as that Keras is given it.
+        raw: the file.
         version: of tf-keras, or of Keras 3.
 
     Raises:
         ModelFileError: the architecture is damaged.
-        UnsupportedModelError: the version is newer than all that were tried.
+        UnsupportedModelError: the version is newer than all that were tested.
     """
     number = numbers(version)
     generation = GENERATIONS[number[0]]
@@ -97,39 +98,39 @@ def _readings(
     text: str | None,
     backend: str | None,
 ) -> Readings:
-    """What the releases that may have saved a file meant.
+    """The meanings of the releases that may have saved a file.
 
     Args:
-        generation: that they are of.
+        generation: of the releases.
         remaining: the releases.
         text: the version in the file, if there is one.
-        backend: that it was saved on, None where nothing says it.
+        backend: that the file was saved on, or None if unknown.
     """
-    assumed = backend or generation.ASSUMED
-    taken: Meaning = generation.meaning(remaining[-1], assumed)
-    releases = [generation.meaning(release, assumed) for release in remaining]
+    assumed_backend = backend or generation.ASSUMED
+    assumed: Meaning = generation.meaning(remaining[-1], assumed_backend)
+    releases = [generation.meaning(release, assumed_backend) for release in remaining]
     backends = [
         generation.meaning(remaining[-1], other)
         for other in (generation.BACKENDS if backend is None else ())
     ]
-    writer = taken.writer
+    writer = assumed.writer
     if text is None and len(remaining) > 1:
         writer = f"{remaining[0]} to {remaining[-1].name}"
     elif text is not None:
-        writer = generation.writer(text, assumed)
+        writer = generation.writer(text, assumed_backend)
     return Readings(
-        taken=replace(taken, writer=writer),
-        taken_of=taken.writer,
-        releases=_others(taken, releases),
-        backends=_others(taken, backends),
+        assumed=replace(assumed, writer=writer),
+        assumed_writer=assumed.writer,
+        releases=_others(assumed, releases),
+        backends=_others(assumed, backends),
     )
 
 
-def _weights(text: str, backend: str | None) -> tuple[Meaning, ...]:
-    """What the releases meant that may have saved the weights.
+def _of_weights(text: str, backend: str | None) -> tuple[Meaning, ...]:
+    """The meanings of the releases that may have saved the weights.
 
     Args:
-        text: the version in the file of the weights.
+        text: the version in the weights file.
         backend: in that file, if there is one.
     """
     generation = GENERATIONS[numbers(text)[0]]
@@ -140,11 +141,11 @@ def _weights(text: str, backend: str | None) -> tuple[Meaning, ...]:
     )
 
 
-def _others(taken: Meaning, means: Iterable[Meaning]) -> tuple[Meaning, ...]:
-    """Those that mean something else than what is taken, each meaning once."""
+def _others(assumed: Meaning, meanings: Iterable[Meaning]) -> tuple[Meaning, ...]:
+    """The meanings that differ from the assumed one, each once."""
     others: list[Meaning] = []
-    for meaning in means:
-        named = [replace(other, writer=meaning.writer) for other in (taken, *others)]
+    for meaning in meanings:
+        named = [replace(other, writer=meaning.writer) for other in (assumed, *others)]
         if meaning not in named:
             others.append(meaning)
     return tuple(others)
@@ -153,7 +154,7 @@ def _others(taken: Meaning, means: Iterable[Meaning]) -> tuple[Meaning, ...]:
 def _candidates(
     raw: RawModel, release_line: Line, saved_by: SavedBy | None
 ) -> tuple[Release, ...]:
-    """The releases that may have saved a file, by its version and its owner."""
+    """The releases that may have saved a file, by its version and ``saved_by``."""
     text = raw.keras_version
     if text is None and saved_by is None:
         return release_line.releases
@@ -162,7 +163,7 @@ def _candidates(
     except UnsupportedModelError as error:
         if saved_by is None:
             raise UnsupportedModelError(f"{raw.file_name}: {error}") from None
-        # Its owner knows better: that a release nobody tried means the same.
+        # The user states that an untested release means the same as a tested one.
         writers = release_line.releases
     if raw.tensorflow_version is not None:
         # Several releases of TensorFlow write one version of Keras.
@@ -170,23 +171,23 @@ def _candidates(
         writers = tuple(release for release in series if release in writers) or writers
     if saved_by is None:
         return writers
-    wanted = (
+    stated = (
         release_line.named(saved_by.version)
         if saved_by.tensorflow
         else release_line.of_version(saved_by.version)
     )
-    if not wanted:
+    if not stated:
         newest = release_line.releases[-1]
         raise UnsupportedModelError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, which is none of the "
-            f"releases that this version was tried on: the newest is {newest}"
+            f"releases that this version was tested with: the newest is {newest}"
         )
-    agreeing = tuple(release for release in writers if release in wanted)
+    agreeing = tuple(release for release in writers if release in stated)
     if not agreeing:
         raise ModelFileError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved by "
-            f"{' or '.join(map(str, writers[:4]))}: say what the file leaves open, or "
-            "nothing"
+            f"{' or '.join(map(str, writers[:4]))}: state one of these, or leave "
+            "saved_by out"
         )
     return agreeing
 
@@ -194,14 +195,13 @@ def _candidates(
 def _backend(
     raw: RawModel, saved_by: SavedBy | None, known: tuple[str, ...]
 ) -> str | None:
-    """The backend that a file or its owner names, of those that its Keras has."""
+    """The backend that a file or ``saved_by`` names; refused if not ``known``."""
     stated = None if saved_by is None else saved_by.backend
     for backend in (raw.backend, stated):
         if backend not in (None, *known):
             raise UnsupportedModelError(
                 f"{raw.file_name}: saved by Keras {raw.keras_version} on {backend}, "
-                "whose numbers nobody has checked; this version knows "
-                f"{', '.join(known)}"
+                f"which was never tested; this version supports {', '.join(known)}"
             )
     if raw.backend is not None and stated not in (None, raw.backend):
         raise ModelFileError(

@@ -1,7 +1,7 @@
-"""What all generations share in reading a model's architecture.
+"""Reading a model's architecture, for all generations.
 
-A generation gives a ``Spelling``; this module walks models, nested models and the
-layers inside wrappers, and bounds what a hostile file could make of that.
+A generation provides a ``Spelling``.  This module walks models, nested models and the
+layers inside wrappers, with limits on depth and number against hostile files.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from gru2np.generations.training import split
 from gru2np.ir import PLAIN, Call, Form, KerasLayer, KerasModel, TensorRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
-# Options of a model that its graph is read from.
+# Options of a model that describe its graph.
 GRAPH = frozenset({"layers", "input_layers", "output_layers"})
-# Attributes that hold layers, by the option of the config that describes them.
+# Options that describe layers inside a layer.
 CHILDREN = ("layer", "backward_layer", "cell", "cells")
-# Classes whose name in Keras is not the one that files say.
+# Classes by the name in files, if Keras defines them under another name.
 STORED_AS = {"GroupQueryAttention": "GroupedQueryAttention"}
 MAX_DEPTH = 50
 MAX_LAYERS = 20_000
@@ -35,10 +35,10 @@ class Spelled(NamedTuple):
     Attributes:
         class_name: its class.
         options: its options, by the names of Keras 3.
-        forms: how a file may keep its weights.
-        absent: options that its file leaves out and its Keras took for granted.
-        training: options that act in training alone and that Keras 3 has not by these
-            names.
+        forms: how a file may store its weights.
+        absent: options that the file leaves out and that got the default of its Keras.
+        training: options that act in training only and that Keras 3 does not have
+            under these names.
     """
 
     class_name: str
@@ -55,11 +55,11 @@ class Spelling:
     Attributes:
         spell: a layer in the one spelling, from class name and options.
         calls: a layer's calls from its record, indices as written.
-        class_name: the class of a layer's record, op nodes as ``ops.<class>``, and what
-            is none of Keras with ``>`` in it.
-        why_custom: why the class of a layer's record is none of Keras; empty if it is.
-        output_base_apart: references in ``output_layers`` count nested models'
-            calls in their own way (Keras 3).
+        class_name: the class in a layer's record; op nodes are ``ops.<class>``, and
+            custom classes have ``>`` in their names.
+        why_custom: why the class in a layer's record is custom; empty if it is not.
+        output_base_apart: ``output_layers`` counts nested models' calls from another
+            number than ``inbound_nodes`` does (Keras 3).
     """
 
     spell: Callable[[str, dict[str, Any]], Spelled]
@@ -78,7 +78,7 @@ class Paths:
 
     def next(self, class_name: str) -> str:
         """The path of the next item."""
-        # Of a class of the user's own, package>Name, the name alone.
+        # Of a custom class, package>Name, only the name.
         class_name = class_name.rpartition(">")[2]
         name = snake_case(STORED_AS.get(class_name, class_name))
         count = self.counts.get(name, 0)
@@ -87,7 +87,7 @@ class Paths:
 
 
 class Walker:
-    """Reads one architecture; counts layers so that no file grows without bound."""
+    """Reads one architecture, and counts its layers to limit them."""
 
     def __init__(self, spelling: Spelling) -> None:
         self.spelling = spelling
@@ -97,8 +97,8 @@ class Walker:
         """A model from ``{"class_name", "config"}``.
 
         Raises:
-            ModelFileError: the record is not what Keras writes.
-            UnsupportedModelError: the model is a class of its own.
+            ModelFileError: the record is not in Keras' form.
+            UnsupportedModelError: the model is of a custom class.
         """
         value = record(spec, where)
         class_name = self.spelling.class_name(value)
@@ -108,7 +108,7 @@ class Walker:
                     Problem(
                         str(value.get("name", "model")),
                         class_name,
-                        "the model is a class of its own, whose code is not in the "
+                        "the model is of a custom class, whose code is not in the "
                         "file; rebuild it as a Sequential or functional model, set "
                         "its weights and save that",
                     )
@@ -121,7 +121,7 @@ class Walker:
         return self._functional(record(value.get("config"), where), where, depth)
 
     def layer(self, spec: object, where: str, depth: int) -> KerasLayer:
-        """One layer with the layers inside it; without calls and path."""
+        """One layer with the layers inside it, without calls and path."""
         self.count += 1
         if self.count > MAX_LAYERS or depth > MAX_DEPTH:
             raise fail(where, f"at most {MAX_LAYERS} layers", "more")
@@ -135,24 +135,12 @@ class Walker:
                 class_name, text(name, where), {}, training={}, model=model
             )
         options = dict(record(config, f"{where}.config"))
-        # Cells of old files have no name of their own.
+        # Cells in old files have no name.
         unnamed = class_name if ".config." in where and "Cell" in class_name else None
         name = text(
             value.get("name") or options.get("name") or unnamed, f"{where}.name"
         )
-        children = []
-        for key in CHILDREN:
-            inner = options.get(key)
-            if isinstance(inner, dict) and "class_name" in inner:
-                del options[key]
-                child = self.layer(inner, f"{where}.config.{key}", depth + 1)
-                children.append((key, child))
-            elif key == "cells" and isinstance(inner, list):
-                del options[key]
-                paths = Paths("cells")
-                for i, cell in enumerate(inner):
-                    child = self.layer(cell, f"{where}.config.cells[{i}]", depth + 1)
-                    children.append((paths.next(child.class_name), child))
+        children = tuple(self._children(options, f"{where}.config", depth + 1))
         spelled = self.spelling.spell(class_name, options)
         deciding, training = split(spelled.options)
         layer = KerasLayer(
@@ -160,13 +148,29 @@ class Walker:
             name,
             deciding,
             training={**training, **spelled.training},
-            children=tuple(children),
+            children=children,
             forms=spelled.forms,
             absent=spelled.absent,
             written=class_name,
             why_custom=self.spelling.why_custom(value),
         )
         return _with_backward_half(layer) if class_name == "Bidirectional" else layer
+
+    def _children(
+        self, options: dict[str, Any], where: str, depth: int
+    ) -> Iterator[tuple[str, KerasLayer]]:
+        """The layers inside a layer by attribute; removed from its options."""
+        for key in CHILDREN:
+            inner = options.get(key)
+            if isinstance(inner, dict) and "class_name" in inner:
+                del options[key]
+                yield key, self.layer(inner, f"{where}.{key}", depth)
+            elif key == "cells" and isinstance(inner, list):
+                del options[key]
+                paths = Paths("cells")
+                for i, cell in enumerate(inner):
+                    child = self.layer(cell, f"{where}.cells[{i}]", depth)
+                    yield paths.next(child.class_name), child
 
     def _sequential(
         self, value: Mapping[str, Any], where: str, depth: int
@@ -198,7 +202,7 @@ class Walker:
             path = paths.next(layer.class_name)
             unique = layer.name
             if layer.model is not None and unique in {other.name for other in chained}:
-                # Models inside had no name of their own before Keras 2.2.3.
+                # Before Keras 2.2.3 nested models had no names.
                 unique = f"{unique}_{len(chained)}"
             calls = (Call(tuple(ends)),)
             chained.append(replace(layer, name=unique, calls=calls, path=path))
@@ -219,19 +223,20 @@ class Walker:
     def _branches(self, first: object, where: str, depth: int) -> list[KerasModel]:
         """The models that a first layer of Keras 1 merges; none in other models.
 
-        Its config holds them, and the file keeps their layers beside the model's own.
+        Its config holds them.  In the file, their layers are in one list with those of
+        the model.
         """
         options = record(first, where).get("config")
         specs = options.get("layers") if isinstance(options, dict) else None
         if self.spelling.class_name(record(first, where)) != "Merge" or not specs:
             return []
-        found = []
+        branches = []
         for i, spec in enumerate(array(specs, where)):
             at = f"{where}[0].config.layers[{i}]"
             if self.spelling.class_name(record(spec, at)) not in MODEL_CLASSES:
                 spec = {"class_name": "Sequential", "config": [spec]}
-            found.append(self.model(spec, at, depth + 1))
-        return found
+            branches.append(self.model(spec, at, depth + 1))
+        return branches
 
     def _functional(self, config: dict[str, Any], where: str, depth: int) -> KerasModel:
         paths = Paths("layers")
@@ -292,7 +297,7 @@ class Walker:
                 "build the model with a flat list or dict"
             )
         refs = tuple(reference(v, f"{at}[{i}]") for i, v in enumerate(items))
-        # A list of one is given back as the tensor alone, by every Keras.
+        # Every Keras returns a list of one output as the tensor.
         return refs, None, len(refs) == 1
 
 
@@ -303,7 +308,7 @@ def _without_graph(options: Mapping[str, Any]) -> dict[str, Any]:
 def _with_arguments(
     layer: KerasLayer, calls: tuple[Call, ...], where: str
 ) -> tuple[KerasLayer, tuple[Call, ...]]:
-    """The op with the arguments of its one call as options, where files have most."""
+    """The op with the arguments of its only call as options, as most files have it."""
     if len(calls) != 1:
         return layer, calls
     twice = set(layer.config) & set(calls[0].keywords)
@@ -322,7 +327,7 @@ def _check_names(layers: Iterable[KerasLayer], where: str) -> None:
 
 
 def _inputs_of(first: KerasLayer, built: object) -> list[KerasLayer]:
-    """The input layers of a Sequential model that wrote none."""
+    """The input layers of a Sequential model whose file has none."""
     inner: list[KerasLayer] = []
     if first.model is not None:
         names = {ref.layer for ref in first.model.inputs}

@@ -1,7 +1,7 @@
-"""How old files keep weights that newer ones keep otherwise.
+"""Forms of weights in old files that differ from those of Keras 3.
 
-Each is a ``Form``: from the shapes that a layer wants to the arrays of the file, and
-from those arrays back to its weights.
+Each is a ``Form``: it computes the shapes of the arrays in the file from those of the
+weights, and the weights from these arrays.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def gate_by_gate(columns: str, stored: str) -> Form:
 
 
 def of_deviations(form: Form, epsilon: float, *, root: bool) -> Form:
-    """Variances that make up for an epsilon added to the deviation: to use with none.
+    """Variances that include the epsilon added to the deviation, for epsilon 0.
 
     Args:
-        form: how the arrays are called.
+        form: the form apart from that.
         epsilon: added to the deviation.
-        root: the file has variances, and not deviations.
+        root: the file has variances instead of deviations.
     """
 
     def join(name: str, arrays: Sequence[Array]) -> Array:
@@ -79,7 +79,7 @@ def of_deviations(form: Form, epsilon: float, *, root: bool) -> Form:
 
 
 def unused_statistics() -> Form:
-    """Scale and offset, followed by running statistics that nothing uses.
+    """Scale and offset, followed by unused running statistics.
 
     BatchNormalization of Keras 1 in ``mode`` 1.
     """
@@ -107,22 +107,22 @@ def fused(gates: int) -> Form:
         (stored,) = arrays
         if name == "bias":
             rows = stored.reshape(2, -1)
-            # An LSTM has one bias: what cuDNN adds in two places is added here.
+            # Keras' LSTM has one bias, the sum of the two of cuDNN.
             return rows if gates == 3 else np.add(rows[0], rows[1])
         blocks = np.hsplit(stored, gates)
         if name == "kernel":
             return np.hstack([b.T.reshape(b.shape, order="F") for b in blocks])
         return np.hstack([block.T for block in blocks])
 
-    words = "weights in cuDNN's own order are rearranged"
+    words = "weights in cuDNN's order are rearranged"
     return replace(PLAIN, arrays=arrays, join=join, words=words)
 
 
 def flipped(form: Form, axes: int) -> Form:
-    """Kernels of true convolutions, as Theano computes: turned around in space.
+    """Kernels of true convolutions, as Theano computes them: flipped in space.
 
     Args:
-        form: how they are kept apart from that.
+        form: the form apart from that.
         axes: the number of spatial axes, which are the kernel's first.
     """
 
@@ -132,17 +132,17 @@ def flipped(form: Form, axes: int) -> Form:
         return np.flip(weight, tuple(range(axes))) if kernel else weight
 
     where = "time" if axes == 1 else "space"
-    words = f"kernels are turned around in {where}, as Theano applies them"
+    words = f"kernels are flipped in {where}, as Theano applies them"
     return replace(form, join=join, words=_and(form.words, words))
 
 
-def channels_in_front(form: Form) -> Form:
-    """Kernels kept as (outputs, inputs, *space): Keras 1, ``dim_ordering`` ``th``.
+def channels_first(form: Form) -> Form:
+    """Kernels stored as (outputs, inputs, *space): Keras 1, ``dim_ordering`` ``th``.
 
     Keras 1.2 ``keras/backend/tensorflow_backend.py``, ``_preprocess_conv2d_kernel``.
 
     Args:
-        form: how they are kept apart from that; what has one axis is no kernel.
+        form: the form apart from that; an array of one axis is not a kernel.
     """
 
     def arrays(weights: Shapes) -> dict[str, Shape]:
@@ -160,15 +160,15 @@ def channels_in_front(form: Form) -> Form:
             ],
         )
 
-    words = _and(form.words, "kernels with channels in front are transposed")
+    words = _and(form.words, "kernels with channels first are transposed")
     return replace(form, arrays=arrays, join=join, words=words)
 
 
 def swapped(form: Form) -> Form:
-    """Kernels of transposed convolutions, kept with their inputs before their outputs.
+    """Kernels of transposed convolutions, stored with inputs before outputs.
 
     Args:
-        form: how they are kept apart from that.
+        form: the form apart from that.
     """
 
     def swap(shape: Shape) -> Shape:
@@ -189,20 +189,20 @@ def _and(*words: str) -> str:
 
 
 def on_an_image(names: Mapping[str, str]) -> tuple[Form, Form]:
-    """The kernel of a convolution in time, kept as that of an image one pixel wide.
+    """The kernel of a convolution in time, stored as that of an image one pixel wide.
 
     (steps, 1, channels, filters); before Keras 1.2 (filters, channels, steps, 1), see
     ``load_weights_from_hdf5_group`` in Keras 1.2 ``keras/engine/topology.py``.
     """
-    plain = renamed(names)
+    form = renamed(names)
 
     def arrays(weights: Shapes) -> dict[str, Shape]:
         steps, channels, filters = weights["kernel"]
-        return {**plain.arrays(weights), "W": (steps, 1, channels, filters)}
+        return {**form.arrays(weights), "W": (steps, 1, channels, filters)}
 
     def older(weights: Shapes) -> dict[str, Shape]:
         steps, channels, filters = weights["kernel"]
-        return {**plain.arrays(weights), "W": (filters, channels, steps, 1)}
+        return {**form.arrays(weights), "W": (filters, channels, steps, 1)}
 
     def join(name: str, arrays: Sequence[Array]) -> Array:
         return arrays[0][:, 0] if name == "kernel" else arrays[0]
@@ -214,6 +214,6 @@ def on_an_image(names: Mapping[str, str]) -> tuple[Form, Form]:
         return kernel
 
     return (
-        replace(plain, arrays=arrays, join=join),
-        replace(plain, arrays=older, join=join_older),
+        replace(form, arrays=arrays, join=join),
+        replace(form, arrays=older, join=join_older),
     )

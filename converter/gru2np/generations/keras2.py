@@ -30,65 +30,64 @@ if TYPE_CHECKING:
 
     Forms = tuple[Form, ...]
 
-# Options that Keras 3 spells otherwise, by class.
+# Options that have another name in Keras 3, by class.
 RENAMED = {
     "LeakyReLU": {"alpha": "negative_slope"},
     "InputLayer": {"batch_input_shape": "batch_shape"},
 }
-# Options that some version did not write, with the meaning of their absence.
+# Options that some releases did not write, with the values they stand for.
 ABSENT: dict[str, dict[str, object]] = {
-    # cuDNN has these functions alone.
+    # cuDNN has only these functions.
     "CuDNNGRU": {"reset_after": True, "recurrent_activation": "sigmoid"},
     "CuDNNLSTM": {"recurrent_activation": "sigmoid"},
     # The option came with Keras 2.1.5; before, the reset gate always came first.
     "GRU": {"reset_after": False},
     "GRUCell": {"reset_after": False},
 }
-# The layers of cuDNN are these, their weights kept in another form.
+# The layers of cuDNN compute the same as these; their weights have another form.
 CUDNN = {"CuDNNGRU": "GRU", "CuDNNLSTM": "LSTM"}
-# Layers that Keras 2 kept from Keras 1, options and all (keras/legacy/layers.py).
+# Layers that Keras 2 kept from Keras 1, with their options (keras/legacy/layers.py).
 KEPT = frozenset({"Highway", "MaxoutDense", "Merge"})
-# Means of windows that Theano took over the padding too, until Keras 2.1.5.
+# Layers whose means counted the padding on Theano, until Keras 2.1.5.
 MEANS = frozenset({"AveragePooling1D", "AveragePooling2D"})
 CONV_LSTMS = frozenset({"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
-# How each backend of multi-backend Keras interpolates; only TensorFlow 1's is known.
+# Bilinear interpolation by backend of multi-backend Keras; only TensorFlow's is known.
 BILINEAR = {
     "cntk": "bilinear of CNTK",
     "tensorflow": "bilinear_from_corner",
     "theano": "bilinear of Theano",
 }
-# Layers whose kernels Theano turns around, with the number of their spatial axes.
+# Layers whose kernels Theano flips, with the number of their spatial axes.
 CONVOLUTIONS = {"Conv1D": 1, "Conv2D": 2, "Conv3D": 3, "ConvLSTM2D": 2}
 
-# Where padding ``same`` begins on backends other than TensorFlow; see ``Meaning``.
+# ``WindowRules.same_padding`` of the backends other than TensorFlow.
 SAME_PADDING = {"theano": "half", "cntk": "unclear"}
 
-# Layers that hand whole numbers and booleans on as they are; TimeDistributed leaves
-# that to the layer inside, which has a type of its own.
-MOVING = frozenset(
+# Layers that do not cast integers and booleans; TimeDistributed leaves that to the
+# layer inside, which has its own dtype.
+UNCAST = frozenset(
     [
         *("Activation", "Cropping1D", "Dropout", "Flatten", "GlobalMaxPooling1D"),
         *("MaxPooling1D", "Permute", "RepeatVector", "Reshape", "SpatialDropout1D"),
         *("TimeDistributed", "UpSampling1D", "ZeroPadding1D"),
     ]
 )
-# Packages whose classes are Keras' own.
+# Packages of Keras itself.
 BUILT_IN = frozenset({"keras", "tensorflow", "tf_keras"})
-# Layers that take (batch, time, features) and whose first weight is a kernel.
+# Layers of inputs (batch, time, features) whose first weight is a kernel.
 OVER_TIME = frozenset({"Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"})
-# Layers that may stand before them and leave the shape as it is.
+# Layers before them that do not change the shape.
 SHAPELESS = frozenset(
     {"Activation", "Dropout", "GaussianDropout", "GaussianNoise", "Masking"}
 )
 
-
-# What is taken where a file names no backend, and the others that it may be.
+# The assumed backend if a file names none, and the others that are possible.
 ASSUMED = "tensorflow"
 BACKENDS = ("theano", "cntk")
 
 
 def line(text: str | None) -> str:
-    """The line of Keras that a version is of."""
+    """The line of Keras of a version."""
     in_tensorflow = text is None or text.endswith("-tf") or numbers(text) >= (2, 4, 0)
     return "tf.keras" if in_tensorflow else "keras-2"
 
@@ -107,9 +106,9 @@ def read(
 ) -> tuple[KerasModel, tuple[Release, ...], str | None]:
     """The model in one spelling, the releases that may have saved it, its backend."""
     in_tensorflow = writers.line.name == "tf.keras"
-    kept_on = "tf.keras" if in_tensorflow else backend or ASSUMED
+    saved_on = "tf.keras" if in_tensorflow else backend or ASSUMED
     spelling = architecture.Spelling(
-        spell=lambda name, options: _spelled(name, options, version, kept_on),
+        spell=lambda name, options: _spelled(name, options, version, saved_on),
         calls=calls,
         class_name=writers.naming(_class_name),
         why_custom=writers.why,
@@ -118,17 +117,18 @@ def read(
     model = _with_input_shape(
         architecture.Walker(spelling).model(plain(raw.config)), raw
     )
-    left = writers.remaining()
+    releases = writers.remaining()
     inside = [child for layer in model.layers for _, child in layer.children]
     if in_tensorflow and inside:
-        # TensorFlow 1 alone left open the type of a layer inside a wrapper.
-        is_open = any(child.config.get("dtype", "") is None for child in inside)
-        left = tuple(x for x in left if (x.version < (2, 0, 0)) == is_open) or left
-    return model, left, "tensorflow" if in_tensorflow else backend
+        # Only TensorFlow 1 wrote null as the dtype of a layer inside a wrapper.
+        is_1 = any(child.config.get("dtype", "") is None for child in inside)
+        exact = tuple(x for x in releases if (x.version < (2, 0, 0)) == is_1)
+        releases = exact or releases
+    return model, releases, "tensorflow" if in_tensorflow else backend
 
 
 def meaning(release: Release, backend: str) -> Meaning:
-    """What a release of Keras 2 meant, as its sources say and running it showed.
+    """The behaviour of a release of Keras 2, from its sources and from running it.
 
     Args:
         release: with the version of TensorFlow, if it is of ``tf.keras``.
@@ -137,9 +137,9 @@ def meaning(release: Release, backend: str) -> Meaning:
     version, known = release.version, line_of(release.line)
     in_tensorflow = release.line == "tf.keras"
     tensorflow_1 = in_tensorflow and version < (2, 0, 0)
-    # tf.keras 1.13 began to, for a last output too, and wrote that into the halves.
+    # Since tf.keras 1.13, at first for a last output too, as the halves' files state.
     zeroes = in_tensorflow and version >= (1, 13, 0)
-    # Keras 2.3 handed its loop over to TensorFlow's; Theano's always repeated.
+    # Since Keras 2.3 the loop is TensorFlow's; Theano's always repeated the output.
     repeats = in_tensorflow or version >= (2, 3, 0) or backend == "theano"
     return Meaning(
         writer=str(release) if in_tensorflow else writer(release.name, backend),
@@ -151,12 +151,12 @@ def meaning(release: Release, backend: str) -> Meaning:
             bidirectional_zeroes=zeroes,
             bidirectional_keeps_zero=zeroes and version < (1, 15, 0),
             # Measured with two calls of predict: Keras 2.0.8 to 2.1.3 and TensorFlow 2
-            # carry the states over, Keras 2.1.4 to 2.3.1 and TensorFlow 1.15 do not.
+            # keep the states, Keras 2.1.4 to 2.3.1 and TensorFlow 1.15 do not.
             bidirectional_forgets=tensorflow_1
             or (not in_tensorflow and version >= (2, 1, 4)),
             stateful_forgets=False,
             # Measured on TensorFlow 2.0, 2.1, 2.2, 2.4, 2.10 and 2.11.  Until 2.0 it
-            # read the states of all calls before it wrote those of any.
+            # read the states of all calls before it wrote any.
             stateful_calls_follow=in_tensorflow and version >= (2, 1, 0),
             # Measured on Keras 2.2 and TensorFlow 1.13, 1.15 and 2.4; the sources of
             # Keras 2.0 to 2.3 and TensorFlow 1.4 to 1.14 say the same.
@@ -173,7 +173,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             models_mark_inputs=in_tensorflow,
             second_tensor_drops=False,
             in_time=_masks_in_time(version, in_tensorflow),
-            own_layers_masked_in_time=in_tensorflow,
+            custom_layers_masked_in_time=in_tensorflow,
             by_class=known.masks(release),
             # Measured on TensorFlow 2.4, 2.10, 2.15 and tf-keras 2.21.
             idle_casts=True,
@@ -183,7 +183,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             softmax_uses_mask=in_tensorflow,
             masked_scores="added",
             fused_heads=False,
-            # Measured on TensorFlow 2.4 and 2.10; it came with use_causal_mask.
+            # Measured on TensorFlow 2.4 and 2.10; new together with use_causal_mask.
             heads_use_masks=version >= (2, 10, 0),
             heads_take_masks=False,
             passes_mask=True,
@@ -199,20 +199,20 @@ def meaning(release: Release, backend: str) -> Meaning:
             hard_sigmoid_slope=0.2,
             least_unit_norm=1e-6,
             least_epsilon_ranks=_fused_ranks(version, in_tensorflow, backend),
-            # Multi-backend Keras left channels_first to other kernels.
+            # Multi-backend Keras used other kernels for channels_first.
             least_epsilon_channels_first=in_tensorflow,
             dots_of_any_rank=False,
-            whole_numbers="kept",
-            # It looked at every number.
+            integer_inputs="kept",
+            # It read every integer.
             categories_leave_out=False,
-            bin_number="int64",
-            lookup_whole=False,
+            bin_dtype="int64",
+            lookup_gives_integers=False,
             # Measured on TensorFlow 2.4 and 2.10.
             rounds_to_half=True,
         ),
         # Measured: TensorFlow 2.4 wrote causal, 2.10 and tf-keras 2.21 do not.
-        unsaid=frozenset({"causal" if in_tensorflow else "mask"}),
-        unheeded=frozenset(),
+        unsaved_arguments=frozenset({"causal" if in_tensorflow else "mask"}),
+        ignored_arguments=frozenset(),
         functions=known.functions(release),
     )
 
@@ -226,10 +226,10 @@ def _masks_in_time(version: Version, in_tensorflow: bool) -> str:
 def _fused_ranks(
     version: Version, in_tensorflow: bool, backend: str
 ) -> tuple[int, ...]:
-    """Where BatchNormalization ran in TensorFlow's kernel, which had a least epsilon.
+    """Ranks at which BatchNormalization used TensorFlow's fused kernel.
 
-    Measured on Keras 2.0 to 2.3 and TensorFlow 1.15 to 2.21; those since 2.12 have it
-    no more.  Images in volumes came with 2.6.
+    That kernel had a least epsilon.  Measured on Keras 2.0 to 2.3 and TensorFlow 1.15
+    to 2.21: removed in 2.12; rank 5 since 2.6.
     """
     if not in_tensorflow:
         return (4,) if backend == "tensorflow" and version >= (2, 2, 0) else ()
@@ -239,10 +239,10 @@ def _fused_ranks(
 
 
 def _with_input_shape(model: KerasModel, raw: RawModel) -> KerasModel:
-    """The model with the input shape that Keras 2 forgot.
+    """The model with the input shape that Keras 2 did not save.
 
-    Sequential models that began with an InputLayer were saved without it until 2.2.4
-    and beyond; the first weights then say how many features there are.
+    Sequential models that begin with an InputLayer were saved without its shape until
+    2.2.4 and later; the shape of the first weight gives the number of features.
     """
     first = model.layers[0]
     if first.class_name != "InputLayer" or first.config.get("batch_shape") is not None:
@@ -271,7 +271,7 @@ def _spelled(
     class_name: str, options: dict[str, Any], version: Version, backend: str
 ) -> architecture.Spelled:
     if class_name.startswith(("ops.", "tf.")):
-        # What an operation of TensorFlow is called with are all its options.
+        # The options of an operation of TensorFlow are the arguments of its call.
         return architecture.Spelled(class_name, {})
     if class_name in KEPT:
         return spelled(class_name, options, File(version, False, "", {}))
@@ -282,11 +282,11 @@ def _spelled(
     if class_name in MEANS and backend == "theano" and version < (2, 1, 5):
         config["counts_padding"] = True
     if class_name in CONV_LSTMS:
-        # tf_keras 2.21 layers/rnn/base_conv_rnn.py hands the option to nobody.
+        # tf_keras 2.21 layers/rnn/base_conv_rnn.py ignores the option.
         config["zeroes_masked"] = False
     if class_name == "UpSampling2D" and config.get("interpolation") == "bilinear":
         config["interpolation"] = BILINEAR.get(backend, "bilinear")
-    if _of_input(class_name, config.get("dtype"), version, backend):
+    if _is_input_dtype(class_name, config.get("dtype"), version, backend):
         config["input_dtype"] = config.pop("dtype")
     stacked = class_name in ("StackedRNNCells", "RNN")
     if stacked and backend != "tf.keras" and (2, 0, 9) <= version <= (2, 2, 2):
@@ -296,23 +296,25 @@ def _spelled(
     return architecture.Spelled(canonical, config, forms, frozenset(absent))
 
 
-def _of_input(class_name: str, dtype: object, version: Version, backend: str) -> bool:
-    """Whether a layer's dtype is that of the numbers it was given, and no policy.
+def _is_input_dtype(
+    class_name: str, dtype: object, version: Version, backend: str
+) -> bool:
+    """Whether a layer's dtype is that of its input, and not a policy.
 
-    Measured on Keras 2.0.0 to 2.2.4 and TensorFlow 1.13 to 2.4: a first layer notes the
-    type of the model's input, and in TensorFlow 1 every layer that of its own.  Those
-    that move numbers hand them on in that type.  Embedding of Keras before 2.0.6 always
-    said int32, and computed in floating point numbers.
+    Measured on Keras 2.0.0 to 2.2.4 and TensorFlow 1.13 to 2.4: a first layer writes
+    the dtype of the model's input, and in TensorFlow 1 every layer that of its own
+    input.  Layers that do not cast return that dtype.  Embedding of Keras before 2.0.6
+    always wrote int32, and computed in floating point.
     """
     if dtype not in ("bool", "int32", "int64", "uint8"):
         return False
     if class_name == "Embedding":
         return backend != "tf.keras" and version < (2, 0, 6)
-    return class_name in MOVING
+    return class_name in UNCAST
 
 
 def _renamed(value: Any) -> Any:
-    """An option's value; of a layer that stands for an activation, respelled."""
+    """An option's value; the options of a layer used as an activation are renamed."""
     if not isinstance(value, dict) or not isinstance(value.get("config"), dict):
         return value
     renamed = RENAMED.get(str(value.get("class_name")), {})
@@ -321,10 +323,10 @@ def _renamed(value: Any) -> Any:
 
 
 def _forms(class_name: str, config: Mapping[str, Any], backend: str) -> Forms:
-    """How a file may keep the weights of a layer, told apart by their shapes.
+    """The forms in which a file may store the weights of a layer; shapes decide.
 
     Keras 2 converts between GRU and CuDNNGRU, and LSTM and CuDNNLSTM, when it loads the
-    weights of the one into the other; so any file may hold either.
+    weights of one into the other, so any file may have either form.
     """
     if class_name == "GRU" and config.get("reset_after") is True:
         return (PLAIN, fused(3))
@@ -348,7 +350,7 @@ def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
         for ref in refs:
             if len(ref) == 4:
                 keywords.update(records.record(ref[3], at))
-        # Numbers stay among the keywords, where they are refused by what they are.
+        # Numbers stay in the keywords, which are refused with a fitting reason.
         numbers = _holds_numbers(keywords.get("mask"))
         mask = None if numbers else keywords.pop("mask", None)
         inputs = tuple(records.reference(ref, at) for ref in refs)
@@ -357,7 +359,7 @@ def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
             for name, value in keywords.items()
             if _is_reference(value)
         }
-        # All that stand by position are in the first argument.
+        # All positional tensors are in the first argument.
         if len(inputs) == 1:
             arguments[0] = inputs[0]
         calls.append(
@@ -382,7 +384,7 @@ def _is_reference(value: object) -> bool:
 
 
 def _holds_numbers(value: object) -> bool:
-    """Whether numbers stand where the references of tensors should."""
+    """Whether a value has numbers in place of references to tensors."""
     if not isinstance(value, list):
         return isinstance(value, (bool, int, float))
     if value and isinstance(value[0], str):
@@ -391,7 +393,7 @@ def _holds_numbers(value: object) -> bool:
 
 
 def _references(value: object, where: str, depth: int) -> list[list[Any]]:
-    """The references of a call, lists in lists (states of a stack) flattened."""
+    """The references of a call; nested lists (states of a stack) are flattened."""
     items = records.array(value, where)
     if items and isinstance(items[0], str):
         return [items]

@@ -31,16 +31,15 @@ OPS_WITH_DTYPE = frozenset(
         *("FullLike", "Ones", "OnesLike", "Prod", "Zeros", "ZerosLike"),
     ]
 )
-# Where operations of Keras stand; some activation functions are operations too.
+# Modules of the operations of Keras; some activation functions are operations too.
 OPS = ("keras.src.ops", "keras.ops", "keras.src.activations")
 
-
-# What is taken where a file names no backend, and the others that it may be.
+# The assumed backend if a file names none, and the others that are possible.
 ASSUMED = "tensorflow"
 BACKENDS = ("jax", "torch", "numpy", "openvino")
 BUILT_IN = frozenset({"keras"})
-# How people call the backends.
-CALLED = {
+# The backends' names in messages.
+BACKEND_NAMES = {
     "jax": "JAX",
     "numpy": "NumPy",
     "openvino": "OpenVINO",
@@ -48,15 +47,14 @@ CALLED = {
     "torch": "PyTorch",
 }
 
-
-# Layers that propagate the mask of another, as measured on JAX.
-PROPAGATING = frozenset(
+# Layers that keep the mask of their input on TensorFlow and drop it on JAX, measured.
+DROPPING_ON_JAX = frozenset(
     {"RandomBrightness", "RandomContrast", "RandomFlip", "SpectralNormalization"}
 )
 
 
 def line(text: str | None) -> str:
-    """The line of Keras that a version is of."""
+    """The line of Keras of a version."""
     return "keras-3"
 
 
@@ -83,19 +81,19 @@ def read(
 def _spelled(
     class_name: str, options: dict[str, Any], raw: RawModel
 ) -> architecture.Spelled:
-    # A path's arrays are saved with their adapters merged in; only groups keep these
-    # apart (keras/src/layers/core/dense.py, save_own_variables).
+    # Files of weights by path have the LoRA adapters merged into the kernels; legacy
+    # groups do not (keras/src/layers/core/dense.py, save_own_variables).
     adapters = () if raw.paths is None else ("lora_rank", "lora_alpha")
     config = {k: v for k, v in options.items() if k not in adapters}
     return architecture.Spelled(class_name, config)
 
 
 def meaning(release: Release, backend: str) -> Meaning:
-    """What a release of Keras 3 meant on a backend, as running it showed."""
+    """The behaviour of a release of Keras 3 on a backend, from running it."""
     version, known = release.version, line_of(release.line)
     jax, measured = backend == "jax", backend in ("tensorflow", "jax")
     return Meaning(
-        writer=f"{release} on {CALLED[backend]}",
+        writer=f"{release} on {BACKEND_NAMES[backend]}",
         recurrent=Recurrence(
             masked_output="state" if jax else "previous",
             unrolled_masked_output="previous",
@@ -104,10 +102,10 @@ def meaning(release: Release, backend: str) -> Meaning:
             bidirectional_zeroes=True,
             bidirectional_keeps_zero=False,
             bidirectional_forgets=False,
-            # Measured on 3.3 to 3.10: on JAX, predict gives states back to nobody.
+            # Measured on 3.3 to 3.10: on JAX, predict does not keep states.
             stateful_forgets=jax,
-            # Measured on 3.15. On JAX they do within a call of predict, as measured on
-            # 3.10, and the next begins anew: what follows is not what carries over.
+            # Measured on 3.15.  On JAX they do within a call of predict (measured on
+            # 3.10), but the next call of predict starts from zero.
             stateful_calls_follow=not jax,
             first_mask_stays=False,
             stateful_keeps_over_initial=False,
@@ -118,14 +116,14 @@ def meaning(release: Release, backend: str) -> Meaning:
             explicit_spreads=version >= (3, 11, 0),
             # Measured on 3.0, 3.3, 3.4, 3.5, 3.10, 3.13, 3.14 and 3.15.
             casts_drop=(3, 5, 0) <= version < (3, 14, 0),
-            # Its files name every mask that a call was given, and calls heed that.
+            # Its files have every mask argument of a call, and calls use it.
             models_mark_inputs=False,
             second_tensor_drops=True,
             in_time="steps",
-            own_layers_masked_in_time=False,
+            custom_layers_masked_in_time=False,
             by_class=_masks_by_class(known.masks(release), version, backend),
-            # Measured on TensorFlow with 3.0 to 3.15, on JAX with 3.0 to 3.13: there
-            # masks are kept apart from tensors, and not in them, since 3.6.
+            # Measured on TensorFlow with 3.0 to 3.15, on JAX with 3.0 to 3.13.  On JAX,
+            # masks are stored outside the tensors since 3.6.
             idle_casts=(not jax or version >= (3, 6, 0)) if measured else None,
             idle_operations=(jax and version >= (3, 6, 0)) if measured else None,
         ),
@@ -150,17 +148,17 @@ def meaning(release: Release, backend: str) -> Meaning:
             least_epsilon_ranks=(),
             least_epsilon_channels_first=False,
             dots_of_any_rank=True,
-            whole_numbers="promoted",
+            integer_inputs="promoted",
             categories_leave_out=True,
-            bin_number="int32",
-            lookup_whole=True,
-            # Measured: JAX 0.5.3 rounds, and 0.4.30 does not where what comes next is
-            # a cast back; no file says which JAX it was.
+            bin_dtype="int32",
+            lookup_gives_integers=True,
+            # Measured: JAX 0.5.3 rounds; 0.4.30 does not if a cast back comes next.
+            # No file names the version of JAX.
             rounds_to_half=True if backend == "tensorflow" else None,
         ),
-        unsaid=frozenset(),
-        # Measured on 3.0, 3.3, 3.10 and 3.15: every layer runs for inference.
-        unheeded=frozenset({"training"}),
+        unsaved_arguments=frozenset(),
+        # Measured on 3.0, 3.3, 3.10 and 3.15: every layer runs with training=False.
+        ignored_arguments=frozenset({"training"}),
         functions=known.functions(release),
     )
 
@@ -168,22 +166,21 @@ def meaning(release: Release, backend: str) -> Meaning:
 def _masks_by_class(
     measured: Mapping[str, str], version: Version, backend: str
 ) -> Mapping[str, str]:
-    """What layers make of masks on a backend; the tables were measured on TensorFlow.
+    """``MaskRules.by_class`` on a backend; the tables were measured on TensorFlow.
 
-    Until 3.6 a mask stood in the tensor itself, and layers that hand on what another
-    made kept it.  Measured on JAX with 3.0, 3.3 and 3.5: there they do not.
+    Until 3.6 a mask was an attribute of the tensor, so layers that return a tensor of
+    another layer kept it.  Measured on JAX with 3.0, 3.3 and 3.5: there they do not.
     """
     if backend == "tensorflow" or version >= (3, 6, 0):
         return measured
-    stopped = PROPAGATING if backend == "jax" else ()
-    return {
-        name: "stops" if name in stopped else "unmeasured" if _hands_on(name) else word
-        for name, word in measured.items()
-    }
 
+    def rule(name: str, word: str) -> str:
+        if backend == "jax" and name in DROPPING_ON_JAX:
+            return "stops"
+        passing = name.startswith("Random") or name == "SpectralNormalization"
+        return "unmeasured" if passing else word
 
-def _hands_on(name: str) -> bool:
-    return name.startswith("Random") or name == "SpectralNormalization"
+    return {name: rule(name, word) for name, word in measured.items()}
 
 
 def _class_name(spec: Mapping[str, Any]) -> str:
@@ -195,8 +192,8 @@ def _class_name(spec: Mapping[str, Any]) -> str:
     if isinstance(module, str):
         if module.startswith(OPS):
             return f"ops.{name}"
-    # HDF5 files have no modules; every layer there has one of these, and no op has
-    # but those that take a dtype.
+    # HDF5 files have no modules.  There every layer has one of these options, and no
+    # op has any, except ``dtype`` of the ops that support it.
     elif (
         isinstance(config, dict)
         and not LAYER_OPTIONS & set(config)
@@ -229,15 +226,15 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
         positional = records.array(call.get("args"), at)
         left_out = False
         for position, argument in enumerate(positional):
-            found = _tensors(argument, at)
-            left_out = left_out or (bool(found) and None in positional[:position])
-            inputs.extend(found)
-            if not found and argument is not None:
+            refs = _tensors(argument, at)
+            left_out = left_out or (bool(refs) and None in positional[:position])
+            inputs.extend(refs)
+            if not refs and argument is not None:
                 constants.append((position, argument))
-            if isinstance(argument, dict) and found:
-                arguments[position] = found[0]
+            if isinstance(argument, dict) and refs:
+                arguments[position] = refs[0]
         keywords = dict(records.record(call.get("kwargs", {}), at))
-        # Numbers stay among the keywords, where they are refused by what they are.
+        # Numbers stay in the keywords, which are refused with a fitting reason.
         tensors = [
             keywords.pop(name)
             if name in keywords and not _holds_numbers(keywords[name])
@@ -285,16 +282,16 @@ def _tensors(value: object, where: str) -> list[TensorRef]:
 
 
 def _holds_numbers(value: object) -> bool:
-    """Whether something stands where tensors should that is none, as numbers are."""
+    """Whether a value has anything but tensors, such as numbers."""
     if isinstance(value, list):
         return any(_holds_numbers(item) for item in value)
     return value is not None and _tensor(value, "") is None
 
 
 def _mask(value: object, where: str) -> TensorRef | tuple[TensorRef | None, ...] | None:
-    given = value if isinstance(value, list) else [value]
-    masks = tuple(_tensor(item, where) for item in given)
-    return masks if isinstance(value, list) else masks[0]
+    if isinstance(value, list):
+        return tuple(_tensor(item, where) for item in value)
+    return _tensor(value, where)
 
 
 def _states(value: object, where: str) -> list[TensorRef]:

@@ -1,17 +1,17 @@
-"""Indices of calls: where nested models count theirs from 1, they are moved to 0.
+"""Indices of calls: those of nested models may count from 1, and then are moved to 0.
 
-A nested model that was built with an input owns a hidden first call.  Measured on real
+A nested model that was built with an input has a hidden first call.  Measured on real
 Keras, with nested models called twice and three times:
 
 - Keras 1, 2, tf.keras and tf-keras count the calls of a functional model from 1
-  everywhere, and those of a Sequential too, but for one without an input in TensorFlow
+  everywhere, and those of a Sequential too, except one without an input in TensorFlow
   1.15 and 2.0, which counts from 0;
-- Keras 3 counts from 0 in ``inbound_nodes``, and from 1 in ``output_layers`` where the
-  model is functional.  It takes one away there, and Python wraps what is below zero to
-  the last call.
+- Keras 3 counts from 0 in ``inbound_nodes``, and from 1 in ``output_layers`` if the
+  model is functional.  It subtracts one there, and a negative index means the last
+  call in Python.
 
-Keras writes no call that nothing reads.  So an index that was changed leaves a call
-unread or names one that is not there, and is refused either way.
+Keras writes no call that nothing reads.  So a wrong index leaves a call unread or names
+one that does not exist, and both are refused.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def count_from_zero(
     Args:
         layers: of a model, with their calls.
         outputs: of the model.
-        output_base_apart: as Keras 3 does, nested models count from 0 in calls.
+        output_base_apart: see ``Spelling.output_base_apart``.
 
     Raises:
         ModelFileError: an index names no call, or a call is read by nothing.
@@ -66,8 +66,8 @@ def count_from_zero(
 def _check(
     layers: list[KerasLayer], read: Iterable[tuple[Iterable[TensorRef], Bases]]
 ) -> None:
-    """Every index is one of a call, and every call of several is read."""
-    # An input is not called; what has no such name is told where it is read.
+    """Refuse an index of no call, and a call of several that nothing reads."""
+    # Inputs have no calls; an unknown name is refused where it is read.
     calls = {layer.name: len(layer.calls) for layer in layers if layer.calls}
     unread = {name: set(range(count)) for name, count in calls.items()}
     for refs, bases in read:
@@ -78,16 +78,16 @@ def _check(
             if not base <= ref.call < base + count:
                 raise ModelFileError(
                     f"architecture: layer {ref.layer!r} is called {count} times, "
-                    f"counted from {base} where this stands: expected an index of at "
-                    f"least {base} and below {base + count}, got {ref.call}"
+                    f"counted from {base} here: expected an index of at least {base} "
+                    f"and below {base + count}, got {ref.call}"
                 )
             unread[ref.layer].discard(ref.call - base)
-    for name, left in unread.items():
-        if left and calls[name] > 1:
+    for name, indices in unread.items():
+        if indices and calls[name] > 1:
             raise ModelFileError(
                 f"architecture: expected something that reads each of the "
                 f"{calls[name]} calls of layer {name!r}, got nothing for number "
-                f"{min(left) + 1}: an index of a call is wrong"
+                f"{min(indices) + 1}: an index of a call is wrong"
             )
 
 
@@ -117,7 +117,7 @@ def _references(calls: Iterable[Call]) -> Iterable[TensorRef]:
 def _bases(
     refs: Iterable[TensorRef], models: Mapping[str, KerasLayer]
 ) -> dict[str, int]:
-    """1 where the highest index is the number of calls, as a Sequential shows it."""
+    """The first index of each model: 1 if the highest index is the number of calls."""
     highest: dict[str, int] = {}
     for ref in refs:
         if ref.layer in models:

@@ -1,11 +1,11 @@
-"""Records of an architecture, checked as they are read; and names made of classes."""
+"""Checks for the records of an architecture as they are read; names of classes."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gru2np.errors import ModelFileError
+from gru2np.errors import ModelFileError, shown
 from gru2np.ir import TensorRef
 
 if TYPE_CHECKING:
@@ -16,12 +16,9 @@ Item = TypeVar("Item")
 
 
 def fail(where: str, expected: str, got: object) -> ModelFileError:
-    """The error of an architecture that is not what Keras writes."""
-    shown = repr(got)
-    if len(shown) > 80:
-        shown = shown[:77] + "..."
+    """The error for an architecture that is not in Keras' form."""
     return ModelFileError(
-        f"architecture: expected {expected}, got {shown} - at {where}"
+        f"architecture: expected {expected}, got {shown(got, 80)} - at {where}"
     )
 
 
@@ -47,7 +44,7 @@ def text(value: object, where: str) -> str:
 
 
 def is_integer(value: object) -> TypeGuard[int]:
-    """Whether a value of a file is an integer; bool is one to Python alone."""
+    """Whether a value of a file is an integer; to Python a bool is one too."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -57,11 +54,13 @@ def is_number(value: object) -> TypeGuard[int | float]:
 
 
 def custom_class(spec: Mapping[str, Any], built_in: frozenset[str]) -> str:
-    """The class of a layer that says itself that it is none of Keras; empty if not.
+    """The class of a layer whose record marks it as custom, as ``package>Name``.
+
+    Empty for all other layers.
 
     Args:
-        spec: its record.
-        built_in: packages whose classes are Keras' own.
+        spec: the record of the layer.
+        built_in: packages of Keras itself.
     """
     name, module = text(spec.get("class_name"), "class_name"), spec.get("module")
     registered = spec.get("registered_name")
@@ -69,19 +68,19 @@ def custom_class(spec: Mapping[str, Any], built_in: frozenset[str]) -> str:
         return f"{module}>{name}"
     if isinstance(registered, str) and ">" in registered:
         return registered
-    # Keras writes a module for its own classes, and none for those it does not find.
+    # Keras writes null as the module of classes that it cannot import.
     if "module" in spec and module is None and registered:
         return f"custom>{name}"
     return ""
 
 
 def looked_up(table: Mapping[str, Item], value: object) -> Item | None:
-    """What a table has under a value of a file, which may be no name; else None."""
+    """The table's entry for a value of a file; None if the value is no string."""
     return table.get(value) if isinstance(value, str) else None
 
 
 def objects(value: object) -> Iterator[dict[str, Any]]:
-    """Every object in a value of JSON, however deep, each before those inside it."""
+    """Every object in a JSON value at any depth, outer ones first."""
     if isinstance(value, dict):
         yield value
         value = list(value.values())
@@ -102,7 +101,7 @@ def reference(value: object, where: str) -> TensorRef:
 
 
 def snake_case(class_name: str) -> str:
-    """A class name as the paths of variables have it (``PReLU``: ``p_re_lu``)."""
+    """A class name in the form of variable paths (``PReLU``: ``p_re_lu``)."""
     name = re.sub(r"\W+", "", class_name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -1,8 +1,8 @@
 """The releases of Keras that were measured, and which of them may have saved a file.
 
-Which classes and functions a release has, what keys it writes and what its layers make
-of masks stands in ``tables/``, written by ``fixtures/measure`` from the releases
-themselves.
+``tables/`` holds the classes and functions of each release, the keys that it writes
+and the masks of its layers.  ``fixtures/measure`` writes the tables from the installed
+releases.
 """
 
 from __future__ import annotations
@@ -22,28 +22,29 @@ if TYPE_CHECKING:
 
     Version = tuple[int, int, int]
 
-# Keys that come and go in honest files of one release, and so tell nothing.
-SILENT = frozenset(
+# Keys that some files of one release have and others do not, so that they do not show
+# which release wrote a file.
+OPTIONAL_KEYS = frozenset(
     {
         *("backward_layer", "batch_input_shape", "dtype", "input_dim", "input_dtype"),
         *("input_length", "time_major", "zero_output_for_mask"),
     }
 )
-# Nodes that are operations, and no layers with a config.
+# Prefixes of nodes that are operations, not layers with a config.
 OPERATIONS = ("ops.", "tf.")
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(.*)", re.DOTALL)
 
 
 class Class(NamedTuple):
-    """What a release has by one name.
+    """A class of a release.
 
     Attributes:
-        always: keys that it writes into every config, each with the value where nobody
-            said one, or with none of an argument that must be given.
-        sometimes: keys that it writes into some.
-        mask: what its output has of the mask of its input: ``keeps``, ``stops``,
-            ``makes``, ``raises``, ``varies``; None where that was not measured.
-        variants: other classes of that name, which ``compat.v1`` has.
+        always: keys that it writes into every config, each with its default; an empty
+            tuple for a required argument.
+        sometimes: keys that it writes into some configs.
+        mask: whether its output has the mask of its input: ``keeps``, ``stops``,
+            ``makes``, ``raises``, ``varies``; None if not measured.
+        variants: other classes of the same name, in ``compat.v1``.
     """
 
     always: Mapping[str, tuple[Any, ...]]
@@ -58,8 +59,8 @@ class Release:
 
     Attributes:
         line: ``keras-1``, ``keras-2`` (multi-backend), ``tf.keras`` or ``keras-3``.
-        name: its version; in ``tf.keras`` that of TensorFlow, or of tf-keras.
-        writes: the ``keras_version`` in its files.
+        name: its version; in ``tf.keras`` that of TensorFlow or tf-keras.
+        writes: the ``keras_version`` that it writes into files.
     """
 
     line: str
@@ -82,11 +83,11 @@ class Line:
 
     Args:
         name: of the line.
-        table: what was measured, as a file of ``tables/`` has it.
+        table: the measured facts, in the form of ``tables/``.
 
     Attributes:
         name: of the line.
-        releases: that were measured.
+        releases: the measured releases.
     """
 
     def __init__(self, name: str, table: Mapping[str, Any]) -> None:
@@ -96,78 +97,80 @@ class Line:
             Release(name, version, facts["writes"])
             for version, facts in self._table["releases"].items()
         )
-        self._place = {release: i for i, release in enumerate(self.releases)}
-        self._number = {release.name: i for i, release in enumerate(self.releases)}
+        self._index = {release.name: i for i, release in enumerate(self.releases)}
 
     @cache  # noqa: B019 - there are four lines, made once each
     def classes(self, release: Release) -> Mapping[str, Class]:
-        """What a release has, by name."""
-        at = self._place[release]
+        """The classes of a release, by name."""
+        index = self._index[release.name]
         return {
-            name: self._class(facts, at)
+            name: self._class(facts, index)
             for name, facts in self._table["classes"].items()
-            if self._span(facts["there"], at) is not None
+            if self._span(facts["there"], index) is not None
         }
 
-    def _class(self, facts: Mapping[str, Any], at: int) -> Class:
+    def _class(self, facts: Mapping[str, Any], index: int) -> Class:
         variants = [
-            self._class(variant, at)
+            self._class(variant, index)
             for variant in facts.get("variants", ())
-            if self._span(variant["there"], at) is not None
+            if self._span(variant["there"], index) is not None
         ]
         always = {
             key: tuple(span[2:])
             for key, spans in facts["keys"].items()
-            if (span := self._span(spans, at)) is not None
+            if (span := self._span(spans, index)) is not None
         }
-        sometimes = frozenset(self._there(facts.get("sometimes", {}), at))
-        mask = self._value(facts.get("mask", []), at)
+        sometimes = frozenset(self._keys(facts.get("sometimes", {}), index))
+        mask = self._value(facts.get("mask", []), index)
         return Class(always, sometimes, mask, tuple(variants))
 
     def masks(self, release: Release) -> Mapping[str, str]:
-        """What the layers of a release make of masks, by class.
+        """``Class.mask`` of the layers of a release, by class.
 
-        What depends on the rank of the input stands under the class and that rank:
+        If it depends on the rank of the input, there is another key for that rank:
         ``RandomFlip rank 4``.
         """
-        at = self._place[release]
-        found = {
+        index = self._index[release.name]
+        masks = {
             name: known.mask
             for name, known in self.classes(release).items()
             if known.mask is not None
         }
-        for name in list(found):
+        for name in list(masks):
             options = self._table["classes"][name].get("mask_options", {})
             for option, spans in options.items():
-                word = self._value(spans, at)
+                word = self._value(spans, index)
                 if option.startswith("rank ") and word is not None:
-                    found[f"{name} {option}"] = word
-        return found
+                    masks[f"{name} {option}"] = word
+        return masks
 
     @cache  # noqa: B019
     def functions(self, release: Release) -> frozenset[str]:
-        """The activation functions that a release has by name."""
-        return frozenset(self._there(self._table["functions"], self._place[release]))
+        """The names of the activation functions of a release."""
+        functions = self._keys(self._table["functions"], self._index[release.name])
+        return frozenset(functions)
 
-    def _there(self, spans: Mapping[str, Any], at: int) -> Iterator[str]:
+    def _keys(self, spans: Mapping[str, Any], index: int) -> Iterator[str]:
+        """The keys of a table that a release has."""
         return (
             key
             for key, versions in spans.items()
-            if self._span(versions, at) is not None
+            if self._span(versions, index) is not None
         )
 
-    def _span(self, spans: Iterable[Sequence[Any]], at: int) -> Sequence[Any] | None:
+    def _span(self, spans: Iterable[Sequence[Any]], index: int) -> Sequence[Any] | None:
+        """The ``[first release, last release, ...]`` that includes a release."""
         for span in spans:
-            if self._number[span[0]] <= at <= self._number[span[1]]:
+            if self._index[span[0]] <= index <= self._index[span[1]]:
                 return span
         return None
 
-    def _value(self, spans: Iterable[Sequence[Any]], at: int) -> Any:
-        span = self._span(spans, at)
+    def _value(self, spans: Iterable[Sequence[Any]], index: int) -> Any:
+        span = self._span(spans, index)
         return None if span is None else span[2]
 
     def writers(self, text: str) -> tuple[Release, ...]:
-        """The releases whose files say so; its neighbours where nobody measured it.
+        """The releases that write a version; its two neighbours if it is not measured.
 
         Args:
             text: a ``keras_version``.
@@ -191,14 +194,14 @@ class Line:
         return tuple(release for n, release in written if n in (max(below), min(above)))
 
     def of_version(self, text: str) -> tuple[Release, ...]:
-        """The releases that an owner's version of Keras means, ``2.2.4`` or ``3.5``."""
+        """The releases of a version in ``saved_by``, ``2.2.4`` or ``3.5``."""
         if self.name != "tf.keras":
             return self.named(text)
         named = tuple(release for release in self.releases if release.writes == text)
         return named or self.named(text)
 
     def named(self, text: str) -> tuple[Release, ...]:
-        """The releases of that name, ``2.4.4``, or whose names begin so, ``2.4``."""
+        """The release of that name, ``2.4.4``, or all of a series, ``2.4``."""
         return tuple(
             release
             for release in self.releases
@@ -208,10 +211,11 @@ class Line:
 
 def _beyond(text: str, than: str, most: str, release: Release) -> str:
     return (
-        f"saved by Keras {text}, which is {than} than all that this version was tried "
-        f"on: the {most} is {release.writes}, and a release may mean other numbers by "
-        "the same file. Update gru2np; or, if you know that it means the same, say "
-        f"so: --saved-by {release.writes} (saved_by= in Python), and verify the bundle"
+        f"saved by Keras {text}, which is {than} than all releases that this version "
+        f"was tested with: the {most} is {release.writes}, and another release may "
+        "compute other numbers from the same file. Update gru2np; or, if you know that "
+        f"both compute the same, pass --saved-by {release.writes} (saved_by= in "
+        "Python) and verify the bundle"
     )
 
 
@@ -223,10 +227,10 @@ def line(name: str) -> Line:
 
 
 def numbers(text: str) -> Version:
-    """The numbers of a version, ``2.4.0`` or ``3.0``.
+    """The numbers of a version, ``2.4.0`` or ``3.0``; whatever follows is ignored.
 
     Raises:
-        ValueError: it begins with none.
+        ValueError: it does not begin with a version.
     """
     match = _VERSION.match(text)
     if match is None:
@@ -235,17 +239,17 @@ def numbers(text: str) -> Version:
 
 
 def is_early(text: str) -> bool:
-    """Whether it is a version before a release: ``3.0.0rc1``, ``2.5.0-dev``."""
+    """Whether it is a pre-release: ``3.0.0rc1``, ``2.5.0-dev``."""
     match = _VERSION.match(text)
     return match is not None and any(w in match[4] for w in ("rc", "dev", "a", "b"))
 
 
 class Writers:
-    """The releases that may have written a file: fewer with every layer seen.
+    """The releases that may have written a file, narrowed down by its layers.
 
     Attributes:
         line: of the releases.
-        candidates: that its version leaves.
+        candidates: the releases that write its version.
     """
 
     def __init__(self, line: Line, candidates: Sequence[Release]) -> None:
@@ -256,10 +260,10 @@ class Writers:
     def naming(
         self, class_name: Callable[[Mapping[str, Any]], str]
     ) -> Callable[[Mapping[str, Any]], str]:
-        """The class of a layer's record, ``custom>Name`` where it cannot be Keras' own.
+        """A function of a layer's record to its class, ``custom>Name`` if custom.
 
         Args:
-            class_name: the class by what the record says of it.
+            class_name: the same, from the record alone.
         """
 
         def named(spec: Mapping[str, Any]) -> str:
@@ -271,7 +275,7 @@ class Writers:
         return named
 
     def why(self, spec: Mapping[str, Any]) -> str:
-        """Why a layer is none of Keras' own by its name; empty if it is one."""
+        """Why a layer is not the class of Keras by its name; empty if it is."""
         name, config = spec.get("class_name"), spec.get("config")
         if not isinstance(name, str) or not isinstance(config, dict):
             return ""
@@ -286,13 +290,13 @@ class Writers:
         return self._seen[seen]
 
     def remaining(self) -> tuple[Release, ...]:
-        """The releases that write all that was seen and is Keras' own.
+        """The releases that write all classes of Keras seen so far, with their keys.
 
-        What has more keys than a release writes is only then taken for another's if
-        another writes them: published files carry later keys under older versions.
+        A release that lacks a key is excluded only if another one writes the key:
+        published files have keys of later releases under older versions.
 
         Raises:
-            UnsupportedModelError: there is none.
+            UnsupportedModelError: there is no such release.
         """
         classes = [seen for seen, why in self._seen.items() if not why]
         left = [
@@ -303,8 +307,8 @@ class Writers:
         if not left:
             names = ", ".join(map(str, self.candidates))
             raise UnsupportedModelError(
-                f"its layers have keys of different releases of Keras ({names}), so it "
-                "was saved by none of them: save the model again with one Keras"
+                f"its layers have keys of different releases of Keras ({names}), so "
+                "none of them saved it: save the model again with one Keras"
             )
         strict = [
             release
@@ -318,7 +322,7 @@ class Writers:
         if known is None:
             return f"{release} had none of this name"
         lacking = [
-            variant.always.keys() - SILENT - keys
+            variant.always.keys() - OPTIONAL_KEYS - keys
             for variant in (known, *known.variants)
         ]
         if all(lacking):
@@ -327,27 +331,27 @@ class Writers:
         return ""
 
     def _known(self, release: Release, class_name: str) -> Class | None:
-        found = self.line.classes(release)
-        return found.get(class_name) or found.get(STORED_AS.get(class_name, ""))
+        classes = self.line.classes(release)
+        return classes.get(class_name) or classes.get(STORED_AS.get(class_name, ""))
 
     def _unknown_keys(
         self, release: Release, class_name: str, keys: frozenset[str]
     ) -> frozenset[str]:
         known = self._known(release, class_name)
-        assert known is not None  # it fits
+        assert known is not None  # ``_misfit`` refused all others
         known_keys = [
             variant.always.keys() | variant.sometimes
             for variant in (known, *known.variants)
         ]
-        return keys.difference(*known_keys) - SILENT
+        return keys.difference(*known_keys) - OPTIONAL_KEYS
 
 
 class Reader(Writers):
-    """A Keras that reads a file of another: it takes every name for its own."""
+    """A Keras that reads a file of another one, and takes every class for its own."""
 
     def _misfit(self, release: Release, class_name: str, keys: frozenset[str]) -> str:
         return ""
 
     def remaining(self) -> tuple[Release, ...]:
-        """Itself, or the two that it lies between."""
+        """The release itself, or the two it is between."""
         return self.candidates

@@ -1,29 +1,29 @@
-"""What the owner of a file says of the Keras that saved it, where the file does not."""
+"""The ``saved_by`` option: the Keras that saved a file that does not name it."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-# Backends whose numbers fixtures prove.
+# Backends that fixtures were recorded with.
 BACKENDS = ("tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino")
 EXPECTED = (
-    "expected a version of Keras, with a backend behind it where that matters, as "
-    "3.5, 3.5-jax or 2.2.4-theano; or one of TensorFlow, as tf-1.15"
+    "expected a version of Keras, with its backend if that matters, such as 3.5, "
+    "3.5-jax or 2.2.4-theano; or a version of TensorFlow, such as tf-1.15"
 )
-_SAID = re.compile(
+_PATTERN = re.compile(
     r"(?P<tensorflow>tf-)?(?P<version>\d{1,3}\.\d{1,3}(\.\d{1,3})?)(?P<tf>-tf)?"
     rf"(-(?P<backend>{'|'.join(BACKENDS)}))?"
 )
 
 
 class SavedBy(NamedTuple):
-    """A Keras and its backend, as the owner of a file says it.
+    """A parsed ``saved_by`` option.
 
     Attributes:
-        version: of Keras, ``2.2.4-tf`` and ``3.5`` among them; or of TensorFlow.
-        tensorflow: whether it is TensorFlow's version.
-        backend: or None where it is not said.
+        version: of Keras, such as ``2.2.4-tf`` or ``3.5``, or of TensorFlow.
+        tensorflow: whether ``version`` is TensorFlow's.
+        backend: None if not stated.
     """
 
     version: str
@@ -37,12 +37,12 @@ class SavedBy(NamedTuple):
 
 
 def parsed(text: str) -> SavedBy:
-    """What ``--saved-by`` says.
+    """Parse the text of ``--saved-by``.
 
     Raises:
-        ValueError: it is no such text.
+        ValueError: it is not a version.
     """
-    match = _SAID.fullmatch(text)
+    match = _PATTERN.fullmatch(text)
     if match is None or (match["tensorflow"] and (match["tf"] or match["backend"])):
         raise ValueError(f"saved_by: {EXPECTED}; got {text!r}")
     version = match["version"] + (match["tf"] or "")

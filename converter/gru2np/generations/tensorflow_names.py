@@ -1,7 +1,7 @@
-"""Names of TensorFlow's operations, and what ``keras.ops`` calls them.
+"""TensorFlow's operations and their classes in ``keras.ops``.
 
-``FUNCTIONS`` has Python functions by the name TensorFlow exports them under, ``NODES``
-the kinds of nodes of TensorFlow's graphs.
+``FUNCTIONS`` has Python functions by their exported name in TensorFlow, ``NODES`` the
+kinds of nodes of TensorFlow's graphs.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ class Operation:
 
     Attributes:
         class_name: the class in ``keras.ops``.
-        operands: parameters of a function that may be tensors, the first one first.
+        operands: parameters of a function that may be tensors, in order.
         takes_list: whether the first argument is a list of tensors.
         options: options by the name of the parameter, or of the node's attribute.
         positions: options of a node that are operands, by position.
-        fixed: options where the file has none.
-        neutral: arguments that change nothing as long as they have this value.
+        fixed: defaults of options that the file leaves out.
+        neutral: arguments that change nothing if they have this value.
         ignored: arguments that never change a number.
     """
 
@@ -38,7 +38,7 @@ class Operation:
     ignored: frozenset[str] = frozenset({"name"})
 
 
-# TensorFlow divides whole numbers in float64.
+# TensorFlow divides integers in float64.
 WHOLE = {"whole_as": "float64"}
 OF_TWO = {
     "Add": ("math.add", "__operators__.add"),
@@ -126,7 +126,7 @@ FUNCTIONS: dict[str, Operation] = {
     **{
         name: Operation(
             class_name,
-            # The only one that calls its operands y and x.
+            # The only function with operands y and x.
             ("y", "x") if class_name == "Arctan2" else ("x", "y"),
             fixed=WHOLE if class_name == "TrueDivide" else {},
             neutral={"incompatible_shape_error": True},
@@ -189,18 +189,16 @@ FUNCTIONS: dict[str, Operation] = {
 }
 FUNCTIONS["nn.swish"] = FUNCTIONS["nn.silu"]
 
-# Kinds of nodes whose operands are all tensors or all but one, and have no options.
+# Nodes without options, which ``keras.ops`` calls by the same name.
+SAME_NAMES = (
+    "Ceil Cos Cosh Elu Equal Erf Exp Expm1 Floor Greater GreaterEqual Less LessEqual "
+    "Log Log1p LogicalAnd LogicalNot LogicalOr Maximum Minimum NotEqual Reciprocal "
+    "Relu Relu6 Round Rsqrt Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Square "
+    "SquaredDifference StopGradient Tan Tanh ZerosLike"
+)
+# Nodes without options, with their classes.
 PLAIN_NODES = {
-    **{
-        name: name for name in ("Equal", "Greater", "GreaterEqual", "Less", "LessEqual")
-    },
-    **{name: name for name in ("LogicalAnd", "LogicalNot", "LogicalOr", "Maximum")},
-    **{name: name for name in ("Minimum", "NotEqual", "Ceil", "Cos", "Cosh", "Elu")},
-    **{name: name for name in ("Erf", "Exp", "Expm1", "Floor", "Log", "Log1p", "Relu")},
-    **{name: name for name in ("Relu6", "Reciprocal", "Round", "Rsqrt", "Selu", "Sin")},
-    **{name: name for name in ("Sigmoid", "Sign", "Sinh", "Softplus", "Softsign")},
-    **{name: name for name in ("Sqrt", "Square", "StopGradient", "Tan", "Tanh")},
-    **{name: name for name in ("SquaredDifference", "ZerosLike")},
+    **{name: name for name in SAME_NAMES.split()},
     "Abs": "Absolute",
     "Acos": "Arccos",
     "Acosh": "Arccosh",
@@ -234,7 +232,7 @@ NODES: dict[str, Operation] = {
         name: Operation(name, positions={1: "axis"}, options={"keep_dims": "keepdims"})
         for name in ("All", "Any", "Max", "Mean", "Min", "Prod", "Sum")
     },
-    **{name: Operation("Matmul", options=ADJOINTS) for name in ("BatchMatMul",)},
+    "BatchMatMul": Operation("Matmul", options=ADJOINTS),
     "BatchMatMulV2": Operation("Matmul", options=ADJOINTS),
     "Cast": Operation("Cast", options={"DstT": "dtype"}),
     "ConcatV2": Operation("Concatenate", positions={-1: "axis"}),
@@ -242,7 +240,7 @@ NODES: dict[str, Operation] = {
     "LeakyRelu": Operation(
         "LeakyRelu", options={"alpha": "negative_slope"}, fixed={"negative_slope": 0.2}
     ),
-    # Both take the last axis.
+    # LogSoftmax and Softmax always work over the last axis.
     "LogSoftmax": Operation("LogSoftmax", fixed={"axis": -1}),
     "Pack": Operation("Stack", options=AXIS, fixed={"axis": 0}),
     "Reshape": Operation("Reshape", positions={1: "newshape"}),

@@ -1,9 +1,9 @@
 """TensorFlow's operations as tf.keras saved them, in the spelling of ``keras.ops``.
 
 A ``TensorFlowOpLayer`` (TensorFlow 1.13 to 2.3) holds a node of a graph, with inputs by
-position; a ``TFOpLambda`` (since 2.4) names a Python function and is called with its
-arguments; a ``SlicingOpLambda`` is called with a slice.  Names are looked up in the
-tables of ``_tensorflow_names`` and nowhere else.
+position.  A ``TFOpLambda`` (since 2.4) names a Python function, and its call has the
+arguments.  The call of a ``SlicingOpLambda`` has a slice.  All names are looked up in
+the tables of ``tensorflow_names``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CLASSES = frozenset({"SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer"})
 MAX_OPERANDS = 1000
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
-NUMBERS = {
+DTYPES = {
     "DT_BOOL": "bool",
     "DT_DOUBLE": "float64",
     "DT_FLOAT": "float32",
@@ -34,23 +34,23 @@ NUMBERS = {
 
 
 def class_name(spec: Mapping[str, Any]) -> str:
-    """``ops.<class>`` of a known operation, else ``tf.<name>`` as TensorFlow has it."""
+    """``ops.<class>`` of a known operation, else ``tf.<name in TensorFlow>``."""
     config = records.record(spec.get("config"), "config")
     if spec["class_name"] == "SlicingOpLambda":
         return "ops.GetItem"
     if spec["class_name"] == "TFOpLambda":
         name = records.text(config.get("function"), "config.function")
-        found = FUNCTIONS.get(name)
-        return f"tf.{name}" if found is None else f"ops.{found.class_name}"
+        known = FUNCTIONS.get(name)
+        return f"tf.{name}" if known is None else f"ops.{known.class_name}"
     name = _node(spec)
     if name == "StridedSlice":
         return "ops.GetItem"
-    found = NODES.get(name)
-    return f"tf.raw_ops.{name}" if found is None else f"ops.{found.class_name}"
+    known = NODES.get(name)
+    return f"tf.raw_ops.{name}" if known is None else f"ops.{known.class_name}"
 
 
 def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
-    """The one call of an operation; none of one that is not known."""
+    """The one call of an operation; empty if the operation is not known."""
     inbound = records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
     if class_name(spec).startswith("tf.") or not inbound:
         return ()
@@ -77,20 +77,20 @@ def _of_function(
     arguments: dict[str, Any],
     flat: bool,
 ) -> Call:
-    found = FUNCTIONS[spec["config"]["function"]]
+    operation = FUNCTIONS[spec["config"]["function"]]
     operands: list[object] = [_first(item, where) for item in references]
-    if flat == found.takes_list:
+    if flat == operation.takes_list:
         _refuse(spec, "arguments in another order than this version knows")
-    for name in found.operands[1:]:
+    for name in operation.operands[1:]:
         value = arguments.pop(name, None)
         if value is None:
             _refuse(spec, f"the argument {name!r} is missing")
         operands.append(_operand(value, where))
-    options = dict(found.fixed)
+    options = dict(operation.fixed)
     for name, value in arguments.items():
-        if name in found.options:
-            options[found.options[name]] = value
-        elif name not in found.ignored and value != found.neutral.get(name, ()):
+        if name in operation.options:
+            options[operation.options[name]] = value
+        elif name not in operation.ignored and value != operation.neutral.get(name, ()):
             _refuse(
                 spec, "an argument of the call that this version does not know", name
             )
@@ -98,7 +98,7 @@ def _of_function(
 
 
 def _of_node(where: str, spec: Mapping[str, Any], call: list[Any]) -> Call:
-    """Operands by position: constants where the config has one, else references."""
+    """Operands by position: a constant if the config has one, else a reference."""
     config = spec["config"]
     constants = dict(records.record(config.get("constants"), where))
     references = [call] if call and isinstance(call[0], str) else call
@@ -114,16 +114,16 @@ def _of_node(where: str, spec: Mapping[str, Any], call: list[Any]) -> Call:
     attributes = _attributes(spec)
     if _node(spec) == "StridedSlice":
         return _call(spec, _strided_slice(spec, operands, attributes), {})
-    found = NODES[_node(spec)]
-    options = dict(found.fixed)
-    for position, name in sorted(found.positions.items(), reverse=True):
+    operation = NODES[_node(spec)]
+    options = dict(operation.fixed)
+    for position, name in sorted(operation.positions.items(), reverse=True):
         if not -len(operands) <= position < len(operands):
             _refuse(spec, f"the operand {name!r} is missing")
         value = operands.pop(position)
         if isinstance(value, TensorRef):
             _refuse(spec, f"{name} computed by the model itself")
         options[name] = value
-    for name, option in found.options.items():
+    for name, option in operation.options.items():
         if attributes.get(name) is not None:
             options[option] = attributes[name]
     return _call(spec, operands, options)
@@ -132,14 +132,14 @@ def _of_node(where: str, spec: Mapping[str, Any], call: list[Any]) -> Call:
 def _call(
     spec: Mapping[str, Any], operands: list[object], options: dict[str, Any]
 ) -> Call:
-    """Operands as inputs and constants, like those of a node of Keras 3."""
+    """Operands as inputs and constants, as in a node of Keras 3."""
     for name, value in options.items():
         if _holds_text(value) and name not in ("dtype", "whole_as"):
             _refuse(spec, f"{name} computed by the model itself")
     return Call(
         inputs=tuple(ref for ref in operands if isinstance(ref, TensorRef)),
         constants=tuple(
-            # TensorFlow gave arrays the dtype of the tensor, whatever theirs was.
+            # TensorFlow cast arrays to the dtype of the tensor.
             (position, list(value) if isinstance(value, list) else value)
             for position, value in enumerate(operands)
             if not isinstance(value, TensorRef)
@@ -155,7 +155,7 @@ def _first(reference: list[Any], where: str) -> object:
 
 
 def _operand(value: object, where: str) -> object:
-    """A tensor where the value reads like a reference, else the value itself."""
+    """A tensor if the value has the form of a reference, else the value."""
     if isinstance(value, list) and value and isinstance(value[0], str):
         return records.reference(value, where)
     return value
@@ -186,7 +186,7 @@ def _slicing(
 def _strided_slice(
     spec: Mapping[str, Any], operands: list[object], attributes: Mapping[str, Any]
 ) -> list[object]:
-    """The key that begin, end and strides stand for, with the bits of five masks."""
+    """The key that begin, end, strides and the bits of five masks stand for."""
     ends = operands[1:]
     lists = [end for end in ends if isinstance(end, list)]
     if len(operands) != 4 or len(lists) != 3 or len({len(end) for end in lists}) != 1:
@@ -225,20 +225,20 @@ def _definition(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _attributes(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a node; 64-bit integers stand as strings."""
-    found: dict[str, Any] = {}
-    attributes = records.record(_definition(spec).get("attr", {}), "node_def.attr")
-    for name, value in attributes.items():
-        for kind, inner in records.record(value, f"node_def.attr.{name}").items():
+    """The attributes of a node; files have 64-bit integers as strings."""
+    attributes: dict[str, Any] = {}
+    written = records.record(_definition(spec).get("attr", {}), "node_def.attr")
+    for name, value in written.items():
+        where = f"node_def.attr.{name}"
+        for kind, inner in records.record(value, where).items():
             if kind == "type":
-                found[name] = NUMBERS.get(inner) if isinstance(inner, str) else None
+                attributes[name] = DTYPES.get(inner) if isinstance(inner, str) else None
             elif kind == "list":
-                items = records.record(inner, f"node_def.attr.{name}").get("i", [])
-                items = records.array(items, f"node_def.attr.{name}")
-                found[name] = [_integer(item) for item in items] or None
+                items = records.array(records.record(inner, where).get("i", []), where)
+                attributes[name] = [_integer(item) for item in items] or None
             else:
-                found[name] = _integer(inner) if kind == "i" else inner
-    return found
+                attributes[name] = _integer(inner) if kind == "i" else inner
+    return attributes
 
 
 def _integer(value: object) -> object:
@@ -247,7 +247,7 @@ def _integer(value: object) -> object:
 
 
 def _holds_text(value: object) -> bool:
-    """Whether a name stands in the value: a reference to a tensor."""
+    """Whether the value contains a name: a reference to a tensor."""
     items = value if isinstance(value, list) else [value]
     return any(
         _holds_text(item) if isinstance(item, list) else isinstance(item, str)

@@ -1,4 +1,4 @@
-"""What acts in training alone: told apart from what decides numbers, and kept."""
+"""Options that act in training only, kept apart from those that decide numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Options that act in training alone, with the reason.
+# Options that act in training only, with the reason.
 TRAINING = {
     "activity_regularizer": "a term of the loss",
     "alpha_constraint": "acts in training",
@@ -40,10 +40,10 @@ TRAINING = {
     "renorm_momentum": "acts in training",
     "seed": "acts in training",
     "synchronized": "acts in training",
-    "trainable": "read by the weights' order",
+    "trainable": "read where weights are ordered",
     "unit_forget_bias": "an initial value",
 }
-# Those whose value is an object of Keras, which nothing but Keras understands.
+# Those whose value is an object that only Keras understands.
 OBJECTS = frozenset(
     key
     for key in TRAINING
@@ -52,7 +52,7 @@ OBJECTS = frozenset(
 
 
 def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options that may decide numbers, and those that act in training alone."""
+    """The options that may decide numbers, and those that act in training only."""
     config = {key: value for key, value in options.items() if key not in TRAINING}
     training = {key: value for key, value in options.items() if key in TRAINING}
     return config, training

@@ -9,12 +9,12 @@ from gru2np.ir import Numbers
 
 
 def plain(value: Any) -> Any:
-    """The value with Keras' tags for numbers and tuples resolved, nothing evaluated.
+    """The value with Keras' tags for numbers and tuples resolved; nothing is evaluated.
 
     Keras 2.12 wrote ``{"class_name": "__numpy__", "config": {"value": 0.9, ...}}`` for
-    scalars; Keras 3 writes that and ``__tensor__`` for arrays, and older ones
+    scalars; Keras 3 writes that and ``__tensor__`` for arrays, and older releases
     ``__tuple__`` and ``TensorShape`` with ``items``.  Objects that act in training
-    alone stay as they are, to be written again.
+    only are unchanged, so that ``upgrade`` can write them again.
     """
     if isinstance(value, list):
         return [plain(item) for item in value]

@@ -1,4 +1,4 @@
-"""A graph as it is put together, one node at a time, with its shapes and dtypes."""
+"""The builder of a graph: adds one node at a time, and infers its shapes and dtypes."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ MAX_NODES = 20_000
 
 
 class Value(NamedTuple):
-    """A tensor of the graph and its mask, None where it has none."""
+    """A tensor of the graph and its mask, or None."""
 
     ref: Ref
     mask: Ref | None
 
 
 class Builder:
-    """One graph, its layers translated beforehand.
+    """One graph; its layers were translated before.
 
     Attributes:
         meaning: of the model's Keras.
         specs: how classes are converted.
-        problems: what cannot be converted, noted as it is met.
-        notes: where the file leaves a number open.
+        problems: all problems found so far.
+        notes: where the file leaves open what the model computes.
         titles: name and class in Keras, by layer path.
-        accepted_dtypes: which dtypes a layer of the model accepts, by path.
+        accepted_dtypes: the dtypes that a layer of the model accepts, by path.
         layers: runtime layers by path.
         nodes: in topological order.
         shapes: of the outputs of every input and node.
         dtypes: of the same.
         weights: expected shapes by layer path.
         masked: paths of layers that use a mask.
-        dropped_masks: tensors whose masks attention has dropped: see
+        dropped_masks: tensors whose masks attention has removed: see
             ``AttentionRules.heads_take_masks``.
-        first_masks: by path, the mask of the first call of a layer inside a model.
-        policies: what the layers of the model compute in, by path, as Keras has it.
-        floats: the same of the outputs of every input and node; empty where they are
-            not floating point numbers.
+        first_masks: the mask of the first call of a layer inside a model, by path.
+        policies: the dtypes that the layers of the model compute in, by path.
+        floats: the floating point dtypes in Keras of the outputs of every input and
+            node; empty for other dtypes.
     """
 
     def __init__(self, translator: Translator) -> None:
@@ -95,17 +95,18 @@ class Builder:
         mask: Ref | None = None,
         layer: Layer | None = None,
     ) -> Ref:
-        """Add a node; its first output.
+        """Add a node; returns its first output.
 
         Args:
             name: of the node.
             path: of its layer.
             inputs: that it reads.
             mask: that it uses.
-            layer: to be put at the path; None for the one that is there.
+            layer: the layer for the path; None to keep that of an earlier call.
 
         Raises:
             ModelFileError: the inputs do not fit the layer.
+            UnsupportedModelError: the inputs do not fit an operation of the runtime.
         """
         if layer is not None:
             self.layers[path] = layer
@@ -136,7 +137,8 @@ class Builder:
                 f"layer {node.name!r} ({layer.op}) does not take inputs of shape "
                 f"{', '.join(f'{dtype} {shape}' for dtype, shape in pairs)}: {error}"
             )
-            # Operations of this project do less than those of Keras; layers do not.
+            # The runtime's operations support fewer inputs than those of Keras, its
+            # layers support the same.
             misfit = layer.casts_floats and not isinstance(error, Unsupported)
             raise (
                 ModelFileError(text) if misfit else UnsupportedModelError(text)
@@ -167,7 +169,7 @@ class Builder:
         inputs = [self.floats[source] for source, _ in node.inputs]
         kind = floats.result(layer, policy, inputs, self.dtypes[node.name])
         self.floats[node.name] = kind
-        # Nodes that masks need stand behind #.
+        # Paths of nodes that masks need have a #.
         if policy is None and "#" not in path:
             problem = floats.problem(layer, path, kind, self.policies, self.meaning)
             self.problems.extend([] if problem is None else [problem])

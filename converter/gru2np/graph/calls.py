@@ -1,7 +1,7 @@
-"""Calls of attention: several tensors, each with a mask, joined into one.
+"""Calls of attention: several tensors, each with a mask, combined into one.
 
-The runtime's layers take one mask of scores; which masks a Keras looked at, and what
-it did to them, is decided here by the meaning of the model.
+The runtime's layers have one mask of scores.  Here the meaning of the model decides
+which masks its Keras read, and how it combined them.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ def with_named_inputs(call: Call, tensors: Sequence[str]) -> Call:
     """A call with the tensors that its row names as inputs, in the row's order.
 
     Args:
-        call: as it was written.
-        tensors: names of the arguments, in the order in which they may stand.
+        call: as written.
+        tensors: names of the arguments, in the order of their positions.
     """
-    places = dict(call.arguments)
-    if not places and len(call.inputs) == 1:
+    arguments = dict(call.arguments)
+    if not arguments and len(call.inputs) == 1:
         # In a Sequential model without calls, a layer reads the one before it.
-        places = {0: call.inputs[0]}
+        arguments = {0: call.inputs[0]}
     named = {}
     for position, name in enumerate(tensors):
-        ref = places.get(name, places.get(position))
+        ref = arguments.get(name, arguments.get(position))
         if ref is not None:
             named[name] = ref
-    # Keras itself takes nothing but tensors by position.
+    # Keras has only tensors as positional arguments.
     keywords = {f"argument {position}": value for position, value in call.constants}
     keywords.update(call.keywords)
     return replace(
@@ -65,8 +65,8 @@ def attention(call: LayerCall) -> list[Value]:
     layer = _with_call_options(call)
     if value_mask and not layer.causal and meaning.attention.misplaces_mask:
         call.refuse(
-            "this Keras laid the mask of the value over the batch, so that every "
-            "batch gave other numbers"
+            "this Keras applied the mask of the value along the batch axis, so that "
+            "the outputs depended on the batch"
         )
     steps = value_mask and _expanded(call, "keys", value_mask, 1)
     attended = call.name if query_mask is None else f"{call.name}#attended"
@@ -102,7 +102,7 @@ def heads(call: LayerCall) -> list[Value]:
         size = len(builder.shape(whole))
         if size < 3 or (masks and size != 3):
             call.refuse(
-                f"an attention_mask of {size} axes beside masks of its inputs"
+                f"an attention_mask of {size} axes together with masks of its inputs"
                 if masks
                 else "expected an attention_mask (batch, queries, keys)"
             )
@@ -125,14 +125,14 @@ def _masks_of_heads(
     Args:
         call: of several heads.
         named: its inputs by the names of the arguments.
-        drops: the layer drops the masks of its inputs.
+        drops: whether the layer removes the masks of its inputs.
     """
     uses = call.builder.meaning.attention.heads_use_masks
     masks: list[Ref] = []
     for key, axis in (("query", -1), ("value", 1), ("key", 1)):
         mask = named[key].mask if key in named and uses else None
         argument = named.get(f"{key}_mask")
-        # An argument for the query is overwritten by the mask that comes with it.
+        # The implicit mask of the query replaces its argument.
         if argument is not None and not (drops and key == "query"):
             mask = _boolean(call, f"{key}_mask", argument.ref)
         mask = call.usable(mask)
@@ -148,13 +148,13 @@ def reversible_embedding(call: LayerCall) -> list[Value]:
         call.refuse(f"expected true or false for reverse, got {reverse!r}")
     if reverse is not True:
         return call.add()
-    # A second input is what is turned back.
+    # The runtime's layer computes the reverse from a second input.
     x = call.refs[0]
     return [Value(call.builder.add(call.name, call.path, [x, x]), None)]
 
 
 def softmax(call: LayerCall) -> list[Value]:
-    """A call of Softmax, which leaves out what is masked.
+    """A call of Softmax, which skips masked positions.
 
     Keras 3.15 ``keras/src/layers/activations/softmax.py``, and those before it.
     """
@@ -167,7 +167,7 @@ def softmax(call: LayerCall) -> list[Value]:
     if len(shape) != len(mask_shape):
         call.refuse(
             f"a mask of shape {mask_shape} for scores of shape {shape}, so that the "
-            "batch of one would meet another axis of the other"
+            "batch axis of one would be broadcast against another axis of the other"
         )
         return [Value(x.ref, None)]
     layer = builder.layers[call.path]
@@ -182,15 +182,15 @@ def softmax(call: LayerCall) -> list[Value]:
 
 
 def without_dropped_mask(builder: Builder, value: Value) -> Value:
-    """A tensor without its mask, where attention before has dropped that."""
+    """A tensor, without its mask if an earlier call of attention has dropped it."""
     dropped = builder.dropped_masks
-    gone = bool(dropped) and _source(builder, value.ref) in dropped
-    return Value(value.ref, None) if gone else value
+    is_dropped = bool(dropped) and _source(builder, value.ref) in dropped
+    return Value(value.ref, None) if is_dropped else value
 
 
 @contextmanager
 def explicit_masks(builder: Builder, refs: Sequence[Ref]) -> Iterator[None]:
-    """Tensors to which a call gives masks of their own, as long as the call lasts."""
+    """Inside, the masks of tensors that a call has explicit masks for count again."""
     hidden = builder.dropped_masks & {_source(builder, ref) for ref in refs}
     builder.dropped_masks -= hidden
     yield
@@ -198,7 +198,7 @@ def explicit_masks(builder: Builder, refs: Sequence[Ref]) -> Iterator[None]:
 
 
 def _source(builder: Builder, ref: Ref) -> Ref:
-    """The tensor that layers which change nothing give on."""
+    """The tensor before all layers that change nothing."""
     nodes = {node.name: node for node in builder.nodes}
     while ref[0] in nodes:
         node = nodes[ref[0]]
@@ -213,7 +213,7 @@ def _source(builder: Builder, ref: Ref) -> Ref:
 def _with_call_options(
     call: LayerCall, rank: int = 3
 ) -> runtime.Attention | runtime.MultiHeadAttention:
-    """The layer with the options that stand in its call."""
+    """The layer with the options of its call."""
     builder, layer = call.builder, call.builder.layers[call.path]
     assert isinstance(layer, (runtime.Attention, runtime.MultiHeadAttention))
     attributes = layer.attributes()
@@ -249,17 +249,17 @@ def _boolean(call: LayerCall, label: str, ref: Ref) -> Ref:
 
 
 def _all(call: LayerCall, masks: Sequence[Ref]) -> Ref | None:
-    """Where all of the masks are true."""
-    both = None
+    """The conjunction of the masks, or None."""
+    result = None
     for i, mask in enumerate(masks):
-        if both is None or both == mask:
-            both = mask
+        if result is None or result == mask:
+            result = mask
             continue
-        both = call.node(f"mask_{i}", [both, mask], runtime.LogicalAnd())
-    return both
+        result = call.node(f"mask_{i}", [result, mask], runtime.LogicalAnd())
+    return result
 
 
-# What reads a call, by the kind that its layer's row names.
+# The function for a call, by the kind in its layer's row.
 CALLS: dict[str, Callable[[LayerCall], list[Value]]] = {
     spec.ATTENTION: attention,
     spec.HEADS: heads,

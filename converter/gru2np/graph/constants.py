@@ -1,7 +1,7 @@
-"""Functions that give one number whatever comes in: softmax over an axis of length 1.
+"""Activations with constant output: softmax over an axis of length 1.
 
-Keras' own softmax works over the last axis.  A function of the user's own of that name
-may work over another, and the file says ``softmax`` of both.
+Keras' softmax works over the last axis.  A custom function of that name may work over
+another, and files name both ``softmax``.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
     from gru2np_runtime import Layer
     from gru2np_runtime.layer import ActivationSpec, Shape
 
-# What they give over one number alone.
+# Their constant output over an axis of length 1.
 CONSTANT = {"log_softmax": "0", "softmax": "1", "sparsemax": "1"}
 
 
 def constant_functions(
     graph: Graph, titles: Mapping[str, tuple[str, str]]
 ) -> list[str]:
-    """A warning for each layer of which a function gives one number alone.
+    """A warning for each layer with an activation of constant output.
 
     Args:
         graph: of a model.
         titles: name and class in Keras, by layer path.
     """
-    found = []
+    warnings = []
     for path, function in dict.fromkeys(_of_graph(graph, "")):
         name, class_name = titles.get(path, (path, "layer"))
-        found.append(
+        warnings.append(
             f"layer {name!r} ({class_name}): {function} over an axis of length 1 gives "
-            f"{CONSTANT[function]} always, whatever comes in. If it was a function of "
-            "your own over another axis, the file does not say so, and these numbers "
-            f"are not your model's: build the model with layers.Softmax(axis=...) in "
-            "its place, load the weights into it and export that"
+            f"{CONSTANT[function]} always, whatever the input is. If it was a custom "
+            "function over another axis, the file does not say so, and these outputs "
+            "are not your model's: build the model with layers.Softmax(axis=...) "
+            "instead, load the weights into it and export that"
         )
-    return found
+    return warnings
 
 
 def _of_graph(graph: Graph, prefix: str) -> Iterator[tuple[str, str]]:
@@ -55,10 +55,10 @@ def _of_graph(graph: Graph, prefix: str) -> Iterator[tuple[str, str]]:
 def _of_layer(
     layer: Layer, path: str, inputs: Sequence[Shape], outputs: Sequence[Shape]
 ) -> Iterator[tuple[str, str]]:
-    """Paths and functions of a layer and of the layers inside it.
+    """Paths and constant functions of a layer and of the layers inside it.
 
-    The last axis of what recurrent layers compute is ``units`` or ``filters`` long; all
-    others hand their output on as the function gives it.
+    In recurrent layers the functions have inputs of ``units`` or ``filters`` along the
+    last axis; in all other layers, those of the shape of the output.
     """
     if isinstance(layer, Graph):
         yield from _of_graph(layer, f"{path}/")
@@ -75,11 +75,11 @@ def _of_layer(
         if kind == "ActivationSpec":
             yield from ((path, name) for name in _named(attributes[key], shape))
     for name, child in layer.layers.items():
-        given, made = inputs, outputs
+        child_inputs, child_outputs = inputs, outputs
         if isinstance(layer, runtime.TimeDistributed):
-            given = [(shape[0], *shape[2:]) for shape in inputs]
-            made = child.output_shapes(*given)
-        yield from _of_layer(child, f"{path}/{name}", given, made)
+            child_inputs = [(shape[0], *shape[2:]) for shape in inputs]
+            child_outputs = child.output_shapes(*child_inputs)
+        yield from _of_layer(child, f"{path}/{name}", child_inputs, child_outputs)
 
 
 def _named(function: ActivationSpec, shape: Shape) -> Iterator[str]:
@@ -89,5 +89,5 @@ def _named(function: ActivationSpec, shape: Shape) -> Iterator[str]:
 
 
 def _alone(axes: Sequence[int], shape: Shape) -> bool:
-    """Whether the axes hold one number together."""
+    """Whether all the axes are of length 1."""
     return all(-len(shape) <= i < len(shape) and shape[i] == 1 for i in axes)

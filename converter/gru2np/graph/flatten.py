@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     Values = dict[tuple[str, int, int], Value]
 
 
-# Numbers where a call takes tensors: they belong to the rows of one batch.
+# Arguments that may be arrays instead of tensors: they fit one batch only.
 NUMBERS_IN_CALLS = {
     "mask": "called with a mask of numbers, a row for each sample of one batch; make "
-    "the mask an input of the model, or let a Masking layer find it",
+    "the mask an input of the model, or use a Masking layer",
     "initial_state": "called with initial states of numbers, a row for each sample of "
     "one batch; make them inputs of the model",
 }
@@ -54,16 +54,17 @@ UNKNOWN_ARGUMENT = "an argument of the call that this version does not know"
 
 @dataclass
 class Built:
-    """A model as the runtime's graph, its weights not yet found.
+    """A model as the runtime's graph; its weights are not matched yet.
 
     Attributes:
-        graph: nodes nobody needs left in, since their weights take a place in files.
+        graph: with nodes that no output needs, because files have their weights too.
         titles: name and class in Keras, by layer path.
         weights: expected shapes by layer path and weight name.
-        inputs: how the model takes its inputs.
-        outputs: how it gives its outputs.
-        notes: what the owner should know: where the file leaves a number open.
-        warnings: what no comparison with Keras shows, since it does the same.
+        inputs: the structure of the inputs.
+        outputs: the structure of the outputs.
+        notes: where the file leaves open what the model computes.
+        warnings: doubts that no comparison with Keras can resolve, because an
+            installed Keras reads the file in the same way.
     """
 
     graph: Graph
@@ -76,11 +77,11 @@ class Built:
 
 
 def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
-    """The graph of a model, its classes converted as ``specs`` say.
+    """The graph of a model, its classes converted by ``specs``.
 
     Raises:
         ModelFileError: layers do not fit each other.
-        UnsupportedModelError: something cannot be converted; everything at once.
+        UnsupportedModelError: something cannot be converted; lists all problems.
     """
     translator = Translator(
         meaning,
@@ -111,24 +112,24 @@ def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
     )
 
 
-def _raise_problems(noted: Sequence[Problem]) -> None:
-    # A layer's problem is met again at each of its calls, and is one all the same.
-    problems = {str(problem): problem for problem in noted}
-    if problems:
-        raise UnsupportedModelError(list(problems.values()))
+def _raise_problems(problems: Sequence[Problem]) -> None:
+    # A layer's problem is noted at each of its calls, and reported once.
+    unique = {str(problem): problem for problem in problems}
+    if unique:
+        raise UnsupportedModelError(list(unique.values()))
 
 
 def _default_dtype(model: KerasModel) -> str:
-    """The floating point type of layers that name none, as in multi-backend Keras.
+    """The floating point dtype of layers that state none, as in multi-backend Keras.
 
-    It had one type for a whole model, and named it where a layer made an input.
+    There a model has one dtype, and only layers that create an input state it.
     """
     named = {dtype_name(layer.config.get("dtype")) for _, layer in leaves(model)}
     return "float64" if "float64" in named and "float32" not in named else "float32"
 
 
 def assemble(builder: Builder, model: KerasModel) -> Graph:
-    """The graph of a model; an empty one where it has problems, which are noted.
+    """The graph of a model; an empty one if it has problems, which are noted.
 
     Raises:
         ModelFileError: layers do not fit each other.
@@ -151,7 +152,7 @@ def assemble(builder: Builder, model: KerasModel) -> Graph:
 
 
 def _inputs(builder: Builder, model: KerasModel) -> Iterator[Port | None]:
-    """The inputs of a model, put into the graph; None for one that has a problem."""
+    """Add the inputs of a model to the graph; None for one that has a problem."""
     layers = {layer.name: layer for layer in model.layers[::-1]}
     for ref in model.inputs:
         layer = layers.get(ref.layer)
@@ -160,7 +161,7 @@ def _inputs(builder: Builder, model: KerasModel) -> Iterator[Port | None]:
         port = input_port(layer, builder.problems)
         if port is not None:
             if port.name in builder.shapes:
-                raise ModelFileError(f"architecture: input {ref.layer!r} stands twice")
+                raise ModelFileError(f"architecture: input {ref.layer!r} appears twice")
             builder.shapes[port.name] = (port.shape,)
             builder.dtypes[port.name] = port.dtype
             floating = dtype_name(layer.config.get("dtype", "float32")) or ""
@@ -177,7 +178,7 @@ def _output(builder: Builder, ref: TensorRef, value: Value) -> Port:
 
 
 def _final_layer(builder: Builder, path: str, with_states: bool) -> Layer:
-    """A layer once all its calls are known: with or without masks and states."""
+    """A layer after all its calls are known: with or without masks and states."""
     masked = path in builder.masked
     layer = with_one_masked_output(builder.layers[path], masked, with_states)
     forgets = builder.meaning.recurrent.stateful_keeps_over_initial
@@ -197,7 +198,7 @@ def flatten(
     inputs: Sequence[Value],
     number: int,
 ) -> list[Value]:
-    """Add the nodes of one call of a model; its outputs.
+    """Add the nodes of one call of a model; returns its outputs.
 
     Args:
         builder: of the graph.
@@ -222,18 +223,19 @@ def flatten(
 def _order(
     builder: Builder, model: KerasModel, prefix: str
 ) -> Iterable[tuple[KerasLayer, int]]:
-    """The calls of a model, in the order of its Keras where that changes numbers.
+    """The calls of a model, in the order of its Keras if that changes the outputs.
 
-    It decides where attention drops masks, and which of several calls has the first
-    states.
+    The order decides which calls come after attention that drops masks, and which of
+    several calls has the first states.
     """
     specs = [builder.specs.get(layer.class_name) for layer in model.layers]
     takes_masks = any(spec is not None and spec.call.takes_masks for spec in specs)
     several = [layer for layer in model.layers if _carries_states(layer)]
     if not builder.meaning.recurrent.stateful_calls_follow:
         reason = (
-            "a stateful layer that is called several times; which call begins with "
-            "whose states is not known of this Keras; give each call a layer of its own"
+            "a stateful layer that is called several times; the order in which its "
+            "calls pass states on is not known for this Keras; use one layer for each "
+            "call"
         )
         for layer in several:
             path = prefix + encode_name(layer.name)
@@ -256,7 +258,7 @@ def _read_call(
     index: int,
     values: Values,
 ) -> LayerCall:
-    """A call with its tensors found, once nothing in it is left out.
+    """A call with its tensors looked up and its arguments checked.
 
     Args:
         builder: of the graph.
@@ -296,13 +298,13 @@ def _look_up(
     if value is None:
         raise ModelFileError(
             f"architecture: {reader} reads output {ref.output} of call {ref.call} of "
-            f"{ref.layer!r}, which nothing in the model gives"
+            f"{ref.layer!r}, which is not in the model"
         )
     return value
 
 
 def _without_cast_mask(builder: Builder, path: str, value: Value) -> Value:
-    """An input of a layer, without its mask where a cast of the numbers drops that."""
+    """An input of a layer, without its mask if a cast of the input drops it."""
     policy, floating = builder.policies.get(path), builder.floats[value.ref[0]]
     cast = floating and policy not in (None, floating)
     return (
@@ -347,10 +349,10 @@ def _call_model(call: LayerCall, model: KerasModel) -> list[Value]:
 def cast_for_model(
     builder: Builder, model: KerasModel, name: str, inputs: Sequence[Value]
 ) -> list[Value]:
-    """Integers and booleans as a nested model declares its inputs.
+    """The inputs of a nested model; integers and booleans are cast to its dtypes.
 
     Args:
-        builder: of the graph; takes a node for each cast.
+        builder: of the graph; gets a node for each cast.
         model: that is called.
         name: of the call.
         inputs: of the call.
@@ -366,24 +368,24 @@ def cast_for_model(
 def _cast(
     builder: Builder, path: str, name: str, value: Value, declared: object
 ) -> Value:
-    """A tensor in the dtype of an input, by a node where it is of another.
+    """A tensor in the dtype of an input; a node casts it if it has another.
 
     Args:
         builder: of the graph.
         path: of the input, for messages.
         name: of the node.
         value: the tensor.
-        declared: dtype or policy of the input; None where it has none.
+        declared: dtype or policy of the input, or None.
     """
     floating = dtype_name(declared)
-    wanted = declared if floating is None else computed_in(floating)
+    target = declared if floating is None else computed_in(floating)
     dtype = builder.dtypes[value.ref[0]]
-    if dtype.startswith("float") or wanted in (None, dtype):
+    if dtype.startswith("float") or target in (None, dtype):
         return value
-    number = named_type(wanted)
+    number = named_type(target)
     if number not in NUMBERS:
-        reason = "inputs of this dtype"
-        builder.refuse(path, "InputLayer", reason, "dtype", wanted)
+        reason = "inputs of this dtype are not supported"
+        builder.refuse(path, "InputLayer", reason, "dtype", target)
         return value
     cast = runtime.Cast(number=number)
     return Value(builder.add(name, name, [value.ref], layer=cast), value.mask)
@@ -392,15 +394,15 @@ def _cast(
 def _check_marks(
     call: LayerCall, model: KerasModel, marked: Sequence[TensorRef]
 ) -> None:
-    """Refuse a mask that a model is called with and that becomes its input's.
+    """Refuse a model called with a mask on a tensor that other calls read too.
 
     tf.keras (TensorFlow 2.10 ``keras/engine/functional.py``, ``_run_internal_graph``)
-    writes the mask into the tensor, for whatever reads it after that.
+    writes the mask into the tensor, for every later reader.
 
     Args:
         call: of a nested model.
         model: that holds the call.
-        marked: the inputs to which the call gives masks that they do not have.
+        marked: the inputs that get a mask from the call only.
     """
     if not call.builder.meaning.masks.models_mark_inputs:
         return
@@ -409,20 +411,20 @@ def _check_marks(
     ]
     if any(reads.count(ref) > 1 for ref in marked):
         reason = (
-            "a model called with a mask, whose input something else reads too: in "
-            "tf.keras the mask is that of the input from then on; give the mask to a "
-            "layer inside of the model, or build the model on a tensor of its own"
+            "a model called with a mask, on a tensor that another call reads too: in "
+            "tf.keras the tensor keeps the mask from then on; pass the mask to a layer "
+            "inside the model, or call the model on a tensor that nothing else reads"
         )
         call.builder.refuse(call.path, "Functional", reason, "mask")
 
 
 def _check_first_mask(call: LayerCall, mask: Ref | None) -> None:
-    """Refuse a call inside a model to which Keras gives the mask of another call.
+    """Refuse a call inside a model if Keras uses the mask of another call for it.
 
     Multi-backend Keras 2 (``keras/engine/network.py``, ``run_internal_graph``) writes
-    the mask of the first run of a model into the arguments of a call that has some,
-    such as initial states, and keeps it for good; of a model in a model, that run is
-    the one in which the outer model is built.
+    the mask of the first run of a model into the arguments of calls that have some,
+    such as initial states, and uses it in all later runs.  For a model in a nested
+    model, the first run is the one that builds the outer model.
     """
     builder, depth = call.builder, call.path.count("/")
     if not builder.meaning.recurrent.first_mask_stays or not depth:
@@ -434,29 +436,29 @@ def _check_first_mask(call: LayerCall, mask: Ref | None) -> None:
     first = builder.first_masks.setdefault(call.path, mask)
     if first != mask or (mask is not None and depth > 1):
         call.refuse(
-            "called with initial states or options inside of a model that is called "
-            "again, or in a model in a model: this Keras gave it the mask of another "
+            "called with initial states or options inside a model that is called "
+            "again, or in a model in a model: this Keras used the mask of another "
             "call; call it in the outermost model, or without a mask"
         )
 
 
 def _check_tensors(call: LayerCall) -> None:
-    """Every call is one of a layer that takes tensors, and has some.
+    """Check that a call has tensors, and that its layer is not an input.
 
     Raises:
         ModelFileError: it has none, or the layer is an input.
-        UnsupportedModelError: what it has instead has been noted as a problem.
+        UnsupportedModelError: its other arguments are not supported.
     """
     class_name = call.layer.class_name
     if class_name == "InputLayer":
         raise ModelFileError(
-            f"architecture: layer {call.path!r} (InputLayer): expected an input, which "
-            "is not called, got one that is"
+            f"architecture: layer {call.path!r} (InputLayer): expected an input "
+            "without calls, got one that is called"
         )
     if call.written.left_out:
         call.refuse(
-            "a tensor by position behind an argument that is left out is not "
-            "supported; name it, as in mask=..."
+            "a positional tensor after an omitted argument is not supported; name it, "
+            "as in mask=..."
         )
         _raise_problems(call.builder.problems)
     if not call.inputs:
@@ -479,7 +481,7 @@ def _check_arguments(call: LayerCall) -> None:
         call.refuse(UNKNOWN_ARGUMENT, "mask")
     named = spec is not None and bool(spec.call.tensors)
     if not named and not layer.class_name.startswith("ops."):
-        # Operations read theirs themselves.
+        # Operations read their own constants.
         _check_constants(call)
     for key, value in written.keywords.items():
         if spec is None or key not in spec.call.options:
@@ -488,9 +490,9 @@ def _check_arguments(call: LayerCall) -> None:
 
 def _check_constants(call: LayerCall) -> None:
     for position, value in call.written.constants:
-        # Of all that may stand there, training=False alone is such a value.
+        # Only training=False can be ignored.
         if value is not False:
-            reason = f"argument {position} of the call is no tensor of the model"
+            reason = f"argument {position} of the call is not a tensor of the model"
             call.refuse(reason, f"argument {position}", value)
 
 
@@ -499,7 +501,7 @@ def _check_keyword(call: LayerCall, key: str, value: object) -> None:
         call.refuse(NUMBERS_IN_CALLS[key], key, value)
     elif key != "training":
         call.refuse(UNKNOWN_ARGUMENT, key, value)
-    elif value and "training" in call.builder.meaning.unheeded:
+    elif value and "training" in call.builder.meaning.ignored_arguments:
         call.builder.notes.append(
             f"layer {call.path!r} ({call.layer.class_name}) is called with "
             "training=True; predict of this Keras ignores that, and so does "

@@ -1,8 +1,8 @@
-"""The types of floating point numbers that Keras had, where the runtime has float32.
+"""The floating point dtypes of tensors in Keras, where the runtime has float32.
 
-Half precision computes in float32.  What a tensor was to Keras decides three things all
-the same: whether a cast changes anything, whether a layer casts what it is given, and
-whether an operation outside of layers rounded to half precision.
+The runtime computes half precision in float32.  The dtype in Keras still decides three
+things: whether a cast changes anything, whether a layer casts its inputs, and whether
+an operation outside of layers rounded to half precision.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
 
-# They give on numbers as they are.
+# Operations that only move, copy or cast elements, so that nothing is rounded.
 MOVING = (
     *(runtime.BroadcastTo, runtime.Cast, runtime.ExpandDims, runtime.GetItem),
     *(runtime.Identity, runtime.Joined, runtime.Reshaped, runtime.Split),
@@ -28,14 +28,14 @@ MOVING = (
 )
 
 
-def result(layer: Layer, policy: str | None, given: Sequence[str], dtype: str) -> str:
-    """The floating point type of what a layer gives; empty where it is another.
+def result(layer: Layer, policy: str | None, inputs: Sequence[str], dtype: str) -> str:
+    """The floating point dtype of an output in Keras; empty if it is another dtype.
 
     Args:
         layer: of the runtime.
-        policy: what a layer of Keras computes in; None of an operation.
-        given: the same of its inputs.
-        dtype: of what it gives, in the runtime.
+        policy: the dtype that a layer of Keras computes in; None of an operation.
+        inputs: the floating point dtypes of its inputs in Keras.
+        dtype: of the output in the runtime.
     """
     if not dtype.startswith("float"):
         return ""
@@ -43,40 +43,40 @@ def result(layer: Layer, policy: str | None, given: Sequence[str], dtype: str) -
         return policy
     if isinstance(layer, runtime.Cast):
         return layer.number
-    floats = {name for name in given if name}
+    floats = {name for name in inputs if name}
     if len(floats) == 1:
         return floats.pop()
     return dtype
 
 
 def problem(
-    layer: Layer, path: str, found: str, policies: Mapping[str, str], meaning: Meaning
+    layer: Layer, path: str, dtype: str, policies: Mapping[str, str], meaning: Meaning
 ) -> Problem | None:
-    """Why an operation of half precision cannot be converted; None where it can.
+    """Why an operation of half precision cannot be converted; None if it can.
 
-    Models of half precision policies are computed in float32 as a whole, and so are
-    their operations.
+    A model with half precision policies is computed in float32 as a whole, operations
+    included.
 
     Args:
         layer: the operation.
         path: of it.
-        found: the type of what it gives.
-        policies: what the layers of the model compute in, by path.
+        dtype: of its output in Keras.
+        policies: the dtypes that the layers of the model compute in, by path.
         meaning: of the model's Keras.
     """
-    if found not in HALF or any(policy in HALF for policy in policies.values()):
+    if dtype not in HALF or any(policy in HALF for policy in policies.values()):
         return None
     cast = isinstance(layer, runtime.Cast)
     if cast and meaning.numbers.rounds_to_half is None:
         reason = (
-            "a cast to half precision, which JAX rounds in some releases and leaves "
-            "out in others; leave it out yourself, or save the model with TensorFlow"
+            "a cast to half precision, which some releases of JAX round and others "
+            "leave out; remove it, or save the model with TensorFlow"
         )
     elif cast and not meaning.numbers.rounds_to_half:
-        reason = "a cast to half precision; leave it out, or cast to float32"
+        reason = "a cast to half precision; remove it, or cast to float32"
     elif not isinstance(layer, MOVING):
         reason = (
-            f"an operation in {found}, which rounds at every step, in a model that "
+            f"an operation in {dtype}, which rounds at every step, in a model that "
             "computes in float32; cast its input to float32 before it"
         )
     else:

@@ -1,4 +1,4 @@
-"""Which layers make masks and which use them; and masks that nobody can tell."""
+"""The layers that create masks and that use them, and the masks that are unknown."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
     from gru2np.ir import KerasLayer
     from gru2np.layers.custom import Specs
 
-# Stand for masks that cannot be told; whoever uses one is refused, with the reason.
+# Placeholders of unknown masks; a layer that uses one is refused, with the reason.
 INSIDE: tuple[str, int] = ("", -1)
 UNMEASURED: tuple[str, int] = ("", -2)
 IDLED: tuple[str, int] = ("", -3)
 UNUSABLE = {
     INSIDE: "a mask made inside TimeDistributed is not supported",
-    UNMEASURED: "a mask came to a layer of which nobody has measured whether it hands "
-    "it on in the Keras that saved the file: leave the mask out before it",
-    IDLED: "a mask came to an operation or layer that changes nothing; whether it "
-    "passes hangs on version and backend of Keras: leave that operation out",
+    UNMEASURED: "a mask reaches a layer of which it was not measured whether it "
+    "passes masks on in the Keras that saved the file: remove the mask before it",
+    IDLED: "a mask reaches an operation or layer that changes nothing; whether it "
+    "passes depends on the version and backend of Keras: remove that operation",
 }
 
 
 def creates_mask(layer: KerasLayer) -> bool:
-    """Whether a layer's output has a mask that its input has not."""
+    """Whether a layer's output has a mask that its input does not have."""
     if layer.model is not None:
-        return _model_gives_mask(layer)
+        return _model_may_create_mask(layer)
     known = LAYERS.get(layer.class_name)
     if known is not None and isinstance(known.mask, Creates):
         return known.mask.made(layer.config)
     return any(creates_mask(child) for _, child in layer.children)
 
 
-def _model_gives_mask(layer: KerasLayer) -> bool:
-    """Whether a mask made in a nested model comes out of it, at most.
+def _model_may_create_mask(layer: KerasLayer) -> bool:
+    """Whether a mask created in a nested model may reach its outputs.
 
-    A recurrent layer that gives its last step ends every mask before it.
+    A recurrent layer that returns its last step stops every mask before it.
     """
     assert layer.model is not None
     by_name = {inner.name: inner for inner in layer.model.layers}
@@ -64,6 +64,6 @@ def _model_gives_mask(layer: KerasLayer) -> bool:
 
 
 def uses_mask(layer: KerasLayer, specs: Specs) -> bool:
-    """Whether a mask could change a layer's numbers."""
+    """Whether a mask can change a layer's outputs."""
     rows = (specs.get(inner.class_name) for inner in walk_keras([layer]))
     return any(row is not None and row.uses_mask for row in rows)

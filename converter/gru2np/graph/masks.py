@@ -1,8 +1,8 @@
 """Masks, resolved into ordinary boolean nodes of the graph.
 
-Which layer keeps, merges or makes a mask is in the layers' tables; how masks are
-combined is in the meaning of the model's Keras; here both are put together, so that
-the runtime needs no rule of either.
+The layers' rows state which layer keeps, merges or creates a mask; the meaning of the
+model's Keras states how masks are combined.  This module applies both, so that the
+runtime has no rules for masks.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One call of a layer: its node, the mask that it uses, the masks of its outputs.
+    """One call of a layer, with the mask that it uses and the masks of its outputs.
 
     Attributes:
         builder: of the graph.
         layer: that is called.
         path: of the layer.
         number: of the call, counted from 0 over all calls of its model.
-        written: the call as it is in the file.
+        written: the call in the file.
         inputs: its tensors.
-        explicit: masks of its mask argument, at least one; None for those it has not.
+        explicit: masks of its mask argument, at least one item; None for no mask.
     """
 
     builder: Builder
@@ -65,7 +65,7 @@ class LayerCall:
 
     @property
     def name(self) -> str:
-        """The name of the node that gives the layer's output."""
+        """The name of the node of the layer's output."""
         return f"{self.path}#{self.number}" if self.number else self.path
 
     @property
@@ -77,7 +77,7 @@ class LayerCall:
     def spec(self) -> LayerSpec:
         """The row of the layer's class."""
         spec = self.builder.specs.get(self.layer.class_name)
-        assert spec is not None  # what nobody can convert has been refused
+        assert spec is not None  # the translator has refused unknown classes
         return spec
 
     def refuse(
@@ -88,7 +88,7 @@ class LayerCall:
         self.builder.refuse(self.path, class_name, reason, option, value)
 
     def add(self) -> list[Value]:
-        """Add the node and what its masks need; its outputs."""
+        """Add the node of the call and the nodes of its masks; returns its outputs."""
         meaning, rule = self.builder.meaning.masks, self.spec.mask
         merges = isinstance(rule, Merges)
         explicit, implicit = self.explicit[0], self.inputs[0].mask
@@ -104,7 +104,7 @@ class LayerCall:
         if rule == IN_TIME:
             used = time_distributed.mask_inside(self, mask)
         self.builder.add(self.name, self.path, self.refs, used)
-        # What the layer itself does not see is the mask of its output all the same.
+        # The output has the mask even if the layer itself does not get it.
         explicitly = explicit is not None and meaning.explicit_spreads
         outputs = self._output_masks(explicit if explicitly else implicit)
         count = len(self.builder.shapes[self.name])
@@ -112,14 +112,14 @@ class LayerCall:
         return [Value((self.name, i), outputs[i]) for i in range(count)]
 
     def usable(self, mask: Ref | None) -> Ref | None:
-        """The mask; None where nobody can tell it, and the layer is refused."""
+        """The mask; None if it is unknown, and then the layer is refused."""
         if mask not in UNUSABLE:
             return mask
         self.refuse(UNUSABLE[mask])
         return None
 
     def _output_masks(self, mask: Ref | None) -> list[Ref | None]:
-        """What is propagated of a mask, by the rule of the layer."""
+        """The masks of the outputs, by the rule of the layer."""
         rule = self.spec.mask
         if rule in (MEASURED, MOVES):
             return [self._measured(mask)]
@@ -139,7 +139,7 @@ class LayerCall:
         return [None]
 
     def _measured(self, mask: Ref | None) -> Ref | None:
-        """The mask, if the layer was seen to propagate it."""
+        """The mask, if measurements show that the layer keeps it."""
         written = self.layer.written or self.layer.class_name
         by_class = self.builder.meaning.masks.by_class
         rank = len(self.builder.shape(self.inputs[0].ref))
@@ -158,13 +158,13 @@ class LayerCall:
         return [kept, kept] if both else [kept]
 
     def _may_idle(self) -> bool:
-        """Whether a layer may give back its very input, with its mask."""
+        """Whether a layer may return its input itself, with its mask."""
         builder = self.builder
         same = builder.shapes[self.name][0] == builder.shape(self.inputs[0].ref)
         return same and builder.meaning.masks.idle_operations is not False
 
     def _idled(self, rule: Idles, mask: Ref) -> Ref | None:
-        """The mask that an operation propagates with its very input, if it does."""
+        """The mask that an operation keeps because it may return its input itself."""
         builder, name, source = self.builder, self.name, self.inputs[0].ref
         before, after = builder.shape(source), builder.shapes[name][0]
         sizes = zip(before, after, strict=False)
@@ -181,15 +181,15 @@ class LayerCall:
         passes = rules.idle_casts if rule.casts else rules.idle_operations
         if passes is None:
             return IDLED
-        # What is free, but for the batch, may or may not be changed.
+        # Along an axis of free size (except the batch) the operation may change it.
         certain = rule.casts or (before == after and None not in after[1:])
         return None if not passes else mask if certain else IDLED
 
     def created(self, x: Ref, rule: Creates, options: Mapping[str, Any]) -> Ref | None:
-        """The mask that a layer of these options makes of ``x``; None if it does not.
+        """The mask that a layer with these options creates from ``x``, or None.
 
         Args:
-            x: what the layer is given.
+            x: the input of the layer.
             rule: of the layer.
             options: of the layer.
         """
@@ -201,40 +201,40 @@ class LayerCall:
         return self.node("mask", [self.node("differs", [x], layer)], _any_feature())
 
     def _merged(self, masks: Sequence[Ref | None], label: str = "") -> Ref | None:
-        """Masks of a merge layer's inputs, combined as this Keras does.
+        """Masks of a merge layer's inputs, combined by the rule of this Keras.
 
         Args:
             masks: of the inputs.
-            label: in front of the labels of the nodes.
+            label: prefix of the labels of the nodes.
         """
         rule = self.builder.meaning.masks.merged
-        given = [mask for mask in masks if mask is not None]
-        if rule == "drop" or not given or (rule == "or" and len(given) < len(masks)):
+        present = [mask for mask in masks if mask is not None]
+        missing = len(present) < len(masks)
+        if rule == "drop" or not present or (rule == "or" and missing):
             return None
-        for mask in given:
+        for mask in present:
             if mask in UNUSABLE:
                 return mask
         op = runtime.LogicalAnd if rule == "and" else runtime.LogicalOr
-        result = given[0]
-        for i, mask in enumerate(given[1:]):
+        result = present[0]
+        for i, mask in enumerate(present[1:]):
             if mask != result:
                 result = self.node(f"{label}mask_{i}", [result, mask], op())
         return result
 
     def _concatenated(self) -> Ref | None:
-        rule = self.builder.meaning.masks.merged
-        given = [value.mask for value in self.inputs if value.mask is not None]
-        if rule == "drop" or not given:
+        """The mask of a concatenation; an input without a mask is valid everywhere."""
+        masks = [value.mask for value in self.inputs]
+        present = [mask for mask in masks if mask is not None]
+        if self.builder.meaning.masks.merged == "drop" or not present:
             return None
         layer = self.builder.layers[self.path]
         assert isinstance(layer, runtime.Concatenate)
         rank = len(self.builder.shape(self.inputs[0].ref))
         axis = layer.axis % rank
         if axis == rank - 1:
-            # An input without a mask counts as valid everywhere.
-            missing = len(given) < len(self.inputs)
-            return None if missing and rule == "or" else self._merged(given)
-        for mask in given:
+            return self._merged(masks)
+        for mask in present:
             if mask in UNUSABLE:
                 return mask
         if axis != 1:
@@ -247,7 +247,7 @@ class LayerCall:
         return self.node("mask", pieces, runtime.Concatenate(axis=1))
 
     def _all_valid(self, number: int, x: Ref) -> Ref:
-        """A mask that is true everywhere, in the shape of an input: none equals NaN."""
+        """A mask that is true everywhere, for an input: no element equals NaN."""
         layer = runtime.NotEqual(value=math.nan)
         differs = self.node(f"differs_{number}", [x], layer)
         return self.node(f"valid_{number}", [differs], _any_feature())
@@ -272,14 +272,14 @@ class LayerCall:
         return Value(self.zeroed(merged, product), merged)
 
     def zeroed(self, mask: Ref, y: Ref) -> Ref:
-        """Zeros where a mask is false; the node has the layer's own name."""
+        """``y`` with zeros where a mask is false; the node has the name of the call."""
         layer = runtime.Where(otherwise=0.0, dtype=self._dtype())
         return self.builder.add(
             self.name, f"{self.path}#zeroed", [mask, y], layer=layer
         )
 
     def _extreme(self) -> Value:
-        """Maximum and Minimum since Keras 3.4: a masked position does not compete.
+        """Maximum and Minimum since Keras 3.4: masked positions are skipped.
 
         Keras 3.15 ``keras/src/layers/merging/base_merge.py``.
         """
@@ -306,7 +306,7 @@ class LayerCall:
         return self.builder.layers[self.path].dtype
 
     def node(self, label: str, inputs: Sequence[Ref], layer: Layer) -> Ref:
-        """Add a node that the masks of the call need; its output."""
+        """Add a node for the masks of the call; returns its output."""
         path = f"{self.name}#{label}"
         return self.builder.add(path, path, inputs, layer=layer)
 
@@ -315,7 +315,7 @@ def _any_feature() -> Layer:
     return runtime.Any(axes=(-1,), keepdims=False)
 
 
-# How masked positions are skipped, by what a merge layer makes of them.
+# How merge layers skip masked positions, by their rule.
 SKIP_MASKED: dict[str, Callable[[LayerCall], Value] | None] = {
     COUNTED: None,
     LEFT_OUT: LayerCall._extreme,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def calls_by_depth(model: KerasModel) -> list[tuple[KerasLayer, int]]:
     """The calls in the order in which Keras 3 and TensorFlow 2 run them.
 
-    Those first that are farthest from the outputs.  Keras 3.15
+    Calls farther from the outputs come first.  Keras 3.15
     ``keras/src/ops/function.py``, ``map_graph``; tf_keras 2.21
     ``src/engine/functional.py``, ``_map_graph_network``.
 
@@ -35,17 +35,16 @@ def calls_by_depth(model: KerasModel) -> list[tuple[KerasLayer, int]]:
             parent = (ref.layer, ref.call)
             if parent in finished:
                 depths[parent] = max(depth + 1, depths.get(parent, 0))
-    # Calls of one depth keep the order in which they were found.
-    place = {
-        node: i for i, node in enumerate(sorted(depths, key=lambda node: -depths[node]))
-    }
-    return sorted(ordered, key=lambda call: place.get((call[0].name, call[1]), -1))
+    # Calls of one depth keep the order in which they were visited.
+    by_depth = sorted(depths, key=lambda node: -depths[node])
+    position = {node: i for i, node in enumerate(by_depth)}
+    return sorted(ordered, key=lambda call: position.get((call[0].name, call[1]), -1))
 
 
 def _from_outputs(
     model: KerasModel, layers: dict[str, KerasLayer]
 ) -> dict[tuple[str, int], None]:
-    """Calls found by going back from each output in turn, each after what it reads."""
+    """The calls reached from each output in turn, each after the calls it reads."""
     finished: dict[tuple[str, int], None] = {}
     for output in model.outputs:
         pending = [(output.layer, output.call, False)]
@@ -64,7 +63,7 @@ def _from_outputs(
 
 
 def ordered_calls(model: KerasModel) -> Iterator[tuple[KerasLayer, int]]:
-    """The calls, each after those it reads; the order of the file where it is free.
+    """The calls, each after those it reads; otherwise in the order of the file.
 
     Raises:
         ModelFileError: calls wait for each other in a circle.
@@ -87,15 +86,15 @@ def ordered_calls(model: KerasModel) -> Iterator[tuple[KerasLayer, int]]:
     heapify(ready)
     done = 0
     while ready:
-        call_position = heappop(ready)
+        node = heappop(ready)
         done += 1
-        yield model.layers[call_position[0]], call_position[1]
-        for reader in readers.get(call_position, []):
-            waiting[reader].discard(call_position)
+        yield model.layers[node[0]], node[1]
+        for reader in readers.get(node, []):
+            waiting[reader].discard(node)
             if not waiting[reader]:
                 heappush(ready, reader)
     if done != len(waiting):
-        left = next(model.layers[i].name for (i, _), needs in waiting.items() if needs)
+        name = next(model.layers[i].name for (i, _), needs in waiting.items() if needs)
         raise ModelFileError(
-            f"architecture: layer {left!r} waits for itself in a circle"
+            f"architecture: layer {name!r} waits for itself in a circle"
         )

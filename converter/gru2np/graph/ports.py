@@ -33,22 +33,22 @@ UNEVEN = {
 def structure(
     keys: tuple[str, ...] | None, single: bool, names: Sequence[str]
 ) -> Structure:
-    """How a model takes or gives its tensors; names that stand twice get a number."""
+    """The structure of a model's inputs or outputs; repeated names get a number."""
     if keys is not None:
         return Structure("dict", keys)
     unique: dict[str, None] = {}
     counts: dict[str, int] = {}
     for name in names:
-        taken = name
-        while taken in unique:
+        numbered = name
+        while numbered in unique:
             counts[name] = counts.get(name, 0) + 1
-            taken = f"{name}_{counts[name]}"
-        unique[taken] = None
+            numbered = f"{name}_{counts[name]}"
+        unique[numbered] = None
     return Structure("one" if single else "list", list(unique))
 
 
 def input_port(layer: KerasLayer, problems: list[Problem]) -> Port | None:
-    """The input that an input layer makes; None with its problem noted."""
+    """The input of an input layer; None if it has a problem, which is noted."""
     shape = layer.config.get("batch_shape")
     dtype = layer.config.get("dtype", "float32")
     path = encode_name(layer.name)
@@ -66,8 +66,8 @@ def input_port(layer: KerasLayer, problems: list[Problem]) -> Port | None:
             Problem(
                 path,
                 layer.class_name,
-                "the model does not say the shape of its input: build it with an "
-                "Input layer or input_shape and save it again",
+                "the file does not state the shape of the model's input: build the "
+                "model with an Input layer or input_shape and save it again",
                 "batch_shape",
                 shape,
             )
@@ -77,7 +77,13 @@ def input_port(layer: KerasLayer, problems: list[Problem]) -> Port | None:
     name = dtype if floating is None else computed_in(floating)
     if not isinstance(name, str) or name not in INPUT_DTYPES:
         problems.append(
-            Problem(path, layer.class_name, "inputs of this dtype", "dtype", dtype)
+            Problem(
+                path,
+                layer.class_name,
+                "inputs of this dtype are not supported",
+                "dtype",
+                dtype,
+            )
         )
         return None
     return Port(path, tuple(shape), name)

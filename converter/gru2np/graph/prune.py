@@ -1,4 +1,4 @@
-"""What a graph needs of its weights and nodes, and whose each weight is."""
+"""The nodes of a graph that its outputs need, and the layer of each weight."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Owner:
     """The layer that a weight belongs to.
 
     Attributes:
-        path: of the layer, or of the one inside it.
-        dtype: what it computes in.
-        op: what it is.
+        path: of the layer, which may be inside another.
+        dtype: that it computes in.
+        op: its runtime class.
     """
 
     path: str
@@ -31,8 +31,8 @@ class Owner:
 def needed(graph: Graph) -> Graph:
     """The graph without nodes that no output needs.
 
-    Where a stateful layer is called several times Keras runs all of its calls, those of
-    models inside whose outputs nobody reads too; each begins where the last one ended.
+    Keras runs all calls of a stateful layer that is called several times, even those
+    whose outputs nothing reads, and passes the states from call to call; these stay.
     """
     calls = Counter(node.layer for node in graph.nodes)
     several = {
@@ -53,7 +53,7 @@ def needed(graph: Graph) -> Graph:
 
 
 def owners_of(graph: Graph) -> Iterator[tuple[str, Owner]]:
-    """The path of every weight of a graph, and its layer."""
+    """The path of every weight of a graph, with its layer."""
     _, expected = graph.infer_nodes()
     layers = dict(walk(graph))
     for path, names in expected.items():

@@ -1,7 +1,7 @@
-"""Masks at TimeDistributed: what the layer inside is given, and what comes out.
+"""Masks at TimeDistributed: the mask of the inner layer, and that of the output.
 
-By ``Meaning.masks.in_time``; measured, and read in Keras 2.0 to 2.3
-``keras/layers/wrappers.py``, TensorFlow's of the same name and Keras 3.15
+By ``Meaning.masks.in_time``; from measurements and from the sources: Keras 2.0 to 2.3
+``keras/layers/wrappers.py``, TensorFlow's file of the same name and Keras 3.15
 ``keras/src/layers/rnn/time_distributed.py``.
 """
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 def mask_inside(call: LayerCall, mask: Ref | None) -> Ref | None:
-    """The mask that the layer inside is given, with the time axis in front."""
+    """The mask for the inner layer, with the time axis at axis 1."""
     inner, rules = _inner(call), call.builder.meaning.masks
     if mask is None:
         return None
     custom = inner.model is None and inner.class_name not in LAYERS
-    if custom and rules.own_layers_masked_in_time:
+    if custom and rules.custom_layers_masked_in_time:
         call.refuse(
-            "a mask that reaches a layer of your own inside TimeDistributed: in "
-            "tf.keras the outputs then hang on the size of the batch"
+            "a mask that reaches a custom layer inside TimeDistributed: in tf.keras "
+            "the outputs then depend on the size of the batch"
         )
         return None
     if _rule(call) == "kept" or not uses_mask(inner, call.builder.specs):
@@ -46,12 +46,12 @@ def mask_inside(call: LayerCall, mask: Ref | None) -> Ref | None:
 
 
 def output_mask(call: LayerCall, mask: Ref | None) -> Ref | None:
-    """The mask of the output, by what the layer inside does with masks."""
+    """The mask of the output, by the mask rule of the inner layer."""
     inner = _inner(call)
     if _rule(call) in ("kept", "steps"):
         return mask
     if creates_mask(inner):
-        # One inside a model cannot be told from outside.
+        # A mask made inside a nested model is not visible here.
         return INSIDE if inner.model is not None else _created(call, inner)
     if mask is None or mask in UNUSABLE:
         return mask
@@ -61,13 +61,13 @@ def output_mask(call: LayerCall, mask: Ref | None) -> Ref | None:
     rank = len(call.builder.shape(mask))
     if not ends or rank < 3:
         return mask
-    # A step counts if anything in it does.
+    # A step is valid if any of its positions is.
     anything = runtime.Any(axes=tuple(range(2, rank)), keepdims=False)
     return call.node("any", [mask], anything)
 
 
 def _created(call: LayerCall, inner: KerasLayer) -> Ref | None:
-    """The mask that the layer inside makes of every step."""
+    """The mask that the inner layer creates from every step."""
     spec = LAYERS.get(inner.class_name)
     if spec is None or not isinstance(spec.mask, Creates):
         return INSIDE
@@ -77,7 +77,7 @@ def _created(call: LayerCall, inner: KerasLayer) -> Ref | None:
 def _rule(call: LayerCall) -> str:
     rule = call.builder.meaning.masks.in_time
     if rule == "folded_in_free_batches":
-        # A declared batch is run step by step, and masks are no business of that.
+        # With a declared batch size Keras runs step by step, without masks.
         free = call.builder.shape(call.inputs[0].ref)[0] is None
         return "folded" if free else "kept"
     return rule

@@ -1,4 +1,4 @@
-"""Booleans and whole numbers on their way into layers of floating point numbers."""
+"""Booleans and integers as inputs of layers that compute in floating point."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def dtype_problem(
     dtypes: Mapping[str, str],
     meaning: Meaning,
 ) -> str | None:
-    """Why a layer does not accept the dtypes of its inputs; None where it does.
+    """Why a layer does not accept the dtypes of its inputs; None if it does.
 
     Args:
-        layer: what the node runs.
-        accepted: what it accepts; None for a node that masks need, and for a model
-            inside a wrapper, which casts its input and was checked by itself.
+        layer: the layer of the node.
+        accepted: the dtypes that it accepts; None for a node that masks need, and for
+            a model inside a wrapper, which casts its input and was checked before.
         node: with its inputs, and its mask if it uses one.
         dtypes: of every input and node before it.
         meaning: of the model's Keras.
     """
     inputs = [dtypes[name] for name, _ in node.inputs]
-    # Where a merge leaves masked numbers out, which are floating point ones.
+    # Merge layers skip masked positions with Where, in floating point.
     if isinstance(layer, runtime.Where):
         return None if _floats(inputs[1:]) else _reason(node, inputs)
     if accepted is None or _floats(inputs):
         return None
-    promoted = meaning.numbers.whole_numbers == "promoted"
+    promoted = meaning.numbers.integer_inputs == "promoted"
     rule = accepted.promoted if promoted else accepted.kept
     masked = node.mask is not None and not accepted.masked
     return None if rule(inputs) and not masked else _reason(node, inputs)
@@ -52,6 +52,6 @@ def _reason(node: Node, dtypes: Sequence[str]) -> str:
     pairs = zip(node.inputs, dtypes, strict=True)
     sources = ", ".join(f"{dtype} from {name!r}" for (name, _), dtype in pairs)
     return (
-        f"takes {sources}, of which Keras makes something else than of floating point "
-        "numbers, or nothing; cast it to float32 before this layer"
+        f"takes {sources}, for which Keras computes something else than for floating "
+        "point numbers, or nothing; cast it to float32 before this layer"
     )

@@ -126,7 +126,7 @@ def unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
         for path, layer in graph.layers.items()
         if hasattr(layer, "return_sequences") and path not in masked
     ]
-    if "mask" in meaning.unsaid and functional and unmasked:
+    if "mask" in meaning.unsaved_arguments and functional and unmasked:
         yield (
             f"unmasked ({_names(unmasked)}): if a mask was given to the call itself, "
             f"mask=..., no file of {meaning.writer} says so, and no Keras reads it so"
@@ -136,7 +136,7 @@ def unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
         for path, layer in graph.layers.items()
         if layer.op == "attention" and not getattr(layer, "causal", False)
     ]
-    if "causal" in meaning.unsaid and causal:
+    if "causal" in meaning.unsaved_arguments and causal:
         yield (
             f"not causal ({_names(causal)}): if it was, causal=True, files of "
             f"{meaning.writer} may not say so, and no Keras reads it so"

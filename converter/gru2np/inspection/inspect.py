@@ -304,7 +304,7 @@ def of_model(
     model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
     try:
         model, readings = interpret(raw)
-        written_by = readings.taken.writer
+        written_by = readings.assumed.writer
         conversion = converted(raw, model, readings, custom_objects)
     except UnsupportedModelError as error:
         report = Report(

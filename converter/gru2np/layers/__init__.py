@@ -1,4 +1,4 @@
-"""The closed table of Keras classes, merged from the families' own tables."""
+"""The closed table of Keras classes, merged from the tables of the families."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converts activation functions: names, objects and layers of one function."""
+"""Converts activation functions: names, objects, and layers that are one function."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from gru2np.layers.spec import Config
 
-    # A name, or an object with ``function``, as the runtime takes it.
+    # A name, or an object with ``function``, in the runtime's form.
     Specification = str | dict[str, Any]
 
-# Functions that every Keras calls as the runtime does.
+# Functions with the same name in Keras and in the runtime.
 SAME_NAME = (
     *("celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_silu"),
     *("hard_tanh", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "selu"),
@@ -29,11 +29,11 @@ SAME_NAME = (
 
 
 def _in_float32(slope: float) -> float:
-    """The slope as TensorFlow's LeakyRelu holds it, in float64 models too."""
+    """The slope as TensorFlow's LeakyRelu stores it, in float64 models too."""
     return float(np.float32(slope)) if abs(slope) < 3e38 else slope
 
 
-# ``hard_sigmoid`` is not here: the model's generation decides what it means.
+# ``hard_sigmoid`` is not here: its slope depends on the model's generation.
 NAMES: dict[str, Specification] = {
     **{name: name for name in SAME_NAME},
     "hard_swish": "hard_silu",
@@ -44,18 +44,18 @@ NAMES: dict[str, Specification] = {
     "swish": "silu",
 }
 
-# Where Keras says a function of its own stands.
+# Modules of Keras' functions in files.
 MODULES = (None, "builtins", "keras.activations", "tf_keras.activations")
 
 
 def specification(config: Config, key: str, value: object) -> Specification:
-    """The function that an option names, every parameter explicit.
+    """The function that an option names, with all parameters explicit.
 
     Args:
-        config: the layer whose option it is.
+        config: of the layer with the option.
         key: the option.
         value: None, a name, ``{"class_name": "function", "config": name}``, or a layer
-            of one function as Keras saves it.
+            that is one function, as Keras saves it.
 
     Raises:
         Refused: it is none of these; the problem has been noted.
@@ -77,20 +77,20 @@ def _by_name(config: Config, key: str, name: str) -> Specification:
     known = name in NAMES or name == "hard_sigmoid"
     if known and name not in config.meaning.functions:
         config.refuse(
-            f"a function of your own: {config.meaning.writer} had none of this name, "
-            "and the code of yours is not in the file",
+            f"a custom function: {config.meaning.writer} had none of this name, and "
+            "custom code is not in the file",
             key,
             name,
         )
     if name == "hard_sigmoid":
         return {"function": name, "slope": config.meaning.numbers.hard_sigmoid_slope}
     if name not in NAMES:
-        config.refuse("an activation function that Keras has not by name", key, name)
+        config.refuse("Keras has no activation function of this name", key, name)
     return NAMES[name]
 
 
 def _by_layer(config: Config, key: str, value: dict[str, Any]) -> Specification:
-    """A layer given as an activation, ``Dense(3, activation=LeakyReLU())``."""
+    """A layer as an activation, ``Dense(3, activation=LeakyReLU())``."""
     class_name, options = value.get("class_name"), value.get("config")
     convert = looked_up(LAYERS, class_name)
     if convert is None or not isinstance(options, dict):
@@ -101,46 +101,46 @@ def _by_layer(config: Config, key: str, value: dict[str, Any]) -> Specification:
     options, training = split(options)
     layer = KerasLayer(str(class_name), config.layer.name, options, training=training)
     inner = config.inner(key, layer)
-    found = convert(inner)
+    function = convert(inner)
     inner.dtype()
     inner.finish()
-    return found
+    return function
 
 
 def activation(config: Config) -> Specification:
-    """Activation, of any function that Keras has by name."""
+    """Activation, with any function that has a name in Keras."""
     return specification(config, "activation", config.value("activation"))
 
 
 def elu(config: Config) -> Specification:
-    """ELU; ``alpha`` is 1 where a file leaves it out."""
+    """ELU; the default of ``alpha`` is 1."""
     return {"function": "elu", "alpha": config.number("alpha", 1.0)}
 
 
 def leaky_relu(config: Config) -> Specification:
-    """LeakyReLU; its default slope is not the one of the function of that name."""
+    """LeakyReLU; its default slope is 0.3, that of the function ``leaky_relu`` 0.2."""
     slope = config.number("negative_slope", 0.3)
     return {"function": "relu", "negative_slope": _in_float32(slope)}
 
 
 def relu(config: Config) -> Specification:
-    """ReLU; Keras refuses what would bring its ends in a wrong order."""
-    found: dict[str, Any] = {"function": "relu"}
+    """ReLU; as in Keras, negative options are refused."""
+    function: dict[str, Any] = {"function": "relu"}
     for key in ("max_value", "negative_slope", "threshold"):
         if config.value(key, None) is None:
             continue
-        found[key] = config.number(key)
-        if not found[key] >= 0:
-            config.refuse("expected 0 or more", key, found[key])
-    if "max_value" not in found and not found.get("threshold"):
-        # Keras takes TensorFlow's LeakyRelu for these.
-        found["negative_slope"] = _in_float32(found.get("negative_slope", 0.0))
-    return found
+        function[key] = config.number(key)
+        if not function[key] >= 0:
+            config.refuse("expected 0 or more", key, function[key])
+    if "max_value" not in function and not function.get("threshold"):
+        # Keras uses TensorFlow's LeakyRelu for these.
+        function["negative_slope"] = _in_float32(function.get("negative_slope", 0.0))
+    return function
 
 
 def softmax(config: Config) -> Specification:
     """Softmax over one axis, or over several together."""
-    # Read where a mask reaches the layer.
+    # The graph reads it if the layer has a mask.
     config.boolean("robust_masking", False)
     return {"function": "softmax", "axis": list(config.axes("axis", -1))}
 
@@ -153,7 +153,7 @@ def thresholded_relu(config: Config) -> Specification:
     return {"function": "relu", "threshold": theta}
 
 
-# Layers of one function, without weights.
+# Layers that are one function, without weights.
 LAYERS: dict[str, Callable[[Config], Specification]] = {
     "Activation": activation,
     "ELU": elu,

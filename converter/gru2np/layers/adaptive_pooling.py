@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def adaptive(kind: type[Layer], rank: int) -> Callable[[Config], Layer]:
-    """Adaptive pooling over so many spatial axes."""
+    """Adaptive pooling over ``rank`` spatial axes."""
 
     def convert(config: Config) -> Layer:
         return config.build(

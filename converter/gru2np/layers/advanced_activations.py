@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def trained(kind: type[Layer]) -> Callable[[Config], Layer]:
-    """A layer with parameters for every feature, some axes sharing theirs."""
+    """A layer with trained parameters for every feature, shared along some axes."""
 
     def convert(config: Config) -> Layer:
         axes = config.value("shared_axes", None)

@@ -1,7 +1,6 @@
-"""What a node of ``keras.ops`` is called with.
+"""The arguments of a node of ``keras.ops``.
 
-What such a node was built with is in its config, what it was called with in its call;
-a node is called once.
+A node's config has its options, and its only call has the arguments.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
 NUMBERS = {"bool": "bool", "float16": "float32", "bfloat16": "float32"}
 NUMBERS.update({name: name for name in ("float32", "float64", "uint8", "int8")})
 NUMBERS.update({name: name for name in ("int16", "int32", "int64", "uint16")})
-# Dtypes of arrays of constants that every backend keeps.
+# Dtypes of constant arrays that no backend changes.
 ARRAYS = ("float32", "int32", "int64")
 MAX_CONSTANT = 100_000
 
 
 def build(config: Config, kind: type[Layer], **attributes: Any) -> Layer:
-    """The runtime layer; ``dtype`` of a node is no policy to compute in."""
+    """The runtime layer; a node's ``dtype`` is an argument, not a policy."""
     config.finish()
     try:
         return kind(**attributes)
@@ -36,7 +35,7 @@ def build(config: Config, kind: type[Layer], **attributes: Any) -> Layer:
 
 
 def tensors(config: Config, count: int | None) -> None:
-    """Refuse a call with anything but so many tensors; None for any number."""
+    """Refuse a call whose arguments are not ``count`` tensors; None for any number."""
     for position, value in operands(config):
         config.refuse(f"expected a tensor as argument {position}", value=value)
     for call in config.layer.calls:
@@ -45,7 +44,7 @@ def tensors(config: Config, count: int | None) -> None:
 
 
 def operands(config: Config) -> Sequence[tuple[int, Any]]:
-    """The arguments of the one call that are no tensors, by position."""
+    """The arguments of the only call that are not tensors, by position."""
     calls = config.layer.calls
     if len(calls) > 1:
         config.refuse("expected an operation that is called once")
@@ -58,12 +57,11 @@ def operands(config: Config) -> Sequence[tuple[int, Any]]:
 
 
 def constant(config: Config, value: Any) -> dict[str, Any]:
-    """Numbers, shape and kind of a constant: a number, or an array in lists."""
+    """Elements, shape and dtype of a constant: a number, or an array as lists."""
     dtype = value.dtype if isinstance(value, Numbers) else ""
     if dtype and dtype not in ARRAYS:
         config.refuse(
-            "an array of a dtype that backends treat in different ways; make it "
-            "float32",
+            "an array of a dtype that backends treat in different ways; use float32",
             value=dtype,
         )
     numbers: list[float] = []
@@ -80,7 +78,7 @@ def constant(config: Config, value: Any) -> dict[str, Any]:
 def _flatten(
     config: Config, value: Any, numbers: list[float], depth: int
 ) -> tuple[int, ...]:
-    """The shape of lists in lists, their numbers put in order."""
+    """The shape of nested lists; appends their elements to ``numbers``."""
     if not isinstance(value, list):
         huge = isinstance(value, int) and not -(2**53) <= value <= 2**53
         if not isinstance(value, (bool, int, float)) or huge:
@@ -101,7 +99,7 @@ def number_type(config: Config) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or value not in NUMBERS:
-        config.refuse("expected the name of a number type", "dtype", value)
+        config.refuse("expected the name of a dtype", "dtype", value)
     return NUMBERS[value]
 
 
@@ -111,8 +109,8 @@ def axes(config: Config, key: str = "axis") -> tuple[int, ...]:
     items = value if isinstance(value, list) else [value]
     if value is None or 0 in items or not items:
         config.refuse(
-            "expected axes behind the batch: samples are computed one apart from the "
-            "other",
+            "expected axes after the batch axis: every sample is computed "
+            "independently",
             key,
             value,
         )
@@ -127,5 +125,5 @@ def axis(config: Config, default: Any = 0) -> int:
     if not is_integer(value) or abs(value) > 32:
         config.refuse("expected an axis", "axis", value)
     if value == 0:
-        config.refuse("expected an axis behind the batch", "axis", value)
+        config.refuse("expected an axis after the batch axis", "axis", value)
     return value

@@ -62,7 +62,7 @@ def binary(config: Config) -> Layer:
 
 
 def not_equal(config: Config) -> Layer:
-    """NotEqual; of a tensor and a number it is what masks are made of."""
+    """NotEqual; with a number as second operand it is the runtime's mask operation."""
     constants = operands(config)
     single = len(constants) == 1 and is_number(constants[0][1])
     if not single or len(config.layer.calls[0].inputs) != 1:
@@ -77,11 +77,11 @@ def where(config: Config) -> Layer:
     for position, value in operands(config):
         if position not in (1, 2) or type(value) not in (int, float):
             config.refuse(f"expected a tensor as argument {position}", value=value)
-        found = constant(config, value)
-        attributes["x" if position == 1 else "y"] = found["constant"]
-        kinds.add(found["constant_kind"])
-    given = sum(len(call.inputs) for call in config.layer.calls)
-    if given + len(attributes) != 3:
+        number = constant(config, value)
+        attributes["x" if position == 1 else "y"] = number["constant"]
+        kinds.add(number["constant_kind"])
+    count = sum(len(call.inputs) for call in config.layer.calls)
+    if count + len(attributes) != 3:
         config.refuse("expected a condition and two values")
     kind = "float" if "float" in kinds else "int" if kinds else ""
     return build(
@@ -95,7 +95,6 @@ def where(config: Config) -> Layer:
 
 LAYERS = {
     **{f"ops.{name}": operation(binary, STOPS) for name in BINARY},
-    # Of a tensor and a number it is one of the runtime's ``ops``.
     "ops.NotEqual": operation(not_equal, STOPS),
     "ops.Where": operation(where, STOPS),
 }

@@ -1,6 +1,6 @@
 """Converts attention; its meaning is in the runtime's file of this name.
 
-What stands in the calls of these layers is read in ``graph/calls.py``.
+``graph/calls.py`` reads the calls of these layers.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
-# Arguments of calls: of heads the tensors, and of all attention what is none.
+# Tensors in calls of MultiHeadAttention.
 TENSORS = (
     *("query", "value", "key"),
     *("query_mask", "value_mask", "key_mask", "attention_mask"),
 )
+# Other arguments in calls of all attention layers.
 OPTIONS = ("return_attention_scores", "use_causal_mask")
-# The attributes that hold the projections: with an underscore in Keras 2.
+# The attributes of the projections; in Keras 2 they begin with an underscore.
 PARTS = {
     "attention_output": "output_dense",
     "gate": "gate_dense",
@@ -44,7 +45,7 @@ PARTS = {
 
 
 def attention(config: Config) -> Layer:
-    """Attention; Keras 2 had ``causal`` among its options, too."""
+    """Attention; in Keras 2 ``causal`` was an option too."""
     config.boolean("causal", False)
     return config.build(
         Attention,
@@ -54,7 +55,7 @@ def attention(config: Config) -> Layer:
 
 
 def additive_attention(config: Config) -> Layer:
-    """AdditiveAttention; its scale is trained unless a file says otherwise."""
+    """AdditiveAttention; by default its scale is trained."""
     config.boolean("causal", False)
     return config.build(
         Attention, score="additive", use_scale=config.boolean("use_scale", True)
@@ -62,9 +63,9 @@ def additive_attention(config: Config) -> Layer:
 
 
 def multi_head_attention(config: Config) -> Layer:
-    """MultiHeadAttention; values are as wide as keys where a file leaves that out."""
+    """MultiHeadAttention; the default of ``value_dim`` is ``key_dim``."""
     for option in ("query_shape", "key_shape", "value_shape"):
-        # Shapes it was built for, written by Keras 2.
+        # Keras 2 writes the shapes that the layer was built with.
         config.value(option, None)
     key_dim = config.integer("key_dim")
     value_dim = config.value("value_dim", None)
@@ -105,7 +106,7 @@ def _options(config: Config, robust: bool) -> dict[str, Any]:
 
 
 def _several(config: Config, key: str) -> list[int]:
-    """An int or a list of them; None and an empty list are the layer's own choice."""
+    """An int or a list of ints; None and an empty list are the default."""
     value = config.value(key, None)
     items = value if isinstance(value, (list, tuple)) else [value] if value else []
     for item in items:
@@ -119,7 +120,7 @@ def _of_score(layer: Any) -> AcceptedDtypes:
 
 
 def scores(convert: Callable[[Config], Layer], dtypes: DtypeRule) -> LayerSpec:
-    """A layer of queries and values whose scores may be given, too."""
+    """A layer of query, value and key that may return its scores."""
     call = CallRule(ATTENTION, (), OPTIONS, takes_masks=False)
     return LayerSpec(convert, QUERY, True, call, IN_LAYER, dtypes)
 
@@ -127,7 +128,7 @@ def scores(convert: Callable[[Config], Layer], dtypes: DtypeRule) -> LayerSpec:
 def heads(
     convert: Callable[[Config], Layer], parts: Mapping[str, str], takes_masks: bool
 ) -> LayerSpec:
-    """A layer of several heads, its projections in layers of their own."""
+    """A layer of several heads, whose projections are inner layers."""
     call = CallRule(HEADS, TENSORS, OPTIONS, takes_masks)
     weights = Weights(parts=parts)
     return LayerSpec(convert, QUERY, True, call, weights, PROMOTED)
@@ -136,7 +137,7 @@ def heads(
 LAYERS = {
     "AdditiveAttention": scores(additive_attention, ADDED),
     "Attention": scores(attention, _of_score),
-    # Archives say the one, HDF5 files the other.
+    # The first is the name in archives, the second in HDF5 files.
     **dict.fromkeys(
         ("GroupQueryAttention", "GroupedQueryAttention"),
         heads(

@@ -30,28 +30,18 @@ def simple_rnn_cell(config: Config) -> Layer:
 
 
 def gru_options(config: Config) -> dict[str, Any]:
-    """Units, activations, bias and the place of the reset gate."""
-    return {
-        "units": config.integer("units"),
-        "activation": config.activation("activation", "tanh"),
-        "recurrent_activation": config.activation("recurrent_activation", "sigmoid"),
-        "use_bias": config.boolean("use_bias", True),
-        "reset_after": config.boolean("reset_after"),
-    }
+    """Units, activations, bias, and whether the reset gate comes after the product."""
+    return {**lstm_options(config), "reset_after": config.boolean("reset_after")}
 
 
 def lstm_options(config: Config) -> dict[str, Any]:
     """Units, activations and bias."""
-    return {
-        "units": config.integer("units"),
-        "activation": config.activation("activation", "tanh"),
-        "recurrent_activation": config.activation("recurrent_activation", "sigmoid"),
-        "use_bias": config.boolean("use_bias", True),
-    }
+    recurrent = config.activation("recurrent_activation", "sigmoid")
+    return {**simple_rnn_options(config), "recurrent_activation": recurrent}
 
 
 def simple_rnn_options(config: Config) -> dict[str, Any]:
-    """Units, the one activation and bias."""
+    """Units, activation and bias."""
     return {
         "units": config.integer("units"),
         "activation": config.activation("activation", "tanh"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def conv(rank: int) -> Callable[[Config], Layer]:
-    """A convolution over so many spatial axes."""
+    """A convolution over ``rank`` spatial axes."""
 
     def convert(config: Config) -> Layer:
         full = ("full",) if config.meaning.windows.full_padding else ()
@@ -35,7 +35,7 @@ def conv(rank: int) -> Callable[[Config], Layer]:
 
 
 def window(config: Config, padding: str, rank: int) -> dict[str, Any]:
-    """Options of a kernel that slides over so many spatial axes."""
+    """Options of a kernel that slides over ``rank`` spatial axes."""
     options = kernel(config, padding, rank)
     sizes = options["kernel_size"]
     check_window(config, padding, sizes, options["strides"])
@@ -43,7 +43,7 @@ def window(config: Config, padding: str, rank: int) -> dict[str, Any]:
 
 
 def kernel(config: Config, padding: str, rank: int) -> dict[str, Any]:
-    """Options of a kernel over so many spatial axes, whichever way it is applied."""
+    """Options of a kernel over ``rank`` spatial axes, of convolutions of any kind."""
     dilation = config.integers("dilation_rate", 1, length=rank)
     check_backend(config, padding, dilation, rank)
     return {
@@ -56,7 +56,7 @@ def kernel(config: Config, padding: str, rank: int) -> dict[str, Any]:
 
 
 def check_tensorflow(config: Config, kind: str, groups: str) -> None:
-    """Refuse a kind of convolution that is not known to be TensorFlow's.
+    """Refuse a kind of convolution that is not known to work as in TensorFlow.
 
     Args:
         config: of the layer.
@@ -72,7 +72,7 @@ def check_tensorflow(config: Config, kind: str, groups: str) -> None:
 def check_backend(
     config: Config, padding: str, dilation: Sequence[int] = (), rank: int = 1
 ) -> None:
-    """Refuse windows of CNTK, and of Keras 1 where nothing tells its backend.
+    """Refuse windows of CNTK, and of Keras 1 with an unknown backend.
 
     Measured on CNTK 2.7: padding depends on the length, and dilation is ignored.
     """
@@ -80,15 +80,15 @@ def check_backend(
         padding != "valid" or rank > 1 or any(gap > 1 for gap in dilation)
     ):
         config.refuse(
-            "such windows begin elsewhere on another backend: the one that saved this "
-            "is CNTK, or cannot be told from the file"
+            "the position of such windows depends on the backend: this model was saved "
+            "on CNTK, or on an unknown backend"
         )
 
 
 def before(
     config: Config, padding: str, kernel_size: Sequence[int], dilation: Sequence[int]
 ) -> list[int]:
-    """What ``same`` pads in front where it is half a window, on Theano."""
+    """The padding before the first step with ``same`` on Theano; else empty."""
     if padding != "same" or config.meaning.windows.same_padding != "half":
         return []
     reach = zip(kernel_size, dilation, strict=True)
@@ -98,24 +98,24 @@ def before(
 def check_window(
     config: Config, padding: str, sizes: Sequence[int], strides: Sequence[int]
 ) -> None:
-    """Refuse ``same`` over three axes with strides that leave steps out.
+    """Refuse ``same`` over three axes with strides that skip steps.
 
-    Measured on TensorFlow 2.10 and 2.21: where strides leave out two steps and more,
-    its CPU kernels for volumes may start in the middle of what is left out, others at
-    the first step, and which of them runs the file does not say.
+    Measured on TensorFlow 2.10 and 2.21: if strides skip two or more steps, some of its
+    CPU kernels for volumes start in the middle of the skipped steps, others at the
+    first step, and the file does not say which one ran.
     """
-    apart = any(step >= size + 2 for size, step in zip(sizes, strides, strict=True))
-    if len(sizes) == 3 and padding == "same" and apart:
+    gaps = any(step >= size + 2 for size, step in zip(sizes, strides, strict=True))
+    if len(sizes) == 3 and padding == "same" and gaps:
         config.refuse(
-            "with padding same, where windows over three axes start hangs on the "
-            "machine if strides are larger than windows by 2 and more",
+            "with padding same, the start of windows over three axes depends on the "
+            "machine if strides are larger than windows by 2 or more",
             "strides",
             [*strides],
         )
 
 
 def ending(config: Config) -> dict[str, Any]:
-    """What becomes of the product with a kernel."""
+    """Options of the steps after the product with a kernel."""
     return {
         "activation": config.activation("activation"),
         "use_bias": config.boolean("use_bias", True),
@@ -123,7 +123,7 @@ def ending(config: Config) -> dict[str, Any]:
 
 
 def data_format(config: Config) -> str:
-    """Whether the channels stand behind the spatial axes or before them."""
+    """``channels_last`` or ``channels_first``."""
     formats = ("channels_last", "channels_first")
     return config.choice("data_format", formats, "channels_last")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import before, window
 from gru2np.layers.dtype_rules import FLOATS
-from gru2np.layers.recurrent import _sequence
+from gru2np.layers.recurrent import sequence_options
 from gru2np.layers.spec import IN_CELL, recurrent
 from gru2np_runtime.layers import ConvLSTM
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def conv_lstm(rank: int) -> Callable[[Config], Layer]:
-    """A ConvLSTM over so many spatial axes."""
+    """A ConvLSTM over ``rank`` spatial axes."""
 
     def convert(config: Config) -> Layer:
         padding = config.choice("padding", ("valid", "same"), "valid")
         options = window(config, padding, rank)
         ones = (1,) * rank
-        sequence = _sequence(config, False)
+        sequence = sequence_options(config, False)
         if not config.boolean("zeroes_masked", True):
-            # Whatever zero_output_for_mask says, as Keras 2 has it.
+            # Keras 2 ignores zero_output_for_mask here.
             sequence["masked_output"] = config.meaning.recurrent.masked_output
         return config.build(
             ConvLSTM,

@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 
 def activation(config: Config) -> Layer:
-    """Every layer of one function: Activation, ReLU, ELU, Softmax, ..."""
+    """Every layer that is one function: Activation, ReLU, ELU, Softmax, ..."""
     function = activations.LAYERS[config.layer.class_name](config)
     return config.build(Activation, function=function)
 
 
 def acts_in_training(*options: str) -> Callable[[Config], Layer]:
-    """A layer that gives its input back outside training, whatever these options."""
+    """A layer that returns its input in inference, whatever these options are."""
 
     def convert(config: Config) -> Layer:
         for option in options:
@@ -55,12 +55,12 @@ def acts_in_training(*options: str) -> Callable[[Config], Layer]:
 
 
 def masking(config: Config) -> Layer:
-    """Masking; a step is masked where all its features equal ``mask_value``."""
+    """Masking; a step is masked if all its features equal ``mask_value``."""
     return config.build(Masking, mask_value=config.number("mask_value", 0.0))
 
 
 def embedding(config: Config) -> Layer:
-    """Embedding; what ``mask_zero`` means for others is the graph's business."""
+    """Embedding; the graph creates the mask of ``mask_zero``."""
     config.boolean("mask_zero", False)
     return config.build(
         Embedding,
@@ -70,10 +70,10 @@ def embedding(config: Config) -> Layer:
 
 
 def reversible_embedding(config: Config) -> Layer:
-    """ReversibleEmbedding, which its calls use forward or back."""
+    """ReversibleEmbedding; its calls choose the direction."""
     config.boolean("mask_zero", False)
     if config.value("reverse_dtype", None) not in (None, config.dtype()):
-        config.refuse("computes backwards in another type", "reverse_dtype")
+        config.refuse("computes the reverse in another dtype", "reverse_dtype")
     cap = config.value("logit_soft_cap", None)
     return config.build(
         ReversibleEmbedding,
@@ -85,16 +85,16 @@ def reversible_embedding(config: Config) -> Layer:
 
 
 def convert_to_tensor(config: Config) -> Layer:
-    """ConvertToTensor of what is one, where Attention makes its output's mask."""
+    """ConvertToTensor of a tensor, which Keras 3 adds for the masks of Attention."""
     if config.value("dtype", None) is not None:
-        config.refuse("converts to another type", "dtype", config.value("dtype"))
+        config.refuse("converts to another dtype", "dtype", config.value("dtype"))
     for option in ("sparse", "ragged"):
         config.value(option, None)
     return config.build(Identity)
 
 
-# Ids other than 0 are valid, where that is asked for.
-NOT_0 = Creates(0.0, wanted="mask_zero", any_feature=False)
+# With ``mask_zero``, ids other than 0 are valid.
+NOT_0 = Creates(0.0, enabled_by="mask_zero", any_feature=False)
 LAYERS = {
     **{
         name: unmasked(activation, MEASURED, None, of_function)
@@ -121,7 +121,7 @@ LAYERS = {
     "Identity": unmasked(acts_in_training(), MEASURED, None, ANY),
     "Masking": unmasked(
         masking,
-        Creates("mask_value", wanted="", any_feature=True),
+        Creates("mask_value", enabled_by="", any_feature=True),
         None,
         PROMOTED_NUMBERS,
     ),

@@ -1,4 +1,4 @@
-"""Classes of the user's own: given by name in Python, never imported from a file."""
+"""Custom classes: passed by name in Python, never imported from a file."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     CustomObjects = Mapping[str, type[Layer]]
 
-# The attribute whose value is a function, and is spelled as in files of Keras.
+# The kind of attributes that are activation functions, in the form of Keras' files.
 FUNCTION = "ActivationSpec"
 
 
 class Specs:
-    """The closed table of Keras' classes, and before it the user's own.
+    """The closed table of Keras' classes, preceded by custom classes.
 
     Args:
-        custom_objects: subclasses of ``gru2np_runtime.Layer`` by the name that their
-            Keras class has in the file.
+        custom_objects: subclasses of ``gru2np_runtime.Layer`` by the name of the Keras
+            class in the file.
 
     Raises:
-        TypeError: one of them is no such class.
+        TypeError: one of them is not such a subclass.
     """
 
     def __init__(self, custom_objects: CustomObjects | None = None) -> None:
@@ -55,14 +55,14 @@ class Specs:
             )
 
     def get(self, class_name: str) -> LayerSpec | None:
-        """How a class is converted; None if nothing is known of it."""
-        # Keras writes package>Name, the generations add a module or that it is custom.
+        """The row of a class; None if there is none."""
+        # Keras writes package>Name, and the generations module>Name or custom>Name.
         spec = self._custom.get(class_name.rpartition(">")[2])
         return spec if spec is not None else LAYERS.get(class_name)
 
 
 def _converter(kind: type[Layer]) -> Callable[[Config], Layer]:
-    """From a layer's options to the class, through its ``from_options``."""
+    """A function from a layer's options to the class, by its ``from_options``."""
 
     def convert(config: Config) -> Layer:
         options = {

@@ -44,12 +44,12 @@ def maxout_dense(config: Config) -> Layer:
 
 
 def einsum_dense(config: Config) -> Layer:
-    """EinsumDense; ``output_shape`` is without the batch, and may be one number."""
+    """EinsumDense; ``output_shape`` excludes the batch, and may be one number."""
     equation, bias_axes = config.value("equation"), config.value("bias_axes", None)
     shape = config.value("output_shape")
     if not isinstance(equation, str) or not isinstance(bias_axes, (str, type(None))):
         config.refuse("expected letters", "equation", [equation, bias_axes])
-    # Axes of packed kernels, which quantised layers have.
+    # Only quantised layers use it.
     config.value("gptq_unpacked_column_size", None)
     return config.build(
         EinsumDense,

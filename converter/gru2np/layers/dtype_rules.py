@@ -1,9 +1,9 @@
-"""Which whole numbers and booleans a layer takes: the rules that its row may name.
+"""The dtype rules that a layer's row may name: the integers and booleans it accepts.
 
-Keras casts floating point inputs to the type of a layer and hands the others on as they
-are.  What becomes of them is then the layer's own, and another thing in Keras 3 than
-before; so a layer is given them only where Keras was seen to give what the runtime
-gives: Keras 3.15, and tf-keras 2.21 for all before.
+Keras casts floating point inputs to the dtype of a layer, and passes all others on.
+Each layer treats them in its own way, which differs between Keras 3 and older releases.
+So a layer accepts them only where Keras and the runtime gave the same outputs: Keras
+3.15, and tf-keras 2.21 for all older releases.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gru2np_runtime.activations import keeps_integers
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    # Whether inputs of these dtypes, one of them no floating point type, are taken.
+    # Whether inputs of these dtypes, not all of them floating point, are accepted.
     Rule = Callable[[Sequence[str]], bool]
 
 
@@ -58,12 +58,12 @@ def _not_booleans_alone(dtypes: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class AcceptedDtypes:
-    """Which inputs a layer accepts, where one at least is no floating point number.
+    """The inputs that a layer accepts, if not all of them are floating point.
 
     Attributes:
-        promoted: where ``NumberRules.whole_numbers`` is ``promoted``: in Keras 3.
-        kept: where it is ``kept``: in those before.
-        masked: also where the layer uses a mask.
+        promoted: if ``NumberRules.integer_inputs`` is ``promoted``: in Keras 3.
+        kept: if it is ``kept``: in older releases.
+        masked: also if the layer uses a mask.
     """
 
     promoted: Rule
@@ -71,29 +71,29 @@ class AcceptedDtypes:
     masked: bool = True
 
 
-# Numbers are moved and not computed with; or cast by the layer itself, or by its
-# product with the weights.
+# Inputs are moved without arithmetic, or cast by the layer or by its product with the
+# weights.
 ANY = AcceptedDtypes(_all, _all)
-# The operation checks its inputs itself, and so does a class of the user's own.
+# Operations and custom classes check their inputs themselves.
 UNCHECKED = ANY
 FLOATS = AcceptedDtypes(_none, _none)
-# As ``ANY``, by Keras 3 alone.
+# As ``ANY``, in Keras 3 only.
 PROMOTED = AcceptedDtypes(_all, _none)
 PROMOTED_OR_SIGNED = AcceptedDtypes(_all, _signed)
-# Keras 3 computes these in whole numbers, which are cut off.
+# Keras 3 computes these in integers, truncated.
 KEPT = AcceptedDtypes(_none, _all)
 NUMBERS = AcceptedDtypes(_numbers, _numbers)
 PROMOTED_NUMBERS = AcceptedDtypes(_numbers, _none)
 KEPT_NUMBERS = AcceptedDtypes(_none, _numbers)
-# Computed with as whole numbers.
+# Computed in integers.
 MERGED = AcceptedDtypes(_not_booleans_alone, _alike_signed)
 JOINED = AcceptedDtypes(_all, _alike)
-# Keras counts masked steps in the type of the input, and the mean with them.
+# With a mask, Keras counts the steps and computes the mean in the dtype of the input.
 AVERAGED = AcceptedDtypes(_all, _booleans, masked=False)
-# Whole numbers alone become float64, or stay what they are.
+# If all inputs are integers, the output is float64, or integers.
 BESIDE_FLOATS = AcceptedDtypes(_beside_floats, _none)
 ADDED = AcceptedDtypes(_alike_signed, _none)
-# What the layer inside takes.
+# The rule of the inner layer.
 INSIDE = "inside"
 
 _FUNCTIONS = {
@@ -105,7 +105,7 @@ _FUNCTIONS = {
 
 
 def of_function(layer: Any) -> AcceptedDtypes:
-    """What a layer of one activation function takes."""
+    """The rule of a layer that is one activation function."""
     function = layer.function
     if isinstance(function, str):
         return _FUNCTIONS.get(function, FLOATS)
@@ -116,5 +116,5 @@ def of_function(layer: Any) -> AcceptedDtypes:
 
 
 if TYPE_CHECKING:
-    # Or what tells it of the runtime's layer, where options decide; or ``INSIDE``.
+    # Or a function of the runtime's layer, if options decide; or ``INSIDE``.
     DtypeRule = AcceptedDtypes | Callable[[Any], AcceptedDtypes] | str

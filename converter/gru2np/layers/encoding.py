@@ -1,4 +1,4 @@
-"""Converts categories; their meaning is in the runtime's file of this name."""
+"""Converts encoding of categories; its meaning is in the runtime's file."""
 
 from __future__ import annotations
 
@@ -40,50 +40,50 @@ def discretization(config: Config) -> Layer:
         config.value(option, None)
     boundaries = config.value("bin_boundaries", None)
     if not boundaries:
-        config.refuse("the boundaries that adapt() found are not in the architecture")
+        config.refuse("the boundaries from adapt() are not in the architecture")
     output = config.choice("output_mode", _OUTPUTS, "int")
-    return _whole(config, output).build(
+    return _without_integer_dtype(config, output).build(
         runtime.Discretization,
         boundaries=numbers(config, "bin_boundaries"),
         output=output,
-        number=config.meaning.numbers.bin_number,
+        number=config.meaning.numbers.bin_dtype,
     )
 
 
 def integer_lookup(config: Config) -> Layer:
-    """IntegerLookup of a vocabulary that stands in the architecture."""
+    """IntegerLookup with a vocabulary in the architecture."""
     _dense(config)
     for option in ("oov_token", "salt", "vocabulary_dtype", "vocabulary_size"):
         config.value(option, None)
     config.value("has_input_vocabulary", None)
     output = config.choice("output_mode", _OUTPUTS, "int")
     if config.boolean("invert", False):
-        config.refuse("looks numbers up backwards", "invert", True)
+        config.refuse("the inverse lookup is not supported", "invert", True)
     if config.value("idf_weights", None) is not None:
-        config.refuse("weighs by frequency", "idf_weights")
+        config.refuse("weights by frequency are not supported", "idf_weights")
     if config.value("oov_method", "floormod") != "floormod":
-        config.refuse("hashes by a function of TensorFlow's own", "oov_method")
+        config.refuse("hashes with a function of TensorFlow", "oov_method")
     words = config.value("vocabulary", None)
     if not isinstance(words, list) or not words:
-        config.refuse("the vocabulary is in a file beside the architecture")
+        config.refuse("the vocabulary is in another file than the architecture")
     outside = config.integer("num_oov_indices", 1, minimum=0)
     token = config.value("mask_token", None)
     special = [token] if token is not None and output == "int" else []
     padded = config.boolean("pad_to_max_tokens", False) and output != "int"
     most = config.value("max_tokens", None)
     numbers = _integers(config, words)
-    # A list may name the special places itself, and then names all of them.
+    # A list may include the special tokens, and then includes all of them.
     named = [*special, *[config.value("oov_token", -1)] * outside]
     if named and numbers[: len(named)] == named:
         numbers = numbers[len(named) :]
-    return _whole(config, output).build(
+    return _without_integer_dtype(config, output).build(
         runtime.IntegerLookup,
         vocabulary=numbers,
         outside=outside,
         mask_token=_integers(config, special),
         output=output,
         padded=most if padded and isinstance(most, int) else 0,
-        whole=config.meaning.numbers.lookup_whole,
+        whole=config.meaning.numbers.lookup_gives_integers,
     )
 
 
@@ -95,8 +95,8 @@ def _dense(config: Config) -> None:
         config.refuse("sparse outputs are not supported", "sparse", True)
 
 
-def _whole(config: Config, output: str) -> Config:
-    """The options without a type of whole numbers, which only such outputs have."""
+def _without_integer_dtype(config: Config, output: str) -> Config:
+    """The options without an integer dtype, which is legal for ``int`` outputs."""
     name = named_type(config.value("dtype", None))
     if name in ("int32", "int64") and output == "int":
         config.layer = replace(
@@ -108,7 +108,7 @@ def _whole(config: Config, output: str) -> Config:
 def _integers(config: Config, items: Sequence[object]) -> list[int]:
     for item in items:
         if not is_integer(item) or abs(item) >= 2**63:
-            config.refuse("expected whole numbers", "vocabulary", item)
+            config.refuse("expected integers", "vocabulary", item)
     return [item for item in items if isinstance(item, int)]
 
 

@@ -52,7 +52,7 @@ UNARY = {
     "Tan": "tan",
     "Trunc": "trunc",
 }
-# Activation functions without options, by class, as activations.NAMES calls them.
+# Activation functions without options: names in ``activations.NAMES`` by class.
 NAMED = {
     "HardSigmoid": "hard_sigmoid",
     "Relu": "relu",
@@ -78,7 +78,9 @@ def unary(config: Config) -> Layer:
     name = config.operation
     if name == "Round" and config.value("decimals", 0) != 0:
         config.refuse(
-            "rounded to whole numbers only", "decimals", config.value("decimals")
+            "only rounding to integers is supported",
+            "decimals",
+            config.value("decimals"),
         )
     return build(config, runtime.Unary, function=UNARY[name])
 

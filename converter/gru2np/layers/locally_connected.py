@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 def locally_connected(rank: int) -> Callable[[Config], Layer]:
-    """Local connections over so many spatial axes."""
+    """Local connections over ``rank`` spatial axes."""
 
     def convert(config: Config) -> Layer:
         implementation = config.integer("implementation", 1)
         if implementation not in (1, 2):
             config.refuse(
-                "the kernel is a list of numbers of a sparse matrix, which is not "
-                "supported; implementations 1 and 2 are",
+                "the kernel is stored as a sparse matrix, which is not supported; "
+                "implementations 1 and 2 are",
                 "implementation",
                 implementation,
             )
         padding = config.choice("padding", ("valid", "same"), "valid")
-        # Never run on what is unclear there, of any rank.
+        # Never measured on CNTK, so rank 1 is refused too.
         check_backend(config, padding, rank=2)
         return config.build(
             LocallyConnected,

@@ -1,7 +1,7 @@
-"""What a layer makes of the mask of its input: the rules that its row may name.
+"""The mask rules that a layer's row may name: from the input's mask to the output's.
 
-How masks are combined and propagated is in the meaning of the model's Keras; the
-nodes for that are added in ``graph/masks.py``.
+The meaning of the model's Keras states how masks are combined and propagated;
+``graph/masks.py`` adds the nodes for that.
 """
 
 from __future__ import annotations
@@ -15,41 +15,40 @@ if TYPE_CHECKING:
     from gru2np_runtime import Layer
 
 # Rules without options.
-MEASURED = "measured"  # what each release was seen to do: ``MaskRules.by_class``
-MOVES = "measured, unless it had nothing to do"  # then ``MaskRules.idle_operations``
-KEEPS = "keeps"  # the mask is propagated: the output has the same
-STOPS = "stops"  # the mask is dropped: the output has none
+MEASURED = "measured"  # as measured for each release: ``MaskRules.by_class``
+MOVES = "measured or idle"  # the same; idle calls by ``MaskRules.idle_operations``
+KEEPS = "keeps"  # the output has the mask of the input
+STOPS = "stops"  # the output has no mask
 QUERY = "keeps the query's"  # by ``AttentionRules``
-SEQUENCE = "sequence"  # propagated where it gives a sequence, else dropped
-IN_TIME = "in time"  # what the layer inside makes of it: ``MaskRules.in_time``
+SEQUENCE = "sequence"  # kept if the layer returns sequences, else dropped
+IN_TIME = "in time"  # by the inner layer and ``MaskRules.in_time``
 
-# What merge layers make of masked positions, since Keras 3.4.
+# How merge layers treat masked positions, since Keras 3.4.
 COUNTED = "counted"  # as all others
 ONE = "one"  # as the number 1
-LEFT_OUT = "left out"  # the other inputs decide
+LEFT_OUT = "left out"  # skipped: the other inputs decide
 
 
 @dataclass(frozen=True)
 class Creates:
-    """The output has a new mask: what differs from a value is valid.
+    """The output has a new mask: elements that differ from a value are valid.
 
     Attributes:
-        value: that marks what is masked, or the option that says it; 0 where a file
-            leaves the option out.
-        wanted: the option that asks for the mask; empty where it is always made.
-        any_feature: a step is valid where any of its features differs.
+        value: the value of masked elements, or the option with it (default 0).
+        enabled_by: the option that enables the mask; empty if it is always created.
+        any_feature: a step is valid if any of its features differs.
     """
 
     value: float | str
-    wanted: str
+    enabled_by: str
     any_feature: bool
 
     def made(self, options: Mapping[str, Any]) -> bool:
-        """Whether a layer of these options makes a mask."""
-        return not self.wanted or bool(options.get(self.wanted, False))
+        """Whether a layer with these options creates a mask."""
+        return not self.enabled_by or bool(options.get(self.enabled_by, False))
 
     def masked(self, options: Mapping[str, Any]) -> float:
-        """The value that marks what is masked."""
+        """The value of masked elements."""
         value = self.value
         return float(options.get(value, 0.0) if isinstance(value, str) else value)
 
@@ -59,8 +58,8 @@ class Merges:
     """The output has the masks of all inputs combined.
 
     Attributes:
-        masked: what becomes of masked positions: ``COUNTED``, ``ONE`` or ``LEFT_OUT``.
-        joins: masks are joined as the inputs are, along an axis.
+        masked: how masked positions are treated: ``COUNTED``, ``ONE`` or ``LEFT_OUT``.
+        joins: masks are concatenated along the same axis as the inputs.
     """
 
     masked: str
@@ -69,11 +68,11 @@ class Merges:
 
 @dataclass(frozen=True)
 class Idles:
-    """The output has no mask, but perhaps the input's where nothing is to be done.
+    """The output has no mask, except that of the input if the call changes nothing.
 
     Attributes:
-        moves: whether a layer changes something though shape and dtype may stay.
-        casts: ``MaskRules.idle_casts`` holds for it, else ``idle_operations``.
+        moves: whether a layer changes its input even if shape and dtype stay.
+        casts: ``MaskRules.idle_casts`` applies, else ``idle_operations``.
     """
 
     moves: Callable[[Layer], bool]

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from gru2np_runtime import Layer
 
 
-# TensorFlow's fused kernel took no smaller epsilon.
+# The least epsilon of TensorFlow's fused kernel.
 LEAST_EPSILON = 1.001e-5
 
 
 def batch_normalization(config: Config) -> Layer:
-    """BatchNormalization; ``momentum`` and all of ``renorm`` act in training."""
+    """BatchNormalization; ``momentum`` and ``renorm`` act in training only."""
     axis = config.value("axis", -1)
     mode = config.value("mode", None)
     if mode is not None:
-        # Keras 1; its modes 0 and 1 have been told apart before.
-        anew = "normalised by the statistics of every batch anew"
-        config.refuse(anew if mode == 2 else "expected 0 or 1", "mode", mode)
-    # TensorFlow's Keras 2 writes a list of one.
+        # Of Keras 1; the generation has converted modes 0 and 1.
+        per_batch = "normalised by the statistics of each batch"
+        config.refuse(per_batch if mode == 2 else "expected 0 or 1", "mode", mode)
+    # tf.keras writes a list of one.
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     options = _options(config)
     fused = (
@@ -36,19 +36,24 @@ def batch_normalization(config: Config) -> Layer:
     if fused and options["epsilon"] < LEAST_EPSILON:
         options.update(least_epsilon=LEAST_EPSILON, least_epsilon_ranks=fused)
     if isinstance(axis, list):
-        # Its numbers then stand in an array of as many axes as the input has.
+        # The rank of its weights is then that of the input.
         return config.build(runtime.BatchNormalizationOverAxes, axes=axis, **options)
     return config.build(BatchNormalization, axis=axis, **options)
 
 
 def _may_fuse(config: Config, axis: object) -> bool:
-    """Whether TensorFlow runs the layer in one kernel, if its input is an image."""
-    renormed = config.boolean("renorm", False)
-    fused = config.value("fused", None) is not False and not renormed
-    whole = config.value("virtual_batch_size", None) is None
-    whole = whole and not isinstance(axis, list)
-    in_front = axis == 1 and config.meaning.numbers.least_epsilon_channels_first
-    return fused and whole and config.dtype() == "float32" and (axis != 1 or in_front)
+    """Whether TensorFlow uses its fused kernel for the layer, if the rank fits."""
+    renorm = config.boolean("renorm", False)
+    fused = config.value("fused", None) is not False and not renorm
+    virtual = config.value("virtual_batch_size", None) is not None
+    first = config.meaning.numbers.least_epsilon_channels_first
+    return (
+        fused
+        and not virtual
+        and not isinstance(axis, list)
+        and config.dtype() == "float32"
+        and (axis != 1 or first)
+    )
 
 
 def layer_normalization(config: Config) -> Layer:
@@ -64,7 +69,7 @@ def layer_normalization(config: Config) -> Layer:
 
 
 def group_normalization(config: Config) -> Layer:
-    """GroupNormalization; 32 groups by default, -1 for one of each channel."""
+    """GroupNormalization; 32 groups by default, -1 for one group for each channel."""
     return config.build(
         runtime.GroupNormalization,
         groups=config.integer("groups", 32, minimum=-1),
@@ -83,7 +88,7 @@ def rms_normalization(config: Config) -> Layer:
 
 
 def unit_normalization(config: Config) -> Layer:
-    """UnitNormalization; how small a norm may be is the Keras' own."""
+    """UnitNormalization; the smallest norm depends on the release of Keras."""
     return config.build(
         runtime.UnitNormalization,
         axes=_axes(config),

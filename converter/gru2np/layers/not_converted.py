@@ -1,7 +1,7 @@
 """Layers of Keras that are refused by name, each with its reason.
 
 Every layer that an installed Keras exports is either in a table of a family or here;
-``tests/test_vocabulary.py`` holds the two against Keras itself.
+``tests/test_vocabulary.py`` compares both with Keras.
 """
 
 from __future__ import annotations
@@ -9,41 +9,43 @@ from __future__ import annotations
 _AUGMENTATION = (
     "an augmentation of images for training; save the model again without it"
 )
-_BASE = "a base for layers of one's own, and no layer itself"
-_CELL = "a cell, which only its own layer may hold"
-_FILTER = "a filter for images: apply it to them before the model"
+_BASE = "a base class for custom layers"
+_CELL = "a cell, which works only inside its own layer"
+_FILTER = "a filter for images: apply it before the model"
 _FOREIGN = "a program of another framework, which is never run"
-_HASH = "hashes by a function of TensorFlow's own: do it before the model"
+_HASH = "hashes with a function of TensorFlow: do it before the model"
 _SOUND = "spectrograms of sound: compute them before the model"
-_TEXT = "strings, which no array of numbers holds: look them up before the model"
+_TEXT = "strings are not supported: convert them to numbers before the model"
 
 NOT_CONVERTED = {
     "AbstractRNNCell": _BASE,
     "AugMix": _AUGMENTATION,
     "AutoContrast": _FILTER,
-    "CenterCrop": "crops and resizes by rules that changed with versions of Keras",
+    "CenterCrop": "crops and resizes by rules that differ between versions of Keras",
     "ContrastLimitedAdaptiveHistogramEqualization": _FILTER,
     "ConvLSTM2DCell": _CELL,
     "CutMix": _AUGMENTATION,
-    "DenseFeatures": "columns of a table by name: make arrays of them before the model",
+    "DenseFeatures": "columns of a table by name: convert them to arrays before the "
+    "model",
     "Equalization": _FILTER,
     "FlaxLayer": _FOREIGN,
     "HashedCrossing": _HASH,
     "Hashing": _HASH,
     "JaxLayer": _FOREIGN,
     "Lambda": (
-        "a Lambda layer holds Python code, which is never run; replace it by "
+        "a Lambda layer is Python code, which is never run; replace it with "
         "built-in layers and save the model again"
     ),
     "Layer": _BASE,
-    "MaxNumBoundingBoxes": "boxes that belong to an image, which no array holds",
+    "MaxNumBoundingBoxes": "bounding boxes of images are not supported",
     "MelSpectrogram": _SOUND,
     "MixUp": _AUGMENTATION,
-    "Pipeline": "a list of layers for data: apply them before the model",
+    "Pipeline": "a list of preprocessing layers: apply them before the model",
     "RandAugment": _AUGMENTATION,
     "RandomColorDegeneration": _AUGMENTATION,
     "RandomColorJitter": _AUGMENTATION,
-    "RandomCrop": "crops in use, too, by rules that changed with versions of Keras",
+    "RandomCrop": "crops in inference too, by rules that differ between versions of "
+    "Keras",
     "RandomElasticTransform": _AUGMENTATION,
     "RandomErasing": _AUGMENTATION,
     "RandomGaussianBlur": _AUGMENTATION,

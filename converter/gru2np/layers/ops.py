@@ -1,6 +1,6 @@
-"""Converts the small ``keras.ops`` nodes; Keras 3 computes masks of them.
+"""Converts the small ``keras.ops`` nodes, with which Keras 3 computes masks.
 
-And of the layers that do no more than one of them outside training.
+And layers of image augmentation, which only cast in inference.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ LOGIC: dict[str, type[Layer]] = {
     "LogicalAnd": runtime.LogicalAnd,
     "LogicalOr": runtime.LogicalOr,
 }
-
-
-# Layers that change an image in training and give it back otherwise.
+FILLED: dict[str, type[Layer]] = {
+    "OnesLike": runtime.OnesLike,
+    "ZerosLike": runtime.ZerosLike,
+}
+# Layers that change an image in training only.
 RANDOM = {
     "RandomBrightness": ("factor", "value_range"),
     "RandomContrast": ("factor", "value_range"),
@@ -43,16 +45,10 @@ RANDOM = {
 }
 
 
-def zeros_like(config: Config) -> Layer:
-    """ZerosLike; without ``dtype``, the input's own."""
+def filled(config: Config) -> Layer:
+    """OnesLike and ZerosLike; the default of ``dtype`` is that of the input."""
     tensors(config, 1)
-    return build(config, runtime.ZerosLike, number=number_type(config))
-
-
-def ones_like(config: Config) -> Layer:
-    """OnesLike; without ``dtype``, the input's own."""
-    tensors(config, 1)
-    return build(config, runtime.OnesLike, number=number_type(config))
+    return build(config, FILLED[config.operation], number=number_type(config))
 
 
 def broadcast_to(config: Config) -> Layer:
@@ -62,7 +58,7 @@ def broadcast_to(config: Config) -> Layer:
 
 
 def cast(config: Config) -> Layer:
-    """Cast to a dtype; half precision rounds, and gives float32."""
+    """Cast to a dtype; half precision rounds, and the output is float32."""
     tensors(config, 1)
     number = config.value("dtype", None)
     if number not in HALF:
@@ -73,14 +69,14 @@ def cast(config: Config) -> Layer:
 
 
 def any_(config: Config) -> Layer:
-    """Any over axes behind the batch."""
+    """Any over axes other than the batch axis."""
     tensors(config, 1)
     keepdims = config.boolean("keepdims", False)
     return build(config, runtime.Any, axes=axes(config), keepdims=keepdims)
 
 
 def expand_dims(config: Config) -> Layer:
-    """ExpandDims by one axis behind the batch."""
+    """ExpandDims by one axis after the batch axis."""
     tensors(config, 1)
     return build(config, runtime.ExpandDims, axis=axis(config))
 
@@ -91,8 +87,8 @@ def logic(config: Config) -> Layer:
     return build(config, LOGIC[config.operation])
 
 
-def in_training(*options: str) -> Callable[[Config], Layer]:
-    """A layer that gives an image back outside training, as floating point numbers."""
+def augmentation(*options: str) -> Callable[[Config], Layer]:
+    """A layer that only casts an image to its dtype in inference."""
 
     def convert(config: Config) -> Layer:
         for option in ("data_format", "bounding_box_format", "rng_type", *options):
@@ -108,10 +104,9 @@ LAYERS = {
     "ops.Cast": operation(cast, CASTS),
     "ops.ExpandDims": operation(expand_dims, STOPS),
     **{f"ops.{name}": operation(logic, STOPS) for name in LOGIC},
-    "ops.OnesLike": operation(ones_like, STOPS),
-    "ops.ZerosLike": operation(zeros_like, STOPS),
+    **{f"ops.{name}": operation(filled, STOPS) for name in FILLED},
     **{
-        name: unmasked(in_training(*options), MEASURED, None, UNCHECKED)
+        name: unmasked(augmentation(*options), MEASURED, None, UNCHECKED)
         for name, options in RANDOM.items()
     },
 }

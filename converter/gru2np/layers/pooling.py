@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def pooling(kind: type[Layer], rank: int) -> Callable[[Config], Layer]:
-    """Pooling over windows of so many spatial axes."""
+    """Pooling over windows of ``rank`` spatial axes."""
 
     def convert(config: Config) -> Layer:
         size = config.integers("pool_size", 2, length=rank)
@@ -30,10 +30,10 @@ def pooling(kind: type[Layer], rank: int) -> Callable[[Config], Layer]:
         check_window(config, padding, size, strides)
         before: list[int] = []
         if padding == "same" and config.meaning.windows.same_pooling == "whole":
-            # Keras 2.0 keras/backend/theano_backend.py, pool2d: no half at all.
+            # Keras 2.0 keras/backend/theano_backend.py, pool2d.
             before = [n - 2 if n > 2 and n % 2 else n - 1 for n in size]
             if rank == 3 and 1 in size:
-                config.refuse("Theano pads such windows by less than nothing")
+                config.refuse("Theano pads such windows by a negative number")
         more = {}
         if kind is runtime.AveragePooling:
             more["counts_padding"] = config.boolean("counts_padding", False)
@@ -51,7 +51,7 @@ def pooling(kind: type[Layer], rank: int) -> Callable[[Config], Layer]:
 
 
 def global_pooling(kind: type[Layer]) -> Callable[[Config], Layer]:
-    """Pooling over all steps; ``keepdims`` came with tf.keras 2.6."""
+    """Pooling over all steps; ``keepdims`` is new in tf.keras 2.6."""
 
     def convert(config: Config) -> Layer:
         return config.build(

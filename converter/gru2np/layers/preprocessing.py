@@ -14,14 +14,12 @@ from gru2np.layers.spec import Unused, Weights, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gru2np.layers.spec import Config
     from gru2np_runtime import Layer
 
 
 def rescaling(config: Config) -> Layer:
-    """Rescaling; scale and offset are a number, or one for each feature."""
+    """Rescaling; scale and offset are one number, or one for each feature."""
     return config.build(
         runtime.Rescaling,
         scale=numbers(config, "scale"),
@@ -30,7 +28,7 @@ def rescaling(config: Config) -> Layer:
 
 
 def normalization(config: Config) -> Layer:
-    """Normalization, its numbers adapted or given."""
+    """Normalization, with mean and variance in its weights or in its options."""
     axis = config.value("axis", -1)
     axes = axis if isinstance(axis, list) else [] if axis is None else [axis]
     constants: dict[str, Any] = {}
@@ -54,30 +52,25 @@ def normalization(config: Config) -> Layer:
 
 
 def numbers(config: Config, key: str, default: object = None) -> list[float]:
-    """A number, or a flat list of them."""
+    """A number or a flat list of numbers, all finite."""
     value = config.value(key, default)
-    found = _flat(value if isinstance(value, (list, tuple)) else [value])
-    if found is None:
+    items = value if isinstance(value, (list, tuple)) else [value]
+    floats = [float(item) for item in items if is_number(item)]
+    if len(floats) < len(items) or not all(map(math.isfinite, floats)):
         config.refuse("expected a number or a flat list of numbers", key, value)
-    return found
-
-
-def _flat(items: Sequence[object]) -> list[float] | None:
-    numbers = [float(item) for item in items if is_number(item)]
-    sound = len(numbers) == len(items) and all(math.isfinite(n) for n in numbers)
-    return numbers if sound else None
+    return floats
 
 
 def _array(config: Config, key: str) -> np.ndarray[Any, Any]:
-    """A number, or lists of them of one length each."""
+    """A number or nested lists of equal lengths, as float64."""
     value = config.value(key)
     try:
-        found = np.array(value)
+        array = np.array(value)
     except ValueError:
-        found = np.array(None)
-    if found.dtype.kind not in "if" or found.ndim > 8 or not np.isfinite(found).all():
+        array = np.array(None)
+    if array.dtype.kind not in "if" or array.ndim > 8 or not np.isfinite(array).all():
         config.refuse("expected numbers", key, value)
-    return found.astype(float)
+    return array.astype(float)
 
 
 LAYERS = {

@@ -1,4 +1,4 @@
-"""Converts Dot and its like; their meaning is in the runtime's file of this name."""
+"""Converts Dot and Merge by ``cos``; their meaning is in the runtime's file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def dot(config: Config) -> Layer:
-    """Dot; one axis stands for the same axis of both."""
+    """Dot; one axis means the same axis of both inputs."""
     return config.build(
         runtime.Dot,
         axes=config.integers("axes", length=2, minimum=-32),
@@ -25,7 +25,7 @@ def dot(config: Config) -> Layer:
 
 
 def cosine(config: Config) -> Layer:
-    """Merge of Keras 1 in its mode ``cos``; its other modes became layers."""
+    """Merge of Keras 1 with mode ``cos``; the other modes are layers."""
     if config.value("mode") != "cos":
         config.refuse("a merge by Python code, which is never run")
     config.integers("dot_axes", -1, length=2, minimum=-2)

@@ -25,22 +25,26 @@ LAYER_OF_CELL = {
 
 
 def gru(config: Config) -> Layer:
-    """GRU; only with ``reset_after`` could TensorFlow run it on cuDNN."""
+    """GRU; TensorFlow runs it on cuDNN with ``reset_after`` only."""
     cell = gru_options(config)
     fused = cell["reset_after"] and _fused(config, cell)
-    return config.build(runtime.GRU, **cell, **_sequence(config, fused))
+    return config.build(runtime.GRU, **cell, **sequence_options(config, fused))
 
 
 def lstm(config: Config) -> Layer:
-    """LSTM, which TensorFlow could run on cuDNN."""
+    """LSTM; TensorFlow may run it on cuDNN."""
     cell = lstm_options(config)
-    return config.build(runtime.LSTM, **cell, **_sequence(config, _fused(config, cell)))
+    return config.build(
+        runtime.LSTM, **cell, **sequence_options(config, _fused(config, cell))
+    )
 
 
 def simple_rnn(config: Config) -> Layer:
-    """SimpleRNN, which never ran on cuDNN."""
+    """SimpleRNN, which never runs on cuDNN."""
     return config.build(
-        runtime.SimpleRNN, **simple_rnn_options(config), **_sequence(config, False)
+        runtime.SimpleRNN,
+        **simple_rnn_options(config),
+        **sequence_options(config, False),
     )
 
 
@@ -48,9 +52,9 @@ def rnn(config: Config) -> Layer:
     """RNN over one of the three cells, or over a stack of them."""
     inside = dict(config.layer.children)
     if config.value("num_constants", None):
-        config.refuse("constants reach only cells of the user's own", "num_constants")
+        config.refuse("constants are for custom cells only", "num_constants")
     reverse = bool(config.value("reverse_state_order", False))
-    sequence = _sequence(config, False)
+    sequence = sequence_options(config, False)
     if "cell" in inside and inside["cell"].class_name != "StackedRNNCells":
         cell = config.child("cell")
         if cell.op not in LAYER_OF_CELL:
@@ -65,14 +69,14 @@ def rnn(config: Config) -> Layer:
     )
     sizes, units = layer.state_sizes(), layer.cells()[-1][1].units
     if layer.masked_output == "state" and sizes[0] != units:
-        # Keras itself fails here on a masked input; without a mask nothing changes.
+        # Keras fails here on a masked input; without a mask nothing changes.
         attributes = {**layer.attributes(), "masked_output": "previous"}
         return runtime.RNN(layers=stack.layers, **attributes)
     return layer
 
 
 def stacked_cells(config: Config) -> Layer:
-    """StackedRNNCells: a stack without a sequence, stacks inside it flattened."""
+    """StackedRNNCells: a stack of cells for RNN; nested stacks are flattened."""
     reverse = config.boolean("reverse_state_order", False)
     cells: list[Layer] = []
     for name, _ in config.layer.children:
@@ -90,7 +94,7 @@ def stacked_cells(config: Config) -> Layer:
 
 
 def _fused(config: Config, cell: dict[str, Any]) -> bool:
-    """Whether TensorFlow 2 could run the layer on cuDNN, and so in its own loop."""
+    """Whether the options allow TensorFlow 2 to run the layer on cuDNN."""
     return (
         config.value("implementation", None) == 2
         and cell["activation"] == "tanh"
@@ -101,8 +105,8 @@ def _fused(config: Config, cell: dict[str, Any]) -> bool:
     )
 
 
-def _sequence(config: Config, fused: bool) -> dict[str, Any]:
-    """Options of the sequence, and what masked steps give, written out."""
+def sequence_options(config: Config, fused: bool) -> dict[str, Any]:
+    """Options of the sequence, with ``masked_output`` from the model's meaning."""
     rules = config.meaning.recurrent
     zero = config.boolean("zero_output_for_mask", False)
     unroll = config.boolean("unroll", False)
@@ -113,8 +117,8 @@ def _sequence(config: Config, fused: bool) -> dict[str, Any]:
     sequences = config.boolean("return_sequences", False)
     backwards = config.boolean("go_backwards", False)
     if zero and not ignored:
-        turned = unroll and backwards and sequences
-        masked = "zero_in_input_order" if turned else "zero"
+        reversed_ = unroll and backwards and sequences
+        masked = "zero_in_input_order" if reversed_ else "zero"
     return {
         "return_sequences": sequences,
         "return_state": config.boolean("return_state", False),
@@ -131,10 +135,10 @@ def is_stateful(layer: Layer) -> bool:
 
 
 def with_one_masked_output(layer: Layer, masked: bool, with_states: bool) -> Layer:
-    """The layer with one ``masked_output`` of those that mean the same in its calls.
+    """The layer with a canonical ``masked_output``.
 
-    Without a mask there is no masked step; and a state that starts at zero is the
-    output before it, or zero like it.  What means the same is the same bundle.
+    Without a mask the option changes nothing, and if states start at zero, ``state``
+    and ``previous`` are the same.  Equal meanings then give equal bundles.
     """
     if isinstance(layer, Graph):
         return layer
@@ -154,9 +158,9 @@ def with_one_masked_output(layer: Layer, masked: bool, with_states: bool) -> Lay
     return type(layer)(layers=children, **attributes)
 
 
-def _cell_prefix(attribute: str, place: int) -> str:
-    """A single cell's weights are the layer's own; those of a stack are numbered."""
-    return "" if attribute == "cell" else f"cell_{place}/"
+def _cell_prefix(attribute: str, position: int) -> str:
+    """Empty for a single cell; cells of a stack are numbered."""
+    return "" if attribute == "cell" else f"cell_{position}/"
 
 
 LAYERS = {

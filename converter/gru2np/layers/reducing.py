@@ -1,4 +1,4 @@
-"""Converts ``keras.ops`` nodes that reduce axes, and of products of matrices."""
+"""Converts ``keras.ops`` nodes that reduce axes, and matrix products."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REDUCTIONS = {
 
 
 def reduction(config: Config) -> Layer:
-    """A function that reduces axes behind the batch."""
+    """A function that reduces axes other than the batch axis."""
     tensors(config, 1)
     for key in ("dtype", "initial"):
         if config.value(key, None) is not None:

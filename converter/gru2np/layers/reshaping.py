@@ -19,53 +19,37 @@ if TYPE_CHECKING:
 
 
 def flatten(config: Config) -> Layer:
-    """Flatten; ``data_format`` came with Keras 2.2."""
+    """Flatten; ``data_format`` is new in Keras 2.2."""
     return config.build(runtime.Flatten, data_format=data_format(config))
 
 
 def reshape(config: Config) -> Layer:
-    """Reshape; ``target_shape`` is without the batch."""
+    """Reshape; ``target_shape`` excludes the batch."""
     return config.build(runtime.Reshape, target_shape=config.value("target_shape"))
 
 
 def permute(config: Config) -> Layer:
-    """Permute; ``dims`` count from 1, for the batch stays in front."""
+    """Permute; ``dims`` count from 1, because axis 0 is the batch."""
     return config.build(runtime.Permute, dims=config.value("dims"))
 
 
 def repeat_vector(config: Config) -> Layer:
-    """RepeatVector, so often along a new time axis."""
+    """RepeatVector: ``n`` times along a new time axis."""
     return config.build(runtime.RepeatVector, n=config.integer("n"))
 
 
-def zero_padding(rank: int) -> Callable[[Config], Layer]:
-    """ZeroPadding over so many spatial axes."""
+def at_ends(kind: type[Layer], key: str, rank: int) -> Callable[[Config], Layer]:
+    """ZeroPadding or Cropping over ``rank`` spatial axes, by its option ``key``."""
 
     def convert(config: Config) -> Layer:
-        return config.build(
-            runtime.ZeroPadding,
-            padding=_pairs(config, "padding", rank),
-            data_format=data_format(config),
-        )
-
-    return convert
-
-
-def cropping(rank: int) -> Callable[[Config], Layer]:
-    """Cropping over so many spatial axes."""
-
-    def convert(config: Config) -> Layer:
-        return config.build(
-            runtime.Cropping,
-            cropping=_pairs(config, "cropping", rank),
-            data_format=data_format(config),
-        )
+        pairs = _pairs(config, key, rank)
+        return config.build(kind, data_format=data_format(config), **{key: pairs})
 
     return convert
 
 
 def _pairs(config: Config, key: str, rank: int) -> list[tuple[int, ...]]:
-    """A pair for each axis; one number stands for both ends, or for all axes."""
+    """A pair for each axis; one number means both ends, or all axes."""
     value = config.value(key, 1)
     if rank == 1:
         return [config.integers(key, 1, length=2, minimum=0)]
@@ -94,11 +78,15 @@ LAYERS = {
     "RepeatVector": unmasked(repeat_vector, MEASURED, None, ANY),
     "Reshape": unmasked(reshape, IDLES, None, ANY),
     **{
-        f"Cropping{rank}D": unmasked(cropping(rank), IDLES, None, ANY)
+        f"Cropping{rank}D": unmasked(
+            at_ends(runtime.Cropping, "cropping", rank), IDLES, None, ANY
+        )
         for rank in (1, 2, 3)
     },
     **{
-        f"ZeroPadding{rank}D": unmasked(zero_padding(rank), MOVES, None, ANY)
+        f"ZeroPadding{rank}D": unmasked(
+            at_ends(runtime.ZeroPadding, "padding", rank), MOVES, None, ANY
+        )
         for rank in (1, 2, 3)
     },
 }

@@ -25,13 +25,13 @@ INTERPOLATIONS = (
     "lanczos5",
     "mitchellcubic",
 )
-# Between the steps of TensorFlow's table of a cubic's values, backends differ.
+# The steps of TensorFlow's table of cubics; between them backends differ.
 MOST_BICUBIC = 512
 WHOLE = ("area", "bicubic", *INTERPOLATIONS)
 
 
 def up_sampling(rank: int) -> Callable[[Config], Layer]:
-    """UpSampling over so many spatial axes; ``interpolation`` is for two."""
+    """UpSampling over ``rank`` spatial axes; ``interpolation`` is for two."""
 
     def convert(config: Config) -> Layer:
         size = config.integers("size", 2, length=rank)
@@ -39,19 +39,19 @@ def up_sampling(rank: int) -> Callable[[Config], Layer]:
         interpolation = "nearest"
         if rank == 2:
             interpolation = config.choice("interpolation", WHOLE, "nearest")
-        # A box around a step of the result is within one step of the input.
+        # With ``area``, the box of an output step is within one input step.
         if interpolation in ("nearest", "area"):
             return config.build(runtime.UpSampling, size=size, data_format=order)
         if interpolation == "bicubic" and any(
             n & (n - 1) or n > MOST_BICUBIC for n in size
         ):
             config.refuse(
-                "bicubic interpolation by a factor that is no power of 2 differs from "
-                "backend to backend",
+                "bicubic interpolation by a factor that is not a power of 2 differs "
+                "between backends",
                 "size",
                 [*size],
             )
-        _check_type(config, interpolation)
+        _check_dtype(config, interpolation)
         return config.build(
             runtime.Resizing,
             factors=size,
@@ -63,15 +63,15 @@ def up_sampling(rank: int) -> Callable[[Config], Layer]:
 
 
 def resizing(config: Config) -> Layer:
-    """Resizing; how it cuts or fills up to keep proportions is not supported."""
+    """Resizing; cropping and padding to keep the aspect ratio are not supported."""
     for option in ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias"):
         if config.boolean(option, False):
             config.refuse("the option is not supported", option, True)
-    # What would fill up.
+    # Options of the padding.
     config.value("fill_mode", None)
     config.value("fill_value", None)
     interpolation = config.choice("interpolation", INTERPOLATIONS, "bilinear")
-    _check_type(config, interpolation)
+    _check_dtype(config, interpolation)
     return config.build(
         runtime.Resizing,
         sizes=[config.integer("height"), config.integer("width")],
@@ -80,16 +80,16 @@ def resizing(config: Config) -> Layer:
     )
 
 
-def _check_type(config: Config, interpolation: str) -> None:
+def _check_dtype(config: Config, interpolation: str) -> None:
     if interpolation != "nearest" and config.dtype() == "float64":
         config.refuse(
-            "TensorFlow interpolates in float32 even where a model is float64",
+            "TensorFlow interpolates in float32 even in float64 models",
             "interpolation",
             interpolation,
         )
 
 
-def _of_way(layer: Any) -> AcceptedDtypes:
+def _of_interpolation(layer: Any) -> AcceptedDtypes:
     return KEPT_NUMBERS if isinstance(layer, runtime.Resizing) else ANY
 
 
@@ -98,13 +98,15 @@ LAYERS = {
         resizing,
         MOVES,
         uses_mask=False,
-        # Keras 3.15 writes training=true into its calls, and means nothing by it.
+        # Keras 3.15 writes training=true into its calls, which changes nothing.
         call=CallRule(ORDINARY, (), ("training",), takes_masks=False),
         weights=None,
         dtypes=ANY,
     ),
     **{
-        f"UpSampling{rank}D": unmasked(up_sampling(rank), MOVES, None, _of_way)
+        f"UpSampling{rank}D": unmasked(
+            up_sampling(rank), MOVES, None, _of_interpolation
+        )
         for rank in (1, 2, 3)
     },
 }

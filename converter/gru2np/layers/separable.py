@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def depthwise(rank: int) -> Callable[[Config], Layer]:
-    """A depthwise convolution over so many spatial axes."""
+    """A depthwise convolution over ``rank`` spatial axes."""
 
     def convert(config: Config) -> Layer:
-        # Some versions say beside it what follows from the multiplier.
+        # Some versions write it too; it follows from the multiplier.
         config.value("filters", None)
         options = _options(config, rank, ("valid", "same"))
         return config.build(runtime.DepthwiseConv, **options)
@@ -30,7 +30,7 @@ def depthwise(rank: int) -> Callable[[Config], Layer]:
 
 
 def separable(rank: int) -> Callable[[Config], Layer]:
-    """A separable convolution over so many spatial axes."""
+    """A separable convolution over ``rank`` spatial axes."""
     paddings = ("valid", "same", "causal") if rank == 1 else ("valid", "same")
 
     def convert(config: Config) -> Layer:
@@ -44,9 +44,9 @@ def separable(rank: int) -> Callable[[Config], Layer]:
 def _options(config: Config, rank: int, paddings: tuple[str, ...]) -> dict[str, Any]:
     for kernel in ("depthwise", "pointwise"):
         for option in ("initializer", "regularizer", "constraint"):
-            # The trained weights are in the file; the others act in training.
+            # They act in training only.
             config.value(f"{kernel}_{option}", None)
-    groups = "every channel is a group of its own already"
+    groups = "every channel is already a group"
     check_tensorflow(config, "depthwise and separable", groups)
     return {
         "depth_multiplier": config.integer("depth_multiplier", 1),

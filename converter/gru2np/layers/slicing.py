@@ -1,4 +1,4 @@
-"""Converts ``keras.ops`` nodes that slice, join, and turn tensors."""
+"""Converts ``keras.ops`` nodes that slice, join, split and transpose tensors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def get_item(config: Config) -> Layer:
 
 
 def _item(config: Config, item: Any) -> list[int | None]:
-    """An index, a slice, a new axis or an ellipsis, as the runtime has them."""
+    """An index, a slice, a new axis or an ellipsis, in the runtime's form."""
     if item is None:
         return []
     if isinstance(item, dict) and item.get("class_name") == "__ellipsis__":
@@ -48,13 +48,13 @@ def _item(config: Config, item: Any) -> list[int | None]:
 
 
 def squeeze(config: Config) -> Layer:
-    """Squeeze of axes that are named."""
+    """Squeeze of named axes."""
     tensors(config, 1)
     return build(config, runtime.Squeeze, axes=axes(config))
 
 
 def reshape(config: Config) -> Layer:
-    """Reshape that leaves the batch, written as -1 or null, where it is."""
+    """Reshape that keeps the batch axis, written as -1 or null."""
     tensors(config, 1)
     shape = config.value("newshape")
     if not isinstance(shape, list) or not shape or shape[0] not in (-1, None):
@@ -66,7 +66,7 @@ def reshape(config: Config) -> Layer:
 
 
 def transpose(config: Config) -> Layer:
-    """Transpose that leaves the batch where it is."""
+    """Transpose that keeps the batch axis."""
     tensors(config, 1)
     order = config.value("axes")
     if not isinstance(order, list) or not order or order[0] != 0:
@@ -90,12 +90,12 @@ def stack(config: Config) -> Layer:
 
 
 def split(config: Config) -> Layer:
-    """Split in equal pieces, at indices, or in pieces of given sizes."""
+    """Split into equal pieces, at indices, or into pieces of certain sizes."""
     tensors(config, 1)
     sizes = config.value("sizes", None)
     pieces = config.value("indices_or_sections", None) if sizes is None else sizes
-    whole = pieces if isinstance(pieces, list) else [pieces]
-    if not all(type(n) is int and 0 < n < 2**31 for n in whole) or not whole:
+    items = pieces if isinstance(pieces, list) else [pieces]
+    if not all(type(n) is int and 0 < n < 2**31 for n in items) or not items:
         config.refuse("expected positive numbers", "indices_or_sections", pieces)
     if not isinstance(pieces, list):
         return build(config, runtime.Split, axis=axis(config), sections=pieces)
@@ -106,14 +106,14 @@ def split(config: Config) -> Layer:
 
 
 def unstack(config: Config) -> Layer:
-    """Unstack: every index of an axis an output."""
+    """Unstack: one output for every index of an axis."""
     tensors(config, 1)
     config.value("num", None)
     return build(config, runtime.Split, axis=axis(config), squeeze=True)
 
 
 def _leaves_out(layer: Layer) -> bool:
-    """Whether a slice leaves items of an axis out, whatever its size, or reorders."""
+    """Whether a slice drops or reorders items of an axis, whatever its size."""
     assert isinstance(layer, runtime.GetItem)
     for item in layer.items:
         if len(item) != 3:

@@ -1,4 +1,4 @@
-"""What the row of a Keras class says, and the reader of one layer's options."""
+"""The row of a Keras class, and the reader of one layer's options."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FLOATING = (*HALF, "float32", "float64")
 ORDINARY = "ordinary"  # with its inputs, and perhaps a mask
 ATTENTION = "attention"  # with a list of query, value and key, each with a mask
 HEADS = "heads"  # with query, value and key by name, each with a mask
-REVERSIBLE = "reversible"  # forward, or back to what it was made of
+REVERSIBLE = "reversible"  # forward or reverse
 SCORES = "scores"  # with scores, and a mask of their shape
 
 
@@ -42,11 +42,11 @@ class CallRule:
 
     Attributes:
         kind: ``ORDINARY``, ``ATTENTION``, ``HEADS``, ``REVERSIBLE`` or ``SCORES``.
-        tensors: arguments that are a tensor each, by position or by name; empty where
-            there is one argument, a tensor or a list of them.
-        options: arguments that are none and that it knows, beside ``training``.
-        takes_masks: it takes the masks of its inputs away where
-            ``AttentionRules.heads_take_masks`` says so.
+        tensors: arguments that are one tensor each, by position or by name; empty for
+            one argument that is a tensor or a list of tensors.
+        options: supported arguments that are not tensors, besides ``training``.
+        takes_masks: it removes the masks of its inputs with
+            ``AttentionRules.heads_take_masks``.
     """
 
     kind: str
@@ -60,29 +60,29 @@ ON_INPUTS = CallRule(ORDINARY, (), (), takes_masks=False)
 
 @dataclass(frozen=True)
 class Inside:
-    """Where the weights of the layers inside a layer lie.
+    """Where the weights of the layers inside a layer are.
 
     Attributes:
-        prefix: of their names in the runtime layer, from the attribute that holds a
-            layer and its place among those inside.
-        called: other names that a file may have for such a layer, from that attribute
-            and its own name; none where it is its own.
-        flat: they stand among those of the layer around it, and not below it.
+        prefix: of their names in the runtime layer, from the attribute that holds an
+            inner layer and its position among the inner layers.
+        names: other names of the inner layer in files, from that attribute and its
+            name; empty if there are none.
+        flat: its inner layers count as those of the layer around it.
     """
 
     prefix: Callable[[str, int], str]
-    called: Callable[[str, str], tuple[str, ...]]
+    names: Callable[[str, str], tuple[str, ...]]
     flat: bool
 
 
 @dataclass(frozen=True)
 class Unused:
-    """A variable that files hold behind a layer's weights, and that changes nothing.
+    """A variable in files, after a layer's weights, that inference does not use.
 
     Attributes:
-        name: of it.
-        in_groups: legacy groups hold it too.
-        option: of the layer, without which it is not there; empty where it always is.
+        name: its name.
+        in_groups: legacy groups have it too.
+        option: files have it only with this option of the layer; empty for all files.
     """
 
     name: str
@@ -92,16 +92,15 @@ class Unused:
 
 @dataclass(frozen=True)
 class Weights:
-    """Where a file keeps the weights of a layer; one that keeps them elsewhere is
-    refused with the arrays that were expected.
+    """Where a file stores the weights of a layer.
 
     Attributes:
         variables: attribute that holds its variables (``cell``).
-        parts: attributes of the layers that it holds itself, by what their weights
-            are called after (``query/kernel``: ``query_dense``); else they are alike.
-        non_trainable: weights that a legacy file keeps behind the trainable ones.
-        unused: variables behind its weights.
-        inside: of a layer that is made of others; None of one that is not.
+        parts: attributes of layers that it creates itself, by the prefix of their
+            weights (``query/kernel``: ``query_dense``), if the two differ.
+        non_trainable: weights that a legacy file has after the trainable ones.
+        unused: variables after its weights.
+        inside: where the weights of inner layers are; None without inner layers.
     """
 
     variables: str = ""
@@ -111,33 +110,33 @@ class Weights:
     inside: Inside | None = None
 
 
-# The layer holds its weights itself, and all of them are trained; or its cell does.
+# The layer has its weights itself, all of them trainable; or its cell has them.
 IN_LAYER = Weights()
 IN_CELL = Weights(variables="cell")
 
 
 def inside(
-    prefix: Callable[[str, int], str] = lambda attribute, place: f"{attribute}/",
-    called: Callable[[str, str], tuple[str, ...]] = lambda attribute, name: (),
+    prefix: Callable[[str, int], str] = lambda attribute, position: f"{attribute}/",
+    names: Callable[[str, str], tuple[str, ...]] = lambda attribute, name: (),
     flat: bool = False,
 ) -> Inside:
-    """Layers inside a layer, below the attributes that hold them: see ``Inside``."""
-    return Inside(prefix, called, flat)
+    """Inner layers below the attributes that hold them: see ``Inside``."""
+    return Inside(prefix, names, flat)
 
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """One row of a layers table: what a Keras class is to the converter.
+    """One row of a layers table: all facts about a Keras class for the converter.
 
-    No field has a default: what a row leaves out is missed when it is imported.
+    No field has a default, so that an incomplete row fails at import.
 
     Attributes:
         convert: makes the runtime layer from its options.
-        mask: what becomes of the mask of its input: see ``mask_rules``.
-        uses_mask: its numbers depend on the mask of its input.
+        mask: its mask rule: see ``mask_rules``.
+        uses_mask: its outputs depend on the mask of its input.
         call: how it is called.
-        weights: where a file keeps its weights; None if it has none.
-        dtypes: which whole numbers and booleans it takes: see ``dtype_rules``.
+        weights: where a file stores its weights; None if it has none.
+        dtypes: the integers and booleans it accepts: see ``dtype_rules``.
     """
 
     convert: Callable[[Config], Layer]
@@ -154,34 +153,34 @@ def unmasked(
     weights: Weights | None,
     dtypes: DtypeRule,
 ) -> LayerSpec:
-    """A layer called with its inputs, whose numbers depend on no mask of them."""
+    """A layer called with its inputs, whose outputs depend on no mask."""
     return LayerSpec(convert, mask, False, ON_INPUTS, weights, dtypes)
 
 
 def recurrent(
     convert: Callable[[Config], Layer], weights: Weights, dtypes: DtypeRule
 ) -> LayerSpec:
-    """A layer that goes through a sequence, and leaves out its masked steps."""
+    """A layer that runs over a sequence and skips masked steps."""
     return LayerSpec(convert, SEQUENCE, True, ON_INPUTS, weights, dtypes)
 
 
 def operation(convert: Callable[[Config], Layer], mask: MaskRule) -> LayerSpec:
-    """A function of ``keras.ops``, which knows no mask and has no weights."""
+    """A function of ``keras.ops``, without masks and weights."""
     return unmasked(convert, mask, None, UNCHECKED)
 
 
 class Refused(Exception):
-    """The layer at hand cannot be converted; its problem has been noted."""
+    """The layer cannot be converted; its problem has been noted."""
 
 
 class Config:
-    """The options of one layer, taken one by one; what is left over is refused.
+    """The options of one layer, read one by one; unread ones are refused.
 
     Attributes:
         layer: the layer whose options these are.
         path: its path, for messages.
-        meaning: what its generation meant.
-        default_dtype: of a layer that names none.
+        meaning: of the model's Keras.
+        default_dtype: of a layer that states none.
     """
 
     def __init__(
@@ -199,18 +198,18 @@ class Config:
         self._note = note
         self._child = child
         self.default_dtype = default_dtype
-        self._taken: set[str] = set()
+        self._read: set[str] = set()
         self._children: set[str] = set()
 
     @property
     def operation(self) -> str:
-        """The class of a node of ``keras.ops``, without that prefix."""
+        """The class of a node of ``keras.ops``, without the prefix ``ops.``."""
         return self.layer.class_name.removeprefix("ops.")
 
     def refuse(
         self, reason: str, option: str | None = None, value: object = None
     ) -> NoReturn:
-        """Note a problem and give the layer up.
+        """Note a problem and stop converting the layer.
 
         Raises:
             Refused: always.
@@ -219,8 +218,8 @@ class Config:
         raise Refused
 
     def value(self, key: str, default: Any = _REQUIRED) -> Any:
-        """The option as it stands in the file."""
-        self._taken.add(key)
+        """The option as in the file."""
+        self._read.add(key)
         for options in (self.layer.config, self.layer.training):
             if key in options:
                 return options[key]
@@ -261,7 +260,7 @@ class Config:
     def integers(
         self, key: str, default: Any = _REQUIRED, *, length: int, minimum: int = 1
     ) -> tuple[int, ...]:
-        """An int, or a list of ``length`` of them; always a tuple of ``length``."""
+        """An int, repeated, or a list of ``length`` ints; always a tuple."""
         value = self.value(key, default)
         items = value if isinstance(value, (list, tuple)) else [value] * length
         for item in items:
@@ -274,7 +273,7 @@ class Config:
         return tuple(items)
 
     def axes(self, key: str, default: Any = _REQUIRED) -> tuple[int, ...]:
-        """An axis or a list of at least one; always a tuple."""
+        """An axis or a list of one or more; always a tuple."""
         value = self.value(key, default)
         items = value if isinstance(value, (list, tuple)) else [value]
         if not items or not all(is_integer(i) and abs(i) <= 32 for i in items):
@@ -282,7 +281,7 @@ class Config:
         return tuple(items)
 
     def activation(self, key: str, default: Any = "linear") -> Any:
-        """An activation function, as the runtime specifies it."""
+        """An activation function in the runtime's form."""
         from gru2np.layers.activations import specification
 
         return specification(self, key, self.value(key, default))
@@ -290,7 +289,7 @@ class Config:
     def child(
         self, attribute: str, overrides: Mapping[str, object] | None = None
     ) -> Layer:
-        """The runtime layer of a layer inside, some options overridden.
+        """The runtime layer of an inner layer, some options overridden.
 
         Raises:
             Refused: it cannot be converted; its problem has been noted.
@@ -301,13 +300,13 @@ class Config:
         self._children.add(attribute)
         config = {**layer.config, **(overrides or {})}
         if config.get("dtype") is None and self.layer.config.get("dtype"):
-            # A layer inside that names no type computes in the one around it.
+            # An inner layer that states no dtype has that of the layer around it.
             config["dtype"] = self.layer.config["dtype"]
         child = replace(layer, config=config)
         return self._child(f"{self.path}/{attribute}", child)
 
     def inner(self, key: str, layer: KerasLayer) -> Config:
-        """The options of a layer that stands as the value of an option."""
+        """The options of a layer that is the value of an option."""
         return Config(
             layer,
             f"{self.path}/{key}",
@@ -318,10 +317,10 @@ class Config:
         )
 
     def build(self, kind: type[LayerType], **attributes: Any) -> LayerType:
-        """The runtime layer, once every option has been taken.
+        """The runtime layer, after every option has been read.
 
         Raises:
-            Refused: an option is left over, or the attributes are illegal together.
+            Refused: an option was not read, or the attributes do not fit together.
         """
         dtype = self.dtype()
         self.finish()
@@ -331,37 +330,31 @@ class Config:
             self.refuse(str(error))
 
     def finish(self) -> None:
-        """Refuse every option that nobody took and that is not known as harmless.
+        """Refuse every option that was not read and is not known as harmless.
 
         Raises:
             Refused: there is one.
         """
-        left = [
-            key
+        class_name = self.layer.class_name
+        problems = [
+            Problem(self.path, class_name, REASONS.get(key, UNKNOWN), key, value)
             for key, value in self.layer.config.items()
-            if key not in self._taken
+            if key not in self._read
             and key not in HARMLESS
             and not _neutral(key, value)
         ]
-        for key in left:
-            self._note(
-                Problem(
-                    self.path,
-                    self.layer.class_name,
-                    REASONS.get(key, UNKNOWN),
-                    key,
-                    self.layer.config[key],
-                )
-            )
-        inside = [key for key, _ in self.layer.children if key not in self._children]
-        for key in inside:
-            reason = "a layer inside, which such a layer has not"
-            self._note(Problem(self.path, self.layer.class_name, reason, key))
-        if left or inside:
+        problems += [
+            Problem(self.path, class_name, "such a layer has no layer inside", key)
+            for key, _ in self.layer.children
+            if key not in self._children
+        ]
+        for problem in problems:
+            self._note(problem)
+        if problems:
             raise Refused
 
     def dtype(self) -> str:
-        """The number type to compute in; half precision computes in float32."""
+        """The dtype to compute in; half precision computes in float32."""
         value = self.value("dtype", None)
         if value is None:
             value = self.default_dtype
@@ -369,7 +362,7 @@ class Config:
         if name is None:
             kind = value.get("class_name") if isinstance(value, dict) else None
             if isinstance(kind, str) and kind.startswith(QUANTISED):
-                self.refuse("quantised to whole numbers; save it before quantize()")
+                self.refuse("quantised to integers; save the model before quantize()")
             self.refuse("expected a floating point policy", "dtype", value)
         return computed_in(name)
 
@@ -379,7 +372,7 @@ def _neutral(key: str, value: object) -> bool:
 
 
 def dtype_name(value: object) -> str | None:
-    """The name of a dtype or a dtype policy of any Keras; None for what is neither."""
+    """The name of a floating point dtype or policy of any Keras; else None."""
     name = named_type(value)
     return name if name in (*FLOATING, *(f"mixed_{half}" for half in HALF)) else None
 
@@ -390,7 +383,7 @@ def computed_in(name: str) -> str:
 
 
 def named_type(value: object) -> str | None:
-    """The name that stands for a dtype or in a dtype policy; None where none does."""
+    """The name of a dtype, or of a dtype policy; None if the value is neither."""
     if isinstance(value, dict):
         if value.get("class_name") not in ("DTypePolicy", "Policy", "PolicyV1"):
             return None

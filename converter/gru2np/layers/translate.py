@@ -1,4 +1,4 @@
-"""Layers of a model, translated one by one from their spelling to their meaning."""
+"""Translates the layers of a model, one by one, to layers of the runtime."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 
 
 class Translator:
-    """Translates every layer of a model, so that all problems of a file come at once.
+    """Translates every layer of a model, and collects all problems of the file.
 
     Attributes:
         meaning: of the model's Keras.
-        default_dtype: of layers that name none.
+        default_dtype: of layers that state none.
         specs: how classes are converted.
         nested: makes the graph of a model inside a wrapper.
-        problems: what cannot be converted, noted as it is met.
-        notes: where the file leaves a number open.
+        problems: all problems found so far.
+        notes: where the file leaves open what the model computes.
         layers: runtime layers by path.
         titles: name and class in Keras by path, of layers inside wrappers too.
-        accepted_dtypes: which dtypes a layer accepts, by path; not of models inside
+        accepted_dtypes: the dtypes that a layer accepts, by path; not of models inside
             wrappers.
-        policies: what a layer computes in, as Keras has it, by path; not of operations.
+        policies: the dtype in Keras that a layer computes in, by path; not of
+            operations.
     """
 
     def __init__(
@@ -91,12 +92,12 @@ class Translator:
             rule = rule(translated)
         inner = self.accepted_dtypes.get(f"{path}/layer")
         self.accepted_dtypes[path] = inner if isinstance(rule, str) else rule
-        # Of a class of the user's own, package>Name, the name alone.
+        # Of a custom class, package>Name, only the name.
         self.titles[path] = (layer.name, layer.class_name.rpartition(">")[2])
         return translated
 
     def child(self, path: str, layer: KerasLayer) -> Layer:
-        """The runtime layer of a layer inside a wrapper; a model inside is a graph.
+        """The runtime layer of a layer inside a wrapper; of a model, its graph.
 
         Raises:
             Refused: it cannot be converted.
@@ -133,25 +134,25 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
     code = "its code is not in the file and would not be run"
     if layer.class_name.startswith(("ops.", "tf.")):
         reason = (
-            "an operation that this version does not convert; build the model of "
-            "layers, or of operations that it does"
+            "an operation that this version does not support; build the model from "
+            "layers, or from operations that it supports"
         )
     elif layer.class_name in NOT_CONVERTED:
         reason = NOT_CONVERTED[layer.class_name]
     elif layer.why_custom:
         reason = (
-            f"a layer of your own, whatever its name: {layer.why_custom}; {code}: "
-            "give a class for it in Python, custom_objects="
+            f"a custom layer, despite its name: {layer.why_custom}; {code}: pass a "
+            "class for it in Python, custom_objects="
         )
     else:
-        origin = layer.class_name.rpartition(">")[0]
-        whence = (
-            f"it comes from {origin}"
-            if origin not in ("", "custom")
+        package = layer.class_name.rpartition(">")[0]
+        source = (
+            f"it is from {package}"
+            if package not in ("", "custom")
             else "the file names no module of Keras for it"
         )
         reason = (
-            f"no layer of Keras, but one of your own: {whence}; {code}: give a class "
-            "for it in Python, custom_objects="
+            f"a custom layer, not one of Keras: {source}; {code}: pass a class for it "
+            "in Python, custom_objects="
         )
     return Problem(path, name, reason)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def conv_transpose(rank: int) -> Callable[[Config], Layer]:
-    """A transposed convolution over so many spatial axes."""
+    """A transposed convolution over ``rank`` spatial axes."""
 
     def convert(config: Config) -> Layer:
         padding = config.choice("padding", ("valid", "same"), "valid")
-        groups = "Keras has no transposed convolution in groups"
+        groups = "Keras has no transposed convolution with groups"
         check_tensorflow(config, "transposed", groups)
         output_padding: tuple[int, ...] = ()
         if config.value("output_padding", None) is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def bidirectional(config: Config) -> Layer:
-    """Bidirectional: where its Keras zeroes masked outputs, both halves do."""
+    """Bidirectional; if its Keras zeroes masked outputs, both halves do."""
     merge_mode = config.value("merge_mode", "concat")
     modes = ("concat", "sum", "mul", "ave")
     if merge_mode is not None and merge_mode not in modes:
@@ -27,14 +27,14 @@ def bidirectional(config: Config) -> Layer:
         if config.meaning.recurrent.bidirectional_forgets:
             overrides["stateful"] = False
         if config.meaning.recurrent.bidirectional_zeroes:
-            asked = child.config.get("zero_output_for_mask") is True
-            # What is neither true nor false is refused where the half is read.
+            zero = child.config.get("zero_output_for_mask") is True
+            # Values other than true and false are refused where the half is read.
             sequence = child.config.get("return_sequences") is True
             overrides["zero_output_for_mask"] = sequence or (
-                asked and config.meaning.recurrent.bidirectional_keeps_zero
+                zero and config.meaning.recurrent.bidirectional_keeps_zero
             )
         halves[name] = config.child(name, overrides)
-    # Written beside the halves by some versions; the halves are what counts.
+    # Some versions write these too; the options of the halves are used.
     for key in ("return_sequences", "return_state", "go_backwards", "stateful"):
         config.value(key, None)
     config.value("zero_output_for_mask", None)
@@ -47,12 +47,12 @@ def time_distributed(config: Config) -> Layer:
     """TimeDistributed over a layer or a model."""
     inner = config.child("layer")
     if is_stateful(inner):
-        config.refuse("a stateful layer inside has no meaning for other batches")
+        config.refuse("a stateful layer inside works for one batch size only")
     return config.build(runtime.TimeDistributed, layers={"layer": inner})
 
 
 def spectral_normalization(config: Config) -> Layer:
-    """SpectralNormalization: the layer inside, whose kernel has been normalised."""
+    """SpectralNormalization: the inner layer, whose stored kernel is normalised."""
     config.integer("power_iterations", 1)
     layer = config.child("layer")
     config.dtype()
@@ -61,22 +61,22 @@ def spectral_normalization(config: Config) -> Layer:
 
 
 def _halves(attribute: str, name: str) -> tuple[str, ...]:
-    """Names of a half of Bidirectional: its layer's, with the direction before it."""
+    """The name of a half of Bidirectional: that of its layer, after the direction."""
     direction = attribute.removesuffix("layer")
     return (direction + name.removeprefix(direction),)
 
 
 LAYERS = {
     "Bidirectional": recurrent(
-        bidirectional, Weights(inside=inside(called=_halves)), PROMOTED
+        bidirectional, Weights(inside=inside(names=_halves)), PROMOTED
     ),
     "SpectralNormalization": unmasked(
         spectral_normalization,
         MEASURED,
         Weights(
-            inside=inside(lambda attribute, place: ""),
-            # The kernel again, which groups name once, and what it is normalised by
-            # in training.
+            inside=inside(lambda attribute, position: ""),
+            # The kernel again, which groups have once, and the vector that training
+            # normalises it with.
             unused=(
                 Unused("spectral/kernel", in_groups=False, option=""),
                 Unused("spectral/vector_u", in_groups=True, option=""),

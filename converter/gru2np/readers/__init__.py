@@ -1,9 +1,9 @@
-"""Readers, one for each container a saved model comes in.
+"""Readers, one for each container of a saved model.
 
-``open_model`` tells the container by content and gives a ``RawModel``: the
-configuration and the weights as they stand, nothing interpreted.  Files are hostile
-until shown otherwise: nothing in them is imported, evaluated, followed or extracted,
-and sizes are checked before memory is taken.
+``open_model`` recognises the container by its content and returns a ``RawModel``: the
+architecture and the weights, not interpreted.  Every file is treated as hostile:
+nothing in it is imported, evaluated, followed or extracted, and sizes are checked
+before memory is allocated.
 """
 
 from __future__ import annotations
@@ -36,11 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["open_model"]
 
 _READERS = {"gzip": packed.read_gzip, "hdf5": hdf5.read, "zip": packed.read_zip}
-_WHOLE = {
-    "gzip": "a gzip archive",
-    "hdf5": "HDF5",
-    "zip": "a zip archive",
-}
+_CONTAINERS = {"gzip": "a gzip archive", "hdf5": "HDF5", "zip": "a zip archive"}
 
 
 @contextmanager
@@ -52,14 +48,13 @@ def open_model(
     Args:
         path: a whole model (HDF5, ``.keras`` or its directory, a SavedModel), or an
             architecture as JSON.
-        weights: the weights file that goes with a JSON architecture; of weights in
-            shards the ``.weights.json`` that names them; of a TensorFlow checkpoint
-            its prefix, one of its files, or the folder that its ``checkpoint`` names
-            the newest of.
+        weights: the weights file of a JSON architecture.  For weights in shards: the
+            ``.weights.json`` that names them.  For a TensorFlow checkpoint: its
+            prefix, one of its files, or a folder whose file ``checkpoint`` names it.
 
     Raises:
-        ModelFileError: if a file is missing, damaged, hostile or no Keras model.
-        UnsupportedModelError: if it is a Keras model of a kind not read yet.
+        ModelFileError: a file is missing, damaged, hostile or no Keras model.
+        UnsupportedModelError: it is a Keras model of a kind that is not supported.
     """
     with ExitStack() as stack:
         folder = as_folder(path)
@@ -81,20 +76,19 @@ def _read(
         text = _tensorflowjs(source)
         if text is not None and weights is None:
             return tensorflowjs.read(source, text, stack)
-        found = None if weights is None else checkpoint.find(weights, stack)
-        if found is not None:
-            return json_architecture.read(source, found, stack)
-        weights_source = None if weights is None else open_source(weights, stack)
-        return json_architecture.read(source, weights_source, stack)
+        if weights is None:
+            return json_architecture.read(source, None, stack)
+        opened = checkpoint.find(weights, stack) or open_source(weights, stack)
+        return json_architecture.read(source, opened, stack)
     if weights is not None:
-        raise _has_weights(source.name, _WHOLE[kind])
+        raise _has_weights(source.name, _CONTAINERS[kind])
     return _READERS[kind](source, stack)
 
 
 def _tensorflowjs(source: Source) -> dict[str, Any] | None:
-    """What is in the ``model.json`` of TensorFlow.js; None for other JSON."""
+    """The object in the ``model.json`` of TensorFlow.js; None for other JSON."""
     data = source.window.at(0, MOST_BYTES + 1)
-    # Looked for first, for most files are something else and are parsed elsewhere.
+    # Parsed only if the key is there: most files are parsed elsewhere.
     if f'"{tensorflowjs.TOPOLOGY}"'.encode() not in data:
         return None
     text = parse_object(data, source.name)
@@ -115,7 +109,7 @@ def _read_folder(
 def _has_weights(name: str, got: str) -> ModelFileError:
     return broken(
         name,
-        "an architecture as JSON, for its weights are given apart",
+        "an architecture as JSON, because --weights names a weights file",
         got,
-        "pass a whole model alone, and the JSON of model.to_json() with --weights",
+        "pass a whole model without --weights, or the JSON of model.to_json() with it",
     )

@@ -22,12 +22,12 @@ MOST_HEADER_BYTES = 4096
 
 
 def is_list(names: list[str]) -> bool:
-    """Whether the members of an archive are arrays, and nothing else is among them."""
+    """Whether all members of an archive are arrays."""
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
 def read(archive: SafeZip, stack: ExitStack) -> FlatStore:
-    """The arrays in their order, checked and not read."""
+    """The arrays in their order, checked but not read."""
     numbers = {name: _NUMBERED.fullmatch(name) for name in archive.names}
     strange = next((name for name, match in numbers.items() if match is None), None)
     order = sorted(int(match[1]) for match in numbers.values() if match)
@@ -65,7 +65,7 @@ def _array(archive: SafeZip, name: str, stack: ExitStack) -> StoredTensor:
 
 
 def _header(window: Window) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, order and dtype; the window then stands behind the header."""
+    """Shape, Fortran order and dtype; leaves the window's position after the header."""
     view = Window(window)
     view.most = MOST_HEADER_BYTES
     file = cast("BinaryIO", view)

@@ -30,7 +30,7 @@ _OWN_WEIGHTS = "top_level_model_weights"
 
 
 def kind_of(file: SafeHdf5) -> str:
-    """``model``, ``weights`` or ``paths``, told by content."""
+    """``model``, ``weights`` or ``paths``, by content."""
     root, where = file.root, file.where
     if file.has(root, "model_config"):
         return "model"
@@ -42,14 +42,14 @@ def kind_of(file: SafeHdf5) -> str:
         if file.child(root, name, where) is not None:
             return "paths"
     names = file.children(root, where)
-    if "model_weights" in names:  # what is left when saving failed half-way
+    if "model_weights" in names:  # the rest of a save that failed
         return "weights"
     got = f"HDF5 with {shown(names[:5]) if names else 'nothing in it'}"
     raise broken(where, "a Keras model", got, "this is some other HDF5 file")
 
 
 def read(source: Source, stack: ExitStack) -> RawModel:
-    """A whole model, its weights checked and not yet read."""
+    """A whole model, its weights checked but not read."""
     file = SafeHdf5(source.window, source.name, stack)
     kind = kind_of(file)
     if kind != "model":
@@ -69,11 +69,8 @@ def read(source: Source, stack: ExitStack) -> RawModel:
     return RawModel(
         config=architecture((text or "").encode(), f"{source.name} model_config"),
         groups=groups,
-        paths=None,
         keras_version=keras_version,
         backend=backend,
-        tensorflow_version=None,
-        saved_by=None,
         container="hdf5",
         file_name=source.name,
         sha256=sha256(source.window),
@@ -81,18 +78,18 @@ def read(source: Source, stack: ExitStack) -> RawModel:
 
 
 def versions(file: SafeHdf5) -> tuple[str | None, str | None]:
-    """What the file says of its Keras and backend; the root says it first."""
-    found: list[str | None] = []
+    """The ``keras_version`` and backend of the root, else of the group of weights."""
+    texts: list[str | None] = []
     for name in ("keras_version", "backend"):
         text = file.text(file.root, name, file.where)
         if text is None and (weights := _weights(file)) is not file.root:
             text = file.text(weights, name, f"{file.where}/model_weights")
-        found.append(text)
-    return found[0], found[1]
+        texts.append(text)
+    return texts[0], texts[1]
 
 
 def read_groups(file: SafeHdf5) -> GroupStore:
-    """The weights of every layer, checked and not yet read."""
+    """The weights of every layer, checked but not read."""
     top = _weights(file)
     where = file.where if top is file.root else f"{file.where}/model_weights"
     layers = file.names(top, "layer_names", where)
@@ -116,7 +113,7 @@ def read_groups(file: SafeHdf5) -> GroupStore:
 
 
 def _weights(file: SafeHdf5) -> Any:
-    """The group that holds the layers: in a weights file the root itself."""
+    """The group that holds the layers: in a weights file, the root."""
     if _lists_layers(file, file.root):
         return file.root
     return file.group(file.root, "model_weights", file.where) or file.root
@@ -143,7 +140,7 @@ def _layer(
 def _check_distinct(names: list[str], where: str) -> None:
     if len(set(names)) < len(names):
         twice = Counter(names).most_common(1)[0][0]
-        # What stands under the name twice was stored once, if saving got that far.
+        # Keras stores the first array of that name, and fails at the second.
         advice = (
             "saving was cut short, as of some layers in Keras 3.0 to 3.2: arrays are "
             'missing, save the model again with model.save("model.keras")'

@@ -1,4 +1,4 @@
-"""An architecture as JSON (``model.to_json()``) with a weights file of either kind."""
+"""An architecture as JSON (``model.to_json()``) with a weights file of any kind."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 class Stored(NamedTuple):
-    """Weights beside an architecture, as one of the stores of ``RawModel``.
+    """The weights of an architecture, in one of the stores of ``RawModel``.
 
     Attributes:
-        container: of the pair.
-        windows: the files.
-        groups: see ``RawModel``; so are the stores below.
-        keras_version: that wrote them, where they say it.
+        container: of architecture and weights together.
+        windows: the weights files.
+        groups: see ``RawModel``, as for the three stores below.
+        keras_version: as written in the weights file, or None.
         backend: the same.
     """
 
@@ -71,7 +71,8 @@ def read(
             "an architecture alone",
             "pass its weights file with --weights (in Python, weights=)",
         )
-    version, backend = (_text(config, source, key) for key in _KEYS)
+    version = _text(config, source, "keras_version")
+    backend = _text(config, source, "backend")
     stored = _open(weights, stack)
     other = _is_other(config, version, stored.keras_version)
     return RawModel(
@@ -82,8 +83,6 @@ def read(
         flat=stored.flat,
         keras_version=version if other else version or stored.keras_version,
         backend=backend or stored.backend,
-        tensorflow_version=None,
-        saved_by=None,
         container=stored.container,
         file_name=source.name,
         sha256=sha256(source.window, *stored.windows),
@@ -91,11 +90,8 @@ def read(
     )
 
 
-_KEYS = ("keras_version", "backend")
-
-
 def _open(weights: Source | Checkpoint, stack: ExitStack) -> Stored:
-    """The weights, checked and not read."""
+    """The weights, checked but not read."""
     if isinstance(weights, Checkpoint):
         return Stored("json+checkpoint", weights.windows(), objects=weights)
     kind = kind_of(weights)
@@ -134,14 +130,14 @@ def _text(config: dict[str, Any], source: Source, key: str) -> str | None:
 
 
 def _major(config: dict[str, Any], keras_version: str | None) -> str | None:
-    """The major version, where it can be told: Keras 3 writes none but its shape."""
+    """The major version of Keras, or None; Keras 3 writes none, but other keys."""
     if keras_version is not None:
-        found = re.match(r"\s*(\d+)", keras_version)
-        return found[1] if found else None
+        match = re.match(r"\s*(\d+)", keras_version)
+        return match[1] if match else None
     return "3" if {"module", "registered_name"} <= set(config) else None
 
 
 def _is_other(config: dict[str, Any], version: str | None, stored: str | None) -> bool:
-    """Whether the weights were saved by another generation than the architecture."""
+    """Whether another generation saved the weights than the architecture."""
     major, stored_major = _major(config, version), _major({}, stored)
     return bool(major and stored_major and major != stored_major)

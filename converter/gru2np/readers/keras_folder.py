@@ -1,6 +1,6 @@
 """A model of Keras 3 as a directory: the ``.keras`` archive unzipped.
 
-``model.save(path, zipped=False)`` writes it, and hubs hold models so.
+``model.save(path, zipped=False)`` writes it, and model hubs store models so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gru2np.ir import RawModel
 
-#: Names looked at to say what a directory is; some hold millions.
+#: Names listed to recognise a directory; some hold millions.
 MOST_NAMES = 1000
 
 _OTHERS = (
@@ -34,7 +34,7 @@ _OTHERS = (
 
 
 def read(path: Path, stack: ExitStack) -> RawModel:
-    """A whole model, its weights checked and not yet read."""
+    """A whole model, its weights checked but not read."""
     folder = SafeFolder(path, path.name)
     if not folder.has(CONFIG) or not any(map(folder.has, WEIGHTS)):
         _refuse(path)
@@ -42,7 +42,7 @@ def read(path: Path, stack: ExitStack) -> RawModel:
 
 
 def _refuse(path: Path) -> NoReturn:
-    """Say what else the directory is, or what it lacks."""
+    """Refuse a directory: name its kind, or the files it lacks."""
     names = sorted(entry.name for entry in islice(path.iterdir(), MOST_NAMES))
     for mark, kind in _OTHERS:
         if any(name == mark or name.endswith(mark) for name in names):

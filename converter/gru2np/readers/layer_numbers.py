@@ -1,16 +1,16 @@
-"""How tf.keras 2.12 to 2.14 call the layers of a model in ``.weights.h5``.
+"""Names of the layers of a model in ``.weights.h5`` of tf.keras 2.12 to 2.14.
 
-Everything since calls the layers of a model ``layers/gru``, ``layers/gru_1`` and so
+All later releases call the layers of a model ``layers/gru``, ``layers/gru_1`` and so
 on.  These three call the list ``_layer_checkpoint_dependencies``.  In 2.14 a layer
-takes one number as since; in 2.12 and 2.13 one that has weights takes two, for it
-stood in the list twice: ``gru``, ``gru_2``, ``gru_4``.
+has one number, as in later releases.  In 2.12 and 2.13 a layer with weights takes two,
+because it was in the list twice: ``gru``, ``gru_2``, ``gru_4``.
 
 Every layer has a group, with weights or without, so the second of a class is the
 second group of that class, whatever its number.  A layer that the model shares with a
-model inside it has its group in one of the two; then the groups of a class move up.
-That is found later and never passes for right: every layer with weights must have a
-group with as many arrays, and every array an owner, so that, their order being
-the same, each gets its own or one is left without.
+nested model has its group in one of the two; then later groups of the class move up.
+That is always found later: every layer with weights must have a group with the same
+number of arrays, and every array an owner.  The order is the same, so either each
+layer gets its own arrays, or one gets none.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _NUMBERED = re.compile(r"(.+)_([1-9][0-9]{0,5})", re.DOTALL)
 
 
 def as_since(names: Sequence[str], where: str) -> dict[str, str]:
-    """What stands beside layer lists in these files, by the names used since.
+    """The names in a group of these files, by the names of later releases.
 
     Raises:
-        ModelFileError: the list of layers is there twice, by its old and new names.
+        ModelFileError: the group has the list of layers under both names.
     """
     if {LAYERS, DEPENDENCIES} <= set(names):
         raise broken(where, f"one list of layers, {DEPENDENCIES}", f"{LAYERS} too")
@@ -42,10 +42,10 @@ def as_since(names: Sequence[str], where: str) -> dict[str, str]:
 
 
 def numbered_since(names: Sequence[str], where: str) -> dict[str, str]:
-    """The items of such a list by the names that they have since.
+    """The items of a list of layers, by the names of later releases.
 
     Raises:
-        ModelFileError: two of them would have one name.
+        ModelFileError: two items would get the same name.
     """
     classes: dict[str, list[tuple[int, str]]] = {}
     for name in names:
@@ -57,7 +57,7 @@ def numbered_since(names: Sequence[str], where: str) -> dict[str, str]:
         for rank, (_, name) in enumerate(sorted(items)):
             since = f"{base}_{rank}" if rank else base
             if since in spelled:
-                expected = f"one {shown(since)} by its place among its class"
+                expected = f"one {shown(since)} by its position in its class"
                 raise broken(where, expected, f"{spelled[since]!r} and {name!r}")
             spelled[since] = name
     return spelled

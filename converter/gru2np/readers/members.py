@@ -1,4 +1,4 @@
-"""The members of a Keras 3 model, in whatever holds them: an archive or a directory.
+"""The members of a Keras 3 model, in an archive or a directory.
 
 metadata.json       the Keras version
 config.json         the architecture
@@ -32,7 +32,7 @@ _METADATA = "metadata.json"
 _WEIGHTS = "model.weights.h5"
 _SHARDS = "model.weights.json"
 _PICKLED = "model.weights.npz"
-# How names of files end that may hold a model.
+# Suffixes of files that may hold a model.
 MODELS = (".keras", ".h5", ".hdf5")
 WEIGHTS = (_WEIGHTS, _SHARDS, _PICKLED)
 
@@ -49,7 +49,8 @@ def read_model(
         members: its files.
         stack: closes them.
         file_name: of the archive or the directory.
-        windows: the files whose bytes identify the model, once they have been read.
+        windows: returns the files whose SHA-256 identifies the model, after they were
+            read.
     """
     metadata = parse_object(*_text(members, _METADATA, stack))
     keras_version = metadata.get("keras_version")
@@ -57,16 +58,12 @@ def read_model(
         where = f"{members.where} member {_METADATA}"
         raise broken(where, "the Keras version", shown(keras_version))
     config = architecture(*_text(members, CONFIG, stack))
-    config.pop("compile_config", None)  # how it was trained: never read
-    paths = _paths(members, stack)
+    config.pop("compile_config", None)  # options of training
     return RawModel(
         config=config,
-        groups=None,
-        paths=paths,
+        paths=_paths(members, stack),
         keras_version=keras_version,
         backend=None,
-        tensorflow_version=None,
-        saved_by=None,
         container="keras",
         file_name=file_name,
         sha256=sha256(*windows()),

@@ -1,6 +1,6 @@
-"""What is recognised but not read by this version, each refused by name.
+"""Kinds of models that this version recognises and refuses.
 
-To read one of these, write its reader and take its function out of here.
+To support one of these, write its reader and remove its function here.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ def ancient(where: str) -> NoReturn:
 
 
 def pickled_weights(where: str) -> NoReturn:
-    """Refuse weights in .npz, whose object arrays only pickle reads."""
+    """Refuse weights in .npz, whose object arrays only pickle can read."""
     raise UnsupportedModelError(
-        f"{where}: the weights are `model.weights.npz`, which takes pickle to read and "
-        'could run code; save the model again with model.save("model.keras")'
+        f"{where}: the weights are `model.weights.npz`, which only pickle can read, "
+        "and pickle can run code; save the model again with "
+        'model.save("model.keras")'
     )
 
 
 def directory(where: str, kind: str) -> NoReturn:
-    """Refuse a model saved as a directory of TensorFlow's own."""
+    """Refuse a directory in a form of TensorFlow."""
     raise UnsupportedModelError(
         f"{where}: expected a Keras model, got a directory ({kind}), which only "
         "TensorFlow reads; load it where it was made and save it as one file with "
@@ -37,7 +38,7 @@ def directory(where: str, kind: str) -> NoReturn:
 
 
 def top_level_weights(where: str) -> NoReturn:
-    """Refuse weights that belong to the model itself and not to a layer."""
+    """Refuse weights of the model itself, outside its layers."""
     raise UnsupportedModelError(
         f"{where}: the model has weights of its own outside its layers, so it is a "
         "subclassed model; rebuild it with the functional API and save it again"

@@ -1,7 +1,7 @@
-"""The files a model comes in, and what kind each is: told by its bytes, not its name.
+"""The files of a model, and the kind of each, recognised by its bytes, not its name.
 
 TensorFlow up to 2.12 writes HDF5 into files called ``.keras``, and downloads are
-often something else altogether.
+often not models at all.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Source:
     Attributes:
         name: its name without the folder.
         window: all its bytes.
-        folder: where it is, and the files that belong to it.
+        folder: the directory of the file and of other files that belong to it.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Members(Protocol):
 
     @property
     def where(self) -> str:
-        """What holds them, for messages; empty for files of a directory not named."""
+        """The archive or directory in messages; may be empty for a directory."""
 
     def has(self, name: str) -> bool:
         """Whether there is a member by this name."""
@@ -56,7 +56,7 @@ class Members(Protocol):
 
 
 class Files(Members, Protocol):
-    """Members that know which of them were opened."""
+    """Members that record which of them were opened."""
 
     def windows(self) -> list[Window]:
         """All files opened so far, in the order of their names."""
@@ -82,7 +82,7 @@ def open_source(path: str | os.PathLike[str], stack: ExitStack) -> Source:
 
 
 def as_folder(path: str | os.PathLike[str]) -> Path | None:
-    """The path if it is a directory, by a name of its own."""
+    """The path if it is a directory, resolved if it has no name (``.``); else None."""
     path = Path(path)
     try:
         if not path.is_dir():
@@ -93,7 +93,7 @@ def as_folder(path: str | os.PathLike[str]) -> Path | None:
 
 
 def kind_of(source: Source) -> str:
-    """``hdf5``, ``zip``, ``gzip`` or ``json``; all else is refused by what it is."""
+    """``hdf5``, ``zip``, ``gzip`` or ``json``; anything else is named and refused."""
     start = source.window.at(0, 512)
     if start.startswith(_HDF5):
         return "hdf5"
@@ -114,7 +114,7 @@ def kind_of(source: Source) -> str:
 
 
 def _recognise(start: bytes) -> tuple[str, str]:
-    """What else a file is by its first bytes, and what to do."""
+    """What another file is by its first bytes, and what to do."""
     if start[257:262] == b"ustar":
         return "a tar archive", "unpack it first, and give the model that is in it"
     if start[4:8] == b"TFL3":

@@ -1,6 +1,6 @@
-"""A layers-model of TensorFlow.js: an architecture of Keras, and weights beside it.
+"""A layers-model of TensorFlow.js: an architecture of Keras, and files of weights.
 
-model.json    modelTopology: what an ``.h5`` has as model_config, with its versions
+model.json    modelTopology: the model_config of an ``.h5``, with its versions
               weightsManifest: groups of weights, each with the files that hold them
 *.bin         the bytes of a group's weights, one after the other, in shards
 
@@ -18,7 +18,7 @@ import numpy as np
 from gru2np.errors import UnsupportedModelError
 from gru2np.ir import FlatStore, RawModel, StoredTensor
 from gru2np.readers.safe.damage import broken, shown
-from gru2np.readers.safe.folder import SafeFolder
+from gru2np.readers.safe.folder import SafeFolder, bare_name
 from gru2np.readers.safe.json_text import checked
 from gru2np.readers.safe.window import sha256
 
@@ -36,15 +36,15 @@ _DTYPES = ("float32", "int32", "bool")
 _QUANTIZED = ("uint8", "uint16", "float16")
 
 
-class _Place(NamedTuple):
-    """Where the bytes of a weight are: in which files, and from which byte on."""
+class _Bytes(NamedTuple):
+    """The bytes of a weight: in all files of its group joined, at an offset."""
 
     windows: tuple[Window, ...]
     offset: int
     size: int
 
     def read(self) -> bytes:
-        """The bytes."""
+        """Read them."""
         data, offset = b"", self.offset
         for window in self.windows:
             if offset < window.size:
@@ -58,22 +58,22 @@ def read(source: Source, text: Mapping[str, Any], stack: ExitStack) -> RawModel:
 
     Args:
         source: ``model.json``.
-        text: what is in it.
+        text: the object in it.
         stack: closes the files.
     """
     topology = text[TOPOLOGY]
     if not isinstance(topology, dict) or text.get("format") == "graph-model":
         raise UnsupportedModelError(
-            f"{source.name}: a graph-model of TensorFlow.js, which holds operations "
-            "and no layers; convert the Keras model itself, or save it with "
+            f"{source.name}: a graph-model of TensorFlow.js, which has operations "
+            "instead of layers; convert the original Keras model, saved with "
             'model.save("model.keras")'
         )
     version, backend = topology.get("keras_version"), topology.get("backend")
     if not isinstance(version, str) or version.startswith("tfjs"):
         raise UnsupportedModelError(
-            f"{source.name}: made in TensorFlow.js ({shown(version)}), whose layers "
-            "nobody has measured; rebuild the model in Keras, set its weights, and "
-            'save it with model.save("model.keras")'
+            f"{source.name}: built in TensorFlow.js ({shown(version)}), whose layers "
+            "were never compared with those of Keras; rebuild the model in Keras, set "
+            'its weights, and save it with model.save("model.keras")'
         )
     config = topology.get("model_config", topology)
     folder = SafeFolder(source.folder, "")
@@ -83,13 +83,9 @@ def read(source: Source, text: Mapping[str, Any], stack: ExitStack) -> RawModel:
         raise broken(where, "an architecture", shown(config))
     return RawModel(
         config=checked({**config}, where),
-        groups=None,
-        paths=None,
         flat=FlatStore(weights, named=True),
         keras_version=version,
         backend=backend if isinstance(backend, str) else None,
-        tensorflow_version=None,
-        saved_by=None,
         container="tfjs",
         file_name=source.name,
         sha256=sha256(source.window, *folder.windows()),
@@ -110,22 +106,22 @@ def _weights(
         if count > MOST_WEIGHTS or len(paths) > MOST_SHARDS:
             expected = f"at most {MOST_WEIGHTS} weights in {MOST_SHARDS} files"
             raise broken(where, expected, "more")
-        windows = tuple(folder.window(_bare(path, where), stack) for path in paths)
+        windows = tuple(folder.window(bare_name(path, where), stack) for path in paths)
         offset = 0
-        for place, spec in enumerate(specs):
-            tensor, size = _weight(spec, f"{where}.weights[{place}]", windows, offset)
+        for index, spec in enumerate(specs):
+            tensor, size = _weight(spec, f"{where}.weights[{index}]", windows, offset)
             offset += size
             yield tensor
-        held = sum(window.size for window in windows)
-        if offset != held:
+        present = sum(window.size for window in windows)
+        if offset != present:
             advice = "keep the files that the converter wrote together"
-            raise broken(where, f"{offset} bytes in its files", str(held), advice)
+            raise broken(where, f"{offset} bytes in its files", str(present), advice)
 
 
 def _weight(
     spec: Any, where: str, windows: tuple[Window, ...], offset: int
 ) -> tuple[StoredTensor, int]:
-    """A weight, checked and not read, and its bytes."""
+    """A weight, checked but not read, and its size in bytes."""
     if not isinstance(spec, dict):
         raise broken(where, "a weight with name, shape and dtype", shown(spec))
     name, shape, dtype = spec.get("name"), spec.get("shape"), spec.get("dtype")
@@ -139,23 +135,23 @@ def _weight(
         raise broken(f"{where} {shown(name)}", " or ".join(_DTYPES), shown(dtype))
     quantized = spec.get("quantization")
     stored, scale, least = _quantization(quantized, f"{where} {shown(name)}", dtype)
-    place = _Place(windows, offset, prod(shape) * np.dtype(stored).itemsize)
+    data = _Bytes(windows, offset, prod(shape) * np.dtype(stored).itemsize)
 
     def array() -> np.ndarray[Any, Any]:
         little = np.dtype(stored).newbyteorder("<")
-        numbers = np.frombuffer(place.read(), little).reshape(shape)
+        numbers = np.frombuffer(data.read(), little).reshape(shape)
         if scale is not None:
             numbers = numbers * scale + least
         return numbers.astype(dtype, copy=False)
 
     form = "" if quantized is None else f"quantized as {stored}"
-    return StoredTensor(name, tuple(shape), dtype, array, form), place.size
+    return StoredTensor(name, tuple(shape), dtype, array, form), data.size
 
 
 def _quantization(
     record: Any, where: str, dtype: str
 ) -> tuple[str, float | None, float]:
-    """The dtype that numbers are stored in, their scale if any, and their least."""
+    """The stored dtype, the scale or None, and the value of a stored zero."""
     if record is None:
         return dtype, None, 0.0
     stored = record.get("dtype") if isinstance(record, dict) else None
@@ -168,11 +164,3 @@ def _quantization(
     if not all(type(number) in (int, float) for number in numbers):
         raise broken(where, "a scale and a min", shown(record))
     return stored, float(numbers[0]), float(numbers[1])
-
-
-def _bare(path: Any, where: str) -> str:
-    """The name of a file beside ``model.json``."""
-    if not isinstance(path, str) or set(path) & set("/\\:\0") or not path.strip("."):
-        advice = "such a name aims outside the directory"
-        raise broken(where, "the bare name of a file", shown(path), advice)
-    return path

@@ -1,4 +1,4 @@
-"""Keras 3 weights (``.weights.h5``): arrays under the path of the object they serve.
+"""Keras 3 weights (``.weights.h5``): arrays under the path of the object that has them.
 
 layers/gru/cell/vars/0     and 1, 2, ... in the order of creation
 """
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 MOST_GROUPS = 50_000
 MOST_DEPTH = 48
 
-#: What stands beside the layers of every model that was compiled.
+#: Groups of every compiled model that are not layers.
 NO_LAYERS = ("compile_metrics", "loss", "metrics", "optimizer")
-#: States of random numbers; inference draws none.
+#: States of random number generators, which inference does not use.
 RANDOM_STATES = frozenset({"seed_generator", "random_generator"})
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,5}", re.ASCII)
 
 
 def variables_of(path: str) -> str:
-    """The group that holds the variables of what is at a path."""
+    """The group that holds the variables of the object at a path."""
     return f"{path}/vars" if path else "vars"
 
 
 def in_order(arrays: Mapping[str, StoredTensor], where: str) -> list[StoredTensor]:
-    """Arrays by their numbers, each there from 0 on; "10" stands after "9"."""
+    """The arrays 0, 1, 2, ... in this order, all present; "10" comes after "9"."""
     names = [str(index) for index in range(len(arrays))]
     if set(names) != set(arrays):
         strange = sorted(set(arrays) - set(names))[0]
@@ -50,8 +50,10 @@ def in_order(arrays: Mapping[str, StoredTensor], where: str) -> list[StoredTenso
 class Hdf5Paths:
     """Weights by path; ``""`` is the model itself.
 
-    Paths are those of Keras 3; where tf.keras 2.12 to 2.14 wrote others, they are
-    translated.
+    Paths are those of Keras 3; those of tf.keras 2.12 to 2.14 are translated.
+
+    Attributes:
+        translates: whether tf.keras 2.12 to 2.14 wrote the file.
     """
 
     def __init__(self, file: SafeHdf5) -> None:
@@ -65,7 +67,7 @@ class Hdf5Paths:
         return in_order(self.arrays(path), self._variables(path)[1])
 
     def arrays(self, path: str) -> Mapping[str, StoredTensor]:
-        """What is in the group ``<path>/vars`` by name; empty if there is none."""
+        """The arrays in the group ``<path>/vars`` by name; empty if there is none."""
         if path not in self._known:
             group, where = self._variables(path)
             names = [] if group is None else self._file.children(group, where)
@@ -84,10 +86,9 @@ class Hdf5Paths:
         return None if group is None else self._file.text(group, "name", where)
 
     def paths(self) -> Iterator[str]:
-        """Every path of the model that holds variables.
+        """Every path that holds variables, of the model itself and of its layers.
 
-        Only the model's own variables and its layers: what stands beside them
-        (optimizer, metrics, losses) has no part in inference.
+        Inference does not use the others (optimizer, metrics, losses).
         """
         file = self._file
         if self._holds(file.root, file.where):
@@ -97,9 +98,9 @@ class Hdf5Paths:
             yield from self._walk(LAYERS, top)
 
     def foreign_paths(self) -> Iterator[str]:
-        """Paths that hold variables where no model of Keras' own classes has them.
+        """Paths that hold variables where no model of Keras has any.
 
-        A class of the user's own keeps its layers below the names of its attributes.
+        A custom model class stores its layers under the names of its attributes.
         """
         file = self._file
         if self.translates:
@@ -141,7 +142,7 @@ class Hdf5Paths:
         return group, f"{self._file.where}/{stored}"
 
     def _stored(self, path: str) -> str | None:
-        """Where the file keeps what is at a path of Keras 3."""
+        """The path in the file of a path of Keras 3; None if it is not there."""
         group: Any | None = self._file.root
         stored = walked = ""
         for name in path.split("/"):
@@ -157,7 +158,7 @@ class Hdf5Paths:
         return stored
 
     def _spelled(self, group: Any, path: str, where: str) -> Mapping[str, str]:
-        """The names in the group at a path: in Keras 3, and in this file."""
+        """The names in the group at a path, as {name in Keras 3: name in the file}."""
         names = self._file.children(group, where)
         if not self.translates:
             return {name: name for name in names}

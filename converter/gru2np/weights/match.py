@@ -1,4 +1,4 @@
-"""The weights of a model, each made of its stored arrays as they are read."""
+"""The weights of a model, each computed from its stored arrays when it is read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def find(
         specs: how classes are converted.
 
     Raises:
-        ModelFileError: arrays are missing, left over or of other shapes; all at once.
+        ModelFileError: arrays are missing, left over or of other shapes; lists all.
     """
     pairs, problems = pairs_of(model, expected, raw, specs)
     arrays: dict[Leaf, dict[str, StoredTensor]] = {}
@@ -66,14 +66,14 @@ def find(
 def _joined(
     leaf: Leaf, form: Form, stored: Mapping[str, StoredTensor]
 ) -> dict[str, StoredTensor]:
-    """The weights of a layer by their paths, made of their arrays as they are read."""
-    found = {}
+    """The weights of a layer by path, computed from their arrays when they are read."""
+    weights = {}
     for name, shape in leaf.weights.items():
         tensors = [stored[source] for source in form.sources(name)]
-        found[f"{leaf.path}{name}"] = (
+        weights[f"{leaf.path}{name}"] = (
             tensors[0] if form is PLAIN else _weight(form, name, shape, tensors)
         )
-    return found
+    return weights
 
 
 def _weight(
@@ -81,7 +81,7 @@ def _weight(
 ) -> StoredTensor:
     first = tensors[0]
     if None in shape:
-        # Arrays without memory of their own tell the shape before any is read.
+        # Arrays of one broadcast element give the shape before any array is read.
         empty = [np.broadcast_to(np.float32(), tensor.shape) for tensor in tensors]
         shape = form.join(name, empty).shape
     return StoredTensor(

@@ -1,4 +1,4 @@
-"""How files name layers: by class and number, or by position."""
+"""The names of layers in files: by class and number, or by position."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ if TYPE_CHECKING:
 
 
 class PathNaming:
-    """How files since Keras 3 name layers: by class and number, ``layers/gru_1``."""
+    """Names in files since Keras 3: by class and number, ``layers/gru_1``."""
 
     def layer(self, model: KerasModel, layer: KerasLayer) -> str:
         """The path of a layer of a model."""
         return layer.path
 
     def child(self, attribute: str, position: int) -> str:
-        """The path of a layer inside a layer, from its position among them."""
+        """The path of an inner layer, from its attribute and position."""
         return attribute
 
 
 class ObjectNaming(PathNaming):
-    """How checkpoints of TensorFlow name them: by position, ``layer-3``.
+    """Names in checkpoints of TensorFlow: by position, ``layer-3``.
 
-    Until TensorFlow 2.2 a Sequential counts its InputLayer among its layers, since 2.3
-    it does not, whether its configuration lists one or not.
+    Until TensorFlow 2.2 a Sequential counts its InputLayer as a layer, since 2.3 it
+    does not, whether its configuration has one or not.
 
     Attributes:
-        problems: models of which the file has another number of layers.
+        problems: models with another number of layers in the file.
     """
 
     def __init__(self, model: KerasModel, store: ObjectStore) -> None:
@@ -42,12 +42,12 @@ class ObjectNaming(PathNaming):
         return f"layer-{next(i for i, other in enumerate(counted) if other is layer)}"
 
     def child(self, attribute: str, position: int) -> str:
-        """The path of a layer inside a layer, from its position among them."""
+        """The path of an inner layer, from its attribute and position."""
         outer, _, name = attribute.rpartition("/")
         return f"{outer}/{position if outer.endswith('cells') else name}".lstrip("/")
 
     def _count(self, model: KerasModel, path: str) -> None:
-        """Find which layers of a model, and of models inside it, the file counts."""
+        """Set the layers that the file counts, of a model and of nested models."""
         layers, stored = list(model.layers), self.store.layers(path)
         if model.sequential and stored < len(layers):
             layers = [inner for inner in layers if inner.class_name != "InputLayer"]

@@ -1,14 +1,15 @@
-"""Which stored array belongs to which layer: one way for each kind of store.
+"""Which stored array belongs to which layer: one function for each kind of store.
 
-Legacy HDF5 files hold one list of arrays for each layer of the model, so that order
-is all there is.  Files since Keras 3 name every variable by its owner's path, and
-checkpoints of TensorFlow by the attributes that lead to it.
+Legacy HDF5 files have one list of arrays for each layer of the model, so the order
+decides.  Files since Keras 3 name every variable by its owner's path, and checkpoints
+of TensorFlow by the attributes that lead to it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.text import listed
 from gru2np.weights.names import agrees, by_name
 from gru2np.weights.naming import ObjectNaming, PathNaming
 from gru2np.weights.slots import Slots
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from gru2np.ir import (
         FlatStore,
+        KerasLayer,
         KerasModel,
         ObjectStore,
         PathStore,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 def pairs_of(
     model: KerasModel, expected: Mapping[str, Expected], raw: RawModel, specs: Specs
 ) -> tuple[Pairs, list[str]]:
-    """Every array that a layer wants, with the stored one; and what is wrong.
+    """Every array that a layer expects, with the stored one; and all problems.
 
     Args:
         model: the model.
@@ -59,25 +61,21 @@ def _by_order(
 ) -> tuple[Pairs, list[str]]:
     """The layers that have weights and the groups that have arrays, by position.
 
-    That is how Keras reads such files.
+    Keras reads such files in the same way.
     """
     assert raw.groups is not None
-    wanted = []
-    for layer, path, _ in slots_of.layers(model):
-        slots = [slot for slot in slots_of.of(layer, path, "") if slot.in_groups]
-        if slots:
-            wanted.append((layer, slots))
+    layers = [(layer, slots) for layer, slots in _by_layer(model, slots_of) if slots]
     groups = [(name, arrays) for name, arrays in raw.groups.groups if arrays]
-    if len(groups) != len(wanted):
+    if len(groups) != len(layers):
         return [], [
-            f"expected {len(wanted)} layers with weights "
-            f"({', '.join(layer.name for layer, _ in wanted)}), got {len(groups)} "
+            f"expected {len(layers)} layers with weights "
+            f"({', '.join(layer.name for layer, _ in layers)}), got {len(groups)} "
             f"({', '.join(name for name, _ in groups)})"
         ]
     pairs: Pairs = []
     problems = []
-    for (layer, slots), (name, arrays) in zip(wanted, groups, strict=True):
-        # One file spells a name once; a model inside had none before Keras 2.2.3.
+    for (layer, slots), (name, arrays) in zip(layers, groups, strict=True):
+        # In one file the names are equal; nested models had none before Keras 2.2.3.
         if raw.container == "hdf5" and layer.model is None and layer.name != name:
             problems.append(f"expected the weights of {layer.name!r}, got {name!r}")
         elif len(slots) != len(arrays):
@@ -92,14 +90,23 @@ def _by_order(
     return pairs, problems
 
 
+def _by_layer(
+    model: KerasModel, slots_of: Slots
+) -> Iterator[tuple[KerasLayer, list[Slot]]]:
+    """The layers of a model with the slots that legacy groups have."""
+    for layer, path, _ in slots_of.layers(model):
+        slots = [slot for slot in slots_of.of(layer, path, "") if slot.in_groups]
+        yield layer, slots
+
+
 def _in_group(
     slots: Sequence[Slot], arrays: Sequence[StoredTensor]
 ) -> tuple[Pairs, list[str]]:
-    """The arrays of a group: names decide, and the order where they say nothing."""
+    """The arrays of a group by name, or by order if the names do not decide."""
     # A group holds the trainable weights, then the others.
     ordered = sorted(slots, key=lambda slot: not slot.trainable)
     pairs = by_name(slots, arrays) or list(zip(ordered, arrays, strict=True))
-    # The arrays of one layer alone have one order, however they are called.
+    # The arrays of a single layer always have the same order.
     if len({slot.leaf for slot in slots}) == 1:
         return pairs, []
     misnamed = next((pair for pair in pairs if not agrees(*pair)), None)
@@ -107,8 +114,8 @@ def _in_group(
         return pairs, []
     return pairs, [
         f"{misnamed[0].path}: expected an array of this name, got "
-        f"{misnamed[1].name}; layers that were frozen when the model was "
-        "saved changed the order of its arrays, and the names do not tell"
+        f"{misnamed[1].name}; layers that were frozen when the model was saved change "
+        "the order of its arrays, and the names do not show it"
     ]
 
 
@@ -124,7 +131,7 @@ def _by_path(
     pairs: Pairs = []
     problems = []
     for path, slots in owners.items():
-        # A layer's own trainable variables stand first, whatever its flag says.
+        # A layer's trainable variables come first, whatever its ``trainable`` is.
         tensors = raw.paths.variables(elsewhere.get(path, path))
         owner = raw.paths.owner(path) if raw.container == "keras" else None
         if owner is not None and slots[0].owner not in ("", owner):
@@ -151,11 +158,11 @@ def _by_path(
 def _slots_by_path(
     model: KerasModel, slots_of: Slots, stored: Collection[str]
 ) -> dict[str, list[Slot]]:
-    """The slots of a model by the paths at which the file has their arrays."""
+    """The slots of a model by the paths of their arrays in the file."""
     owners: dict[str, list[Slot]] = {}
     for layer, path, at in slots_of.layers(model):
         for slot in slots_of.of(layer, path, at):
-            # Keras 2 held the layers inside a layer in private attributes.
+            # In Keras 2 the attributes of inner layers were private.
             outer, _, last = slot.stored.rpartition("/")
             private = f"{outer}/_{last}"
             hidden = slot.stored not in stored and private in stored
@@ -164,53 +171,53 @@ def _slots_by_path(
 
 
 def _foreign(paths: Sequence[str]) -> list[str]:
-    """What is said of arrays that a class of the user's own has named."""
+    """The problem of arrays under the attributes of a custom model class."""
     if not paths:
         return []
-    places = [f"{path}/vars" for path in paths]
-    more = f" and {len(places) - 10} more" if len(places) > 10 else ""
+    names = listed([f"{path}/vars" for path in paths], 10)
     return [
-        f"the file has arrays at {', '.join(places[:10])}{more}, named by "
-        "attributes as a class of your own names them, and names and shapes leave "
-        "open which layer each is of: load them into that class, set the weights of "
-        "the model of the architecture from its layers', and save that"
+        f"the file has arrays at {names}, named by the attributes of a custom class, "
+        "and names and shapes do not show which layer each belongs to: load them into "
+        "that class, copy the weights of its layers into the model of the "
+        "architecture, and save that model"
     ]
 
 
 def _by_shape(
-    owners: Mapping[str, Sequence[Slot]], paths: PathStore, there: Sequence[str]
+    owners: Mapping[str, Sequence[Slot]], paths: PathStore, present: Sequence[str]
 ) -> dict[str, str]:
-    """Where a subclassed model has what the layers of an architecture want.
+    """The paths in the file of a subclassed model, by the paths of an architecture.
 
-    Such a model names its layers by the attributes of its class.  Names and shapes must
-    leave one way only; else nothing is given.
+    Such a model names its layers by the attributes of its class.  Empty unless names
+    and shapes leave exactly one assignment.
     """
-    stored = {path: paths.variables(path) for path in there}
-    left = {
+    stored = {path: paths.variables(path) for path in present}
+    candidates = {
         path: {other for other, tensors in stored.items() if _fits(slots, tensors)}
         for path, slots in owners.items()
     }
     for path, slots in owners.items():
         name = slots[0].owners[0][0]
-        called = {
+        same_name = {
             other
-            for other in left[path]
+            for other in candidates[path]
             if name in other.split("/") or paths.owner(other) == name
         }
-        left[path] = called or left[path]
-    found: dict[str, str] = {}
+        candidates[path] = same_name or candidates[path]
+    assigned: dict[str, str] = {}
     while True:
-        one = next((path for path, others in left.items() if len(others) == 1), None)
-        if one is None:
+        certain = (path for path, others in candidates.items() if len(others) == 1)
+        chosen = next(certain, None)
+        if chosen is None:
             break
-        (found[one],) = left.pop(one)
-        for others in left.values():
-            others.discard(found[one])
-    return found if len(found) == len(owners) == len(stored) else {}
+        (assigned[chosen],) = candidates.pop(chosen)
+        for others in candidates.values():
+            others.discard(assigned[chosen])
+    return assigned if len(assigned) == len(owners) == len(stored) else {}
 
 
 def _fits(slots: Sequence[Slot], tensors: Sequence[StoredTensor]) -> bool:
-    """Whether arrays have the shapes that an owner wants, in their order."""
+    """Whether arrays have the shapes that an owner expects, in their order."""
     if len(slots) != len(tensors):
         return False
     named = {slot.name: t for slot, t in zip(slots, tensors, strict=True)}
@@ -222,34 +229,34 @@ def _in_one_list(
     model: KerasModel, slots_of: Slots, flat: FlatStore
 ) -> tuple[Pairs, list[str]]:
     """By name, or in the order of ``get_weights()``: layer by layer."""
-    by_layer = [
-        [slot for slot in slots_of.of(layer, path, "") if slot.in_groups]
-        for layer, path, _ in slots_of.layers(model)
-    ]
-    slots = [slot for own in by_layer for slot in own]
+    by_layer = [slots for _, slots in _by_layer(model, slots_of)]
+    slots = [slot for layer_slots in by_layer for slot in layer_slots]
     if len(slots) != len(flat.arrays):
         expected = f"{len(slots)} arrays ({', '.join(slot.path for slot in slots)})"
         return [], [f"expected {expected}, got {len(flat.arrays)}"]
     if flat.named:
         named = by_name(slots, flat.arrays)
         if named is None:
-            return [], ["the names of the arrays do not say which layer each is of"]
+            return [], ["the names of the arrays do not name their layers"]
         return named, []
-    # Of each layer the trainable weights, then the others.
+    # For each layer the trainable weights, then the others.
     ordered = [
-        slot for own in by_layer for slot in sorted(own, key=lambda s: not s.trainable)
+        slot
+        for layer_slots in by_layer
+        for slot in sorted(layer_slots, key=lambda slot: not slot.trainable)
     ]
     return list(zip(ordered, flat.arrays, strict=True)), list(_unclear(by_layer))
 
 
 def _unclear(by_layer: Sequence[Sequence[Slot]]) -> Iterator[str]:
-    """Layers whose arrays Kerases give in different orders."""
-    for own in by_layer:
-        if len({slot.leaf for slot in own}) > 1 and not all(s.trainable for s in own):
+    """Problems of layers whose order of arrays differs between Keras releases."""
+    for slots in by_layer:
+        several = len({slot.leaf for slot in slots}) > 1
+        if several and not all(slot.trainable for slot in slots):
             yield (
-                f"{own[0].owners[0][0]}: layers inside with weights that are not "
-                "trained, whose place in get_weights() is not the same in every Keras: "
-                "give the weights as a file of Keras"
+                f"{slots[0].owners[0][0]}: it has inner layers with weights that are "
+                "not trainable, whose position in get_weights() differs between Keras "
+                "releases: save the weights with Keras, model.save_weights()"
             )
 
 
@@ -270,17 +277,17 @@ def _by_attribute(
                 problems.extend(_of_another(slot, tensor, names))
             elif slot.used:
                 problems.append(f"expected the array of {slot.path}, got none")
-    taken = {tensor.name for _, tensor in pairs}
+    matched = {tensor.name for _, tensor in pairs}
     problems.extend(
         f"nothing in the architecture owns the array {tensor.name}"
         for tensor in naming.store.everything()
-        if tensor.name not in taken
+        if tensor.name not in matched
     )
     return pairs, problems
 
 
 def _attribute(objects: ObjectStore, slot: Slot) -> StoredTensor | None:
-    """The array of a slot, its owner perhaps a private attribute as in Keras 2."""
+    """The array of a slot; in Keras 2 the attribute of its owner may be private."""
     outer, _, last = slot.stored.rpartition("/")
     name = slot.name.rpartition("/")[2]
     for path in (slot.stored, f"{outer}/_{last}"):
@@ -291,7 +298,7 @@ def _attribute(objects: ObjectStore, slot: Slot) -> StoredTensor | None:
 
 
 def _of_another(slot: Slot, tensor: StoredTensor, names: set[str]) -> Iterator[str]:
-    """A variable that was named after another layer of the architecture."""
+    """The problem of a variable with the name of another layer of the architecture."""
     components = tensor.variable.split("/")
     around = {name for owner in slot.owners for name in owner}
     if components[0] in names and not around & set(components):

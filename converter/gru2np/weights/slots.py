@@ -1,8 +1,8 @@
-"""What layers want of a file: one slot for each array, with all that could name it."""
+"""The arrays that layers expect in a file: one slot each, with all possible names."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.bundle.manifest_writer import encode_name
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gru2np.ir import Form, KerasLayer, KerasModel, Shape, StoredTensor
     from gru2np.layers.custom import Specs
-    from gru2np.layers.spec import Weights
+    from gru2np.layers.spec import Inside, Weights
     from gru2np.weights.naming import PathNaming
 
     Expected = Mapping[str, Shape]
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Leaf:
-    """A layer that has weights itself, and not only through layers inside it.
+    """A layer that has weights itself, not only in layers inside it.
 
     Attributes:
-        path: what its weights' names stand behind in the bundle.
-        weights: the shapes it wants by weight name, None where any size fits.
-        forms: how a file may keep them.
+        path: prefix of the paths of its weights in the bundle.
+        weights: expected shapes by weight name; None for a free size.
+        forms: how a file may store them.
     """
 
     path: str
@@ -34,7 +34,7 @@ class Leaf:
     forms: tuple[Form, ...]
 
     def misfits(self, form: Form, stored: Mapping[str, StoredTensor]) -> list[str]:
-        """What is wrong with the arrays of a layer, if this is how they are kept."""
+        """The problems of the arrays of a layer in one form; empty if they fit."""
         problems = []
         for name, shape in form.arrays(self.weights).items():
             tensor = stored.get(name)
@@ -43,8 +43,8 @@ class Leaf:
                     f"{self.path}{name}: expected shape {shape}, got no array"
                 )
             elif len(shape) != len(tensor.shape) or any(
-                wanted not in (None, size)
-                for wanted, size in zip(shape, tensor.shape, strict=True)
+                expected not in (None, size)
+                for expected, size in zip(shape, tensor.shape, strict=True)
             ):
                 problems.append(
                     f"{self.path}{name}: expected shape {shape}, got {tensor.shape} "
@@ -55,16 +55,17 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Slot:
-    """An array of a file, as a layer wants it.
+    """An array that a layer expects in a file.
 
     Attributes:
         leaf: the layer.
-        name: of the array, without its owner's; that of a weight in most files.
+        name: of the array, without that of its owner; in most files that of a weight.
         stored: path of the owner's variables in a ``.weights.h5``.
-        owner: name of the layer that owns them; empty where it is a cell's.
+        owner: name of the layer that owns them; empty if a part of it, such as a cell,
+            does.
         owners: names that it and the layers around it may have had, outermost first.
-        trainable: stands among the trainable weights of a legacy group.
-        used: makes a weight; else it is only there.
+        trainable: one of the trainable weights of a legacy group.
+        used: a weight is computed from it; else inference does not use it.
         in_groups: legacy groups have it too.
     """
 
@@ -79,12 +80,49 @@ class Slot:
 
     @property
     def path(self) -> str:
-        """Where the array belongs, for messages."""
+        """The path of the array in the bundle, for messages."""
         return f"{self.leaf.path}{self.name}"
 
 
+@dataclass(frozen=True)
+class _Scope:
+    """A layer inside the runtime layer that owns its weights.
+
+    Attributes:
+        path: of the runtime layer.
+        expected: shapes of all weights of the runtime layer.
+        stored: attribute path of the layer's variables.
+        owners: names that the layer and those around it may have had, outermost first.
+        prefix: of the layer's weights among those of the runtime layer.
+        frozen: a layer around it is not trainable.
+    """
+
+    path: str
+    expected: Expected
+    stored: str
+    owners: Owners
+    prefix: str = ""
+    frozen: bool = False
+
+    def inner(
+        self, stored: str, prefix: str, names: tuple[str, ...], frozen: bool
+    ) -> _Scope:
+        """The scope of a layer inside, from its attribute, prefix and names."""
+        return replace(
+            self,
+            stored=f"{self.stored}/{stored}",
+            prefix=self.prefix + prefix,
+            owners=(*self.owners, names),
+            frozen=frozen,
+        )
+
+    def leaf(self, weights: Expected, forms: tuple[Form, ...]) -> Leaf:
+        """The layer as an owner of weights."""
+        return Leaf(f"{self.path}/{self.prefix}", weights, forms)
+
+
 class Slots:
-    """The arrays that the layers of a model want, in the order they were made.
+    """The arrays that the layers of a model expect, in the order of their creation.
 
     Args:
         expected: weight shapes by layer path and weight name.
@@ -115,124 +153,112 @@ class Slots:
             layer: the layer.
             path: of the runtime layer that owns the weights.
             stored: attribute path of the layer's variables.
-            owners: names of what is around it.
+            owners: names of the models around it.
         """
-        if layer.model is not None:
-            # A nested model counts by its leaves' own flags, never by its own.
-            names = (*owners, (layer.name,))
-            for inner, name, at in self.layers(layer.model):
-                yield from self.of(inner, f"{path}/{name}", f"{stored}/{at}", names)
-        else:
+        names = (*owners, (layer.name,))
+        if layer.model is None:
             shapes = self.expected.get(path, {})
-            yield from self._inside(layer, path, stored, shapes, "", False, owners)
+            yield from self._inside(layer, _Scope(path, shapes, stored, names))
+            return
+        # The ``trainable`` of a nested model does not count, only that of its layers.
+        for inner, name, at in self.layers(layer.model):
+            yield from self.of(inner, f"{path}/{name}", f"{stored}/{at}", names)
 
-    def _inside(
-        self,
-        layer: KerasLayer,
-        path: str,
-        stored: str,
-        expected: Expected,
-        prefix: str,
-        frozen: bool,
-        owners: Owners,
-        names: tuple[str, ...] = (),
-    ) -> Iterator[Slot]:
-        """A layer's own weights, then those of the layers inside it.
-
-        Args:
-            layer: the layer.
-            path: of the runtime layer that owns the weights.
-            stored: attribute path of the layer's variables.
-            expected: shapes of all weights of that runtime layer.
-            prefix: of this layer's weights among them.
-            frozen: a wrapper around it is not trainable.
-            owners: names of what is around it.
-            names: that it may have had itself, if not its own.
-        """
-        owners = (*owners, names or (layer.name,))
-        frozen = frozen or layer.training.get("trainable", True) is False
+    def _inside(self, layer: KerasLayer, scope: _Scope) -> Iterator[Slot]:
+        """The arrays of a layer, and of the layers inside it."""
         if layer.model is not None:
             # A model inside a wrapper: its layers' weights below the wrapper's prefix.
             for inner, name, attribute in self.layers(layer.model):
-                at, inside = f"{stored}/{attribute}", f"{prefix}{name}/"
                 yield from self._inside(
-                    inner, path, at, expected, inside, False, owners
+                    inner, scope.inner(attribute, f"{name}/", (inner.name,), False)
                 )
             return
         spec = self.specs.get(layer.class_name)
-        assert spec is not None  # what nobody can convert has been refused
-        kept = spec.weights
-        if layer.children and kept is not None and kept.inside is not None:
-            for position, (attribute, child) in enumerate(self._runs(layer)):
-                yield from self._inside(
-                    child,
-                    path,
-                    f"{stored}/{self.naming.child(attribute, position)}",
-                    expected,
-                    prefix + kept.inside.prefix(attribute, position),
-                    frozen,
-                    owners,
-                    kept.inside.called(attribute, child.name),
-                )
-            leaf = Leaf(f"{path}/{prefix}", {}, layer.forms)
-            yield from _unused(kept, leaf, stored, layer, owners)
+        assert spec is not None  # the translator has refused unknown classes
+        frozen = scope.frozen or layer.training.get("trainable", True) is False
+        scope = replace(scope, frozen=frozen)
+        rule = spec.weights
+        if layer.children and rule is not None and rule.inside is not None:
+            yield from self._of_children(layer, rule.inside, scope)
+            yield from _unused(rule, scope.leaf({}, layer.forms), scope, layer)
             return
+        start = len(scope.prefix)
         weights = {
-            name[len(prefix) :]: shape
-            for name, shape in expected.items()
-            if name.startswith(prefix)
+            name[start:]: shape
+            for name, shape in scope.expected.items()
+            if name.startswith(scope.prefix)
         }
-        if kept is None:
+        if rule is None:
             assert not weights, f"{layer.class_name}: its row says it has no weights"
-            return
-        if not weights:
-            # It has none, or is called nowhere.
-            return
-        leaf = Leaf(f"{path}/{prefix}", weights, layer.forms)
-        still = {
-            source
-            for form in layer.forms
-            for name in kept.non_trainable & weights.keys()
-            for source in form.sources(name)
-        }
-        # All forms of a layer have the same arrays, of different shapes.
-        for name in layer.forms[0].arrays(weights):
-            trainable = name not in still and not frozen
-            # Some layers hold layers of their own: query/kernel.
-            part = name.rpartition("/")[0]
-            attribute = kept.parts.get(part, part) or kept.variables
-            owner = f"{stored}/{attribute}" if attribute else stored
-            around = (*owners, (part,)) if part else owners
-            whose = "" if attribute else layer.name
-            yield Slot(leaf, name, owner, whose, around, trainable)
-        yield from _unused(kept, leaf, stored, layer, owners)
+        elif weights:  # else it has none, or is never called
+            leaf = scope.leaf(weights, layer.forms)
+            yield from _of_leaf(rule, leaf, scope, layer)
+            yield from _unused(rule, leaf, scope, layer)
 
-    def _runs(self, layer: KerasLayer) -> Sequence[tuple[str, KerasLayer]]:
-        """The layers inside, flat ones replaced by theirs, with joined attributes."""
-        found: list[tuple[str, KerasLayer]] = []
+    def _of_children(
+        self, layer: KerasLayer, inside: Inside, scope: _Scope
+    ) -> Iterator[Slot]:
+        for position, (attribute, child) in enumerate(self._flattened(layer)):
+            inner = scope.inner(
+                self.naming.child(attribute, position),
+                inside.prefix(attribute, position),
+                inside.names(attribute, child.name) or (child.name,),
+                scope.frozen,
+            )
+            yield from self._inside(child, inner)
+
+    def _flattened(self, layer: KerasLayer) -> Sequence[tuple[str, KerasLayer]]:
+        """The inner layers by attribute; ``flat`` ones are replaced by theirs."""
+        children: list[tuple[str, KerasLayer]] = []
         for attribute, child in layer.children:
             spec = self.specs.get(child.class_name)
             inside = spec.weights.inside if spec and spec.weights else None
             if inside is not None and inside.flat:
-                found += [(f"{attribute}/{a}", cell) for a, cell in self._runs(child)]
+                cells = self._flattened(child)
+                children += [(f"{attribute}/{name}", cell) for name, cell in cells]
             else:
-                found.append((attribute, child))
-        return found
+                children.append((attribute, child))
+        return children
+
+
+def _of_leaf(
+    rule: Weights, leaf: Leaf, scope: _Scope, layer: KerasLayer
+) -> Iterator[Slot]:
+    """The arrays of a layer's own weights."""
+    non_trainable = {
+        source
+        for form in leaf.forms
+        for name in rule.non_trainable & leaf.weights.keys()
+        for source in form.sources(name)
+    }
+    # All forms of a layer have the same arrays, with different shapes.
+    for name in leaf.forms[0].arrays(leaf.weights):
+        # Some layers create layers: query/kernel.
+        part = name.rpartition("/")[0]
+        attribute = rule.parts.get(part, part) or rule.variables
+        yield Slot(
+            leaf,
+            name,
+            stored=f"{scope.stored}/{attribute}" if attribute else scope.stored,
+            owner="" if attribute else layer.name,
+            owners=(*scope.owners, (part,)) if part else scope.owners,
+            trainable=name not in non_trainable and not scope.frozen,
+        )
 
 
 def _unused(
-    kept: Weights, leaf: Leaf, stored: str, layer: KerasLayer, owners: Owners
+    rule: Weights, leaf: Leaf, scope: _Scope, layer: KerasLayer
 ) -> Iterator[Slot]:
-    """Variables that stand behind a layer's weights and change nothing."""
-    for variable in kept.unused:
+    """Variables after a layer's weights that inference does not use."""
+    for variable in rule.unused:
         if variable.option and layer.config.get(variable.option) is not True:
             continue
         yield Slot(
             leaf,
             variable.name,
-            stored,
+            scope.stored,
             layer.name,
-            owners,
+            scope.owners,
             trainable=False,
             used=False,
             in_groups=variable.in_groups,

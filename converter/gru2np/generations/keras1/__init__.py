@@ -31,14 +31,13 @@ if TYPE_CHECKING:
     from gru2np.generations.releases import Release, Version, Writers
     from gru2np.ir import KerasModel, RawModel, StoredTensor
 
-
-# What is taken where no weights tell the backend, and the other that it may be.
+# The assumed backend of a model without weights, and the other that is possible.
 ASSUMED = "tensorflow"
 BACKENDS = ("theano",)
 
 
 def line(text: str | None) -> str:
-    """The line of Keras that a version is of."""
+    """The line of Keras of a version."""
     return "keras-1"
 
 
@@ -53,11 +52,11 @@ def read(
     """The model in one spelling, the releases that may have saved it, its backend."""
     tensors = _tensors(raw)
     if tensors:
-        # It names no backend; only TensorFlow numbers the outputs of its variables.
+        # The file names no backend, but TensorFlow's variables are called ``W:0``.
         numbered = any(":" in tensor.name for tensor in tensors)
         backend = "tensorflow" if numbered else "theano"
     theano = backend == "theano"
-    # One type for a whole model, which only inputs and weights name.
+    # A model has one dtype, which only inputs and weights state.
     dtype = tensors[0].dtype if tensors else "float32"
     config = plain(raw.config)
     shapes = {_last(tensor.name): tensor.shape for tensor in tensors}
@@ -74,7 +73,7 @@ def read(
 
 
 def meaning(release: Release, backend: str) -> Meaning:
-    """What a release of Keras 1 meant on a backend."""
+    """The behaviour of a release of Keras 1 on a backend."""
     known = line_of(release.line)
     theano = backend == "theano"
     return Meaning(
@@ -100,7 +99,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             models_mark_inputs=False,
             second_tensor_drops=False,
             in_time="kept",
-            own_layers_masked_in_time=False,
+            custom_layers_masked_in_time=False,
             by_class=known.masks(release),
             # It has no operations.
             idle_casts=False,
@@ -127,14 +126,14 @@ def meaning(release: Release, backend: str) -> Meaning:
             least_epsilon_ranks=(),
             least_epsilon_channels_first=False,
             dots_of_any_rank=False,
-            whole_numbers="kept",
+            integer_inputs="kept",
             categories_leave_out=False,
-            bin_number="int64",
-            lookup_whole=False,
+            bin_dtype="int64",
+            lookup_gives_integers=False,
             rounds_to_half=False,
         ),
-        unsaid=frozenset({"mask"}),
-        unheeded=frozenset(),
+        unsaved_arguments=frozenset({"mask"}),
+        ignored_arguments=frozenset(),
         functions=known.functions(release),
     )
 
@@ -142,8 +141,8 @@ def meaning(release: Release, backend: str) -> Meaning:
 def _from_inputs(model: KerasModel) -> KerasModel:
     """The model with input layers as its inputs.
 
-    A layer that gave its input back as it was took the input's place: Keras 1 knew a
-    tensor by the last layer that returned it.
+    If a layer returned its input unchanged, Keras 1 wrote that layer as the model's
+    input: it knew a tensor by the last layer that returned it.
     """
     layers = {layer.name: layer for layer in model.layers}
     inputs = []
@@ -151,10 +150,10 @@ def _from_inputs(model: KerasModel) -> KerasModel:
         seen = set()
         while ref.layer in layers and ref not in seen:
             seen.add(ref)
-            given = [call.inputs for call in layers[ref.layer].calls[:1]]
-            if not given or len(given[0]) != 1:
+            calls = layers[ref.layer].calls
+            if not calls or len(calls[0].inputs) != 1:
                 break
-            ref = given[0][0]
+            ref = calls[0].inputs[0]
         inputs.append(ref)
     return replace(model, inputs=tuple(inputs))
 

@@ -1,11 +1,11 @@
-"""The layers of Keras 1 over two and three axes."""
+"""The layers of Keras 1 with two and three spatial axes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gru2np.generations.forms import (
-    channels_in_front,
+    channels_first,
     flipped,
     gate_by_gate,
     renamed,
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from gru2np.generations.keras1.rows import Changed, File, Forms, Options
     from gru2np.ir import Form
 
-# ``dim_ordering``, by what it has been called since.
+# ``data_format`` by ``dim_ordering``.
 FORMATS = {"tf": "channels_last", "th": "channels_first"}
-# Options that are one number for each axis, and one option since.
+# Options for one axis each, together one option in later releases.
 SIZES = ("nb_row", "nb_col", "kernel_dim1", "kernel_dim2", "kernel_dim3")
 # The ends of ZeroPadding2D.
 ENDS = ("top_pad", "bottom_pad", "left_pad", "right_pad")
@@ -42,42 +42,42 @@ _WINDOWS = {
 }
 _CONVOLUTION = {**_WINDOWS, **KERNEL_TRAINING}
 _CONV_LSTM = {**_WINDOWS, **RECURRENT_TRAINING}
-# What Keras 1 says of one kernel is not said of two.
+# Its options of training are for one kernel, and later releases have two.
 _SEPARABLE = {**_WINDOWS, **BIAS_TRAINING}
 _POOLING = {"border_mode": "padding"}
 _DROPOUT = {"p": "rate"}
 
 
 def _convolution(axes: int) -> Callable[[Options, File], Forms]:
-    """The kernel in the file's order of axes, turned around on Theano."""
+    """The kernel in the file's order of axes, flipped on Theano."""
 
     def forms(options: Options, file: File) -> Forms:
-        return (_kept(renamed(KERNEL), options, file, axes),)
+        return (_in_file_order(renamed(KERNEL), options, file, axes),)
 
     return forms
 
 
 def _separable(options: Options, file: File) -> Forms:
     """Both kernels; Theano has no such layer."""
-    return (_kept(renamed({"bias": "b"}), options, file, 2),)
+    return (_in_file_order(renamed({"bias": "b"}), options, file, 2),)
 
 
 def _deconvolution(options: Options, file: File) -> Forms:
     """The kernel with its inputs before its outputs."""
-    return (_kept(swapped(renamed(KERNEL)), options, file, 2),)
+    return (_in_file_order(swapped(renamed(KERNEL)), options, file, 2),)
 
 
 def _conv_lstm(options: Options, file: File) -> Forms:
     """One kernel for each gate.
 
-    Keras 1 never wrote this layer's ``subsample``, and read such files as steps of 1.
+    Keras 1 never wrote this layer's ``subsample``, and read such files with 1.
     """
-    return (_kept(gate_by_gate("ifco", "icfo"), options, file, 2),)
+    return (_in_file_order(gate_by_gate("ifco", "icfo"), options, file, 2),)
 
 
-def _kept(form: Form, options: Options, file: File, axes: int) -> Form:
+def _in_file_order(form: Form, options: Options, file: File, axes: int) -> Form:
     if options.get("dim_ordering") == "th":
-        form = channels_in_front(form)
+        form = channels_first(form)
     return flipped(form, axes) if file.theano else form
 
 
@@ -109,10 +109,10 @@ IMAGES = {
 
 
 def ordering(config: object) -> str | None:
-    """The ``dim_ordering`` of a model, if all its layers that say one say the same.
+    """The ``dim_ordering`` of a model, if all its layers that have one agree.
 
-    Padding, cropping and upsampling do not: where they said none when they were made,
-    they had the one of Keras as a whole, as other layers had.
+    Padding, cropping and upsampling do not write theirs; the default was the setting of
+    Keras, as for the other layers.
     """
     orders = [item.get("dim_ordering") for item in objects(config)]
     names = {order for order in orders if isinstance(order, str)}
@@ -120,7 +120,7 @@ def ordering(config: object) -> str | None:
 
 
 def _over_space(class_name: str) -> Callable[[Options, File], Changed]:
-    """A layer with sizes for each axis, and an order of axes."""
+    """A layer with an option for the size of each axis, and an order of axes."""
 
     def change(options: Options, file: File) -> Changed:
         return class_name, _in_order(options, file)
@@ -134,30 +134,30 @@ def _in_order(options: Options, file: File) -> Options:
     if sizes:
         config["kernel_size"] = sizes
     order = options.get("dim_ordering", file.ordering)
-    # What is no format is refused, in these words.
-    unsaid = "neither in the file nor the same in all of its other layers"
+    # A value that is no format is refused later; the message shows it.
+    unknown = "neither in the file nor the same in all of its other layers"
     config["data_format"] = (
-        FORMATS.get(order, order) if isinstance(order, str) else unsaid
+        FORMATS.get(order, order) if isinstance(order, str) else unknown
     )
     return config
 
 
 def _volumes(options: Options, file: File) -> Changed:
-    """Convolution3D, of which older Theano had a version that pads otherwise.
+    """Convolution3D, which pads in another way with older versions of Theano.
 
     Keras 1.2 ``keras/backend/theano_backend.py``, ``conv3d``, ``_old_theano_conv3d``.
     """
     config = _in_order(options, file)
     sizes = config.get("kernel_size")
-    whole = [n for n in sizes if isinstance(n, int)] if isinstance(sizes, list) else []
-    even = any(n % 2 == 0 for n in whole)
+    items = sizes if isinstance(sizes, list) else []
+    even = any(isinstance(size, int) and size % 2 == 0 for size in items)
     if file.theano and even and config.get("padding") == "same":
-        config["padding"] = "same with an even kernel, which hangs on Theano's version"
+        config["padding"] = "same with an even kernel: depends on Theano's version"
     return "Conv3D", config
 
 
 def _pooling(class_name: str) -> Callable[[Options, File], Changed]:
-    """Pooling, which until Keras 1.2 gave Theano a negative padding for size 1.
+    """Pooling, which before Keras 1.2 passed a negative padding to Theano for size 1.
 
     Keras 1.1 ``keras/backend/theano_backend.py``, ``pool2d``.
     """
@@ -175,11 +175,11 @@ def _pooling(class_name: str) -> Callable[[Options, File], Changed]:
 
 
 def _transposed(options: Options, file: File) -> Changed:
-    """Deconvolution2D, which says how large its output is.
+    """Deconvolution2D, whose option is the shape of its output.
 
-    Of an axis of n steps, TensorFlow gives the lengths that a convolution takes back
-    to n: with ``valid`` from ``(n - 1) * stride + size`` on, with ``same`` from
-    ``(n - 1) * stride + 1`` on; ``stride`` different ones.
+    For an axis of n steps, TensorFlow allows the output lengths that a convolution
+    maps back to n: with ``valid`` from ``(n - 1) * stride + size`` on, with ``same``
+    from ``(n - 1) * stride + 1`` on; ``stride`` different ones.
     """
     config = _in_order(options, file)
     shape = config.pop("output_shape", None)
@@ -187,14 +187,15 @@ def _transposed(options: Options, file: File) -> Changed:
     lengths = _pair(shape[first : first + 2] if isinstance(shape, list) else None)
     sizes, strides = _pair(config.get("kernel_size")), _pair(config.get("strides"))
     if not (lengths and sizes and strides):
-        # Refused as such.
+        # Refused later, with this option.
         return "Conv2DTranspose", {**config, "output_padding": shape or []}
     if config.get("padding") != "same":
         axes = zip(lengths, sizes, strides, strict=True)
         config["output_padding"] = [(n - size) % step for n, size, step in axes]
         return "Conv2DTranspose", config
     tails = [(n - 1) % step + 1 for n, step in zip(lengths, strides, strict=True)]
-    # The longest is what is there if nothing is said; by an even size it cannot be.
+    # Without ``output_padding`` the output has the longest length, which an even size
+    # cannot express.
     if tails != strides:
         pairs = zip(tails, sizes, strict=True)
         config["output_padding"] = [tail - size % 2 for tail, size in pairs]
@@ -202,13 +203,13 @@ def _transposed(options: Options, file: File) -> Changed:
 
 
 def _pair(value: object) -> list[int]:
-    """Two lengths; none if they are anything else."""
+    """Two positive integers; empty if the value is anything else."""
     numbers = value if isinstance(value, list) and len(value) == 2 else []
     return numbers if all(type(n) is int and n > 0 for n in numbers) else []
 
 
 def _padding(options: Options, file: File) -> Changed:
-    """ZeroPadding2D, whose ends could be four numbers, in a list or a dict."""
+    """ZeroPadding2D, whose padding could be four numbers, in a list or a dict."""
     config = _in_order(options, file)
     padding = config.get("padding")
     if isinstance(padding, dict):
@@ -218,7 +219,7 @@ def _padding(options: Options, file: File) -> Changed:
     return "ZeroPadding2D", config
 
 
-# Spatial dropout does nothing, in any order.
+# Spatial dropout does nothing in inference, in any order of axes.
 CHANGED_IMAGES: dict[str, Callable[[Options, File], Changed]] = {
     **{
         name: _over_space(row.class_name)

@@ -1,4 +1,4 @@
-"""The layers of Keras 1: what each was called, and how its weights are kept."""
+"""The layers of Keras 1: their names and options, and the forms of their weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gru2np.generations.keras1.rows import Changed, File, Forms, Options
 
 _DENSE = {"output_dim": "units", "bias": "use_bias", **KERNEL_TRAINING}
-# No later Keras has it; its options of training stay as written.
+# No later Keras has it, so its options of training are not renamed.
 _MAXOUT = {"output_dim": "units", "bias": "use_bias"}
 _RECURRENT = {
     "output_dim": "units",
@@ -67,7 +67,7 @@ def _gates(columns: str, stored: str) -> Callable[[Options, File], Forms]:
 
 
 def _statistics(options: Options, file: File) -> Forms:
-    """Running statistics, which ``mode`` 1 keeps and does not use."""
+    """Running statistics, which files of ``mode`` 1 have and do not use."""
     if options.get("mode") == 1:
         return (unused_statistics(),)
     form = renamed(_STATISTICS)
@@ -80,10 +80,11 @@ def _statistics(options: Options, file: File) -> Forms:
 
 
 def _deviation(file: File) -> str | None:
-    """How the deviation came from ``running_std`` before it was a variance for good.
+    """How the standard deviation was computed from ``running_std`` before Keras 1.0.8.
 
-    ``std``: it is the deviation; ``root``: its root is.  Epsilon was added to that, and
-    not to the variance under the root.  Sources of Keras 1.0.5 to 1.0.8.
+    ``std``: it is the deviation; ``root``: its square root is; None: it is the variance
+    as in all later releases.  With the first two, epsilon was added to the deviation,
+    not to the variance.  Sources of Keras 1.0.5 to 1.0.8.
     """
     if file.version < (1, 0, 6) or (file.version < (1, 0, 7) and file.theano):
         return "std"
@@ -91,7 +92,7 @@ def _deviation(file: File) -> str | None:
 
 
 def _convolution(_options: Options, file: File) -> Forms:
-    """The kernel of an image, turned around on Theano."""
+    """The kernel of an image one pixel wide, flipped on Theano."""
     forms = on_an_image(KERNEL)
     return tuple(flipped(form, 1) for form in forms) if file.theano else forms
 
@@ -147,9 +148,9 @@ LAYERS = {
     "UpSampling1D": Row("UpSampling1D", {"length": "size"}),
     "ZeroPadding1D": Row("ZeroPadding1D"),
 }
-# Layers of Keras 1 that have no row: known, and refused by name later.
+# Layers of Keras 1 without a row, which are refused by name later.
 OTHERS = frozenset({"Lambda"})
-# Merge by its mode; ``cos`` has no layer of its own since.
+# Classes of Merge by mode; ``cos`` has no class in later releases.
 MERGES = {
     "ave": "Average",
     "concat": "Concatenate",
@@ -158,7 +159,7 @@ MERGES = {
     "mul": "Multiply",
     "sum": "Add",
 }
-# Options of Merge that a mode leaves to others, or that say how a function was written.
+# Options of Merge for other modes, or for how a function was saved.
 _OF_OTHER_MODES = frozenset(
     {
         *("mode", "mode_type", "concat_axis", "dot_axes", "arguments", "layers"),
@@ -172,7 +173,7 @@ def _merge(options: Options, _file: File) -> Changed:
     mode = options.get("mode")
     class_name = looked_up(MERGES, mode)
     if options.get("mode_type", "raw") != "raw" or class_name is None:
-        # The layer of the remaining mode looks at what is left.
+        # The layer for the remaining mode reads these two options.
         others = _OF_OTHER_MODES - {"mode", "dot_axes"}
         return "Merge", {k: v for k, v in options.items() if k not in others}
     config = {k: v for k, v in options.items() if k not in _OF_OTHER_MODES}
@@ -184,12 +185,12 @@ def _merge(options: Options, _file: File) -> Changed:
 
 
 def _batch_normalization(options: Options, file: File) -> Changed:
-    """BatchNormalization, which in ``mode`` 1 normalises every sample alone."""
+    """BatchNormalization; ``mode`` 1 is a LayerNormalization."""
     mode = options.get("mode", 0)
     config = {k: v for k, v in options.items() if k != "mode"}
     if mode == 0:
         epsilon = config.get("epsilon", 0.0)
-        # What is no number stays, and is refused where options are read.
+        # Anything else is unchanged, and refused where options are read.
         if _deviation(file) is not None and is_number(epsilon):
             config["epsilon"] = 0.0
         return "BatchNormalization", config
@@ -200,7 +201,7 @@ def _batch_normalization(options: Options, file: File) -> Changed:
 
 
 def _padding(options: Options, _file: File) -> Changed:
-    """ZeroPadding1D, whose ends could be a dict."""
+    """ZeroPadding1D, whose padding could be a dict."""
     padding = options.get("padding")
     if isinstance(padding, dict):
         ends = [padding.get("left_pad", 0), padding.get("right_pad", 0)]
@@ -209,9 +210,13 @@ def _padding(options: Options, _file: File) -> Changed:
 
 
 def _trained(class_name: str, array: str) -> Callable[[Options, File], Changed]:
-    """A layer with parameters for every feature; one of its arrays is called so.
+    """A layer with trained parameters for every feature.
 
-    ``shared_axes`` is not written; a shared axis shows in the arrays alone.
+    Files have no ``shared_axes``; the shared axes are those of size 1 in its arrays.
+
+    Args:
+        class_name: in the one spelling.
+        array: the name of one of its arrays.
     """
 
     def change(options: Options, file: File) -> Changed:
@@ -225,7 +230,7 @@ def _trained(class_name: str, array: str) -> Callable[[Options, File], Changed]:
     return change
 
 
-# Layers whose options say more than names.
+# Layers of which more changes than names.
 CHANGED: dict[str, Callable[[Options, File], Changed]] = {
     **CHANGED_IMAGES,
     "BatchNormalization": _batch_normalization,
@@ -243,9 +248,12 @@ def spelled(class_name: str, options: Options, file: File) -> Spelled:
     row = LAYERS.get(class_name, Row(class_name))
     forms = row.forms(options, file) if row.forms else (renamed(row.arrays),)
     names = {**row.options, "batch_input_shape": "batch_shape"}
-    # How the weights are kept, which ``forms`` has read, is nothing else.
-    left = {k: v for k, v in options.items() if k not in OLD | {"consume_less"}}
-    config = {names.get(key, key): value for key, value in left.items()}
+    # ``consume_less`` only decides the form of the weights, which ``forms`` has read.
+    config = {
+        names.get(key, key): value
+        for key, value in options.items()
+        if key not in OLD | {"consume_less"}
+    }
     if class_name not in ("Embedding", "InputLayer"):
         config.pop("input_dim", None)
     if file.dtype and class_name != "InputLayer":

@@ -1,4 +1,4 @@
-"""What the tables of Keras 1's layers consist of."""
+"""The types of the tables of Keras 1's layers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class File(NamedTuple):
-    """What holds for a whole file.
+    """Facts about a whole file.
 
     Attributes:
         version: of its Keras.
         theano: whether its backend was Theano.
-        dtype: of the numbers, one for all layers; empty where layers say it.
-        shapes: of all arrays, by their names without a group's.
-        ordering: ``tf`` or ``th``, if every layer that says one says the same.
+        dtype: of all layers; empty if the layers have their own.
+        shapes: of all arrays, by name without the group.
+        ordering: ``tf`` or ``th``, if all layers that have a ``dim_ordering`` agree.
     """
 
     version: Version
@@ -38,9 +38,9 @@ class Row(NamedTuple):
 
     Attributes:
         class_name: in the one spelling.
-        options: names in the one spelling of options that had others.
-        arrays: names in the file of weights that had others.
-        forms: how its weights are kept, where names are not all.
+        options: renamed options: {name in Keras 1: name in the one spelling}.
+        arrays: renamed weights: {name in the one spelling: name in the file}.
+        forms: the forms of its weights, if more than names differ.
     """
 
     class_name: str
@@ -49,5 +49,5 @@ class Row(NamedTuple):
     forms: Callable[[Options, File], Forms] | None = None
 
 
-# Weights of most layers, and the arrays that they are.
+# Weights of most layers, with the names of their arrays.
 KERNEL = {"kernel": "W", "bias": "b"}

@@ -1,7 +1,7 @@
-"""What acts in training alone in Keras 1: by the names of Keras 3, or as written.
+"""Options of Keras 1 that act in training only: under Keras 3's names, or as written.
 
-A layer's row gives the names.  They are used where the value has a certain meaning in
-Keras 3; else the option stays as the file has it, name and all.
+A layer's row has the names.  They are used if the value has an exact equivalent in
+Keras 3; else the option is unchanged, with its old name.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# Options that act in training alone and that no later Keras has by these names, or
-# whose values it does not understand.  ``activity_regularizer`` is not among them: it
-# stays as written, for its term of the loss is not what it was.
+# Options that act in training only and that no later Keras has by these names, or
+# whose values it does not understand.  ``activity_regularizer`` is unchanged and not
+# among them: its term of the loss is another one in later releases.
 OLD = frozenset(
     {
         *("init", "inner_init", "forget_bias_init", "alpha_init", "beta_init"),
@@ -56,7 +56,8 @@ def _scaled(scale: float, mode: str) -> dict[str, Any]:
 
 
 # Keras 1.2 keras/initializations.py.  Its normal distributions were never truncated.
-# Of gates kept apart it drew each alone; Keras since 2 counts the columns of all.
+# It drew the weights of each gate separately; Keras 2 and later draw those of all
+# gates together, so their fans are larger.
 INITIALIZERS: dict[str, Any] = {
     **{name: name for name in ("glorot_uniform", "he_uniform", "lecun_uniform")},
     "glorot_normal": _scaled(1.0, "fan_avg"),
@@ -68,65 +69,60 @@ INITIALIZERS: dict[str, Any] = {
     "uniform": "random_uniform",
     "zero": "zeros",
 }
-# Biases of the forget gate; those of the other gates began at zero.
+# ``unit_forget_bias`` by ``forget_bias_init``; the other gates started at zero.
 FORGET_BIAS = {"one": True, "zero": False}
 # Keras 1.0 and 1.2 keras/regularizers.py.
 REGULARIZERS = ("WeightRegularizer", "L1L2Regularizer")
 
 
-class _Unclear(Exception):
-    """The value has no certain meaning in Keras 3."""
+class _NoEquivalent(Exception):
+    """The value has no exact equivalent in Keras 3."""
 
 
 def of_training(options: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """What of a layer's options acts in training alone.
+    """The options of a layer that act in training only.
 
     Args:
         options: as the file has them.
-        names: what Keras 3 calls them in this layer.
+        names: their names in Keras 3 in this layer.
     """
-    found = {}
+    training = {}
     for key, value in options.items():
         if key not in OLD:
             continue
         try:
-            found[names[key]] = _MEANINGS[key](value)
-        except (KeyError, _Unclear):
-            found[key] = value
-    return found
+            training[names[key]] = _VALUES[key](value)
+        except (KeyError, _NoEquivalent):
+            training[key] = value
+    return training
 
 
-def _initializer(value: object) -> Any:
-    return _among(INITIALIZERS, value)
+def _in(table: Mapping[str, Any]) -> Callable[[object], Any]:
+    def value_of(value: object) -> Any:
+        if not isinstance(value, str) or value not in table:
+            raise _NoEquivalent
+        return table[value]
 
-
-def _forget_bias(value: object) -> Any:
-    return _among(FORGET_BIAS, value)
-
-
-def _among(table: Mapping[str, Any], value: object) -> Any:
-    if not isinstance(value, str) or value not in table:
-        raise _Unclear
-    return table[value]
+    return value_of
 
 
 def _regularizer(value: object) -> Any:
     if value is None:
         return None
     if not isinstance(value, dict) or value.get("name") not in REGULARIZERS:
-        raise _Unclear
+        raise _NoEquivalent
     config = {key: rate for key, rate in value.items() if key != "name"}
     if config.keys() != {"l1", "l2"}:
-        raise _Unclear
+        raise _NoEquivalent
     return {"class_name": "L1L2", "config": config}
 
 
 def _constraint(value: object) -> Any:
     if value is None:
         return None
-    # Others look at a whole weight, whose arrays and axes have changed since.
+    # The others read a whole weight, whose arrays and axes have changed.
     if value != {"name": "NonNeg"}:
-        raise _Unclear
+        raise _NoEquivalent
     return {"class_name": "NonNeg", "config": {}}
 
 
@@ -134,7 +130,8 @@ def _same(value: object) -> Any:
     return value
 
 
-_MEANINGS: dict[str, Callable[[object], Any]] = {
+# The value in Keras 3 of each option, from its value in Keras 1.
+_VALUES: dict[str, Callable[[object], Any]] = {
     "W_constraint": _constraint,
     "W_regularizer": _regularizer,
     "U_regularizer": _regularizer,
@@ -143,8 +140,8 @@ _MEANINGS: dict[str, Callable[[object], Any]] = {
     "beta_regularizer": _regularizer,
     "dropout_U": _same,
     "dropout_W": _same,
-    "forget_bias_init": _forget_bias,
+    "forget_bias_init": _in(FORGET_BIAS),
     "gamma_regularizer": _regularizer,
-    "init": _initializer,
-    "inner_init": _initializer,
+    "init": _in(INITIALIZERS),
+    "inner_init": _in(INITIALIZERS),
 }

@@ -1,7 +1,7 @@
-"""Arrays stored in compressed chunks: each chunk is weighed before HDF5 unpacks it.
+"""Arrays stored in compressed chunks: checked before HDF5 decompresses them.
 
-HDF5 inflates a chunk to whatever size comes out, so a small chunk can fill the
-memory.  Here each is inflated first, by zlib and under a limit.
+HDF5 decompresses a chunk to any size, so a small chunk can fill the memory.  Here each
+is first decompressed by zlib, up to a limit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CHECKSUM_BYTES = 4
 
 
 def chunked_bytes(dataset: Any, creation: Any, where: str) -> int:
-    """The bytes all chunks of an array take when unpacked, checked without reading."""
+    """The decompressed size of all chunks of an array in bytes; nothing is read."""
     filters = _filters(creation)
     unknown = [number for number in filters if number not in _FILTERS]
     if unknown or len(set(filters)) < len(filters):
@@ -32,7 +32,7 @@ def chunked_bytes(dataset: Any, creation: Any, where: str) -> int:
     chunk_bytes = _chunk_bytes(dataset)
     chunks = _stored(dataset, prod(grid), where)
     for chunk in chunks:
-        # What gzip cannot shrink it enlarges a little.
+        # gzip makes incompressible data a little larger.
         if chunk.size > chunk_bytes + chunk_bytes // 10 + 64:
             got = f"{chunk.size}"
             raise broken(where, f"chunks of at most {chunk_bytes} bytes", got)
@@ -40,17 +40,17 @@ def chunked_bytes(dataset: Any, creation: Any, where: str) -> int:
 
 
 def check_chunks(dataset: Any, where: str) -> None:
-    """Inflate every chunk once, under the limit of its declared size."""
+    """Decompress every chunk once, up to its declared size."""
     filters = _filters(dataset.id.get_create_plist())
     if _GZIP not in filters:
         return
     most = _chunk_bytes(dataset) + _CHECKSUM_BYTES
-    place = filters.index(_GZIP)
+    gzip = filters.index(_GZIP)
     for chunk in _stored(dataset, MOST_CHUNKS, where, exact=False):
         skipped, data = dataset.id.read_direct_chunk(chunk.chunk_offset)
-        if skipped & (1 << place):  # stored as it is, for gzip would have enlarged it
+        if skipped & (1 << gzip):  # stored uncompressed, because that is smaller
             continue
-        if _FLETCHER32 in filters[place + 1 :]:
+        if _FLETCHER32 in filters[gzip + 1 :]:
             data = data[:-_CHECKSUM_BYTES]
         unpacking = zlib.decompressobj()
         size = len(unpacking.decompress(data, most + 1))
@@ -71,17 +71,17 @@ def _chunk_bytes(dataset: Any) -> int:
 
 
 def _stored(dataset: Any, count: int, where: str, exact: bool = True) -> list[Any]:
-    """The chunks in the file; with ``exact``, each of ``count`` must be there once."""
+    """The chunks in the file, each once, at most ``count``; with ``exact``, all."""
     if count > MOST_CHUNKS:
         raise broken(where, f"at most {MOST_CHUNKS} chunks", str(count))
-    found: list[Any] = []
+    chunks: list[Any] = []
 
     def keep(chunk: Any) -> bool | None:
-        found.append(chunk)
-        return True if len(found) > count else None  # anything but None ends the walk
+        chunks.append(chunk)
+        return True if len(chunks) > count else None  # anything but None ends the walk
 
     dataset.id.chunk_iter(keep)
-    distinct = len({chunk.chunk_offset for chunk in found})
-    if distinct < len(found) or (exact and len(found) != count):
+    distinct = len({chunk.chunk_offset for chunk in chunks})
+    if distinct < len(chunks) or (exact and len(chunks) != count):
         raise broken(where, f"{count} chunks, each once", f"{distinct} of them")
-    return found
+    return chunks

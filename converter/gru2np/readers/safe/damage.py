@@ -1,4 +1,4 @@
-"""How a reader says that a file is damaged, hostile or of another kind."""
+"""Errors of readers: a file is damaged, hostile or of another kind."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from gru2np.errors import Gru2npError, ModelFileError
+from gru2np.errors import shown as shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Everything h5py, zipfile and json were seen to raise on damaged files.
+#: All errors that h5py, zipfile and json raised on damaged files.
 #: UnicodeError and JSONDecodeError are ValueErrors, RecursionError and zipfile's
-#: NotImplementedError are RuntimeErrors; h5py raises TypeError for types it lacks.
+#: NotImplementedError are RuntimeErrors; h5py raises TypeError for unknown types.
 DAMAGE = (
     BadZipFile,
     EOFError,
@@ -37,14 +38,8 @@ def broken(where: str, expected: str, got: str, advice: str = "") -> ModelFileEr
     return ModelFileError(f"{_plain(where)}: expected {expected}, got {got}; {advice}")
 
 
-def shown(value: object, limit: int = 60) -> str:
-    """A value from a file, on one line and not too long, for a message."""
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
 def _plain(text: str, limit: int = 200) -> str:
-    # Names in it are the file's: no line breaks, no terminal codes, no long texts.
+    # Names in the text come from the file: no line breaks, terminal codes, long texts.
     plain = "".join(c if c.isprintable() else "?" for c in text)
     half = limit // 2 - 2
     return plain if len(plain) <= limit else f"{plain[:half]}...{plain[-half:]}"
@@ -52,7 +47,7 @@ def _plain(text: str, limit: int = 200) -> str:
 
 @contextmanager
 def reading(where: str) -> Iterator[None]:
-    """Turn whatever a library raises on a damaged file into a ModelFileError."""
+    """Turn all errors of libraries on damaged files into a ModelFileError."""
     try:
         yield
     except Gru2npError:

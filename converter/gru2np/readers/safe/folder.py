@@ -1,8 +1,8 @@
 """Files of one directory, by exact name.
 
-The directory is the user's own choice, and hubs keep files elsewhere and link to
-them; so a link to a regular file is followed.  What a file inside names is a bare
-name in that directory, never a path.
+The user chose the directory, and hubs store files elsewhere and link to them, so a
+link to a regular file is followed.  Files may refer to other files by a bare name in
+that directory, never by a path.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from gru2np.readers.safe.damage import broken
+from gru2np.readers.safe.damage import broken, shown
 from gru2np.readers.safe.window import Window
 from gru2np.readers.source import LFS_POINTER
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SafeFolder:
-    """A directory whose files are opened once each, when they are asked for."""
+    """A directory; each file is opened once, on first use."""
 
     def __init__(self, path: Path, where: str) -> None:
         self.where = where
@@ -50,7 +50,7 @@ class SafeFolder:
                 raise broken(self.where or name, f"a file {name}", got, advice)
             file = stack.enter_context((self._path / name).open("rb"))
             status = os.fstat(file.fileno())
-            # Many names of one file would multiply what is read.
+            # Several names for one file would multiply the bytes that are read.
             other = self._files.setdefault((status.st_dev, status.st_ino), name)
             if other != name:
                 expected = f"a file of its own by the name {name}"
@@ -66,3 +66,21 @@ class SafeFolder:
     def windows(self) -> list[Window]:
         """All files opened so far, in the order of their names."""
         return [self._windows[name] for name in sorted(self._windows)]
+
+
+def bare_name(value: object, where: str) -> str:
+    """The name of a file in the same directory, from inside another file.
+
+    Raises:
+        ModelFileError: it is not a bare name.
+    """
+    bare = (
+        isinstance(value, str)
+        and value.isprintable()
+        and not set(value) & set("/\\:")
+        and value.strip(".")
+    )
+    if not isinstance(value, str) or not bare:
+        advice = "such a name points outside the directory"
+        raise broken(where, "the bare name of a file", shown(value), advice)
+    return value

@@ -1,10 +1,10 @@
-"""The one place that touches h5py: every object is checked before it is used.
+"""The only module that uses h5py: every object is checked before it is used.
 
-HDF5 can point out of the file (links, external and virtual data), name plugins to
-load (filters), and declare what is not there (sizes).  Keras writes none of that:
-hard links, and contiguous unfiltered arrays that are wholly present.  A chunked and
-compressed array, as ``h5repack`` makes, is read once each chunk is seen to hold what
-it declares.
+HDF5 can point outside the file (links, external and virtual data), name plugins to
+load (filters), and declare more than is present (sizes).  Keras writes none of that:
+only hard links, and contiguous unfiltered arrays that are completely present.  A
+chunked and compressed array, as from ``h5repack``, is read after the size of each
+chunk was checked.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOST_DEPTH = 64
 MOST_NAMES = 20_000
 MOST_RANK = 32
 MOST_DIMENSION = 1 << 40
-#: Weights compress by a tenth; a whole file that expands more than this is a bomb.
+#: Weights compress by a tenth; a file that expands more than this is a bomb.
 MOST_EXPANSION = 100
 
 _KINDS = {
@@ -44,21 +44,21 @@ _LINKS = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "an externa
 
 
 class _Driver(Window):
-    """What HDF5 reads through: it never gets less than it asked for."""
+    """The file object that HDF5 reads: a short read is an error."""
 
     def readinto(self, buffer: Buffer) -> int:
         wanted = memoryview(buffer).nbytes
         count = super().readinto(buffer)
-        if count != wanted:  # HDF5 would go on with what was in memory
+        if count != wanted:  # HDF5 would use uninitialised memory for the rest
             raise OSError(f"{wanted} bytes asked for, {count} left in the file")
         return count
 
 
 class SafeHdf5:
-    """An HDF5 file that gives only what has been checked.
+    """An HDF5 file that returns only checked objects.
 
-    Names are single links below a group, never paths; ``where`` says for messages
-    which object is meant.
+    Names are single links below a group, never paths; ``where`` names the object in
+    messages.
     """
 
     def __init__(self, window: Window, where: str, stack: ExitStack) -> None:
@@ -67,8 +67,8 @@ class SafeHdf5:
         self._stored = 0
         self._declared = 0
         with reading(where):
-            # A Python file object is no file to HDF5: it takes no lock on it and
-            # finds no neighbours by its name.
+            # From a Python file object HDF5 learns no path: it takes no lock and
+            # opens no other files.
             file = h5py.File(self._driver, "r")
             stack.callback(file.close)
             sizes = file.id.get_create_plist().get_sizes()
@@ -98,13 +98,12 @@ class SafeHdf5:
         if len(parts) > MOST_DEPTH:
             raise broken(where, f"a path of at most {MOST_DEPTH} names", shown(path))
         for part in parts:
-            found = self.child(group, part, where)
-            if found is None:
+            group = self.child(group, part, where)
+            if group is None:
                 return None
             where = f"{where}/{part}"
-            if not isinstance(found, h5py.Group):
-                raise broken(where, "a group", _kind(found))
-            group = found
+            if not isinstance(group, h5py.Group):
+                raise broken(where, "a group", _kind(group))
         return group
 
     def children(self, group: Any, where: str) -> list[str]:
@@ -123,7 +122,7 @@ class SafeHdf5:
             return bool(h5py.h5a.exists(group.id, name.encode()))
 
     def text(self, group: Any, name: str, where: str) -> str | None:
-        """An attribute that holds one string, or None if there is none."""
+        """An attribute of one string, or None if there is none."""
         value = self._attribute(group, name, where)
         if value is None or isinstance(value, str):
             return value
@@ -153,7 +152,7 @@ class SafeHdf5:
         return value
 
     def _attribute(self, group: Any, name: str, where: str) -> str | list[str] | None:
-        """An attribute of strings; Keras writes an empty list as numbers."""
+        """An attribute of strings; any empty list, as Keras writes those as numbers."""
         where = f"{where} attribute {name}"
         with reading(where):
             if not self.has(group, name):
@@ -186,7 +185,7 @@ class SafeHdf5:
     # Arrays
 
     def tensor(self, group: Any, path: str, where: str) -> StoredTensor:
-        """The array at a path below a group, checked and not yet read."""
+        """The array at a path below a group, checked but not read."""
         above, slash, name = path.rpartition("/")
         parent = self.group(group, above, where) if slash else group
         dataset = None if parent is None else self.child(parent, name, where)
@@ -210,7 +209,7 @@ class SafeHdf5:
         return StoredTensor(where, shape, stored, read)
 
     def _check(self, dataset: Any, where: str) -> tuple[tuple[int, ...], str]:
-        # Layout first: asking a virtual dataset for its shape may open its sources.
+        # The layout first: reading the shape of a virtual dataset may open its sources.
         creation = dataset.id.get_create_plist()
         layout = _KINDS.get(creation.get_layout(), "unknown")
         if creation.get_external_count():
@@ -239,8 +238,8 @@ class SafeHdf5:
         return tuple(int(size) for size in shape), stored
 
     def _spend(self, declared: int, present: int, where: str) -> None:
-        # Arrays of an honest file do not share bytes, so together they fit into it.
-        # Two names for one array, or one place, would multiply what is read.
+        # In an honest file arrays do not share bytes, so all together they fit into it.
+        # Several names for one array would multiply the bytes that are read.
         self._stored += present
         self._declared += declared
         if self._stored > self._driver.size:
@@ -252,9 +251,9 @@ class SafeHdf5:
             raise broken(where, f"at most {most} bytes from this file", got)
 
 
-def _kind(found: Any) -> str:
+def _kind(item: Any) -> str:
     kinds = {h5py.Group: "a group", h5py.Dataset: "an array"}
-    return kinds.get(type(found), "another kind of object")
+    return kinds.get(type(item), "another kind of object")
 
 
 def _text(value: Any) -> str:
@@ -266,8 +265,8 @@ def _text(value: Any) -> str:
 def _stored_dtype(dataset: Any, where: str) -> str:
     dtype = dataset.dtype
     if dtype.str == "|V2" and dtype.names is None and dtype.subdtype is None:
-        return "bfloat16"  # how Keras stores it: NumPy has no such type
-    # Enumerations carry metadata; NumPy may read an odd float as a wider one.
+        return "bfloat16"  # Keras stores it so, because NumPy has no such dtype
+    # Enumerations have metadata; NumPy may read an unusual float as a wider one.
     plain = (
         dtype.metadata is None
         and dtype.kind in "fiu"

@@ -1,4 +1,4 @@
-"""JSON from a file nobody vouches for."""
+"""JSON from a file that is not trusted."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MOST_VALUES = 1_000_000
 
 
 def parse_object(data: bytes, where: str) -> dict[str, Any]:
-    """The JSON object in ``data``, refused before it can cost time or memory.
+    """The JSON object in ``data``; one too large or too deep is refused unparsed.
 
-    NaN and Infinity are not JSON, but Keras writes them (``mask_value``): they come
-    out as floats.
+    NaN and Infinity are not JSON, but Keras writes them (``mask_value``): they are
+    read as floats.
     """
     return _object_of(_parse(data, where), where)
 
@@ -42,7 +42,7 @@ def _parse(data: bytes, where: str) -> Any:
     _check_structure(data, where)
     with reading(where):
         value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
-        if b"\\u" in data:  # an escape can spell half a character, which is no text
+        if b"\\u" in data:  # an escape can be a lone surrogate, which is not text
             json.dumps(value, ensure_ascii=False).encode()
     return value
 
@@ -54,7 +54,7 @@ def _object_of(value: Any, where: str) -> dict[str, Any]:
 
 
 def checked(config: dict[str, Any], where: str) -> dict[str, Any]:
-    """The object, which is an architecture."""
+    """The object, if it is an architecture; else refused."""
     if not isinstance(config.get("class_name"), str) or not isinstance(
         config.get("config"), dict | list
     ):
@@ -65,8 +65,8 @@ def checked(config: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _check_structure(data: bytes, where: str) -> None:
-    # Python's parser recurses: a deep file is found here, whatever the limit there.
-    # Backslashes occur in strings only, so without escapes quotes pair up.
+    # Python's parser recurses, so the depth is measured here, whatever its limit is.
+    # Backslashes occur in strings only, so once escapes are removed quotes pair up.
     bare = data.replace(rb"\\", b"").replace(rb"\"", b"")
     codes = np.frombuffer(bare, np.uint8)
     # The parity of the quotes so far survives the overflow of uint8.
@@ -85,7 +85,7 @@ def _check_structure(data: bytes, where: str) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Parsers differ on which of two equal keys counts; here neither does.
+    # Parsers differ on which of two equal keys is used, so both are refused.
     result = dict(pairs)
     if len(result) < len(pairs):
         counts = Counter(name for name, _ in pairs)

@@ -1,9 +1,9 @@
-"""Strings of variable length, read past HDF5.
+"""Strings of variable length, read without the HDF5 library.
 
-Such a string is a length and a place in a heap.  HDF5 takes memory for the length,
-whatever a damaged file says (4 GB at most), and then copies what the heap holds, even
-if that is longer.  So they are read here, by the HDF5 File Format Specification:
-IV.A.1 object headers, IV.A.2.m attribute messages, III.E the global heap.
+Such a string is a length and a position in a heap.  The HDF5 library allocates the
+length that a file declares (up to 4 GB), and then copies the object in the heap, even
+if it is longer.  So they are read here, by the HDF5 File Format Specification: IV.A.1
+object headers, IV.A.2.m attribute messages, III.E the global heap.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHARED = 2
 class TextAttributes:
     """The attributes of variable length of one file.
 
-    Everything that does not fit together is a ValueError.
+    Anything inconsistent raises a ValueError.
     """
 
     def __init__(self, window: Window, base: int, sizes: tuple[int, int]) -> None:
@@ -34,7 +34,8 @@ class TextAttributes:
         self._base = base
         self._address_bytes, self._length_bytes = sizes
         self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
-        # Honest headers and heaps are read two or three times; crafted ones overlap.
+        # In honest files headers and heaps are read two or three times; crafted ones
+        # overlap, and are read without end.
         self._left = (1 << 20) + 8 * window.size
 
     def read(self, header: int, name: bytes, count: int) -> list[bytes]:
@@ -43,8 +44,8 @@ class TextAttributes:
             if kind == _ATTRIBUTE:
                 if flags & _SHARED:
                     raise ValueError("an attribute shared between objects")
-                found, data = _attribute(body)
-                if found == name:
+                attribute, data = _attribute(body)
+                if attribute == name:
                     return self._strings(data, count)
         raise ValueError("attributes outside the object's header")
 
@@ -52,7 +53,7 @@ class TextAttributes:
         step = 4 + self._address_bytes + 4
         if len(data) < count * step:
             raise ValueError(f"{count} strings declared, {len(data) // step} present")
-        places = [
+        fields = [
             (
                 _number(data[i : i + 4]),
                 _number(data[i + 4 : i + step - 4]),
@@ -60,11 +61,11 @@ class TextAttributes:
             )
             for i in range(0, count * step, step)
         ]
-        # Any number of names can point to one long string: weigh them all first.
-        total = sum(length for length, _, _ in places)
+        # Any number of names can point to one long string, so add the lengths first.
+        total = sum(length for length, _, _ in fields)
         if total > MOST_BYTES:
             raise ValueError(f"{total} bytes of text, at most {MOST_BYTES} fit")
-        return [self._string(*place) for place in places]
+        return [self._string(*field) for field in fields]
 
     def _string(self, length: int, heap: int, index: int) -> bytes:
         if length == 0:
@@ -85,53 +86,53 @@ class TextAttributes:
         if start[:5] != b"GCOL\x01":
             raise ValueError("text that points to no heap")
         data = self._bytes(heap, size)
-        place = header
-        while place + header <= size:
-            index = _number(data[place : place + 2])
-            length = _number(data[place + 8 : place + 8 + self._length_bytes])
+        offset = header
+        while offset + header <= size:
+            index = _number(data[offset : offset + 2])
+            length = _number(data[offset + 8 : offset + 8 + self._length_bytes])
             if index == 0:  # the free space at the end
                 return
-            yield index, (heap + place + header, length)
-            place += header + _padded(length)
+            yield index, (heap + offset + header, length)
+            offset += header + _padded(length)
 
     def _messages(self, header: int) -> Iterator[tuple[int, int, bytes]]:
         """The messages of an object header: (type, flags, body)."""
         start = self._bytes(header, 16)
-        second = start[:4] == b"OHDR"
-        if second:
+        version_2 = start[:4] == b"OHDR"
+        if version_2:
             flags = start[5]
-            place = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
+            offset = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
             width = 1 << (flags & 3)
-            size = _number(self._bytes(header + place, width))
-            blocks = [self._bytes(header + place + width, size)]
+            size = _number(self._bytes(header + offset, width))
+            blocks = [self._bytes(header + offset + width, size)]
             head = 6 if flags & 4 else 4
         else:
             blocks = [self._bytes(header + 16, _number(start[8:12]))]
             head = 8
-        for number, block in enumerate(blocks):  # continuations join at the end
+        for number, block in enumerate(blocks):  # continuations are appended
             if number > MOST_BLOCKS:
                 raise ValueError("an object header without end")
-            place = 0
-            while place + head <= len(block):
-                if second:
-                    kind, flags = block[place], block[place + 3]
-                    size = _number(block[place + 1 : place + 3])
+            offset = 0
+            while offset + head <= len(block):
+                if version_2:
+                    kind, flags = block[offset], block[offset + 3]
+                    size = _number(block[offset + 1 : offset + 3])
                 else:
-                    kind = _number(block[place : place + 2])
-                    size = _number(block[place + 2 : place + 4])
-                    flags = block[place + 4]
-                body = block[place + head : place + head + size]
+                    kind = _number(block[offset : offset + 2])
+                    size = _number(block[offset + 2 : offset + 4])
+                    flags = block[offset + 4]
+                body = block[offset + head : offset + head + size]
                 if kind == _CONTINUATION:
-                    blocks.append(self._continuation(body, second))
+                    blocks.append(self._continuation(body, version_2))
                 yield kind, flags, body
-                place += head + size
+                offset += head + size
 
-    def _continuation(self, body: bytes, second: bool) -> bytes:
+    def _continuation(self, body: bytes, version_2: bool) -> bytes:
         split = self._address_bytes
         address = _number(body[:split])
         size = _number(body[split : split + self._length_bytes])
         block = self._bytes(address, size)
-        return block[4:-4] if second else block  # without signature and checksum
+        return block[4:-4] if version_2 else block  # without signature and checksum
 
     def _bytes(self, address: int, size: int) -> bytes:
         start = self._base + address
@@ -149,10 +150,10 @@ def _attribute(body: bytes) -> tuple[bytes, bytes]:
     name, kind, space = (_number(body[i : i + 2]) for i in (2, 4, 6))
     if version not in (1, 2, 3) or (version > 1 and body[1]):
         raise ValueError(f"an attribute of version {version} with a shared type")
-    place = 9 if version == 3 else 8
+    start = 9 if version == 3 else 8
     fields = [_padded(size) if version == 1 else size for size in (name, kind, space)]
-    text = body[place : place + name].partition(b"\0")[0]
-    return text, body[place + sum(fields) :]
+    text = body[start : start + name].partition(b"\0")[0]
+    return text, body[start + sum(fields) :]
 
 
 def _number(data: bytes) -> int:

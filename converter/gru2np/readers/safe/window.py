@@ -16,15 +16,15 @@ BLOCK = 1 << 20
 
 
 class Window(io.RawIOBase):
-    """The bytes from ``start`` on, as a file of its own.
+    """The bytes from ``start`` on, as a file object.
 
-    One open file serves the checks, the hash and every library, so what is read is
-    what was checked, and a stored member of an archive is read where it lies.
-    Closing a window leaves the file open.
+    The checks, the hash and every library read the same open file, so they see the
+    same bytes.  A stored member of an archive is read in place.  Closing a window
+    leaves the file open.
 
     Attributes:
         size: bytes in view.
-        most: the largest single read allowed; a crafted header asks for more.
+        most: the largest single read allowed; a crafted header can cause a larger one.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class Window(io.RawIOBase):
         self.most: int | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move as any file does; the end is the end of the view."""
+        """Move as in any file; the end is the end of the view."""
         origin = {os.SEEK_CUR: self._position, os.SEEK_END: self.size}.get(whence, 0)
         if origin + offset < 0:
-            raise OSError(f"position {origin + offset} lies before the start")
+            raise OSError(f"position {origin + offset} is before the start")
         self._position = origin + offset
         return self._position
 
@@ -83,7 +83,7 @@ class Window(io.RawIOBase):
         return filled
 
     def at(self, offset: int, size: int) -> bytes:
-        """The bytes at a place, fewer at the end."""
+        """``size`` bytes at an offset, fewer at the end."""
         self.seek(offset)
         return self.read(size)
 

@@ -1,8 +1,7 @@
 """Zip archives that are not trusted: read by exact name, never extracted.
 
-An archive says everything twice, in its directory and before each member, and the
-two may lie.  Both are compared, members may not overlap, and sizes are held to while
-reading.
+An archive states everything twice, in its directory and before each member.  Both are
+compared, members may not overlap, and no read goes beyond a declared size.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 #: The directory is held in memory, some ten times its size on disk.
 MOST_DIRECTORY_BYTES = 1 << 20
-#: Weights compress by a tenth and JSON twentyfold; small members may do better.
+#: Weights compress by a tenth, JSON by a factor of 20; small members may do better.
 MOST_EXPANSION = 100
 SMALL = 1 << 20
 MOST_UNPACKED_BYTES = 2 << 30
@@ -66,7 +65,7 @@ class SafeZip:
         return data
 
     def window(self, name: str, stack: ExitStack) -> Window:
-        """A member as a file: a stored one where it lies, a deflated one unpacked."""
+        """A member as a file: a stored one in place, a deflated one decompressed."""
         where = f"{self.where} member {name}"
         member = self._member(name)
         with reading(where):
@@ -81,7 +80,7 @@ class SafeZip:
             if member.file_size > MOST_UNPACKED_BYTES:
                 got = str(member.file_size)
                 raise broken(where, f"at most {MOST_UNPACKED_BYTES} bytes", got)
-            # A file without a name: gone with the process, whatever happens to it.
+            # A file without a name is removed even if the process is killed.
             spool = tempfile.TemporaryFile()  # noqa: SIM115  closed with the stack
             stack.callback(spool.close)
             with self._zip.open(member) as file:
@@ -116,11 +115,11 @@ class SafeZip:
         for member in self._zip.infolist():
             name = member.orig_filename
             where = f"{self.where} member {shown(name)}"
-            # zipfile would give the last of two members, others give the first.
+            # zipfile returns the last of two members, other libraries the first.
             if name in members:
                 raise broken(where, "one member by this name", "several")
             if name != member.filename or not _harmless(name):
-                advice = "such a name aims outside the archive"
+                advice = "such a name points outside the archive"
                 raise broken(where, "a plain relative name", shown(name), advice)
             if member.flag_bits & _ENCRYPTED:
                 advice = "unpack it and save the model again"
@@ -129,7 +128,7 @@ class SafeZip:
         return members
 
     def _check_places(self) -> dict[str, int]:
-        """Where the bytes of each member start, after its own header."""
+        """The offset of the bytes of each member, after its own header."""
         starts: dict[str, int] = {}
         free = 0
         for member in sorted(self._members.values(), key=lambda m: m.header_offset):
