@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 QUIET = click.option(
@@ -14,20 +16,28 @@ WEIGHTS = click.option(
     "--weights",
     type=click.Path(),
     metavar="FILE",
-    help="The weights file that belongs to an architecture JSON; a TensorFlow "
-    "checkpoint by its prefix or its folder.",
+    callback=lambda context, option, value: _existing_weights(value),
+    help="The weights of an architecture JSON: a file, or the prefix or folder of a "
+    "TensorFlow checkpoint.",
 )
 SAVED_BY = click.option(
     "--saved-by",
     metavar="KERAS",
-    callback=lambda context, option, value: _checked(value),
-    help="The Keras that saved the file, where it does not say: 3.5-jax, "
+    callback=lambda context, option, value: _checked_keras(value),
+    help="The Keras that saved the file, if the file does not say: 3.5-jax, "
     "2.2.4-theano, tf-1.15.",
 )
 
 
-def _checked(text: str | None) -> str | None:
-    """The text, once it names a Keras."""
+def _existing_weights(path: str | None) -> str | None:
+    """The path, if it is a file, a folder, or the prefix of a checkpoint."""
+    if path is not None and not (Path(path).exists() or Path(f"{path}.index").exists()):
+        raise click.BadParameter(f"Path {path!r} does not exist.")
+    return path
+
+
+def _checked_keras(text: str | None) -> str | None:
+    """The text, if it names a Keras."""
     if text is not None:
         from gru2np.generations.saved_by import parsed
 
