@@ -115,4 +115,4 @@ def _check(model: Model, arrays: list[FileArray]) -> None:
     for name, port, array in zip(model.input_names, model.graph.inputs, arrays):
         dtype = port.dtype if array.dtype.kind in "biuf" else array.dtype
         stand_ins[name] = np.broadcast_to(np.zeros((), dtype), array.shape)
-    model._arrays(stand_ins)
+    model.input_arrays(stand_ins)

@@ -105,7 +105,7 @@ def predict_file(
         # From here on the data is known to fit: a stream gets all or nothing.
         if isinstance(target, (str, os.PathLike)):
             journal = None
-            if bundle is not None and model._stateful is None:
+            if bundle is not None and model.stateful is None:
                 journal = {**begun_with(bundle), **run.begun_with()}
             place = Partial(target, len(model.output_names), journal, resume=resume)
             writers = _to_file(run, place)
@@ -122,7 +122,7 @@ def _check_target(model: Model, path: FilePath, *, resume: bool, force: bool) ->
     """Refuse before any work is done."""
     _kind(model, path, of_table=False)
     check_partial(path, resume=resume, force=force)
-    if resume and model._stateful is not None:
+    if resume and model.stateful is not None:
         raise Misuse(
             "a stateful model carries its states from row to row, and those of an "
             "interrupted run are gone: begin anew with --force"
@@ -161,11 +161,11 @@ def _rows_at_once(model: Model, inputs: Sequence[FileArray], asked: int | None) 
     if asked is not None and asked < 1:
         raise InputError(f"batch size: expected at least 1, got {asked}")
     rows = inputs[0].shape[0]
-    if model._stateful is not None:
+    if model.stateful is not None:
         declared = model.input_shapes[0][0]
         if declared is None:
             return asked or max(rows, 1)
-        model._stateful.batch_size(rows, asked or declared)
+        model.stateful.batch_size(rows, asked or declared)
         return declared
     row_bytes = sum(x.row_bytes for x in inputs)
     return asked or max(1, min(BATCH_SIZE, BATCH_BYTES // max(row_bytes, 1)))

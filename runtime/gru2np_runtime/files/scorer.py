@@ -96,7 +96,7 @@ class Scorer:
             model = load(content, custom_objects=self.custom_objects)
         except BundleError as error:
             raise BundleError(f"{self.path}: {error}") from None
-        if model._stateful is not None:
+        if model.stateful is not None:
             raise BundleError(
                 f"{self.path}: a stateful model's rows depend on the rows before "
                 "them, so they cannot be shared out: use load and predict"
@@ -157,7 +157,7 @@ class Scorer:
             name: _stand_in(port, shape)
             for name, port, shape in zip(names, model.graph.inputs, shapes)
         }
-        model._arrays(stand_ins)
+        model.input_arrays(stand_ins)
         try:
             outputs = list(model.graph.output_shapes(*map(tuple, shapes)))
         except ValueError as error:

@@ -165,7 +165,7 @@ class Steps:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.stream: Stream = model._streaming()
+        self.stream: Stream = model.stream
         self.graph = self.stream.plan.graph
         self.recorded = [
             per_step and port.source not in self.stream.end_dependent
