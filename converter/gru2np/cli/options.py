@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options of several commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 QUIET = click.option(
-    "-q", "--quiet", is_flag=True, help="No notes on standard error, only warnings."
+    "-q", "--quiet", is_flag=True, help="Print only warnings on standard error."
 )
 FORCE = click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -48,5 +48,5 @@ def _checked_keras(text: str | None) -> str | None:
     return text
 
 
-# A directory is refused by the readers, which know what kind of model it is.
+# May be a directory: the readers open some, and refuse others with the reason.
 EXISTING = click.Path(exists=True)

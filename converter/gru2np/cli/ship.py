@@ -25,7 +25,7 @@ from gru2np.cli.options import FILE, JSON, QUIET
 @click.option(
     "--compiled",
     is_flag=True,
-    help="Add the kernel as compiled here, for machines of the same kind.",
+    help="Add the kernel compiled on this machine, for machines of the same kind.",
 )
 @click.option(
     "-f", "--force", is_flag=True, help="Replace a folder that ship wrote before."
@@ -48,7 +48,7 @@ def ship(
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(shipped), indent=2))
     elif not sys.stdout.isatty():
-        # On a terminal the next line says it in words.
+        # On a terminal the next line has the path.
         click.echo(folder)
     note = say(quiet)
     note(f"wrote {folder}: {shipped.files} files, {size_text(shipped.bytes)}")

@@ -47,13 +47,17 @@ def _verdict_lines(verification: Verification) -> Iterator[list[Markup | str]]:
     if len(verification.evidence.cases) > 1:
         count += f", {plural(len(verification.evidence.cases), 'set')} of inputs"
     if verification.agrees:
-        yield [f"{count}: at worst ", _of_allowed(verification.worst), " allowed."]
+        yield [
+            f"{count}: largest difference ",
+            _of_allowed(verification.worst),
+            " allowed.",
+        ]
     else:
         wrong = [output for output in verification.outputs if not output.agrees]
         yield [f"{len(wrong)} of {count}."]
         for output in wrong[:_MOST_WRONG]:
             yield [name(output.name), f": {shorten(output.why, _LONGEST_WHY)}."]
-    first = verification.first_departure
+    first = verification.first_difference
     if first is not None:
         why = shorten(first.why, _LONGEST_WHY)
         where = f" ({short_name(first.kind)}), case {first.case}: {why}."

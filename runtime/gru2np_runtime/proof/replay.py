@@ -70,7 +70,7 @@ class Compared:
         at = "" if self.how == "whole" else f", {self.how}"
         return (
             f"case {self.case!r}, output {self.output!r}{at}: "
-            f"{short(self.largest)} of {short(self.allowed)} allowed"
+            f"difference {short(self.largest)} of {short(self.allowed)} allowed"
         )
 
 
