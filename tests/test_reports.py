@@ -56,7 +56,7 @@ def test_a_layer_that_differs_is_named_and_its_case_is_shown(tmp_path):
     found = recorded(wrong=("lstm", "one-row"))
     found_text = verified(found, tmp_path / "page.html").text
     assert re.search(
-        r"first layer that departs is\s+lstm\s+\(LSTM\), case one-row", found_text
+        r"first layer that differs is\s+lstm\s+\(LSTM\), case one-row", found_text
     )
     with inspecting(STACK) as (_, opened):
         shown = Reader("".join(states(found.evidence, opened)))
@@ -74,7 +74,7 @@ def test_a_layer_of_one_output_shows_the_way_there_and_says_so(tmp_path):
     page = verified(recorded(), tmp_path / "page.html")
     last = recorded().evidence.cases[0].nodes[3]
     assert last.theirs[0].ndim == 2
-    assert "Keras gives the last state only" in page.text
+    assert "Keras gives only the last state" in page.text
     labels = [value for _, key, value in page.attributes if key == "aria-label"]
     own = [text for text in labels if text.startswith("Unit") and "gru_1 " in text]
     numbers = [re.findall(r"Keras (\S+), the runtime (\S+)", text)[0] for text in own]
