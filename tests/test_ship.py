@@ -261,7 +261,7 @@ def test_what_is_there_is_not_lost(bundle, tmp_path):
     (folder / "y.npy").write_bytes(b"a night's work")
     foreign = ship(bundle, folder, "--force")
     assert foreign.exit_code == EXIT_CODES["usage"]
-    assert "holds what ship did not write, such as 'y.npy': name" in foreign.stderr
+    assert "files that ship did not write, such as 'y.npy': name" in foreign.stderr
     assert (folder / "y.npy").exists()
     (folder / "y.npy").unlink()
     own = ship(folder / "model.npz", folder, "--force")
@@ -275,8 +275,8 @@ def test_no_place_for_a_folder(bundle, tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     for place, text in (
-        (bundle, "is no folder"),
-        (tmp_path / "link", "is no folder"),
+        (bundle, "is not a folder"),
+        (tmp_path / "link", "is not a folder"),
         (tmp_path / "missing" / "device", "there is no folder"),
     ):
         result = ship(bundle, place, "--force")
