@@ -288,7 +288,7 @@ def wrong_data(folder):
         "text.csv": "line 1: 'chapter 1' may be names or a row of numbers",
         "noise": "expected a .npy or .npz file or a table in UTF-8",
         "empty.npy": "got an empty file",
-        "model.npz": "expected arrays, got 'manifest.json' among them",
+        "model.npz": "expected arrays only, got the member 'manifest.json'",
     }
 
 

@@ -63,17 +63,6 @@ class Recorded:
             f"difference {far} (in a replay {allowed} allowed), {size_text(self.size)}"
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """What ``export --json`` prints."""
-        return {
-            "reference": self.reference,
-            "cases": self.cases,
-            "numbers": self.numbers,
-            "bytes": self.size,
-            "largest_difference": self.largest[0],
-            "allowed": self.largest[1],
-        }
-
 
 @dataclass(frozen=True)
 class Exported:

@@ -240,7 +240,7 @@ def test_the_command_says_what_it_compared(bundle, tmp_path, capsys):
     path.write_bytes(bundle)
     assert main(["check", str(path)]) == EXIT_CODES["done"]
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"{path}: sound: 3 weights, 72 numbers")
+    assert lines[0].startswith(f"{path}: intact: 3 weights, 72 numbers")
     assert lines[1].startswith("proof: 1 case, ")
     assert "compared with Keras 0 (tensorflow 0), largest difference " in lines[1]
     assert lines[2].startswith("step by step: 1 of 1 case, ")

@@ -35,11 +35,11 @@ from gru2np.cli.options import FILE, JSON, QUIET
 def ship(
     bundle: str, folder: str, compiled: bool, force: bool, as_json: bool, quiet: bool
 ) -> None:
-    """Write a folder with all that a machine needs to run a bundle.
+    """Write a folder that runs a bundle on another machine.
 
     FOLDER gets the bundle, the runtime as Python files, a program run.py of ten
-    lines, a README and the licence. It runs on Python with NumPy alone, with
-    nothing installed. Prints the path of the folder.
+    lines, a README and the licence. The other machine needs Python and
+    NumPy, nothing else. Prints the path of the folder.
     """
     from gru2np.ship import ship as write_folder
     from gru2np.text import size_text

@@ -72,7 +72,8 @@ from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEI
 @click.option(
     "--record",
     is_flag=True,
-    help="Record inputs and outputs of Keras in BUNDLE, for check to replay.",
+    help="Record inputs and outputs of Keras in BUNDLE, which python -m gru2np_runtime "
+    "check computes again.",
 )
 @click.option(
     "--report",

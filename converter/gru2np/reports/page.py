@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shlex
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -210,7 +211,10 @@ def _verification_page(
         sections += [section for section in over_time if section[2]]
     sections.append(("cases", "Inputs", verification_parts.cases(verification)))
     sections.append(("layers", "Layers", model_parts.layers(report, cost)))
-    sections += meaning_sections(report)
+    # The notes and assumptions above the sections are not repeated.
+    shown = {*verification.notes, *verification.assumptions}
+    meaning = tuple(text for text in report.meaning if text not in shown)
+    sections += meaning_sections(replace(report, meaning=meaning))
     versions = list(_versions(verification))
     sections.append(("made", "Reproduce", _reproduce(command, versions)))
     bundle = shorten(verification.bundle or "exported in memory", 80)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.reports.blocks import AT_ONCE, MOST, note, tables
+from gru2np.reports.blocks import AT_ONCE, MOST, note, several_lines, tables
 from gru2np.reports.markup import Markup, element, join, name, percent, short_name
 from gru2np.reports.plots import KEYS, LogAxis, legend
 from gru2np.text import difference, plural, shorten
@@ -68,7 +68,8 @@ def _verdict_lines(verification: Verification) -> Iterator[list[Markup | str]]:
 def notes(verification: Verification) -> Iterator[tuple[str, Markup | str]]:
     """Labels and texts: notes, and what an agreement does not prove."""
     for text in verification.notes[:_MOST_NOTES]:
-        yield "Note", shorten(text, 600)
+        lines = text.splitlines()[:_MOST_NAMES]
+        yield "Note", several_lines(shorten(line, 600) for line in lines)
     if verification.assumptions:
         yield "Both assume", shorten("; ".join(verification.assumptions), 1200)
     if verification.missed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.ir import Array, FilePath
     from gru2np.layers.custom import CustomObjects
+    from gru2np.verification.bundle_comparison import Again
     from gru2np.verification.keras_process import Outputs
     from gru2np.verification.result import Verification
 
@@ -227,11 +228,13 @@ def verify_conversion(
         pools = [pool(known[port.name], port.dtype, half=False) for port in ports]
         exact = Exact(conversion.built.graph, conversion.weights, pools)
     with run(inputs, layers=request.settings.layers, nudged=False) as answered:
-        again = _Again(run, inputs, exact)
+        again = _nudged_keras(run, inputs, exact)
         return [side.compare_keras(answered, exact, again) for side in sides]
 
 
-class _Again:
+def _nudged_keras(
+    run: Any, inputs: Sequence[Sequence[Array]], exact: Exact | None
+) -> Again:
     """Keras' outputs with every number changed in its last digit; run at first use.
 
     Whether a model amplifies rounding must not be decided from the bundle alone.
@@ -242,33 +245,24 @@ class _Again:
         exact: the file's model in float64.
     """
 
-    def __init__(
-        self, run: Any, inputs: Sequence[Sequence[Array]], exact: Exact | None
-    ) -> None:
-        self.run = run
-        self.inputs = inputs
-        self.exact = exact
-        self.outputs: list[Outputs] | None = None
-
-    def __call__(self, number: int) -> Outputs | None:
-        """The outputs of a case; None if Keras cannot run again."""
-        assert self.exact is not None
-        if self.outputs is None:
-            moved = [
-                [
-                    x.astype(original.dtype)
-                    for x, original in zip(
-                        self.exact.nudged_inputs(case), case, strict=True
-                    )
-                ]
-                for case in self.inputs
+    @cache
+    def outputs() -> list[Outputs]:
+        assert exact is not None
+        nudged = [
+            [
+                x.astype(original.dtype)
+                for x, original in zip(exact.nudged_inputs(case), case, strict=True)
             ]
-            try:
-                with self.run(moved, layers=False, nudged=True) as answered:
-                    self.outputs = answered.cases
-            except VerificationError:
-                self.outputs = []
-        return self.outputs[number] if self.outputs else None
+            for case in inputs
+        ]
+        try:
+            with run(nudged, layers=False, nudged=True) as answered:
+                cases: list[Outputs] = answered.cases
+        except VerificationError:
+            return []
+        return cases
+
+    return lambda number: outputs()[number] if outputs() else None
 
 
 def _cases(

@@ -217,7 +217,8 @@ def _members(
             for member in archive.infolist():
                 if not member.filename.endswith(".npy"):
                     raise InputError(
-                        f"{label}: expected arrays, got {member.filename!r} among them"
+                        f"{label}: expected arrays only, got the member "
+                        f"{member.filename!r}"
                     )
                 name = member.filename[: -len(".npy")]
                 member_label = f"{label}, {name!r}"

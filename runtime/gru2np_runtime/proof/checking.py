@@ -68,8 +68,8 @@ class Checked:
 
     def _lines(self) -> Iterator[str]:
         yield (
-            f"sound: {plural(self.weights, 'weight')}, {self.numbers:,} numbers, "
-            "every SHA-256 as the manifest says"
+            f"intact: {plural(self.weights, 'weight')}, {self.numbers:,} numbers, "
+            "every SHA-256 is that of the manifest"
         )
         if self.reference is None:
             yield "no proof: it carries no outputs of Keras to replay"
