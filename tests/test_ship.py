@@ -136,7 +136,7 @@ def test_check_passes_and_names_the_member_that_changed(bundle, tmp_path, numpy_
     check = ["-m", "gru2np_runtime", "check", "model.npz"]
     done = numpy_alone(folder, *check)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "model.npz: sound" in done.stdout
+    assert "model.npz: intact" in done.stdout
     assert "proof: 1 case" in done.stdout
     whole = (folder / "model.npz").read_bytes()
     members = read_members(whole)
@@ -304,7 +304,7 @@ def test_a_damaged_bundle_is_not_shipped(bundle, tmp_path):
 
 def test_layers_of_one_s_own_are_named(tmp_path):
     golden = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "custom_layers")
-    own = example("custom_layer").OWN
+    own = example("custom_layer").CUSTOM
     gru2np.export(golden.files()[0], tmp_path / "m.npz", custom_objects=own)
     result = ship(tmp_path / "m.npz", tmp_path / "device")
     assert result.exit_code == EXIT_CODES["refused"]
