@@ -317,7 +317,7 @@ def test_classes_of_a_legacy_file_and_what_it_never_says_are_assumed():
     names, version, masks = assumed("keras-2.2/encoder_decoder", "2.21.0")
     assert names.startswith("LSTM, GRU, Dense, tanh and 2 more are from Keras")
     assert version == "tf-keras 2.21.0 computes what Keras 2.2.4 did"
-    assert masks.startswith("unmasked (encoder, decoder")
+    assert masks.startswith("no mask (encoder, decoder")
 
 
 def test_a_backend_that_no_file_names_is_assumed_where_it_matters():
