@@ -1,6 +1,7 @@
-"""Layers of one's own: a class for each, given by name to ``export`` and to ``load``.
+"""Custom layers: a class for each, passed by name to ``export`` and to ``load``.
 
-Keras wrote neither class into the file, and nothing of what the file holds is run.
+The file of Keras holds the names of the classes, not their code.  No code of the file
+is run.
 """
 
 import io
@@ -17,7 +18,7 @@ CASE = Path(__file__).parent.parent / "fixtures" / "keras-3.15" / "custom_layers
 class AttentionByHand(Layer):
     """A weighted mean over the valid steps; options as ``get_config`` wrote them."""
 
-    uses_mask = True  # forward is given the mask of the input
+    uses_mask = True  # forward gets the mask of the input
     width: int
     sharpness: float = 1.0
 
@@ -46,21 +47,21 @@ class AttentionByHand(Layer):
 
 
 class MixtureHead(Layer):
-    """Three Dense layers side by side: what it holds stands behind ``name/``."""
+    """Three Dense layers in parallel; their weights have the prefix ``name/``."""
 
     supports_masking = True  # its output has the mask of its input
     mixtures: int
     outputs: int
 
     def weight_shapes(self, *shapes):
-        """By the attributes that hold the layers, in their order."""
+        """Named by the attributes that hold the layers, in their order."""
         several = self.mixtures * self.outputs
         sizes = {"means": several, "deviations": several, "shares": self.mixtures}
-        found = {}
+        named = {}
         for name, size in sizes.items():
-            found[f"{name}/kernel"] = (shapes[0][-1], size)
-            found[f"{name}/bias"] = (size,)
-        return found
+            named[f"{name}/kernel"] = (shapes[0][-1], size)
+            named[f"{name}/bias"] = (size,)
+        return named
 
     def output_shapes(self, *shapes):
         """(batch, ..., means, deviations and shares)."""
@@ -75,21 +76,23 @@ class MixtureHead(Layer):
         return np.concatenate([means, np.exp(deviations), shares], axis=-1)
 
 
-OWN = {"AttentionByHand": AttentionByHand, "MixtureHead": MixtureHead}
+CUSTOM = {"AttentionByHand": AttentionByHand, "MixtureHead": MixtureHead}
 
 
 def main():
-    """Export and run a model with both, beside what Keras gave."""
+    """Export and run a model with both layers, and compare with Keras."""
     bundle = io.BytesIO()
-    gru2np.export(CASE / "model.keras", bundle, custom_objects=OWN)
-    model = load(bundle.getvalue(), custom_objects=OWN)
+    gru2np.export(CASE / "model.keras", bundle, custom_objects=CUSTOM)
+    model = load(bundle.getvalue(), custom_objects=CUSTOM)
     model.summary()
     with np.load(CASE / "io.npz") as recorded:
         outputs = model.predict(recorded["call0.x0"])
         keras = [recorded["call0.y0"], recorded["call0.y1"]]
-    apart = [float(np.abs(y - k).max()) for y, k in zip(outputs, keras, strict=True)]
-    print(f"largest difference from Keras 3.15.1: {max(apart):.1e}")
-    return max(apart)
+    differences = [
+        float(np.abs(y - k).max()) for y, k in zip(outputs, keras, strict=True)
+    ]
+    print(f"largest difference from Keras 3.15.1: {max(differences):.1e}")
+    return max(differences)
 
 
 if __name__ == "__main__":

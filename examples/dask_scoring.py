@@ -1,13 +1,13 @@
-"""Score a .npy of any size on a Dask cluster; here a local one.
+"""Run a model on a .npy of any size on a Dask cluster; here a local one.
 
     python examples/dask_scoring.py
     python examples/dask_scoring.py model.npz x.npy y --workers 2
 
-Without files it shows that two processes give what one gives. Only paths and row
-numbers go to the workers: each opens the bundle once, reads its rows of the input and
-writes its rows of the output, so all of them need the same folders. ``y`` becomes a
-folder of .npy files, which ``dask.array.from_npy_stack`` reads as one array. For models
-of one input and one output; ``Scorer`` takes and gives several as well.
+Without files it shows that two processes give the same numbers as one. Only paths and
+row numbers are sent to the workers: each opens the bundle once, reads its rows of the
+input and writes its rows of the output, so all of them need the same folders. ``y``
+becomes a folder of .npy files, which ``dask.array.from_npy_stack`` reads as one array.
+This is for models of one input and one output; ``Scorer`` supports several too.
 """
 
 import argparse
@@ -27,16 +27,16 @@ ROWS_A_BLOCK = 10_000
 
 
 def read(source, block_info):
-    """The rows of a block, read where it is computed."""
+    """The rows of a block, read by the worker."""
     (start, stop), *_ = block_info[None]["array-location"]
     return np.array(np.load(source, mmap_mode="r")[start:stop])
 
 
 def scored(bundle, source, rows=ROWS_A_BLOCK, batch_size=1024):
     """The outputs as a Dask array; nothing is computed yet."""
-    given = np.load(source, mmap_mode="r")
-    chunks = da.core.normalize_chunks((rows, *given.shape[1:]), given.shape)
-    meta = np.empty((0,) * given.ndim, given.dtype)
+    array = np.load(source, mmap_mode="r")
+    chunks = da.core.normalize_chunks((rows, *array.shape[1:]), array.shape)
+    meta = np.empty((0,) * array.ndim, array.dtype)
     x = da.map_blocks(read, str(source), chunks=chunks, meta=meta)
     scorer = Scorer(bundle, batch_size=batch_size)
     shape = scorer.output_shape(x.shape)
@@ -50,7 +50,7 @@ def scored(bundle, source, rows=ROWS_A_BLOCK, batch_size=1024):
 
 
 def cluster(workers, folder):
-    """Processes of one thread each, so that they do not wait for each other."""
+    """Processes of one thread each, so that they do not compete."""
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
@@ -61,7 +61,7 @@ def cluster(workers, folder):
 
 
 def score(bundle, source, target, **options):
-    """Write the outputs, one file a block; rows and seconds."""
+    """Write the outputs, one file for each block; returns rows and seconds."""
     y = scored(bundle, source, **options)
     start = time.perf_counter()
     da.to_npy_stack(target, y)
@@ -69,10 +69,10 @@ def score(bundle, source, target, **options):
 
 
 def demonstrate(folder, client, rows=3000):
-    """The outputs for recorded rows over and over, and the difference from one process.
+    """Run on repeated recorded rows, and compare with one process.
 
     Returns:
-        The outputs, what Keras recorded for the first rows, and the difference.
+        The outputs, those of Keras for the first rows, and the largest difference.
     """
     bundle, source = folder / "model.npz", folder / "x.npy"
     gru2np.export(MODEL / "model.keras", bundle)
@@ -90,7 +90,7 @@ def demonstrate(folder, client, rows=3000):
 
 
 def main():
-    """Read the command line, and start a cluster."""
+    """Parse the command line, and start a cluster."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", metavar="BUNDLE X.npy Y")
     parser.add_argument("--workers", type=int, default=2)

@@ -1,6 +1,6 @@
-"""Which number of ``get_weights()`` is what: GRU(2) on one feature, then Dense(1).
+"""The meaning of each number of ``get_weights()``: GRU(2) on one feature, Dense(1).
 
-The command line says the same: ``gru2np inspect model.h5``.
+The command line shows the same: ``gru2np inspect model.h5``.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ CASE = Path(__file__).parent.parent / "fixtures" / "keras-2.2" / "get_weights_ex
 
 
 def main():
-    """Take the arrays apart, and check the explanation by computing with it."""
+    """Print the parts of the arrays, and compare predictions with Keras."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "model.npz"
         gru2np.export(CASE / "model.h5", bundle)

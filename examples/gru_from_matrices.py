@@ -1,4 +1,4 @@
-"""A GRU from three bare arrays: right by the library, wrong in two ways by hand."""
+"""A GRU from three arrays: with gru2np, by hand, and by hand with two mistakes."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def sigmoid(x):
 
 
 def by_hand(x, h, kernel, recurrent_kernel, bias, *, swapped=False, summed=False):
-    """One step as people write it; the two options are the two mistakes."""
+    """One step by hand; each of the two options is a common mistake."""
     if summed:  # both bias rows before the reset gate
         bias = np.stack([bias[0] + bias[1], np.zeros_like(bias[1])])
     x_z, x_r, x_h = np.split(x @ kernel + bias[0], 3)
@@ -24,7 +24,7 @@ def by_hand(x, h, kernel, recurrent_kernel, bias, *, swapped=False, summed=False
 
 
 def main():
-    """Step through a sequence three ways, and show where they end."""
+    """Run a sequence in four ways, and compare the last states."""
     rng = np.random.default_rng(6)
     weights = {
         "kernel": rng.normal(size=(FEATURES, 3 * UNITS)),

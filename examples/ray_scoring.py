@@ -1,11 +1,11 @@
-"""Score a .npy of any size with Ray Data; here on local processes.
+"""Run a model on a .npy of any size with Ray Data; here on local processes.
 
     python examples/ray_scoring.py
     python examples/ray_scoring.py model.npz x.npy y --workers 2
 
-As ``dask_scoring.py``: only paths and row numbers go to the workers, which open the
-bundle once each. ``y`` becomes a folder of .npy files, named by their first row. Needs
-``pip install 'ray[data]'``.
+As in ``dask_scoring.py`` only paths and row numbers are sent to the workers, each of
+which opens the bundle once. ``y`` becomes a folder of .npy files, named by their first
+row. Needs ``pip install 'ray[data]'``.
 """
 
 import argparse
@@ -24,14 +24,14 @@ ROWS_A_BLOCK = 10_000
 
 
 class ScoreBlocks:
-    """An actor: reads, scores and writes the blocks whose numbers it is given."""
+    """An actor that reads, runs and writes the blocks of given numbers."""
 
     def __init__(self, bundle, source, target, rows, batch_size):
         self.scorer = Scorer(bundle, batch_size=batch_size)
         self.source, self.target, self.rows = source, Path(target), rows
 
     def __call__(self, blocks):
-        """Write ``<first row>.npy`` of each; the rows done."""
+        """Write ``<first row>.npy`` for each block; returns the numbers of rows."""
         x, done = np.load(self.source, mmap_mode="r"), []
         for first in blocks["id"] * self.rows:
             block = np.array(x[first : first + self.rows])
@@ -41,7 +41,7 @@ class ScoreBlocks:
 
 
 def score(bundle, source, target, *, workers, rows=ROWS_A_BLOCK, batch_size=1024):
-    """Write the outputs, one file a block; rows and seconds."""
+    """Write the outputs, one file for each block; returns rows and seconds."""
     count = len(np.load(source, mmap_mode="r"))
     blocks = -(-count // rows)
     Path(target).mkdir()
@@ -58,7 +58,7 @@ def score(bundle, source, target, *, workers, rows=ROWS_A_BLOCK, batch_size=1024
 
 
 def in_memory(bundle, x, workers):
-    """The same where Ray holds the rows: it takes Scorer as it is."""
+    """The same with the rows in Ray, which takes ``Scorer`` as a class."""
     scored = ray.data.from_numpy(np.array_split(x, 4)).map_batches(
         Scorer,
         fn_constructor_args=(str(bundle),),
@@ -72,7 +72,7 @@ def in_memory(bundle, x, workers):
 
 
 def demonstrate(folder, workers, rows=3000):
-    """Score recorded rows over and over: from a file, and from memory."""
+    """Run on repeated recorded rows, from a file and from memory."""
     bundle, source = folder / "model.npz", folder / "x.npy"
     gru2np.export(MODEL / "model.keras", bundle)
     with np.load(MODEL / "io.npz") as recorded:
@@ -82,7 +82,7 @@ def demonstrate(folder, workers, rows=3000):
     y = np.concatenate([np.load(path) for path in sorted((folder / "y").iterdir())])
     expected = load(bundle).predict(np.load(source), batch_size=1024)
     difference = float(np.abs(y - expected).max())
-    # Ray gives rows back in any order unless it is told otherwise.
+    # By default Ray returns rows in any order.
     ray.data.DataContext.get_current().execution_options.preserve_order = True
     also = in_memory(bundle, np.load(source), workers)
     difference = max(difference, float(np.abs(also - expected).max()))
@@ -92,7 +92,7 @@ def demonstrate(folder, workers, rows=3000):
 
 
 def main():
-    """Read the command line, and start Ray."""
+    """Parse the command line, and start Ray."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", metavar="BUNDLE X.npy Y")
     parser.add_argument("--workers", type=int, default=2)

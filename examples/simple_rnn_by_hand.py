@@ -1,4 +1,4 @@
-"""A SimpleRNN stepped through ten time steps: Input(10, 3), SimpleRNN(5), Dense(2)."""
+"""A SimpleRNN that runs ten time steps: Input(10, 3), SimpleRNN(5), Dense(2)."""
 
 import tempfile
 from pathlib import Path
@@ -12,7 +12,7 @@ CASE = Path(__file__).parent.parent / "fixtures" / "keras-3.15" / "simple_rnn_by
 
 
 def main():
-    """Step by library and by hand side by side; the largest differences."""
+    """Run each step with gru2np and by hand; returns the largest differences."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "model.npz"
         gru2np.export(CASE / "model.keras", bundle)

@@ -1,7 +1,7 @@
-"""Three stateful GRUs and a Dense, one time step per call, as a control loop has it.
+"""Three stateful GRUs and a Dense, one time step per call, as in a control loop.
 
 The model was saved by Keras 2.1.4 with ``stateful=True`` and ``hard_sigmoid`` gates.
-``predict`` carries the state itself, as Keras does; ``step`` hands it to you.
+``predict`` keeps the state in the model, as Keras does; ``step`` returns it.
 """
 
 import tempfile
@@ -31,8 +31,8 @@ def main(calls=None):
         guess, state = model.step(x[:, 0], state)
         stepped = max(stepped, float(np.abs(guess - y).max()))
     print(f"\n{len(inputs[:calls])} calls, largest difference from Keras 2.1.4:")
-    print(f"  predict, the model carries the state  {carried:.1e}")
-    print(f"  step, you carry the state             {stepped:.1e}")
+    print(f"  predict, the model keeps the state  {carried:.1e}")
+    print(f"  step, you keep the state            {stepped:.1e}")
     model.reset_states()
     return carried, stepped
 

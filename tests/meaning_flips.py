@@ -26,7 +26,7 @@ from gru2np_runtime import InputError, load
 from test_examples import example
 
 RECORD = Path(__file__).with_suffix(".json")
-OWN = example("custom_layer").OWN
+OWN = example("custom_layer").CUSTOM
 # Not even the architecture of these is read.
 UNREAD = ("keras-3.0/refused_partial_h5",)
 BOOL = (False, True)

@@ -290,7 +290,7 @@ def test_export_keeps_an_existing_output(model):
     [
         ("model.h5", "is the input itself"),
         ("nowhere/model.npz", "there is no folder"),
-        (".", "is no regular file"),
+        (".", "is not a regular file"),
     ],
 )
 def test_export_refuses_an_output_that_cannot_be(model, output, text):

@@ -16,7 +16,7 @@ from test_real_models import ENTRIES, MODELS
 
 CASES = ["keras-3.15/custom_layers", "tf-2.10/custom_layers"]
 IN_TIME = "keras-3.15/custom_in_time"
-OWN = example("custom_layer").OWN
+OWN = example("custom_layer").CUSTOM
 
 
 def golden(case):

@@ -111,9 +111,9 @@ def test_it_says_which_keras_1_and_what_was_joined():
 
 def test_it_says_that_theano_turns_kernels_and_begins_elsewhere():
     text = meaning(THEANO)
-    assert "flipped in time" in text
-    assert "begins where Theano begins" in text
-    assert "flipped" not in meaning("keras-2.2/convolution_stack")
+    assert "turned around in time" in text
+    assert "pads as Theano does" in text
+    assert "turned around" not in meaning("keras-2.2/convolution_stack")
 
 
 def test_it_says_that_cudnn_weights_are_rearranged():
@@ -167,9 +167,9 @@ def test_tf_keras_stands_for_cudnn_layers():
 
 
 def test_it_says_what_no_file_says():
-    assert "if a mask was given to the call" in meaning("keras-2.2/encoder_decoder")
-    assert "if a mask was given to the call" not in meaning("tf-2.4/dict_outputs")
-    assert "if a mask was given to the call" not in meaning("keras-2.2/stateful")
+    assert "a mask that was passed to the call" in meaning("keras-2.2/encoder_decoder")
+    assert "a mask that was passed to the call" not in meaning("tf-2.4/dict_outputs")
+    assert "a mask that was passed to the call" not in meaning("keras-2.2/stateful")
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_an_option_that_the_file_does_not_say():
     report = gru2np.inspect(fixture("keras-2.1/mixed_stack"))
     told = [s for s in report.meaning if s.startswith("reset_after is")]
     assert len(told) == 1
-    assert "the file does not say (" in told[0]
+    assert "the file has no such option (" in told[0]
     said = gru2np.inspect(fixture("keras-2.2/masking_gru")).meaning
     assert not any(s.startswith("reset_after is") for s in said)
 
@@ -154,7 +154,7 @@ def test_half_precision_and_stateful_are_told():
     half = gru2np.inspect(fixture("keras-3.15/mixed_float16", "model.keras"))
     assert any("computed in float32" in s for s in half.meaning)
     stateful = gru2np.inspect(fixture("keras-2.2/stateful"))
-    assert any(s.startswith("states carry over") for s in stateful.meaning)
+    assert any(s.startswith("states are kept") for s in stateful.meaning)
 
 
 def test_a_bundle_says_what_its_model_says(tmp_path, report):
@@ -256,3 +256,18 @@ def test_reports_fit_the_terminal(width):
 
 def test_every_masked_output_has_its_sentence():
     assert set(choices.MASKED_OUTPUT) == set(MASKED_OUTPUTS)
+
+
+def test_a_list_in_a_sentence_has_a_line_for_each_item():
+    text = str(gru2np.inspect(fixture("keras-3.15/stateful", "model.keras")))
+    lines = text.partition("\nMeaning\n")[2].partition("\n\n")[0].splitlines()
+    for layer in ("gru", "lstm", "simple_rnn"):
+        assert any(line.startswith(f"      - layer {layer!r}: ") for line in lines)
+
+
+def test_the_folders_of_a_saved_model_count_for_its_size():
+    folder = fixture("tf-2.0/bidirectional_cells_savedmodel", "model")
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    found = gru2np.inspect(folder)
+    assert found.size == sum(path.stat().st_size for path in files)
+    assert "container    SavedModel folder, " in str(found)

@@ -16,7 +16,7 @@ from proofs import opened, written
 from test_examples import example
 
 FOLDER = Path(__file__).parent / "bundles" / "version-1"
-OWN = example("custom_layer").OWN
+OWN = example("custom_layer").CUSTOM
 # The fixture that each was exported from, and how.
 CASES = {
     "custom": ("keras-3.15/custom_layers", {"custom_objects": OWN}),

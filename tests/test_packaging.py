@@ -167,8 +167,8 @@ def test_what_is_said_where_the_runtime_is_missing(pip, clean):
         done = run(clean, "-Im", "gru2np", *arguments)
         assert done.returncode == 3
         assert done.stderr.splitlines() == [
-            "Error: gru2np-runtime is not installed; pip check says which version is "
-            "missing"
+            "Error: gru2np-runtime is not installed: pip check shows the version to "
+            "install"
         ]
 
 

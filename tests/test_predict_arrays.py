@@ -283,12 +283,12 @@ def wrong_data(folder):
         "header.npy": "its header is damaged",
         "negative.npy": "is cut short",
         "huge.npy": "its header is damaged",
-        "cut.npz": "is no sound .npz",
+        "cut.npz": "is a damaged .npz",
         "table.csv": "expected 3 columns for the model's inputs ('gru_1_input' 3), got",
         "text.csv": "line 1: 'chapter 1' may be names or a row of numbers",
         "noise": "expected a .npy or .npz file or a table in UTF-8",
         "empty.npy": "got an empty file",
-        "model.npz": "expected arrays, got 'manifest.json' among them",
+        "model.npz": "expected arrays only, got the member 'manifest.json'",
     }
 
 
@@ -373,7 +373,7 @@ def test_batches_that_give_fewer_rows_are_refused(bundle, data, tmp_path, monkey
         return x["gru_1_input"][:1, 0]
 
     monkeypatch.setattr(type(model), "predict", shorter)
-    with pytest.raises(InputError, match="does not give a row for each of 5 rows"):
+    with pytest.raises(InputError, match="does not give one row for each of 5 rows"):
         predict_file(model, data, tmp_path / "y.npy", batch_size=2)
     assert not (tmp_path / "y.npy").exists()
     predict_file(model, data, tmp_path / "y.npy")
@@ -385,5 +385,5 @@ def test_outputs_that_are_no_rows_cannot_be_joined():
 
     writer = RowWriter(io.BytesIO())
     writer.add(np.ones((2, 3)), 4)
-    with pytest.raises(InputError, match="no rows of one array"):
+    with pytest.raises(InputError, match="do not fit into one array"):
         writer.add(np.ones((2, 4)), 4)

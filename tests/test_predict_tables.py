@@ -156,7 +156,7 @@ def test_a_first_line_that_may_be_either_is_asked_about(mixed, tmp_path, first):
     (tmp_path / "x.csv").write_text(first + "\n" + table_of(rows))
     result = run(bundle, tmp_path / "x.csv", tmp_path / "y.npy")
     assert result.exit_code == EXIT_CODES["refused"]
-    assert "say --header or --no-header" in result.stderr
+    assert "give --header or --no-header" in result.stderr
     result = run(bundle, tmp_path / "x.csv", tmp_path / "y.npy", "--header")
     assert result.exit_code == 0
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), y, atol=2e-5)
@@ -209,7 +209,7 @@ def test_wrong_options(mixed, tmp_path):
     assert "expected one column ''" in refused("refused", "--columns", "")
     np.save(tmp_path / "x.npy", np.zeros((2, 3), "float32"))
     no_table = refused("usage", "--header", source=tmp_path / "x.npy")
-    assert "is no table" in no_table
+    assert "is not a table" in no_table
     (tmp_path / "latin.csv").write_bytes(b"\xe9t\xe9," + b"1,2\n" * 9)
     latin = refused("refused", source=tmp_path / "latin.csv")
     assert "expected a .npy or .npz file or a table in UTF-8" in latin
@@ -246,7 +246,7 @@ def test_a_row_does_not_say_how_many_time_steps_it_has(shape):
     with pytest.raises(InputError) as refused:
         table(b"1,2,3\n4,5,6\n", Port("x", shape, "float32"))
     assert f"input 'x' is {shape}, and a row" in str(refused.value)
-    assert "save it as an array, np.save('x.npy', x)" in str(refused.value)
+    assert "save an array, np.save('x.npy', x)" in str(refused.value)
 
 
 def test_ids_that_no_float_holds_are_refused():
@@ -298,7 +298,7 @@ def test_outputs_that_no_table_holds(tmp_path):
     np.save(tmp_path / "x.npy", x)
     result = run(bundle, tmp_path / "x.npy", tmp_path / "y.csv")
     assert result.exit_code == EXIT_CODES["usage"]
-    assert "no row of a table holds output 'embedding' (None, None, 4)" in result.stderr
+    assert "output 'embedding' (None, None, 4) has several free sizes" in result.stderr
     assert not (tmp_path / "y.csv").exists()
 
 

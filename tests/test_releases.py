@@ -270,7 +270,7 @@ def test_a_tensorflow_of_many_may_be_named():
     """TensorFlow 1.13 to 2.1 all call their Keras 2.2.4-tf."""
     said = gru2np.inspect(fixture("tf-2.0/mask_bidirectional"), saved_by="tf-2.0")
     assert said.source["saved_by"] == "tf-2.0"
-    assert "on TensorFlow, tf-2.0 by its owner's word" in str(said)
+    assert "on TensorFlow, by --saved-by tf-2.0" in str(said)
     with pytest.raises(gru2np.ModelFileError, match=r"saved_by says tf-2\.10"):
         gru2np.inspect(fixture("tf-2.0/mask_bidirectional"), saved_by="tf-2.10")
 

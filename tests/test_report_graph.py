@@ -32,7 +32,7 @@ def test_boxes_are_apart_and_lines_touch_only_their_ends(seed):
             y - sizes[name][1] / 2,
             y + sizes[name][1] / 2,
         )
-        for name, (x, y) in drawn.places.items()
+        for name, (x, y) in drawn.positions.items()
     }
     for name, (left, right, top, bottom) in spans.items():
         assert left >= -1e-6

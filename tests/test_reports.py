@@ -56,7 +56,7 @@ def test_a_layer_that_differs_is_named_and_its_case_is_shown(tmp_path):
     found = recorded(wrong=("lstm", "one-row"))
     found_text = verified(found, tmp_path / "page.html").text
     assert re.search(
-        r"first layer that departs is\s+lstm\s+\(LSTM\), case one-row", found_text
+        r"first layer that differs is\s+lstm\s+\(LSTM\), case one-row", found_text
     )
     with inspecting(STACK) as (_, opened):
         shown = Reader("".join(states(found.evidence, opened)))
@@ -74,7 +74,7 @@ def test_a_layer_of_one_output_shows_the_way_there_and_says_so(tmp_path):
     page = verified(recorded(), tmp_path / "page.html")
     last = recorded().evidence.cases[0].nodes[3]
     assert last.theirs[0].ndim == 2
-    assert "Keras gives the last state only" in page.text
+    assert "Keras gives only the last state" in page.text
     labels = [value for _, key, value in page.attributes if key == "aria-label"]
     own = [text for text in labels if text.startswith("Unit") and "gru_1 " in text]
     numbers = [re.findall(r"Keras (\S+), the runtime (\S+)", text)[0] for text in own]
@@ -221,3 +221,26 @@ def test_letters_that_cannot_be_seen_are_written_out():
     assert visible("a\u202eb\x00\ud800") == r"a\u202eb\u0000\ud800"
     assert visible("می\u200cخواهم 👩\u200d🔬") == "می\u200cخواهم 👩\u200d🔬"
     assert element("b", "<&>", title='"<') == '<b title="&quot;&lt;">&lt;&amp;&gt;</b>'
+
+
+def test_a_list_in_a_sentence_has_an_item_for_each_line(tmp_path):
+    model = FIXTURES / "keras-3.15" / "stateful" / "model.keras"
+    inspected(model, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text("utf-8")
+    for layer in ("gru", "lstm", "simple_rnn"):
+        assert f"<li>layer '{layer}': stateful: " in html
+
+
+def test_a_note_is_not_repeated_in_the_meaning(tmp_path):
+    golden = Golden(FIXTURES / "keras-3.15" / "stateful")
+    (x,), (y,) = golden.arrays(0, "x"), golden.arrays(0, "y")
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", y)
+    target = tmp_path / "page.html"
+    inputs = ("--input", tmp_path / "x.npy", "--expected", tmp_path / "y.npy")
+    model = golden.folder / "model.keras"
+    result = run("verify", model, *inputs, "--report", target)
+    assert result.exit_code == 0, result.output
+    text = Reader(target.read_text("utf-8")).text
+    assert text.lower().count("the file names no backend") == 1
+    assert text.index("names no backend") < text.index("Outputs")

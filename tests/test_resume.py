@@ -172,25 +172,25 @@ def test_another_run_is_refused(work, monkeypatch):
         result = work.run("--resume", **options)
         assert result.exit_code == EXIT_CODES["refused"], result.output
         assert text in result.stderr
-        assert "begin anew with --force" in result.stderr
+        assert "start again with --force" in result.stderr
         assert work.journal() == before
         assert not work.out.exists()
 
-    refused("begun with batch size 7, got 8", batch_size=8)
+    refused("expected batch size 7, got 8", batch_size=8)
     content = work.bundle.read_bytes()
     gru2np.export(fixture("keras-2.2/gru"), work.bundle)
     other = work.run("--resume")
     assert other.exit_code == EXIT_CODES["refused"]
     work.bundle.write_bytes(content)
     monkeypatch.setattr(np, "__version__", "1.0")
-    refused("begun with NumPy")
+    refused("expected NumPy")
     monkeypatch.undo()
     changed = work.x.copy()
     changed[3, 0] += 1
     np.save(work.source, changed)
-    refused("begun with another input: the first 504 rows differ")
+    refused("the first 504 rows of the input changed")
     np.save(work.source, work.x[:-1])
-    refused("begun with input float32 (1000, 3, 1), got float32 (999, 3, 1)")
+    refused("expected input float32 (1000, 3, 1), got float32 (999, 3, 1)")
     # What nobody has read yet may change, as it may before a run begins.
     changed = work.x.copy()
     changed[700] += 1
@@ -213,7 +213,7 @@ def test_another_bundle_is_refused(work, monkeypatch):
         writer.close()
     result = work.run("--resume")
     assert result.exit_code == EXIT_CODES["refused"]
-    assert "begun with bundle" in result.stderr
+    assert "expected bundle" in result.stderr
     assert work.journal()["rows"] == 504
 
 
@@ -240,16 +240,16 @@ def test_a_damaged_partial_is_refused(work, monkeypatch):
     damage(lambda: journal.write_text("[]"), "its journal cannot be read")
     damage(lambda: edit_journal(rows=-1), "its journal cannot be read")
     damage(lambda: edit_journal(rows=float("inf")), "its journal cannot be read")
-    damage(lambda: edit_journal(rows=10**15), "begun with another input")
-    damage(lambda: edit_journal(begun_with={}), "begun with bundle None, got")
-    damage(lambda: edit_journal(rows=7), "begun with another input")
+    damage(lambda: edit_journal(rows=10**15), "rows of the input changed")
+    damage(lambda: edit_journal(conditions={}), "expected bundle None, got")
+    damage(lambda: edit_journal(rows=7), "rows of the input changed")
 
 
 def test_what_an_interrupted_run_left_is_not_lost(work, monkeypatch):
     work.interrupt(monkeypatch, 500)
     again = work.run()
     assert again.exit_code == EXIT_CODES["usage"]
-    assert "--resume continues it, --force begins anew" in again.stderr
+    assert "--resume continues it, --force starts again" in again.stderr
     assert work.journal()["rows"] == 504
     assert work.run("--force").exit_code == 0
     assert work.out.read_bytes() == work.whole()
@@ -263,7 +263,7 @@ def test_a_link_in_the_place_of_the_folder_is_left_alone(work, tmp_path):
     for more in ((), ("--force",), ("--resume",)):
         result = work.run(*more)
         assert result.exit_code == EXIT_CODES["usage"]
-        assert "is in the way, and no run of gru2np left it" in result.stderr
+        assert "exists, and no run of gru2np made it" in result.stderr
     assert work.partial.is_symlink()
     assert elsewhere.is_dir()
 
@@ -274,7 +274,7 @@ def test_a_folder_of_somebody_else_is_left_alone(work):
     for more in ((), ("--force",), ("--resume",)):
         result = work.run(*more)
         assert result.exit_code == EXIT_CODES["usage"]
-        assert "is in the way, and no run of gru2np left it" in result.stderr
+        assert "exists, and no run of gru2np made it" in result.stderr
     assert (work.partial / "thesis.tex").read_text() == "chapter 1"
 
 
@@ -347,6 +347,6 @@ def test_a_stateful_model_is_not_resumed(tmp_path, monkeypatch):
     assert sorted(tmp_path.iterdir()) == before
     result = run(bundle, "-i", tmp_path / "x.npy", "-o", out, "--resume")
     assert result.exit_code == EXIT_CODES["usage"]
-    assert "a stateful model carries its states from row to row" in result.stderr
+    assert "a run of a stateful model cannot be resumed" in result.stderr
     with pytest.raises(Misuse):
         predict_file(model, tmp_path / "x.npy", out, bundle=bundle, resume=True)

@@ -136,7 +136,7 @@ def test_check_passes_and_names_the_member_that_changed(bundle, tmp_path, numpy_
     check = ["-m", "gru2np_runtime", "check", "model.npz"]
     done = numpy_alone(folder, *check)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "model.npz: sound" in done.stdout
+    assert "model.npz: intact" in done.stdout
     assert "proof: 1 case" in done.stdout
     whole = (folder / "model.npz").read_bytes()
     members = read_members(whole)
@@ -261,7 +261,7 @@ def test_what_is_there_is_not_lost(bundle, tmp_path):
     (folder / "y.npy").write_bytes(b"a night's work")
     foreign = ship(bundle, folder, "--force")
     assert foreign.exit_code == EXIT_CODES["usage"]
-    assert "holds what ship did not write, such as 'y.npy': name" in foreign.stderr
+    assert "files that ship did not write, such as 'y.npy': name" in foreign.stderr
     assert (folder / "y.npy").exists()
     (folder / "y.npy").unlink()
     own = ship(folder / "model.npz", folder, "--force")
@@ -275,8 +275,8 @@ def test_no_place_for_a_folder(bundle, tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     for place, text in (
-        (bundle, "is no folder"),
-        (tmp_path / "link", "is no folder"),
+        (bundle, "is not a folder"),
+        (tmp_path / "link", "is not a folder"),
         (tmp_path / "missing" / "device", "there is no folder"),
     ):
         result = ship(bundle, place, "--force")
@@ -304,7 +304,7 @@ def test_a_damaged_bundle_is_not_shipped(bundle, tmp_path):
 
 def test_layers_of_one_s_own_are_named(tmp_path):
     golden = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "custom_layers")
-    own = example("custom_layer").OWN
+    own = example("custom_layer").CUSTOM
     gru2np.export(golden.files()[0], tmp_path / "m.npz", custom_objects=own)
     result = ship(tmp_path / "m.npz", tmp_path / "device")
     assert result.exit_code == EXIT_CODES["refused"]

@@ -123,7 +123,9 @@ def test_what_overflows_with_small_kernels_is_refused(monkeypatch, tmp_path):
 
     right = Model.predict
     monkeypatch.setattr(Model, "predict", overflowing)
-    with pytest.raises(gru2np.VerificationError, match="as int8, outputs are infinite"):
+    with pytest.raises(
+        gru2np.VerificationError, match="as int8, the model gives infinite"
+    ):
         gru2np.export(MODEL, tmp_path / "m.npz", store="int8")
     assert not list(tmp_path.iterdir())
 
@@ -209,7 +211,7 @@ def test_a_model_of_small_weights_is_not_called_small(tmp_path):
     arguments = ["export", str(TINY), "-o", str(tmp_path / "m.npz"), "--store", "int8"]
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0
-    assert "no weight is large enough to gain from int8" in result.stderr
+    assert "no weight is large enough for int8" in result.stderr
     assert load(tmp_path / "m.npz").storage is None
 
 
@@ -236,7 +238,11 @@ def test_what_verify_holds_such_a_bundle_to():
         "root_mean_square": 0.1,
     }
     usual = Tolerance(1e-6, 1e-5)
-    assert storage_cost.tolerance(stated, "y", usual) == Tolerance(1e-6, 0.02001)
+    assert storage_cost.tolerance(stated, "y", usual, "typical") == Tolerance(
+        1e-6, 0.02001
+    )
     stated["outputs"]["y"]["relative"] = 0.0
-    assert storage_cost.tolerance(stated, "y", usual) == Tolerance(1.000001, 1e-5)
-    assert "2 times what that was measured to cost" in storage_cost.note(stated)
+    assert storage_cost.tolerance(stated, "y", usual, "typical") == Tolerance(
+        1.000001, 1e-5
+    )
+    assert "2 times the measured cost" in storage_cost.note(stated)

@@ -306,8 +306,8 @@ def assumed(name, version="3.15.1"):
 def test_only_what_a_file_leaves_open_is_assumed():
     (names,) = assumed("keras-3.15/gru")
     assert names == (
-        "tanh and sigmoid are Keras' own and not yours by the same name, for the file "
-        "names no module"
+        "tanh and sigmoid are from Keras and not custom objects of the same name: the "
+        "file names no module"
     )
     _, version = assumed("keras-3.15/gru", "3.16.0")
     assert version == "Keras 3.16.0 computes what Keras 3.15.1 did"
@@ -315,9 +315,9 @@ def test_only_what_a_file_leaves_open_is_assumed():
 
 def test_classes_of_a_legacy_file_and_what_it_never_says_are_assumed():
     names, version, masks = assumed("keras-2.2/encoder_decoder", "2.21.0")
-    assert names.startswith("LSTM, GRU, Dense, tanh and 2 more are Keras' own")
+    assert names.startswith("LSTM, GRU, Dense, tanh and 2 more are from Keras")
     assert version == "tf-keras 2.21.0 computes what Keras 2.2.4 did"
-    assert masks.startswith("unmasked (encoder, decoder")
+    assert masks.startswith("no mask (encoder, decoder")
 
 
 def test_a_backend_that_no_file_names_is_assumed_where_it_matters():
@@ -473,7 +473,7 @@ def test_an_old_model_of_keras_2_agrees_in_tf_keras():
     assert result.exit_code == 0, result.stderr
     answer = json.loads(result.stdout)
     assert answer["agree"]
-    assert answer["first_departure"] is None
+    assert answer["first_difference"] is None
     assert any("computes what Keras 2.1" in text for text in answer["assumptions"])
     assert answer["missed"] == []
     assert answer["cases"][0]["name"] == "typical"
@@ -503,15 +503,15 @@ def test_a_damaged_bundle_differs_and_its_layer_is_named(tmp_path):
     before = (tmp_path / "damaged.npz").read_bytes()
     result = run(model_of(OLD), tmp_path / "damaged.npz", *options)
     assert result.exit_code == 1, result.stderr
-    assert "nothing is recorded: what differs is no proof" in result.stderr
+    assert "nothing is recorded, because outputs differ" in result.stderr
     assert (tmp_path / "damaged.npz").read_bytes() == before
     lines = result.stdout.splitlines()
-    assert lines[-2].startswith("first departure: layer gru_2 (GRU): ")
+    assert lines[-2].startswith("first difference: layer gru_2 (GRU): ")
     assert "from float64" in lines[-2]
     assert lines[1].startswith("input ")
     assert lines[1].endswith(" float32, seed 3, case saturated")
     assert lines[-1].startswith("differ: 1 of 1 output")
-    marked = next(line for line in lines if line.endswith("< the first"))
+    marked = next(line for line in lines if line.endswith("< first"))
     assert marked.startswith("gru_2")
 
 
@@ -532,7 +532,7 @@ def test_states_are_carried_from_batch_to_batch():
     verify = import_module("gru2np.verification.verify").verify
     found = verify(model_of("keras-3.15/stateful_masked"), layers=True)
     assert found.agrees
-    assert found.first_departure is None
+    assert found.first_difference is None
     assert found.layers
 
 
@@ -541,7 +541,9 @@ def test_what_keras_cannot_load_is_refused_with_its_own_words():
     """Keras 3 cannot load its own HDF5 files once masks have left ops in them."""
     result = run(model_of("keras-3.15/mask_merges_two_h5"))
     assert result.exit_code == 3
-    assert "is the right one for this file, but cannot load this file" in result.stderr
+    assert (
+        "is the right Keras for this file, but cannot load this file" in result.stderr
+    )
     assert "--expected" in result.stderr
 
 

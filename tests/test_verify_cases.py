@@ -166,7 +166,7 @@ def test_the_page_names_every_case_and_no_other():
     assert f"{cases.LONG[0]} time steps" in text
     assert f"{cases.LARGE:.0f} times as large" in text
     assert f"({SIMILAR:.0f} times at most)" in text
-    assert f"Beyond {FAR:.0f} tolerances" in text
+    assert f"Above {FAR:.0f} tolerances" in text
 
 
 # Rounding and error.

@@ -214,7 +214,7 @@ def found(tmp_path_factory):
 def test_the_honest_bundle_agrees_in_every_case_and_layer(found):
     honest = found[""]
     assert honest.agrees, honest.outputs
-    assert honest.first_departure is None
+    assert honest.first_difference is None
     assert {case.name for case in honest.evidence.cases} >= {
         *("typical", "padded-right", "padded-left", "holes", "masked-rows"),
         *("one-step", "long", "zeros", "saturated", "every-id"),
@@ -233,7 +233,7 @@ def test_a_planted_fault_is_found_at_its_layer_and_at_no_other(found, fault):
     assert not verification.agrees
     departed = {own.name for own in verification.layers if not own.agrees}
     assert departed == {layer}
-    assert verification.first_departure.name == layer
+    assert verification.first_difference.name == layer
     seen = {own.name for own in verification.evidence.cases if not own.agrees}
     assert case in seen
 
@@ -265,7 +265,7 @@ def test_states_that_are_not_carried_are_found(tmp_path):
     with verifying(model, [honest, wrong], request) as (_, (right, found)):
         pass
     assert right.agrees
-    assert right.first_departure is None
+    assert right.first_difference is None
     assert not found.agrees
-    assert found.first_departure.name == path
+    assert found.first_difference.name == path
     assert all(case.calls == 3 for case in found.evidence.cases)

@@ -242,7 +242,7 @@ kernel, recurrent, bias = first.get_weights()
 first.set_weights([kernel, recurrent * FACTOR, bias])
 model.save(sys.argv[1])
 """
-LEFT_OUT = "this model makes so much of a last digit that no two programs agree on it"
+LEFT_OUT = "this model amplifies rounding so much that no two programs agree on it"
 
 
 @keras
@@ -257,7 +257,7 @@ def test_a_bundle_that_is_chaotic_alone_differs_and_no_case_is_left_out(tmp_path
     assert not any(LEFT_OUT in note for note in found.notes)
     assert not any(own.agrees for own in found.evidence.cases)
     assert {own.name for own in found.evidence.cases} >= {"typical", "one-row"}
-    assert found.first_departure.name == "first"
+    assert found.first_difference.name == "first"
 
 
 @keras
@@ -320,7 +320,7 @@ def test_a_number_at_which_a_layer_turns_is_not_nudged():
 
 
 def test_both_sides_of_a_boundary_are_drawn_and_nothing_that_counts_as_zero():
-    found = pool(Usage(turns=[3.5]), "float32", half=False)
+    found = pool(Usage(breakpoints=[3.5]), "float32", half=False)
     at = np.float32(3.5)
     sides = [np.nextafter(at, np.float32(s)) for s in (0, 9)]
     assert {at, *sides} <= {*found}
@@ -329,18 +329,18 @@ def test_both_sides_of_a_boundary_are_drawn_and_nothing_that_counts_as_zero():
     beside_zero = pool(Usage(mask_values=[0.0]), "float32", half=False)
     least = np.abs(beside_zero[beside_zero != 0]).min()
     assert least == np.finfo(np.float32).tiny
-    coarse = pool(Usage(turns=[3.5]), "float32", half=True)
+    coarse = pool(Usage(breakpoints=[3.5]), "float32", half=True)
     assert at not in coarse
     assert coarse.min() < 3.4
     assert coarse.max() > 3.6
 
 
 def test_whole_numbers_stay_within_their_type_and_what_is_legal():
-    found = pool(Usage(known=[7, 2**40]), "int32", half=False)
+    found = pool(Usage(vocabulary=[7, 2**40]), "int32", half=False)
     assert found.tolist() == [6, 7, 8]
-    closed = pool(Usage(known=[7, 9], only_known=True), "int64", half=False)
+    closed = pool(Usage(vocabulary=[7, 9], only_vocabulary=True), "int64", half=False)
     assert closed.tolist() == [7, 9]
-    ids = Usage(rows=5, limit=5, turns=[4.0, 9.0])
+    ids = Usage(rows=5, limit=5, breakpoints=[4.0, 9.0])
     assert pool(ids, "int32", half=False).tolist() == [3, 4]
     assert (
         pool(Usage(rows=5, limit=5, mask_values=[0.0]), "int32", half=False).size == 0

@@ -59,8 +59,8 @@ class Recorded:
         far, allowed = map(short, self.largest)
         return (
             f"recorded in {self.bundle}: {plural(self.cases, 'case')}, "
-            f"{plural(self.numbers, 'number')} beside {self.reference}, at worst {far} "
-            f"(a replay may be {allowed} away), {size_text(self.size)}"
+            f"{plural(self.numbers, 'number')} of {self.reference}, largest "
+            f"difference {far} (in a replay {allowed} allowed), {size_text(self.size)}"
         )
 
 

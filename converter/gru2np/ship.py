@@ -1,4 +1,4 @@
-"""A folder with all that a machine needs to run a bundle: NumPy is all it must have."""
+"""Write a folder that runs a bundle on a machine with Python and NumPy."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 RUNTIME = Path(gru2np_runtime.__file__).parent
 BUNDLE = "model.npz"
 LIBRARIES = ("libgru2np.so", "libgru2np.dll", "libgru2np.crc")
-# What a folder may hold for --force to replace it.
+# A folder with other files is never replaced.
 OURS = {"LICENSE", "README.txt", BUNDLE, "run.py", "gru2np_runtime", "__pycache__"}
-# Of an axis that the model leaves open, for zeros: more than any usual window.
+# The size of free axes of the zeros in run.py: more than usual windows need.
 LENGTH = 64
 
 _RUN = '''\
-"""python run.py {x} {y}; without files, zeros go in and the output is printed."""
+"""python run.py {x} {y}; without files it runs on zeros and prints the output."""
 import sys
 from pathlib import Path
 import numpy as np
@@ -46,21 +46,21 @@ _SAVE = {
     "dict": "np.savez(sys.argv[2], **y)",
 }
 _README = """\
-A Keras model as NumPy arrays, and the runtime that computes with them.
+A Keras model as NumPy arrays, and the runtime that runs it.
 
     python run.py {x} {y}
-        a program to start from; without files, zeros go in and the output is printed
+        an example program; without files it runs on zeros and prints the output
     python -m gru2np_runtime predict {bundle} {x} -o y.npz
-        files of any size
+        runs files of any size
     python -m gru2np_runtime check {bundle}
-        whether every byte is as it was written, and whether the model still gives
-        what Keras gave, where the bundle carries that
+        checks that no byte of the bundle changed, and if it holds outputs of Keras,
+        that the model gives them here
 
-It needs Python 3.9 and NumPy 1.22, or newer, and nothing else. From another folder,
-put this one on PYTHONPATH.
+It needs Python 3.9 and NumPy 1.22, or newer, and nothing else. To use it from another
+folder, add this folder to PYTHONPATH.
 
 {kernel}
-With a C compiler, python -m gru2np_runtime.build makes a kernel that is faster.
+With a C compiler, python -m gru2np_runtime.build builds a faster kernel.
 
 {summary}
 
@@ -71,14 +71,14 @@ gru2np_runtime {version}, under the terms in LICENSE
 
 @dataclass(frozen=True)
 class Shipped:
-    """What was written, as ``--json`` prints it."""
+    """The result of ``ship``, as ``--json`` prints it."""
 
     folder: str
     files: int
     bytes: int  # of all files together
     sha256: str  # of the bundle
     runtime: str  # its version
-    compiled: bool  # whether the compiled kernel is there
+    compiled: bool  # whether it has the compiled kernel
 
 
 def ship(
@@ -91,13 +91,13 @@ def ship(
     """Write a folder with a bundle, the runtime and a program that runs them.
 
     Args:
-        bundle: made by ``export``.
-        folder: does not exist, or is empty; it is written whole or not at all.
-        force: replace a folder that this wrote before.
-        compiled: add the kernel as it was compiled on this machine.
+        bundle: path of a file that ``export`` wrote.
+        folder: must be missing or empty; it is written completely or not at all.
+        force: replace a folder that ``ship`` wrote.
+        compiled: add the kernel compiled on this machine.
 
     Raises:
-        BundleError: it is no bundle, or damaged.
+        BundleError: the bundle breaks a rule.
         Misuse: ``folder`` is not empty, or there is no compiled kernel.
         Gru2npError: the folder cannot be written.
     """
@@ -105,13 +105,13 @@ def ship(
     _check(target, Path(bundle), force)
     if compiled and not (RUNTIME / "kernels" / "c" / "source" / LIBRARIES[0]).exists():
         raise Misuse(
-            "there is no compiled kernel: python -m gru2np_runtime.build makes one"
+            "there is no compiled kernel: python -m gru2np_runtime.build builds one"
         )
     content = Path(bundle).read_bytes()
     with naming(bundle):
         model = load(content)
     try:
-        # Beside the target, so that renaming stays on one disk.
+        # In the same folder as the target, so that it can be renamed.
         made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=_parent(target)))
         try:
             _write(made / "new", content, model, compiled)
@@ -136,13 +136,13 @@ def _parent(target: Path) -> Path:
 
 
 def _check(target: Path, bundle: Path, force: bool) -> None:
-    """Refuse to write where something would be lost."""
+    """Check that writing the folder deletes nothing else."""
     if not _parent(target).is_dir():
         raise Misuse(f"there is no folder {str(_parent(target))!r} to write to")
     if not os.path.lexists(target):
         return
     if target.is_symlink() or not target.is_dir():
-        raise Misuse(f"{str(target)!r} is no folder: name another")
+        raise Misuse(f"{str(target)!r} is not a folder: name another")
     names = {path.name for path in target.iterdir()}
     if names and not force:
         raise Misuse(f"{str(target)!r} is not empty: --force replaces it")
@@ -150,7 +150,7 @@ def _check(target: Path, bundle: Path, force: bool) -> None:
         raise Misuse(f"{str(target)!r} holds the bundle itself: name another folder")
     if names - OURS:
         raise Misuse(
-            f"{str(target)!r} holds what ship did not write, such as "
+            f"{str(target)!r} holds files that ship did not write, such as "
             f"{min(names - OURS)!r}: name another folder"
         )
 
@@ -170,7 +170,7 @@ def _write(folder: Path, content: bytes, model: Model, compiled: bool) -> None:
 
 
 def _take_place(made: Path, target: Path) -> None:
-    """Rename the new folder; the one before goes only when the new one is there."""
+    """Move the new folder to the target; the old one is restored on an error."""
     before = made / "before"
     if target.exists():
         target.rename(before)
@@ -183,13 +183,15 @@ def _take_place(made: Path, target: Path) -> None:
 
 
 def _texts(model: Model, content: bytes, compiled: bool) -> dict[str, str]:
-    """What the program and the README say of this model and this machine."""
+    """The values for the templates of the program and the README."""
     several = len(model.input_names) > 1
     kind = model.output_structure.kind
-    kernel = "NumPy computes."
+    kernel = "NumPy runs all layers."
     if compiled:
         machine = f"{platform.system()} on {platform.machine()}"
-        kernel = f"The compiled kernel is for {machine}; elsewhere NumPy computes."
+        kernel = (
+            f"The compiled kernel is for {machine}; elsewhere NumPy runs all layers."
+        )
     return {
         "bundle": BUNDLE,
         "x": "x.npz" if several else "x.npy",
@@ -205,7 +207,7 @@ def _texts(model: Model, content: bytes, compiled: bool) -> dict[str, str]:
 
 
 def _zeros(model: Model) -> str:
-    """An expression of inputs that the model takes."""
+    """A Python expression for inputs of zeros."""
     arrays = []
     for shape, port in zip(model.input_shapes, model.graph.inputs, strict=True):
         sizes = (shape[0] or 1, *(size or LENGTH for size in shape[1:]))
@@ -214,6 +216,6 @@ def _zeros(model: Model) -> str:
 
 
 def _licence() -> str:
-    """As it is installed, or as it stands beside the source."""
+    """The licence, from the installed package or from the source tree."""
     text = metadata.distribution("gru2np").read_text("licenses/LICENSE")
     return text or (RUNTIME.parent / "LICENSE").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The main job, on a model that Keras 2.1.4 saved: inspect, export, predict, stream."""
+"""Inspect, export, predict and stream a model that Keras 2.1.4 saved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHADES = " ░▒▓█"
 
 
 def run(command: str) -> None:
-    """Show a command of the shell, and run it."""
+    """Print a shell command, and run it."""
     print(f"\n$ {command}", flush=True)
     program, *arguments = shlex.split(command)
     path = Path(sys.executable).with_name(program)
@@ -26,7 +26,7 @@ def run(command: str) -> None:
 
 
 def stream(picture: np.ndarray, digit: int) -> int:
-    """Feed one picture row by row, and show the guess after each row."""
+    """Run one picture row by row, and print the guess after each row."""
     model = load(OUT / "digits.npz")
     state = model.initial_state(batch_size=1)
     guess = -1
@@ -41,7 +41,7 @@ def stream(picture: np.ndarray, digit: int) -> int:
 
 
 def main() -> int:
-    """Run the demo; 0 if everything agrees with what Keras predicted."""
+    """Run the demo; returns 0 if the predictions agree with those of Keras."""
     OUT.mkdir(exist_ok=True)
     found = importlib.util.find_spec("tensorflow") or importlib.util.find_spec("keras")
     print(f"TensorFlow or Keras installed here: {'yes' if found else 'no'}")
@@ -58,11 +58,11 @@ def main() -> int:
     keras = np.load(HERE / "keras-predictions.npy")
     difference = float(np.abs(ours - keras).max())
     agrees = difference < 1e-5
-    print("\nbeside what Keras 2.1.4 predicted for the same ten pictures:")
+    print("\ncompared with the predictions of Keras 2.1.4 for ten pictures:")
     print(
         f"    largest difference {difference:.1e}: {'agrees' if agrees else 'DIFFERS'}"
     )
-    print("\none row at a time, the state carried by hand:\n")
+    print("\none row at a time, with an explicit state:\n")
     pictures = np.load(HERE / "pictures.npy")
     for digit in (3, 8):
         last = stream(pictures[digit], digit)

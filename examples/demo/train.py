@@ -1,9 +1,9 @@
 """Train the demo's model with a Keras of 2018, and record what it predicts.
 
-The model reads an 8 x 8 picture of a handwritten digit row by row and says after
-every row which digit it takes it for.  The pictures are scikit-learn's ``digits``.
-Keras 2.1.4 is the point: gates are its ``hard_sigmoid``, and its file has no
-``reset_after``.  To train again (Python 3.6):
+The model reads an 8 x 8 picture of a handwritten digit row by row, and guesses the
+digit after every row.  The pictures are scikit-learn's ``digits``.  Keras 2.1.4
+matters: its gates are ``hard_sigmoid``, and its file has no ``reset_after``.  To train
+again (Python 3.6):
 
     pip install keras==2.1.4 tensorflow==1.4.1 'h5py<3' 'numpy<1.17' \
         'protobuf<3.18' scikit-learn==0.22.2
@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def main():
-    """Train, report the accuracy after each row, and write the files beside this."""
+    """Train, print the accuracy after each row, and write the files to this folder."""
     # One thread and fixed seeds: training again gives nearly the same model.
     backend.set_session(
         Session(
@@ -38,7 +38,7 @@ def main():
     order = np.random.permutation(len(digits.images))
     x = (digits.images[order] / 16.0).astype("float32")
     labels = digits.target[order]
-    # The answer is asked for after every row.
+    # The target is the same after every row.
     y = np.repeat(np.eye(10, dtype="float32")[labels][:, None], 8, axis=1)
     held_out = 297
     model = Sequential(

@@ -1,4 +1,4 @@
-"""Run a bundle from the command line, with NumPy alone.
+"""Run and check bundles from the command line, with NumPy alone.
 
     python -m gru2np_runtime predict BUNDLE x.npy -o y.npy
     python -m gru2np_runtime check BUNDLE
@@ -83,21 +83,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    predict = _command(commands, "predict", "score the rows of a file")
-    predict.add_argument("bundle", metavar="BUNDLE", help="made by gru2np export")
+    predict = _command(commands, "predict", "run a bundle on the rows of a file")
+    predict.add_argument(
+        "bundle", metavar="BUNDLE", help="a file that gru2np export wrote"
+    )
     predict.add_argument(
         "input",
         metavar="INPUT",
-        help=".npy, .npz with arrays by name, or .csv; - for stdin",
+        help="a .npy, a .npz with arrays by name, or a .csv; - for standard input",
     )
     predict.add_argument(
         "-o",
         "--output",
         required=True,
-        help=".npy, .npz or .csv to write; - for stdout",
+        help="the .npy, .npz or .csv to write; - for standard output",
     )
     predict.add_argument(
-        "--batch-size", type=_positive, metavar="N", help="rows at once (1024)"
+        "--batch-size", type=_positive, metavar="N", help="rows at once (default: 1024)"
     )
     predict.add_argument(
         "-f", "--force", action="store_true", help="replace an existing output"
@@ -113,19 +115,21 @@ def _parser() -> argparse.ArgumentParser:
         dest="header",
         action="store_false",
         default=None,
-        help="it has numbers",
+        help="the first line of a table has numbers",
     )
     predict.add_argument(
         "--columns",
         metavar="A,B,...",
-        help="columns of a table to take, by name or by number from 1",
+        help="the columns of a table to use, by name or by number from 1",
     )
     predict.add_argument(
         "--resume", action="store_true", help="continue an interrupted run"
     )
     predict.set_defaults(run=_predict)
-    check = _command(commands, "check", "check every SHA-256, and replay the proof")
-    check.add_argument("bundle", metavar="BUNDLE", help="made by gru2np export")
+    check = _command(commands, "check", "check every SHA-256 and replay the proof")
+    check.add_argument(
+        "bundle", metavar="BUNDLE", help="a file that gru2np export wrote"
+    )
     check.set_defaults(run=_check)
     return parser
 
@@ -154,7 +158,9 @@ def _predict(options: argparse.Namespace) -> None:
             _must_exist(path)
     piped = options.output == "-"
     if piped and options.resume:
-        raise Misuse("--resume needs an output file: standard output keeps nothing")
+        raise Misuse(
+            "--resume needs an output file: nothing is kept for standard output"
+        )
     if not piped:
         inputs = [options.bundle, options.input]
         check_output(options.output, force=options.force, inputs=inputs)

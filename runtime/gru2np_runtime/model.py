@@ -48,6 +48,7 @@ class Model:
         input_structure: whether the inputs are one array, a list or a dict.
         output_structure: the same for the outputs.
         graph_plan: the graph with packed weights, which runs.
+        stateful: runs a model saved with ``stateful=True``; None for other models.
     """
 
     def __init__(
@@ -78,12 +79,12 @@ class Model:
         assert isinstance(plan, GraphPlan)
         self.graph_plan = plan
         # Imported and made only when needed: the start must be fast.
-        self._stateful: Stateful | None = None
+        self.stateful: Stateful | None = None
         stateful = self.graph_plan.stateful()
         if stateful:
             from gru2np_runtime.run.stateful import Stateful
 
-            self._stateful = Stateful(
+            self.stateful = Stateful(
                 self.graph_plan, stateful, self.input_structure.names[0]
             )
         self._cached_batches: Batches | None = None
@@ -106,7 +107,7 @@ class Model:
                 "source": self.source,
                 "storage": self.storage,
             },
-            {} if self._stateful is None else self._stateful.states,
+            {} if self.stateful is None else self.stateful.states,
         )
 
     @property
@@ -176,7 +177,7 @@ class Model:
         """
         from gru2np_runtime.summary import plan_table
 
-        return plan_table(self.graph_plan.plans, self._streaming)
+        return plan_table(self.graph_plan.plans, lambda: self.stream)
 
     def predict(self, x: Data, batch_size: int | None = None) -> Data:
         """Run the model.
@@ -194,7 +195,7 @@ class Model:
             InputError: x does not fit the model's inputs.
         """
         chain = self.graph_plan.chain
-        if chain is not None and batch_size is None and not self._stateful:
+        if chain is not None and batch_size is None and not self.stateful:
             # The same checks as below, as fast as one call of the kernel.
             time = self.graph.inputs[0].shape[1]
             if (
@@ -203,12 +204,12 @@ class Model:
                 and time in (None, x.shape[1])
             ):
                 return self.output_structure.pack((chain.run(x),))
-        arrays = self._arrays(x)
+        arrays = self.input_arrays(x)
         rows = arrays[0].shape[0]
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {batch_size}")
-        if self._stateful is not None:
-            batch_size = self._stateful.batch_size(rows, batch_size)
+        if self.stateful is not None:
+            batch_size = self.stateful.batch_size(rows, batch_size)
         elif batch_size is None and sum(x.size for x in arrays) >= SMALL:
             batch_size = self._batches.rows(arrays)
         if batch_size is None or rows <= batch_size:
@@ -224,7 +225,7 @@ class Model:
 
         Uses the states of a stateful model and does not change them.
         """
-        values = (self._stateful or self.graph_plan).values(self._arrays(x))
+        values = (self.stateful or self.graph_plan).values(self.input_arrays(x))
         return {
             node.name: values[node.name][0]
             if len(values[node.name]) == 1
@@ -234,8 +235,8 @@ class Model:
 
     def reset_states(self) -> None:
         """Set the states of a stateful model to zero."""
-        if self._stateful is not None:
-            self._stateful.states = {}
+        if self.stateful is not None:
+            self.stateful.states = {}
 
     def initial_state(self, batch_size: int = 1) -> State:
         """The state before the first time step.
@@ -243,7 +244,7 @@ class Model:
         Raises:
             InputError: the model cannot run step by step; the message names the layer.
         """
-        return self._streaming().initial_state(batch_size)
+        return self.stream.initial_state(batch_size)
 
     def restore_state(self, arrays: Mapping[str, Sequence[Array]]) -> State:
         """The state with the arrays of ``State.arrays``.
@@ -251,7 +252,7 @@ class Model:
         Raises:
             InputError: a layer is missing or an array does not fit.
         """
-        return self._streaming().restore_state(arrays)
+        return self.stream.restore_state(arrays)
 
     def step(self, x: Data, state: State) -> tuple[Data, State]:
         """Run one time step.
@@ -269,8 +270,8 @@ class Model:
         Raises:
             InputError: x does not fit, or its batch size is not the state's.
         """
-        stream = self._stream or self._streaming()
-        stepper = state._stepper
+        stream = self._stream or self.stream
+        stepper = state.stepper
         if (
             stepper is not None
             and stepper.chain is stream.chain
@@ -279,7 +280,7 @@ class Model:
             and x.dtype == stepper.chain.dtype
         ):
             return self.output_structure.pack((stepper.step(x),)), state
-        arrays = self._arrays(x, stream.per_step_inputs)
+        arrays = self.input_arrays(x, stream.per_step_inputs)
         for name, array in zip(self.input_names, arrays):
             if array.shape[0] != state.batch_size:
                 raise InputError(
@@ -288,7 +289,13 @@ class Model:
                 )
         return self.output_structure.pack(stream.step(arrays, state)), state
 
-    def _streaming(self) -> Stream:
+    @property
+    def stream(self) -> Stream:
+        """How the model runs step by step, for tools; made at the first use.
+
+        Raises:
+            InputError: the model cannot run step by step; the message names the layer.
+        """
         if self._stream is None:
             from gru2np_runtime.run.stream import Stream
 
@@ -296,8 +303,8 @@ class Model:
         return self._stream
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
-        if self._stateful is not None:
-            return self._stateful.run(arrays)
+        if self.stateful is not None:
+            return self.stateful.run(arrays)
         if sum(x.size for x in arrays) >= SMALL:
             return self._batches.run(arrays)
         return list(self.graph_plan.run(arrays, None))
@@ -310,9 +317,18 @@ class Model:
             self._cached_batches = Batches(self.graph_plan)
         return self._cached_batches
 
-    def _arrays(
+    def input_arrays(
         self, x: Data, without_time: Sequence[bool] | None = None
     ) -> list[Array]:
+        """The arrays of x in the order and the dtypes of the inputs, for tools.
+
+        Args:
+            x: as for ``predict``.
+            without_time: for each input, whether x lacks its time axis.
+
+        Raises:
+            InputError: x does not fit the model's inputs.
+        """
         names, ports = self.input_structure.names, self.graph.inputs
         return unpack(x, names, ports, without_time, time_major=self._time_major)
 
@@ -326,6 +342,6 @@ def _rebuild(
     options["inputs"] = Structure(*options["inputs"])
     options["outputs"] = Structure(*options["outputs"])
     model = Model(graph, weights, **options)
-    if model._stateful is not None:
-        model._stateful.states = states
+    if model.stateful is not None:
+        model.stateful.states = states
     return model

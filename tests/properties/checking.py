@@ -227,7 +227,7 @@ def step_by_step(model, inputs, close):
     except InputError:
         return False
     OUTCOMES["sequences run step by step"] += 1
-    stream = model._streaming()
+    stream = model.stream
     over_time = stream.per_step_inputs
     timed = [
         (x, shape)

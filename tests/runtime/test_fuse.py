@@ -137,8 +137,8 @@ def test_what_is_a_chain(name, kernel, monkeypatch):
 def test_a_second_output_breaks_the_chain(kernel, monkeypatch):
     monkeypatch.setenv("GRU2NP_KERNEL", kernel)
     parts = [layers.GRU(units=4, **EVERY), layers.GRU(units=3)]
-    assert model_of(*parts)._streaming().chain is not None
-    assert model_of(*parts, fork=True)._streaming().chain is None
+    assert model_of(*parts).stream.chain is not None
+    assert model_of(*parts, fork=True).stream.chain is None
 
 
 @pytest.mark.parametrize("kernel", ["c", "numpy"])
@@ -149,8 +149,8 @@ def test_a_mask_breaks_the_chain(kernel, monkeypatch):
     ports = [*plain.graph.inputs, Port("m", (None, None), "bool")]
     masked = Node(node.name, node.layer, node.inputs, ("m", 0))
     graph = Graph(ports, [masked], plain.graph.outputs, plain.graph.layers)
-    assert plain._streaming().chain is not None
-    assert Model(graph, plain.weights)._streaming().chain is None
+    assert plain.stream.chain is not None
+    assert Model(graph, plain.weights).stream.chain is None
 
 
 @pytest.mark.parametrize("kernel", ["c", "numpy"])

@@ -174,8 +174,8 @@ def test_a_chain_steps_in_one_call(library, use, monkeypatch, batch):
         if t == 7:
             state = model.restore_state(state.arrays())
         results.append(y)
-    assert isinstance(model._streaming().chain, CompiledChain)
-    assert model.graph_plan.chain is model._streaming().chain
+    assert isinstance(model.stream.chain, CompiledChain)
+    assert model.graph_plan.chain is model.stream.chain
     assert plain.graph_plan.chain is None
     np.testing.assert_allclose(model.predict(x), results[-1], rtol=1e-5, atol=1e-6)
     for t, y in enumerate(results):

@@ -231,7 +231,7 @@ def test_steps_are_the_sequence(name, rows):
     dtype = model.graph.inputs[0].dtype
     x = some(rows, 7, dtype)[0]
     state = model.initial_state(rows)
-    assert (model._streaming().chain is not None) == whole
+    assert (model.stream.chain is not None) == whole
     tolerance = 2e-5 if dtype == "float32" else 1e-12
     for t in range(7):
         y, state = model.step(x[:, t], state)

@@ -115,7 +115,7 @@ def test_a_fault_of_the_steps_alone_is_found(bundle, monkeypatch):
     monkeypatch.setattr(Model, "step", wrong)
     found = checked(bundle)
     assert all(own.agrees for own in found.whole)
-    assert "step 0: 1.0e-2 of" in found.problems[0]
+    assert "step 0: difference 1.0e-2 of" in found.problems[0]
     with pytest.raises(BundleError, match="output 'gru_1', step 0"):
         load(bundle, check=True)
 
@@ -240,9 +240,9 @@ def test_the_command_says_what_it_compared(bundle, tmp_path, capsys):
     path.write_bytes(bundle)
     assert main(["check", str(path)]) == EXIT_CODES["done"]
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"{path}: sound: 3 weights, 72 numbers")
+    assert lines[0].startswith(f"{path}: intact: 3 weights, 72 numbers")
     assert lines[1].startswith("proof: 1 case, ")
-    assert "beside Keras 0 (tensorflow 0), at worst " in lines[1]
+    assert "compared with Keras 0 (tensorflow 0), largest difference " in lines[1]
     assert lines[2].startswith("step by step: 1 of 1 case, ")
     assert lines[3].startswith(f"kernel: {kernel()}")
 

@@ -37,8 +37,8 @@ def test_steps_equal_the_sequence(golden):
     except InputError as error:
         says_why(model, str(error))
         return
-    per_step = model._streaming().per_step_inputs
-    per_step_outputs = model._streaming().per_step_outputs
+    per_step = model.stream.per_step_inputs
+    per_step_outputs = model.stream.per_step_outputs
     lengths = {x.shape[1] for x, over in zip(inputs, per_step) if over}
     if len(lengths) > 1:
         pytest.skip("sequences of different lengths cannot be stepped together")

@@ -1,7 +1,7 @@
-"""The command line: its commands, each a file; errors and exit codes in ``commands``.
+"""The command line: a file for each command; errors and exit codes in ``commands``.
 
-Results go to standard output, everything else to standard error.  NumPy and h5py are
-imported inside the commands that need them.
+Results go to standard output, everything else to standard error.  Commands import
+NumPy and h5py when they run, so that help is fast.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import click
 
 from gru2np.cli.commands import EXIT_CODES, Commands, print_version
 
-# Each holds the command of its name.
+# Each module defines the command of its name.
 COMMANDS = (
     "gru2np.cli.export",
     "gru2np.cli.inspect",
@@ -39,16 +39,16 @@ COMMANDS = (
 )
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Run saved Keras models with NumPy alone, exactly as trained.
+    """Run saved Keras models with NumPy alone.
 
-    export makes a bundle of a model file, with no Keras installed; verify proves that
-    it computes what Keras computes; inspect explains what is in either file; predict
-    runs a bundle; ship writes a folder for another machine.
+    export writes a bundle of a saved model. verify compares the bundle with Keras.
+    inspect explains a saved model or a bundle. predict runs a bundle. ship writes a
+    folder that runs a bundle on another machine. Only verify needs Keras.
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False
     for stream in (sys.stdout, sys.stderr):
-        # A layer's name may hold letters that the terminal's encoding has not.
+        # The encoding of a terminal may lack letters in the name of a layer.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
@@ -63,11 +63,9 @@ def main() -> None:
     try:
         cli(prog_name="gru2np")
     except ModuleNotFoundError as error:
-        # Two distributions can be taken apart.
+        # The runtime is another distribution, which can be missing.
         if (error.name or "").partition(".")[0] != "gru2np_runtime":
             raise
-        text = (
-            "gru2np-runtime is not installed; pip check says which version is missing"
-        )
+        text = "gru2np-runtime is not installed: pip check shows the version to install"
         click.echo(f"Error: {text}", err=True)
         sys.exit(EXIT_CODES["refused"])

@@ -1,6 +1,6 @@
-"""How every command ends: exit codes, errors, help with examples.
+"""Exit codes, errors, and help with examples, for all commands.
 
-Nothing here imports NumPy or h5py, so that ``gru2np --help`` answers at once.
+This module imports neither NumPy nor h5py, so that ``gru2np --help`` is fast.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# What each exit code says; the runtime's own command line has the same table.
+# The runtime's command line has the same table.
 EXIT_CODES = {
     "done": 0,
     "differs": 1,  # verify ran, and outputs differ
@@ -24,32 +24,33 @@ EXIT_CODES = {
     "refused": 3,  # any Gru2npError: the model, the bundle or the data; a missing extra
     "internal": 70,  # an error of this program, with its traceback
     "interrupted": 130,
-    "broken_pipe": 141,  # whoever read the output stopped reading
+    "broken_pipe": 141,  # the reader of the output stopped
 }
 
 
-# What a disk without room says, of a result on standard output too.
+# Errors of a full disk, which standard output may be on.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Refused(click.ClickException):
-    """A Gru2npError on its way out."""
+    """A Gru2npError, as click shows it."""
 
     exit_code = EXIT_CODES["refused"]
 
 
 class Misused(click.ClickException):
-    """A Misuse on its way out: it says what to do, so no usage stands before it."""
+    """A Misuse, as click shows it, without the usage line: it says what to do."""
 
     exit_code = EXIT_CODES["usage"]
 
 
 class Command(click.Command):
-    """A command whose help ends with examples, each on a line of its own.
+    """A command whose help ends with examples, one on each line.
 
     Args:
+        options: of ``click.Command``.
         examples: command lines.
-        options: those of ``click.Command``.
+        more: keyword arguments of ``click.Command``.
     """
 
     def __init__(self, *options: Any, examples: tuple[str, ...] = (), **more: Any):
@@ -68,7 +69,7 @@ def _write_examples(examples: Iterable[str], formatter: click.HelpFormatter) -> 
 
 
 class Commands(click.Group):
-    """The group: turns every error into its text and its exit code, in one place."""
+    """The group of commands; turns errors into a message and an exit code."""
 
     command_class = Command
 
@@ -84,7 +85,7 @@ class Commands(click.Group):
         """Run a command."""
         try:
             result = super().invoke(ctx)
-            # What is left in the buffer must fail here, if it must, and not at exit.
+            # A full disk must raise here, not when Python flushes at exit.
             sys.stdout.flush()
         except (click.ClickException, click.exceptions.Exit):
             raise
@@ -92,44 +93,44 @@ class Commands(click.Group):
             click.echo("Interrupted.", err=True)
             ctx.exit(EXIT_CODES["interrupted"])
         except BrokenPipeError:
-            _let_go_of_output()
+            _discard_output()
             ctx.exit(EXIT_CODES["broken_pipe"])
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _FULL:
-                _let_go_of_output()
-            refusal = _refusal(error)
-            if refusal is not None:
-                raise refusal from error
+                _discard_output()
+            shown = _shown(error)
+            if shown is not None:
+                raise shown from error
             sys.excepthook(type(error), error, error.__traceback__)
             click.echo(
-                "Error: this is a mistake in gru2np itself, not in your file.", err=True
+                "Error: this is a bug in gru2np, not a problem of your file.", err=True
             )
             ctx.exit(EXIT_CODES["internal"])
         return result
 
 
-def _let_go_of_output() -> None:
-    """Python would complain once more when it flushes at the end."""
+def _discard_output() -> None:
+    """Keep Python from raising the error again when it flushes at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _refusal(error: Exception) -> click.ClickException | None:
-    """The error as click shows it; None if nobody foresaw it."""
-    # Whoever raised one of these has imported the module that it is in.
+def _shown(error: Exception) -> click.ClickException | None:
+    """The error as click shows it; None for an internal error."""
+    # Imported only now, after an error: help must be fast.
     from gru2np_runtime import Gru2npError
     from gru2np_runtime.files.arrays import Misuse
 
     if isinstance(error, Misuse):
         return Misused(str(error))
     if isinstance(error, OSError) and error.errno in _FULL:
-        # Files that have a name of their own are told of where they are written.
+        # For named files the error is caught where they are written.
         return Refused(f"standard output cannot be written: {error.strerror}")
     return Refused(str(error)) if isinstance(error, Gru2npError) else None
 
 
 def print_version(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
-    """Print the version; click's own option would have to import it first."""
+    """Print the version; unlike click's option it is imported only when asked for."""
     if value and not ctx.resilient_parsing:
         from gru2np_runtime import __version__
 
@@ -138,7 +139,7 @@ def print_version(ctx: click.Context, _option: click.Parameter, value: bool) -> 
 
 
 def say(quiet: bool) -> Callable[[str], None]:
-    """Prints notes on standard error, unless they are not wanted."""
+    """A function that prints notes on standard error, unless ``quiet``."""
 
     def note(text: str) -> None:
         if not quiet:

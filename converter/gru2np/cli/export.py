@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--store",
     type=click.Choice(("float16", "int8")),
-    help="Keep kernels and embeddings smaller; what that costs is measured.",
+    help="Store kernels and embeddings in fewer bytes, and measure the cost.",
 )
 @FORCE
 @JSON
@@ -55,23 +55,24 @@ def export(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Make a bundle of a saved model.
+    """Write a bundle of a saved model.
 
-    MODEL is a .h5, .hdf5 or .keras file, a .keras directory, or an architecture
-    .json with --weights (.h5, .weights.h5, or the .weights.json of shards). Prints
-    the path of the bundle. No Keras and no TensorFlow is needed.
+    MODEL is a .h5, .hdf5 or .keras file, a .keras or SavedModel folder, the
+    model.json of TensorFlow.js, a .zip or .gz of one of these, or an architecture
+    .json with --weights. Prints the path of the bundle. Needs no Keras and no
+    TensorFlow.
     """
     from gru2np.convert import convert
     from gru2np.exporting import export as export_model
     from gru2np_runtime.files.arrays import check_output
 
     target = output or str(_default_output(Path(model)))
-    given = [path for path in (model, weights) if path is not None]
+    inputs = [path for path in (model, weights) if path is not None]
     if output is None and Path(target) == Path(model):
-        # Of a bundle, that it is one says more than that it cannot be replaced.
+        # MODEL is an .npz: the error of the reader explains more than check_output's.
         with convert(model, weights, saved_by=saved_by):
             pass
-    check_output(target, force=force, inputs=given)
+    check_output(target, force=force, inputs=inputs)
     exported = export_model(
         model, target, weights=weights, saved_by=saved_by, store=store
     )
@@ -79,19 +80,19 @@ def export(
     if as_json:
         click.echo(json.dumps(_exported_record(exported, target, size), indent=2))
     elif not sys.stdout.isatty():
-        # On a terminal the next line says it in words.
+        # On a terminal the next line has the path.
         click.echo(target)
     _export_notes(exported, target, size, store, say(quiet))
     options = (("--weights", weights), ("--saved-by", saved_by))
-    more = "".join(f" {key} {shlex.quote(own)}" for key, own in options if own)
+    more = "".join(f" {key} {shlex.quote(value)}" for key, value in options if value)
     say(quiet)(f"Next: gru2np verify {shlex.quote(model)} {shlex.quote(target)}{more}")
 
 
 def _default_output(model: Path) -> Path:
-    """Where the bundle of a model goes: beside it, under its name."""
+    """The path of the bundle: that of the model with the suffix ``.npz``."""
     if not model.is_dir():
         return model.with_suffix(".npz")
-    # Of . and .. the name alone says nothing.
+    # The paths . and .. have no name.
     folder = model if model.name.strip(".") else model.resolve()
     return folder.with_name(f"{folder.name}.npz")
 
@@ -114,9 +115,7 @@ def _export_notes(
 
         note(costs({**exported.storage, "weights": exported.stored_small[0]}))
     elif store is not None:
-        note(
-            f"Note: no weight is large enough to gain from {store}; none is stored so."
-        )
+        note(f"Note: no weight is large enough for {store}: all are stored in full.")
     if exported.half_precision:
         policies = ", ".join(exported.half_precision)
         note(f"Note: saved with the policy {policies}, computed in float32.")

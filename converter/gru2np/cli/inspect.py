@@ -23,7 +23,7 @@ from gru2np.cli.options import FORCE, JSON, SAVED_BY, STORED, WEIGHTS
     "page",
     type=click.Path(dir_okay=False),
     metavar="PAGE.html",
-    help="Write a page to look at too, HTML in one file.",
+    help="Write a page with graphs too, one HTML file.",
 )
 @FORCE
 @JSON
@@ -35,23 +35,23 @@ def inspect(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Explain what is in a model file or a bundle.
+    """Explain a saved model or a bundle.
 
-    Its layers, which columns of the weights are which gate, which Keras wrote it and
-    what that means for its numbers. A model that cannot be converted is explained as
-    well, with what stands in the way.
+    Prints the layers, the columns of each gate, the Keras that saved the model, and
+    what that means for its numbers. For a model that cannot be converted it prints
+    the reasons.
     """
-    from gru2np.inspection.inspect import inspect as look
+    from gru2np.inspection.inspect import inspect as inspect_file
     from gru2np.inspection.render import render
 
     if page is None:
-        report = look(file, weights, saved_by=saved_by)
+        report = inspect_file(file, weights, saved_by=saved_by)
     else:
         from gru2np.reports.page import write_inspection
         from gru2np_runtime.files.arrays import check_output
 
-        given = [file] if weights is None else [file, weights]
-        check_output(page, force=force, inputs=given)
+        inputs = [file] if weights is None else [file, weights]
+        check_output(page, force=force, inputs=inputs)
         report = write_inspection(page, file, weights, saved_by=saved_by)
         say(False)(f"wrote {page}")
     if as_json:

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options of several commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 QUIET = click.option(
-    "-q", "--quiet", is_flag=True, help="No notes on standard error, only warnings."
+    "-q", "--quiet", is_flag=True, help="Print only warnings on standard error."
 )
 FORCE = click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -32,20 +32,20 @@ WEIGHTS = click.option(
     "--weights",
     type=STORED,
     metavar="FILE",
-    help="The weights file that belongs to an architecture JSON; a TensorFlow "
-    "checkpoint by its prefix or its folder.",
+    help="The weights of an architecture JSON: a file, or the prefix or folder of a "
+    "TensorFlow checkpoint.",
 )
 SAVED_BY = click.option(
     "--saved-by",
     metavar="KERAS",
-    callback=lambda context, option, value: _checked(value),
-    help="The Keras that saved the file, where it does not say: 3.5-jax, "
+    callback=lambda context, option, value: _checked_keras(value),
+    help="The Keras that saved the file, if the file does not say: 3.5-jax, "
     "2.2.4-theano, tf-1.15.",
 )
 
 
-def _checked(text: str | None) -> str | None:
-    """The text, once it names a Keras."""
+def _checked_keras(text: str | None) -> str | None:
+    """The text, if it names a Keras."""
     if text is not None:
         from gru2np.generations.saved_by import parsed
 
@@ -56,5 +56,5 @@ def _checked(text: str | None) -> str | None:
     return text
 
 
-# A directory is refused by the readers, which know what kind of model it is.
+# May be a directory: the readers open some, and refuse others with the reason.
 EXISTING = click.Path(exists=True)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
     metavar="X",
     required=True,
-    help=".npy, .npz with the arrays by input name, or a .csv table in which a row "
-    "is a sample; - for standard input.",
+    help="A .npy, a .npz with arrays by input name, or a .csv table with a row for "
+    "each sample; - for standard input.",
 )
 @click.option(
     "-o",
@@ -41,25 +41,25 @@ if TYPE_CHECKING:
     type=click.Path(allow_dash=True),
     metavar="Y",
     required=True,
-    help=".npy, .npz with the arrays by output name, or .csv; - for standard output, "
-    "as a table if X is one.",
+    help="A .npy, a .npz with arrays by output name, or a .csv table; - for standard "
+    "output, which is a table if X is one.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Rows at once.  [default: 1024, or 64 MiB of rows; a stateful model has its "
-    "own]",
+    help="Rows at once.  [default: 1024, or fewer: 64 MiB of rows; a stateful model "
+    "declares its own]",
 )
 @click.option(
     "--header/--no-header",
     default=None,
-    help="Whether the first line of a table has names.  [default: by its cells]",
+    help="Whether the first line of a table has names.  [default: judged by its cells]",
 )
 @click.option(
     "--columns",
     metavar="A,B,...",
-    help="Columns of a table to take, by name or by number from 1.",
+    help="The columns of a table to use, by name or by number from 1.",
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @FORCE
@@ -79,8 +79,8 @@ def predict(
 ) -> None:
     """Run a bundle on the rows of a file.
 
-    Batch by batch, in constant memory. Y.partial keeps the rows that are done, and
-    --resume continues from there. Prints the path of the output.
+    Rows run in batches, in constant memory. Until the output is complete, rows are
+    kept in Y.partial, from which --resume continues. Prints the path of the output.
     """
     from gru2np.errors import naming
     from gru2np_runtime import load
@@ -90,10 +90,12 @@ def predict(
 
     piped = output == "-"
     if piped and as_json:
-        raise click.UsageError("standard output takes the array or --json, not both")
+        raise click.UsageError(
+            "--json and the output both go to standard output: name an output file"
+        )
     if piped and resume:
         raise click.UsageError(
-            "--resume needs an output file: standard output keeps nothing"
+            "--resume needs an output file: nothing is kept for standard output"
         )
     if not piped:
         inputs = [bundle] if source == "-" else [bundle, source]

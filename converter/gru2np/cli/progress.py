@@ -1,4 +1,4 @@
-"""A progress bar with rate and time left, drawn on standard error."""
+"""A progress bar on standard error, with rate and remaining time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import click
 if TYPE_CHECKING:
     from types import TracebackType
 
-# The rate is of the last seconds: it follows a machine that becomes busy, smoothly.
+# The rate is the average over this time, so that it follows a busy machine smoothly.
 SECONDS = 10.0
 
 
 class Bar:
-    """Called with rows done and rows in all.
+    """A bar, called with the numbers of finished and of all rows.
 
     Args:
-        shown: draw it; False where standard error is no terminal.
+        shown: whether to draw it.
     """
 
     def __init__(self, *, shown: bool) -> None:
@@ -31,7 +31,7 @@ class Bar:
         return self
 
     def __call__(self, done: int, rows: int) -> None:
-        """Move on; a single batch needs no bar."""
+        """Update the bar; for a single batch there is none."""
         self._rate.add(time.monotonic(), done)
         if self._bar is None:
             if done >= rows or not self._shown:
@@ -58,24 +58,24 @@ class Bar:
 
 
 class Rate:
-    """Rows a second, over the last few seconds."""
+    """Rows per second over the last seconds."""
 
     def __init__(self) -> None:
         self._moments: list[tuple[float, int]] = []
 
     def add(self, now: float, done: int) -> None:
-        """So many rows are done at a time in seconds."""
+        """Record the number of finished rows at a time in seconds."""
         self._moments.append((now, done))
         while len(self._moments) > 2 and now - self._moments[1][0] > SECONDS:
             del self._moments[0]
 
     def per_second(self) -> float:
-        """The rate; 0 before a second moment is known."""
+        """The rate; 0 after a single call of ``add``."""
         (start, first), (end, last) = self._moments[0], self._moments[-1]
         return (last - first) / (end - start) if end > start else 0.0
 
     def text(self, left: int) -> str:
-        """Rate and time left for so many rows, as ``12,345 rows/s, 0:01:02 left``."""
+        """Rate and time for the remaining rows: ``12,345 rows/s, 0:01:02 left``."""
         rate = self.per_second()
         if rate <= 0:
             return ""

@@ -25,7 +25,7 @@ from gru2np.cli.options import FILE, JSON, QUIET
 @click.option(
     "--compiled",
     is_flag=True,
-    help="Add the kernel as compiled here, for machines of the same kind.",
+    help="Add the kernel compiled on this machine, for machines of the same kind.",
 )
 @click.option(
     "-f", "--force", is_flag=True, help="Replace a folder that ship wrote before."
@@ -35,11 +35,11 @@ from gru2np.cli.options import FILE, JSON, QUIET
 def ship(
     bundle: str, folder: str, compiled: bool, force: bool, as_json: bool, quiet: bool
 ) -> None:
-    """Write a folder with all that a machine needs to run a bundle.
+    """Write a folder that runs a bundle on another machine.
 
     FOLDER gets the bundle, the runtime as Python files, a program run.py of ten
-    lines, a README and the licence. It runs on Python with NumPy alone, with
-    nothing installed. Prints the path of the folder.
+    lines, a README and the licence. The other machine needs Python and
+    NumPy, nothing else. Prints the path of the folder.
     """
     from gru2np.ship import ship as write_folder
     from gru2np.text import size_text
@@ -48,7 +48,7 @@ def ship(
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(shipped), indent=2))
     elif not sys.stdout.isatty():
-        # On a terminal the next line says it in words.
+        # On a terminal the next line has the path.
         click.echo(folder)
     note = say(quiet)
     note(f"wrote {folder}: {shipped.files} files, {size_text(shipped.bytes)}")

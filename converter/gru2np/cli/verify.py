@@ -13,7 +13,7 @@ from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEI
 
 @click.command(
     cls=Command,
-    short_help="Compare a bundle with the model in its Keras.",
+    short_help="Compare a bundle with Keras.",
     examples=(
         "gru2np verify model.h5",
         "gru2np verify model.h5 model.npz --layers --record",
@@ -28,13 +28,13 @@ from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEI
     "inputs",
     type=FILE,
     metavar="X",
-    help="Inputs, .npy or .npz by input name; several cases are drawn if not given.",
+    help="Inputs, a .npy or a .npz by input name.  [default: several cases are drawn]",
 )
 @click.option(
     "--expected",
     type=FILE,
     metavar="Y",
-    help="Recorded outputs, .npy or .npz by output name: no Keras is run.",
+    help="Recorded outputs, a .npy or a .npz by output name; no Keras runs.",
 )
 @WEIGHTS
 @SAVED_BY
@@ -42,19 +42,20 @@ from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEI
     "--atol",
     type=click.FloatRange(min=0),
     metavar="A",
-    help="Absolute tolerance.  [default of float32: 1e-6, recorded 2e-5]",
+    help="Absolute tolerance.  [default for float32: 1e-6, with --expected 2e-5]",
 )
 @click.option(
     "--rtol",
     type=click.FloatRange(min=0),
     metavar="R",
-    help="Tolerance relative to an output's largest number.  "
-    "[default of float32: 1e-5, recorded 1e-4]",
+    help="Tolerance relative to the largest number of an output.  "
+    "[default for float32: 1e-5, with --expected 1e-4]",
 )
 @click.option(
     "--layers",
     is_flag=True,
-    help="Compare each layer too, fed what Keras fed it; name the first that differs.",
+    help="Compare each layer too, with its inputs in Keras; name the first that "
+    "differs.",
 )
 @click.option(
     "--seed",
@@ -66,19 +67,20 @@ from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEI
 @click.option(
     "--case",
     metavar="NAME",
-    help="Draw only the case of this name, as a report lists it.",
+    help="Draw only the case of this name.",
 )
 @click.option(
     "--record",
     is_flag=True,
-    help="Record inputs and Keras' outputs in BUNDLE, for check to replay.",
+    help="Record inputs and outputs of Keras in BUNDLE, which python -m gru2np_runtime "
+    "check computes again.",
 )
 @click.option(
     "--report",
     "page",
     type=click.Path(),
     metavar="PAGE.html",
-    help="Write a page to look at, HTML in one file.",
+    help="Write a page with graphs too, one HTML file.",
 )
 @FORCE
 @JSON
@@ -103,29 +105,31 @@ def verify(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Run MODEL in the Keras that means what the file meant, and compare.
+    """Run MODEL in Keras and BUNDLE here, and compare the outputs.
 
     Keras runs in a child process: Keras 3 for files of Keras 3, tf-keras for files of
-    Keras 2. BUNDLE is what export wrote; without it, what export would write now. Two
-    numbers agree if they are no further apart than A + R * max|y|, or if float64 shows
-    that Keras and the runtime are about as far from exact, by rounding alone.
+    Keras 2. Without BUNDLE, the model is exported in memory. Two outputs agree if
+    their difference is at most A + R * max|y|, or if float64 shows that it is
+    rounding.
 
-    Without --input the cases are made from the model, so that faults show: masks of
-    every pattern, one step and many, saturated gates, zeros, every id, both sides of
-    every number at which a layer turns, other batches. The report says what no case
-    reached, and what both sides assume: there, agreement proves nothing.
+    Without --input, inputs are drawn that make faults show: masks of every pattern,
+    one time step and many, saturated gates, zeros, every id, both sides of every
+    breakpoint of a layer, several batch sizes. Agreement proves nothing about what no
+    case reached and what both sides assume: the report lists both.
 
-    Ends with 0 if every output agrees, with 1 if one differs, with 3 if no Keras here
-    can run the file as it was meant.
+    The exit code is 0 if every output agrees, 1 if one differs, and 3 if no installed
+    Keras reads the file as it was meant.
     """
     if expected is not None and inputs is None:
-        raise click.UsageError("--expected needs the --input it was recorded from")
+        raise click.UsageError(
+            "--expected needs --input, the inputs it was recorded with"
+        )
     if expected is not None and layers:
         raise click.UsageError("--layers needs Keras: leave out --expected")
     if case is not None and inputs is not None:
         raise click.UsageError("--case draws its inputs: leave out --input")
     if record and bundle is None:
-        raise click.UsageError("--record needs the BUNDLE that it is put into")
+        raise click.UsageError("--record needs a BUNDLE to write to")
     if page is not None:
         from gru2np_runtime.files.arrays import check_output
 
@@ -135,7 +139,7 @@ def verify(
     from gru2np.verification.settings import Settings
     from gru2np.verification.verify import Request, verifying
 
-    # The page shows errors by layer.
+    # The page shows the differences of layers.
     settings = Settings(atol, rtol, layers or (page is not None and expected is None))
     request = Request(inputs, expected, settings, seed, case, saved_by=saved_by)
     with verifying(model, [bundle], request, weights) as (conversion, (verification,)):
@@ -166,9 +170,9 @@ def verify(
             )
             say(quiet)(f"wrote {page}")
     if record and bundle is not None and verification.agrees:
-        from gru2np.verification.proof import record as put
+        from gru2np.verification.proof import record as record_proof
 
-        say(quiet)(str(put(bundle, verification)))
+        say(quiet)(str(record_proof(bundle, verification)))
     elif record:
-        say(quiet)("nothing is recorded: what differs is no proof")
+        say(quiet)("nothing is recorded, because outputs differ")
     context.exit(0 if verification.agrees else 1)

@@ -1,4 +1,4 @@
-"""What ``gru2np verify`` prints: the tables a person reads, and the verdict."""
+"""The lines that ``gru2np verify`` prints: tables, and the verdict."""
 
 from __future__ import annotations
 
@@ -17,20 +17,18 @@ if TYPE_CHECKING:
     from gru2np.verification.evidence import Case
     from gru2np.verification.result import Verification
 
-# A layer's name wider than this leaves no room for the numbers.
-_NAME = 30
-# And the same of the inputs' shapes.
-_SHAPES = 36
-# Of a paragraph, and how much of it is read.
+# The largest width of names, and of the shapes of inputs.
+_NAME, _SHAPES = 30, 36
+# The width of a paragraph, and the most clauses in it.
 _WIDTH, _CLAUSES = 100, 8
 
 
-def report(verification: Verification, given: str | None = None) -> Iterator[str]:
+def report(verification: Verification, source: str | None = None) -> Iterator[str]:
     """The lines of the report, the verdict last.
 
     Args:
-        verification: what it tells of.
-        given: name of the file of inputs, if they were given.
+        verification: the result of ``verify``.
+        source: name of the file with the user's inputs; None if they were drawn.
     """
     bundle = (
         f" as {verification.bundle}" if verification.bundle else ", exported in memory"
@@ -39,9 +37,9 @@ def report(verification: Verification, given: str | None = None) -> Iterator[str
     if _several(verification):
         yield ""
         yield from _case_table(verification)
-        yield f"drawn with seed {verification.drawn}; one of them: --case NAME"
+        yield f"drawn with seed {verification.drawn}; --case NAME draws one of them"
     else:
-        yield from _inputs(verification.evidence.cases[0], given)
+        yield from _inputs(verification.evidence.cases[0], source)
     yield ""
     if verification.layers is not None:
         yield from _layer_table(verification)
@@ -59,79 +57,82 @@ def report(verification: Verification, given: str | None = None) -> Iterator[str
         text = f"Both assume: {_sentence(verification.assumptions)}"
         yield from paragraph(text, _WIDTH, "")
         yield ""
-    yield from _departure(verification)
+    yield from _first_difference(verification)
     yield _verdict(verification)
 
 
 def _sentence(clauses: Sequence[str]) -> str:
-    """A few clauses as one sentence, more counted."""
+    """The first clauses as one sentence; the others are counted."""
     more = len(clauses) - _CLAUSES
     shown = [*clauses[:_CLAUSES], *([f"and {more} more (--json)"] if more > 0 else [])]
     return "; ".join(shown) + "."
 
 
 def _several(verification: Verification) -> bool:
-    """Whether there are cases to tell apart."""
+    """Whether there is more than one case."""
     return len(verification.evidence.cases) > 1
 
 
-def _inputs(case: Case, given: str | None) -> Iterator[str]:
-    """The inputs of the only case, each on a line."""
-    source = given or f"seed {case.seed}, case {case.name}"
+def _inputs(case: Case, source: str | None) -> Iterator[str]:
+    """The inputs of the only case, one on each line."""
+    source = source or f"seed {case.seed}, case {case.name}"
     for i, (name, x) in enumerate(case.inputs.items()):
         head = "" if i else "input"
         yield f"{head:<6}{name} {shape_text(x.shape)} {x.dtype}, {source}"
 
 
-def _departure(verification: Verification) -> Iterator[str]:
-    """Where the fault starts, as far as layers were asked for."""
-    first = verification.first_departure
+def _first_difference(verification: Verification) -> Iterator[str]:
+    """A line with the first layer that differs, if layers were compared."""
+    first = verification.first_difference
     if first is not None:
         case = f", case {first.case}" if _several(verification) else ""
         yield (
-            f"first departure: layer {first.name} ({first.kind}){case}: "
-            f"{first.why}{_third_party(first)}"
+            f"first difference: layer {first.name} ({first.kind}){case}: "
+            f"{first.why}{_distances(first)}"
         )
     elif verification.layers is not None and not verification.agrees:
         yield (
-            "first departure: none, each layer alone gives what Keras gave; "
-            "their connections or the kernel that runs them as a whole do not"
+            "first difference: none: each layer alone agrees with Keras; the fault is "
+            "in their connections, or in the kernel that runs them together"
         )
 
 
-def _third_party(comparison: Comparison) -> str:
+def _distances(comparison: Comparison) -> str:
     if comparison.float64 is None:
         return ""
-    moved = comparison.float64.moved
-    return (
-        f"; Keras is {difference(comparison.float64.theirs)} from float64, "
-        f"this runtime {difference(comparison.float64.ours)}"
-    ) + (f", a last digit of each number moves it {difference(moved)}" if moved else "")
+    float64 = comparison.float64
+    text = (
+        f"; distance from float64: Keras {difference(float64.theirs)}, this runtime "
+        f"{difference(float64.ours)}"
+    )
+    if not float64.moved:
+        return text
+    return f"{text}; last digits of all numbers move it {difference(float64.moved)}"
 
 
 def _verdict(verification: Verification) -> str:
     outputs = plural(len(verification.outputs), "output")
     if _several(verification):
         outputs += f" in {len(verification.evidence.cases)} cases"
-    beside = f"{verification.reference} beside {verification.runtime}"
+    both = f"{verification.runtime} compared with {verification.reference}"
     if verification.agrees:
         worst = verification.worst
-        rounding = f", by rounding{_third_party(worst)}" if worst.rounding else ""
+        largest, allowed = difference(worst.largest), difference(worst.tolerance)
+        rounding = f", by rounding{_distances(worst)}" if worst.rounding else ""
         return (
-            f"{click.style('agree', fg='green')}: {outputs}, at worst "
-            f"{difference(worst.largest)} of {difference(worst.tolerance)} allowed"
-            f"{rounding}, {beside}"
+            f"{click.style('agree', fg='green')}: {outputs}, largest difference "
+            f"{largest} of {allowed} allowed{rounding}, {both}"
         )
     wrong = [output for output in verification.outputs if not output.agrees]
     reasons = "; ".join(f"{comparison.name}: {comparison.why}" for comparison in wrong)
     return (
         f"{click.style('differ', fg='red')}: {len(wrong)} of {outputs} ({reasons}), "
-        f"{beside}"
+        f"{both}"
     )
 
 
 def _case_table(verification: Verification) -> Iterator[str]:
-    """Every case on a line."""
+    """A table with a line for each case."""
     head = ("case", "input", "what it tries", "difference", "tolerance", "verdict")
     rows = []
     for case in verification.evidence.cases:
@@ -150,7 +151,7 @@ def _case_table(verification: Verification) -> Iterator[str]:
 
 
 def _shapes(case: Case) -> str:
-    """The inputs' shapes, by name where there are several."""
+    """The shapes of the inputs, with names if there are several."""
     shapes = {name: shape_text(x.shape) for name, x in case.inputs.items()}
     if len(shapes) == 1:
         return next(iter(shapes.values()))
@@ -158,12 +159,11 @@ def _shapes(case: Case) -> str:
 
 
 def _layer_table(verification: Verification) -> Iterator[str]:
-    """Every layer call on a line in its worst case, the first departure marked.
+    """A table with a line for each layer call in its worst case.
 
-    Both distances from float64 stand beside the difference.
+    It marks the first difference, and has both distances from float64.
     """
-    first = verification.first_departure
-    # With one case there is room for the shape.
+    first = verification.first_difference
     where = "case" if _several(verification) else "shape"
     head = ("layer", "class", where, "difference", "tolerance", "Keras", "here")
     rows = []
@@ -180,7 +180,7 @@ def _layer_table(verification: Verification) -> Iterator[str]:
                 difference(comparison.tolerance),
                 "-" if float64 is None else difference(float64.theirs),
                 "-" if float64 is None else difference(float64.ours),
-                comparison.verdict + (" < the first" if comparison is first else ""),
+                comparison.verdict + (" < first" if comparison is first else ""),
             )
         )
     yield from _table((*head, "verdict"), rows, {3, 4, 5, 6})
@@ -188,7 +188,7 @@ def _layer_table(verification: Verification) -> Iterator[str]:
 
 
 def _output_table(verification: Verification) -> Iterator[str]:
-    """Every output in its worst case, with both numbers where they differ most."""
+    """A table with a line for each output in its worst case."""
     where = "case" if _several(verification) else "shape"
     head = ("output", where, "difference", "at", "here", "expected", "relative", "at")
     rows = [
@@ -212,7 +212,7 @@ def _output_table(verification: Verification) -> Iterator[str]:
 def _table(
     head: Sequence[str], rows: Sequence[Sequence[str]], right: set[int]
 ) -> Iterator[str]:
-    """The lines of a table; the last column is the verdict, in its colour."""
+    """The lines of a table whose last column is the verdict, red if it differs."""
     title, rule, *lines = table(head, rows, right)
     yield from (title, rule)
     for line, row in zip(lines, rows, strict=True):

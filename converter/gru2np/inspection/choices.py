@@ -1,7 +1,7 @@
-"""What a model's numbers mean where generations of Keras differ, in sentences.
+"""Sentences on what a model means where generations of Keras differ.
 
-Read off the graph, where every choice is written out, so that a sentence stands only
-where it concerns a layer, says what will be computed, and is the same for a bundle.
+They come from the graph, which states every choice.  So each sentence concerns a layer
+of the model, states what will be computed, and is the same for a bundle.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ HARD_SIGMOID = {
     "in every Keras before it is clip(0.2 * x + 0.5, 0, 1)",
 }
 MASKED_OUTPUT = {
-    "previous": "at a masked step the output before it is repeated",
+    "previous": "at a masked step the previous output is repeated",
     "state": "at a masked step the output is the carried state",
     "zero": "at a masked step the output is zero",
-    "zero_in_input_order": "where the input is masked the output is zero, counted in "
-    "the order of processing, as TensorFlow's unrolled loop does backwards",
+    "zero_in_input_order": "the output is zero at the positions of masked inputs, even "
+    "if the layer goes backwards, as in TensorFlow's unrolled loop",
 }
 MERGED_MASKS = {
-    "logical_and": "a merge layer's mask holds where the masks of all inputs hold",
-    "logical_or": "a merge layer's mask holds where the mask of any input holds",
+    "logical_and": "merge layers combine the masks of their inputs by and",
+    "logical_or": "merge layers combine the masks of their inputs by or",
 }
 
 
@@ -49,13 +49,13 @@ def sentences(
     meaning: Meaning | None = None,
     config: object = None,
 ) -> tuple[str, ...]:
-    """What was chosen for the layers of a graph.
+    """Sentences on the choices for the layers of a graph.
 
     Args:
         graph: the runtime's graph.
-        model: the Keras model it was made of, where there is one.
-        meaning: what its Keras meant.
-        config: the architecture as it stands in the file.
+        model: the Keras model that was converted; None for a bundle.
+        meaning: of the Keras that saved it.
+        config: the architecture in the file.
     """
     texts = [*_hard_sigmoids(graph), *_masks(graph), *_shifted(graph)]
     if model is not None:
@@ -71,11 +71,11 @@ def sentences(
 
 
 def _reset_after(model: KerasModel) -> Iterator[str]:
-    silent = list(_without_reset_after(model.layers))
-    if silent:
+    paths = list(_without_reset_after(model.layers))
+    if paths:
         yield (
-            f"reset_after is False: the file does not say ({_names(silent)}), for "
-            "before Keras 2.1.5 a GRU had no such option"
+            f"reset_after is False: the file has no such option ({_names(paths)}), "
+            "which is new in Keras 2.1.5"
         )
 
 
@@ -90,17 +90,17 @@ def _stateful(graph: Graph) -> Iterator[str]:
     layers = graph.layers.items()
     paths = [path for path, layer in layers if getattr(layer, "stateful", False)]
     if paths:
-        yield f"states carry over from call to call ({_names(paths)} stateful)"
+        yield f"states are kept from call to call ({_names(paths)} stateful)"
 
 
 def _half_precision(model: KerasModel) -> Iterator[str]:
     policies = ", ".join(sorted(half_precision(model)))
     if policies:
-        yield f"computed in float32, though saved with the policy {policies}"
+        yield f"computed in float32; the policy of the model is {policies}"
 
 
 def of_conversion(conversion: Conversion) -> tuple[str, ...]:
-    """What was chosen for a model that is being converted, its storage included."""
+    """Sentences on the choices for a converted model and its stored weights."""
     forms: dict[str, dict[str, None]] = {}
     for path, tensor in conversion.tensors.items():
         if tensor.form:
@@ -118,7 +118,7 @@ def of_conversion(conversion: Conversion) -> tuple[str, ...]:
 
 
 def unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
-    """What a call may have held and no file of this Keras says."""
+    """Sentences on arguments of calls that files of this Keras do not hold."""
     functional = isinstance(config, dict) and config.get("class_name") != "Sequential"
     masked = {path for path, _ in _masked(graph, "")}
     unmasked = [
@@ -128,8 +128,8 @@ def unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
     ]
     if "mask" in meaning.unsaved_arguments and functional and unmasked:
         yield (
-            f"unmasked ({_names(unmasked)}): if a mask was given to the call itself, "
-            f"mask=..., no file of {meaning.writer} says so, and no Keras reads it so"
+            f"no mask ({_names(unmasked)}): a mask that was passed to the call, "
+            f"mask=..., is not in files of {meaning.writer}, and no Keras restores it"
         )
     causal = [
         path
@@ -138,13 +138,13 @@ def unsaid(graph: Graph, meaning: Meaning, config: object) -> Iterator[str]:
     ]
     if "causal" in meaning.unsaved_arguments and causal:
         yield (
-            f"not causal ({_names(causal)}): if it was, causal=True, files of "
-            f"{meaning.writer} may not say so, and no Keras reads it so"
+            f"not causal ({_names(causal)}): causal=True in the call may be missing in "
+            f"files of {meaning.writer}, and no Keras restores it"
         )
 
 
 def _of_storage(forms: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    """What is done to stored weights, with the layers it is done to."""
+    """Sentences on how stored weights are transformed, with their layers."""
     for words, paths in forms.items():
         yield f"{words} ({_names(paths)})"
 
@@ -173,17 +173,14 @@ def _hard_sigmoids(graph: Graph) -> Iterator[str]:
 
 
 def _shifted(graph: Graph) -> Iterator[str]:
-    """Windows that begin where TensorFlow's do not."""
+    """A sentence on windows that begin elsewhere than TensorFlow's."""
     paths = [path for path, layer in walk(graph) if getattr(layer, "before", ())]
     if paths:
-        yield (
-            "padding same begins where Theano begins, which is not TensorFlow's place "
-            f"({_names(paths)})"
-        )
+        yield (f"padding same pads as Theano does, not as TensorFlow ({_names(paths)})")
 
 
 def _without_reset_after(layers: Iterable[KerasLayer]) -> Iterator[str]:
-    """Names of the GRUs whose files leave ``reset_after`` out, and meant False."""
+    """Names of GRUs without ``reset_after`` in the file, which means False."""
     for layer in layers:
         if "reset_after" in layer.absent and layer.config["reset_after"] is False:
             yield layer.name
@@ -203,18 +200,18 @@ def _masks(graph: Graph) -> Iterator[str]:
                 rules[rule].append(path)
     for rule, paths in rules.items():
         yield f"{MASKED_OUTPUT[rule]} ({_names(paths)})"
-    # Nodes that masks need stand behind #; others are operations of the model.
+    # Nodes that compute masks have # in their path.
     helpers = {path: layer for path, layer in walk(graph) if "#" in path}
     for op in dict.fromkeys(layer.op for layer in helpers.values()):
         if op in MERGED_MASKS:
             yield MERGED_MASKS[op]
     skipping = ("#skipped_", "#other_", "#so_far_")
     if any(word in path for path in helpers for word in skipping):
-        yield "Multiply, Maximum and Minimum leave masked positions out"
+        yield "Multiply, Maximum and Minimum ignore masked positions"
 
 
 def _masked(graph: Graph, prefix: str) -> Iterator[tuple[str, Layer]]:
-    """The layers that use a mask, those of models inside wrappers included."""
+    """The layers that use a mask, also in models inside wrappers."""
     for node in graph.nodes:
         path, layer = prefix + node.layer, graph.layers[node.layer]
         if node.mask is not None:
@@ -236,7 +233,7 @@ def _names(paths: Iterable[str]) -> str:
 
 
 def activation_text(specification: str | Mapping[str, Any]) -> str:
-    """An activation for a line of text; hard_sigmoid's slope has a sentence."""
+    """An activation as text, without the slope of hard_sigmoid: it has a sentence."""
     if isinstance(specification, str):
         return specification
     name = str(specification["function"])

@@ -1,4 +1,4 @@
-"""What a model costs: multiply-adds by layer, and memory."""
+"""The cost of a model: multiply-adds by layer, and memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Graph
 
-# Sizes for axes that are free, until one fits the layers.  Usual strides divide them.
+# Sizes to try for free axes; usual strides divide them.
 _SIZES = (240, 32, 64, 128, 224, 512, 1024)
 
 
@@ -24,12 +24,12 @@ class Cost:
     """Multiply-adds of one layer, or of a model, for one sample.
 
     Attributes:
-        once: those that every sample needs, however long; less than 0 where windows
-            need some steps before they give the first.
-        per_step: those that every time step adds, on average where strides skip some;
-            0 where time is not free.
-        at: where they do not grow evenly, or another axis is free: the size of the
-            free axes that ``once`` was counted at; else None.
+        once: those of a sample of any length; negative if windows need several steps
+            for their first output.
+        per_step: those of each time step, the average if strides skip steps; 0 if the
+            time axis is not free.
+        at: the size of free axes at which ``once`` was counted, if it does not grow
+            linearly or another axis than time is free; else None.
     """
 
     once: float
@@ -39,10 +39,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """What a model costs.
+    """The cost of a model.
 
     Attributes:
-        layers: by layer path, all its calls together.
+        layers: by layer path, the sum of its calls.
         total: of the model.
         weight_bytes: of the weights as the runtime holds them.
         state_bytes: of the states of recurrent layers for one sequence.
@@ -55,9 +55,9 @@ class Costs:
 
 
 def costs(graph: Graph) -> Costs | None:
-    """What a graph costs; None where that cannot be counted for one sample.
+    """The cost of a graph; None if it cannot be counted for one sample.
 
-    No sizes of its free axes fit its layers, or its samples are not on axis 0.
+    That is so if no sizes of free axes fit its layers, or samples are not on axis 0.
 
     Args:
         graph: of the whole model.
@@ -83,12 +83,12 @@ def costs(graph: Graph) -> Costs | None:
 
 
 def _cost(counts: Sequence[int], size: int, over_time: bool) -> Cost:
-    """The cost that is counted at a size of the free axes, at twice and at thrice it.
+    """The cost by counts at one, two and three times a size of the free axes.
 
     Args:
-        counts: the three.
+        counts: three.
         size: the first of the three sizes.
-        over_time: time is the only free axis.
+        over_time: whether time is the only free axis.
     """
     first, second, third = counts
     if first == second == third:
@@ -113,7 +113,7 @@ def _number_bytes(layer: Layer) -> int:
 
 
 def _counts(graph: Graph, size: int) -> dict[str, int]:
-    """Multiply-adds of one sample by layer path, free axes of that size."""
+    """Multiply-adds of one sample by layer path, with that size of free axes."""
     batch = next(filter(None, (port.shape[0] for port in graph.inputs)), 1)
     shapes = [(batch, *sized(port.shape[1:], size)) for port in graph.inputs]
     known, _ = graph.infer_nodes(shapes)
@@ -128,13 +128,13 @@ def _counts(graph: Graph, size: int) -> dict[str, int]:
 
 
 def _state_bytes(graph: Graph) -> int:
-    """What the calls of a graph carry from step to step, for one sequence."""
+    """Bytes of the states that a graph carries from step to step, for one sequence."""
     known, _ = graph.infer_nodes()
     total = 0
     for node in graph.nodes:
         layer = graph.layers[node.layer]
         name, index = node.inputs[0]
-        # Nothing is known of space whose size is free.
+        # Free axes of images count as 0.
         shapes = [sized(n[1:], 0) for n in layer.state_shapes(known[name][index])]
         total += _number_bytes(layer) * sum(map(prod, shapes))
     return total

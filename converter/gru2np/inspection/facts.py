@@ -1,4 +1,4 @@
-"""What a report says of tensors and layers, and how it is read off a graph."""
+"""Facts on tensors and layers in a report, from a graph."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Tensor:
 
     Attributes:
         name: its name.
-        shape: with None where any size fits; axis 0 is the batch.
+        shape: with None for a free size; axis 0 is the batch.
         dtype: NumPy's name.
     """
 
@@ -36,20 +36,19 @@ class LayerFacts:
     """A layer.
 
     Attributes:
-        path: its path; layers of nested models stand behind ``/``.
+        path: its path; ``/`` separates the names of nested models.
         class_name: its Keras class.
-        op: what it is in the bundle; empty if it cannot be converted.
+        op: its op in the bundle; empty if it cannot be converted.
         output_shapes: of its first call.
-        parameters: how many numbers its weights hold, those inside included; None
-            if that is not known.
-        options: every option, written out; of a model that cannot be converted, as
-            they stand in the file.
+        parameters: the number of its parameters, with layers inside; None if unknown.
+        options: every option with its value; for a model that cannot be converted,
+            those in the file.
         notable: names of the options that are not at their default.
         weights: shapes by name.
-        calls: how often the model calls it.
-        inputs: where its first call reads.
-        mask: the layer that its mask comes from, if it uses one.
-        inside: layers inside it.
+        calls: the number of calls in the model.
+        inputs: the layers that its first call reads.
+        mask: the layer that its mask comes from; None without a mask.
+        inside: the layers inside it.
     """
 
     path: str
@@ -84,14 +83,14 @@ class OwnerFacts:
     looks_like: str
 
 
-# A model inside TimeDistributed has no title of its own.
+# A model inside TimeDistributed has no title.
 _PLAIN = {"graph": "Model"}
 
 
 def layers_of(
     graph: Graph, titles: Titles, shapes: Mapping[str, tuple[int, ...]]
 ) -> Iterator[LayerFacts]:
-    """The Keras layers among a graph's layers; what masks need is left out."""
+    """The Keras layers of a graph, without those that compute masks."""
     known, _ = graph.infer_nodes()
     calls: dict[str, list[Node]] = {}
     for node in graph.nodes:
@@ -144,11 +143,11 @@ def _facts(
 
 
 def _notable(layer: Layer) -> tuple[str, ...]:
-    """Options that differ from the layer's defaults, those without one included."""
+    """Options without a default or that differ from it."""
     return tuple(
         name
         for name, value in layer.attributes().items()
-        # Where there is a mask, a sentence says what masked steps give.
+        # The meaning has a sentence on it if there is a mask.
         if name != "masked_output"
         and not (hasattr(type(layer), name) and getattr(type(layer), name) == value)
     )

@@ -1,4 +1,4 @@
-"""Which numbers of a recurrent layer's weights belong to which gate."""
+"""The gates of recurrent layers: their columns of the weights, and equations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gru2np_runtime import Layer
 
-# Gates in the order of their columns, by the runtime's op, with their names.
+# Gates in the order of their columns, with their names.
 _GRU = {"z": "update gate", "r": "reset gate", "h": "candidate"}
 _LSTM = {"i": "input gate", "f": "forget gate", "c": "candidate", "o": "output gate"}
 _SIMPLE = {"h": "state"}
@@ -27,7 +27,7 @@ GATES = {
     "simple_rnn": _SIMPLE,
     "simple_rnn_cell": _SIMPLE,
 }
-# Weights are shown number by number up to this many units and features.
+# All elements of weights are shown up to this many units and features.
 SMALL = 4
 
 
@@ -36,17 +36,18 @@ class Gates:
     """The weights of one recurrent layer or cell, explained.
 
     Attributes:
-        layer: its path; halves of Bidirectional and cells stand behind ``/``.
-        class_name: ``GRU``, ``LSTM``, ``SimpleRNN`` or the cell's class.
-        units: how many units.
-        features: how many numbers a time step has.
-        names: gate letters in the order of their columns, and what each is.
-        columns: by gate, the first column and the one after the last; of ``kernel``,
-            ``recurrent_kernel`` and ``bias`` alike.
+        layer: its path; halves of Bidirectional and cells come after ``/``.
+        class_name: ``GRU``, ``LSTM``, ``SimpleRNN`` or the class of the cell.
+        units: the number of units.
+        features: the number of features of a time step.
+        names: the letter and the name of each gate, in the order of their columns.
+        columns: for each gate the first column and the one after the last, the same in
+            ``kernel``, ``recurrent_kernel`` and ``bias``.
         shapes: of the weights, by name.
-        bias_rows: what each row of a ``bias`` of two rows is added to.
-        reset_after: of a GRU: whether the reset gate acts after the product.
-        equations: one time step, line by line.
+        bias_rows: what each row of a ``bias`` with two rows is added to.
+        reset_after: for a GRU, whether the reset gate multiplies the product of state
+            and kernel, not the state.
+        equations: of one time step, line by line.
         values: the weights of small layers, by name.
     """
 
@@ -75,7 +76,7 @@ def gates_of(
         path: of the layer.
         layer: the runtime's layer.
         shapes: of all weights, by path.
-        read: gives a weight.
+        read: reads a weight by its path.
     """
     for at, cell in walk(layer, path):
         if cell.op not in GATES:
@@ -115,7 +116,7 @@ def _bias_rows(shape: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def equations(cell: Layer) -> tuple[str, ...]:
-    """One time step: W is kernel, U recurrent_kernel, b bias, indexed by gate."""
+    """The equations of one time step: W kernel, U recurrent_kernel, b bias."""
     attributes = cell.attributes()
     g = activation_text(attributes["activation"])
     bias = attributes["use_bias"]

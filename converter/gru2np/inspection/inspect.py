@@ -1,4 +1,4 @@
-"""Inspect: what a model file or a bundle holds, and what it means."""
+"""Inspect: the contents and the meaning of a model file or a bundle."""
 
 from __future__ import annotations
 
@@ -44,35 +44,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What a file holds; ``print`` it, or take ``as_dict()``.
+    """The contents of a file; ``print`` it, or use ``as_dict()``.
 
     Attributes:
         file: its path.
         kind: ``model``, ``bundle``, or ``weights`` without an architecture.
-        size: its bytes; of a bundle or a model file alone, without ``weights``.
+        size: its size in bytes, without a file of ``weights``.
         source: ``file_name``, ``sha256``, ``container``, ``keras_version`` and
-            ``backend`` of the model file; of a bundle, of the file it was made of.
-        written_by: the Keras that saved the model, in words.
+            ``backend`` of the model file; for a bundle, of the file it was exported
+            from.
+        written_by: the Keras that saved the model.
         name: of the model.
         inputs: name, shape and dtype of each input.
         outputs: the same of each output.
         input_structure: ``one``, ``list`` or ``dict``.
-        output_structure: the same of the outputs.
-        parameters: how many numbers the weights hold.
+        output_structure: the same for the outputs.
+        parameters: the number of parameters.
         layers: in the order they run.
         gates: the weights of every GRU, LSTM and SimpleRNN, explained.
-        meaning: what was chosen where generations of Keras differ.
-        storage: of a bundle stored small, how and at what cost: ``dtype``, ``weights``
-            (how many of them are small), ``inputs`` (what it was measured on) and
-            ``outputs``, each with ``largest_difference``, ``relative`` and
-            ``root_mean_square``; ``saturated``, the same of gates at their limits.
-        proof: of a bundle that carries one: ``reference``, ``runtime``, ``seed`` and
-            the ``cases``, each with ``name`` and ``description``.
+        meaning: the choices made where generations of Keras differ, as sentences.
+        storage: how a bundle is stored small, and the cost: ``dtype``, ``weights``
+            (how many are small), ``inputs`` (what it was measured on) and ``outputs``,
+            each with ``largest_difference``, ``relative`` and ``root_mean_square``;
+            ``saturated``, the same for saturated gates.  None if stored in full.
+        proof: of the bundle: ``reference``, ``runtime``, ``seed`` and the ``cases``,
+            each with ``name`` and ``description``.  None if there is none.
         owners: of weights without an architecture, the layers or objects that own them.
         ways_on: of such weights, how to come to a bundle.
-        convertible: whether ``export`` takes it.
-        problems: what cannot be converted.
-        refusal: the text with which ``export`` refuses it, or None.
+        convertible: whether ``export`` converts it.
+        problems: the parts that cannot be converted.
+        refusal: the error message of ``export``, or None.
     """
 
     file: str
@@ -103,7 +104,7 @@ class Report:
         return "\n".join(render(self))
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as JSON has it, under the names of the attributes."""
+        """The report for JSON, with the attributes as keys."""
         record: dict[str, Any] = json_value(asdict(self))
         return record
 
@@ -115,16 +116,17 @@ def inspect(
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Report:
-    """Look into a model file or a bundle; its content decides which, not its suffix.
+    """Describe a model file or a bundle, recognised by its content.
 
-    A model that cannot be converted is described as far as its file goes, with what
-    stands in the way.
+    For a model that cannot be converted, the report has what its file states, and the
+    reasons.
 
     Args:
         path: a model file, an architecture, or a bundle.
-        weights: the weights file that belongs to an architecture.
-        custom_objects: classes of your own, as ``export`` takes them.
-        saved_by: the Keras that saved the file, where it does not say: see ``export``.
+        weights: the weights of an architecture.
+        custom_objects: custom classes, as for ``export``.
+        saved_by: the Keras that saved the file, if the file does not say: see
+            ``export``.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
@@ -142,13 +144,13 @@ def inspect(
 
 @dataclass(frozen=True)
 class Opened:
-    """The graph of a model and its weights, read one by one.
+    """The graph of a model, with access to its weights.
 
     Attributes:
-        graph: the runtime's.
+        graph: the runtime's graph.
         titles: Keras name and class by layer path.
         paths: of the weights.
-        read: gives a weight.
+        read: reads a weight by its path.
     """
 
     graph: Graph
@@ -165,13 +167,10 @@ def inspecting(
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Iterator[tuple[Report, Opened | None]]:
-    """What ``inspect`` says, and the model, open as long as its weights are read.
-
-    The model is None where it cannot be converted.
-    """
-    place = Path(path)
-    if weights is None and is_bundle(place):
-        yield _of_bundle(place, size_of(place), custom_objects)
+    """The report of ``inspect``, and the open model; None if it cannot be converted."""
+    file = Path(path)
+    if weights is None and is_bundle(file):
+        yield _of_bundle(file, size_of(file), custom_objects)
         return
     with ExitStack() as stack:
         stored = weights_alone.read(path, stack) if weights is None else None
@@ -182,10 +181,10 @@ def inspecting(
             raw = replace(
                 stack.enter_context(open_model(path, weights)), saved_by=saved_by
             )
-            result = of_model(raw, str(path), size_of(place), custom_objects)
+            result = of_model(raw, str(path), size_of(file), custom_objects)
         except UnsupportedModelError as error:
-            # Only its container is known.
-            result = Report(str(path), "model", size_of(place), **_refused(error)), None
+            # Its contents were not read.
+            result = Report(str(path), "model", size_of(file), **_refused(error)), None
         yield result
 
 
@@ -204,18 +203,16 @@ def _of_weights(file: str, stored: StoredWeights) -> Report:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files of a directory or a checkpoint."""
-    if not path.exists():
-        parts = sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))
-    elif path.is_file():
-        parts = [path]
+    """Bytes of a file, or of all files below a directory or of a checkpoint."""
+    if path.exists():
+        parts = [path] if path.is_file() else path.rglob("*")
     else:
-        parts = [*path.glob("*"), *path.glob("variables/*")]
+        parts = path.parent.glob(f"{glob.escape(path.name)}.*")
     return sum(part.stat().st_size for part in parts if part.is_file())
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a file is an ``.npz`` by its first member; ``.keras`` is a zip too."""
+    """Whether a file is an ``.npz``, by its first member: a ``.keras`` is a zip too."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -242,7 +239,7 @@ def _of_bundle(
 
     def read(weight: str) -> NDArray[Any]:
         array = arrays[weight]
-        # Float16 is for storing: the runtime widens it when it loads.
+        # The runtime widens stored float16 when it loads.
         return array.astype(np.float32) if array.dtype == np.float16 else array
 
     source = manifest.source
@@ -290,13 +287,13 @@ def _proof(manifest: Manifest) -> dict[str, Any] | None:
 def of_model(
     raw: RawModel, file: str, size: int, custom_objects: CustomObjects | None
 ) -> tuple[Report, Opened | None]:
-    """The report of an open model file; no model where it cannot be converted.
+    """The report of an open model file, and the model; None if not convertible.
 
     Args:
         raw: the file.
         file: its path.
         size: its bytes.
-        custom_objects: classes of the user's own, as ``export`` takes them.
+        custom_objects: custom classes by name.
 
     Raises:
         ModelFileError: the file is damaged.
@@ -326,7 +323,7 @@ def of_model(
 def of_conversion(
     conversion: Conversion, file: str, size: int
 ) -> tuple[Report, Opened]:
-    """The report of a model that has been converted, and the model.
+    """The report of a converted model, and the model.
 
     Args:
         conversion: of the model.

@@ -1,4 +1,4 @@
-"""Layers and inputs of a model that cannot be converted, as they stand in its file."""
+"""Layers and inputs of a model that cannot be converted, from its file."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
     from gru2np.ir import KerasLayer, KerasModel, RawModel
 
-# Options that say nothing to a reader, or too much.
+# Options that are not shown.
 SILENT = frozenset(
     {*HARMLESS, "dtype", "function", "module", "registered_name", "use_bias"}
 )
-# Options that hold layers: of a wrapper one each.
+# Options of wrappers that hold a layer.
 INSIDE = ("layer", "forward_layer", "backward_layer", "cell")
 NESTED = {"layers", *INSIDE}
 MAX_DEPTH = 50
 
 
 def layers(raw: RawModel, model: KerasModel | None) -> tuple[LayerFacts, ...]:
-    """The layers of the model where its generation is read, else of its config."""
+    """The layers of the model if there is one, else those in the config."""
     if model is None:
         return tuple(_of_config(raw.config, "", 0))
     counts = _counts(raw, model)
@@ -36,7 +36,7 @@ def layers(raw: RawModel, model: KerasModel | None) -> tuple[LayerFacts, ...]:
 
 
 def inputs(model: KerasModel) -> Iterator[Tensor]:
-    """The inputs of a model, where its file says their shapes."""
+    """The inputs of a model whose shapes are in the file."""
     for layer in model.layers:
         shape = layer.config.get("batch_shape")
         if layer.class_name == "InputLayer" and isinstance(shape, list):
@@ -45,7 +45,7 @@ def inputs(model: KerasModel) -> Iterator[Tensor]:
 
 
 def parameters(raw: RawModel) -> int:
-    """How many numbers the stored weights hold."""
+    """The number of elements of the stored weights."""
     if raw.groups is not None:
         groups = [tensors for _, tensors in raw.groups.groups]
     elif raw.flat is not None:
@@ -59,7 +59,7 @@ def parameters(raw: RawModel) -> int:
 
 
 def _counts(raw: RawModel, model: KerasModel) -> dict[str, int]:
-    """Parameters by layer, as far as names and paths tell."""
+    """Parameters by layer, if names or paths show the layer."""
     if raw.groups is not None:
         return {
             name: sum(prod(tensor.shape) for tensor in tensors)
@@ -97,7 +97,7 @@ def _of_layer(layer: KerasLayer, path: str, count: int | None) -> LayerFacts:
 def _of_config(
     config: Mapping[str, Any], prefix: str, depth: int
 ) -> Iterator[LayerFacts]:
-    """The layers of a config of any generation; what is no layer is passed over."""
+    """The layers in a config of any generation; anything else is ignored."""
     inner = config.get("config")
     if isinstance(inner, dict):
         specs = [*_list(inner.get("layers")), *(inner.get(key) for key in INSIDE)]
@@ -124,7 +124,7 @@ def _list(value: object) -> list[Any]:
 
 
 def _notable(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Options a line has room for: numbers, names and what is switched on."""
+    """Options for a line of text: numbers, names, and those that are True."""
     names = [
         name
         for name, value in options.items()

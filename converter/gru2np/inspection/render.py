@@ -1,4 +1,4 @@
-"""A report as text, within the width of a terminal."""
+"""Format a report as text, within the width of a terminal."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BACKENDS = {
     "theano": "Theano",
     "torch": "PyTorch",
 }
-# Weights of recurrent layers are printed up to this many numbers in all.
+# The most elements of weights that are printed, over all recurrent layers.
 MOST_VALUES = 150
 
 
@@ -55,9 +55,9 @@ def render(
     """The lines of a report.
 
     Args:
-        report: what to say.
+        report: to format.
         width: of the terminal.
-        heading: makes a heading stand out.
+        heading: styles a heading.
     """
     yield heading(report.file)
     yield from _head(report, width)
@@ -74,7 +74,7 @@ def render(
     if report.meaning:
         yield from ["", heading("Meaning")]
         for sentence in report.meaning:
-            yield from paragraph(sentence, width, "  - ")
+            yield from _item(sentence, width)
     if report.gates:
         yield from ["", heading("Gates")]
         yield from _gates(report.gates, width)
@@ -84,32 +84,42 @@ def render(
         yield from ["", heading("Cannot be converted")]
         problems = [str(problem) for problem in report.problems]
         for problem in problems or [report.refusal or ""]:
-            yield from paragraph(problem, width, "  - ")
+            yield from _item(problem, width)
+
+
+def _item(text: str, width: int) -> Iterator[str]:
+    """An item of a list; its text may hold a list too, of lines that begin with -."""
+    for number, line in enumerate(text.splitlines()):
+        if line.startswith("  - "):
+            yield from paragraph(line[4:], width, "      - ")
+        else:
+            yield from paragraph(line, width, "    " if number else "  - ")
 
 
 def origin(report: Report) -> Iterator[tuple[str, str]]:
-    """Labels and texts: who saved the model, and in what file it is."""
+    """Labels and texts: the Keras that saved the model, and its container."""
     source = report.source
     if report.written_by is not None:
         backend = str(source.get("backend") or "")
-        # Some writers name the backend themselves.
-        named = backend.lower() in report.written_by.lower()
-        on = "" if named else f" on {BACKENDS.get(backend, backend)}"
+        # TensorFlow is part of the name of its tf.keras.
+        has_backend = backend.lower() in report.written_by.lower()
+        on = "" if has_backend else f" on {BACKENDS.get(backend, backend)}"
         saved_by = source.get("saved_by")
-        more = "" if saved_by is None else f", {saved_by} by its owner's word"
+        more = "" if saved_by is None else f", by --saved-by {saved_by}"
         yield "saved by", report.written_by + on + more
     container = str(source.get("container") or "")
     kind, size = CONTAINERS.get(container, container), size_text(report.size)
     if report.kind == "bundle":
         yield "container", f"gru2np bundle, {size}"
-        yield "made of", f"{Path(str(source.get('file_name'))).name} ({kind})"
+        yield "source", f"{Path(str(source.get('file_name'))).name} ({kind})"
     elif container:
-        kind = "directory" if Path(report.file).is_dir() else kind
+        if container == "keras" and Path(report.file).is_dir():
+            kind = ".keras directory"
         yield "container", f"{kind}, {size}"
 
 
 def extras(report: Report) -> Iterator[tuple[str, str]]:
-    """Labels and texts: how a bundle is stored, and the proof it carries."""
+    """Labels and texts: the storage of a bundle, and its proof."""
     if report.storage is not None:
         yield "stored", costs(report.storage)
     if report.proof is not None:
@@ -166,7 +176,7 @@ def _layers(layers: Sequence[LayerFacts], width: int) -> list[str]:
             rows.append(_row(part, [] if depth else remarks, depth))
         before = (layer.path,)
     header = ["layer", "class", "output shape", "parameters", "options"]
-    # Of a model that cannot be converted, no shapes are known.
+    # A model that cannot be converted has no shapes.
     known = [i for i in range(len(header)) if i < 2 or any(row[i] for row in rows)]
     return table(
         [header[i] for i in known],
@@ -193,24 +203,24 @@ def _row(layer: LayerFacts, remarks: Sequence[str], depth: int) -> list[str]:
 
 
 def with_inside(layer: LayerFacts, depth: int = 0) -> Iterator[tuple[int, LayerFacts]]:
-    """A layer and every layer inside it, each with its depth."""
+    """A layer and all layers inside it, each with its depth."""
     yield depth, layer
     for child in layer.inside:
         yield from with_inside(child, depth + 1)
 
 
 def layer_name(layer: LayerFacts, depth: int) -> str:
-    """The path of a layer; of a layer inside another, the end of it."""
+    """The path of a layer; for a layer inside another, its last part."""
     return layer.path.rpartition("/")[2] if depth else layer.path
 
 
 def class_text(layer: LayerFacts, depth: int) -> str:
-    """The class of a layer; of a layer inside another, without its package."""
+    """The class of a layer; for a layer inside another, without its package."""
     return layer.class_name.rpartition(">")[2] if depth else layer.class_name
 
 
 def option_text(name: str, value: object) -> str:
-    """An option of a layer and its value, a long text shortened."""
+    """An option of a layer and its value; long texts are shortened."""
     if isinstance(value, dict) and "function" in value:
         value = activation_text(value)
     if isinstance(value, str):
@@ -252,7 +262,7 @@ def _columns(gate: str, start: int, stop: int) -> str:
 
 
 def _values(cell: Gates, width: int) -> Iterator[str]:
-    """Every number of small weights, its row and its column named."""
+    """A table of every element of small weights, with names of rows and columns."""
     rows: list[tuple[str, Any]] = []
     for i, row in enumerate(cell.values["kernel"]):
         rows.append((f"kernel, x[{i}]", row))
@@ -292,13 +302,13 @@ def _equations(gates: Sequence[Gates], width: int) -> Iterator[str]:
 
 
 NOTATION = (
-    "One time step, x the input and h the state: W is kernel, U recurrent_kernel, b "
-    "bias, the letter behind them the gate whose columns are taken; * goes number by "
-    "number."
+    "One time step: x is the input, h the state, W the kernel, U the recurrent_kernel "
+    "and b the bias. The letter after W, U or b is the gate whose columns are used. "
+    "* multiplies element by element."
 )
 RESET_AFTER = {
-    True: "reset_after=True: r acts after the product of h with its kernel, so the "
-    "bias has two rows, b0 with the input and b1 with the state.",
-    False: "reset_after=False: r acts on h before the product with its kernel, so the "
-    "bias has one row.",
+    True: "reset_after=True: r multiplies the product of h and Uh, so the bias has two "
+    "rows: b0 for the input, b1 for the state.",
+    False: "reset_after=False: r multiplies h before the product with Uh, so the bias "
+    "has one row.",
 }

@@ -1,5 +1,5 @@
-"""A page to look at: what ``inspect --report`` and ``verify --report`` write.
+"""The HTML pages of ``inspect --report`` and ``verify --report``.
 
-One HTML file with nothing from elsewhere: no script, no font, no picture.  Every text
-of a model file goes through ``markup``, which escapes it.
+A page is one file without external scripts, fonts or pictures.  Every text of a model
+file goes through ``markup``, which escapes it.
 """

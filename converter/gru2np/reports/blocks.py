@@ -1,4 +1,4 @@
-"""What sections are made of: notes, labels with values, numbers, tables."""
+"""The parts of sections: notes, labels with values, numbers, tables."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     Row = Sequence[Markup | str]
-    # Title of a column and its class in the style.
+    # Title and CSS class of a column.
     Column = tuple[Markup | str, str]
     # Id, title and content of a section.
     Section = tuple[str, str, Iterable[Markup]]
 
-# Rows that a table shows at first; those after MOST are not in the page.
+# A table shows AT_ONCE rows; more are folded, and those after MOST are left out.
 AT_ONCE, MOST = 60, 600
 
 
@@ -34,7 +34,7 @@ def facts(rows: Iterable[tuple[str, Markup | str]]) -> Markup:
 
 
 def figures(rows: Iterable[tuple[str, str]]) -> Markup:
-    """A few numbers in large letters, each above its label."""
+    """A few large numbers, each above its label."""
     boxes = [
         element("div", element("b", value), element("span", label))
         for value, label in rows
@@ -43,7 +43,7 @@ def figures(rows: Iterable[tuple[str, str]]) -> Markup:
 
 
 def several_lines(lines: Iterable[Markup | str]) -> Markup:
-    """One below the other."""
+    """The lines, each below the one before."""
     first, *rest = list(lines) or [""]
     return join([first, *(join([element("br"), line]) for line in rest)])
 
@@ -55,14 +55,14 @@ def tables(
     count: int,
     kind: str | None = None,
 ) -> Iterator[Markup]:
-    """A table of at most ``MOST`` rows, its end folded where it is long.
+    """A table of at most ``MOST`` rows; those after ``AT_ONCE`` are folded.
 
     Args:
         noun: what a row stands for.
         head: the columns; the first one names the row.
-        rows: as many cells each; the first may be a whole ``th``.
-        count: how many rows there are in all, with those that are not in ``rows``.
-        kind: the table's class in the style.
+        rows: one cell per column; the first may be a whole ``th``.
+        count: the number of all rows, with those that are not in ``rows``.
+        kind: the CSS class of the table.
     """
     yield _table(f"{noun.capitalize()}s", head, rows[:AT_ONCE], kind)
     if count <= AT_ONCE:
@@ -78,7 +78,7 @@ def tables(
 def _table(
     caption: str, head: Sequence[Column], rows: Iterable[Row], kind: str | None
 ) -> Markup:
-    """A table that becomes a card for each row where the page is narrow."""
+    """A table; on a narrow page each row becomes a card."""
     titles = [
         element("th", title, scope="col", role="columnheader", class_=class_ or None)
         for title, class_ in head
@@ -88,7 +88,7 @@ def _table(
         whole = isinstance(first, Markup) and first.startswith("<th")
         row = [first if whole else row_head(first), *map(_cell, cells, head[1:])]
         body.append(element("tr", *row, role="row"))
-    # The style makes blocks of rows and cells; the roles say that they stay a table.
+    # The style displays cells as blocks; the roles keep it a table for screen readers.
     return element(
         "table",
         element("thead", element("tr", *titles, role="row"), role="rowgroup"),
@@ -107,6 +107,6 @@ def _cell(cell: Markup | str, column: Column) -> Markup:
 
 
 def row_head(child: Markup | str, inside: bool = False) -> Markup:
-    """The cell that names a row, moved in for a layer inside another."""
+    """The cell that names a row, indented for a layer inside another."""
     kind = "inside" if inside else None
     return element("th", child, scope="row", role="rowheader", class_=kind)

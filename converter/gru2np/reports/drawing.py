@@ -1,4 +1,4 @@
-"""The drawing of a diagram, as SVG that the page's own style colours."""
+"""Draw a diagram as SVG; the style of the page gives the colours."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from gru2np.reports.graph import Box, Diagram
 
     Point = tuple[float, float]
-    # Class in the style and text of a line in a box.
+    # CSS class and text of a line in a box.
     Line = tuple[str, str]
     Notes = Mapping[str, Line]
 
-# Widths of letters in the fonts of systems, for a size of 1.
-_WIDE, _USUAL, _BOLD = 1.05, 0.56, 0.60
+# Widths of letters in usual fonts, for a font size of 1.
+_WIDE, _NARROW, _BOLD = 1.05, 0.56, 0.60
 _TITLE_SIZE, _LINE_SIZE, _LEADING = 13.0, 12.0, 16.0
 _LEAST_WIDTH, _PAD, _MARGIN = 92.0, 12.0, 6.0
-# Longer titles and lines are shortened in the middle.
+# The most letters of a title and of a line.
 _TITLE_LETTERS, _LINE_LETTERS = 24, 30
 _OUTPUT_HEIGHT, _ARROW = 26.0, 7.0
-# Verdicts from the best to the worst: a box of several layers shows the worst.
+# From the best to the worst; a box of several layers shows the worst.
 _VERDICTS = ("agree", "rounding", "differ")
 
 
 def draw(diagram: Diagram, notes: Notes | None = None) -> Markup:
-    """The SVG, in a frame that scrolls where the page is narrower.
+    """The SVG, in a frame that scrolls if the page is narrower.
 
     Args:
         diagram: what to draw.
-        notes: by node, a verdict and a line to add to its box.
+        notes: for each node, a verdict and a line to add to its box.
     """
     lines = {key: _lines(box, notes or {}) for key, box in diagram.boxes.items()}
     sizes = {key: _size(box, lines[key]) for key, box in diagram.boxes.items()}
@@ -46,7 +46,7 @@ def draw(diagram: Diagram, notes: Notes | None = None) -> Markup:
         for route, (_, _, mask) in zip(placed.routes, diagram.edges, strict=True)
     ]
     drawn += [
-        _box(box, lines[key], placed.places[key], sizes[key])
+        _box(box, lines[key], placed.positions[key], sizes[key])
         for key, box in diagram.boxes.items()
     ]
     calls = sum(len(box.nodes) for box in diagram.boxes.values())
@@ -78,9 +78,9 @@ def _lines(box: Box, notes: Notes) -> list[Line]:
 
 
 def _text_width(kind: str, text: str) -> float:
-    """About how wide a line is."""
+    """An estimate of the width of a line."""
     title = kind == "title"
-    size, letter = (_TITLE_SIZE, _BOLD) if title else (_LINE_SIZE, _USUAL)
+    size, letter = (_TITLE_SIZE, _BOLD) if title else (_LINE_SIZE, _NARROW)
     wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
     return size * (wide * _WIDE + (len(text) - wide) * letter)
 
@@ -92,12 +92,12 @@ def _size(box: Box, lines: Sequence[Line]) -> Point:
     return max(width, _LEAST_WIDTH), len(lines) * _LEADING + _PAD + 2
 
 
-def _box(box: Box, lines: Sequence[Line], place: Point, size: Point) -> Markup:
-    x, y = place
+def _box(box: Box, lines: Sequence[Line], position: Point, size: Point) -> Markup:
+    x, y = position
     round_ = {"output": size[1] / 2, "input": 7.0}.get(box.kind, 4.0)
-    shapes = [_rectangle(place, size, round_)]
+    shapes = [_rectangle(position, size, round_)]
     if box.kind in ("folded", "model"):
-        # A second sheet behind says that there is more inside.
+        # A second sheet shows that there are layers inside.
         shapes.insert(0, _rectangle((x + 4, y + 4), size, round_))
     first = y - (len(lines) - 1) * _LEADING / 2 + 4.3
     texts = [

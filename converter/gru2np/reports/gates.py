@@ -1,4 +1,4 @@
-"""The sections on what the numbers mean: gates, equations, what was chosen."""
+"""The sections on gates, equations, meaning, and reasons for a refusal."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from gru2np.inspection.inspect import Report
     from gru2np.reports.blocks import Section
 
-# A page shows no more than these: different gates, layers of the same, problems.
+# The most kinds of gates, layers of one kind, and problems in a page.
 _MOST_GATES, _MOST_LAYERS, _MOST_PROBLEMS = 24, 6, 200
-# Letters of a sentence that names what is in a file.
+# The most letters of a sentence with names from a file.
 _LONGEST = 600
 
 
 def gates(report: Report) -> Iterator[Markup]:
-    """Which columns of the weights of recurrent layers are which gate."""
+    """The columns of each gate in the weights of recurrent layers."""
     kinds: dict[tuple[object, ...], list[Gates]] = {}
     for cell in report.gates:
         kind = (cell.class_name, cell.units, cell.equations, *cell.shapes.items())
@@ -37,7 +37,7 @@ def gates(report: Report) -> Iterator[Markup]:
 
 
 def _gates(cell: Gates, layers: list[str]) -> Iterator[Markup]:
-    """The gates of one layer, and of others that have the same."""
+    """The gates of one layer, and of others of the same kind."""
     names: list[Markup | str] = [name(layers[0])]
     for layer in layers[1:_MOST_LAYERS]:
         names += [", ", name(layer)]
@@ -56,7 +56,7 @@ def _gates(cell: Gates, layers: list[str]) -> Iterator[Markup]:
 
 
 def _columns(cell: Gates) -> Iterator[Markup]:
-    """A row of blocks, one a gate, for every weight and every row of a bias."""
+    """A row of blocks, one for each gate, for every weight and every row of a bias."""
     blocks = []
     for gate, (start, stop) in cell.columns.items():
         columns = str(start) if stop == start + 1 else f"{start}–{stop - 1}"
@@ -66,7 +66,7 @@ def _columns(cell: Gates) -> Iterator[Markup]:
         labels = [shape_text(shape)]
         if weight == "bias" and cell.bias_rows:
             labels = [f"row {i}, {text}" for i, text in enumerate(cell.bias_rows)]
-        # Taller where there are more rows, yet a row of one can be read.
+        # The height grows slowly with the number of rows.
         height = 2.3 + min(rows.get(weight, 1), 256) ** 0.5 / 8
         for label in labels:
             yield element("div", weight, element("small", label))
@@ -75,27 +75,40 @@ def _columns(cell: Gates) -> Iterator[Markup]:
 
 
 def meaning_sections(report: Report) -> Iterator[Section]:
-    """The sections of gates and of meaning, where there is something to say."""
+    """The sections of gates and of meaning, unless they are empty."""
     if report.gates:
         yield "gates", "Gates", gates(report)
     if report.meaning:
-        intro = element("p", "Where generations of Keras differ, this was chosen.")
-        items = [element("li", _sentence(text)) for text in report.meaning]
+        intro = element("p", "The choices made where generations of Keras differ.")
+        items = [_item(text, sentence=True) for text in report.meaning]
         yield "meaning", "Meaning", [intro, element("ul", *items)]
 
 
-def _sentence(text: str) -> str:
-    """With a capital, unless it begins with a name of code."""
-    text = shorten(text, _LONGEST)
-    first = text.partition(" ")[0]
-    return (text[:1].upper() + text[1:] if first.isalpha() else text) + "."
+def _item(text: str, *, sentence: bool = False) -> Markup:
+    """An item of a list; its text may hold a list too, of lines that begin with -.
+
+    Args:
+        text: of the item.
+        sentence: add a capital, unless it begins with a name of code, and a full stop.
+    """
+    head, *lines = text.splitlines() or [""]
+    head = shorten(head, _LONGEST)
+    if sentence:
+        first = head.partition(" ")[0]
+        head = head[:1].upper() + head[1:] if first.isalpha() else head
+        head += "" if lines else "."
+    items = [
+        element("li", shorten(line.removeprefix("  - "), _LONGEST)) for line in lines
+    ]
+    return element("li", head, element("ul", *items) if items else None)
 
 
 def problems(report: Report) -> Iterator[Markup]:
-    """Why a model cannot be converted."""
+    """The reasons why a model cannot be converted."""
     texts = [str(problem) for problem in report.problems] or [report.refusal or ""]
-    items = [element("li", shorten(text, _LONGEST)) for text in texts[:_MOST_PROBLEMS]]
-    yield element("ul", *items)
+    yield element("ul", *(_item(text) for text in texts[:_MOST_PROBLEMS]))
     if len(texts) > _MOST_PROBLEMS:
         yield note(f"And {len(texts) - _MOST_PROBLEMS} more: gru2np inspect lists all.")
-    yield element("p", "This page shows what the file says; nothing of it was run.")
+    yield element(
+        "p", "This page shows the contents of the file; the model did not run."
+    )

@@ -1,7 +1,8 @@
-"""What the drawings of a model show: boxes for layers, edges for tensors.
+"""The diagrams of a model: boxes for layers, edges for tensors.
 
-A nested model is one box, with a drawing of its own below.  A node that only masks need
-is no box: a dashed edge runs from what the mask is made of to the layer that uses it.
+A nested model is one box, and has its own diagram.  Nodes that compute masks are no
+boxes: a dashed edge goes from the tensor that a mask comes from to the layer that uses
+it.
 """
 
 from __future__ import annotations
@@ -28,22 +29,22 @@ if TYPE_CHECKING:
     # Start, end, and whether the tensor is a mask.
     Edge = tuple[str, str, bool]
 
-# A drawing of more boxes than MOST_BOXES is folded: WHOLE_ENDS boxes at each end stay,
-# those between become FOLDED boxes.
+# A diagram of more than MOST_BOXES boxes is folded: WHOLE_ENDS boxes at each end stay,
+# the others are joined into FOLDED boxes.
 MOST_BOXES, FOLDED, WHOLE_ENDS = 40, 12, 6
-# In front of the keys of boxes that are no layers; no path holds these letters.
+# Prefixes of the keys of inputs and outputs; paths do not hold these letters.
 _INPUT, _OUTPUT = "\1", "\2"
 
 
 @dataclass(frozen=True)
 class Box:
-    """A box of a drawing.
+    """A box of a diagram.
 
     Attributes:
         kind: ``input``, ``layer``, ``model`` (a nested one), ``folded`` or ``output``.
         title: its first line.
         lines: the lines below the title.
-        nodes: names of the nodes it stands for.
+        nodes: names of the nodes in it.
     """
 
     kind: str
@@ -54,12 +55,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Diagram:
-    """One drawing.
+    """One diagram.
 
     Attributes:
-        path: of the nested model it shows, ending in ``/``; empty for the whole.
-        boxes: by key, each after the boxes it reads.
-        edges: each once.
+        path: of the nested model, ending in ``/``; empty for the whole model.
+        boxes: by key, in topological order.
+        edges: without repetitions.
     """
 
     path: str
@@ -68,7 +69,7 @@ class Diagram:
 
 
 def diagrams(graph: Graph, titles: Titles) -> Iterator[Diagram]:
-    """The drawing of a graph, then one for every model inside it.
+    """The diagram of a graph, then one for every model inside it.
 
     Args:
         graph: of the whole model.
@@ -78,26 +79,26 @@ def diagrams(graph: Graph, titles: Titles) -> Iterator[Diagram]:
 
 
 def call_of(node: str) -> str:
-    """The layer call that a node belongs to: nodes after ``#`` serve its mask."""
+    """The layer call of a node; nodes with ``#`` and a word compute its mask."""
     path, _, rest = node.partition("#")
     call = rest.partition("#")[0]
     return f"{path}#{call}" if call.isdigit() else path
 
 
 def _box_of(node: str, prefix: str) -> str:
-    """The key of a node's box in the drawing of the model at ``prefix``."""
+    """The key of a node's box in the diagram of the model at ``prefix``."""
     path, _, call = call_of(node).partition("#")
     first = prefix + path[len(prefix) :].partition("/")[0]
     return f"{first}#{call}" if call else first
 
 
 class _Drawn:
-    """A graph and what is drawn of it.
+    """A graph, with the nodes to draw.
 
     Args:
         graph: the whole model, or a model inside a wrapper.
         titles: Keras name and class by layer path.
-        path: in front of the graph's own paths: where the wrapper holds it.
+        path: of the graph in its wrapper, a prefix of the paths in the graph.
     """
 
     def __init__(self, graph: Graph, titles: Titles, path: str) -> None:
@@ -109,6 +110,7 @@ class _Drawn:
         self.hidden = self._only_for_masks()
 
     def _only_for_masks(self) -> set[str]:
+        """The nodes that are not drawn: they only compute masks."""
         readers: dict[str, set[str]] = {name: set() for name in self.nodes}
         for node in self.graph.nodes:
             for name, _ in node.references():
@@ -127,7 +129,7 @@ class _Drawn:
     def diagrams(
         self, names: Iterable[str] | None = None, prefix: str = ""
     ) -> Iterator[Diagram]:
-        """The drawing of some nodes, or of all, and of the models inside."""
+        """The diagram of some nodes, or of all, and those of the models inside."""
         names = list(self.nodes if names is None else names)
         yield self._diagram(names, prefix)
         nested: dict[str, dict[str, list[str]]] = {}
@@ -143,7 +145,7 @@ class _Drawn:
             yield from self._inside(self.path + path, self.graph.layers[path])
 
     def _inside(self, path: str, layer: Layer) -> Iterator[Diagram]:
-        """Drawings of the models inside a wrapper, which are graphs of their own."""
+        """The diagrams of models inside a wrapper, each with its own graph."""
         for name, child in layer.layers.items():
             if not isinstance(child, Graph):
                 yield from self._inside(f"{path}/{name}", child)
@@ -151,13 +153,13 @@ class _Drawn:
             try:
                 drawn = _Drawn(child, self.titles, f"{path}/{name}/")
             except ValueError:
-                # Its shapes are not known apart from the wrapper.
+                # Its shapes cannot be inferred without the wrapper.
                 continue
             yield from drawn.diagrams()
 
     def _diagram(self, names: Sequence[str], prefix: str) -> Diagram:
-        # Two calls of a nested model that read each other cannot be one box each, nor
-        # can a layer and the nodes that serve its mask if another layer is between.
+        # Boxes must not form a cycle: two calls of a nested model may read each other,
+        # and another layer may be between a layer and the nodes of its mask.
         for key_of in (partial(_box_of, prefix=prefix), call_of, str):
             boxes, edges = self._boxes(names, key_of, prefix)
             try:
@@ -165,12 +167,12 @@ class _Drawn:
             except CycleError:
                 continue
             return fold(Diagram(self.path + prefix, ordered, tuple(edges)))
-        raise AssertionError("nodes of a graph never read each other in a circle")
+        raise AssertionError("a graph of nodes has no cycle")
 
     def _boxes(
         self, names: Sequence[str], key_of: Callable[[str], str], prefix: str
     ) -> tuple[dict[str, Box], list[Edge]]:
-        """Boxes and edges, the key of each node's box given by ``key_of``."""
+        """Boxes and edges; ``key_of`` gives the key of each node's box."""
         keys = {name: key_of(name) for name in names}
         members: dict[str, list[str]] = {}
         for name in names:
@@ -196,7 +198,12 @@ class _Drawn:
     def _edges(
         self, members: Mapping[str, Sequence[str]], keys: Mapping[str, str]
     ) -> Iterator[Edge]:
-        """The edges between boxes, by the boxes' nodes and the nodes' boxes."""
+        """The edges between boxes.
+
+        Args:
+            members: the nodes of each box.
+            keys: the box of each node.
+        """
         for key, group in members.items():
             for read in (
                 ref[0] for name in group for ref in self.nodes[name].references()
@@ -207,16 +214,16 @@ class _Drawn:
                         yield start, key, read in self.masks
 
     def _sources(self, name: str) -> Iterator[str]:
-        """The drawn nodes and inputs behind a node; itself where it is drawn."""
+        """The drawn nodes and inputs that a node comes from; itself if it is drawn."""
         pending, seen = [name], {name}
         while pending:
             name = pending.pop()
             if name not in self.hidden:
                 yield name
             elif not self.graph.layers[self.nodes[name].layer].reads_shape_alone:
-                behind = {other for other, _ in self.nodes[name].references()} - seen
-                pending += sorted(behind)
-                seen |= behind
+                sources = {other for other, _ in self.nodes[name].references()} - seen
+                pending += sorted(sources)
+                seen |= sources
 
     def _input(self, name: str) -> Box:
         for port in self.graph.inputs:
@@ -239,7 +246,7 @@ class _Drawn:
         return Box(kind, path[len(prefix) :], (first, *lines), tuple(names))
 
     def _class(self, path: str) -> str:
-        """The Keras class of a layer, and what a wrapper is of."""
+        """The Keras class of a layer; for a wrapper with the class inside."""
         layer, title = self.graph.layers[path], self.path + path.partition("#")[0]
         name = self.titles[title][1] if title in self.titles else type(layer).__name__
         name = name.rpartition(">")[2].rpartition(".")[2]
@@ -251,20 +258,20 @@ class _Drawn:
 
 
 def _ordered(keys: Sequence[str], edges: Iterable[Edge]) -> Iterator[str]:
-    """The keys as they stand, but each after those it reads.
+    """The keys in topological order, close to the given order.
 
     Raises:
-        CycleError: some read each other.
+        CycleError: the edges form a cycle.
     """
     reads: dict[str, set[str]] = {key: set() for key in keys}
     for start, end, _ in edges:
         reads[end].add(start)
-    place = {key: i for i, key in enumerate(keys)}
+    position = {key: i for i, key in enumerate(keys)}
     sorter = TopologicalSorter(reads)
     sorter.prepare()
     ready: list[str] = []
     while sorter.is_active():
-        ready = sorted([*ready, *sorter.get_ready()], key=place.__getitem__)
+        ready = sorted([*ready, *sorter.get_ready()], key=position.__getitem__)
         yield (key := ready.pop(0))
         sorter.done(key)
 
@@ -275,9 +282,9 @@ def _shapes_text(shapes: Sequence[tuple[int | None, ...]]) -> str:
 
 
 def fold(diagram: Diagram) -> Diagram:
-    """A drawing of few boxes: neighbours in the order of running share one.
+    """A diagram of few boxes: neighbours in topological order share a box.
 
-    Runs of that order never read each other in a circle.
+    Boxes of consecutive nodes cannot form a cycle.
     """
     keys = list(diagram.boxes)
     if len(keys) <= MOST_BOXES:
@@ -299,7 +306,7 @@ def fold(diagram: Diagram) -> Diagram:
 
 
 def _joined(boxes: Sequence[Box]) -> Box:
-    """One box for several: their classes counted, and the last shape."""
+    """One box for several: the counts of their classes, and the last shape."""
     if len(boxes) == 1:
         return boxes[0]
     layers = [box for box in boxes if box.nodes] or list(boxes)

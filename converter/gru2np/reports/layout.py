@@ -1,7 +1,7 @@
-"""Where the boxes of a drawing stand and which way its edges go, top to bottom.
+"""A layered layout: positions of boxes and routes of edges, from top to bottom.
 
-Every box is in a row below all that it reads.  Row by row, down and up again, boxes
-move to the mean of their neighbours, so that few edges cross and most are straight.
+Every box is in a row below all boxes that it reads.  In sweeps down and up the rows,
+boxes move to the mean of their neighbours, so that few edges cross.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     Point = tuple[float, float]
     Neighbours = Mapping[str, Sequence[str]]
 
-# Room between boxes of a row, between two edges that pass a row, and between two rows.
+# Space between boxes of a row, between two edges that pass a row, and between rows.
 GAP, EDGE_GAP, ROW_GAP = 22.0, 18.0, 38.0
-# How far apart edges end at one box.
+# Distance between the ends of edges at one box.
 END_GAP = 16.0
 _SWEEPS = 40
-# In front of the key of a point where an edge passes a row; no box's key begins so.
+# Prefix of the key of a point where an edge passes a row; no key of a box has it.
 _POINT = "\0"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A drawing.
+    """The positions of a drawing.
 
     Attributes:
-        places: middle of every box.
-        routes: points of every edge, from box to box.
+        positions: the middle of every box.
+        routes: the points of every edge, from box to box.
         width: of the drawing.
         height: of the drawing.
     """
 
-    places: Mapping[str, Point]
+    positions: Mapping[str, Point]
     routes: Sequence[Sequence[Point]]
     width: float
     height: float
@@ -48,8 +48,8 @@ def layout(sizes: Mapping[str, Point], edges: Sequence[Edge]) -> Layout:
     """Place boxes and edges.
 
     Args:
-        sizes: width and height of every box, each after the boxes it reads.
-        edges: from a box to one after it.
+        sizes: width and height of every box, in topological order.
+        edges: from a box to a later one.
     """
     ranks = _ranks(list(sizes), edges)
     chains = [_chain(i, edge, ranks) for i, edge in enumerate(edges)]
@@ -66,24 +66,26 @@ def layout(sizes: Mapping[str, Point], edges: Sequence[Edge]) -> Layout:
     for row in rows:
         tall = max(sizes[key][1] for key in row if key in sizes)
         y |= dict.fromkeys(row, top + tall / 2)
-        # An edge passes a row straight, so that it touches no box of it.
+        # An edge passes a row vertically, so that it touches no box.
         heights |= {key: sizes[key][1] if key in sizes else tall for key in row}
         top += tall + ROW_GAP
     left = min(x[key] - widths[key] / 2 for key in x)
     width = max(x[key] + widths[key] / 2 for key in x) - left
-    places = {key: (x[key] - left, y[key]) for key in x}
-    boxes = {key: places[key] for key in sizes}
-    return Layout(boxes, _routes(chains, places, heights, widths), width, top - ROW_GAP)
+    positions = {key: (x[key] - left, y[key]) for key in x}
+    boxes = {key: positions[key] for key in sizes}
+    return Layout(
+        boxes, _routes(chains, positions, heights, widths), width, top - ROW_GAP
+    )
 
 
 def _ranks(keys: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
-    """The row of every box: below all it reads."""
+    """The row of every box: below all boxes that it reads."""
     before, after = _neighbours(keys, edges)
     rank: dict[str, int] = {}
     for key in keys:
         rank[key] = max((rank[other] + 1 for other in before[key]), default=0)
     for key in reversed(keys):
-        # What reads nothing stands right above the first box that reads it.
+        # A box that reads nothing goes directly above the first that reads it.
         if not before[key] and after[key]:
             rank[key] = min(rank[other] for other in after[key]) - 1
     return rank
@@ -92,7 +94,7 @@ def _ranks(keys: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
 def _neighbours(
     keys: Sequence[str], edges: Sequence[Edge]
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """By key, where its edges come from and where they go to."""
+    """The keys before and after each key, along the edges."""
     before: dict[str, list[str]] = {key: [] for key in keys}
     after: dict[str, list[str]] = {key: [] for key in keys}
     for start, end in edges:
@@ -113,7 +115,7 @@ def _across(
     chains: Sequence[Sequence[str]],
     widths: Mapping[str, float],
 ) -> dict[str, float]:
-    """The middle of every box and point; the rows are put in that order."""
+    """The x of the middle of every box and point; sorts the rows by it."""
     steps = [step for chain in chains for step in pairwise(chain)]
     above, below = _neighbours(list(widths), steps)
     x = {key: float(i) for row in rows for i, key in enumerate(row)}
@@ -130,45 +132,48 @@ def _across(
 def _spread(
     row: Sequence[str], wanted: Mapping[str, float], widths: Mapping[str, float]
 ) -> dict[str, float]:
-    """The places nearest to those wanted that keep the order of a row and its gaps.
+    """The positions closest to the wanted ones that keep order and gaps of a row.
 
-    By least squares: boxes that would overlap join a group, which stands at its mean.
+    By least squares: boxes that would overlap form a group, placed at its mean.
     """
     offsets = {row[0]: 0.0}
     for left, right in pairwise(row):
         offsets[right] = offsets[left] + _gap(left, right, widths)
     groups: list[tuple[float, int]] = []
     for key in row:
-        place, count = wanted[key] - offsets[key], 1
-        while groups and groups[-1][0] > place:
+        position, count = wanted[key] - offsets[key], 1
+        while groups and groups[-1][0] > position:
             other, more = groups.pop()
-            place = (place * count + other * more) / (count + more)
+            position = (position * count + other * more) / (count + more)
             count += more
-        groups.append((place, count))
-    places = [place for place, count in groups for _ in range(count)]
-    return {key: place + offsets[key] for key, place in zip(row, places, strict=True)}
+        groups.append((position, count))
+    positions = [position for position, count in groups for _ in range(count)]
+    return {
+        key: position + offsets[key]
+        for key, position in zip(row, positions, strict=True)
+    }
 
 
 def _gap(left: str, right: str, widths: Mapping[str, float]) -> float:
-    """How far apart the middles of two neighbours in a row must be."""
+    """The least distance between the middles of two neighbours in a row."""
     points = left.startswith(_POINT) and right.startswith(_POINT)
     return (widths[left] + widths[right]) / 2 + (EDGE_GAP if points else GAP)
 
 
 def _routes(
     chains: Sequence[Sequence[str]],
-    places: Mapping[str, Point],
+    positions: Mapping[str, Point],
     heights: Mapping[str, float],
     widths: Mapping[str, float],
 ) -> list[list[Point]]:
-    """The points of every edge: straight past a row, from border to border."""
-    starts = _ends([(chain[0], chain[1]) for chain in chains], places, widths)
-    ends = _ends([(chain[-1], chain[-2]) for chain in chains], places, widths)
+    """The points of every edge, vertical past each row, from border to border."""
+    starts = _ends([(chain[0], chain[1]) for chain in chains], positions, widths)
+    ends = _ends([(chain[-1], chain[-2]) for chain in chains], positions, widths)
     routes = []
     for chain, start, end in zip(chains, starts, ends, strict=True):
         sides = [(key, side) for key in chain for side in (-0.5, 0.5)][1:-1]
         points = [
-            (places[key][0], places[key][1] + side * heights[key])
+            (positions[key][0], positions[key][1] + side * heights[key])
             for key, side in sides
         ]
         points[0], points[-1] = (start, points[0][1]), (end, points[-1][1])
@@ -178,18 +183,18 @@ def _routes(
 
 def _ends(
     ends: Sequence[tuple[str, str]],
-    places: Mapping[str, Point],
+    positions: Mapping[str, Point],
     widths: Mapping[str, float],
 ) -> list[float]:
-    """Where each edge meets the border of its box, given the next point it goes to."""
+    """The x at which each edge meets its box, by the next point of the edge."""
     at: dict[str, list[int]] = {}
     for i, (key, _) in enumerate(ends):
         at.setdefault(key, []).append(i)
     x = [0.0] * len(ends)
     for key, several in at.items():
-        # Two edges to one neighbour, data and mask, keep one order at both ends.
-        several.sort(key=lambda i: (places[ends[i][1]][0], i))
+        # Data and mask from one neighbour have the same order at both ends.
+        several.sort(key=lambda i: (positions[ends[i][1]][0], i))
         gap = min(END_GAP, widths[key] * 0.8 / len(several))
         for n, i in enumerate(several):
-            x[i] = places[key][0] + (n - (len(several) - 1) / 2) * gap
+            x[i] = positions[key][0] + (n - (len(several) - 1) / 2) * gap
     return x

@@ -1,4 +1,4 @@
-"""HTML and SVG, written so that no text can become a tag."""
+"""Write HTML and SVG; text is always escaped."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     Child = str | None
     Attribute = str | float | None
 
-# Longer names are shortened in the middle; a mouse shows more of them as a title.
+# The most letters of a name, and of the title that the mouse shows.
 LONGEST_NAME, LONGEST_TITLE = 60, 300
 # Elements that have no end tag in HTML.
 _VOID = frozenset({"meta", "br", "hr", "wbr"})
-# Attributes whose names are not Python's with hyphens.
+# Attributes whose names do not follow from those in Python.
 _ATTRIBUTES = {
     "class_": "class",
     "view_box": "viewBox",
     "preserve_aspect_ratio": "preserveAspectRatio",
 }
-# Invisible letters that words need: the joiners of Persian, Hindi and emoji.
+# Invisible letters that words need: joiners of Persian, Hindi and emoji.
 _JOINERS = "\u200c\u200d"
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -40,8 +40,7 @@ def element(tag: str, *children: Child, **attributes: Attribute) -> Markup:
 
     Args:
         tag: its name.
-        children: ``Markup`` stands as it is, any other text is escaped, None is left
-            out.
+        children: ``Markup`` is not changed, other text is escaped, None is left out.
         attributes: values are escaped; None is left out.  ``class_`` is class,
             ``aria_label`` is aria-label.
     """
@@ -63,15 +62,15 @@ def _child(child: Child) -> str:
 
 
 def join(children: Iterable[Child]) -> Markup:
-    """Children one after the other."""
+    """The children, concatenated."""
     return Markup("".join(map(_child, children)))
 
 
 def visible(text: str) -> str:
-    """The text with every letter that cannot be seen written out.
+    """The text with invisible letters written as ``\\u202e``.
 
-    Control characters, halves of surrogate pairs, and marks that turn the direction
-    of what follows stand as ``\\u202e``.
+    These are control characters, halves of surrogate pairs, and marks that change the
+    direction of writing.
     """
     return "".join(
         f"\\u{ord(letter):04x}"
@@ -82,23 +81,23 @@ def visible(text: str) -> str:
 
 
 def short_name(path: str, width: int = LONGEST_NAME) -> str:
-    """A path of the bundle for people, its middle left out where it is too long."""
+    """A path of the bundle as text, shortened in the middle if it is too long."""
     return shorten(visible(readable(path[:4000])), width)
 
 
 def name(path: str, width: int = LONGEST_NAME) -> Markup:
-    """The path, its direction of writing kept apart, and whole in a title."""
+    """A path as an element, with its own direction of writing and a full title."""
     whole = shorten(readable(path[:4000]), LONGEST_TITLE)
     shown = short_name(path, width)
     return element("bdi", shown, title=None if shown == whole else whole)
 
 
 def number(value: float) -> str:
-    """A coordinate: two decimals are more than a screen shows."""
+    """A coordinate with at most two decimals."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text in ("", "-0") else text
 
 
 def percent(part: float) -> str:
-    """A coordinate from 0 to 1 as the style has it."""
+    """A coordinate from 0 to 1 as a percentage."""
     return f"{number(100 * part)}%"

@@ -1,4 +1,4 @@
-"""The sections on a model itself: its file, its graph, its layers and weights."""
+"""The sections on a model: its file, graph, layers and weights."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from gru2np.inspection.facts import LayerFacts
     from gru2np.inspection.inspect import Opened, Report
 
-# A page shows no more drawings, histograms, and inputs or outputs than these.
+# The most drawings, histograms, and inputs or outputs in a page.
 MOST_DRAWINGS, MOST_WEIGHTS, _MOST_TENSORS = 12, 200, 12
 
 
 def title_of(path: str) -> str:
-    """The file's name, without its folder."""
+    """The name of the file without its folder."""
     return shorten(readable(Path(path).name), 80)
 
 
 def file_facts(report: Report) -> list[tuple[str, Markup | str]]:
-    """What file it is, who wrote it, what goes in and out; names without folders."""
+    """Labels and values: file, Keras, inputs and outputs; names without folders."""
     rows: list[tuple[str, Markup | str]] = [
         (label.capitalize(), shorten(text, 200))
         for label, text in (*origin(report), *extras(report))
@@ -66,11 +66,11 @@ def file_facts(report: Report) -> list[tuple[str, Markup | str]]:
 def drawings(
     opened: Opened, notes: Mapping[str, tuple[str, str]] | None = None
 ) -> Iterator[Markup]:
-    """The drawing of a model, and those of the models inside.
+    """The drawing of a model, then those of nested models.
 
     Args:
         opened: the model.
-        notes: by node, a verdict and a line to add to its box.
+        notes: for each node, a verdict and a line to add to its box.
     """
     drawn = list(islice(diagrams(opened.graph, opened.titles), MOST_DRAWINGS + 1))
     for diagram in drawn[:MOST_DRAWINGS]:
@@ -82,7 +82,7 @@ def drawings(
         texts.append("Dashed lines are masks.")
     boxes = [box for diagram in drawn for box in diagram.boxes.values()]
     if any(box.kind == "folded" for box in boxes):
-        texts.append("Neighbouring layers share a box; the table names every one.")
+        texts.append("Neighbouring layers share a box; the table lists each of them.")
     if len(drawn) > MOST_DRAWINGS:
         texts.append("More nested models are not drawn.")
     if texts:
@@ -112,15 +112,15 @@ def layers(report: Report, costs: Costs | None) -> Iterator[Markup]:
 
 def _cost_note(costs: Costs) -> str:
     text = (
-        "Multiply-adds are those of products with weights and of tensors with each "
-        "other, for one sample."
+        "Multiply-adds count products with weights and products of tensors, for one "
+        "sample."
     )
     everything = [costs.total, *costs.layers.values()]
     if any(cost.per_step for cost in everything):
         text += " T is the number of time steps."
     sizes = {cost.at for cost in everything if cost.at is not None}
     if sizes:
-        text += f" Where a size is free, it was counted at {min(sizes)}."
+        text += f" Free sizes are counted as {min(sizes)}."
     return text
 
 
@@ -148,7 +148,7 @@ def _layer_row(
 
 
 def cost_text(cost: Cost) -> str:
-    """A cost in the number of time steps T."""
+    """A cost, if necessary by the number of time steps T."""
     if cost.at is not None:
         return f"{quantity(cost.once)} at {cost.at}"
     if not cost.per_step:
@@ -161,7 +161,7 @@ def cost_text(cost: Cost) -> str:
 
 
 def weights(report: Report, opened: Opened) -> Iterator[Markup]:
-    """How the numbers of every weight are spread."""
+    """A table of weights with a histogram of each."""
     paths = [f"{layer.path}/{key}" for layer in report.layers for key in layer.weights]
     paths = [path for path in paths if path in opened.paths]
     if not paths:
@@ -170,7 +170,7 @@ def weights(report: Report, opened: Opened) -> Iterator[Markup]:
     head = [
         ("Weight", ""),
         ("Shape", "shape"),
-        ("Spread", "picture"),
+        ("Histogram", "picture"),
         ("Mean", "n"),
         ("Deviation", "n"),
     ]
@@ -185,7 +185,7 @@ def _weight_row(path: str, array: NDArray[Any]) -> list[Markup | str]:
     if array.dtype.kind not in "fiub":
         return [head, shape, "", "", ""]
     values = array.reshape(-1)
-    # Squares of half precision would overflow.
+    # The mean of squares would overflow in half precision.
     values = values if values.dtype.itemsize >= 4 else values.astype(np.float32)
     finite = values[np.isfinite(values)]
     if finite.size < values.size:

@@ -1,4 +1,4 @@
-"""The sections over time: errors by time step, and hidden states of both sides."""
+"""The sections over time: errors by time step, and hidden states."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from gru2np.verification.evidence import Case, Evidence, NodeEvidence
 
     Array = NDArray[Any]
-    # A plot, and the classes of its lines in the style.
+    # A plot, and the CSS classes of its lines.
     _Plot = tuple[Markup, list[str]]
 
-# A reader does not look through more plots, layers and units than these.
+# The most plots of errors, layers with states, and units of a layer in a page.
 MOST_PLOTS, MOST_LAYERS, UNITS = 6, 4, 3
-# Errors of longer sequences are shown as the largest of neighbouring steps.
+# In longer sequences a point is the largest error of neighbouring steps.
 MOST_POINTS = 500
-# Hidden states are shown over at most this many steps.
+# The most steps of hidden states.
 MOST_STEPS = 400
 
 
 def errors_by_step(evidence: Evidence, opened: Opened) -> list[Markup]:
-    """The section of errors by time step; nothing where there are no steps."""
+    """The section of errors by time step; empty if there are no steps."""
     every = chain(_output_errors(evidence), _layer_errors(evidence, opened))
     plots = list(islice(every, MOST_PLOTS))
     if not plots:
         return []
     shown = dict.fromkeys(kind for _, kinds in plots for kind in kinds)
     text = (
-        "The largest difference at each step, over all rows and units: of outputs "
-        "from end to end, of layers each by itself."
+        "The largest difference at each step, over all rows and units. An output shows "
+        "the error of the whole model, a layer only its own."
     )
     return [
         element("p", text),
@@ -68,14 +68,14 @@ def _output_errors(evidence: Evidence) -> Iterator[_Plot]:
 
 
 def _is_sequence(case: Case, output: str) -> bool:
-    """Whether axis 1 of an output is that of an input of the model: its time."""
+    """Whether axis 1 of an output is time: as long as axis 1 of an input."""
     ours, theirs = case.outputs[output], case.expected[output]
     times = {x.shape[1] for x in case.inputs.values() if x.ndim > 1}
     return _have_steps(ours, theirs) and ours.shape[1] in times
 
 
 def _have_steps(ours: Array, theirs: Array) -> bool:
-    """Whether two arrays have time steps on axis 1 that can be compared."""
+    """Whether axis 1 of two arrays has time steps to compare."""
     fits = ours.shape == theirs.shape and ours.ndim > 2 and ours.dtype.kind == "f"
     return fits and ours.size > 0 and ours.shape[1] > 1
 
@@ -93,17 +93,17 @@ def _layer_errors(evidence: Evidence, opened: Opened) -> Iterator[_Plot]:
 
 
 def by_step(ours: Array, theirs: Array) -> Array:
-    """The largest difference at every step, over all axes but 1."""
+    """The largest difference at every step, over all axes except 1."""
     with np.errstate(invalid="ignore", over="ignore"):
         same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
-        apart = np.where(same, 0.0, np.abs(ours.astype(np.float64) - theirs))
-    apart[np.isnan(apart)] = np.inf
-    largest: Array = apart.max(axis=(0, *range(2, ours.ndim)))
+        error = np.where(same, 0.0, np.abs(ours.astype(np.float64) - theirs))
+    error[np.isnan(error)] = np.inf
+    largest: Array = error.max(axis=(0, *range(2, ours.ndim)))
     return largest
 
 
 def thinned(values: Array) -> Array:
-    """No more points than a line needs: the largest of neighbouring steps."""
+    """At most ``MOST_POINTS`` values: each the largest of neighbouring steps."""
     width = -(-len(values) // MOST_POINTS)
     largest: Array = np.maximum.reduceat(values, np.arange(0, len(values), width))
     return largest
@@ -115,7 +115,7 @@ def _error_plot(
     errors: Mapping[str, Array],
     compared: Comparison | None,
 ) -> _Plot:
-    """A plot with its title, and the kinds of its lines."""
+    """A plot with its title, and the CSS classes of its lines."""
     steps = len(errors["error"])
     series = [Series(kind, thinned(error).tolist()) for kind, error in errors.items()]
     if compared is not None:
@@ -134,8 +134,8 @@ def _recurrent(
 ) -> list[tuple[Case, NodeEvidence, Comparison | None]]:
     """Recurrent layers in the order they run, those that differ first.
 
-    Each in the case in which it differs most, else in one of long sequences, and with
-    the comparison of its first output.
+    Each comes in the case in which it differs most, else in the one with the longest
+    sequences, and with the comparison of its first output.
     """
     shapes, _ = opened.graph.infer_nodes()
     layers = []
@@ -149,8 +149,7 @@ def _recurrent(
             for seen in case.nodes
             if seen.name == node.name and _reads_steps(seen)
         ]
-        # States of units, (batch, units), and no images; with time in front, axis 1 is
-        # no time.
+        # Only states (batch, units), not images; and only with time on axis 1.
         of_units = states and all(len(shape) == 2 for shape in states)
         if cases and of_units and not getattr(layer, "time_major", False):
             layers.append(max(cases, key=lambda x: (_badness(x[2]), _steps(x[1]))))
@@ -167,14 +166,14 @@ def _steps(seen: NodeEvidence) -> int:
 
 
 def _badness(compared: Comparison | None) -> tuple[bool, float]:
-    """How far from equal; of all that agree the same."""
+    """``Comparison.badness``, but the same for all that agree."""
     if compared is None or compared.agrees:
         return False, 0.0
     return compared.badness
 
 
 def states(evidence: Evidence, opened: Opened) -> list[Markup]:
-    """The section of hidden states; nothing where no layer has one to show."""
+    """The section of hidden states; empty if there is no layer to show."""
     layers = (
         (case, whole, compared)
         for case, seen, compared in _recurrent(evidence, opened)
@@ -187,24 +186,24 @@ def states(evidence: Evidence, opened: Opened) -> list[Markup]:
     if any('class="mask"' in markup for markup in shown):
         keys.append(("mask", "masked step"))
     text = (
-        "Where the thin line runs inside the broad one, both have the same state. "
-        "Shown are the units that move most, or where a layer differs those "
-        "furthest apart."
+        "Both have the same state where the thin line is inside the broad one. The "
+        "units are those that change most, or if a layer differs those that differ "
+        "most."
     )
     return [element("p", text), legend(keys), *shown]
 
 
 def _with_steps(seen: NodeEvidence, opened: Opened) -> NodeEvidence | None:
-    """The layer with outputs at every step; None where they cannot be had.
+    """The layer with outputs at every step; None if they cannot be computed.
 
-    Of a layer that gives its last step only, the runtime computes the steps before, and
-    Keras' are NaN.
+    If the layer gives only its last state, the runtime computes the earlier ones, and
+    those of Keras are NaN.
     """
     if _have_steps(seen.ours[0], seen.theirs[0]):
         return seen
     path = next(x.layer for x in opened.graph.nodes if x.name == seen.name)
     layer, prefix = opened.graph.layers[path], f"{path}/"
-    # States from an earlier call, or of layers inside, are not at hand.
+    # Its states from an earlier call, or those of layers inside, are not recorded.
     if layer.layers or getattr(layer, "stateful", False):
         return None
     weights = {
@@ -231,7 +230,7 @@ def _states(
     """A title, a note, and plots of some units in one row of a case."""
     ours, theirs = (x.reshape(*x.shape[:2], -1) for x in (seen.ours[0], seen.theirs[0]))
     last_only, steps = bool(np.isnan(theirs[:, 0]).all()), ours.shape[1]
-    # The end, where only the end can be compared.
+    # If only the last step can be compared, the last steps are shown.
     first = max(steps - MOST_STEPS, 0) if last_only else 0
     part = range(first, min(first + MOST_STEPS, steps))
     ours, theirs = ours[:, part], theirs[:, part]
@@ -243,7 +242,7 @@ def _states(
     if len(part) < steps:
         text += f", the {'last' if first else 'first'} {len(part)} of {steps:,} steps"
     if last_only:
-        text += "; Keras gives the last state only, the dot: the line is the runtime's"
+        text += "; Keras gives only the last state, the dot; the line is the runtime's"
     yield element("h3", name(seen.name))
     yield note(f"{text}.")
     kind = "state last" if last_only else "state"
@@ -270,22 +269,22 @@ def _unit_label(unit: str, series: Sequence[Series]) -> str:
 def _row_and_units(
     compared: Comparison | None, mask: Array | None, ours: Array, theirs: Array
 ) -> tuple[int, list[int]]:
-    """The units furthest apart where a layer differs; else those that move most.
+    """The units that differ most if the layer differs; else those that change most.
 
     Args:
         compared: the comparison of the layer.
-        mask: its mask, (batch, time) where it uses one.
+        mask: its mask, (batch, time); None without a mask.
         ours: the runtime's states, (batch, time, units).
         theirs: Keras' states.
     """
     differs = compared is not None and not compared.agrees
     with np.errstate(invalid="ignore", over="ignore"):
-        moves = ours.astype(np.float64).std(axis=1)
-        apart = np.nan_to_num(np.abs(ours.astype(np.float64) - theirs)).max(axis=1)
-    scores = apart if differs else np.nan_to_num(moves)
+        change = ours.astype(np.float64).std(axis=1)
+        error = np.nan_to_num(np.abs(ours.astype(np.float64) - theirs)).max(axis=1)
+    scores = error if differs else np.nan_to_num(change)
     row = int(scores.max(axis=1).argmax())
     if not differs and mask is not None and mask.ndim == 2:
-        # A row with masked steps among others, where there is one.
+        # A row with masked and other steps, if there is one.
         mixed = mask.any(axis=1) & ~mask.all(axis=1)
         row = int(mixed.argmax()) if mixed.any() else row
     largest = np.argsort(-scores[row], kind="stable")[:UNITS]

@@ -1,9 +1,10 @@
-"""Writing pages: of a model or a bundle, and of a verification."""
+"""Write the page of a model or a bundle, and that of a verification."""
 
 from __future__ import annotations
 
 import platform
 import shlex
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,11 +36,11 @@ if TYPE_CHECKING:
     from gru2np.verification.result import Verification
 
     FilePath = str | os.PathLike[str]
-    # Options of a command with their values, None where one was not given.
+    # Options of a command with their values; None if the user left one out.
     Options = Sequence[tuple[str, FilePath | float | None]]
 
 STYLE = Path(__file__).with_name("style.css")
-# A browser that keeps to it loads nothing and runs nothing, whatever a file names.
+# With this policy a browser loads and runs nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _KERNELS = {"c": "compiled", "numpy": "NumPy"}
 
@@ -55,14 +56,15 @@ def write_inspection(
     """Write the page of a model file or a bundle.
 
     Args:
-        target: the page; it takes the place of a file of that name once it is whole.
+        target: path of the page; it is replaced when the page is complete.
         path: a model file, an architecture, or a bundle.
-        weights: the weights file that belongs to an architecture.
-        custom_objects: classes of your own, as ``export`` takes them.
-        saved_by: the Keras that saved the file, where it does not say: see ``export``.
+        weights: the weights of an architecture.
+        custom_objects: custom classes, as for ``export``.
+        saved_by: the Keras that saved the file, if the file does not say: see
+            ``export``.
 
     Returns:
-        What the page shows.
+        The report that the page shows.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
@@ -99,18 +101,19 @@ def write_verification(
     """Write the page of a verification.
 
     Args:
-        target: the page; it takes the place of a file of that name once it is whole.
-        verification: what ``verify`` gave, with ``layers=True`` for errors by layer.
+        target: path of the page; it is replaced when the page is complete.
+        verification: the result of ``verify``; errors by layer need ``layers=True``.
         model: the model file that was verified.
-        weights: the weights file that belongs to an architecture.
-        bundle: the bundle that was verified, if one was given.
-        inputs: the file of inputs, if one was given.
-        expected: the file of recorded outputs, if one was given.
-        atol: the absolute tolerance, if one was given.
-        rtol: the relative one, if one was given.
-        custom_objects: classes of your own, as ``export`` takes them.
-        saved_by: the Keras that saved the file, where it does not say: see ``export``.
-        conversion: of the model, where it is still open; else its file is opened.
+        weights: the weights of an architecture.
+        bundle: the bundle that was verified; None if exported in memory.
+        inputs: the file of inputs; None if they were drawn.
+        expected: the file of recorded outputs; None if Keras ran.
+        atol: the user's absolute tolerance.
+        rtol: the user's relative tolerance.
+        custom_objects: custom classes, as for ``export``.
+        saved_by: the Keras that saved the file, if the file does not say: see
+            ``export``.
+        conversion: of the model, if it is open; else the file is opened again.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
@@ -146,7 +149,7 @@ def _command(
     saved_by: str | None = None,
     verification: Verification | None = None,
 ) -> list[str]:
-    """The words of the command that makes the page again, files without folders."""
+    """The command that writes the page again, as words; files without folders."""
     words = ["gru2np", name]
     for option, value in options:
         if value is not None:
@@ -208,10 +211,13 @@ def _verification_page(
         sections += [section for section in over_time if section[2]]
     sections.append(("cases", "Inputs", verification_parts.cases(verification)))
     sections.append(("layers", "Layers", model_parts.layers(report, cost)))
-    sections += meaning_sections(report)
+    # The notes and assumptions above the sections are not repeated.
+    shown = {*verification.notes, *verification.assumptions}
+    meaning = tuple(text for text in report.meaning if text not in shown)
+    sections += meaning_sections(replace(report, meaning=meaning))
     versions = list(_versions(verification))
     sections.append(("made", "Reproduce", _reproduce(command, versions)))
-    bundle = shorten(verification.bundle or "what export writes now", 80)
+    bundle = shorten(verification.bundle or "exported in memory", 80)
     rows = [
         ("Bundle", bundle),
         *model_parts.file_facts(report),
@@ -224,7 +230,7 @@ def _verification_page(
 
 
 def _figures(report: Report, cost: Costs | None) -> Iterator[tuple[str, str]]:
-    """The numbers that sum a model up."""
+    """The numbers at the top of the page."""
     count, _, noun = plural(len(report.layers), "layer").partition(" ")
     yield count, noun
     if report.parameters is not None:
@@ -244,7 +250,7 @@ def _figures(report: Report, cost: Costs | None) -> Iterator[tuple[str, str]]:
 
 
 def _versions(verification: Verification) -> Iterator[tuple[str, str]]:
-    """The programs that took part in a verification."""
+    """Names and versions of the programs in a verification."""
     reference = verification.evidence.reference
     if reference is not None:
         name = "Keras" if reference.name == "keras" else reference.name
@@ -256,7 +262,7 @@ def _versions(verification: Verification) -> Iterator[tuple[str, str]]:
 def _reproduce(
     command: Sequence[str], versions: Sequence[tuple[str, str]] = ()
 ) -> Iterator[Markup]:
-    """The command, and what it ran on: no host, no folder, no name of a person."""
+    """The command and its versions, without names of hosts, folders and users."""
     words = (join([element("span", word), " "]) for word in command)
     yield element("pre", *words, class_="command")
     system = f"{platform.system()} {platform.machine()}"
@@ -276,10 +282,10 @@ def _page(
 
     Args:
         title: of the window.
-        kind: what stands above the heading.
-        heading: what the page is model_parts.
-        lead: what is read first.
-        sections: in their order.
+        kind: of the page, above the heading.
+        heading: the name of the file.
+        lead: the part before the sections.
+        sections: in order.
     """
     head = element(
         "head",

@@ -1,7 +1,7 @@
-"""Plots that need no script: SVG stretched to its place, with texts around it in HTML.
+"""Plots without scripts: SVG that stretches to the page, with text around it in HTML.
 
-Lines keep their width however far they are stretched (``vector-effect``), so that one
-page reads well on a phone, on a desk and on paper.
+Lines keep their width when they are stretched (``vector-effect``), so that a page is
+readable on a phone, on a screen and on paper.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-# The size that a plot is drawn in, before it is stretched.
+# The size of a plot before it is stretched.
 _WIDTH, _HEIGHT = 600.0, 100.0
-# Fewer decades on a logarithmic axis would make much of small differences.
+# With fewer decades a logarithmic axis would exaggerate small differences.
 _LEAST_DECADES = 3
-# Sums and powers of ten of larger numbers overflow: they are beyond every axis.
+# Larger numbers overflow in sums and powers of ten; they are outside every axis.
 _HUGE = 1e300
-# Bars of a histogram: more where there are more numbers.
+# The number of bars of a histogram grows with that of numbers, within these.
 _LEAST_BARS, _MOST_BARS = 7, 41
-# What a mark or a line stands for, by its class in the style.
+# The legend of a mark or a line, by its CSS class.
 KEYS = {
     "bar": "Keras to the runtime",
     "error": "Keras to the runtime",
@@ -44,8 +44,8 @@ class Series:
     """A line of a plot.
 
     Attributes:
-        kind: its class in the style.
-        values: one for each place on the x axis; NaN leaves a gap.
+        kind: its CSS class.
+        values: one for each x; NaN leaves a gap.
     """
 
     kind: str
@@ -53,13 +53,13 @@ class Series:
 
 
 class LogAxis:
-    """A logarithmic axis over whole decades, zeros at its start.
+    """A logarithmic axis over whole decades; zeros are at its start.
 
     Args:
-        values: the numbers it holds; zeros, NaN and infinities do not widen it.
+        values: to show; zeros, NaN and infinities do not widen the axis.
 
     Attributes:
-        marks: numbers to name on the axis, and their names.
+        marks: the labelled numbers, with their labels.
     """
 
     def __init__(self, values: Iterable[float]) -> None:
@@ -71,20 +71,20 @@ class LogAxis:
         self.marks = [(10.0**decade, _power(decade)) for decade in decades]
 
     def at(self, value: float) -> float:
-        """Where a number stands, from 0 to 1."""
+        """The position of a number, from 0 to 1."""
         if not 0 < value < _HUGE:
             return float(value >= _HUGE)
         return _part(math.log10(value), self.low, self.high)
 
 
 class LinearAxis:
-    """An axis from a bit below the least number to a bit above the largest.
+    """An axis from just below the least number to just above the largest.
 
     Args:
-        values: the numbers it holds; NaN and infinities do not widen it.
+        values: to show; NaN and infinities do not widen the axis.
 
     Attributes:
-        marks: numbers to name on the axis, and their names.
+        marks: the labelled numbers, with their labels.
     """
 
     def __init__(self, values: Iterable[float]) -> None:
@@ -97,7 +97,7 @@ class LinearAxis:
         self.marks = [(v, Markup(f"{v:.4g}")) for v in self._ticks()]
 
     def _ticks(self) -> list[float]:
-        """Three or four round numbers."""
+        """Two to four round numbers."""
         size = self.high - self.low
         power = 10.0 ** math.floor(math.log10(size / 2))
         step = next(s * power for s in (5, 2.5, 2, 1, 0.5) if size / (s * power) >= 2)
@@ -105,7 +105,7 @@ class LinearAxis:
         return [tick * step for tick in ticks]
 
     def at(self, value: float) -> float:
-        """Where a number stands, from 0 to 1."""
+        """The position of a number, from 0 to 1."""
         return _part(value, self.low, self.high)
 
 
@@ -114,7 +114,7 @@ def _part(value: float, low: float, high: float) -> float:
 
 
 def _apart(low: float, high: float) -> bool:
-    """Whether two numbers differ by more than the last digits of a number."""
+    """Whether two numbers differ by more than rounding."""
     return high - low > max(1e-9 * max(abs(low), abs(high)), 1e-30)
 
 
@@ -135,11 +135,11 @@ def lines(
     """Lines over the time steps of a sequence.
 
     Args:
-        series: of one length, from the back to the front.
-        label: what the plot shows, for readers who cannot see it.
-        log: a logarithmic axis, zeros at its foot.
-        steps: the numbers of the steps; from 0 if not given.
-        masked: the steps that are masked, drawn along the foot.
+        series: of equal length, drawn one over the other.
+        label: a description for screen readers.
+        log: whether the axis is logarithmic.
+        steps: the numbers of the steps; by default from 0.
+        masked: whether each step is masked, drawn at the bottom.
     """
     count = len(series[0].values)
     steps = range(count) if steps is None else steps
@@ -184,10 +184,10 @@ def _picture(label: str, shapes: Sequence[Markup], kind: str | None = None) -> M
 
 
 def legend(keys: Iterable[tuple[str, str]]) -> Markup:
-    """What each line or mark is.
+    """A legend.
 
     Args:
-        keys: its class in the style, and the words.
+        keys: CSS class and text of each line or mark.
     """
     spans = [
         element("span", element("i", class_=kind), label, class_="key")
@@ -201,7 +201,7 @@ def _y(axis: LogAxis | LinearAxis, value: float) -> str:
 
 
 def _path(values: Sequence[float], axis: LogAxis | LinearAxis) -> str:
-    """A line through the values, broken at NaN."""
+    """A line through the values, with gaps at NaN."""
     width, last = _WIDTH / max(len(values) - 1, 1), len(values) - 1
     path, drawing = "", False
     for i, value in enumerate(values):
@@ -211,14 +211,14 @@ def _path(values: Sequence[float], axis: LogAxis | LinearAxis) -> str:
         x = i * width if last else _WIDTH / 2
         path += f"{'L' if drawing else 'M'}{number(x)} {_y(axis, float(value))}"
         if not drawing and (i == last or values[i + 1] != values[i + 1]):
-            # A line of no length with round ends is a dot.
+            # A line of length 0 with round ends is a dot.
             path += "h0"
         drawing = True
     return path
 
 
 def _masked_path(masked: Sequence[bool]) -> str:
-    """A line along the foot of the plot under every masked step."""
+    """A line at the bottom of the plot under every masked step."""
     last = len(masked) - 1
     width = _WIDTH / max(last, 1)
     return "".join(
@@ -230,14 +230,14 @@ def _masked_path(masked: Sequence[bool]) -> str:
 
 
 def histogram(array: Array, label: str) -> Markup:
-    """How the numbers of an array are spread from the least to the largest."""
+    """A histogram of an array, from the least to the largest number."""
     wide = array.astype(np.float64, copy=False)
     finite = wide[np.abs(wide) < _HUGE]
     if not finite.size:
         return element("span", "no numbers", class_="muted")
     low, high = float(finite.min()), float(finite.max())
     if not _apart(low, high):
-        # Equal numbers are one bar in the middle.
+        # Equal numbers give one bar in the middle.
         axis = LinearAxis([low])
         low, high = axis.low, axis.high
     bars = min(max(2 * math.isqrt(finite.size) + 1, _LEAST_BARS), _MOST_BARS)

@@ -1,10 +1,10 @@
-"""The sections of a verification: the verdict first, then what it rests on."""
+"""The sections of a verification: verdict, errors of outputs and layers, cases."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.reports.blocks import AT_ONCE, MOST, note, tables
+from gru2np.reports.blocks import AT_ONCE, MOST, note, several_lines, tables
 from gru2np.reports.markup import Markup, element, join, name, percent, short_name
 from gru2np.reports.plots import KEYS, LogAxis, legend
 from gru2np.text import difference, plural, shorten
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from gru2np.verification.evidence import Case
     from gru2np.verification.result import Verification
 
-# A page shows no more than these: notes, names in a list, outputs in the verdict.
+# The most notes, names in a list, and outputs in the verdict.
 _MOST_NOTES, _MOST_NAMES, _MOST_WRONG = 40, 12, 5
 _LONGEST_WHY = 300
 _ROUNDING = (
     "Rounding: the difference is larger than allowed, but Keras and the runtime are "
-    "about equally far from float64, or no further than a last digit of the inputs "
-    "moves the result. Neither is wrong."
+    "about equally far from float64, or no further than last digits of the inputs "
+    "move the result. Neither is wrong."
 )
 
 
 def word(verification: Verification) -> str:
-    """The verdict in a word."""
+    """The verdict as one word."""
     return "Agrees" if verification.agrees else "Differs"
 
 
 def verdict(verification: Verification) -> Markup:
-    """Whether it agrees, how closely, and the first layer that departs."""
+    """Whether it agrees, the largest difference, and the first layer that differs."""
     lines = [element("p", *line) for line in _verdict_lines(verification)]
     compared = f"{verification.reference} and {verification.runtime}"
     lines.append(element("p", f"Compared: {compared}.", class_="muted"))
@@ -47,24 +47,29 @@ def _verdict_lines(verification: Verification) -> Iterator[list[Markup | str]]:
     if len(verification.evidence.cases) > 1:
         count += f", {plural(len(verification.evidence.cases), 'set')} of inputs"
     if verification.agrees:
-        yield [f"{count}: at worst ", _of_allowed(verification.worst), " allowed."]
+        yield [
+            f"{count}: largest difference ",
+            _of_allowed(verification.worst),
+            " allowed.",
+        ]
     else:
         wrong = [output for output in verification.outputs if not output.agrees]
         yield [f"{len(wrong)} of {count}."]
         for output in wrong[:_MOST_WRONG]:
             yield [name(output.name), f": {shorten(output.why, _LONGEST_WHY)}."]
-    first = verification.first_departure
+    first = verification.first_difference
     if first is not None:
         why = shorten(first.why, _LONGEST_WHY)
         where = f" ({short_name(first.kind)}), case {first.case}: {why}."
         layer = element("b", name(first.name))
-        yield ["The first layer that departs is ", layer, where]
+        yield ["The first layer that differs is ", layer, where]
 
 
 def notes(verification: Verification) -> Iterator[tuple[str, Markup | str]]:
-    """What a reader should know: notes, and what an agreement does not prove."""
+    """Labels and texts: notes, and what an agreement does not prove."""
     for text in verification.notes[:_MOST_NOTES]:
-        yield "Note", shorten(text, 600)
+        lines = text.splitlines()[:_MOST_NAMES]
+        yield "Note", several_lines(shorten(line, 600) for line in lines)
     if verification.assumptions:
         yield "Both assume", shorten("; ".join(verification.assumptions), 1200)
     if verification.missed:
@@ -78,7 +83,7 @@ def notes(verification: Verification) -> Iterator[tuple[str, Markup | str]]:
 
 
 def outputs(verification: Verification) -> Iterator[Markup]:
-    """How far every output is from the reference, and where most."""
+    """The error of every output, and its position."""
     yield from _errors(verification.outputs, "output")
     head: list[Column] = [
         ("Output", ""),
@@ -92,7 +97,7 @@ def outputs(verification: Verification) -> Iterator[Markup]:
         if x.at is not None and x.largest
     ]
     if rows:
-        yield note("Where they are furthest apart:")
+        yield note("The largest differences:")
         yield from tables("output", head, rows, len(rows))
 
 
@@ -103,14 +108,14 @@ def _value(value: float | None) -> str:
 
 
 def layer_errors(layers: Sequence[Comparison]) -> Iterator[Markup]:
-    """How far every layer is, with the inputs that it got in Keras."""
+    """The error of every layer, with the inputs that it had in Keras."""
     text = (
-        "Every layer got the inputs that it got in Keras, so that a difference is the "
-        "layer's alone."
+        "Every layer got the inputs that it had in Keras, so a difference is the error "
+        "of that layer alone."
     )
     if len(layers) > AT_ONCE:
         layers = sorted(layers, key=lambda layer: layer.badness, reverse=True)
-        text += " Those furthest from equal come first."
+        text += " The largest differences come first."
     yield element("p", text)
     yield from _errors(layers, "layer")
     if any(layer.verdict == "rounding" for layer in layers):
@@ -122,7 +127,7 @@ def _errors(compared: Sequence[Comparison], noun: str) -> Iterator[Markup]:
 
     Args:
         compared: at least one.
-        noun: what a row stands for.
+        noun: what a row is.
     """
     values = [x for error in compared for x in (error.largest, error.tolerance)]
     exact = [error.float64 for error in compared if error.float64 is not None]
@@ -152,7 +157,7 @@ def _row(error: Comparison, axis: LogAxis) -> Row:
 
 
 def _bar(error: Comparison, axis: LogAxis) -> Markup:
-    """A bar to the difference, a line at the bound, a dot for each side to float64."""
+    """A bar for the difference, a line at the bound, dots for errors to float64."""
     shapes = [_line(axis.at(value), "tick") for value, _ in axis.marks]
     kind = "bar differ" if error.verdict == "differ" else "bar"
     long = percent(axis.at(error.largest))
@@ -166,21 +171,21 @@ def _bar(error: Comparison, axis: LogAxis) -> Markup:
             for kind, x in (("keras", theirs), ("runtime", ours))
             if x > 0
         ]
-        label += f"; from float64 Keras is {difference(theirs)}"
+        label += f"; distance from float64: Keras {difference(theirs)}"
         label += f", the runtime {difference(ours)}"
     return element("svg", element("title", label), *shapes, class_="strip", role="img")
 
 
-def _line(place: float, kind: str) -> Markup:
-    x = percent(place)
+def _line(position: float, kind: str) -> Markup:
+    x = percent(position)
     return element("line", x1=x, x2=x, y1="0", y2="100%", class_=kind)
 
 
 def node_notes(verification: Verification) -> dict[str, tuple[str, str]]:
-    """By node, the verdict and the line that the drawing shows in its box."""
+    """For each node, the verdict and a line for its box in the drawing."""
     worst: dict[str, Comparison] = {}
     for layer in verification.layers or ():
-        # A number in brackets follows the name where there are several outputs.
+        # With several outputs, a number in brackets follows the name.
         node = layer.name.rpartition(" [")[0] or layer.name
         if node not in worst or layer.badness > worst[node].badness:
             worst[node] = layer
@@ -191,7 +196,7 @@ def node_notes(verification: Verification) -> dict[str, tuple[str, str]]:
 
 
 def cases(verification: Verification) -> Iterator[Markup]:
-    """What the model was run on."""
+    """A table of the cases."""
     head: list[Column] = [
         ("Case", ""),
         ("Inputs", "wide"),
@@ -202,7 +207,7 @@ def cases(verification: Verification) -> Iterator[Markup]:
     yield from tables("case", head, [_case(x) for x in every[:MOST]], len(every))
     if verification.drawn is not None:
         seed = f"Drawn with seed {verification.drawn}"
-        yield note(f"{seed}: the same seed draws the same numbers again.")
+        yield note(f"{seed}; the same seed draws the same numbers.")
 
 
 def _case(case: Case) -> Row:
@@ -221,6 +226,6 @@ def _case(case: Case) -> Row:
 
 
 def _of_allowed(error: Comparison) -> Markup:
-    """A difference and its bound, in numbers."""
+    """A difference and its bound."""
     bound = element("span", f" of {difference(error.tolerance)}", class_="muted")
     return element("span", element("b", difference(error.largest)), bound)

@@ -1,1 +1,1 @@
-"""The runtime compared with Keras: what ``gru2np verify`` does."""
+"""Compare the runtime with Keras: what ``gru2np verify`` does."""

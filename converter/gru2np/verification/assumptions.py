@@ -1,8 +1,7 @@
 """What the runtime and the Keras that it is compared with both assume.
 
-Where both read one ambiguous thing the same way, that they agree proves nothing of it.
-Each sentence stands only where it concerns the file; ``Built.warnings`` stand beside
-them.
+If both read an ambiguous thing in the same way, their agreement proves nothing about
+it.  Only sentences that concern the file are given; ``Built.warnings`` are others.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.verification.evidence import Reference
 
-# Names of a kind that are said; more are counted.
+# At most this many names are listed; the others are counted.
 SHOWN = 4
 
 
@@ -28,29 +27,29 @@ def shared(conversion: Conversion, reference: Reference) -> tuple[str, ...]:
 
     Args:
         conversion: of the file.
-        reference: the Keras that was asked.
+        reference: the Keras that ran.
     """
     raw = conversion.raw
-    found = [*_names(raw.config)]
+    clauses = [*_names(raw.config)]
     if raw.keras_version is None:
-        found.append("the file, which names no version, is one of this Keras")
+        clauses.append("this Keras saved the file, which names no version")
     elif raw.keras_version != reference.version:
         name = str(reference).partition(" (")[0]
-        found.append(f"{name} computes what {conversion.meaning.writer} did")
-    found += choices.unsaid(conversion.built.graph, conversion.meaning, raw.config)
-    return tuple(found)
+        clauses.append(f"{name} computes what {conversion.meaning.writer} did")
+    clauses += choices.unsaid(conversion.built.graph, conversion.meaning, raw.config)
+    return tuple(clauses)
 
 
 def _names(config: Any) -> Iterator[str]:
-    """That names without a module are those of Keras."""
+    """A clause on names without a module, which are taken for those of Keras."""
     classes: dict[str, None] = {}
     functions: dict[str, None] = {}
     for record in objects(config):
         name, options = record.get("class_name"), record.get("config")
         if not isinstance(name, str) or not isinstance(options, dict):
             continue
-        inside = "layers" in options or name == "InputLayer"
-        if not record.get("module") and not inside and "name" in options:
+        is_model = "layers" in options or name == "InputLayer"
+        if not record.get("module") and not is_model and "name" in options:
             classes[name] = None
         functions.update(
             (value, None)
@@ -60,8 +59,9 @@ def _names(config: Any) -> Iterator[str]:
     functions.pop("linear", None)
     if classes or functions:
         names = [*classes, *functions]
-        are = "is" if len(names) == 1 else "are"
+        are = "is from Keras and not a custom object"
+        if len(names) > 1:
+            are = "are from Keras and not custom objects"
         yield (
-            f"{listed(names, SHOWN)} {are} Keras' own and not yours by the same name, "
-            "for the file names no module"
+            f"{listed(names, SHOWN)} {are} of the same name: the file names no module"
         )

@@ -1,4 +1,4 @@
-"""A bundle compared with what Keras gave: its outputs and layers, in every case."""
+"""Compare a bundle with Keras: its outputs and layers, in every case."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ if TYPE_CHECKING:
     from gru2np_runtime import Model
 
 
-# Bytes of layers' arrays that the evidence keeps; a person looks at no more.
+# Bytes of layers' arrays that the evidence keeps, for the report.
 KEPT = 2**27
 
 
-# Asked for the number of a case; None where Keras does not say.
+# Gives the outputs of a case by its number; None if Keras cannot run again.
 Again = Callable[[int], "Outputs | None"]
 
 
 def _moved(keras_outputs: Outputs, again: Again, number: int, output: int) -> float:
-    """How far an output of a case moves in Keras; 0 where nobody knows."""
+    """How far last digits move an output of a case in Keras; 0 if that is unknown."""
     nudged = again(number)
     if nudged is None or nudged.refused:
         return 0.0
@@ -60,7 +60,7 @@ def _moved(keras_outputs: Outputs, again: Again, number: int, output: int) -> fl
 
 
 class BundleComparison:
-    """One bundle, and everything it is compared with."""
+    """One bundle, compared with recorded outputs or with Keras in every case."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class BundleComparison:
         self.settings = settings
         self.graph = conversion.built.graph
         self.precision = precision(conversion)
-        # Rows of a model with its own batch size follow each other in such batches.
+        # The rows of a model with a declared batch size are split into such batches.
         self.batch_size = samples.declared_batch(self.graph)
         self.notes: list[str] = list(conversion.built.warnings)
         if model.storage is not None:
@@ -94,17 +94,17 @@ class BundleComparison:
                 f"{str(source.get('sha256'))[:8]}… and {file.sha256[:8]}…)"
             )
 
-    def _tolerance(self, output: str, usual: Tolerance, case: str) -> Tolerance:
-        """How far an output may be away, with what small storage costs."""
+    def _tolerance(self, output: str, full: Tolerance, case: str) -> Tolerance:
+        """The tolerance of an output, with the cost of small storage."""
         if self.model.storage is not None:
-            usual = storage_cost.tolerance(self.model.storage, output, usual, case)
-        return self.settings.tolerance(usual)
+            full = storage_cost.tolerance(self.model.storage, output, full, case)
+        return self.settings.tolerance(full)
 
     def predict(self, drawn: Sequence[Drawn]) -> None:
         """Run the runtime on every case.
 
         Raises:
-            InputError: it takes none of them.
+            InputError: the inputs of no case fit the model.
         """
         stateful = samples.has_states(self.graph)
         refusal = None
@@ -128,18 +128,18 @@ class BundleComparison:
         self.drawn = list(drawn)
 
     def compare_recorded(self, expected: Any) -> Verification:
-        """Compare with outputs that were recorded, for inputs that were given."""
-        usual = RECORDED
+        """Compare with recorded outputs; the only case has the user's inputs."""
+        default = RECORDED
         if self.precision in HALF:
-            usual = Tolerance(RECORDED.atol, TOLERANCES[self.precision].rtol)
-        tolerance = self.settings.tolerance(usual)
+            default = Tolerance(RECORDED.atol, TOLERANCES[self.precision].rtol)
+        tolerance = self.settings.tolerance(default)
         (outputs,), (drawn,) = self.outputs, self.drawn
         assert not isinstance(outputs, str)
         wanted = samples.by_name(expected, list(outputs), "expected output")
         compared = []
         for name, x in outputs.items():
-            tolerated = self._tolerance(name, usual, drawn.name)
-            # Numbers count here, not how they were stored.
+            tolerated = self._tolerance(name, default, drawn.name)
+            # A file of outputs may have another dtype than the model.
             compared.append(
                 compare(
                     name,
@@ -156,12 +156,12 @@ class BundleComparison:
     def compare_keras(
         self, answered: Answered, exact: Exact | None, again: Again
     ) -> Verification:
-        """Compare with what Keras gave.
+        """Compare with the outputs of Keras.
 
         Args:
-            answered: what it gave.
-            exact: the file in float64; None where nothing is that exact.
-            again: what it gives for numbers that are a last digit away.
+            answered: the outputs of Keras.
+            exact: the file's model in float64; None for models that are not float32.
+            again: the outputs of Keras with every number changed in its last digit.
         """
         tolerance = self.settings.tolerance(TOLERANCES[self.precision])
         layerwise = self._layerwise(exact, tolerance)
@@ -187,11 +187,13 @@ class BundleComparison:
         return self._verification(evidence, not_compared, assumed)
 
     def _layerwise(self, exact: Exact | None, tolerance: Tolerance) -> Layerwise | None:
-        """What compares layers; None where that is not wanted, or says nothing."""
+        """Compares layers; None if not asked for, or if weights are stored small."""
         if not self.settings.layers:
             return None
         if self.model.storage is not None:
-            self.notes.append("layers are not compared: small kernels make each depart")
+            self.notes.append(
+                "layers are not compared: each with a kernel stored small differs"
+            )
             return None
         names = frozenset(unnamed(self.conversion.model))
         plan, lenient = self.model.graph_plan, self.settings.lenient
@@ -200,13 +202,13 @@ class BundleComparison:
     def _judged_case(
         self, number: int, answered: Answered, exact: Exact | None, again: Again
     ) -> Case | None:
-        """The outputs of a case compared; None where Keras refuses its inputs."""
+        """The comparison of a case's outputs; None if Keras refuses its inputs."""
         drawn, outputs = self.drawn[number], self.outputs[number]
         keras = answered.cases[number]
         if keras.refused:
             self.notes.append(
-                f"case {drawn.name} is left out: {answered.reference} does not "
-                f"take its inputs: {keras.refused}"
+                f"case {drawn.name} is left out: {answered.reference} refuses its "
+                f"inputs: {keras.refused}"
             )
             return None
         case = self._compare_outputs(drawn, outputs, answered, number)
@@ -222,29 +224,29 @@ class BundleComparison:
         )
 
     def _is_left_out(self, case: Case, reference: Reference) -> bool:
-        reason = self._says_nothing(case, reference)
+        reason = self._reason_to_leave_out(case, reference)
         if reason:
             self.notes.append(f"case {case.name} is left out: {reason}")
         return bool(reason)
 
-    def _says_nothing(self, case: Case, reference: Reference) -> str:
-        """Why a case cannot tell right from wrong; empty where it can."""
+    def _reason_to_leave_out(self, case: Case, reference: Reference) -> str:
+        """Why a case gives no verdict; empty if it gives one."""
         if case.name == SATURATED and any(
             pair.reason == NOT_FINITE
             and not np.isfinite(case.expected[pair.name]).all()
             for pair in case.compared
         ):
-            # What is infinite then, and what NaN, depends on how Keras is compiled.
+            # Which elements are then infinite or NaN depends on the build of Keras.
             return f"numbers that large overflow in {reference}"
         if not self.settings.lenient or not any(
             pair.amplified for pair in case.compared
         ):
             return ""
         reason = (
-            "this model makes so much of a last digit that no two programs agree on it"
+            "this model amplifies rounding so much that no two programs agree on it"
         )
         if case.layers is None:
-            return f"{reason}; --layers compares its layers, each by itself"
+            return f"{reason}; --layers compares each of its layers alone"
         return reason if any(pair.amplified for pair in case.layers) else ""
 
     def _compare_outputs(
@@ -258,8 +260,8 @@ class BundleComparison:
         arrays = answered.cases[number].arrays
         if len(arrays) != len(names):
             raise VerificationError(
-                f"{answered.reference} gives {len(arrays)} outputs, "
-                f"the bundle {len(names)}"
+                f"{answered.reference} gives {len(arrays)} outputs, but the bundle "
+                f"gives {len(names)}"
             )
         by_key = {key: (array, dtype) for key, array, dtype in arrays}
         expected, compared = {}, []
@@ -291,6 +293,7 @@ class BundleComparison:
         number: int,
         room: int,
     ) -> Case:
+        """The case with its layers compared; arrays are kept up to ``room`` bytes."""
         compared: list[Comparison] = []
         nodes: list[NodeEvidence] = []
         batches = self._batches(case.inputs)
@@ -302,7 +305,7 @@ class BundleComparison:
         return replace(case, layers=tuple(compared), nodes=tuple(nodes))
 
     def _batches(self, inputs: Mapping[str, Array]) -> list[list[Array]]:
-        """The inputs of each call, as the graph takes them."""
+        """The inputs of each call, in the order of the graph's inputs."""
         arrays = list(inputs.values())
         rows = len(arrays[0])
         size = max(self.batch_size or rows, 1)

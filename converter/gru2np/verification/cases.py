@@ -1,8 +1,8 @@
-"""Inputs that find faults, made from the graph: several cases, each with its aim.
+"""Inputs that find faults: several cases made from the graph, each for other faults.
 
-A fault shows only where the inputs reach it: a mask that is ignored needs masked
-steps, a slope of an activation needs numbers on it, a state needs a second call.
-Every case is drawn with a seed and its own name, so that one alone can be drawn again.
+A fault shows only if the inputs reach it: a mask that is ignored needs masked steps, a
+wrong slope of an activation needs numbers on it, a lost state needs a second call.
+Every case is drawn with the seed and its name, so that it can be drawn alone.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     from gru2np_runtime.graph import Graph, Port
 
 
-# The name of the case whose inputs were given.
+# The name of the case with the user's inputs.
 GIVEN = "given"
 SATURATED = "saturated"
-# The cases of numbers at which layers turn: those of the file, and those that only a
-# bundle of it has.
+# Landmarks of the file, and those that only its bundle has.
 LANDMARKS, OTHERS = "landmarks", "bundle-landmarks"
-# Each of these exceeds what a sum of gates takes before it saturates.
+# Inputs times this number saturate gates.
 LARGE = 100.0
+# Numbers of time steps; the first that fits is used.
 LONG = (250, 100, 50)
-# More rows than any kernel computes at once, and a number that nothing divides.
+# More rows than a kernel computes at once, and a prime number.
 ODD = 17
-# Multiplications that one case may cost; more than seconds is too much to wait for.
+# Multiplications that one case may cost: a few seconds.
 WORK = 4e9
-# Of so many numbers at least one is one at which a layer turns.
+# At least one of this many numbers is a landmark.
 SHARE = 4
-# Numbers of one row from which on more rows than a few are too many.
+# Elements of a row above which a batch of ODD rows is too large.
 LARGE_ROW = 50_000
 
 
@@ -55,7 +55,7 @@ class Drawn:
     Attributes:
         name: of the case.
         description: what it tries, in a line.
-        seed: it was drawn with; None where the arrays were given.
+        seed: it was drawn with; None for the user's inputs.
         inputs: arrays by input name.
     """
 
@@ -78,33 +78,35 @@ def draw(
     """The cases that fit a model, the same for the same seed.
 
     Args:
-        graph: the model's.
-        weights: the model's, by path.
+        graph: of the model.
+        weights: of the model, by path.
         names: of its inputs.
-        seed: of all cases; each is drawn apart, from the seed and its name.
-        only: the name of the one case that is wanted.
-        half: Keras computes in half precision, which leaves nothing certain of the
-            sums of large numbers.
-        others: graphs that ought to be the same, with their weights: where they turn
-            is tried too.
+        seed: each case is drawn from the seed and its name.
+        only: draw only the case of this name.
+        half: whether Keras computes in half precision; then sums of large numbers
+            prove nothing.
+        others: graphs that should be equal, with their weights: their landmarks are
+            tried too.
 
     Raises:
-        VerificationError: no inputs fit the model, or it has no such case.
+        VerificationError: no inputs fit the model, or it has no case of that name.
     """
     maker = _Maker(graph, weights, names, seed, half, others)
-    found = [
+    drawn = [
         Drawn(name, description, seed, make())
         for name, description, make in maker.cases()
         if only in (None, name)
     ]
-    if not found:
-        known = ", ".join(name for name, _, _ in maker.cases())
-        raise VerificationError(f"this model has no case {only!r}: it has {known}")
-    return found
+    if not drawn:
+        names = [name for name, _, _ in maker.cases()]
+        raise VerificationError(
+            f"this model has no case {only!r}: expected one of {', '.join(names)}"
+        )
+    return drawn
 
 
 class _Maker:
-    """What the cases of one model have in common."""
+    """Makes the cases of one model."""
 
     def __init__(
         self,
@@ -128,9 +130,9 @@ class _Maker:
             port.name: pool(self.usages[port.name], port.dtype, half=half)
             for port in graph.inputs
         }
-        self.others = _only_there(graph, self.usages, self.pools, others, half)
+        self.others = _only_in_others(graph, self.usages, self.pools, others, half)
         self.row = sum(prod(shape[1:]) for shape in self.typical)
-        # Numbers that each step is multiplied with, as far as weights tell it.
+        # Multiplications of a time step, estimated by the number of weights.
         _, needed = graph.infer_nodes(self.typical)
         self.parameters = sum(
             prod(n or 1 for n in shape)
@@ -140,7 +142,7 @@ class _Maker:
         )
 
     def cases(self) -> Iterator[tuple[str, str, Callable[[], dict[str, Array]]]]:
-        """Name, description, and what draws it."""
+        """Name and description of each case, and a function that draws it."""
         calls = f", {samples.ROWS} calls, states carried" if self.stateful else ""
         masks = any(self._is_masked(port) for port in self.graph.inputs)
         padded = "; steps masked at both ends and inside" if masks else ""
@@ -152,33 +154,35 @@ class _Maker:
         )
         if masks:
             for name, (description, pattern) in PATTERNS.items():
-                yield name, description, self._drawn(name, pattern=pattern)
+                yield name, description, self._drawer(name, pattern=pattern)
         if self._fits(1):
-            yield "one-step", "a single time step", self._drawn("one-step", steps=1)
+            yield "one-step", "a single time step", self._drawer("one-step", steps=1)
         long = self._long()
         if long:
             text = f"{long} time steps"
-            yield "long", text, self._drawn("long", rows=2, steps=long)
+            yield "long", text, self._drawer("long", rows=2, steps=long)
         floats = self._float_inputs()
         if floats and not all(
             0 in self.usages[port.name].mask_values for port in floats
         ):
-            yield "zeros", "nothing but zeros", self._drawn("zeros", scale=0.0)
+            yield "zeros", "all numbers are zero", self._drawer("zeros", scale=0.0)
         if floats and not self.half:
             text = f"numbers {LARGE:.0f} times as large: gates saturate"
-            yield SATURATED, text, self._drawn(SATURATED, scale=LARGE)
+            yield SATURATED, text, self._drawer(SATURATED, scale=LARGE)
         tables = [usage.rows for usage in self.usages.values() if usage.rows]
         if tables:
             yield self._every_id(max(tables))
         if any(len(numbers) for numbers in self.pools.values()):
-            yield self._numbers(LANDMARKS, "at which layers turn", self.pools)
+            yield self._landmarks(LANDMARKS, "breakpoints of layers", self.pools)
         if any(len(numbers) for numbers in self.others.values()):
-            yield self._numbers(OTHERS, "at which only the bundle turns", self.others)
+            yield self._landmarks(
+                OTHERS, "breakpoints of the bundle alone", self.others
+            )
         if self.batch is None:
-            yield "one-row", "a batch of one", self._drawn("one-row", rows=1)
+            yield "one-row", "a batch of one", self._drawer("one-row", rows=1)
             if self._work(ODD, 1) <= WORK and self.row <= LARGE_ROW:
                 text = f"a batch of {ODD}"
-                yield "odd-batch", text, self._drawn("odd-batch", rows=ODD)
+                yield "odd-batch", text, self._drawer("odd-batch", rows=ODD)
 
     def _kinds(self) -> str:
         kinds = {
@@ -191,8 +195,8 @@ class _Maker:
         """Whether steps of an input can be marked as padding."""
         if len(port.shape) < 2:
             return False
-        given = any(node.mask == (port.name, 0) for node in self.graph.nodes)
-        return bool(self.usages[port.name].mask_values) or given
+        is_mask = any(node.mask == (port.name, 0) for node in self.graph.nodes)
+        return bool(self.usages[port.name].mask_values) or is_mask
 
     def _float_inputs(self) -> list[Port]:
         ports = self.graph.inputs
@@ -206,23 +210,23 @@ class _Maker:
         return float(self.parameters) * rows * steps
 
     def _long(self) -> int | None:
-        """As many steps as the model takes, and as there is time for."""
-        usual = max((s[1] for s in self.typical if len(s) > 1), default=0)
+        """The most steps in LONG that fit the model and the budget of work."""
+        typical = max((s[1] for s in self.typical if len(s) > 1), default=0)
         for steps in LONG:
             affordable = self._work(self._rows(2), steps) <= WORK
-            if steps > 2 * usual and affordable and self._fits(steps):
+            if steps > 2 * typical and affordable and self._fits(steps):
                 return steps
         return None
 
     def _fits(self, steps: int) -> bool:
-        """Whether time is free, and every layer takes so many steps."""
+        """Whether the time axis is free, and every layer accepts this many steps."""
         if not any(_has_free_time(port) for port in self.graph.inputs):
             return False
         try:
             known, _ = self.graph.infer_nodes(self._shapes(1, steps))
         except ValueError:
             return False
-        sizes = [n for found in known.values() for shape in found for n in shape]
+        sizes = [n for outputs in known.values() for shape in outputs for n in shape]
         return all(n is None or n > 0 for n in sizes)
 
     def _shapes(self, rows: int, steps: int | None) -> list[tuple[int, ...]]:
@@ -235,13 +239,13 @@ class _Maker:
         ]
 
     def _rows(self, wanted: int) -> int:
-        """Rows in whole batches, three of them where states are carried."""
+        """At least ``wanted`` rows in whole batches; three batches if stateful."""
         if self.batch is None:
             return wanted
         least = samples.ROWS if self.stateful else 1
         return self.batch * max(least, ceil(wanted / self.batch))
 
-    def _drawn(
+    def _drawer(
         self,
         name: str,
         *,
@@ -252,16 +256,16 @@ class _Maker:
         ids: bool = False,
         pools: Mapping[str, Array] | None = None,
     ) -> Callable[[], dict[str, Array]]:
-        """What draws a case.
+        """A function that draws a case.
 
         Args:
-            name: of the case; seeds it.
+            name: of the case; part of its seed.
             rows: of the batch.
-            steps: in time; as many as usual if not given.
-            scale: numbers are so many times as large.
+            steps: time steps; None for the default length.
+            scale: a factor of all floats.
             pattern: of masked steps.
-            ids: every row of a table is asked for.
-            pools: numbers that each input has to hold.
+            ids: whether every row of a table is used.
+            pools: the landmarks of each input, to put into it.
         """
 
         def make() -> dict[str, Array]:
@@ -277,19 +281,19 @@ class _Maker:
                 if ids and usage.rows is not None:
                     order = rng.permutation(usage.rows)
                     array[...] = np.resize(order, shape)
-                    # Where not all fit: a table's end is where faults are.
+                    # If not all ids fit, the last one is included: faults are there.
                     array.flat[0] = usage.rows - 1
                 if pattern is not None and self._is_masked(port):
                     mask(rng, array, usage, pattern, i)
                 if pools is not None:
-                    _scatter(rng, array, pools[port.name], usage)
+                    _insert(rng, array, pools[port.name], usage)
                 arrays[name_of_input] = array
             return arrays
 
         return make
 
     def _every_id(self, count: int) -> tuple[str, str, Callable[[], dict[str, Array]]]:
-        """Every row of the largest table once, or as many as there is time for."""
+        """Every row of the largest table once, or as many as the budget allows."""
         at = next(
             i
             for i, port in enumerate(self.graph.inputs)
@@ -300,18 +304,18 @@ class _Maker:
         text = f"every id, 0 to {count - 1}"
         if shown < count:
             text = f"{rows * per_row} of {count} ids"
-        return "every-id", text, self._drawn("every-id", rows=rows, ids=True)
+        return "every-id", text, self._drawer("every-id", rows=rows, ids=True)
 
     def _rows_for(self, at: int, count: int) -> tuple[int, int]:
-        """Rows that so many numbers of an input take, or there is time for."""
+        """Rows for ``count`` numbers of an input, within the budget; and their size."""
         per_row = prod(self.typical[at][1:])
         most = int(min(WORK / max(self.parameters, 1), 20 * LARGE_ROW))
         return ceil(min(count, max(most, per_row)) / per_row), per_row
 
-    def _numbers(
+    def _landmarks(
         self, name: str, what: str, pools: Mapping[str, Array]
     ) -> tuple[str, str, Callable[[], dict[str, Array]]]:
-        """Every number of each pool at least once, among ordinary ones."""
+        """Every landmark of each pool at least once, among random numbers."""
         rows, least = samples.ROWS, 1.0
         for at, port in enumerate(self.graph.inputs):
             count = len(pools[port.name])
@@ -320,57 +324,57 @@ class _Maker:
             if count:
                 least = min(least, needed * per_row / SHARE / count)
         total = sum(map(len, pools.values()))
-        text = f"{total} numbers {what}, or just beside"
+        text = f"{total} numbers: {what}, and their neighbours"
         if least < 1:
             text = f"{int(least * total)} of {text}"
-        return name, text, self._drawn(name, rows=rows, pools=pools)
+        return name, text, self._drawer(name, rows=rows, pools=pools)
 
 
-def _only_there(
+def _only_in_others(
     graph: Graph,
     usage_here: Mapping[str, Usage],
     pools: Mapping[str, Array],
     others: Sequence[tuple[Graph, Mapping[str, Array]]],
     half: bool,
 ) -> dict[str, Array]:
-    """What of the pools of other graphs is in none of this one's, by input."""
+    """The landmarks of other graphs that this one does not have, by input."""
     ports = {port.name: port for port in graph.inputs}
-    found = {name: array[:0] for name, array in pools.items()}
+    missing = {name: array[:0] for name, array in pools.items()}
     for other, weights in others:
         known = usages(other, weights)
         for port in other.inputs:
             if port.name in ports and port.dtype == ports[port.name].dtype:
                 more = pool(known[port.name], port.dtype, half=half)
                 more = legal(usage_here[port.name], more)
-                both = np.concatenate([found[port.name], more])
-                found[port.name] = np.setdiff1d(both, pools[port.name])
-    return found
+                both = np.concatenate([missing[port.name], more])
+                missing[port.name] = np.setdiff1d(both, pools[port.name])
+    return missing
 
 
-def _scatter(
+def _insert(
     rng: np.random.Generator, array: Array, numbers: Array, usage: Usage
 ) -> None:
-    """Put numbers into an array in many places, each at least once if there is room.
+    """Put numbers at random positions of an array, each at least once if they fit.
 
-    Where steps can be masked, some steps are nothing but one of the numbers.
+    If steps can be masked, some whole steps are filled with one of the numbers.
     """
     free = np.ones(array.shape, bool)
     if len(numbers) and usage.mask_values and array.ndim > 2:
         whole = rng.random(array.shape[:2]) < 1 / SHARE
         array[whole] = rng.choice(numbers, (int(whole.sum()), *(1,) * (array.ndim - 2)))
         free[whole] = False
-    places = rng.permutation(np.flatnonzero(free))
-    places = places[: ceil(len(places) / 2)] if len(numbers) else places[:0]
-    array.flat[places] = np.resize(rng.permutation(numbers), len(places))
+    positions = rng.permutation(np.flatnonzero(free))
+    positions = positions[: ceil(len(positions) / 2) if len(numbers) else 0]
+    array.flat[positions] = np.resize(rng.permutation(numbers), len(positions))
 
 
 def _kind(port: Port) -> str:
     if port.dtype.startswith("float"):
         return "normal numbers"
-    return "booleans" if port.dtype == "bool" else "whole numbers"
+    return "booleans" if port.dtype == "bool" else "integers"
 
 
 def _has_free_time(port: Port) -> bool:
-    """Whether axis 1 holds as many time steps as one likes."""
+    """Whether axis 1 is time, with any number of steps."""
     shape = port.shape
     return 2 <= len(shape) <= 3 and shape[1] is None and None not in shape[2:]

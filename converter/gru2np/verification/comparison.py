@@ -1,4 +1,4 @@
-"""Two arrays side by side: how far they are apart, where, and whether that is right."""
+"""Compare two arrays: the largest difference, its index, and whether it is allowed."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far two arrays may be apart: ``atol + rtol * max|y|``, y the expected one.
+    """The allowed difference of two arrays: ``atol + rtol * max|y|``, y the expected.
 
-    One bound for the whole array: an element that cancels to nearly nothing carries
-    the rounding errors of the numbers it was made from.
+    One bound for the whole array, because an element that cancels to nearly 0 has the
+    rounding errors of the numbers it was computed from.
     """
 
     atol: float
@@ -33,8 +33,8 @@ class Tolerance:
 
 
 TOO_FAR = "too far"
-# Two sums of the same numbers in another order are this many times as far from the
-# exact sum as each other, at most, and a hundred tolerances is no rounding any more.
+# Rounding leaves two sums of the same numbers at most SIMILAR times as far from the
+# exact sum as each other; a difference above FAR tolerances is never rounding.
 SIMILAR, FAR = 8.0, 100.0
 OTHER_SHAPE, OTHER_DTYPE = "another shape", "another dtype"
 NOT_FINITE = "infinite or NaN on one side"
@@ -42,14 +42,13 @@ NOT_FINITE = "infinite or NaN on one side"
 
 @dataclass(frozen=True)
 class Float64:
-    """How far both sides are from the same computed in float64, as a third party.
+    """The distances of both sides from the same array computed in float64.
 
     Attributes:
         theirs: largest absolute difference of the reference from float64.
         ours: largest absolute difference of the runtime from float64.
-        moved: how far float64 itself moves at most where each number that goes in, and
-            each weight, is changed in its last digit of float32; 0 where it was not
-            asked.
+        moved: the largest change of the float64 result when every input and weight is
+            changed in its last float32 digit; 0 if that was not computed.
     """
 
     theirs: float
@@ -57,26 +56,26 @@ class Float64:
     moved: float = 0.0
 
     def is_rounding(self, tolerance: float) -> bool:
-        """Whether a difference beyond the tolerance is no more than rounding.
+        """Whether a difference beyond the tolerance is rounding.
 
-        Float64 is the runtime's own, so an error in what a model means would be in it
-        too: it would leave the reference far and the runtime near.  An error in how
-        the runtime computes would leave the runtime far and the reference near.
-        Rounding alone leaves both about as far, or as far as the last digit of the
-        inputs moves the result, and neither of them far.
+        The float64 result comes from the runtime, so it shares an error in what the
+        model means: then the reference is far from it and the runtime is near.  After
+        an error of a kernel the runtime is far and the reference is near.  Rounding
+        leaves both about equally far, or as far as a change of the last digits moves
+        the result, and neither of them very far.
         """
         near, far = sorted((self.theirs, self.ours))
         return far <= SIMILAR * max(near, self.moved) and far <= FAR * tolerance
 
     def is_amplified(self, tolerance: float) -> bool:
-        """Whether the model makes so much of a last digit that nothing can be said."""
+        """Whether the model amplifies last digits too much for a verdict."""
         far = max(self.theirs, self.ours)
         return FAR * tolerance < far <= SIMILAR * self.moved
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One array of the runtime compared with the same one of the reference.
+    """One array of the runtime compared with that of the reference.
 
     Attributes:
         name: of the output or of the node.
@@ -85,18 +84,18 @@ class Comparison:
         expected_shape: of the reference's.
         dtype: of the runtime's array.
         expected_dtype: of the reference's.
-        largest: largest absolute difference; inf where NaN or an infinity stands on
-            one side only, NaN where the shapes differ.
-        at: its index, None where there is no element to compare.
+        largest: largest absolute difference; inf if only one side is NaN or infinite,
+            NaN if the shapes differ.
+        at: its index; None if there is no element to compare.
         value: the runtime's number there.
         expected: the reference's number there.
-        relative: largest relative difference, over elements whose expected is not 0.
+        relative: largest relative difference, over elements with expected not 0.
         relative_at: its index.
         tolerance: the largest absolute difference that counts as equal.
-        reason: why they differ, in a few words; empty where they agree.
+        reason: why they differ, in a few words; empty if they agree.
         case: name of the case.
-        float64: the third party; None where it was not asked.
-        rounding: the tolerance is exceeded, but float64 shows that by rounding alone.
+        float64: the distances from float64; None if they were not computed.
+        rounding: the tolerance is exceeded, but only by rounding, as float64 shows.
     """
 
     name: str
@@ -119,7 +118,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether the two arrays are equal within the tolerance, rounding apart."""
+        """Whether the two arrays are equal within the tolerance, or up to rounding."""
         return not self.reason
 
     @property
@@ -131,28 +130,29 @@ class Comparison:
 
     @property
     def why(self) -> str:
-        """Why they differ, for people, with the numbers; empty where they agree."""
+        """Why they differ, with the numbers; empty if they agree."""
         if self.reason == OTHER_SHAPE:
             shape, expected = shape_text(self.shape), shape_text(self.expected_shape)
             return f"shape {shape}, expected {expected}"
         if self.reason == OTHER_DTYPE:
             return f"{self.dtype}, expected {self.expected_dtype}"
         if self.reason == TOO_FAR:
-            return f"{difference(self.largest)} is beyond {difference(self.tolerance)}"
+            largest, allowed = difference(self.largest), difference(self.tolerance)
+            return f"difference {largest}, allowed {allowed}"
         return self.reason
 
     @property
     def badness(self) -> tuple[bool, float]:
-        """How far from equal, measured by the tolerance, for finding the worst."""
+        """A key for sorting: the largest difference relative to the tolerance."""
         if math.isnan(self.largest):
             return not self.agrees, math.inf
         return not self.agrees, self.largest / (self.tolerance or 1.0)
 
     def judged(self, float64: Float64 | None, *, lenient: bool = True) -> Comparison:
-        """The same judged by float64: an error, or rounding.
+        """This comparison with a verdict by float64: an error, or rounding.
 
         Args:
-            float64: what it says; None if nothing.
+            float64: the distances from float64; None if there are none.
             lenient: rounding beyond the tolerance counts as equal.
         """
         if float64 is None:
@@ -160,12 +160,12 @@ class Comparison:
         rounding = (
             lenient and self.reason == TOO_FAR and float64.is_rounding(self.tolerance)
         )
-        found = replace(self, float64=float64)
-        return found.excused() if rounding else found
+        comparison = replace(self, float64=float64)
+        return comparison.excused() if rounding else comparison
 
     @property
     def amplified(self) -> bool:
-        """Whether the arrays are far apart, and would be for a last digit."""
+        """Whether the arrays differ only because the model amplifies rounding."""
         return (
             self.reason == TOO_FAR
             and self.float64 is not None
@@ -173,7 +173,7 @@ class Comparison:
         )
 
     def excused(self) -> Comparison:
-        """The same, its difference taken for rounding."""
+        """This comparison with its difference counted as rounding."""
         return replace(self, rounding=True, reason="")
 
     def as_json(self) -> dict[str, Any]:
@@ -205,7 +205,7 @@ class Comparison:
 
 
 def finite(number: Number | None) -> Number | str | None:
-    """A number as JSON has it; one that is not finite stands as a string."""
+    """A number for JSON; a string if it is not finite."""
     if isinstance(number, float) and not math.isfinite(number):
         return "nan" if number != number else "inf" if number > 0 else "-inf"
     return number
@@ -222,19 +222,18 @@ def compare(
     expected_dtype: str | None = None,
     same_dtype: bool = True,
 ) -> Comparison:
-    """Compare an array with what it should be.
+    """Compare an array with the expected one.
 
     Args:
         name: of the output or node.
         got: the runtime's array.
         expected: the reference's array.
-        tolerance: relative to floating point numbers only, so that whole numbers
-            agree only where they are equal.
+        tolerance: its relative part counts for floats only: integers must be equal.
         kind: the Keras class, for a node.
         case: name of the case.
-        expected_dtype: where the array came widened, what it was.
-        same_dtype: another dtype counts as different (half precision apart, which
-            the runtime computes in float32).
+        expected_dtype: the dtype in Keras, if the array was widened.
+        same_dtype: whether another dtype counts as a difference; half precision never
+            does, since the runtime computes in float32.
     """
     wanted_dtype = expected_dtype or expected.dtype.name
     largest, at, relative, relative_at = math.nan, None, math.nan, None
@@ -270,19 +269,19 @@ def compare(
 def refused(
     name: str, expected: Array, reason: str, *, kind: str = "", case: str = ""
 ) -> Comparison:
-    """The comparison of an array that the runtime would not compute."""
-    nothing = np.zeros((0,), expected.dtype)
-    found = compare(name, nothing, expected, Tolerance(0.0, 0.0), kind=kind, case=case)
-    return replace(found, reason=f"refused here: {reason}", largest=math.nan, at=None)
+    """The comparison of an array whose inputs the runtime refused."""
+    empty = np.zeros((0,), expected.dtype)
+    pair = compare(name, empty, expected, Tolerance(0.0, 0.0), kind=kind, case=case)
+    return replace(pair, reason=f"refused here: {reason}", largest=math.nan, at=None)
 
 
 def distance(got: Array, expected: Array) -> float:
-    """Largest absolute difference; inf where NaN or an infinity is on one side only."""
+    """Largest absolute difference; inf if only one side is NaN or infinite."""
     return math.nan if got.shape != expected.shape else _largest(got, expected)[0]
 
 
 def worst(comparisons: Iterable[Comparison]) -> list[Comparison]:
-    """Of the comparisons of one name the worst, in the order of the names."""
+    """The worst comparison of each name, in the order in which names first appear."""
     worst_pairs: dict[str, Comparison] = {}
     for pair in comparisons:
         if (
@@ -294,7 +293,7 @@ def worst(comparisons: Iterable[Comparison]) -> list[Comparison]:
 
 
 def _allowed(expected: Array, tolerance: Tolerance) -> float:
-    """The bound in numbers; an infinity does not widen it."""
+    """The bound as a number; infinities in the expected array do not widen it."""
     if expected.dtype.kind != "f":
         return tolerance.atol
     numbers = np.abs(expected[np.isfinite(expected)].astype(np.float64))
@@ -307,13 +306,13 @@ def _largest(
     """Largest absolute and relative difference, each with its index."""
     if got.size == 0:
         return 0.0, None, 0.0, None
-    # Differences of whole numbers are taken as Python would, far from overflow.
+    # As float64, so that differences of integers do not overflow.
     ours, theirs = got.astype(np.float64), expected.astype(np.float64)
     equal = (got == expected) | (np.isnan(ours) & np.isnan(theirs))
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         away = np.where(equal, 0.0, np.abs(ours - theirs))
         away[np.isnan(away)] = np.inf
-        # Two different int64 may be one float64.
+        # Two different int64 may be equal as float64.
         away = np.where(equal | (away > 0), away, 1.0)
         compared = (theirs != 0) & np.isfinite(theirs)
         relative = np.where(compared, away / np.abs(theirs), 0.0)
@@ -321,6 +320,6 @@ def _largest(
 
 
 def _peak(array: Array) -> tuple[float, tuple[int, ...]]:
-    place = np.unravel_index(int(np.argmax(array)), array.shape)
-    at = tuple(int(i) for i in place)
+    index = np.unravel_index(int(np.argmax(array)), array.shape)
+    at = tuple(int(i) for i in index)
     return float(array[at]), at

@@ -1,7 +1,7 @@
-"""What no case reached: numbers at which layers turn, and no input crossed them.
+"""Coverage: the breakpoints, special values and ids of layers that no case reached.
 
-That two programs agree says nothing of what neither was asked.  So every layer that
-names such numbers is watched, wherever it stands in the graph.
+Agreement proves nothing about inputs that were never tried.  So the inputs of every
+layer that has such numbers are recorded, wherever the layer is in the graph.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from gru2np_runtime.run.execution import GraphPlan
 
 
-# Numbers of one layer that are named; more are counted.
+# At most this many numbers of a layer are listed; the others are counted.
 SHOWN = 3
 
 
 class Coverage:
-    """The inputs of every layer that names numbers, over all cases.
+    """The inputs of every layer with breakpoints, special values or ids, in all cases.
 
     Args:
         plan: of the graph.
@@ -40,7 +40,7 @@ class Coverage:
         wanted: set[str] = set()
         for node in plan.graph.nodes[::-1]:
             layer = plan.graph.layers[node.layer]
-            # What masks need stands behind #, and belongs to the layer before it.
+            # Nodes that masks need have # in their name, after that of their layer.
             name = node.layer.partition("#")[0]
             if layer.breakpoints() or layer.special_values() or layer.ids:
                 self.seen.setdefault(node.layer, _Seen(name, layer))
@@ -50,7 +50,7 @@ class Coverage:
         self.wanted = wanted
 
     def run(self, batches: Iterable[Sequence[Array]]) -> None:
-        """Run a case as far as the last of these layers."""
+        """Run the part of the graph that these layers need, on the inputs of a case."""
         if not self.seen:
             return
         calls = NodeRunner(self.plan)
@@ -64,10 +64,10 @@ class Coverage:
                 if seen is None and node.name not in self.wanted:
                     continue
                 layer = graph.layers[node.layer]
-                given = [values[ref][index] for ref, index in node.inputs]
-                inputs = [in_dtype_of(layer, x) for x in given]
+                arrays = (values[ref][index] for ref, index in node.inputs)
+                inputs = [in_dtype_of(layer, x) for x in arrays]
                 if seen is not None:
-                    seen.take(inputs[0])
+                    seen.add(inputs[0])
                 if node.name in self.wanted:
                     mask = node.mask and values[node.mask[0]][node.mask[1]]
                     try:
@@ -78,8 +78,8 @@ class Coverage:
 
     def missed(self) -> list[str]:
         """A sentence for each thing that no case reached."""
-        found = (text for own in self.seen.values() for text in own.missed())
-        return list(dict.fromkeys(found))
+        texts = (text for seen in self.seen.values() for text in seen.missed())
+        return list(dict.fromkeys(texts))
 
 
 class _Seen:
@@ -87,44 +87,46 @@ class _Seen:
 
     def __init__(self, name: str, layer: Layer) -> None:
         self.name = readable(name)
-        self.turns = sorted(set(layer.breakpoints()))
-        self.known = np.array(sorted(set(layer.special_values())))
-        self.met = np.zeros(len(self.known), bool)
+        self.breakpoints = sorted(set(layer.breakpoints()))
+        self.special = np.array(sorted(set(layer.special_values())))
+        self.reached = np.zeros(len(self.special), bool)
         self.rows = np.zeros(getattr(layer, layer.ids) if layer.ids else 0, bool)
         self.least, self.most = np.inf, -np.inf
 
-    def take(self, x: Array) -> None:
-        """Note the numbers of an input."""
+    def add(self, x: Array) -> None:
+        """Record the numbers of an input."""
         numbers = x[np.isfinite(x)] if x.dtype.kind == "f" else x.ravel()
         if not numbers.size:
             return
         self.least = min(self.least, float(numbers.min()))
         self.most = max(self.most, float(numbers.max()))
-        if self.known.size:
-            # A mask value is held against inputs in their own precision.
-            known = self.known.astype(x.dtype) if x.dtype.kind == "f" else self.known
-            self.met |= np.isin(known, numbers)
+        if self.special.size:
+            # Layers compare a mask value with inputs in the dtype of the inputs.
+            special = self.special
+            if x.dtype.kind == "f":
+                special = special.astype(x.dtype)
+            self.reached |= np.isin(special, numbers)
         if self.rows.size:
-            whole = numbers.astype(np.int64)
-            self.rows[whole[(whole >= 0) & (whole < len(self.rows))]] = True
+            ids = numbers.astype(np.int64)
+            self.rows[ids[(ids >= 0) & (ids < len(self.rows))]] = True
 
     def missed(self) -> Iterator[str]:
         """A sentence for each kind of number that the inputs missed."""
         if self.least > self.most:
             return
-        uncrossed = [n for n in self.turns if not self.least < n <= self.most]
+        uncrossed = [n for n in self.breakpoints if not self.least < n <= self.most]
         if uncrossed:
             yield (
                 f"layer {self.name}: inputs from {self.least:.6g} to {self.most:.6g} "
                 f"never crossed {_listed(uncrossed)}"
             )
-        unmet = self.known[~self.met].tolist()
-        if unmet:
-            yield f"layer {self.name}: no input was {_listed(unmet, 'or')}"
+        unreached = self.special[~self.reached].tolist()
+        if unreached:
+            yield f"layer {self.name}: no input was {_listed(unreached, 'or')}"
         if not self.rows.all():
             yield (
                 f"layer {self.name}: {int((~self.rows).sum())} of its {len(self.rows)} "
-                "rows were never asked for"
+                "rows were never used"
             )
 
 

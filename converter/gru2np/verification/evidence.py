@@ -1,4 +1,4 @@
-"""What a verification saw: the inputs of every case, and all that came of them."""
+"""The arrays of a verification: inputs of every case, and outputs of both sides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reference:
-    """The Keras that was asked.
+    """The Keras that ran.
 
     Attributes:
         name: ``keras`` or ``tf-keras``.
@@ -33,16 +33,16 @@ class Reference:
 
 @dataclass(frozen=True)
 class NodeEvidence:
-    """One layer call in one case, fed what Keras fed it.
+    """One layer call in one case, with the inputs that it had in Keras.
 
     Attributes:
         name: of the node, as in the bundle.
         kind: its Keras class.
-        inputs: what Keras fed it.
-        mask: its boolean mask, None where it uses none.
+        inputs: its inputs in Keras.
+        mask: its boolean mask; None if it uses none.
         theirs: Keras' outputs; half precision widened to float32.
         ours: the runtime's outputs from these inputs.
-        exact: the same in float64; None where the layer does not run in it.
+        exact: the same in float64; None if the layer does not run in float64.
     """
 
     name: str
@@ -64,20 +64,20 @@ class NodeEvidence:
 
 @dataclass(frozen=True)
 class Case:
-    """One set of inputs, and what Keras and the runtime made of it.
+    """One set of inputs, with the outputs of Keras and of the runtime.
 
     Attributes:
-        name: of the case, not twice in a verification.
-        description: what is tried, in a line.
-        seed: the seed the inputs were drawn with; None where they were given.
-        calls: how many calls the rows make, one after the other, states carried from
-            each to the next; 1 but for models with a batch size of their own.
+        name: of the case, unique in a verification.
+        description: what it tries, in a line.
+        seed: the seed the inputs were drawn with; None for the user's inputs.
+        calls: the number of calls that the rows are split into, with states carried
+            from each to the next; 1 unless the model has a declared batch size.
         inputs: by input name.
         expected: Keras' outputs by output name; half precision widened to float32.
         outputs: the runtime's.
         compared: a comparison for each output.
-        layers: a comparison for each output of each layer call; None if not asked for.
-        nodes: the arrays behind them, as far as they are not too large to keep.
+        layers: one for each output of each layer call; None without ``layers``.
+        nodes: the arrays of the layer calls, up to a limit of memory.
     """
 
     name: str
@@ -97,10 +97,10 @@ class Case:
         return all(pair.agrees for pair in self.compared)
 
     def judged_by_layers(self) -> Case:
-        """The case with what a last digit explains taken for rounding.
+        """The case with amplified rounding excused.
 
-        An output that the model amplifies rounding in is right if all its layers are;
-        and where outputs agree, a layer that does so is not held to its own.
+        An output in which the model amplifies rounding agrees if all layers agree.  A
+        layer that amplifies rounding agrees if all outputs agree.
         """
         if self.layers is None:
             return self
@@ -132,8 +132,8 @@ class Evidence:
     """Everything a verification compared.
 
     Attributes:
-        reference: the Keras that was asked; None where its outputs were given.
-        tolerance: how far outputs may be apart.
+        reference: the Keras that ran; None for recorded outputs.
+        tolerance: the tolerance of the outputs.
         cases: at least one.
     """
 

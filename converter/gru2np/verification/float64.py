@@ -1,12 +1,13 @@
-"""The third party: what the file means, computed in float64.
+"""The model in float64, to tell rounding from errors.
 
-What float32 makes of a sum depends on its order, which Keras and the runtime are each
-free to choose.  The same computed in float64 is near enough to exact to say which of
-the two is how far away, and so what is rounding and what is an error.
+A float32 sum depends on its order, which Keras and the runtime choose independently.
+The float64 result is close enough to the exact one to measure how far each of them is
+from it.
 
-It is made of the file and never of the bundle that is being judged: a wrong bundle
-could be one of which nothing can be said.  That nothing can be said is believed only
-where Keras, run once more on numbers a last digit away, moves as much.
+It is computed from the file and never from the bundle under test, because a wrong
+bundle could be a model that amplifies rounding too much for a verdict.  The model of
+the file counts as such only if Keras, run again with every number changed in its last
+digit, moves as much.
 """
 
 from __future__ import annotations
@@ -33,41 +34,41 @@ if TYPE_CHECKING:
     from gru2np_runtime.plan import Plan
 
 
-# Of a float32, relative to the number.
+# The relative size of the last digit of a float32.
 LAST_DIGIT = 2.0**-23
 
 
 def plan(graph: Graph, weights: Mapping[str, Array]) -> GraphPlan | None:
-    """A plan that runs the graph in float64; None where a layer cannot.
+    """A plan that runs the graph in float64; None if a layer cannot.
 
-    Layers run by their own plain forward pass and not by the kernels, so that an error
-    of those shows as one.
+    Layers run by their plain forward pass, not by the kernels, so that errors of the
+    kernels are found.
     """
     try:
         widened = _widened_graph(graph)
         exact = {path: wide(array) for path, array in weights.items()}
-        found = make_plan(widened, exact, fast=False)
+        graph_plan = make_plan(widened, exact, fast=False)
     except (TypeError, ValueError):
         return None
-    assert isinstance(found, GraphPlan)
-    return found
+    assert isinstance(graph_plan, GraphPlan)
+    return graph_plan
 
 
 def wide(array: Array) -> Array:
-    """An array in float64, if it is of numbers with fractions."""
+    """The array in float64 if it holds floats, else as it is."""
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
 class Exact:
-    """A model in float64, and the same a last digit of float32 away.
+    """A model in float64, and the same with numbers nudged: their last digit changed.
 
-    Each is made when it is first asked for.
+    Each is made at its first use.
 
     Args:
-        graph: what the file means.
-        weights: those of the file, by path.
-        pools: by input, the numbers at which a layer turns: a mask value that was
-            nudged would be none, and says nothing of rounding.
+        graph: of the file.
+        weights: of the file, by path.
+        pools: for each input its landmarks, which are not nudged: a nudged mask value
+            would mask nothing.
     """
 
     def __init__(
@@ -82,12 +83,12 @@ class Exact:
 
     @cached_property
     def plan(self) -> GraphPlan | None:
-        """The plan; None where a layer does not run in float64."""
+        """The plan in float64; None if a layer does not run in it."""
         return plan(self.graph, self.weights)
 
     @cached_property
     def nudged(self) -> GraphPlan | None:
-        """The plan, each weight changed in its last digit of float32."""
+        """The plan with nudged weights."""
         if self.plan is None:
             return None
         weights = {path: nudged(array) for path, array in self.plan.weights.items()}
@@ -95,14 +96,14 @@ class Exact:
 
     @cached_property
     def nodes(self) -> Mapping[str, Node]:
-        """The calls of its layers by name."""
+        """The nodes of the graph by name."""
         return {node.name: node for node in self.graph.nodes}
 
     def nudged_outputs(self, batches: Iterable[Sequence[Array]]) -> list[Array]:
-        """What is made of inputs, weights and all between them a last digit away.
+        """The outputs with inputs, weights and all values between them nudged.
 
         Args:
-            batches: the inputs of each call, as the graph takes them.
+            batches: the inputs of each call, in the order of the graph's inputs.
         """
         assert self.nudged is not None
         calls = NodeRunner(self.nudged)
@@ -110,7 +111,7 @@ class Exact:
         def run(
             node: Node, plan: Plan, inputs: list[Array], mask: Array | None
         ) -> tuple[Array, ...]:
-            # What is only moved is no result, and may be a mask value further on.
+            # A number that a layer only moves may be a mask value for a later layer.
             floats = [x.ravel() for x in inputs if x.dtype.kind == "f"]
             keep = np.concatenate(
                 [*floats, np.array(plan.layer.breakpoints(), np.float64)]
@@ -120,18 +121,18 @@ class Exact:
         return calls.outputs((self.nudged_inputs(batch) for batch in batches), run)
 
     def nudged_inputs(self, inputs: Iterable[Array]) -> list[Array]:
-        """Inputs of the model in float64, a last digit away where no layer turns."""
+        """Inputs of the model in float64, nudged except for landmarks."""
         return [
             nudged(wide(x), keep) for x, keep in zip(inputs, self.pools, strict=True)
         ]
 
 
 def nudged(array: Array, keep: Array | None = None) -> Array:
-    """A float64 array, each number changed in its last digit of float32.
+    """A float64 array with each number changed in its last float32 digit.
 
     Args:
-        array: numbers; whole ones stay.
-        keep: numbers that stay too.
+        array: floats; any other array is returned as it is.
+        keep: numbers that are not changed.
     """
     if array.dtype.kind != "f":
         return array
@@ -154,11 +155,11 @@ def judge_case(
 
     Args:
         case: the case.
-        exact: the third party.
-        batches: the inputs of each call, as the graph takes them.
-        keras_moved: how far an output moves in Keras where all numbers are a last digit
-            away; asked only where nothing else can be said.
-        always: also of outputs that agree.
+        exact: the model in float64.
+        batches: the inputs of each call, in the order of the graph's inputs.
+        keras_moved: gives how far an output moves in Keras with all numbers nudged;
+            called only if the model seems to amplify rounding.
+        always: judge outputs that agree too.
         lenient: rounding beyond the tolerance counts as equal.
     """
     if not always and not any(pair.reason == TOO_FAR for pair in case.compared):
@@ -182,7 +183,7 @@ def judge_case(
         sides = case.outputs[comparison.name], case.expected[comparison.name], arrays[i]
         judged = judge(comparison, sides, moved, lenient=lenient)
         if judged.amplified and judged.float64 is not None:
-            # That nothing can be said is not for us to say alone.
+            # Keras has to confirm that the model amplifies rounding.
             least = min(judged.float64.moved, keras_moved(i))
             judged = replace(judged, float64=replace(judged.float64, moved=least))
         compared.append(judged)
@@ -200,12 +201,12 @@ def judge(
 
     Args:
         comparison: the comparison.
-        arrays: the runtime's, Keras', and the one of float64, if there is one.
-        moved: how far the result moves where numbers are a last digit away; asked only
-            where it matters.
+        arrays: the runtime's, Keras', and the float64 one if there is one.
+        moved: gives how far the float64 result moves with all numbers nudged; called
+            only if the verdict depends on it.
         lenient: rounding beyond the tolerance counts as equal.
     """
-    float64 = _third_party(*arrays)
+    float64 = _distances(*arrays)
     if float64 is None:
         return comparison
     if comparison.reason == TOO_FAR and not float64.is_rounding(comparison.tolerance):
@@ -213,8 +214,8 @@ def judge(
     return comparison.judged(float64, lenient=lenient)
 
 
-def _third_party(ours: Array, theirs: Array, exact: Array | None) -> Float64 | None:
-    """How far both are from float64; None where it says nothing."""
+def _distances(ours: Array, theirs: Array, exact: Array | None) -> Float64 | None:
+    """How far both are from float64; None if there is no comparable array."""
     if exact is None or exact.dtype != np.float64 or ours.dtype != np.float32:
         return None
     if exact.shape != ours.shape or exact.shape != theirs.shape:
@@ -232,7 +233,7 @@ def _widened_graph(graph: Graph) -> Graph:
 
 
 def _rounded(value: Any) -> Any:
-    """Numbers with fractions as float32 has them."""
+    """The value with its floats rounded to float32."""
     if isinstance(value, tuple):
         return tuple(_rounded(item) for item in value)
     with np.errstate(over="ignore"):
@@ -247,10 +248,10 @@ def _widened_layer(layer: Layer) -> Layer:
     if isinstance(layer, Graph):
         return _widened_graph(layer)
     attributes = {key: _dtype(value) for key, value in layer.attributes().items()}
-    # What inputs are held against is what float32 makes of it, in float64 too.
+    # Inputs are compared with the float32 value, in float64 too.
     if layer.compares_with:
         attributes[layer.compares_with] = _rounded(attributes[layer.compares_with])
     elif layer.breakpoints():
         attributes = {key: _rounded(value) for key, value in attributes.items()}
-    inside = {name: _widened_layer(inner) for name, inner in layer.layers.items()}
-    return type(layer)(layers=inside, **attributes)
+    inner_layers = {name: _widened_layer(x) for name, x in layer.layers.items()}
+    return type(layer)(layers=inner_layers, **attributes)

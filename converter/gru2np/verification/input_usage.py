@@ -1,4 +1,4 @@
-"""What a model does with its inputs, as far as it tells which numbers to try."""
+"""How a model uses its inputs: which numbers are valid, and which are worth trying."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 
 @dataclass
 class Usage:
-    """What a model does with an input, as far as drawing it is concerned.
+    """How a model uses one input.
 
     Attributes:
-        rows: of the smallest table it feeds, of an Embedding or of categories; None if
-            it feeds none.
-        limit: the same of those tables for which larger ids are an error.
-        mask_values: what marks a step as padding, for each layer that looks for it.
-        turns: numbers on whose two sides a layer computes differently.
-        known: numbers that a layer has in a vocabulary.
-        only_known: any other number is an error.
-        usual: centre and width of the numbers that a layer is made for.
+        rows: of the smallest table that takes it as ids, of an Embedding or of
+            categories; None if there is no table.
+        limit: the same of the tables that refuse larger ids.
+        mask_values: the values that mark a step as padding, of every layer with one.
+        breakpoints: numbers at which a layer changes its formula.
+        vocabulary: numbers in the vocabulary of a layer.
+        only_vocabulary: whether any other number is an error.
+        typical: mean and standard deviation of the numbers that a layer is made for.
     """
 
     rows: int | None = None
     limit: int | None = None
     mask_values: list[float] = field(default_factory=list)
-    turns: list[float] = field(default_factory=list)
-    known: list[float] = field(default_factory=list)
-    only_known: bool = False
-    usual: list[tuple[Array, Array]] = field(default_factory=list)
+    breakpoints: list[float] = field(default_factory=list)
+    vocabulary: list[float] = field(default_factory=list)
+    only_vocabulary: bool = False
+    typical: list[tuple[Array, Array]] = field(default_factory=list)
 
 
 class Below(Mapping[str, Any]):
-    """The weights below a path, each read when it is asked for."""
+    """The weights below a path, each read on access."""
 
     def __init__(self, weights: Mapping[str, Array], path: str) -> None:
         self.weights = weights
@@ -62,14 +62,14 @@ class Below(Mapping[str, Any]):
 
 
 def usages(graph: Graph, weights: Mapping[str, Array]) -> dict[str, Usage]:
-    """Who reads each input, directly or through layers that only move numbers.
+    """How each input is used, directly or after layers that only move numbers.
 
-    Through a vocabulary it is followed too: a number of a later layer is then the one
-    in whose place it stands.
+    Layers with a discrete output, such as IntegerLookup, are followed too: numbers of a
+    later layer are mapped back to the inputs that give them.
     """
-    found = {port.name: Usage() for port in graph.inputs}
+    result = {port.name: Usage() for port in graph.inputs}
     known, _ = graph.infer_nodes()
-    # The inputs that a value is made of, each with the layers that renumbered it.
+    # For each value the inputs that it comes from, with the discrete layers between.
     sources: dict[str, dict[str, tuple[Layer, ...]]] = {
         port.name: {port.name: ()} for port in graph.inputs
     }
@@ -78,61 +78,63 @@ def usages(graph: Graph, weights: Mapping[str, Array]) -> dict[str, Usage]:
         read: dict[str, tuple[Layer, ...]] = {}
         for ref, index in node.inputs:
             rank = len(known[ref][index])
-            usual = layer.typical_input(Below(weights, node.layer), rank)
-            for name, renumbering in sources.get(ref, {}).items():
-                read[name] = renumbering
-                if usual is not None and not renumbering:
-                    found[name].usual.append(usual if ref == name else _one(usual))
-        for name, renumbering in read.items():
-            _note(found[name], layer, renumbering)
+            typical = layer.typical_input(Below(weights, node.layer), rank)
+            for name, discrete in sources.get(ref, {}).items():
+                read[name] = discrete
+                if typical is not None and not discrete:
+                    pair = typical if ref == name else _scalar(typical)
+                    result[name].typical.append(pair)
+        for name, discrete in read.items():
+            _add_layer(result[name], layer, discrete)
         takes_ids = any(inner.ids for _, inner in walk(layer))
         if layer.discrete_output:
             sources[node.name] = {
-                name: (*renumbering, layer) for name, renumbering in read.items()
+                name: (*discrete, layer) for name, discrete in read.items()
             }
         elif layer.keeps_dtype and layer.gives_dtype is None and not takes_ids:
             sources[node.name] = read
-    return found
+    return result
 
 
-def _one(usual: tuple[Array, Array]) -> tuple[Array, Array]:
-    """One centre and one width in place of one for each feature."""
-    centre, width = (np.asarray(x, np.float64) for x in usual)
-    return centre.mean(), np.sqrt((width**2).mean() + centre.var())
+def _scalar(typical: tuple[Array, Array]) -> tuple[Array, Array]:
+    """One mean and one deviation over all features."""
+    mean, deviation = (np.asarray(x, np.float64) for x in typical)
+    return mean.mean(), np.sqrt((deviation**2).mean() + mean.var())
 
 
-def _note(usage: Usage, layer: Layer, renumbering: tuple[Layer, ...]) -> None:
-    """Note what a layer makes of an input.
+def _add_layer(usage: Usage, layer: Layer, discrete: tuple[Layer, ...]) -> None:
+    """Add the numbers of a layer to the usage of an input that it reads.
 
     Args:
         usage: of the input.
-        layer: it reads it.
-        renumbering: layers that renumbered it before.
+        layer: the layer.
+        discrete: the layers with a discrete output between the input and the layer.
     """
     for _, inner in walk(layer):
-        if inner.ids and not renumbering:
+        if inner.ids and not discrete:
             rows = getattr(inner, inner.ids)
             usage.rows = min(rows, usage.rows or rows)
             if not inner.breakpoints():
                 usage.limit = min(rows, usage.limit or rows)
     if layer.compares_with:
-        _add(usage.mask_values, layer.special_values(), renumbering)
+        _add_numbers(usage.mask_values, layer.special_values(), discrete)
     else:
-        usage.only_known |= layer.only_special_values and not renumbering
-        _add(usage.known, layer.special_values(), renumbering)
-    _add(usage.known if renumbering else usage.turns, layer.breakpoints(), renumbering)
+        usage.only_vocabulary |= layer.only_special_values and not discrete
+        _add_numbers(usage.vocabulary, layer.special_values(), discrete)
+    numbers = usage.vocabulary if discrete else usage.breakpoints
+    _add_numbers(numbers, layer.breakpoints(), discrete)
 
 
-def _add(
-    numbers: list[float], more: Sequence[float], renumbering: tuple[Layer, ...]
+def _add_numbers(
+    numbers: list[float], more: Sequence[float], discrete: tuple[Layer, ...]
 ) -> None:
-    """Add numbers that are not there yet, as they are before the way."""
-    there = set(numbers)
+    """Add new numbers, mapped back through the discrete layers to the input."""
+    present = set(numbers)
     for number in more:
-        before: float | None = number
-        for layer in renumbering[::-1]:
-            before = None if before is None else layer.preimage(before)
-        if before is None or before in there or math.isnan(before):
+        at_input: float | None = number
+        for layer in discrete[::-1]:
+            at_input = None if at_input is None else layer.preimage(at_input)
+        if at_input is None or at_input in present or math.isnan(at_input):
             continue
-        there.add(before)
-        numbers.append(before)
+        present.add(at_input)
+        numbers.append(at_input)

@@ -1,8 +1,8 @@
-"""The reference: the installed Keras that means what the file meant.
+"""Choose the installed Keras that reads the file as it was meant.
 
-A manifest writes out everything a model means.  So an installed Keras means what a file
-meant exactly if converting the file once more, as that Keras would read it, gives the
-same manifest.  Files of Keras 2 are read by tf-keras, files of Keras 3 by Keras 3.
+A manifest states everything that a model means.  So the file is converted again as the
+installed Keras would read it: it reads the file as it was meant if the manifest is the
+same.  tf-keras reads files of Keras 2, Keras 3 reads files of Keras 3.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
     from gru2np.convert import Conversion
 
-# Import name and distribution of what can read a generation; the first one installed.
+# Import name and distribution for each generation, the preferred one first.
 READERS = {2: (("tf_keras", "tf-keras"), ("keras", "keras")), 3: (("keras", "keras"),)}
 INSTEAD = (
     "give gru2np verify outputs that were recorded when the model was trained, "
     "with --input and --expected"
 )
 SHOWN = 5
-# Behind an array's name it makes one that says nothing.
+# A suffix that makes the name of an array meaningless.
 UNNAMED = "/0"
 
 
@@ -40,10 +40,10 @@ class Keras:
     """An installed Keras.
 
     Attributes:
-        module: as it is imported.
-        name: as it is installed.
+        module: its import name.
+        name: of the distribution.
         version: of the distribution.
-        generation: 2 or 3: whose files it reads as they were meant.
+        generation: 2 or 3: the generation of files that it reads.
     """
 
     module: str
@@ -56,7 +56,7 @@ class Keras:
 
 
 def choose(conversion: Conversion) -> Keras:
-    """The installed Keras that means what the file meant.
+    """The installed Keras that reads the file as it was meant.
 
     Raises:
         VerificationError: there is none; the message says what to do.
@@ -66,8 +66,8 @@ def choose(conversion: Conversion) -> Keras:
     generation = generation_of(conversion.raw)
     if generation not in READERS:
         raise VerificationError(
-            f"saved by {conversion.meaning.writer}, whose files no Keras of today "
-            f"opens: {INSTEAD}"
+            f"{conversion.meaning.writer} saved this file, and no current Keras opens "
+            f"such files: {INSTEAD}"
         )
     keras = _installed(generation)
     if keras is None or importlib.util.find_spec("tensorflow") is None:
@@ -77,14 +77,15 @@ def choose(conversion: Conversion) -> Keras:
             "TensorFlow, which is not installed: pip install 'gru2np[verify]', "
             f"or {INSTEAD}"
         )
-    found = list(differences(conversion, keras))
-    if found:
-        more = len(found) - SHOWN
-        lines = [f"\n  - {line}" for line in found[:SHOWN]]
+    different = list(differences(conversion, keras))
+    if different:
+        more = len(different) - SHOWN
+        lines = [f"\n  - {line}" for line in different[:SHOWN]]
         rest = f"\n  - and {more} more" if more > 0 else ""
         raise VerificationError(
-            f"{keras} would give other numbers for this file than its own "
-            f"{conversion.meaning.writer}:{''.join(lines)}{rest}\n{INSTEAD}"
+            f"{keras} would give other numbers for this file than "
+            f"{conversion.meaning.writer}, which saved it:{''.join(lines)}{rest}\n"
+            f"{INSTEAD}"
         )
     return keras
 
@@ -95,7 +96,7 @@ def _installed(generation: int) -> Keras | None:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-        # tf-keras is Keras 2 whatever it says; the keras of today is Keras 3.
+        # tf-keras is Keras 2 with another version number; keras may be 2 or 3.
         major = 2 if name == "tf-keras" else int(version.partition(".")[0])
         if major == generation and importlib.util.find_spec(module) is not None:
             return Keras(module, name, version, generation)
@@ -103,8 +104,8 @@ def _installed(generation: int) -> Keras | None:
 
 
 def differences(conversion: Conversion, keras: Keras) -> Iterator[str]:
-    """How a Keras would read a file otherwise than its own, a line for each thing."""
-    # What Keras will be given, with the options written out that the file leaves out.
+    """How a Keras would read a file differently, a line for each thing."""
+    # Keras gets this configuration, in which no option is left out.
     config, _ = plain_config.plain(conversion, keras2=keras.generation == 2)
     groups = conversion.raw.groups
     if keras.generation == 2:
@@ -113,17 +114,17 @@ def differences(conversion: Conversion, keras: Keras) -> Iterator[str]:
     try:
         other = converted(raw, *as_read_by(raw, keras.version))
     except Gru2npError as error:
-        yield f"read as {keras} reads it, {error}"
+        yield f"{keras} would read it as something that gru2np refuses: {error}"
         return
     ours, theirs = conversion.manifest({}), other.manifest({})
     for manifest in (ours, theirs):
-        _forget_hidden_states(manifest["graph"])
+        _ignore_hidden_states(manifest["graph"])
     writer = conversion.meaning.writer
     lines = list(graph_differences(ours["graph"], theirs["graph"], writer, str(keras)))
     yield from lines
     stored, other_stored = (
         {
-            path: (tensor.name.replace(UNNAMED, ""), tensor.form or "as it is")
+            path: (tensor.name.replace(UNNAMED, ""), tensor.form or "unchanged")
             for path, tensor in side.tensors.items()
         }
         for side in (conversion, other)
@@ -141,10 +142,10 @@ def differences(conversion: Conversion, keras: Keras) -> Iterator[str]:
 
 
 def _without_names(groups: GroupStore | None) -> GroupStore | None:
-    """The groups of a legacy file, their arrays in order and under no names.
+    """The groups of a legacy file, with arrays in order and meaningless names.
 
-    Names tell which layer each array of a group belongs to.  Keras 2 does not read
-    them: it goes by the order, and by what its architecture says is frozen.
+    The names show which layer of a group owns an array.  Keras 2 does not read them: it
+    goes by the order, and by the layers that are frozen in its architecture.
     """
     if groups is None:
         return None
@@ -156,8 +157,8 @@ def _without_names(groups: GroupStore | None) -> GroupStore | None:
     )
 
 
-def _forget_hidden_states(graph: Mapping[str, Any]) -> None:
-    """The order of a stack's states means nothing where nobody gives or sees them."""
+def _ignore_hidden_states(graph: Mapping[str, Any]) -> None:
+    """Ignore the order of a stack's states where no other node reads or sets them."""
     with_states = {node["layer"] for node in graph["nodes"] if len(node["inputs"]) > 1}
     for path, layer in graph["layers"].items():
         options = layer.get("attributes", {})

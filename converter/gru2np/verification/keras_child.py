@@ -1,9 +1,9 @@
-"""What runs in the child process: a real Keras loads the model and predicts.
+"""The child process: a real Keras loads the model and predicts.
 
-Run by path, with the folder of a request as its only argument; it imports nothing of
-gru2np, so that what it says comes from Keras alone.  It reads ``request.json`` and
-``inputs.npz``; it writes the arrays of every case, ``arrays0.npz`` and so on, and then
-``answer.json``, which says what went wrong where something did.
+It is run by path, with the folder of a request as its only argument.  It imports
+nothing of gru2np, so that its outputs come from Keras alone.  It reads
+``request.json`` and ``inputs.npz``, writes the arrays of each case, ``arrays0.npz`` and
+so on, and last ``answer.json``, which holds the error if there was one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# Python puts this folder first; its modules must not stand in for anyone else's.
+# Python puts this folder first, but its modules must not hide others of their names.
 _HERE = Path(__file__).resolve().parent
 sys.path[:] = [
     entry for entry in sys.path if not entry or Path(entry).resolve() != _HERE
@@ -29,11 +29,11 @@ CONFIG = "config.json"
 
 
 class Stopped(Exception):
-    """Keras cannot go on; the message says at what, the cause is its own error."""
+    """Keras failed; the message is the stage, the cause is the error of Keras."""
 
 
 def answer(folder: Path) -> dict[str, Any]:
-    """Do what the request in the folder asks for."""
+    """The answer to the request in the folder."""
     request = json.loads((folder / "request.json").read_text("utf-8"))
     try:
         keras = importlib.import_module(request["module"])
@@ -49,7 +49,7 @@ def answer(folder: Path) -> dict[str, Any]:
         for number in range(request["cases"])
     ]
     if request["layers"]:
-        # Loaded anew: the graph that predict traced stands in nobody's way.
+        # Loaded again, because predict has traced this one into a graph.
         model, _ = _load(keras, request, folder)
         recorder = Recorder(keras, model)
         for number, case in enumerate(cases):
@@ -74,11 +74,11 @@ def _inputs(request: dict[str, Any], folder: Path, number: int) -> list[Any]:
 def _predicted(
     keras: Any, model: Any, request: dict[str, Any], folder: Path, number: int
 ) -> dict[str, Any]:
-    """The outputs of a case; where Keras refuses its inputs, how it says so."""
+    """A record of the outputs of a case, or of the error of Keras."""
     inputs = _inputs(request, folder, number)
     rows = request["batch_size"] or len(inputs[0])
     arrays: dict[str, Any] = {}
-    _forget_states(keras, model)
+    _reset_states(keras, model)
     try:
         x = _pack(inputs, request)
         result = model.predict(x, batch_size=max(rows, 1), verbose=0)
@@ -90,7 +90,7 @@ def _predicted(
 
 
 def _nudge(model: Any) -> None:
-    """Change each weight of a model in its last digit, up or down, zeros apart."""
+    """Change each weight of a model except zeros in its last digit, up or down."""
     rng = np.random.default_rng(0)
     weights = model.get_weights()
     for i, array in enumerate(weights):
@@ -100,16 +100,16 @@ def _nudge(model: Any) -> None:
     model.set_weights(weights)
 
 
-def _forget_states(keras: Any, model: Any) -> None:
-    """Let what is stateful begin at zero, as after loading."""
+def _reset_states(keras: Any, model: Any) -> None:
+    """Set the states of stateful layers to zero, as after loading."""
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.RNN) and layer.stateful:
-            forget = getattr(layer, "reset_state", None) or layer.reset_states
-            forget()
+            reset = getattr(layer, "reset_state", None) or layer.reset_states
+            reset()
 
 
 def _load(keras: Any, request: dict[str, Any], folder: Path) -> tuple[Any, bool]:
-    """The model from its file; where that fails, from a copy with a plain config."""
+    """The model from its file, or if that fails from a copy with the plain config."""
     try:
         if request["must_be_plain"]:
             return _load_plain(keras, request, folder), True
@@ -135,14 +135,14 @@ def _load_file(keras: Any, request: dict[str, Any], path: Path) -> Any:
             return model
         loaded = model.load_weights(request["weights"])
         if loaded is not None:
-            # A checkpoint: what it lacks would keep the numbers it was made with.
+            # Weights that a checkpoint lacks would keep their initial numbers.
             loaded.assert_existing_objects_matched()
         return model
     return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
 def _load_plain(keras: Any, request: dict[str, Any], folder: Path) -> Any:
-    """Load a copy of the file that has the plain configuration in place of its own."""
+    """Load a copy of the file with the plain configuration."""
     path = Path(request["model"])
     copy = folder / f"plain{path.suffix}"
     config = (folder / CONFIG).read_text("utf-8")
@@ -166,14 +166,14 @@ def _load_plain(keras: Any, request: dict[str, Any], folder: Path) -> Any:
 
 
 def _pack(inputs: list[Any], request: dict[str, Any]) -> Any:
-    """The inputs as the model takes them."""
+    """The inputs as one array, a list or a dict, as the model takes them."""
     if request["kind"] == "dict":
         return dict(zip(request["names"], inputs, strict=True))
     return inputs if request["kind"] == "list" else inputs[0]
 
 
 def _named(result: Any, arrays: dict[str, Any], prefix: str) -> list[dict[str, Any]]:
-    """Put the arrays of a result among the others; how each is called there."""
+    """Add the arrays of a result to the others; gives a record of each."""
     if isinstance(result, dict):
         items = list(result.items())
     else:
@@ -183,41 +183,41 @@ def _named(result: Any, arrays: dict[str, Any], prefix: str) -> list[dict[str, A
         array = np.asarray(item)
         dtype = array.dtype.name
         if dtype in ("float16", "bfloat16"):
-            array = array.astype(np.float32)  # bfloat16 is not NumPy's own
+            array = array.astype(np.float32)  # NumPy has no bfloat16
         arrays[f"{prefix}{i}"] = array
         records.append({"key": key, "array": f"{prefix}{i}", "dtype": dtype})
     return records
 
 
 def _flat(result: Any) -> list[Any]:
-    """The tensors of a result; a stack of cells gives states in lists in a list."""
+    """The tensors of a result; a stack of cells gives its states in nested lists."""
     if isinstance(result, (list, tuple)):
         return [tensor for item in result for tensor in _flat(item)]
     return [result]
 
 
 class Frame:
-    """One call of a model: which of its layers' calls come next.
+    """One call of a model: numbers the calls of its layers as the file does.
 
-    Layers number their calls in the order of the file, and run in another where a
-    deep branch is reached later.
+    Calls run in another order than that of the file if one branch is deeper than
+    another.
     """
 
     def __init__(self, model: Any, path: list[str], number: int) -> None:
         self.path = path
         self.number = number
-        inside = getattr(model, "operations", None) or model.layers
-        self.members = {id(operation) for operation in inside}
+        members = getattr(model, "operations", None) or model.layers
+        self.members = {id(operation) for operation in members}
         self.order: dict[int, list[int]] = {}
         depths = getattr(model, "_nodes_by_depth", None) or {}
         for depth in sorted(depths, reverse=True):
             for node in depths[depth]:
                 operation: Any = getattr(node, "operation", None) or node.layer
-                places = [id(inbound) for inbound in operation._inbound_nodes]
-                self.order.setdefault(id(operation), []).append(places.index(id(node)))
-        for operation_id, places in self.order.items():
-            # A nested model owns a call that belongs to no other model.
-            self.order[operation_id] = [sorted(places).index(p) for p in places]
+                calls = [id(inbound) for inbound in operation._inbound_nodes]
+                self.order.setdefault(id(operation), []).append(calls.index(id(node)))
+        for operation_id, calls in self.order.items():
+            # A nested model has one more call, which is in no model.
+            self.order[operation_id] = [sorted(calls).index(call) for call in calls]
         self.counts: dict[int, int] = {}
 
     def next_call(self, operation: Any) -> tuple[list[str], int]:
@@ -230,26 +230,26 @@ class Frame:
 
 
 class Recorder:
-    """Keeps what every layer of a model gives, as its calls end."""
+    """Records the outputs of every layer call of a model."""
 
     def __init__(self, keras: Any, model: Any) -> None:
         self.keras = keras
         self.model = model
         self.frames: list[Frame] = []
-        self.found: dict[tuple[tuple[str, ...], int], list[Any]] = {}
+        self.outputs: dict[tuple[tuple[str, ...], int], list[Any]] = {}
         self.kinds: dict[tuple[str, ...], tuple[str, bool]] = {}
         layer_class = keras.layers.Layer
         _instrument(layer_class, self, ())
         if hasattr(keras, "Operation"):
-            # Layers are operations; those of them that are layers have been seen to.
+            # Layers are operations too, but they are instrumented already.
             _instrument(keras.Operation, self, layer_class)
 
     def call(self, original: Any, operation: Any, args: Any, kwargs: Any) -> Any:
-        """Run a call, and keep its result if it is one of the model's own layers."""
-        whole, inside = operation is self.model, self.frames[-1:]
-        if not whole and not any(id(operation) in frame.members for frame in inside):
+        """Run a call, and record its outputs if the layer is one of the model's."""
+        whole, frames = operation is self.model, self.frames[-1:]
+        if not whole and not any(id(operation) in frame.members for frame in frames):
             return original(operation, *args, **kwargs)
-        path, number = ([], 0) if whole else inside[0].next_call(operation)
+        path, number = ([], 0) if whole else frames[0].next_call(operation)
         if isinstance(operation, self.keras.Model):
             self.frames.append(Frame(operation, path, number))
             try:
@@ -257,8 +257,8 @@ class Recorder:
             finally:
                 self.frames.pop()
         result = original(operation, *args, **kwargs)
-        found = self.found.setdefault((tuple(path), number), [])
-        found.append([np.asarray(tensor) for tensor in _flat(result)])
+        batches = self.outputs.setdefault((tuple(path), number), [])
+        batches.append([np.asarray(tensor) for tensor in _flat(result)])
         is_layer = isinstance(operation, self.keras.layers.Layer)
         self.kinds[tuple(path)] = type(operation).__name__, is_layer
         return result
@@ -267,10 +267,10 @@ class Recorder:
 def _record(
     recorder: Recorder, request: dict[str, Any], folder: Path, number: int
 ) -> list[dict[str, Any]]:
-    """Run a case eagerly, batch by batch, and keep what every layer gives."""
+    """Run a case eagerly, batch by batch, and record the outputs of every layer."""
     inputs = _inputs(request, folder, number)
-    recorder.found, recorder.kinds = {}, {}
-    _forget_states(recorder.keras, recorder.model)
+    recorder.outputs, recorder.kinds = {}, {}
+    _reset_states(recorder.keras, recorder.model)
     rows = max(request["batch_size"] or len(inputs[0]), 1)
     convert = importlib.import_module("tensorflow").convert_to_tensor
     for start in range(0, len(inputs[0]), rows):
@@ -288,17 +288,18 @@ def _record(
                 for batch, outputs in enumerate(batches)
             ],
         }
-        for i, ((path, call), batches) in enumerate(recorder.found.items())
+        for i, ((path, call), batches) in enumerate(recorder.outputs.items())
     ]
     np.savez(folder / f"nodes{number}.npz", **arrays)
     return nodes
 
 
-def _instrument(kind: Any, recorder: Recorder, apart: Any) -> None:
+def _instrument(kind: Any, recorder: Recorder, excluded: Any) -> None:
+    """Record the calls of a class of Keras, except for its subclasses ``excluded``."""
     original = kind.__call__
 
     def recorded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(self, apart):
+        if isinstance(self, excluded):
             return original(self, *args, **kwargs)
         return recorder.call(original, self, args, kwargs)
 
@@ -306,7 +307,7 @@ def _instrument(kind: Any, recorder: Recorder, apart: Any) -> None:
 
 
 def main(folder: Path) -> int:
-    """Answer the request in a folder; 1 if Keras could not."""
+    """Answer the request in a folder; the exit code is 1 if Keras failed."""
     try:
         result = answer(folder)
     except Stopped as stopped:

@@ -1,6 +1,6 @@
-"""The files of a model in the form and under the names that Keras goes by.
+"""The files of a model under the names that Keras expects.
 
-Files are often called otherwise than Keras expects, and it opens no directory.
+Keras chooses the format by the suffix, which is often another, and opens no directory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 
 
 def model(path: Path, container: str, folder: Path) -> Path:
-    """The model, or its architecture, as Keras opens it, in this folder."""
+    """A link in the folder to the model or its architecture, which Keras can open."""
     target = folder / f"model{_SUFFIX.get(container, '.json')}"
     if not path.is_dir():
         return _linked(path, target)
@@ -32,16 +32,16 @@ def model(path: Path, container: str, folder: Path) -> Path:
 
 
 def architecture(config: Mapping[str, Any], folder: Path) -> Path:
-    """The architecture in a SavedModel, in this folder; its functions stay there."""
+    """A file in the folder with the architecture of a SavedModel, not its functions."""
     target = folder / "model.json"
     target.write_text(json.dumps(config), "utf-8")
     return target
 
 
 def weights(path: Path, container: str, folder: Path) -> Path:
-    """The weights of an architecture, in this folder; shards beside their index.
+    """A link in the folder to the weights of an architecture, with all shards.
 
-    A checkpoint stays where it is: Keras opens it by its prefix.
+    A checkpoint is not linked: Keras opens it by its prefix.
     """
     if container in ("savedmodel", "json+checkpoint"):
         return checkpoint.location(path).resolve()
@@ -58,7 +58,7 @@ def weights(path: Path, container: str, folder: Path) -> Path:
         for name in [names] if isinstance(names, str) else names:
             if not (folder / name).exists():
                 _linked(path.parent / name, folder / name)
-    # By its own name: Keras opens the first shard by that, whatever the index says.
+    # The name stays: Keras derives that of the first shard from it, not from the index.
     return _linked(path, folder / path.name)
 
 

@@ -1,6 +1,6 @@
-"""The child process: a request written down, a Keras started, its answer read.
+"""Start Keras in a child process: write a request, run the child, read its answer.
 
-The two talk through files in a temporary folder, arrays as ``.npz`` without pickles;
+Both exchange files in a temporary folder, arrays as ``.npz`` without pickles;
 ``keras_child.py`` is the other side.
 """
 
@@ -34,17 +34,18 @@ if TYPE_CHECKING:
 
 
 CHILD = Path(__file__).with_name("keras_child.py")
-# What a person waits for has an end: an hour, in seconds.
+# Seconds after which the child is stopped: an hour.
 TIMEOUT = 3600
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What Keras gave for one case.
+    """The outputs of Keras for one case.
 
     Attributes:
-        arrays: by key of a dict, else in order, as (key, array, dtype in Keras).
-        refused: what it said where it does not take these inputs.
+        arrays: in order, as (key, array, dtype in Keras); keys are None unless the
+            model gives a dict.
+        refused: the error of Keras if it refuses the inputs; else empty.
     """
 
     arrays: list[tuple[str | None, Array, str]]
@@ -53,11 +54,11 @@ class Outputs:
 
 @dataclass(frozen=True)
 class NodeOutputs:
-    """What one layer call gave in one case.
+    """The outputs of one layer call in one case.
 
     Attributes:
         kind: its class.
-        is_layer: whether it is a layer and no operation.
+        is_layer: True for a layer, False for an operation.
         batches: its outputs, a list for each batch, as (array, dtype in Keras).
     """
 
@@ -68,13 +69,15 @@ class NodeOutputs:
 
 @dataclass(frozen=True)
 class Answered:
-    """What Keras gave.
+    """The outputs of Keras for all cases.
 
     Attributes:
-        keras: which one it was.
-        reference: the same with the version of TensorFlow it ran on.
+        keras: the Keras that ran.
+        reference: the same with its version of TensorFlow.
         cases: its outputs, case by case.
-        notes: what had to be done to the file.
+        notes: sentences on changes that the file needed.
+        folder: holds the arrays of layers.
+        answer: of the child.
     """
 
     keras: Keras
@@ -85,7 +88,7 @@ class Answered:
     answer: Mapping[str, Any]
 
     def nodes(self, case: int) -> dict[tuple[tuple[str, ...], int], NodeOutputs]:
-        """What every layer call gave in a case, by path and number of the call."""
+        """The outputs of every layer call in a case, by path and number of the call."""
         records = self.answer["cases"][case].get("nodes")
         if not records:
             return {}
@@ -117,8 +120,17 @@ def run(
 ) -> Iterator[Answered]:
     """Run a Keras in a child process: load the model once, predict every case.
 
-    The arrays of layers are read as they are asked for, while the context lasts.  With
-    ``nudged`` every weight is changed in its last digit.
+    The arrays of layers can be read while the context lasts.
+
+    Args:
+        conversion: of the model.
+        keras: the Keras to run.
+        files: paths of the model and, if they are in another file, of its weights.
+        cases: for each case the inputs in order.
+        batch_size: rows of a call; None for all rows.
+        floatx: Keras' setting.
+        layers: record the outputs of every layer too.
+        nudged: change every weight in its last digit.
 
     Raises:
         VerificationError: Keras cannot load the model, or run it on any of the cases.
@@ -128,8 +140,8 @@ def run(
     foreign = plain_config.foreign(plain)
     if foreign:
         raise VerificationError(
-            f"the file names {', '.join(foreign)}, which is not Keras' own, and Keras "
-            f"could run it: {INSTEAD}"
+            f"the file names {', '.join(foreign)}, which Keras does not define, and "
+            f"loading it could run foreign code: {INSTEAD}"
         )
     structure = conversion.built.inputs
     request = {
@@ -150,7 +162,7 @@ def run(
         stored: Path | None
         files = packed.unpacked(files[0], folder), files[1]
         if container == "savedmodel":
-            # Its architecture and its weights alone: the functions could be anything.
+            # Without its functions, which could hold any code.
             model, stored = keras_files.architecture(config, folder), files[0]
         else:
             model, stored = keras_files.model(files[0], container, folder), files[1]
@@ -171,13 +183,13 @@ def run(
                 f"{keras} is installed, but importing {keras.module} gives version "
                 f"{answer['version']}: {INSTEAD}"
             )
-        found = [_outputs(case, folder, i) for i, case in enumerate(answer["cases"])]
-        if all(case.refused for case in found):
-            raise _cannot(keras, "run this model", found[0].refused)
+        outputs = [_outputs(case, folder, i) for i, case in enumerate(answer["cases"])]
+        if all(case.refused for case in outputs):
+            raise _cannot(keras, "run this model", outputs[0].refused)
         yield Answered(
             keras,
             Reference(keras.name, keras.version, answer["tensorflow"]),
-            found,
+            outputs,
             _notes(answer, keras, written),
             folder,
             answer,
@@ -206,24 +218,24 @@ def _notes(
 ) -> tuple[str, ...]:
     if written:
         return (
-            f"the file leaves out what its Keras took for granted; {keras} was told: "
-            + ", ".join(written),
+            "the file leaves out options that had defaults in its Keras; "
+            f"{keras} was given: " + ", ".join(written),
         )
     if answer["plain"]:
         return (
-            f"{keras} was given a copy of the file, its configuration without "
-            "initializers, regularizers and constraints",
+            f"{keras} was given a copy of the file without initializers, regularizers "
+            "and constraints",
         )
     return ()
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The child's environment: quiet, on the CPU, no setting of the user's Keras."""
+    """The child's environment: few messages, the CPU, Keras' default settings."""
     variables = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
     return {
         **variables,
         "CUDA_VISIBLE_DEVICES": "-1",
-        # A keras.json in the user's home could turn floats and axes around.
+        # A keras.json in the user's home could change floatx and the order of axes.
         "KERAS_HOME": str(folder),
         "KERAS_BACKEND": "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -231,7 +243,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def _ask(folder: Path, keras: Keras) -> dict[str, Any]:
-    """Start the child, wait for it, read its answer; it ends with this process."""
+    """Start the child, wait for it, read its answer."""
     command = [sys.executable, str(CHILD), str(folder)]
     try:
         # On any exception, Ctrl-C included, subprocess.run kills the child.
@@ -246,7 +258,8 @@ def _ask(folder: Path, keras: Keras) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         raise VerificationError(
-            f"{keras} was not done after {TIMEOUT // 60} minutes: give less --input"
+            f"{keras} was not done after {TIMEOUT // 60} minutes: give fewer rows with "
+            "--input"
         ) from None
     try:
         answer: dict[str, Any] = json.loads((folder / "answer.json").read_text("utf-8"))
@@ -265,15 +278,15 @@ def _ask(folder: Path, keras: Keras) -> dict[str, Any]:
 
 def _cannot(keras: Keras, what: str, reason: str) -> VerificationError:
     return VerificationError(
-        f"{keras} is the right one for this file, but cannot {what}: "
+        f"{keras} is the right Keras for this file, but cannot {what}: "
         f"{reason}\n{INSTEAD}"
     )
 
 
 def _last_line(text: str) -> str:
-    """What Keras says last of the mistake itself, its list of arguments left out."""
+    """The last line of an error of Keras, without its list of arguments."""
     plain = re.sub(r"\x1b\[\d*m", "", text)
     plain = re.split(r"(?:Call a|A)rguments received by", plain)[0]
-    # TensorFlow ends with the node of its graph, [[{{node ...}}]].
+    # TensorFlow adds the node of its graph, [[{{node ...}}]].
     lines = [line.strip() for line in plain.splitlines() if "{{node" not in line]
     return next((line for line in lines[::-1] if line), "")

@@ -1,8 +1,8 @@
-"""Where a model departs: every layer call of a bundle, fed what Keras fed it.
+"""Compare every layer call of a bundle, with the inputs that it had in Keras.
 
-A fault spoils all that comes after it.  So each layer's input is what Keras gave the
-layer of that name, and never what the runtime made of it; then a difference is the
-layer's own.
+One wrong layer makes every layer after it wrong.  So each layer gets the outputs of
+Keras as its inputs, never those of the runtime: then a difference is the fault of that
+layer alone.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from gru2np.ir import Array, KerasModel
     from gru2np.verification.float64 import Exact
     from gru2np.verification.keras_process import NodeOutputs
-    from gru2np_runtime import Layer
     from gru2np_runtime.graph import Node
-    from gru2np_runtime.layer import Layer as RuntimeLayer
     from gru2np_runtime.plan import Plan
     from gru2np_runtime.run.execution import GraphPlan
 
@@ -45,9 +43,9 @@ class Layerwise:
 
     Args:
         plan: of the bundle's graph.
-        exact: what the file means in float64; None where nothing is that exact.
-        unnamed: layers whose names in Keras say nothing.
-        tolerance: how far a layer's outputs may be apart.
+        exact: the file's model in float64; None for models that are not float32.
+        unnamed: layers that Keras names differently at every load.
+        tolerance: of the outputs of layers.
         lenient: rounding beyond it counts as equal.
     """
 
@@ -77,27 +75,27 @@ class Layerwise:
             _node_name(path, number): outputs
             for (path, number), outputs in nodes.items()
         }
-        here = [node.name for node in self.plan.graph.nodes]
-        # Nodes behind # do what masks need, inside of Keras' layers.
-        only_here = [n for n in here if n not in theirs and "#" not in n]
-        only_there = [
-            n for n, outputs in theirs.items() if outputs.is_layer and n not in here
+        ours = [node.name for node in self.plan.graph.nodes]
+        # Nodes with # in their name compute masks, which Keras does inside layers.
+        only_ours = [n for n in ours if n not in theirs and "#" not in n]
+        only_theirs = [
+            n for n, outputs in theirs.items() if outputs.is_layer and n not in ours
         ]
-        left = (n for n in (*only_here, *only_there) if not self._unnamed(n))
-        self.not_compared.update(dict.fromkeys(left))
+        unmatched = (n for n in (*only_ours, *only_theirs) if not self._unnamed(n))
+        self.not_compared.update(dict.fromkeys(unmatched))
         runs: dict[str, list[_Run]] = {}
-        ours = NodeRunner(self.plan)
+        runner = NodeRunner(self.plan)
         plan = None if self.exact is None else self.exact.plan
         exact = None if plan is None else NodeRunner(plan)
         for number, batch in enumerate(batches):
-            self._feed(batch, number, theirs, (ours, exact), runs)
+            self._run_batch(batch, number, theirs, (runner, exact), runs)
         for node, parts in runs.items():
             yield self._compared(name, node, theirs[node].kind, parts)
 
     def _unnamed(self, node: str) -> bool:
         return node.partition("#")[0] in self.unnamed
 
-    def _feed(
+    def _run_batch(
         self,
         batch: Sequence[Array],
         number: int,
@@ -105,7 +103,7 @@ class Layerwise:
         calls: tuple[NodeRunner, NodeRunner | None],
         runs: dict[str, list[_Run]],
     ) -> None:
-        """Run one batch through the nodes, each fed what Keras gave."""
+        """Run the nodes on one batch, each with the inputs that it had in Keras."""
 
         def run(
             node: Node, plan: Plan, inputs: list[Array], mask: Array | None
@@ -124,7 +122,7 @@ class Layerwise:
                 if exact_node is not None:
                     node_run.exact = _in_float64(calls[1], exact_node, inputs, mask)
             runs.setdefault(node.name, []).append(node_run)
-            return _fed(plan.layer, [array for array, _ in outputs], node_run.ours)
+            return _as_inputs([array for array, _ in outputs], node_run.ours)
 
         self.plan.values(batch, run=run, release=True)
 
@@ -169,12 +167,14 @@ class Layerwise:
         return pairs, NodeEvidence(node, kind, inputs, mask, theirs, ours, exact)
 
     def _nudged(self, name: str, runs: Sequence[_Run]) -> Arrays:
-        """What a node gives in float64 where all numbers are a last digit away."""
+        """The outputs of a node in float64 with all numbers nudged."""
         assert self.exact is not None
         assert self.exact.nudged is not None
         node = self.exact.nodes[name]
         layer = self.exact.graph.layers[node.layer]
-        usage = Usage(turns=[*layer.breakpoints()], known=[*layer.special_values()])
+        usage = Usage(
+            breakpoints=[*layer.breakpoints()], vocabulary=[*layer.special_values()]
+        )
         calls = NodeRunner(self.exact.nudged)
 
         def nudged(x: Array) -> Array:
@@ -191,7 +191,7 @@ class Layerwise:
 
 
 class _Run:
-    """One call of a node: what it was fed, and what came of it."""
+    """One call of a node: its inputs in Keras, and the outputs of each side."""
 
     def __init__(
         self, inputs: Arrays, mask: Array | None, theirs: list[tuple[Array, str]]
@@ -210,21 +210,19 @@ def _in_float64(
     try:
         return calls.call(node, [float64.wide(x) for x in inputs], mask)
     except (InputError, IndexError, TypeError, ValueError):
-        # In the file the layer takes other inputs than in the bundle.
+        # The bundle is of another file, in which the layer has other inputs.
         return None
 
 
-def _fed(
-    layer: Layer | RuntimeLayer, theirs: Sequence[Array], ours: Arrays
-) -> tuple[Array, ...]:
-    """Keras' outputs as the runtime has them: half precision is float32 here."""
+def _as_inputs(theirs: Sequence[Array], ours: Arrays) -> Arrays:
+    """Keras' outputs in the dtypes of the runtime, as inputs of later layers."""
     if not ours:
         return tuple(theirs)
-    fed = [
+    outputs = [
         array.astype(computed.dtype, copy=False)
         for array, computed in zip(theirs, ours, strict=False)
     ]
-    return (*fed, *ours[len(fed) :])
+    return (*outputs, *ours[len(outputs) :])
 
 
 def _node_name(path: Sequence[str], number: int) -> str:
@@ -236,7 +234,7 @@ def _columns(rows: Sequence[Sequence[Array]]) -> Arrays:
 
 
 def unnamed(model: KerasModel) -> Iterator[str]:
-    """Operations that Keras names anew at every load: until 3.10 most lost theirs."""
+    """Operations that Keras names differently at every load, as most before 3.10."""
     for path, layer in leaves(model):
         if layer.class_name.startswith("ops.") and "name" not in layer.config:
             yield path

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def mask(
     rng: np.random.Generator, array: Array, usage: Usage, pattern: Pattern, number: int
 ) -> None:
-    """Mark steps of an input as padding, by each of the values that mean it in turn.
+    """Mark steps of an input as padding; rows use its mask values in turn.
 
     Args:
-        rng: what the pattern draws from.
-        array: the input, ``(rows, steps, ...)``, changed in place.
-        usage: what marks padding in it; of booleans it is False.
-        pattern: marks the steps.
-        number: of the input, so that several do not begin with one value.
+        rng: the source of randomness.
+        array: the input, (rows, steps, ...), changed in place.
+        usage: its mask values; for booleans the mask value is False.
+        pattern: chooses the steps.
+        number: of the input, so that several inputs begin with different values.
     """
     masked = np.zeros(array.shape[:2], bool)
     pattern(rng, masked)
@@ -39,7 +39,7 @@ def mask(
 
 
 def _right(rng: np.random.Generator, masked: Array) -> None:
-    """The first row whole, the others of lengths of their own."""
+    """The first row without padding, each other row of another length."""
     rows, steps = masked.shape
     for row in range(1, rows):
         masked[row, rng.integers(1, steps + 1) :] = True
@@ -50,14 +50,14 @@ def _left(rng: np.random.Generator, masked: Array) -> None:
 
 
 def _holes(rng: np.random.Generator, masked: Array) -> None:
-    """About every third step, but never all of a row."""
+    """About every third step, but never every step of a row."""
     rows, steps = masked.shape
     masked[:] = rng.random(masked.shape) < 1 / 3
     masked[np.arange(rows), rng.integers(0, steps, rows)] = False
 
 
 def _whole(rng: np.random.Generator, masked: Array) -> None:
-    """Every other row, the first of them, and the others padded."""
+    """Every other row, from the first; the others padded on the right."""
     _right(rng, masked)
     masked[::2] = True
 

@@ -1,4 +1,4 @@
-"""Runs the nodes of a bundle one by one, outside of the model that holds them."""
+"""Run the nodes of a graph one by one, so that inputs and outputs can be replaced."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class NodeRunner:
 
         Args:
             batches: the inputs of each call.
-            run: runs one node; ``call`` if not given.
+            run: runs one node; by default ``call``.
         """
         run = run or self._run
         results = []
@@ -62,5 +62,5 @@ class NodeRunner:
 
 
 def joined(parts: Sequence[Array]) -> Array:
-    """The arrays of several batches as one."""
+    """The arrays of several batches, concatenated."""
     return parts[0] if len(parts) == 1 else np.concatenate(np.atleast_1d(*parts))

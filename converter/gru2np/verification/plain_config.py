@@ -1,11 +1,11 @@
-"""A model's configuration as Keras may safely and faithfully read it.
+"""The plain configuration of a model, which Keras reads safely and as it was meant.
 
-Keras makes objects of everything a configuration names: initializers, regularizers
-and constraints too, which decide no number of a trained model, which fail to load
-where they are the user's own, and which a hostile file can point at any function.
-And where an old file leaves an option out, Keras takes today's default.  So a file is
-given to Keras either as it is, or as a copy whose configuration is *plain*: without
-those objects, and with the options written out that the file's Keras took for granted.
+Keras makes objects of everything that a configuration names.  Initializers,
+regularizers and constraints change no number of a trained model, but custom ones fail
+to load, and a hostile file can make them any function.  For an option that an old file
+leaves out, Keras takes today's default.  So Keras gets the file as it is, or a copy
+whose configuration is *plain*: without those objects, and with the options that its
+Keras had as defaults.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.ir import KerasModel
 
-# Options that hold objects of no weight in a forward pass.
+# Options with objects that the forward pass does not use.
 _OBJECTS = re.compile(r"\w+_(initializer|regularizer|constraint)|compile_config")
 # Where Keras' own layers, models and small objects are defined, in any version.
 _KERAS = re.compile(
@@ -31,7 +31,7 @@ _KERAS = re.compile(
     r"(\.(activations|constraints|dtype_policies|engine|initializers|layers"
     r"|mixed_precision|models|ops|regularizers)(\.\w+)*)?"
 )
-# TensorFlow 2.6 to 2.12 wrote these names, which tf-keras of today does not know.
+# Names that TensorFlow 2.6 to 2.12 wrote and tf-keras does not know.
 _ACTIVATIONS = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax"}
 _CODE = ("function", "__lambda__")
 
@@ -41,10 +41,10 @@ def plain(conversion: Conversion, *, keras2: bool) -> tuple[Any, list[str]]:
 
     Args:
         conversion: the model.
-        keras2: Keras 2 will read it, which knows options that old files leave out.
+        keras2: whether Keras 2 will read it; its old files leave options out.
 
     Returns:
-        The configuration, and the options that were written out, in words.
+        The configuration, and the options that were added, as text.
     """
     config = _without_objects(conversion.raw.config)
     if not keras2:
@@ -63,7 +63,7 @@ def plain(conversion: Conversion, *, keras2: bool) -> tuple[Any, list[str]]:
                 if key not in options:
                     options[key] = value
                     written[f"{name} {key}={value!r}"] = None
-            # Keras 2 gives the weights of either to the other.
+            # Keras 2 converts the weights of one kind to the other.
             record["class_name"] = CUDNN.get(name, name)
     return config, list(written)
 
@@ -81,12 +81,12 @@ def _without_objects(config: Any) -> Any:
 
 
 def _name_models(config: dict[str, Any], model: KerasModel) -> None:
-    """Name the models inside, which had no name of their own before Keras 2.2.3."""
+    """Name nested Sequential models, which had no name in files before Keras 2.2.3."""
     inner = config["config"]
     specs = inner if isinstance(inner, list) else inner["layers"]
     specs = [spec for spec in specs if spec["class_name"] != "InputLayer"]
     layers = [layer for layer in model.layers if layer.class_name != "InputLayer"]
-    # In front may stand the layers of branches that the first one merges.
+    # The layers of branches that the first layer merges may come before it.
     for spec, layer in zip(specs, layers[-len(specs) :], strict=True):
         if layer.model is not None:
             _name_models(spec, layer.model)
@@ -95,7 +95,7 @@ def _name_models(config: dict[str, Any], model: KerasModel) -> None:
 
 
 def _give_input_shape(config: dict[str, Any], shape: Sequence[int | None]) -> None:
-    """Say the input shape that a Sequential model forgot with its InputLayer."""
+    """Give a Sequential model without an InputLayer its input shape."""
     inner = config["config"]
     if config["class_name"] == "Sequential":
         first = (inner if isinstance(inner, list) else inner["layers"])[0]["config"]
@@ -104,27 +104,27 @@ def _give_input_shape(config: dict[str, Any], shape: Sequence[int | None]) -> No
 
 
 def foreign(config: Any) -> list[str]:
-    """What the configuration names that Keras does not define itself.
+    """The classes and functions in a configuration that Keras does not define.
 
-    How the model was compiled is left aside: it is loaded without.
+    The compile configuration is skipped: the model is loaded without it.
     """
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     if isinstance(config, dict):
         config = {k: v for k, v in config.items() if k != "compile_config"}
     for record in objects(config):
         module, name = record.get("module"), record.get("class_name")
         inner = record.get("config")
         if module == "builtins" and name == "function" and isinstance(inner, str):
-            # So activations stand in files of Keras 3: by their bare names.
+            # In files of Keras 3 activations have this module and a bare name.
             if hasattr(builtins, inner):
-                found[f"builtins.{inner}"] = None
+                names[f"builtins.{inner}"] = None
         elif module is not None and not (
             isinstance(module, str) and _KERAS.fullmatch(module)
         ):
-            found[f"{module}.{name}"] = None
+            names[f"{module}.{name}"] = None
     for record in objects(config):
         for key, value in record.items():
-            named = isinstance(value, dict) and value.get("class_name") in _CODE
-            if named and _OBJECTS.fullmatch(key):
-                found[f"the function {value.get('config')!r} as {key}"] = None
-    return list(found)
+            is_code = isinstance(value, dict) and value.get("class_name") in _CODE
+            if is_code and _OBJECTS.fullmatch(key):
+                names[f"the function {value.get('config')!r} as {key}"] = None
+    return list(names)

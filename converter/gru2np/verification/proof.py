@@ -1,4 +1,4 @@
-"""Proof that a bundle carries: inputs, Keras' own outputs, and how near it came."""
+"""Record a proof in a bundle: inputs, Keras' outputs, and the differences."""
 
 from __future__ import annotations
 
@@ -37,35 +37,36 @@ def record(
     *,
     custom_objects: CustomObjects | None = None,
 ) -> Recorded:
-    """Put what a verification compared into a bundle, in place of an earlier proof.
+    """Record what a verification compared in a bundle; replaces an earlier proof.
 
-    The bundle itself is run once more, so that nothing is recorded that it does not
-    give.  A replay elsewhere may be further from Keras than the bundle is here by
-    what rounding adds: 2e-5 + 1e-4 max|y|, of float64 models 1e-11 + 1e-9 max|y|; where
-    verify found rounding beyond its tolerance, eight times that difference if more.
+    The bundle is run again, so that only outputs that it gives are recorded.  A replay
+    on another machine may differ by the difference here plus rounding: 2e-5 + 1e-4
+    max|y|, for float64 models 1e-11 + 1e-9 max|y|; if verify found rounding beyond its
+    tolerance, eight times that difference if that is more.
 
     Args:
-        bundle: path of the bundle that was verified; it is replaced once it is whole.
-        verification: what ``verify`` gave.
-        custom_objects: classes of your own that the bundle needs.
+        bundle: path of the bundle that was verified; it is replaced when the new one is
+            complete.
+        verification: the result of ``verify``.
+        custom_objects: custom classes that the bundle needs.
 
     Raises:
-        VerificationError: the two do not agree, or the bundle is another one.
+        VerificationError: outputs differ, or the bundle is not the verified one.
         BundleError: the bundle breaks a rule.
     """
-    place = Path(bundle)
+    path = Path(bundle)
     if not verification.agrees:
         raise VerificationError(
-            f"{place.name}: what disagrees is no proof, and is not recorded: "
-            "gru2np verify shows where it departs"
+            f"{path.name}: the outputs differ from those of Keras, so nothing is "
+            "recorded: gru2np verify shows where they differ"
         )
     try:
-        data = place.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
-        text = f"{place}: cannot be read: {error.strerror}"
+        text = f"{path}: cannot be read: {error.strerror}"
         raise VerificationError(text) from None
     writer = _Writer(
-        place.name, open_bundle(data, custom_objects), verification.reference
+        path.name, open_bundle(data, custom_objects), verification.reference
     )
     for case in verification.evidence.cases:
         writer.add(case)
@@ -76,24 +77,24 @@ def record(
         "cases": writer.cases,
     }
     proved = rewritten(data, {"proof": proof}, writer.arrays)
-    # What is written is read and replayed as it will be where it goes.
+    # The new bundle is loaded and replayed before it is written.
     try:
         load(proved, custom_objects=custom_objects, check=True)
     except BundleError as error:
-        text = f"{place.name}: nothing is recorded: {error}"
+        text = f"{path.name}: nothing is recorded: {error}"
         raise VerificationError(text) from None
-    with replacing(place) as file:
+    with replacing(path) as file:
         file.write(proved)
     return writer.recorded()
 
 
 class _Writer:
-    """The cases of a proof, each run once more in the bundle that it goes into.
+    """Collects the cases of a proof; the bundle runs each of them again.
 
     Args:
         name: of the bundle, for messages.
         opened: the bundle.
-        reference: what gave the expected outputs.
+        reference: the source of the expected outputs.
     """
 
     def __init__(self, name: str, opened: Opened, reference: str) -> None:
@@ -112,11 +113,11 @@ class _Writer:
         """Run a case and record it.
 
         Raises:
-            VerificationError: the bundle gives something else than what was verified.
+            VerificationError: the bundle gives other outputs than the verified one.
         """
         inputs = _arrays(case.inputs, self.inputs)
         expected = _arrays(case.expected, self.outputs)
-        # Rows of other models do not depend on each other.
+        # Only the rows of a stateful model depend on earlier calls.
         calls = case.calls if self.stateful else 1
         results = outputs_of(self.model, inputs, calls)
         record = _case_record(case, calls, inputs, expected)
@@ -135,17 +136,17 @@ class _Writer:
         self.numbers += sum(array.size for array in expected.values())
 
     def _check(self, case: Case, output: str, largest: float, pair: Comparison) -> None:
-        # Verified as rounding beyond the tolerance, it is further than that.
+        # A difference that counts as rounding may exceed the tolerance.
         tolerance = max(pair.tolerance, pair.largest)
         if largest > tolerance:
             raise VerificationError(
-                f"{self.name}: case {case.name!r}, output {output!r} is "
-                f"{short(largest)} from {self.reference}, {short(tolerance)} is "
-                "allowed: verify this bundle again before it is recorded"
+                f"{self.name}: case {case.name!r}, output {output!r}: the difference "
+                f"from {self.reference} is {short(largest)}, allowed are "
+                f"{short(tolerance)}: verify this bundle again"
             )
 
     def recorded(self) -> Recorded:
-        """What was put into the bundle."""
+        """A summary of the proof."""
         size = sum(array.nbytes for array in self.arrays.values())
         return Recorded(
             self.name, len(self.cases), self.numbers, size, self.reference, self.worst
@@ -153,7 +154,7 @@ class _Writer:
 
 
 def _margin(model: Model, pair: Comparison, expected: Array, largest: float) -> float:
-    """How much further a replay may be from the expected output; see ``record``."""
+    """How much larger the difference of a replay may be; see ``record``."""
     margin = rounding(model.graph, expected)
     return max(margin, SIMILAR * largest) if pair.rounding else margin
 

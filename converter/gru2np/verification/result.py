@@ -1,4 +1,4 @@
-"""What a verification found, for a person, a program and an exit code."""
+"""The result of a verification, for a person, a program and an exit code."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verification:
-    """What a verification found.
+    """The result of a verification.
 
     Attributes:
         model: name of the model file.
         written_by: the Keras that wrote it.
-        bundle: name of the bundle, None where the model was exported in memory.
-        runtime: the runtime, in words.
-        evidence: every case with its arrays, and the Keras that was asked.
+        bundle: name of the bundle; None if the model was exported in memory.
+        runtime: name and version of the runtime.
+        evidence: every case with its arrays, and the Keras that ran.
         not_compared: names of layer calls that only one side has.
-        notes: what a reader of the result should know.
-        assumptions: what both sides take for granted, so that it is not proved.
-        missed: numbers at which layers turn and that no case reached.
+        notes: sentences that a reader of the result should know.
+        assumptions: what both sides assume, and agreement does not prove.
+        missed: breakpoints and special values of layers that no case reached.
     """
 
     model: str
@@ -40,24 +40,24 @@ class Verification:
 
     @property
     def reference(self) -> str:
-        """What the runtime was compared with, in words."""
+        """The Keras that the runtime was compared with, or ``recorded outputs``."""
         reference = self.evidence.reference
         return "recorded outputs" if reference is None else str(reference)
 
     @property
     def drawn(self) -> int | None:
-        """The seed the cases were drawn with; None where inputs were given."""
+        """The seed the cases were drawn with; None for the user's inputs."""
         return self.evidence.cases[0].seed
 
     @property
     def outputs(self) -> tuple[Comparison, ...]:
-        """Of each output the worst comparison of all cases."""
+        """The worst comparison of each output over all cases."""
         cases = self.evidence.cases
         return tuple(worst(pair for case in cases for pair in case.compared))
 
     @property
     def layers(self) -> tuple[Comparison, ...] | None:
-        """Of each layer call the worst, in topological order; None if not asked for."""
+        """The same of each layer call in topological order; None without ``layers``."""
         if self.evidence.cases[0].layers is None:
             return None
         cases = self.evidence.cases
@@ -69,8 +69,8 @@ class Verification:
         return all(case.agrees for case in self.evidence.cases)
 
     @property
-    def first_departure(self) -> Comparison | None:
-        """The first layer call, in topological order, that departs in any case."""
+    def first_difference(self) -> Comparison | None:
+        """The first layer call, in topological order, that differs in any case."""
         return next(
             (pair for pair in self.layers or () if not pair.agrees),
             None,
@@ -78,16 +78,16 @@ class Verification:
 
     @property
     def worst(self) -> Comparison:
-        """The output that is furthest from equal, measured by its tolerance."""
+        """The output with the largest difference relative to its tolerance."""
         return max(self.outputs, key=lambda pair: pair.badness)
 
     def as_json(self) -> dict[str, Any]:
         """The verification as ``verify --json`` prints it, one object.
 
-        ``agree``, ``first_departure`` (a name or null) and ``notes`` sum it up;
-        ``assumptions`` and ``missed`` say what an agreement does not prove.
+        ``agree``, ``first_difference`` (a name or null) and ``notes`` are the summary;
+        ``assumptions`` and ``missed`` list what an agreement does not prove.
         ``cases`` holds a record for each set of inputs: ``name``, ``description``,
-        ``seed`` (null where inputs were given), ``calls``, ``agree``, ``inputs`` with
+        ``seed`` (null for the user's inputs), ``calls``, ``agree``, ``inputs`` with
         shape and dtype, and ``outputs``.  The outer ``outputs`` and, with
         ``--layers``, ``layers`` are the worst of each over all cases.
 
@@ -95,11 +95,11 @@ class Verification:
         ``verdict`` (``agree``, ``rounding`` or ``differ``), ``reason`` of a
         difference, both shapes and dtypes, ``largest_difference`` with ``at``,
         ``value`` and ``expected`` there, ``largest_relative_difference`` with
-        ``relative_at``, ``tolerance``, and ``float64``: how far ``expected`` and
-        ``value`` are at most from the same in float64, null where it was not asked.
-        Numbers that are not finite are strings.
+        ``relative_at``, ``tolerance``, and ``float64``: the largest distance of
+        ``expected`` and of ``value`` from the float64 result, null if that was not
+        computed.  Numbers that are not finite are strings.
         """
-        first = self.first_departure
+        first = self.first_difference
         layers = self.layers
         return {
             "agree": self.agrees,
@@ -112,7 +112,7 @@ class Verification:
             "cases": [case.as_json() for case in self.evidence.cases],
             "outputs": [output.as_json() for output in self.outputs],
             "layers": None if layers is None else [x.as_json() for x in layers],
-            "first_departure": first and first.name,
+            "first_difference": first and first.name,
             "not_compared": list(self.not_compared),
             "notes": list(self.notes),
             "assumptions": list(self.assumptions),

@@ -1,4 +1,4 @@
-"""Inputs to verify a model with: read from a file, or drawn so that they fit it."""
+"""Inputs to verify a model with: read from a file, or drawn to fit the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from gru2np.errors import InputError, VerificationError
 from gru2np.layers.recurrent import is_stateful
 from gru2np.verification.input_usage import usages
-from gru2np.verification.landmarks import strangers
+from gru2np.verification.landmarks import out_of_vocabulary
 from gru2np_runtime.files.arrays import map_arrays
 from gru2np_runtime.graph import walk
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 ROWS = 3
-# The first that every layer of the model takes is used for all free axes.
+# Sizes for free axes; all get the first one that every layer accepts.
 LENGTHS = (7, 12, 24, 48, 100, 200, 400, 1000, 4000)
-# Numbers that no layer turns into a row of a table.
-WHOLE_NUMBERS = 10
+# Integers that no layer uses as ids are drawn below this.
+INTEGERS = 10
 
 
 def has_states(graph: Layer) -> bool:
@@ -36,7 +36,7 @@ def has_states(graph: Layer) -> bool:
 
 
 def declared_batch(graph: Graph) -> int | None:
-    """The batch size the model was built for, None for any."""
+    """The batch size that the model declares; None for any."""
     return graph.inputs[0].shape[0]
 
 
@@ -45,11 +45,10 @@ def draw(
 ) -> dict[str, Array]:
     """Arrays that fit a model, the same for the same seed.
 
-    Normal numbers, or those that a normalization makes normal; ids within the table
-    where they feed an Embedding, members of a vocabulary and strangers where they are
-    looked up; where steps can be masked, some rows are padded on the right, some on the
-    left with a hole inside.  A stateful model gets several batches, so that states are
-    carried over.
+    Floats are normal, or become normal in a normalization that reads them; ids are
+    within their table; lookups get numbers in and out of their vocabulary.  If steps
+    can be masked, some rows are padded on the right, some on the left with a masked
+    part inside.  A stateful model gets several batches, so that states are carried.
 
     Raises:
         VerificationError: no size of the free axes fits the model.
@@ -70,7 +69,7 @@ def draw(
 
 
 def shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
-    """Shapes of the inputs with sizes for the free axes that every layer takes.
+    """Shapes of the inputs, with sizes for the free axes that every layer accepts.
 
     Raises:
         VerificationError: no size fits.
@@ -86,51 +85,50 @@ def shapes(graph: Graph, rows: int) -> list[tuple[int, ...]]:
         except ValueError as error:
             reason = reason or str(error)
             continue
-        sizes = [n for own in inferred.values() for shape in own for n in shape]
+        sizes = [n for outputs in inferred.values() for shape in outputs for n in shape]
         if all(n is None or n > 0 for n in sizes):
             return tried
-        reason = reason or "a layer is left with nothing"
+        reason = reason or "the output of a layer is empty"
     raise VerificationError(
-        f"no inputs could be drawn that fit this model ({reason}): give some "
-        "with --input"
+        f"no drawn inputs fit this model ({reason}): give inputs with --input"
     )
 
 
 def array(
     rng: np.random.Generator, port: Port, shape: tuple[int, ...], usage: Usage
 ) -> Array:
-    """An array for an input; nothing in it is masked on purpose."""
+    """A random array for an input, with no padding."""
     if usage.rows is not None:
         return rng.integers(0, usage.rows, shape).astype(port.dtype)
     if port.dtype.startswith("float"):
-        return _usual(usage, rng.normal(size=shape)).astype(port.dtype)
+        return _typical(usage, rng.normal(size=shape)).astype(port.dtype)
     if port.dtype == "bool":
         return rng.random(shape) < 0.7
-    if usage.known:
-        members = rng.choice(np.array(usage.known), shape)
-        if usage.only_known:
+    if usage.vocabulary:
+        members = rng.choice(np.array(usage.vocabulary), shape)
+        if usage.only_vocabulary:
             return members.astype(port.dtype)
-        others = rng.choice(strangers(usage, port.dtype), shape)
+        others = rng.choice(out_of_vocabulary(usage, port.dtype), shape)
         return np.where(rng.random(shape) < 0.7, members, others).astype(port.dtype)
-    if usage.usual:
-        numbers, limits = np.rint(_usual(usage, rng.normal(size=shape))), port.dtype
+    if usage.typical:
+        numbers, limits = np.rint(_typical(usage, rng.normal(size=shape))), port.dtype
         least, most = np.iinfo(limits).min, np.iinfo(limits).max
         return np.clip(numbers, least, most).astype(port.dtype)
-    return rng.integers(0, WHOLE_NUMBERS, shape).astype(port.dtype)
+    return rng.integers(0, INTEGERS, shape).astype(port.dtype)
 
 
-def _usual(usage: Usage, normal: Array) -> Array:
-    """Normal numbers as the input's readers expect them, each reader's in turn."""
-    for row in range(len(normal)) if usage.usual else ():
-        centre, width = usage.usual[row % len(usage.usual)]
-        normal[row] = (centre + width * normal[row : row + 1])[0]
+def _typical(usage: Usage, normal: Array) -> Array:
+    """Normal numbers scaled for the layers that read the input, row by row in turn."""
+    for row in range(len(normal)) if usage.typical else ():
+        mean, deviation = usage.typical[row % len(usage.typical)]
+        normal[row] = (mean + deviation * normal[row : row + 1])[0]
     return normal
 
 
 def _pad(array: Array, values: Sequence[float]) -> None:
-    """Pad rows in turn: right, left with a hole inside, not at all.
+    """Pad rows in turn: on the right, on the left and inside, not at all.
 
-    Two rows padded alike hold different values, where several mean padding.
+    If several values mean padding, rows of one pattern get different ones.
     """
     steps = array.shape[1]
     for row in range(array.shape[0]):
@@ -145,16 +143,17 @@ def _pad(array: Array, values: Sequence[float]) -> None:
 def by_name(value: Any, names: Sequence[str], what: str) -> dict[str, Array]:
     """Arrays by name, from an array, a list, a dict, or the path of a file.
 
-    A ``.npz`` holds one array for each name; ``arr_0``, ``arr_1`` (what
-    ``np.savez(path, a, b)`` writes) stand in order, and a single array needs no name.
+    A ``.npz`` holds one array for each name; ``arr_0``, ``arr_1`` (which
+    ``np.savez(path, a, b)`` writes) are in the model's order; a single array may have
+    any name.
 
     Args:
-        value: what the caller or the user gave.
+        value: an array, a list, a dict or a path.
         names: the model's names, in order.
         what: ``input`` or ``expected output``, for messages.
 
     Raises:
-        InputError: it is no such thing, or does not fit the names.
+        InputError: it cannot be read, or the names do not fit.
     """
     where = f"{what}s"
     if isinstance(value, (str, Path)) or hasattr(value, "__fspath__"):
@@ -189,7 +188,7 @@ def _numbers(value: Any, name: str, where: str) -> Array:
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise InputError(f"{where}: {name!r} is no array: {error}") from None
+        raise InputError(f"{where}: {name!r}: expected an array: {error}") from None
     if array.dtype.kind not in "biuf":
         raise InputError(f"{where}: {name!r}: expected numbers, got {array.dtype}")
     return array

@@ -1,4 +1,4 @@
-"""How to compare: the tolerances of each number type, and what a user asked for."""
+"""How to compare: the tolerances of each dtype, and the user's settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gru2np_runtime.proof.replay import computes_in
 if TYPE_CHECKING:
     from gru2np.convert import Conversion
 
-# Two programs on one machine, by the least precise number type of the model.
+# Two programs on one machine, by the least precise dtype of the model.
 TOLERANCES = {
     "float32": Tolerance(1e-6, 1e-5),
     "float64": Tolerance(1e-12, 1e-10),
@@ -30,8 +30,8 @@ class Settings:
     """How to compare.
 
     Attributes:
-        atol: absolute tolerance, in place of the one for the model's number type.
-        rtol: the same, relative to the largest number of an array.
+        atol: absolute tolerance; None for that of the model's dtype.
+        rtol: relative tolerance, by the largest number of an array; the same default.
         layers: compare every layer's output too.
     """
 
@@ -39,21 +39,21 @@ class Settings:
     rtol: float | None = None
     layers: bool = False
 
-    def tolerance(self, usual: Tolerance) -> Tolerance:
-        """The usual tolerance where none was given."""
+    def tolerance(self, default: Tolerance) -> Tolerance:
+        """The user's tolerance, with the default for what the user left out."""
         return Tolerance(
-            usual.atol if self.atol is None else self.atol,
-            usual.rtol if self.rtol is None else self.rtol,
+            default.atol if self.atol is None else self.atol,
+            default.rtol if self.rtol is None else self.rtol,
         )
 
     @property
     def lenient(self) -> bool:
-        """Whether rounding may go beyond it: a number that was given is meant."""
+        """Whether rounding beyond the tolerance agrees: not with a user's tolerance."""
         return self.atol is None and self.rtol is None
 
 
 def precision(conversion: Conversion) -> str:
-    """The least precise number type that the model computes in, in its Keras."""
+    """The least precise dtype in which its Keras computes the model."""
     policies = {
         dtype_name(layer.config.get("dtype"))
         for layer in walk_keras(conversion.model.layers)

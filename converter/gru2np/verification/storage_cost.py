@@ -1,4 +1,4 @@
-"""What small storage costs, compared with full precision, and what that allows."""
+"""Measure the cost of small storage, and widen tolerances by it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     # Inputs, and the outputs of full precision, by name.
     Measured = tuple[Mapping[str, Array], Mapping[str, Array]]
 
-# Outputs of other inputs may be so much further away than those that were measured.
+# For other inputs the difference may be this many times as large as measured.
 MARGIN = 2.0
 
 
@@ -38,16 +38,16 @@ def write_small(
     kind: str,
     custom_objects: CustomObjects | None = None,
 ) -> Exported:
-    """Write a bundle of small weights, with what that costs.
+    """Write a bundle with weights stored small, and a record of the measured cost.
 
     Args:
         conversion: of the model.
-        file: takes the bundle.
+        file: to write the bundle to.
         kind: ``float16`` or ``int8``.
-        custom_objects: classes of the user's own.
+        custom_objects: custom classes by name.
 
     Raises:
-        InputError: ``kind`` is something else.
+        InputError: ``kind`` is neither.
         UnsupportedModelError: the model computes in float64.
         VerificationError: the cost cannot be measured, or outputs overflow.
     """
@@ -63,29 +63,29 @@ def write_small(
 
 
 def cost(small: Model, full: Model, seed: int = 0) -> dict[str, Any]:
-    """What small storage costs: the record that the manifest holds.
+    """The cost of small storage: the record in the manifest.
 
     Both models run on the inputs that ``verify`` would draw.
 
     Args:
-        small: as it is stored.
+        small: the model as it is stored.
         full: the same model in full precision.
         seed: of the drawn inputs.
 
     Raises:
-        VerificationError: no inputs can be drawn that fit, or outputs overflow.
+        VerificationError: no drawn inputs fit the model, or outputs overflow.
     """
     graph = full.graph
     try:
         drawn = draw(graph, full.weights, full.input_names, seed)
     except VerificationError:
         raise VerificationError(
-            "what small storage costs cannot be measured, for no inputs could be drawn "
-            "that fit this model: export it without --store"
+            "the cost of small storage cannot be measured, because no drawn inputs fit "
+            "this model: export it without --store"
         ) from None
     size = declared_batch(graph) if has_states(graph) else None
-    # Saturated inputs are no ordinary ones: gates at their limits tip over, so that
-    # their cost says nothing of others and stands apart.
+    # Saturated inputs have a record of their own: gates at their limits flip, so their
+    # cost says nothing about ordinary inputs.
     measured: dict[str, list[Measured]] = {}
     for case in drawn:
         full.reset_states()
@@ -107,13 +107,13 @@ def _record(
     seed: str,
 ) -> dict[str, Any]:
     stored = (small.storage or {})["dtype"]
-    costs = {key: _departures(small, cases, size) for key, cases in measured.items()}
+    costs = {key: _differences(small, cases, size) for key, cases in measured.items()}
     if SATURATED in costs and _overflows(costs[SATURATED]):
         del costs[SATURATED]
     if _overflows(costs["outputs"]):
         raise VerificationError(
-            f"as {stored}, outputs are infinite or NaN where they were not: export "
-            "this model without --store"
+            f"stored as {stored}, the model gives infinite or NaN outputs that it does "
+            "not give in full precision: export it without --store"
         )
     return {"dtype": stored, "inputs": seed, **costs}
 
@@ -122,15 +122,15 @@ def _overflows(costs: Mapping[str, Mapping[str, float]]) -> bool:
     return any(np.isinf(cost["largest_difference"]) for cost in costs.values())
 
 
-def _departures(
+def _differences(
     model: Model, measured: Sequence[Measured], size: int | None
 ) -> dict[str, dict[str, float]]:
-    """How far a model is from outputs, by output, over all inputs.
+    """The differences of a model from expected outputs, by output, over all inputs.
 
     Args:
         model: to run.
-        measured: inputs and the outputs that belong to them, by name.
-        size: rows at once, of a stateful model.
+        measured: inputs and expected outputs, by name.
+        size: the batch size of a stateful model; None for other models.
     """
     pairs: dict[str, list[tuple[Array, Array]]] = {}
     for inputs, expected in measured:
@@ -139,10 +139,10 @@ def _departures(
         for name, got in zip(model.output_names, results, strict=True):
             pairs.setdefault(name, []).append((got, expected[name]))
     model.reset_states()
-    return {name: _departure(arrays) for name, arrays in pairs.items()}
+    return {name: _difference(arrays) for name, arrays in pairs.items()}
 
 
-def _departure(pairs: Sequence[tuple[Array, Array]]) -> dict[str, float]:
+def _difference(pairs: Sequence[tuple[Array, Array]]) -> dict[str, float]:
     largest = relative = squares = 0.0
     for got, wanted in pairs:
         away = difference(got, wanted)
@@ -161,33 +161,33 @@ def _departure(pairs: Sequence[tuple[Array, Array]]) -> dict[str, float]:
 
 
 def _rounded_up(number: float) -> float:
-    """Three digits, the same whichever kernel measured it."""
+    """The number rounded up to three digits, so that kernels give the same."""
     return float(f"{number * 1.005:.2e}")
 
 
 def tolerance(
-    storage: Mapping[str, Any], output: str, usual: Tolerance, case: str = ""
+    storage: Mapping[str, Any], output: str, full: Tolerance, case: str
 ) -> Tolerance:
-    """What an output of a bundle stored small may be away from Keras.
+    """The tolerance of an output of a bundle stored small.
 
     Args:
         storage: ``Model.storage``.
         output: its name.
-        usual: of the model in full precision.
+        full: the tolerance of the model in full precision.
         case: the name of the case.
     """
     key = SATURATED if case == SATURATED and SATURATED in storage else "outputs"
     cost = storage[key][output]
-    # Of an output that was nothing but zeros, there is no relative difference.
+    # An output of zeros only has no relative difference.
     absolute = 0.0 if cost["relative"] else cost["largest_difference"]
     return Tolerance(
-        usual.atol + MARGIN * absolute, usual.rtol + MARGIN * cost["relative"]
+        full.atol + MARGIN * absolute, full.rtol + MARGIN * cost["relative"]
     )
 
 
 def note(storage: Mapping[str, Any]) -> str:
-    """A sentence that says how a bundle is stored, and what it is held to."""
+    """A sentence on how a bundle is stored, and what differences that allows."""
     return (
-        f"kernels are stored as {storage['dtype']}: outputs are held to "
-        f"{MARGIN:g} times what that was measured to cost, {measured_text(storage)}"
+        f"kernels are stored as {storage['dtype']}: outputs may differ by {MARGIN:g} "
+        f"times the measured cost, {measured_text(storage)}"
     )

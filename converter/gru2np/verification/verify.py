@@ -1,11 +1,11 @@
-"""Verify: the runtime compared with the Keras that means what the file meant."""
+"""Verify: compare the runtime with the Keras that reads the file as it was meant."""
 
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.ir import Array, FilePath
     from gru2np.layers.custom import CustomObjects
+    from gru2np.verification.bundle_comparison import Again
     from gru2np.verification.keras_process import Outputs
     from gru2np.verification.result import Verification
 
@@ -47,64 +48,66 @@ def verify(
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
 ) -> Verification:
-    """Run a model in Keras and in the runtime, and compare what they give.
+    """Run a model in Keras and in the runtime, and compare the outputs.
 
     Keras runs in a child process: Keras 3 for files of Keras 3, tf-keras for files of
-    Keras 2, and neither where it would mean something else by the file.  The file is
-    converted first, so that Keras never sees one that gru2np refuses.
+    Keras 2.  It is refused if it would read the file differently from the Keras that
+    saved it.  The file is converted first, so that Keras never opens a file that gru2np
+    refuses.
 
     Without inputs, several cases are made from the graph so that faults show: masks of
     every pattern, one step and many, saturated gates, zeros, every id of an Embedding,
-    both sides of every number at which a layer turns, other batch sizes.  The result
-    names them, how each is drawn again, what none of them reached, and what both sides
+    both sides of every breakpoint of a layer, other batch sizes.  The result lists the
+    cases with their seed, the breakpoints that no case reached, and what both sides
     assume.
 
     Args:
         model: path of a saved model, or a live ``keras.Model``.
-        bundle: path of the bundle to verify; without one, what ``export`` would
-            write now.  A bundle of another file is compared all the same, with a note.
+        bundle: path of the bundle to verify; if None, what ``export`` would write now.
+            A bundle that was exported from another file is compared too, with a note.
         inputs: an array, a list, a dict by input name, or the path of a ``.npy`` or
-            ``.npz``; drawn so that they fit if not given.
-        expected: recorded outputs in the same forms, by output name; no Keras is run.
-        weights: path of the weights file that belongs to an architecture.
-        atol: absolute tolerance, in place of the one for the model's number type.
-        rtol: the same, relative to the largest number of an output.
-        layers: compare every layer's output too, each layer fed what Keras fed it.
+            ``.npz``; if None, inputs that fit the model are drawn.
+        expected: recorded outputs in the same forms, by output name; no Keras runs.
+        weights: path of the weights of an architecture.
+        atol: absolute tolerance; by default that of the model's dtype.
+        rtol: relative tolerance, by the largest number of an output; the same default.
+        layers: compare every layer's output too, each layer with its inputs in Keras.
         seed: of the drawn inputs.
-        case: the name of the one case to draw.
-        custom_objects: classes of your own, as ``export`` takes them; then outputs must
-            be given as ``expected``, for Keras would need classes of its own kind.
-        saved_by: the Keras that saved the file, where it does not say: see ``export``.
+        case: draw only the case of this name.
+        custom_objects: custom classes, as for ``export``; they need ``expected``, since
+            Keras would need its own classes for them.
+        saved_by: the Keras that saved the file, if the file does not say: see
+            ``export``.
 
     Raises:
         ModelFileError, UnsupportedModelError: the model cannot be converted.
         ValueError: ``saved_by`` names no Keras.
         BundleError: the bundle breaks a rule.
         InputError: inputs or expected outputs do not fit the model.
-        VerificationError: no installed Keras can run the file as it was meant, or
-            there is no such case.
+        VerificationError: no installed Keras can run the file as it was meant, or the
+            model has no case of that name.
     """
     settings = Settings(atol, rtol, layers)
     request = Request(inputs, expected, settings, seed, case, custom_objects, saved_by)
-    with verifying(model, [bundle], request, weights) as (_, (found,)):
-        return found
+    with verifying(model, [bundle], request, weights) as (_, (verification,)):
+        return verification
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be compared, and how; see ``verify``.
+    """What to compare, and how; see ``verify``.
 
     Attributes:
-        inputs: as the user has them; None where they are drawn.
-        expected: recorded outputs; None where Keras is run.
-        settings: how to compare.
+        inputs: in a form that ``verify`` takes; None to draw them.
+        expected: recorded outputs; None to run Keras.
+        settings: tolerances, and whether to compare layers.
         seed: of the drawn inputs.
-        case: the name of the one case to draw; None for all.
-        custom_objects: classes of the user's own.
-        saved_by: the Keras that saved the file, where it does not say.
+        case: draw only the case of this name; None for all.
+        custom_objects: custom classes by name.
+        saved_by: the Keras that saved the file, if the file does not say.
 
     Raises:
-        VerificationError: these do not go together.
+        VerificationError: two of them exclude each other.
     """
 
     inputs: Any = None
@@ -118,12 +121,16 @@ class Request:
     def __post_init__(self) -> None:
         if self.expected is not None and (self.settings.layers or self.inputs is None):
             raise VerificationError(
-                "expected outputs belong to inputs, which must be given too"
+                "expected outputs need the inputs that they were recorded with: give "
+                "inputs too"
                 if self.inputs is None
-                else "recorded outputs say nothing of the layers inside"
+                else "recorded outputs hold no outputs of layers: leave out layers or "
+                "expected"
             )
         if self.inputs is not None and self.case is not None:
-            raise VerificationError("a case is drawn: it has no inputs to be given")
+            raise VerificationError(
+                "a case draws its own inputs: leave out case or inputs"
+            )
         if self.expected is None and self.custom_objects:
             raise VerificationError(
                 f"Keras would need its own classes for {', '.join(self.custom_objects)}"
@@ -138,17 +145,17 @@ def verifying(
     request: Request,
     weights: FilePath | None = None,
 ) -> Iterator[tuple[Conversion, list[Verification]]]:
-    """Verify bundles of one model, for which Keras runs only once; see ``verify``.
+    """Verify bundles of one model with one run of Keras; see ``verify``.
 
     Args:
         model: path of a saved model, or a live ``keras.Model``.
-        bundles: paths; None is what ``export`` would write now.
-        request: what is to be compared.
-        weights: path of the weights file that belongs to an architecture.
+        bundles: paths; None for what ``export`` would write now.
+        request: what to compare.
+        weights: path of the weights of an architecture.
 
     Yields:
-        The model converted, its file open as long as the context lasts, and what was
-        found for each bundle.
+        The conversion, whose file is open while the context lasts, and a verification
+        for each bundle.
     """
     _check_order(model, bundles)
     with ExitStack() as stack:
@@ -161,16 +168,16 @@ def verifying(
 
 
 def _check_order(model: Any, bundles: Sequence[FilePath | None]) -> None:
-    """Tell a bundle from a model, for each stands easily in the other's place.
+    """Refuse a bundle in the place of the model, and the other way round.
 
     Raises:
-        BundleError: a model is where a bundle should be.
-        ModelFileError: a bundle is where the model should be.
+        BundleError: an argument for a bundle is no bundle.
+        ModelFileError: the argument for the model is a bundle.
     """
     order = "gru2np verify MODEL BUNDLE: the saved model first, then its bundle"
     if isinstance(model, (str, os.PathLike)) and is_bundle(Path(model)):
         raise ModelFileError(
-            f"{Path(model).name}: expected a saved Keras model, got a bundle; {order}"
+            f"{Path(model).name}: expected a saved Keras model, got a bundle: {order}"
         )
     for bundle in bundles:
         if (
@@ -180,7 +187,7 @@ def _check_order(model: Any, bundles: Sequence[FilePath | None]) -> None:
         ):
             raise BundleError(
                 f"{Path(bundle).name}: expected a bundle, an .npz that gru2np export "
-                f"wrote; {order}"
+                f"wrote: {order}"
             )
 
 
@@ -190,17 +197,17 @@ def verify_conversion(
     bundles: Sequence[FilePath | bytes | None],
     request: Request,
 ) -> list[Verification]:
-    """Verify bundles of a model that is open already; see ``verifying``.
+    """Verify bundles of a model that has been converted; see ``verifying``.
 
     Args:
         conversion: of the model.
-        files: the model and its weights apart, for Keras.
-        bundles: paths, or the bytes of one that no file holds yet.
-        request: what is to be compared.
+        files: paths of the model and, if they are in another file, of its weights.
+        bundles: paths, bytes of a bundle, or None.
+        request: what to compare.
     """
     sides = [_load(conversion, bundle, request) for bundle in bundles]
     drawn = _cases(conversion, request, sides)
-    # The runtime first: what does not fit the model is found without Keras.
+    # The runtime runs first, so that inputs that do not fit are refused early.
     for side in sides:
         side.predict(drawn)
     if request.expected is not None:
@@ -221,48 +228,41 @@ def verify_conversion(
         pools = [pool(known[port.name], port.dtype, half=False) for port in ports]
         exact = Exact(conversion.built.graph, conversion.weights, pools)
     with run(inputs, layers=request.settings.layers, nudged=False) as answered:
-        again = _Again(run, inputs, exact)
+        again = _nudged_keras(run, inputs, exact)
         return [side.compare_keras(answered, exact, again) for side in sides]
 
 
-class _Again:
-    """What Keras gives for every case a last digit away, found out at first need.
+def _nudged_keras(
+    run: Any, inputs: Sequence[Sequence[Array]], exact: Exact | None
+) -> Again:
+    """Keras' outputs with every number changed in its last digit; run at first use.
 
-    That a model makes much of a last digit must not be the bundle's word alone.
+    Whether a model amplifies rounding must not be decided from the bundle alone.
 
     Args:
         run: runs Keras on cases.
         inputs: of the cases.
-        exact: the file in float64.
+        exact: the file's model in float64.
     """
 
-    def __init__(
-        self, run: Any, inputs: Sequence[Sequence[Array]], exact: Exact | None
-    ) -> None:
-        self.run = run
-        self.inputs = inputs
-        self.exact = exact
-        self.found: list[Outputs] | None = None
-
-    def __call__(self, number: int) -> Outputs | None:
-        """The outputs of a case; None where Keras does not run again."""
-        assert self.exact is not None
-        if self.found is None:
-            moved = [
-                [
-                    x.astype(given.dtype)
-                    for x, given in zip(
-                        self.exact.nudged_inputs(case), case, strict=True
-                    )
-                ]
-                for case in self.inputs
+    @cache
+    def outputs() -> list[Outputs]:
+        assert exact is not None
+        nudged = [
+            [
+                x.astype(original.dtype)
+                for x, original in zip(exact.nudged_inputs(case), case, strict=True)
             ]
-            try:
-                with self.run(moved, layers=False, nudged=True) as answered:
-                    self.found = answered.cases
-            except VerificationError:
-                self.found = []
-        return self.found[number] if self.found else None
+            for case in inputs
+        ]
+        try:
+            with run(nudged, layers=False, nudged=True) as answered:
+                cases: list[Outputs] = answered.cases
+        except VerificationError:
+            return []
+        return cases
+
+    return lambda number: outputs()[number] if outputs() else None
 
 
 def _cases(
@@ -282,13 +282,13 @@ def _cases(
     arrays = samples.by_name(request.inputs, names, "input")
     ports = zip(names, graph.inputs, strict=True)
     arrays = {name: arrays[name].astype(port.dtype) for name, port in ports}
-    return [cases.Drawn(cases.GIVEN, "inputs that were given", None, arrays)]
+    return [cases.Drawn(cases.GIVEN, "your inputs", None, arrays)]
 
 
 def _load(
     conversion: Conversion, bundle: FilePath | bytes | None, request: Request
 ) -> BundleComparison:
-    """The bundle, loaded, with nothing compared yet."""
+    """Load a bundle for comparison."""
     custom, settings = request.custom_objects or {}, request.settings
     if bundle is None:
         bundle, _ = in_memory(conversion)
@@ -302,7 +302,7 @@ def _load(
 
 
 def _floatx(conversion: Conversion) -> str:
-    """What the writer's floats were, as far as the inputs tell."""
+    """Keras' ``floatx`` when the file was saved, judged by the dtypes of the inputs."""
     ports = conversion.built.graph.inputs
-    kinds = {port.dtype for port in ports if port.dtype[:5] == "float"}
-    return "float64" if kinds == {"float64"} else "float32"
+    dtypes = {port.dtype for port in ports if port.dtype[:5] == "float"}
+    return "float64" if dtypes == {"float64"} else "float32"

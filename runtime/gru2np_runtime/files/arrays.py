@@ -1,4 +1,4 @@
-"""Arrays in files: ``.npy`` and ``.npz`` read row by row; files replaced when whole.
+"""Arrays in files: read ``.npy`` and ``.npz`` row by row; replace files atomically.
 
 Nothing is unpickled, and no array has to fit into memory.
 """
@@ -33,19 +33,19 @@ _HEADERS = {
     (1, 0): npy.read_array_header_1_0,
     (2, 0): npy.read_array_header_2_0,
 }
-# Of an array whose columns come first: bytes read at once.
+# Bytes read at once from an array in Fortran order.
 COLUMNS_BYTES = 2**25
-# Offsets of a zip member's local header: its length, and two lengths that follow it.
+# The size of the local header of a zip member, and the offset of two lengths in it.
 _LOCAL_HEADER, _LOCAL_LENGTHS = 30, 26
 
 
 class FileArray:
-    """An array in a file, of which only the rows asked for are in memory.
+    """An array in a file; only the rows that are read are in memory.
 
     Attributes:
-        shape: its shape, rows included.
+        shape: with the rows on axis 0.
         dtype: its dtype.
-        row_bytes: how many bytes a row has.
+        row_bytes: the number of bytes of a row.
     """
 
     def __init__(
@@ -56,17 +56,17 @@ class FileArray:
         shape: tuple[int, ...],
         offset: int = 0,
         *,
-        columns_first: bool = False,
+        fortran_order: bool = False,
     ) -> None:
         self.shape, self.dtype = shape, dtype
         self._file, self._label, self._offset = file, label, offset
         self.row_bytes = math.prod(shape[1:]) * dtype.itemsize
-        self._order: Literal["C", "F"] = "F" if columns_first else "C"
-        # Where columns come first: rows that were read, and the first one's number.
+        self._order: Literal["C", "F"] = "F" if fortran_order else "C"
+        # In Fortran order: rows that were read, and the number of the first one.
         self._block: tuple[int, Array] = 0, np.empty((0, *shape[1:]), dtype)
 
     def whole(self) -> Array:
-        """All of it, mapped."""
+        """The whole array, memory-mapped."""
         if 0 in self.shape:
             return np.zeros(self.shape, self.dtype, self._order)
         return np.memmap(
@@ -79,8 +79,8 @@ class FileArray:
         Raises:
             InputError: the file was cut short while it was read.
         """
-        # Pages of a mapped file would stay in memory, and a file that is cut short
-        # while it is mapped ends the process.
+        # Not mapped: mapped pages would stay in memory, and if the file is truncated
+        # meanwhile the process crashes.
         stop = max(min(stop, self.shape[0]), start)
         if self._order == "F":
             return self._by_columns(start, stop)
@@ -92,10 +92,10 @@ class FileArray:
         return read.reshape(shape)
 
     def _by_columns(self, start: int, stop: int) -> Array:
-        """As ``rows``, where each column lies in one piece."""
+        """As ``rows``, for Fortran order."""
         first, block = self._block
         if not first <= start <= stop <= first + len(block):
-            # Many rows at once, since each column is a read of its own.
+            # Many rows at once, because each column needs a read.
             first, size = start, COLUMNS_BYTES // max(self.row_bytes, 1)
             last = min(max(stop, start + size), self.shape[0])
             columns = np.empty((math.prod(self.shape[1:]), last - first), self.dtype)
@@ -113,14 +113,14 @@ class FileArray:
 def map_arrays(file: BinaryIO, label: str) -> Array | dict[str, Array]:
     """The array of a ``.npy``, or those of a ``.npz`` by name.
 
-    Arrays are mapped, so that only what is in use is in memory.
+    Arrays are mapped, so that only the parts in use are in memory.
 
     Args:
         file: open, seekable, with a file descriptor.
-        label: what messages call it.
+        label: the name of the file in messages.
 
     Raises:
-        InputError: it is neither, it is cut short, or it holds Python objects.
+        InputError: it is neither, it is truncated, or it holds Python objects.
     """
     with ExitStack() as stack:
         arrays = file_arrays(file, label, stack)
@@ -132,16 +132,16 @@ def map_arrays(file: BinaryIO, label: str) -> Array | dict[str, Array]:
 def file_arrays(
     file: BinaryIO, label: str, stack: ExitStack, folder: FilePath | None = None
 ) -> FileArray | dict[str, FileArray]:
-    """As ``map_arrays``, but nothing is in memory until rows are asked for.
+    """As ``map_arrays``, but rows are read on demand.
 
     Args:
         file: open, seekable, with a file descriptor.
-        label: what messages call it.
-        stack: keeps temporary files open, into which compressed members go.
-        folder: where those are; None for the system's folder.
+        label: the name of the file in messages.
+        stack: keeps open the temporary files for compressed members.
+        folder: of the temporary files; None for that of the system.
 
     Raises:
-        InputError: it is neither, it is cut short, or it holds Python objects.
+        InputError: it is neither, it is truncated, or it holds Python objects.
     """
     start = _start(file)
     size = file.seek(0, os.SEEK_END)
@@ -154,7 +154,7 @@ def file_arrays(
 
 
 def holds_arrays(file: BinaryIO) -> bool:
-    """Whether the file begins as ``.npy`` or ``.npz`` do."""
+    """Whether the file begins like a ``.npy`` or ``.npz``."""
     return _start(file).startswith((_NPY, *_ZIP))
 
 
@@ -164,7 +164,7 @@ def _start(file: BinaryIO) -> bytes:
 
 
 def spool(stack: ExitStack, folder: FilePath | None = None) -> BinaryIO:
-    """A temporary file without a name, gone when the stack closes."""
+    """A temporary file without a name, removed when the stack closes."""
     file: Any = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
     opened: BinaryIO = stack.enter_context(file)
     return opened
@@ -173,25 +173,25 @@ def spool(stack: ExitStack, folder: FilePath | None = None) -> BinaryIO:
 def read_header(
     file: BinaryIO, label: str
 ) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether columns come first, and dtype of a ``.npy``.
+    """Shape, whether it is in Fortran order, and dtype of a ``.npy``.
 
     Raises:
         InputError: the header is damaged.
     """
     try:
-        shape, columns_first, dtype = _HEADERS[npy.read_magic(file)](file)
-    # Damaged headers were seen to raise half a dozen kinds of error.
+        shape, fortran_order, dtype = _HEADERS[npy.read_magic(file)](file)
+    # NumPy raises many kinds of errors for damaged headers.
     except Exception:
         raise InputError(
             f"{label}: its header is damaged, or it was not saved by NumPy"
         ) from None
-    return shape, columns_first, dtype
+    return shape, fortran_order, dtype
 
 
 def _npy_array(file: BinaryIO, label: str, start: int, end: int) -> FileArray:
-    """The array whose ``.npy`` bytes lie between start and end."""
+    """The array whose ``.npy`` bytes are between start and end."""
     file.seek(start)
-    shape, columns_first, dtype = read_header(file, label)
+    shape, fortran_order, dtype = read_header(file, label)
     if dtype.hasobject:
         raise InputError(
             f"{label}: holds Python objects (dtype {dtype}), which are never "
@@ -203,7 +203,7 @@ def _npy_array(file: BinaryIO, label: str, start: int, end: int) -> FileArray:
             f"{label}: is cut short: expected {needed} bytes for {dtype} of shape "
             f"{shape}, got {end - offset}"
         )
-    return FileArray(file, label, dtype, shape, offset, columns_first=columns_first)
+    return FileArray(file, label, dtype, shape, offset, fortran_order=fortran_order)
 
 
 def _members(
@@ -217,7 +217,8 @@ def _members(
             for member in archive.infolist():
                 if not member.filename.endswith(".npy"):
                     raise InputError(
-                        f"{label}: expected arrays, got {member.filename!r} among them"
+                        f"{label}: expected arrays only, got the member "
+                        f"{member.filename!r}"
                     )
                 name = member.filename[: -len(".npy")]
                 member_label = f"{label}, {name!r}"
@@ -240,28 +241,28 @@ def _members(
         NotImplementedError,
         RuntimeError,
     ) as error:
-        raise InputError(f"{label}: is no sound .npz: {error}") from None
+        raise InputError(f"{label}: is a damaged .npz: {error}") from None
     return arrays
 
 
 def _data_start(file: BinaryIO, member: zipfile.ZipInfo) -> int:
-    """Where the bytes of a stored member begin."""
+    """The offset of the data of a stored member."""
     file.seek(member.header_offset + _LOCAL_LENGTHS)
     lengths = np.frombuffer(file.read(4), "<u2")
     return member.header_offset + _LOCAL_HEADER + int(lengths.sum())
 
 
 class Misuse(Exception):
-    """An argument that cannot be: a matter of usage, exit code 2."""
+    """A wrong argument of a command: exit code 2."""
 
 
 def check_output(
     path: FilePath, *, force: bool, inputs: Sequence[FilePath] = ()
 ) -> None:
-    """Refuse to write where something would be lost, before any work is done.
+    """Check an output path before any work is done.
 
     Raises:
-        Misuse: it exists and ``force`` is not set, is an input, is no regular file,
+        Misuse: it exists and ``force`` is not set, it is an input or no regular file,
             or its folder does not exist.
     """
     target = Path(path)
@@ -272,17 +273,17 @@ def check_output(
     if any(Path(source).exists() and target.samefile(source) for source in inputs):
         raise Misuse(f"{str(path)!r} is the input itself: name another output")
     if not target.is_file():
-        raise Misuse(f"{str(path)!r} is no regular file: name another output")
+        raise Misuse(f"{str(path)!r} is not a regular file: name another output")
     if not force:
         raise Misuse(f"{str(path)!r} exists already: --force replaces it")
 
 
 @contextmanager
 def replacing(path: FilePath) -> Iterator[BinaryIO]:
-    """A file that takes the place of ``path`` once it is whole, and never before.
+    """A temporary file that replaces ``path`` when it is complete.
 
     Raises:
-        Gru2npError: the place cannot be written.
+        Gru2npError: the file cannot be written.
     """
     target = Path(path)
     try:
@@ -292,14 +293,14 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(handle, "w+b") as file:
             yield file
-        # mkstemp makes a private file; a result is as readable as any other.
+        # mkstemp makes a private file; the output gets the usual permissions.
         umask = os.umask(0)
         os.umask(umask)
         Path(name).chmod(0o666 & ~umask)
         Path(name).replace(target)
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
-        # A full disk shows only here; errors without a number are not the disk's.
+        # A full disk raises here; errors without a number are not from the disk.
         if isinstance(error, OSError) and error.errno is not None:
             text = f"{target}: cannot be written: {error.strerror}"
             raise Gru2npError(text) from error

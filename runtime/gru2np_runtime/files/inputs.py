@@ -1,4 +1,4 @@
-"""A model's inputs from a file: recognised by content, checked, but not read."""
+"""Open the inputs of a model in a file: recognise its format, and check shapes."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from gru2np_runtime.model import Model
 
     FilePath = str | os.PathLike[str]
-    Place = FilePath | BinaryIO
+    PathOrStream = FilePath | BinaryIO
 
 
 def open_inputs(
     model: Model,
-    source: Place,
+    source: PathOrStream,
     table: TableOptions,
     stack: ExitStack,
     folder: FilePath | None,
 ) -> tuple[list[FileArray], bool]:
-    """One array for each input of the model, and whether they came as a table.
+    """One array for each input of the model, and whether the file is a table.
 
     Raises:
-        InputError: the data does not fit the model, or is no data.
-        Misuse: there are options of a table, and the file is none.
+        InputError: the file cannot be read, or its arrays do not fit the model.
+        Misuse: there are options for a table, but the file is no table.
     """
     label, file = _seekable(source, stack, folder)
     of_table = not holds_arrays(file)
@@ -51,7 +51,9 @@ def open_inputs(
         ]
         arrays = list(read_table(file, label, ports, table, stack, folder).values())
     elif table != TableOptions():
-        raise Misuse(f"{label} is no table, so it has no header and no columns")
+        raise Misuse(
+            f"{label} is not a table: leave out --header, --no-header and --columns"
+        )
     else:
         arrays = _by_name(model, file_arrays(file, label, stack, folder), label)
     _check(model, arrays)
@@ -59,9 +61,9 @@ def open_inputs(
 
 
 def _seekable(
-    source: Place, stack: ExitStack, folder: FilePath | None
+    source: PathOrStream, stack: ExitStack, folder: FilePath | None
 ) -> tuple[str, BinaryIO]:
-    """What messages call the source, and a file that can be sought in."""
+    """The name of the source in messages, and a seekable file."""
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         label = str(path)
@@ -73,7 +75,7 @@ def _seekable(
             return label, stream
     else:
         label, stream = "standard input", source
-    # The disk holds more than memory.
+    # A pipe is copied to disk, which may be larger than memory.
     copy = spool(stack, folder)
     shutil.copyfileobj(stream, copy, 1 << 20)
     copy.flush()
@@ -88,7 +90,7 @@ def _by_name(
     if not isinstance(arrays, dict):
         if len(names) > 1:
             raise InputError(
-                f"{label}: one array, but the model has {len(names)} inputs: save "
+                f"{label}: got one array, but the model has {len(names)} inputs: save "
                 f"them by name, np.savez(path, {', '.join(f'{n}=...' for n in names)})"
             )
         return [arrays]
@@ -106,7 +108,7 @@ def _by_name(
 
 
 def _check(model: Model, arrays: list[FileArray]) -> None:
-    """Refuse what does not fit the model, by stand-ins that take no memory.
+    """Check shapes and dtypes with broadcast zeros, which take no memory.
 
     Raises:
         InputError: a shape or a dtype does not fit.
@@ -115,4 +117,4 @@ def _check(model: Model, arrays: list[FileArray]) -> None:
     for name, port, array in zip(model.input_names, model.graph.inputs, arrays):
         dtype = port.dtype if array.dtype.kind in "biuf" else array.dtype
         stand_ins[name] = np.broadcast_to(np.zeros((), dtype), array.shape)
-    model._arrays(stand_ins)
+    model.input_arrays(stand_ins)

@@ -1,4 +1,4 @@
-"""Outputs in files: ``.npy`` row by row; ``.npz`` and ``.csv`` made of those."""
+"""Write outputs: ``.npy`` row by row; ``.npz`` and ``.csv`` from those."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ROWS = 4096
 
 
 class RowWriter:
-    """Writes an array to a file or a stream as its rows come in, as ``.npy``.
+    """Writes an array as ``.npy`` to a file or a stream, row by row.
 
     Attributes:
-        shape: of the whole array, known once its first rows are written.
-        dtype: its dtype.
-        missing: rows that are still to come; None before the first.
+        shape: of the whole array; known after the first rows.
+        dtype: its dtype; known after the first rows.
+        missing: rows that are not written yet; None before the first.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -38,18 +38,18 @@ class RowWriter:
         self.missing: int | None = None
 
     def add(self, rows: Array, count: int) -> None:
-        """Write rows; ``count`` is how many the whole array has.
+        """Write rows of an array that has ``count`` rows.
 
         Raises:
-            InputError: they are no rows of the array that the first ones began.
+            InputError: their shape differs from that of the first rows.
         """
         if self.missing is None:
             self._begin((count, *rows.shape[1:]), rows.dtype)
         self.missing = (self.missing or 0) - len(rows)
         if self.missing < 0 or rows.shape[1:] != self.shape[1:]:
             raise InputError(
-                f"one batch gives {self.shape[1:]} and another {rows.shape[1:]}, so "
-                "they are no rows of one array: score them all at once (--batch-size)"
+                f"one batch gives rows {self.shape[1:]} and another {rows.shape[1:]}, "
+                "which do not fit into one array: run all rows at once (--batch-size)"
             )
         if rows.size:
             self.file.write(np.ascontiguousarray(rows).data.cast("B"))
@@ -61,10 +61,10 @@ class RowWriter:
         npy.write_array_header_1_0(self.file, header)
 
     def resume(self, rows: int) -> None:
-        """Continue after the first rows of a file that another process began.
+        """Continue after the first rows of a file from an earlier run.
 
         Raises:
-            InputError: the file does not hold that many.
+            InputError: the file has fewer rows.
         """
         size = self.file.seek(0, io.SEEK_END)
         self.file.seek(0)
@@ -77,7 +77,7 @@ class RowWriter:
         self.file.seek(end)
 
     def array(self) -> FileArray:
-        """What was written, to be read again."""
+        """The written array, for reading."""
         self.file.flush()
         self.file.seek(0)
         shape, _, dtype = read_header(self.file, "an output")
@@ -85,13 +85,13 @@ class RowWriter:
 
 
 def write_npz(file: BinaryIO, writers: Mapping[str, RowWriter]) -> None:
-    """Join arrays into an ``.npz``, whatever their names and sizes."""
+    """Write arrays of any names and sizes into a ``.npz``."""
     import shutil
     import zipfile
 
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, writer in writers.items():
-            # One fixed date: the same numbers are the same bytes.
+            # The date is fixed, so that equal arrays give equal bytes.
             record = zipfile.ZipInfo(f"{name}.npy")
             writer.file.seek(0)
             with archive.open(record, "w", force_zip64=True) as target:
@@ -99,17 +99,17 @@ def write_npz(file: BinaryIO, writers: Mapping[str, RowWriter]) -> None:
 
 
 def write_table(file: BinaryIO, writers: Mapping[str, RowWriter]) -> None:
-    """Write arrays as the columns of a table, a header above them.
+    """Write arrays as the columns of a table with a header.
 
     Raises:
-        InputError: they differ in their number of rows.
+        InputError: their numbers of rows differ.
     """
     arrays = {name: writer.array() for name, writer in writers.items()}
     counts = {array.shape[0] for array in arrays.values()}
     if len(counts) > 1:
         raise InputError(
-            f"the outputs have {', '.join(map(str, sorted(counts)))} rows, which no "
-            "table holds: name an .npz file with -o"
+            f"the outputs have {', '.join(map(str, sorted(counts)))} rows, which do "
+            "not fit into one table: name an .npz file with -o"
         )
     names = [column for item in arrays.items() for column in _header(*item)]
     file.write(_lines([names]))
@@ -129,13 +129,13 @@ def _lines(rows: Iterable[Sequence[str]]) -> bytes:
 
 
 def _header(name: str, array: FileArray) -> list[str]:
-    """``name``, or ``name[0]``, ``name[1]``, ... where there are several columns."""
+    """``name``, or ``name[0]``, ``name[1]``, ... for several columns."""
     width = math.prod(array.shape[1:])
     return [name] if width == 1 else [f"{name}[{i}]" for i in range(width)]
 
 
 def _columns(rows: Array) -> Array:
-    """One column for each number of a row; booleans are 0 and 1."""
+    """The columns of rows, flattened; booleans are 0 and 1."""
     numbers = rows.astype("int64") if rows.dtype == bool else rows
     columns: Array = numbers.reshape(len(rows), math.prod(rows.shape[1:])).T
     return columns

@@ -1,9 +1,9 @@
-"""An output while it is written, from which an interrupted run can be resumed.
+"""A partial output, from which an interrupted run can be resumed.
 
-``y.npy.partial`` is a folder beside the output ``y.npy``.  It holds the rows that are
-done and a journal: what the run began with, how many rows are safe, and the SHA-256 of
-the input rows that gave them.  A resumed run reads those input rows again, so it gives
-the bytes of a run that was never interrupted, or it is refused.
+``y.npy.partial`` is a folder next to the output ``y.npy``.  It holds the finished rows
+and a journal: the conditions of the run, the number of rows that are safe on disk, and
+the SHA-256 of their input rows.  A resumed run reads those input rows again, so it
+gives the bytes of a run without interruption, or it is refused.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     FilePath = str | os.PathLike[str]
 
 JOURNAL = "journal.json"
-# Seconds between two entries in the journal: what a killed run loses at most.
+# Seconds between two writes of the journal; a killed run loses at most this.
 INTERVAL = 2.0
 
 
 def folder_of(target: FilePath) -> Path:
-    """Where the rows of an unfinished output are."""
+    """The folder of a partial output."""
     path = Path(target)
     return path.with_name(f"{path.name}.partial")
 
 
 def check_partial(target: FilePath, *, resume: bool, force: bool) -> None:
-    """Refuse to begin where the rows of an interrupted run would be lost.
+    """Check that a run would not delete the rows of an interrupted one.
 
     Raises:
-        Misuse: there are some, and neither ``resume`` nor ``force`` is set; or
-            something that no run left has the folder's name.
+        Misuse: there is a partial output, and neither ``resume`` nor ``force`` is set;
+            or something else has the name of the folder.
     """
     folder = folder_of(target)
     if not os.path.lexists(folder):
@@ -56,11 +56,14 @@ def check_partial(target: FilePath, *, resume: bool, force: bool) -> None:
         or not folder.is_dir()
         or any(map(_foreign, folder.iterdir()))
     ):
-        raise Misuse(f"{str(folder)!r} is in the way, and no run of gru2np left it")
+        raise Misuse(
+            f"{str(folder)!r} exists, and no run of gru2np made it: remove it, or "
+            "name another output"
+        )
     if not resume and not force:
         raise Misuse(
-            f"{str(folder)!r} is what an interrupted run left: --resume continues it, "
-            "--force begins anew"
+            f"{str(folder)!r} is from an interrupted run: --resume continues it, "
+            "--force starts again"
         )
 
 
@@ -68,8 +71,8 @@ def _foreign(path: Path) -> bool:
     return path.suffix != ".part" and not path.name.startswith(JOURNAL)
 
 
-def begun_with(bundle: FilePath) -> dict[str, str]:
-    """What the bytes of a prediction depend on besides its input, by name."""
+def bundle_conditions(bundle: FilePath) -> dict[str, str]:
+    """The conditions apart from the input that decide the bytes of the output."""
     from gru2np_runtime.kernels.c.library import describe
     from gru2np_runtime.version import __version__
 
@@ -86,25 +89,25 @@ def begun_with(bundle: FilePath) -> dict[str, str]:
 
 
 class Partial:
-    """The folder of an unfinished output, while a run writes to it.
+    """The folder of a partial output, while a run writes to it.
 
     Attributes:
-        writers: one for each array, into a file of its own.
-        kept: rows that are safe for a later run.
+        writers: one for each array, each with its own file.
+        kept: the number of rows that a later run can continue from.
 
     Args:
-        target: the output.
-        count: how many arrays it has.
-        begun_with: what must be the same for the same bytes, by name; None where no
-            later run can continue this one.
-        resume: continue what an interrupted run left, if it left something.
+        target: path of the output.
+        count: the number of its arrays.
+        conditions: of the run, by name, which must be equal to resume it; None if it
+            cannot be resumed.
+        resume: continue an interrupted run if there is one.
     """
 
     def __init__(
         self,
         target: FilePath,
         count: int,
-        begun_with: Mapping[str, str] | None,
+        conditions: Mapping[str, str] | None,
         *,
         resume: bool,
     ) -> None:
@@ -112,10 +115,10 @@ class Partial:
         self.writers: list[RowWriter] = []
         self.kept = 0
         self._paths = [self.folder / f"{i}.part" for i in range(count)]
-        self._begun_with, self._resume = begun_with, resume
-        # Of the input rows that are done; that of an interrupted run.
+        self._conditions, self._resume = conditions, resume
+        # Of the finished input rows, now and in the interrupted run.
         self._sha256, self._sha256_before = hashlib.sha256(), ""
-        # Rows and hash in one value, so that no interrupt comes between them.
+        # Rows and hash in one tuple, so that an interrupt cannot separate them.
         self._done: tuple[int, Any] = 0, self._sha256
         self._saved = time.monotonic()
         self._finished = False
@@ -124,7 +127,7 @@ class Partial:
         """Open the files.
 
         Raises:
-            InputError: the journal is damaged, or its run began with something else.
+            InputError: the journal is damaged, or its conditions differ.
             Misuse: another process writes to the folder.
         """
         self.folder.mkdir(exist_ok=True)
@@ -143,44 +146,44 @@ class Partial:
         return self
 
     def _read_journal(self) -> None:
-        """Read the last entry; a run that was killed early may have none."""
+        """Read the journal, unless the run was killed before it wrote one."""
         try:
             entry: Any = json.loads((self.folder / JOURNAL).read_text("utf-8"))
-            begun_with, rows = dict(entry["begun_with"]), int(entry["rows"])
+            conditions, rows = dict(entry["conditions"]), int(entry["rows"])
             self._sha256_before = entry["input_sha256"]
             if rows < 1:
                 raise ValueError
         except FileNotFoundError:
             return
-        # A text that is no journal raises half a dozen kinds of error.
+        # Damaged text raises many kinds of errors.
         except Exception:
             raise self._refusal("its journal cannot be read") from None
-        for name, now in (self._begun_with or {}).items():
-            if begun_with.get(name) != now:
-                before = begun_with.get(name)
-                raise self._refusal(f"begun with {name} {before}, got {now}")
+        for name, now in (self._conditions or {}).items():
+            if conditions.get(name) != now:
+                before = conditions.get(name)
+                raise self._refusal(f"expected {name} {before}, got {now}")
         self.kept = rows
 
     def _refusal(self, reason: str) -> InputError:
         return InputError(
-            f"{self.folder}: {reason}, so it cannot be resumed: begin anew with --force"
+            f"{self.folder}: cannot be resumed: {reason}: start again with --force"
         )
 
     def skip(self, inputs: Callable[[int], Iterable[Array]]) -> int:
-        """Continue after the rows that an interrupted run did; how many they are.
+        """Continue after the rows of an interrupted run; returns their number.
 
         Args:
-            inputs: gives the first so many rows, in the arrays that ``done`` got.
+            inputs: gives that many first rows, in the arrays that ``done`` got.
 
         Raises:
-            InputError: the input is another, or a file is damaged.
+            InputError: the input rows differ, or a file is damaged.
         """
         if not self.kept:
             return 0
         for array in inputs(self.kept):
             self._sha256.update(_bytes(array))
         if self._sha256.hexdigest() != self._sha256_before:
-            reason = f"begun with another input: the first {self.kept} rows differ"
+            reason = f"the first {self.kept} rows of the input changed"
             raise self._refusal(reason)
         for path, writer in zip(self._paths, self.writers):
             try:
@@ -191,8 +194,8 @@ class Partial:
         return self.kept
 
     def done(self, rows: int, inputs: Iterable[Array]) -> None:
-        """So many rows are written, the last of them from ``inputs``."""
-        if self._begun_with is None:
+        """Record that this many rows are written, the last of them from ``inputs``."""
+        if self._conditions is None:
             return
         for array in inputs:
             self._sha256.update(_bytes(array))
@@ -201,15 +204,15 @@ class Partial:
             self._save()
 
     def _save(self) -> None:
-        """Write the journal, after the rows that it counts."""
+        """Write the journal, after its rows are safe on disk."""
         rows, sha256 = self._done
-        if not rows or self._begun_with is None:
+        if not rows or self._conditions is None:
             return
         for writer in self.writers:
             writer.file.flush()
             os.fsync(writer.file.fileno())
         entry = {
-            "begun_with": dict(self._begun_with),
+            "conditions": dict(self._conditions),
             "rows": rows,
             "input_sha256": sha256.hexdigest(),
         }
@@ -221,10 +224,10 @@ class Partial:
     def finish(
         self, join: Callable[[Sequence[RowWriter], BinaryIO], None] | None
     ) -> None:
-        """The output takes its place.
+        """Move the output to its path.
 
         Args:
-            join: writes the arrays into one file; None where there is one, as it is.
+            join: writes the arrays into one file; None for a single ``.npy``.
         """
         whole = self._paths[0]
         if join is not None:
@@ -235,18 +238,18 @@ class Partial:
             writer.file.flush()
         if os.name == "nt":
             self._close()
-        # Elsewhere the lock is held until the name is gone, so that nobody takes it.
+        # Elsewhere the lock is held until the file is moved.
         whole.replace(self.target)
         self._finished = True
 
     def _close(self) -> None:
         for writer in self.writers:
-            # What a full disk did not take is not in the journal.
+            # Rows that a full disk lost are not in the journal.
             with suppress(OSError):
                 writer.file.close()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        # Bad data would be bad again.
+        # After an error in the data a resumed run would fail again.
         if not self._finished and not isinstance(error, Gru2npError):
             with suppress(OSError, ValueError):
                 self._save()
@@ -256,10 +259,10 @@ class Partial:
 
 
 def _locked(path: Path) -> BinaryIO:
-    """A file held against other processes, where the system can.
+    """A file, locked against other processes if the system supports it.
 
     Raises:
-        Misuse: another process holds it.
+        Misuse: another process has locked it.
     """
     path.touch()
     file: BinaryIO = path.open("r+b")
@@ -267,7 +270,7 @@ def _locked(path: Path) -> BinaryIO:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The run that held it may have finished: then this file is its output.
+        # If the run that had the lock has finished, this file is its output.
         if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
             raise FileNotFoundError
     except ImportError:

@@ -16,7 +16,7 @@ from gru2np_runtime.errors import Gru2npError, InputError
 from gru2np_runtime.files.arrays import Misuse, spool
 from gru2np_runtime.files.inputs import open_inputs
 from gru2np_runtime.files.outputs import RowWriter, write_npz, write_table
-from gru2np_runtime.files.partial import Partial, begun_with, check_partial
+from gru2np_runtime.files.partial import Partial, bundle_conditions, check_partial
 from gru2np_runtime.files.tables import TableOptions, fits_table
 
 if TYPE_CHECKING:
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
     FilePath = str | os.PathLike[str]
     # A path, or an open stream such as standard input.
-    Place = FilePath | BinaryIO
+    PathOrStream = FilePath | BinaryIO
     Progress = Callable[[int, int], object]
 
 BATCH_SIZE = 1024
-# Rows of many numbers come in smaller batches: bytes that one may have.
+# The most bytes of a batch; rows with many elements come in smaller batches.
 BATCH_BYTES = 2**26
 
 
 class Output(NamedTuple):
-    """An array that was written: its name, shape with rows, and NumPy's dtype name."""
+    """A written array: its name, its shape with rows, and the name of its dtype."""
 
     name: str
     shape: tuple[int, ...]
@@ -45,7 +45,7 @@ class Output(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """The rows that were scored, how many at once, and outputs in the model's order."""
+    """The number of rows, the batch size, and the outputs in the model's order."""
 
     rows: int
     batch_size: int
@@ -53,13 +53,13 @@ class Prediction(NamedTuple):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Stopped by Ctrl-C, with rows that ``resume`` continues; its text says so."""
+    """Stopped by Ctrl-C; the message says how to resume."""
 
 
 def predict_file(
     model: Model,
-    source: Place,
-    target: Place,
+    source: PathOrStream,
+    target: PathOrStream,
     *,
     batch_size: int | None = None,
     progress: Progress | None = None,
@@ -68,28 +68,28 @@ def predict_file(
     resume: bool = False,
     force: bool = False,
 ) -> Prediction:
-    """Score the rows of a file, batch by batch.
+    """Run a model on the rows of a file, batch by batch.
 
     Args:
         model: a loaded model.
         source: a ``.npy``, a ``.npz`` with the arrays by input name, or a table;
             recognised by content.
         target: a ``.npy``, a ``.npz`` with the arrays by output name, or a ``.csv``; a
-            path is replaced when the file is whole. A stream gets a table for a table,
-            else a ``.npy`` if the model has one output and a ``.npz`` if several.
-        batch_size: rows at once; if None 1024, or as many as are 64 MiB. A stateful
-            model takes the batch it was built for.
-        progress: called with rows done and rows in all after each batch.
+            path is replaced when the file is complete. A stream gets a table if the
+            source is one, else a ``.npy`` for one output or a ``.npz`` for several.
+        batch_size: rows at once; if None 1024, or fewer: 64 MiB of rows. A stateful
+            model has its declared batch size.
+        progress: called after each batch with the numbers of finished and of all rows.
         table: how to read a table.
-        bundle: of the model. Without it no later run can continue an interrupted one.
-        resume: continue an interrupted run, if there was one.
-        force: begin anew, whatever an interrupted run left.
+        bundle: path of the model; without it an interrupted run cannot be resumed.
+        resume: continue an interrupted run if there is one.
+        force: start again, and delete the rows of an interrupted run.
 
     Raises:
-        InputError: the data does not fit the model, or is no data; ``target`` stays
-            as it was.
-        Misuse: the target cannot hold what the model gives, or an interrupted run's
-            rows are there.
+        InputError: the source cannot be read or does not fit the model; ``target`` is
+            not changed.
+        Misuse: the format of the target cannot hold the outputs, or the rows of an
+            interrupted run are there.
         Interrupted: Ctrl-C, after rows that are kept.
     """
     path = target if isinstance(target, (str, os.PathLike)) else None
@@ -102,13 +102,15 @@ def predict_file(
         kind = _kind(model, path, of_table)
         size = _rows_at_once(model, inputs, batch_size)
         run = _Run(model, inputs, size, batch_size, kind, progress)
-        # From here on the data is known to fit: a stream gets all or nothing.
+        # The shapes are checked by now, before anything is written to a stream.
         if isinstance(target, (str, os.PathLike)):
-            journal = None
-            if bundle is not None and model._stateful is None:
-                journal = {**begun_with(bundle), **run.begun_with()}
-            place = Partial(target, len(model.output_names), journal, resume=resume)
-            writers = _to_file(run, place)
+            conditions = None
+            if bundle is not None and model.stateful is None:
+                conditions = {**bundle_conditions(bundle), **run.conditions()}
+            partial = Partial(
+                target, len(model.output_names), conditions, resume=resume
+            )
+            writers = _to_file(run, partial)
         else:
             writers = _to_stream(run, target, stack)
     outputs = [
@@ -119,26 +121,27 @@ def predict_file(
 
 
 def _check_target(model: Model, path: FilePath, *, resume: bool, force: bool) -> None:
-    """Refuse before any work is done."""
+    """Check the target before any work is done."""
     _kind(model, path, of_table=False)
     check_partial(path, resume=resume, force=force)
-    if resume and model._stateful is not None:
+    if resume and model.stateful is not None:
         raise Misuse(
-            "a stateful model carries its states from row to row, and those of an "
-            "interrupted run are gone: begin anew with --force"
+            "a run of a stateful model cannot be resumed, because its states are lost: "
+            "start again with --force"
         )
 
 
 def _kind(model: Model, path: FilePath | None, of_table: bool) -> str:
-    """What is written: ``npy``, ``npz`` or ``csv``."""
+    """The format of the output: ``npy``, ``npz`` or ``csv``."""
     suffix = "" if path is None else Path(path).suffix
     several = len(model.output_names) > 1
     if suffix == ".csv" or (path is None and of_table):
         for name, shape in zip(model.output_names, model.output_shapes):
             if not fits_table(shape):
                 raise Misuse(
-                    f"no row of a table holds output {name!r} {shape_text(shape)}, "
-                    "whose sizes are open: name an .npy or .npz file with -o"
+                    f"output {name!r} {shape_text(shape)} has several free sizes, "
+                    "which a row of a table cannot show: name an .npy or .npz file "
+                    "with -o"
                 )
         return "csv"
     if suffix == ".npz" or (path is None and several):
@@ -157,26 +160,26 @@ def _kind(model: Model, path: FilePath | None, of_table: bool) -> str:
 
 
 def _rows_at_once(model: Model, inputs: Sequence[FileArray], asked: int | None) -> int:
-    """The batch size; rows that a stateful model cannot take are refused here."""
+    """The batch size; checks that the rows fit that of a stateful model."""
     if asked is not None and asked < 1:
         raise InputError(f"batch size: expected at least 1, got {asked}")
     rows = inputs[0].shape[0]
-    if model._stateful is not None:
+    if model.stateful is not None:
         declared = model.input_shapes[0][0]
         if declared is None:
             return asked or max(rows, 1)
-        model._stateful.batch_size(rows, asked or declared)
+        model.stateful.batch_size(rows, asked or declared)
         return declared
     row_bytes = sum(x.row_bytes for x in inputs)
     return asked or max(1, min(BATCH_SIZE, BATCH_BYTES // max(row_bytes, 1)))
 
 
 class _Run(NamedTuple):
-    """A model, its inputs, and how they are scored.
+    """A run of a model on its inputs.
 
     Attributes:
         size: rows in a batch.
-        asked: the batch size that the user asked for, if any.
+        asked: the batch size of the user; None if not given.
         kind: ``npy``, ``npz`` or ``csv``.
     """
 
@@ -191,15 +194,15 @@ class _Run(NamedTuple):
     def rows(self) -> int:
         return self.inputs[0].shape[0]
 
-    def begun_with(self) -> dict[str, str]:
-        """What the bytes of the output depend on besides the bundle, by name."""
+    def conditions(self) -> dict[str, str]:
+        """The conditions of this run apart from the bundle, by name."""
         shapes = ", ".join(f"{x.dtype.name} {x.shape}" for x in self.inputs)
         size, kind = str(self.size), f".{self.kind}"
         return {"input": shapes, "batch size": size, "output": kind}
 
     def batches(self, start: int, stop: int | None = None) -> Iterator[list[Array]]:
-        """The inputs of each batch, from one row to another or to the last."""
-        # No rows are one empty batch: it says what shape nothing has.
+        """The inputs of each batch from row ``start`` on."""
+        # Without rows there is one empty batch, which gives the shape of the output.
         rows = max(self.rows, 1)
         for first in range(start, rows if stop is None else min(stop, rows), self.size):
             yield [x.rows(first, first + self.size) for x in self.inputs]
@@ -214,30 +217,30 @@ class _Run(NamedTuple):
 
         Args:
             writers: one for each output.
-            start: how many rows are written already.
-            done: called with rows done and the inputs of the last batch.
+            start: the number of rows that are written already.
+            done: called after each batch with the number of rows and its inputs.
 
         Raises:
-            InputError: batches have fewer rows of the outputs than of the inputs.
+            InputError: an output has fewer rows than the input.
         """
         rows = start
         for batch in self.batches(start):
-            # Asked for nothing, the model bounds its own memory within the batch.
+            # Without a batch size the model bounds its memory itself.
             outputs = self.model.predict(
                 dict(zip(self.model.input_names, batch)), batch_size=self.asked
             )
             for writer, output in zip(writers, _listed(outputs)):
-                # An operation may make fewer rows of a batch; one batch may be all.
-                whole = len(output) if self.size >= self.rows else self.rows
-                writer.add(output, whole)
+                # An operation may change the number of rows, if all are one batch.
+                count = len(output) if self.size >= self.rows else self.rows
+                writer.add(output, count)
             rows += len(batch[0])
             done(rows, batch)
             if self.progress is not None:
                 self.progress(rows, self.rows)
         if any(writer.missing for writer in writers):
             raise InputError(
-                f"the model does not give a row for each of {self.rows} rows: score "
-                "them all at once (--batch-size)"
+                f"the model does not give one row for each of {self.rows} rows: run "
+                "all rows at once (--batch-size)"
             )
 
     def join(self, writers: Sequence[RowWriter], file: BinaryIO) -> None:
@@ -253,44 +256,44 @@ def _listed(outputs: Any) -> list[Array]:
 
 
 def _to_stream(run: _Run, target: BinaryIO, stack: ExitStack) -> list[RowWriter]:
-    """Score to a stream, from which nothing can be taken back."""
-    count, as_is = len(run.model.output_names), run.kind == "npy"
-    writers = [RowWriter(target if as_is else spool(stack)) for _ in range(count)]
+    """Write to a stream: a ``.npy`` directly, other formats through temporary files."""
+    count, direct = len(run.model.output_names), run.kind == "npy"
+    writers = [RowWriter(target if direct else spool(stack)) for _ in range(count)]
     run.score(writers)
-    if not as_is:
+    if not direct:
         run.join(writers, target)
     target.flush()
     return writers
 
 
-def _to_file(run: _Run, place: Partial) -> list[RowWriter]:
-    """Score to a file that is replaced when all rows are done.
+def _to_file(run: _Run, partial: Partial) -> list[RowWriter]:
+    """Write to a file that is replaced when all rows are done.
 
     Raises:
-        Gru2npError: the place cannot be written.
+        Gru2npError: the file cannot be written.
         Interrupted: Ctrl-C, after rows that are kept.
     """
     try:
-        with place:
-            start = place.skip(lambda rows: chain.from_iterable(run.batches(0, rows)))
+        with partial:
+            start = partial.skip(lambda rows: chain.from_iterable(run.batches(0, rows)))
             if start and run.progress is not None:
                 run.progress(start, run.rows)
-            run.score(place.writers, start, place.done)
-            place.finish(None if run.kind == "npy" else run.join)
+            run.score(partial.writers, start, partial.done)
+            partial.finish(None if run.kind == "npy" else run.join)
     except KeyboardInterrupt:
-        if place.kept:
+        if partial.kept:
             raise Interrupted(
-                f"{place.kept:,} rows are kept in {place.folder}: the same command "
+                f"{partial.kept:,} rows are kept in {partial.folder}: the same command "
                 "with --resume continues from there."
             ) from None
         raise
     except OSError as error:
-        # A full disk shows only here; errors without a number are not the disk's.
+        # A full disk raises here; errors without a number are not from the disk.
         if error.errno is None:
             raise
-        kept = f"; {place.kept:,} rows are kept, and --resume continues from there"
+        kept = f"; {partial.kept:,} rows are kept, and --resume continues from there"
         raise Gru2npError(
-            f"{place.target}: cannot be written: {error.strerror}"
-            f"{kept if place.kept else ''}"
+            f"{partial.target}: cannot be written: {error.strerror}"
+            f"{kept if partial.kept else ''}"
         ) from error
-    return place.writers
+    return partial.writers

@@ -1,7 +1,7 @@
-"""A model as Dask, Ray and Spark take it: small to pickle, opened once in a process.
+"""A model for Dask, Ray and Spark: small to pickle, opened once in each process.
 
-They send a function to many processes and call it on one block of rows after another.
-It must keep no state, and they ask for shape and dtype of its result before a call.
+They send a function to many processes, which call it on blocks of rows.  It must be
+stateless, and they need the shape and dtype of its result before a call.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from gru2np_runtime.layer import Array, Layer, Shape
     from gru2np_runtime.model import Model
 
-# The models that this process has opened, by SHA-256 and layers of the user's own.
+# The models opened by this process, by SHA-256 and custom objects.
 _models: dict[tuple[str | None, Any], Model] = {}
-# Dask calls the first block in all threads at once.
+# Dask starts with one block in each thread at the same time.
 _lock = threading.Lock()
 
 
 class Scorer:
-    """Scores blocks of rows, in this process or in others.
+    """Runs a model on blocks of rows, in this process or in others.
 
     It holds a path, not a model, so it pickles to a few hundred bytes. Each process
     opens the bundle at its first call and keeps it.
 
     Args:
-        path: of the bundle, as every process reaches it.
-        batch_size: rows computed at once within a block; None as ``Model.predict``.
-        custom_objects: as ``load`` takes them.
+        path: of the bundle, the same in every process.
+        batch_size: rows computed at once in a block; as in ``Model.predict``.
+        custom_objects: custom classes, as for ``load``.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Scorer:
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {batch_size}")
-        # A worker may stand in another folder.
+        # The working directory of another process may differ.
         self.path = os.path.abspath(path)  # noqa: PTH100
         self.batch_size = batch_size
         self.custom_objects = None if custom_objects is None else dict(custom_objects)
@@ -65,14 +65,14 @@ class Scorer:
         """The model, opened once in a process.
 
         Raises:
-            BundleError: the file is no bundle, or not the one that this was first
-                opened with; or its model is stateful.
-            FileNotFoundError: there is no such file here.
+            BundleError: the file is no bundle, or another one than at the first call;
+                or its model is stateful.
+            FileNotFoundError: there is no such file.
         """
         layers = frozenset((self.custom_objects or {}).items())
         with _lock:
             if (self._sha256, layers) not in _models:
-                # Read once: what was hashed is what is opened.
+                # Read only once, so that the hash is that of the opened bundle.
                 with open(self.path, "rb") as file:  # noqa: PTH123
                     content = file.read()
                 self._sha256 = self._checked_sha256(content)
@@ -86,8 +86,8 @@ class Scorer:
         sha256 = hashlib.sha256(content).hexdigest()
         if self._sha256 not in (None, sha256):
             raise BundleError(
-                f"{self.path}: expected the bundle of SHA-256 {self._sha256}, with "
-                f"which the work began, got {sha256}: put it back or begin anew"
+                f"{self.path}: expected the bundle with which the work began, SHA-256 "
+                f"{self._sha256}, got {sha256}: restore it, or start again"
             )
         return sha256
 
@@ -96,10 +96,10 @@ class Scorer:
             model = load(content, custom_objects=self.custom_objects)
         except BundleError as error:
             raise BundleError(f"{self.path}: {error}") from None
-        if model._stateful is not None:
+        if model.stateful is not None:
             raise BundleError(
-                f"{self.path}: a stateful model's rows depend on the rows before "
-                "them, so they cannot be shared out: use load and predict"
+                f"{self.path}: rows of a stateful model depend on earlier rows, so "
+                "they cannot run in several processes: use load and predict"
             )
         return model
 
@@ -108,11 +108,12 @@ class Scorer:
 
         Args:
             blocks: the model's inputs: one array, several in the model's order, or one
-                dict by input name. Of a model with one input, a dict of one array needs
-                no name; other columns of a dict are left out.
+                dict by input name. For a model with one input, the key of a dict with
+                one array may be any; extra keys of a dict are ignored.
 
         Returns:
-            As the model gives them; for a dict, a dict by output name.
+            An array, a list or a dict as the model gives; for a dict, a dict by output
+            name.
 
         Raises:
             InputError: the block does not fit the model.
@@ -137,11 +138,11 @@ class Scorer:
         return dict(zip(self.model.output_names, listed))
 
     def output_shape(self, *input_shapes: Shape) -> Shape | list[Shape]:
-        """The shape of what a block gives; a list where the model has several outputs.
+        """The shape of the output for a block; a list if the model has several outputs.
 
         Args:
-            input_shapes: of the inputs, rows included, None where a size is open; none
-                to take those that the model declares.
+            input_shapes: of the inputs, with rows, None for free sizes; by default the
+                shapes that the model declares.
 
         Raises:
             InputError: they do not fit the model.
@@ -157,7 +158,7 @@ class Scorer:
             name: _stand_in(port, shape)
             for name, port, shape in zip(names, model.graph.inputs, shapes)
         }
-        model._arrays(stand_ins)
+        model.input_arrays(stand_ins)
         try:
             outputs = list(model.graph.output_shapes(*map(tuple, shapes)))
         except ValueError as error:
@@ -166,13 +167,13 @@ class Scorer:
 
     @property
     def output_dtype(self) -> np.dtype[Any] | list[np.dtype[Any]]:
-        """The dtype of what a block gives; a list where the model has several."""
+        """The dtype of the output; a list if the model has several outputs."""
         dtypes = [np.dtype(port.dtype) for port in self.model.graph.outputs]
         return dtypes[0] if len(dtypes) == 1 else dtypes
 
     @property
     def meta(self) -> Data:
-        """No rows of the output, as Dask's ``meta``; a list where there are several."""
+        """An output without rows, for Dask's ``meta``; a list for several outputs."""
         metas = [
             np.empty((0, *(n or 0 for n in shape[1:])), port.dtype)
             for shape, port in zip(self.model.output_shapes, self.model.graph.outputs)
@@ -180,10 +181,10 @@ class Scorer:
         return metas[0] if len(metas) == 1 else metas
 
     def make_predict_fn(self) -> Callable[..., Data]:
-        """The function of a worker, for Spark's ``predict_batch_udf``.
+        """A function for Spark's ``predict_batch_udf``.
 
-        Spark counts its parameters, so it has one for each input. It gives an array,
-        or a dict by name where the model has several outputs.
+        Spark counts its parameters, so it has one for each input. It gives an array, or
+        a dict by name if the model has several outputs.
         """
         import inspect
 
@@ -200,7 +201,7 @@ class Scorer:
 
 
 def _stand_in(port: Port, shape: Shape) -> Array:
-    """Zeros of a shape that take no memory; open sizes are those of the input."""
+    """Broadcast zeros, which take no memory; free sizes are those of the input."""
     declared = chain(port.shape, repeat(1))
     sizes = [n or declared_n or 1 for n, declared_n in zip(shape, declared)]
     return np.broadcast_to(np.zeros((), port.dtype), sizes)

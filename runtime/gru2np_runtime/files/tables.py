@@ -1,8 +1,8 @@
-"""Tables: ``.csv`` in which a row is a sample.
+"""Tables: ``.csv`` files with a row for each sample.
 
-A table is read once, from the first line to the last, into temporary files of numbers
-in the dtypes of the model's inputs.  So a cell that is no number is reported before
-anything is written, and a table of any size takes little memory.
+A table is read once into temporary files of numbers in the dtypes of the model's
+inputs.  So a cell that is not a number is reported before anything is written, and a
+table of any size takes little memory.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 # Rows parsed at once.
 ROWS = 4096
-# Characters of the first line in which the delimiter is looked for.
+# The most characters of the first line in which the delimiter is searched.
 _START = 1 << 16
-# Not all whole numbers above it are floats.
+# Larger integers may not be exact as floats.
 _LARGEST_ID = 2**53
 
 
@@ -43,8 +43,8 @@ class TableOptions(NamedTuple):
     """How to read a table.
 
     Attributes:
-        header: whether the first line has names; None to decide by its cells.
-        columns: those to take, by name or by number from 1, with commas between.
+        header: whether the first line has names; None to judge by its cells.
+        columns: the columns to use, by name or by number from 1, separated by commas.
     """
 
     header: bool | None = None
@@ -52,7 +52,7 @@ class TableOptions(NamedTuple):
 
 
 def fits_table(shape: Shape) -> bool:
-    """Whether a row of numbers, of any length, has one meaning as a sample."""
+    """Whether a row of any length has one shape as a sample."""
     return len(shape) <= 2 or None not in shape[1:]
 
 
@@ -66,26 +66,27 @@ def read_table(
 ) -> dict[str, FileArray]:
     """The inputs of a model from the columns of a table.
 
-    The numbers of a row go to the inputs in the model's order, each reshaped to what
-    the model declares.
+    The numbers of a row go to the inputs in the model's order, each reshaped to its
+    declared shape.
 
     Args:
         file: open, UTF-8; tabs, semicolons, commas or spaces between the cells.
-        label: what messages call it.
+        label: the name of the file in messages.
         ports: the inputs, with batch axis.
         options: header and columns.
         stack: keeps the temporary files open.
-        folder: where those are.
+        folder: of the temporary files.
 
     Raises:
-        InputError: a line has too many or too few cells, or one that is no number.
+        InputError: a line has too many or too few cells, or a cell that is not a
+            number.
     """
     for port in ports:
         if not fits_table(port.shape) or (None in port.shape[1:] and len(ports) > 1):
             raise InputError(
                 f"{label}: input {port.name!r} is {shape_text(port.shape)}, and a row "
-                "of a table does not give its open sizes: save it as an array, "
-                "np.save('x.npy', x), or several as np.savez('x.npz', name=x)"
+                "of a table cannot show its free sizes: save an array, "
+                "np.save('x.npy', x), or several, np.savez('x.npz', name=x)"
             )
     file.seek(0)
     text = io.TextIOWrapper(file, "utf-8-sig", newline="")
@@ -101,11 +102,11 @@ def read_table(
 
 
 class _Table:
-    """One pass over one table.
+    """A table that is read once.
 
     Attributes:
-        names: of its columns; none where the first line has numbers.
-        width: how many columns it has.
+        names: of the columns; empty if the first line has numbers.
+        width: the number of columns.
     """
 
     def __init__(self, text: io.TextIOWrapper, label: str, header: bool | None) -> None:
@@ -123,7 +124,10 @@ class _Table:
         self.rows = rows if self.names else chain([first], rows)
 
     def _rows(self, text: io.TextIOWrapper) -> Iterator[Row]:
-        """Rows of as many cells as the first; lines without any only at the end."""
+        """The rows; checks that all have the same number of cells.
+
+        Empty lines are accepted only at the end.
+        """
         lines = csv.reader(
             text, delimiter=self.delimiter, strict=True, skipinitialspace=True
         )
@@ -145,38 +149,42 @@ class _Table:
             raise InputError(f"{self.label}, line {line}: {error}") from None
 
     def _has_names(self, cells: list[str], header: bool | None) -> bool:
-        """Whether the first line has names, if that can be known."""
+        """Whether the first line has names.
+
+        Raises:
+            InputError: that is not certain.
+        """
         if header is not None:
             return header
         numeric = {_fit([cell], "float64") for cell in cells}
-        # pandas numbers columns that have no names.
-        counted = [[str(i + k) for i in range(len(cells))] for k in (0, 1)]
-        if len(numeric) == 2 or cells in counted or not any(cells):
+        # pandas writes numbers as the names of unnamed columns.
+        numbered = [[str(i + k) for i in range(len(cells))] for k in (0, 1)]
+        if len(numeric) == 2 or cells in numbered or not any(cells):
             raise InputError(
                 f"{self.label}, line 1: {self.delimiter.join(cells)[:40]!r} may be "
-                "names or a row of numbers: say --header or --no-header"
+                "names or a row of numbers: give --header or --no-header"
             )
         return numeric == {False}
 
     def columns(self, ports: Sequence[Port], wanted: str | None) -> list[int]:
-        """The positions of the columns that go to the inputs, in their order."""
+        """The positions of the columns for the inputs, in order."""
         inputs = [port.name for port in ports]
         width = sum(math.prod(_sizes(port.shape, self.width)) for port in ports)
         if wanted is not None:
             cells = next(csv.reader([wanted]), []) or [""]
-            taken = [self._position(cell.strip()) for cell in cells]
+            positions = [self._position(cell.strip()) for cell in cells]
         elif width == len(inputs) and set(inputs) <= set(self.names):
-            taken = [self._position(name) for name in inputs]
+            positions = [self._position(name) for name in inputs]
         else:
-            taken = list(range(self.width))
-        widths = [math.prod(_sizes(port.shape, len(taken))) for port in ports]
-        if sum(widths) != len(taken):
+            positions = list(range(self.width))
+        widths = [math.prod(_sizes(port.shape, len(positions))) for port in ports]
+        if sum(widths) != len(positions):
             needed = ", ".join(f"{name!r} {n}" for name, n in zip(inputs, widths))
             raise InputError(
                 f"{self.label}: expected {sum(widths)} columns for the model's inputs "
-                f"({needed}), got {len(taken)}: name those to take with --columns"
+                f"({needed}), got {len(positions)}: choose columns with --columns"
             )
-        return taken
+        return positions
 
     def _position(self, column: str) -> int:
         count = self.names.count(column)
@@ -204,8 +212,8 @@ class _Table:
             count += len(block)
             positions = iter(columns)
             for port, shape, file in zip(ports, shapes, files):
-                taken = list(islice(positions, math.prod(shape)))
-                file.write(self._parse(block, taken, port.dtype).tobytes())
+                chosen = list(islice(positions, math.prod(shape)))
+                file.write(self._parse(block, chosen, port.dtype).tobytes())
         arrays = {}
         for port, shape, file in zip(ports, shapes, files):
             file.flush()
@@ -217,7 +225,7 @@ class _Table:
         """The numbers of some columns.
 
         Raises:
-            InputError: it names the first cell that is none.
+            InputError: a cell is not a number; the message names the first.
         """
         try:
             return _numbers([cells[i] for _, cells in block for i in columns], dtype)
@@ -236,17 +244,17 @@ class _Table:
 
 
 def _sizes(shape: Shape, width: int) -> tuple[int, ...]:
-    """The shape of a sample; an open size takes all columns."""
+    """The shape of a sample; a free size is the number of columns."""
     return tuple(width if n is None else n for n in shape[1:])
 
 
 def _numbers(cells: list[str], dtype: str) -> Array:
-    """The cells as numbers; what a float dtype cannot hold is infinite.
+    """The cells as numbers; numbers too large for a float dtype become infinite.
 
     Raises:
-        ValueError: one is no number, or none of an integer dtype.
+        ValueError: a cell is not a number, or not an integer for an integer dtype.
     """
-    # Python reads 1_000 as a number; nobody who writes tables does.
+    # Python accepts 1_000 as a number; tables must not hold it.
     if "_" in "".join(cells):
         raise ValueError
     floats = np.array(list(map(float, cells)), "float64")

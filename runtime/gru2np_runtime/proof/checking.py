@@ -58,8 +58,8 @@ class Checked:
     def problems(self) -> list[str]:
         """A sentence for each difference; empty if all agree."""
         return [
-            f"the proof does not hold here ({self.kernel}): {compared}, beside "
-            f"{self.reference}"
+            f"the proof does not hold here ({self.kernel}): {compared}, compared "
+            f"with {self.reference}"
             for compared in self.differs
         ]
 
@@ -68,8 +68,8 @@ class Checked:
 
     def _lines(self) -> Iterator[str]:
         yield (
-            f"sound: {plural(self.weights, 'weight')}, {self.numbers:,} numbers, "
-            "every SHA-256 as the manifest says"
+            f"intact: {plural(self.weights, 'weight')}, {self.numbers:,} numbers, "
+            "every SHA-256 is that of the manifest"
         )
         if self.reference is None:
             yield "no proof: it carries no outputs of Keras to replay"
@@ -81,7 +81,10 @@ class Checked:
         else:
             yield f"step by step: not run: {self.no_steps}"
         if self.storage is not None:
-            yield f"kernels stored as {self.storage}: its cost is in what is allowed"
+            yield (
+                f"kernels stored as {self.storage}: the allowed differences include "
+                "the cost"
+            )
         yield self.kernel
         for compared in self.differs:
             yield f"differ: {compared}"
@@ -91,8 +94,8 @@ def _line(head: str, comparisons: Sequence[Compared], reference: str) -> str:
     numbers = sum(compared.numbers for compared in comparisons)
     worst = max(comparisons, key=lambda compared: compared.ratio)
     return (
-        f"{head}, {plural(numbers, 'number')} beside {reference}, at worst "
-        f"{short(worst.largest)} of {short(worst.allowed)} allowed"
+        f"{head}, {plural(numbers, 'number')} compared with {reference}, "
+        f"largest difference {short(worst.largest)} of {short(worst.allowed)} allowed"
     )
 
 

@@ -70,7 +70,7 @@ class Compared:
         at = "" if self.how == "whole" else f", {self.how}"
         return (
             f"case {self.case!r}, output {self.output!r}{at}: "
-            f"{short(self.largest)} of {short(self.allowed)} allowed"
+            f"difference {short(self.largest)} of {short(self.allowed)} allowed"
         )
 
 
@@ -165,7 +165,7 @@ class Steps:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.stream: Stream = model._streaming()
+        self.stream: Stream = model.stream
         self.graph = self.stream.plan.graph
         self.recorded = [
             per_step and port.source not in self.stream.end_dependent

@@ -29,24 +29,31 @@ class State:
 
     Attributes:
         batch_size: rows of every step.
+
+    The other attributes are for tools; do not change them:
+
+    Attributes:
+        carries: what each node with a state carries to the next step; None where its
+            initial state is an input that has not been read yet.
+        stepper: the buffers of a model that is one chain; None before the first step.
+        node_steppers: the buffers of single layers of other models, by node.
     """
 
-    __slots__ = ("_carries", "_single", "_stepper", "batch_size")
+    __slots__ = ("batch_size", "carries", "node_steppers", "stepper")
 
     def __init__(self, carries: Mapping[str, Carry | None], batch_size: int) -> None:
-        self._carries = dict(carries)
+        self.carries = dict(carries)
         self.batch_size = batch_size
-        # Buffers of a model that is one chain; the states of the carries are views.
-        self._stepper: Stepper | None = None
-        # The same for single layers of other graphs, by node.
-        self._single: dict[str, Stepper] = {}
+        # The states in the carries are views of the buffers.
+        self.stepper: Stepper | None = None
+        self.node_steppers: dict[str, Stepper] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return State, (self.copy()._carries, self.batch_size)
+        return State, (self.copy().carries, self.batch_size)
 
     def copy(self) -> State:
         """A deep copy, which later steps do not change."""
-        carries = {k: c if c is None else c.copy() for k, c in self._carries.items()}
+        carries = {k: c if c is None else c.copy() for k, c in self.carries.items()}
         return State(carries, self.batch_size)
 
     def arrays(self) -> dict[str, list[Array]]:
@@ -56,7 +63,7 @@ class State:
         """
         return {
             name: [array.copy() for array in carry.states]
-            for name, carry in self._carries.items()
+            for name, carry in self.carries.items()
             if carry is not None
         }
 
@@ -242,10 +249,10 @@ class Stream:
     def step(self, inputs: Sequence[Array], state: State) -> list[Array]:
         """Run one time step, and update the state; inputs without time axis."""
         if self.chain is not None:
-            stepper = state._stepper
+            stepper = state.stepper
             if stepper is None or stepper.chain is not self.chain:
-                stepper = self.chain.stepper(state._carries, state.batch_size)
-                state._stepper = stepper
+                stepper = self.chain.stepper(state.carries, state.batch_size)
+                state.stepper = stepper
             return [stepper.step(inputs[0])]
         arrays = [
             x[:, None] if per_step else x
@@ -264,25 +271,25 @@ class Stream:
         ) -> tuple[Array, ...]:
             if node.name not in self.carried or not isinstance(plan, CarryingPlan):
                 return plan.run(values, mask)
-            carry = state._carries[node.name]
+            carry = state.carries[node.name]
             if carry is None:
                 carry = plan.begin(state.batch_size, values[1:])
-                state._carries[node.name] = carry
+                state.carries[node.name] = carry
             if node.name in self.single and values[0].shape[1] == 1:
                 y = self._single_stepper(node.name, state).step(values[0][:, 0])
                 return (y[:, None] if (node.name, 0) in self.per_step else y,)
-            state._single.pop(node.name, None)
-            outputs, state._carries[node.name] = plan.advance(values[0], mask, carry)
+            state.node_steppers.pop(node.name, None)
+            outputs, state.carries[node.name] = plan.advance(values[0], mask, carry)
             return outputs
 
         return self.plan.outputs(self.plan.values(arrays, run=run, release=True))
 
     def _single_stepper(self, name: str, state: State) -> Stepper:
         """The buffers of the state of a single layer."""
-        stepper = state._single.get(name)
+        stepper = state.node_steppers.get(name)
         if stepper is None or stepper.chain is not self.single[name]:
-            stepper = self.single[name].stepper(state._carries, state.batch_size)
-            state._single[name] = stepper
+            stepper = self.single[name].stepper(state.carries, state.batch_size)
+            state.node_steppers[name] = stepper
         return stepper
 
     def _carrying(self, node: Node) -> CarryingPlan:
