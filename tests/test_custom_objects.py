@@ -9,9 +9,9 @@ import pytest
 
 import goldens
 import gru2np
+from example_files import example
 from gru2np.errors import VerificationError
 from gru2np_runtime import BundleError, InputError, Layer, load
-from test_examples import example
 from test_real_models import ENTRIES, MODELS
 
 CASES = ["keras-3.15/custom_layers", "tf-2.10/custom_layers"]

@@ -60,8 +60,6 @@ SHARED = {
         "layers/recurrent.py",
     },
 }
-
-
 # The fields that decide numbers, of a table each entry that a fixture hangs on.
 DECIDING = [
     field
@@ -152,4 +150,4 @@ def test_only_the_fixtures_named_beside_a_field_change(generation):
         )
     ]
     lines = "\n".join(found)
-    assert not found, f"see tests/meaning_flips.py\n{lines}"
+    assert not found, f"see tests/support/meaning_flips.py\n{lines}"

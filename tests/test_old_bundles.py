@@ -9,11 +9,11 @@ import pytest
 
 import goldens
 import gru2np
+from example_files import example
 from gru2np_runtime import BundleError, load
 from gru2np_runtime.bundle.container import MANIFEST, read_members
 from gru2np_runtime.bundle.manifest import SOURCE
 from proofs import opened, written
-from test_examples import example
 
 FOLDER = Path(__file__).parent / "bundles" / "version-1"
 OWN = example("custom_layer").OWN

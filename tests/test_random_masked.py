@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from goldens import FIXTURES
-from random_masked import Recorder, judge, pruned, shrunk
+from masked_models import Recorder, judge, pruned, shrunk
 
 SAMPLE = sorted(path.parent for path in FIXTURES.glob("random_masked/*/*/case.json"))
 

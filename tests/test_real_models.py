@@ -10,8 +10,8 @@ import pytest
 import goldens
 import gru2np
 from gru2np_runtime import load
+from shared_files import MODELS
 
-MODELS = goldens.ROOT.parent / "shared" / "models"
 INDEX = MODELS / "index.json"
 ENTRIES = json.loads(INDEX.read_text("utf-8")) if INDEX.exists() else []
 pytestmark = pytest.mark.skipif(not ENTRIES, reason="shared/models is not here")
