@@ -56,7 +56,7 @@ TESTED_IN = {
         "verification/settings.py",
     ],
     "weights/test_pairing.py": [
-        *("weights/match.py", "weights/naming.py", "weights/slots.py"),
+        *("weights/naming.py", "weights/slots.py"),
     ],
     "runtime/bundle/test_container.py": ["runtime/bundle/members.py"],
     "runtime/bundle/test_manifest.py": ["runtime/bundle/record.py"],

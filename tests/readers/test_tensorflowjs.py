@@ -9,15 +9,17 @@ import gru2np
 from exports import refusal
 from goldens import FIXTURES
 
+TFJS = FIXTURES / "tf-2.10" / "mixed_stack_tfjs"
+
 
 def test_of_tensorflow_js_no_keras_is_asked():
     with pytest.raises(gru2np.VerificationError, match="no Keras opens a folder of"):
-        gru2np.verify(FIXTURES / "tfjs-3.21" / "mixed_stack" / "model.json")
+        gru2np.verify(TFJS / "model.json")
 
 
 def tfjs(folder, edit):
     """A folder of TensorFlow.js, its JSON changed."""
-    shutil.copytree(FIXTURES / "tfjs-3.21" / "mixed_stack", folder)
+    shutil.copytree(TFJS, folder)
     record = json.loads((folder / "model.json").read_text("utf-8"))
     edit(record)
     (folder / "model.json").write_text(json.dumps(record))

@@ -128,6 +128,8 @@ def arrays(raw: RawModel) -> dict[str, list[np.ndarray[Any, Any]]]:
         found = dict(raw.groups.groups)
     elif raw.objects is not None:
         found = {tensor.name: (tensor,) for tensor in raw.objects.everything()}
+    elif raw.flat is not None:
+        found = {tensor.name: (tensor,) for tensor in raw.flat.arrays}
     else:
         assert raw.paths is not None
         found = {path: tuple(raw.paths.variables(path)) for path in raw.paths.paths()}

@@ -1,92 +1,32 @@
-"""Weights of SavedModels and checkpoints: whose attribute is which weight."""
+"""Weights of a SavedModel or a checkpoint, matched by the attributes that own them."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
 import numpy as np
 import pytest
 
-import gru2np
+from attribute_models import (
+    INPUT,
+    ONE,
+    SIZE,
+    TWO,
+    arrays,
+    assert_dense,
+    numbers,
+    sequential,
+    weights,
+)
 from checkpoint_writer import (
     Draft,
     Node,
-    block,
-    checkpoint_of,
-    metadata,
-    saved_model,
-    table,
-    write,
 )
 from gru2np.errors import ModelFileError
-from gru2np.readers import open_model
-from gru2np_runtime import Layer, load
-from modelfiles import with_keys
+from gru2np_runtime import Layer
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_SIZE = 3
-
-
-def numbers(*shape: int, seed: int = 0) -> np.ndarray[Any, Any]:
-    """Random float32."""
-    return np.random.default_rng(seed).random(shape, "float32")
-
-
-def dense(name: str, **options: Any) -> dict[str, Any]:
-    """A Dense layer whose kernel is square."""
-    config = {"name": name, "units": _SIZE, "activation": "linear", "use_bias": True}
-    return {"class_name": "Dense", "config": {**config, "dtype": "float32", **options}}
-
-
-INPUT = {
-    "class_name": "InputLayer",
-    "config": {"name": "x", "batch_input_shape": [None, _SIZE], "dtype": "float32"},
-}
-
-
-def sequential(*layers: dict[str, Any]) -> dict[str, Any]:
-    """A model of layers one behind the other."""
-    spec = {"class_name": "Sequential", "config": {"name": "m", "layers": [*layers]}}
-    return with_keys(spec, "tf.keras", "2.10.1")
-
-
-def arrays(*layers: str) -> dict[str, Any]:
-    """Kernel and bias of Dense layers at some paths of attributes."""
-    found = {}
-    for number, path in enumerate(layers):
-        found[f"{path}/kernel"] = numbers(_SIZE, _SIZE, seed=number)
-        found[f"{path}/bias"] = numbers(_SIZE, seed=100 + number)
-    return found
-
-
-def folder(path: Path, config: dict[str, Any], draft: Draft) -> Path:
-    """A SavedModel."""
-    root = {**config, "name": "m", "keras_version": "2.10.0"}
-    return write(
-        path / "model", {**saved_model(draft), "keras_metadata.pb": metadata(root)}
-    )
-
-
-def weights(path: Path, config: dict[str, Any], draft: Draft, **own: Any) -> Any:
-    """The weights of the exported model, by layer."""
-    out = path / "model.npz"
-    gru2np.export(folder(path, config, draft), out, **own)
-    return {layer.name: layer.weights for layer in load(out, **own).layers}
-
-
-def assert_dense(found: Any, number: int = 0) -> None:
-    """They are the arrays of the so-manyth path."""
-    np.testing.assert_array_equal(found["kernel"], numbers(_SIZE, _SIZE, seed=number))
-    np.testing.assert_array_equal(found["bias"], numbers(_SIZE, seed=100 + number))
-
-
-# Layers by number
-
-TWO = sequential(INPUT, dense("a"), dense("b"))
 
 
 def test_a_sequential_may_leave_its_input_out(tmp_path: Path) -> None:
@@ -148,11 +88,6 @@ def test_layers_in_another_order_are_refused(tmp_path: Path) -> None:
         weights(tmp_path, TWO, draft)
 
 
-# Objects
-
-ONE = sequential(INPUT, dense("a"))
-
-
 def hung(name: str, *children: str, parent: int = 0) -> Any:
     """An edit that hangs objects below one another, the last a variable."""
 
@@ -168,6 +103,8 @@ def hung(name: str, *children: str, parent: int = 0) -> Any:
 
 
 KEY = "beside" + _VALUE
+
+
 BESIDE = {"beside": numbers(2)}
 
 
@@ -251,9 +188,9 @@ def test_an_own_layer_may_call_its_weights_as_keras_calls_others(
 ) -> None:
     tower = {"class_name": "Tower", "config": {"name": "t", "dtype": "float32"}}
     own = {
-        "layer-0/loss": numbers(_SIZE, _SIZE, seed=1),
-        "layer-0/states": numbers(_SIZE, seed=2),
-        "layer-0/layers/0/kernel": numbers(_SIZE, _SIZE, seed=3),
+        "layer-0/loss": numbers(SIZE, SIZE, seed=1),
+        "layer-0/states": numbers(SIZE, seed=2),
+        "layer-0/layers/0/kernel": numbers(SIZE, SIZE, seed=3),
     }
     classes = {"Tower": Tower}
     found = weights(
@@ -261,25 +198,6 @@ def test_an_own_layer_may_call_its_weights_as_keras_calls_others(
     )["t"]
     for path, array in own.items():
         np.testing.assert_array_equal(found[path.removeprefix("layer-0/")], array)
-
-
-# Arrays
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float64", ml_dtypes.bfloat16])
-def test_floats_of_other_sizes(dtype: Any, tmp_path: Path) -> None:
-    own = {path: array.astype(dtype) for path, array in arrays("layer-0").items()}
-    found = weights(tmp_path, ONE, Draft(own))["a"]
-    for name, array in found.items():
-        expected = own[f"layer-0/{name}"].astype(array.dtype)
-        np.testing.assert_array_equal(array, expected)
-
-
-@pytest.mark.parametrize("dtype", ["int32", "int64", "bool"])
-def test_whole_numbers_are_no_weights(dtype: str, tmp_path: Path) -> None:
-    own = {path: array.astype(dtype) for path, array in arrays("layer-0").items()}
-    with pytest.raises(ModelFileError, match=f"floating point numbers, got {dtype}"):
-        weights(tmp_path, ONE, Draft(own))
 
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (1,)])
@@ -313,62 +231,3 @@ def test_a_scalar_of_an_own_layer(tmp_path: Path) -> None:
         custom_objects={"Scaled": Scaled},
     )
     assert found["s"]["scale"] == 1.5
-
-
-@pytest.mark.parametrize("shards", [1, 2, 3, 9])
-def test_arrays_in_several_files(shards: int, tmp_path: Path) -> None:
-    draft = Draft(arrays("layer-0", "layer-1"), shards)
-    assert_dense(weights(tmp_path, TWO, draft)["b"], 1)
-
-
-def test_every_shard_counts_for_the_hash(tmp_path: Path) -> None:
-    # The index has checksums of arrays, which others can be made to have.
-    path = folder(tmp_path, ONE, Draft(arrays("layer-0"), 3))
-    hashes = set()
-    for shard in (None, *sorted(path.glob("variables/variables.data-*"))):
-        if shard is not None:
-            data = bytearray(shard.read_bytes())
-            data[-1] ^= 1
-            shard.write_bytes(data)
-        try:
-            with open_model(path) as raw:
-                hashes.add(raw.sha256)
-        except ModelFileError:
-            assert shard is not None
-            assert shard.name.endswith("00002-of-00003")  # the objects are in it
-    assert len(hashes) == 3
-
-
-def test_an_index_of_several_blocks(tmp_path: Path) -> None:
-    def index(items: Any) -> bytes:
-        return table(*(block([item]) for item in items), last=[key for key, _ in items])
-
-    draft = Draft(arrays("layer-0", "layer-1"), index=index)
-    assert_dense(weights(tmp_path, TWO, draft)["b"], 1)
-
-
-# Which checkpoint
-
-
-@pytest.mark.parametrize(
-    "given",
-    ["", "weights", "weights.index", "weights.data-00000-of-00001", "checkpoint"],
-)
-def test_ways_to_name_a_checkpoint(given: str, tmp_path: Path) -> None:
-    model = checkpoint_of(tmp_path / "saved", Draft(arrays("layer-0")))
-    architecture = tmp_path / "arch.json"
-    architecture.write_text(json.dumps({**ONE, "keras_version": "2.10.0"}))
-    out = tmp_path / "model.npz"
-    gru2np.export(architecture, out, weights=model / given)
-    assert_dense(load(out).get_layer("a").weights)
-
-
-def test_a_prefix_called_checkpoint(tmp_path: Path) -> None:
-    model = checkpoint_of(tmp_path / "saved", Draft(arrays("layer-0")), "checkpoint")
-    architecture = tmp_path / "arch.json"
-    architecture.write_text(json.dumps({**ONE, "keras_version": "2.10.0"}))
-    out = tmp_path / "model.npz"
-    for _ in range(2):
-        gru2np.export(architecture, out, weights=model / "checkpoint")
-        assert_dense(load(out).get_layer("a").weights)
-        (model / "checkpoint").unlink(missing_ok=True)
