@@ -6,13 +6,13 @@ import pickle
 
 import numpy as np
 import pytest
-from test_real_models import ENTRIES, MODELS
 
 import goldens
 import gru2np
 from example_files import example
 from gru2np.errors import VerificationError
 from gru2np_runtime import BundleError, InputError, Layer, load
+from shared_files import ENTRIES, MODELS
 
 CASES = ["keras-3.15/custom_layers", "tf-2.10/custom_layers"]
 IN_TIME = "keras-3.15/custom_in_time"

@@ -1,7 +1,6 @@
 """Models that other people trained, beside the outputs of the Keras that saved them."""
 
 import io
-import json
 from functools import partial
 
 import numpy as np
@@ -10,10 +9,8 @@ import pytest
 import goldens
 import gru2np
 from gru2np_runtime import load
-from shared_files import MODELS
+from shared_files import ENTRIES, MODELS
 
-INDEX = MODELS / "index.json"
-ENTRIES = json.loads(INDEX.read_text("utf-8")) if INDEX.exists() else []
 pytestmark = pytest.mark.skipif(not ENTRIES, reason="shared/models is not here")
 
 

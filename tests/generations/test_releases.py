@@ -93,7 +93,7 @@ def test_no_function_outside_a_release_converts(release):
     generation = GENERATIONS[LINES[release.line]]
     meaning = generation.meaning(release, "tensorflow")
     assert {"linear", "tanh", "sigmoid", "relu", "softmax"} <= meaning.functions
-    from test_layer_spellings import convert
+    from spellings import convert
 
     for name in {*NAMES, "hard_sigmoid"}:
         found = convert("Activation", {"activation": name}, meaning=meaning)

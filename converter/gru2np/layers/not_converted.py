@@ -1,7 +1,7 @@
 """Layers of Keras that are refused by name, each with its reason.
 
 Every layer that an installed Keras exports is either in a table of a family or here;
-``tests/test_vocabulary.py`` holds the two against Keras itself.
+``tests/layers/test_not_converted.py`` holds the two against Keras itself.
 """
 
 from __future__ import annotations
