@@ -19,7 +19,7 @@ def test_the_same_export_twice_is_the_same_bytes(generation, case):
     assert bundle_of(generation / case) == bundle_of(generation / case)
 
 
-def test_layers_keep_their_own_names():
+def test_layers_keep_their_names():
     model = load(bundle_of(KERAS_2 / "slash_names"))
     names = [layer.name for layer in model.layers]
     assert any("/" in name for name in names)

@@ -41,7 +41,7 @@ RECORDED = {
 
 @needs_cases
 @pytest.mark.parametrize("file", OWN)
-def test_a_file_with_a_name_of_its_author_s_is_refused(file):
+def test_a_custom_class_with_a_name_of_keras_is_refused(file):
     assert OWN[file] in refusal(CASES / file, kind=gru2np.UnsupportedModelError)
 
 
@@ -53,7 +53,7 @@ def test_what_each_keras_saves_of_it_is_refused(case):
     assert "'own'" in found
 
 
-def test_a_class_that_is_handed_over_stands_for_a_name_of_keras():
+def test_a_custom_object_may_have_a_name_of_keras():
     from gru2np_runtime import Layer
 
     class Doubled(Layer):

@@ -37,7 +37,7 @@ def test_an_interrupted_export_leaves_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras", ".txt", ""])
-def test_the_suffix_says_nothing(tmp_path, suffix):
+def test_the_suffix_does_not_matter(tmp_path, suffix):
     for source in (KERAS_2 / "gru" / "model.h5", KERAS_3 / "gru" / "model.keras"):
         path = tmp_path / f"model{suffix}"
         shutil.copy(source, path)

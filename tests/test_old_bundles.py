@@ -59,7 +59,7 @@ def test_every_bundle_there_is_one_of_these():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_bundle_of_version_1_gives_what_keras_gave(name):
+def test_a_bundle_of_version_1_equals_keras(name):
     case, options = CASES[name]
     golden = goldens.Golden(goldens.FIXTURES / case)
     own = options.get("custom_objects")

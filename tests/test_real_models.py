@@ -34,7 +34,7 @@ CUSTOM = [entry for entry in ENTRIES if entry["status"] == "custom-layer"]
 
 
 @pytest.mark.parametrize("entry", FAITHFUL, ids=name)
-def test_it_gives_what_its_keras_gave(entry):
+def test_a_real_model_equals_its_keras(entry):
     close = partial(assert_close, atol=ATOL.get(name(entry), goldens.ATOL))
     model = load(exported(entry))
     with np.load(MODELS / entry["folder"] / entry["oracle"]) as data:
@@ -57,7 +57,7 @@ def assert_close(y, expected, atol):
 
 
 @pytest.mark.parametrize("entry", CUSTOM, ids=name)
-def test_a_layer_of_the_authors_own_is_refused_by_name(entry):
+def test_a_custom_layer_is_refused_by_name(entry):
     with pytest.raises(gru2np.UnsupportedModelError) as refusal:
         exported(entry)
     (problem,) = refusal.value.problems

@@ -33,7 +33,7 @@ def test_a_ragged_model_of_tf_keras():
     assert "rows one by one, or padded" in refusal(CASES / "ragged" / "m.h5")
 
 
-def test_weights_of_a_class_of_one_s_own(tmp_path):
+def test_weights_of_a_custom_class(tmp_path):
     """They lie below the names of attributes, and the message names them."""
     case = goldens.FIXTURES / "keras-3.15" / "gru_json"
     weights = next(case.glob("*.h5"))

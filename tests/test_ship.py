@@ -82,7 +82,7 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_program_gives_what_keras_gave(tmp_path, numpy_alone, case):
+def test_the_program_equals_keras(tmp_path, numpy_alone, case):
     golden = goldens.Golden(goldens.FIXTURES / case)
     (tmp_path / "m.npz").write_bytes(golden.bundle())
     folder = tmp_path / "device"
@@ -208,7 +208,7 @@ def test_a_dict_of_one_output_is_saved_by_name(tmp_path, numpy_alone):
 
 
 @pytest.mark.skipif(not LIBRARY.exists(), reason="the compiled kernel is not built")
-def test_the_compiled_kernel_goes_along_when_asked(bundle, tmp_path, numpy_alone):
+def test_the_compiled_kernel_is_shipped_on_request(bundle, tmp_path, numpy_alone):
     folder = tmp_path / "device"
     assert run("ship", bundle, folder, "--compiled").exit_code == 0
     code = "import gru2np_runtime as r; print(r.kernel())"

@@ -95,7 +95,7 @@ STAY = {
 
 
 @pytest.mark.parametrize("case", STAY)
-def test_what_gains_nothing_or_has_another_meaning_stays(case):
+def test_other_weights_stay_as_they_are(case):
     name, op, array = STAY[case]
     array = array.astype(np.float32)
     small = storage.stored(array, name, op, "int8")

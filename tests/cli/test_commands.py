@@ -68,7 +68,7 @@ def test_3_refused(tmp_path):
     ids=" ".join,
 )
 @pytest.mark.parametrize("damage", ["layers", "class"])
-def test_3_a_damaged_architecture_is_no_mistake_of_ours(words, damage, tmp_path):
+def test_3_a_damaged_architecture_is_refused(words, damage, tmp_path):
     folder = FIXTURES / "keras-3.15" / "gru_json"
     architecture = json.loads((folder / "architecture.json").read_text("utf-8"))
     layers = architecture["config"]["layers"]
@@ -110,7 +110,7 @@ def test_130_interrupted(model, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
-def test_141_whoever_read_it_went_away(model):
+def test_141_broken_pipe(model):
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
@@ -124,7 +124,7 @@ def test_141_whoever_read_it_went_away(model):
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no such device here")
-def test_a_full_disk_behind_standard_output_is_no_mistake_of_ours(model):
+def test_a_full_disk_at_standard_output_is_reported(model):
     with FULL.open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "gru2np", "inspect", str(model)],
@@ -150,7 +150,7 @@ def test_a_damaged_bundle_is_refused(bundle):
         assert "cut " in result.stderr
 
 
-def test_damage_is_told_with_the_name_of_the_bundle(model, bundle, tmp_path):
+def test_damage_is_reported_with_the_name_of_the_bundle(model, bundle, tmp_path):
     data = bytearray(bundle.read_bytes())
     data[-3000] ^= 1
     bundle.write_bytes(data)

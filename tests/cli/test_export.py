@@ -16,7 +16,7 @@ from modelfiles import fixture, with_class, with_weight, without_weights
 GRU = "keras-2.2/get_weights_explained"
 
 
-def test_export_writes_beside_the_model(model):
+def test_export_writes_next_to_the_model(model):
     result = run("export", model)
     bundle = model.with_suffix(".npz")
     assert result.stdout == f"{bundle}\n"
@@ -27,7 +27,7 @@ def test_export_writes_beside_the_model(model):
         assert arrays["gru_1/kernel"].shape == (1, 6)
 
 
-def test_export_says_nothing_when_asked(model):
+def test_export_is_quiet_on_request(model):
     result = run("export", model, "-q")
     assert (result.stdout, result.stderr) == (f"{model.with_suffix('.npz')}\n", "")
 
@@ -115,7 +115,7 @@ def test_export_warns_of_weights_that_are_not_finite(tmp_path):
     assert "Warning: weights hold NaN or infinity: " in result.stderr
 
 
-def test_export_says_that_half_precision_runs_in_float32(tmp_path):
+def test_export_notes_that_half_precision_runs_in_float32(tmp_path):
     model = fixture("keras-3.15/mixed_float16", "model.keras")
     result = run("export", model, "-o", tmp_path / "m.npz")
     assert "policy mixed_float16, computed in float32" in result.stderr
@@ -182,8 +182,12 @@ def test_a_bundle_is_no_model_to_export(model, bundle):
     assert bundle.read_bytes() == model.read_bytes() != before
 
 
-@pytest.mark.parametrize(("given", "name"), [("model", "model.npz"), (".", "work.npz")])
-def test_the_bundle_of_a_directory_stands_beside_it(given, name, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("given", "name"), [("model", "model.npz"), (".", "work.npz")]
+)
+def test_the_bundle_of_a_directory_is_written_next_to_it(
+    given, name, tmp_path, monkeypatch
+):
     work = tmp_path / "work"
     folder = work if given == "." else work / given
     shutil.copytree(FIXTURES / "keras-3.15" / "gru_directory" / "model", folder)

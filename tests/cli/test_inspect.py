@@ -28,7 +28,7 @@ def test_json_has_the_documented_keys():
     assert record["inputs"][0]["shape"] == [None, 3, 1]
 
 
-def test_inspect_writes_a_page_beside_what_it_prints(tmp_path):
+def test_inspect_writes_a_page_and_prints_the_report(tmp_path):
     target = tmp_path / "page.html"
     plain = run("inspect", STACK, "--json")
     result = run("inspect", STACK, "--json", "--report", target)

@@ -27,7 +27,7 @@ def test_it_is_called_after_each_batch(tmp_path):
     assert calls == [(2, 5), (4, 5), (5, 5)]
 
 
-def test_the_bar_goes_to_standard_error_alone(capsys):
+def test_the_bar_is_drawn_on_standard_error_only(capsys):
     with Bar(shown=True) as bar:
         bar(5, 10)
         bar(10, 10)

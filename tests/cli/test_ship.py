@@ -102,7 +102,7 @@ def test_a_damaged_bundle_is_not_shipped(bundle, tmp_path):
     assert names(tmp_path) == ["gru.npz"]
 
 
-def test_layers_of_one_s_own_are_named(tmp_path):
+def test_custom_layers_are_named(tmp_path):
     golden = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "custom_layers")
     own = example("custom_layer").OWN
     gru2np.export(golden.files()[0], tmp_path / "m.npz", custom_objects=own)

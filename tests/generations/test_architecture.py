@@ -296,7 +296,7 @@ def mode(number, **values):
         ),
     ],
 )
-def test_a_value_that_no_layer_takes(case, change, said):
+def test_a_value_that_no_layer_supports(case, change, said):
     assert re.search(said, refusal(case, change))
 
 

@@ -15,7 +15,7 @@ THEANO = "keras-2.1-theano/convolution_same"
 
 
 @pytest.mark.parametrize("golden", REFUSED, ids=lambda golden: golden.name)
-def test_what_cannot_be_faithful_is_refused(golden, tmp_path):
+def test_a_model_of_unknown_meaning_is_refused(golden, tmp_path):
     model, weights = golden.files()
     out = tmp_path / "m.npz"
     refusals = (gru2np.UnsupportedModelError, gru2np.ModelFileError)
@@ -33,7 +33,7 @@ def test_there_is_something_to_refuse():
     [("keras-2.2/normalised_stack", "dense_1"), (KERAS_1, "cpu")],
 )
 @pytest.mark.parametrize("class_name", ["LayerNormalization", "MultiHeadAttention"])
-def test_a_class_that_came_later_is_the_author_s_own(tmp_path, case, layer, class_name):
+def test_a_class_of_a_later_keras_is_custom(tmp_path, case, layer, class_name):
     def edit(config):
         layers = config["config"]
         for spec in layers if isinstance(layers, list) else layers["layers"]:
@@ -48,7 +48,7 @@ def test_a_class_that_came_later_is_the_author_s_own(tmp_path, case, layer, clas
     assert "had none of this name" in str(problem)
 
 
-def test_a_layer_of_today_is_not_the_author_s_own_in_tensorflow(tmp_path):
+def test_a_layer_of_a_later_tensorflow_is_not_custom(tmp_path):
     spec = {"class_name": "LayerNormalization", "config": {}}
     options = with_keys(spec, "tf.keras", "2.10.1")["config"]
     del options["name"]
@@ -87,7 +87,7 @@ def test_windows_of_cntk_are_refused(tmp_path, case):
         gru2np.export(path, tmp_path / "m.npz")
 
 
-def test_tf_keras_does_not_stand_for_a_convolution_of_theano():
+def test_tf_keras_is_not_used_for_a_convolution_of_theano():
     keras = installed_keras.Keras("tf_keras", "tf-keras", "2.21.0", 2)
     with convert(fixture(THEANO)) as conversion:
         lines = "\n".join(installed_keras.differences(conversion, keras))
@@ -97,7 +97,7 @@ def test_tf_keras_does_not_stand_for_a_convolution_of_theano():
     assert "turned around" in lines
 
 
-def test_it_says_what_no_file_says():
+def test_facts_that_no_file_has_are_assumed():
     assert "if a mask was given to the call" in meaning_said(
         "keras-2.2/encoder_decoder"
     )

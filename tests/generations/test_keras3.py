@@ -18,7 +18,7 @@ WHOLE = {"class_name": "__slice__", "config": {"start": None, "stop": None}}
 
 
 @pytest.mark.parametrize("key", [[WHOLE], [WHOLE, WHOLE]])
-def test_of_an_operation_that_changes_nothing_it_is_said_what_jax_does(key):
+def test_an_operation_that_changes_nothing_is_noted_for_jax(key):
     """Keras 3.10 on JAX kept it, Keras 3.15 on TensorFlow did not."""
     with opened("keras-3.15/masked_operation") as raw:
         config = copy.deepcopy(dict(raw.config))

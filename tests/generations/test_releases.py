@@ -66,7 +66,7 @@ def why_custom(release, class_name, config):
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=str)
-def test_no_class_outside_a_release_is_its_own(release):
+def test_a_class_outside_a_release_is_custom(release):
     known = line(release.line).classes(release)
     config = {"name": "layer", "trainable": True, "dtype": "float32"}
     there = {*known, *(name for name, own in STORED_AS.items() if own in known)}
@@ -224,7 +224,7 @@ def test_what_a_version_in_a_file_may_be(text, names):
 
 
 @pytest.mark.parametrize(("text", "how"), [("1.9.0", "older"), ("2.2.1", "newer")])
-def test_what_lies_beyond_all_that_was_tried(text, how):
+def test_a_release_beyond_those_that_were_tried(text, how):
     with pytest.raises(gru2np.UnsupportedModelError, match=how):
         BETWEEN.writers(text)
 
@@ -261,7 +261,7 @@ def test_what_is_no_keras(text, tmp_path):
         ("tf-2.10/gru", "tf-2.9", "the file was saved by TensorFlow 2.10.1"),
     ],
 )
-def test_what_an_owner_says_is_held_against_the_file(case, saved_by, says, tmp_path):
+def test_saved_by_is_compared_with_the_file(case, saved_by, says, tmp_path):
     with pytest.raises(gru2np.Gru2npError, match=says):
         gru2np.export(fixture(case), tmp_path / "m.npz", saved_by=saved_by)
     assert not list(tmp_path.iterdir())
@@ -300,7 +300,7 @@ def without_version(drop=(), saved_by=None):
         return converted(raw, *interpret(raw))
 
 
-def test_an_architecture_of_keras_3_tells_its_age_by_its_keys():
+def test_the_keys_of_an_architecture_show_its_release():
     """Numbers hang on the version, but all that write its keys mean the same."""
     assert without_version().meaning.writer == "Keras 3.13.0 to 3.15.1"
 
@@ -310,7 +310,7 @@ def test_where_versions_of_keras_3_disagree_an_architecture_is_refused():
         without_version(["optional", "ragged"])
 
 
-def test_its_owner_says_which_version_saved_it():
+def test_saved_by_decides_the_version():
     dropped = ["optional", "ragged"]
     assert without_version(dropped, "3.6.0").meaning.masks.merged == "or"
     assert without_version(dropped, "3.3.0").meaning.masks.merged == "drop"

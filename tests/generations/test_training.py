@@ -225,14 +225,14 @@ def usual_left_out(training):
         ("keras-3.15/training_options", False),
     ],
 )
-def test_sequential_models_are_told_from_functional_ones(name, sequential):
+def test_sequential_and_functional_models(name, sequential):
     assert ir_of(name).sequential is sequential
 
 
 @pytest.mark.parametrize(
     "name", ["keras-3.3/frozen_nested", "keras-3.15/frozen_nested"]
 )
-def test_a_frozen_model_inside_another_says_so(name):
+def test_a_frozen_model_inside_another_is_marked(name):
     model = ir_of(name)
     assert model.config == {"name": model.name, "trainable": True}
     inside = [layer for layer in model.layers if layer.model is not None]

@@ -14,7 +14,7 @@ from gru2np.generations import interpret
 from gru2np.readers import open_model
 
 
-def test_where_the_backend_decides_about_a_cast_to_half_it_is_said_or_refused():
+def test_a_cast_to_half_that_depends_on_the_backend():
     (text,) = built("keras-3.15/half_casts").warnings
     assert "the file names no backend" in text
     assert "which JAX rounds in some releases" in text

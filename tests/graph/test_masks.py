@@ -18,7 +18,7 @@ from shared_files import CASES, needs_cases
 
 
 @needs_cases
-def test_the_mask_of_an_input_goes_on_behind_an_initial_state():
+def test_the_mask_of_an_input_is_kept_after_an_initial_state():
     folder = CASES / "mask_behind_initial_state"
     bundle = io.BytesIO()
     gru2np.export(folder / "m.keras", bundle)

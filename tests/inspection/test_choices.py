@@ -6,7 +6,7 @@ from gru2np_runtime.layers.recurrent import MASKED_OUTPUTS
 from modelfiles import fixture
 
 
-def test_meaning_stands_only_where_it_concerns_a_layer():
+def test_meaning_is_given_only_where_it_concerns_a_layer():
     sentences = gru2np.inspect(fixture("keras-3.15/dense", "model.keras")).meaning
     assert sentences == ()
     case = "hard_sigmoid_everywhere"
@@ -25,7 +25,7 @@ def test_an_option_that_the_file_does_not_say():
     assert not any(s.startswith("reset_after is") for s in said)
 
 
-def test_masks_are_told():
+def test_masks_are_reported():
     report = gru2np.inspect(fixture("keras-2.2/mask_bidirectional"))
     by_path = {layer.path: layer for layer in report.layers}
     assert not any("#" in path for path in by_path)
@@ -43,7 +43,7 @@ def test_masks_are_told():
     assert any("merge layer" in s for s in merged)
 
 
-def test_half_precision_and_stateful_are_told():
+def test_half_precision_and_stateful_are_mentioned():
     half = gru2np.inspect(fixture("keras-3.15/mixed_float16", "model.keras"))
     assert any("computed in float32" in s for s in half.meaning)
     stateful = gru2np.inspect(fixture("keras-2.2/stateful"))

@@ -11,7 +11,7 @@ FILTERS = {"filters": 4, **TWO}
 SPARSE = {"padding": "same", "strides": [2, 3, 1]}
 
 
-def test_masked_outputs_of_conv_lstm_are_zero_where_keras_heeds_it():
+def test_zero_output_for_mask_of_conv_lstm():
     options = {**FILTERS, "zero_output_for_mask": True}
     heeded = convert("ConvLSTM2D", options, meaning=KERAS_3)
     assert heeded.masked_output == "zero"

@@ -131,7 +131,7 @@ def test_taken_or_refused(class_name, options, dtypes, now, before, keras_3):
     assert "cast it to float32 before this layer" in text
 
 
-def test_a_model_inside_takes_what_it_declares():
+def test_a_nested_model_accepts_the_dtypes_that_it_declares():
     graph = converted("Multiply", {}, BOTH, KERAS_3, inside=("float32", "int32"))
     assert [graph.layers[node.layer].op for node in graph.nodes] == [
         "cast",
@@ -152,7 +152,7 @@ def test_a_model_inside_takes_what_it_declares():
 
 
 @pytest.mark.parametrize("class_name", ["Multiply", "Maximum", "Minimum"])
-def test_merges_that_leave_masked_numbers_out_take_floats_alone(class_name):
+def test_merges_that_leave_masked_numbers_out_support_floats_only(class_name):
     x, masked = TensorRef("x", 0, 0), TensorRef("masked", 0, 0)
 
     def model(dtype):
@@ -217,7 +217,7 @@ def test_a_layer_inside_a_wrapper_decides():
     ],
     ids=lambda value: getattr(value, "op", value),
 )
-def test_the_dtype_is_the_one_told(layer, dtype):
+def test_the_dtype_is_the_stated_one(layer, dtype):
     x = np.array([[[-(2**61) + 1, 3], [2**61 + 1, 7], [0, 0]]]).astype(dtype)
     weights = {
         name: np.ones(shape, "float32")
@@ -237,7 +237,7 @@ def test_the_dtype_is_the_one_told(layer, dtype):
     ],
     ids=lambda value: getattr(value, "op", ""),
 )
-def test_merges_are_exact_in_whole_numbers(layer, dtypes, expected):
+def test_merges_of_integers_are_exact(layer, dtypes, expected):
     x = np.array([[1, -2]], dtypes[0])
     y = np.array([[2**53 + 1, -2]], dtypes[1])
     (z,) = make_plan(layer, {}).run([x, y], None)

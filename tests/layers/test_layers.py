@@ -76,7 +76,7 @@ def test_both_sides_have_the_same_files():
 
 
 @pytest.mark.parametrize("class_name", sorted(LAYERS))
-def test_a_row_stands_in_the_file_of_what_it_makes(made, class_name):
+def test_a_row_is_in_the_file_of_the_layer_that_it_makes(made, class_name):
     files = {kind.__module__.rpartition(".")[2] for kind in made[class_name]}
     if class_name in SEVERAL:
         assert len(files) > 1

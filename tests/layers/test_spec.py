@@ -72,7 +72,7 @@ def test_what_a_row_names_is_there(class_name):
 
 
 @pytest.mark.parametrize("path", AFTER, ids=lambda path: path.stem)
-def test_nobody_after_the_rows_asks_for_a_class_by_name(path):
+def test_only_rows_name_classes(path):
     tree = ast.parse(path.read_text("utf-8"))
     named = {
         node.value

@@ -102,14 +102,14 @@ def test_bounds_are_of_what_is_measured(bench):
     assert set(peers.EXPLAINED) == set(peers.PEERS)
 
 
-def test_losses_are_told(bench):
+def test_losses_are_reported(bench):
     rounds = {"ONNX Runtime": 1.0, "gru2np numpy": 3.0, "LiteRT": 4.0}
     measured = {"gru64-t100": {n: {"rounds": [s]} for n, s in rounds.items()}}
     lines = bench("tables").losses(measured)
     assert lines[2:] == ["| GRU64, T = 100 | – | ONNX Runtime 3.00x |"]
 
 
-def test_targets_stand_beside_what_was_measured(bench):
+def test_targets_are_next_to_the_measurements(bench):
     rounds = {"gru2np c": 1.4, "gru2np numpy": 12.0, "ONNX Runtime": 2.0}
     measured = {
         "gru64-t100": {
@@ -195,7 +195,7 @@ def test_one_command_measures_and_writes_the_page(bench, tmp_path, monkeypatch):
     assert again.read_text("utf-8") == text
 
 
-def test_where_time_is_short_less_is_measured_and_that_is_told(bench):
+def test_less_is_measured_where_time_is_short(bench):
     run, peers = bench("run"), bench("peers")
     asked = {}
 

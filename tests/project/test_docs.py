@@ -22,7 +22,7 @@ DOCS = goldens.ROOT / "docs"
 SCHEMA = json.loads((DOCS / "bundle.schema.json").read_text("utf-8"))
 
 
-def test_the_gru_by_hand_gives_what_the_page_prints():
+def test_the_gru_by_hand_prints_what_the_page_shows():
     failed, tried = doctest.testfile(
         str(DOCS / "gru-by-hand.md"), module_relative=False
     )

@@ -103,7 +103,7 @@ def test_what_is_raised_is_a_fault():
     assert "FileNotFoundError" in result["fault"]
 
 
-def test_the_page_tells_what_was_done_and_what_failed():
+def test_the_page_lists_pieces_and_failures():
     every = [str(piece) for piece in searches.pieces()]
     good = {"cases": 1000, "seconds": 1800.0, "fault": None}
     bad = {"cases": 0, "seconds": 0.0, "fault": "Traceback\nValueError: wrong"}
@@ -122,7 +122,7 @@ def test_the_page_tells_what_was_done_and_what_failed():
     json.dumps(done)
 
 
-def test_what_cannot_be_run_here_is_said(monkeypatch):
+def test_searches_that_cannot_run_here_are_reported(monkeypatch):
     monkeypatch.setattr(searches, "_environment", lambda *_: no_python)
     no_python = subprocess.CompletedProcess((), 1, "", "it needs Python 3.7\n")
     searches.not_here.cache_clear()

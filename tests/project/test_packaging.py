@@ -157,7 +157,7 @@ def test_the_runtime_lives_without_gru2np(pip, clean, tmp_path):
     assert pip("check").returncode == 0
 
 
-def test_what_is_said_where_the_runtime_is_missing(pip, clean):
+def test_the_error_where_the_runtime_is_missing(pip, clean):
     assert pip("uninstall", "-y", RUNTIME).returncode == 0
     found = pip("check")
     assert found.returncode == 1

@@ -172,7 +172,7 @@ def test_there_are_tutorials():
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_every_block_is_run_or_says_why_not(path):
+def test_every_block_is_run_or_gives_a_reason(path):
     page = read(path)
     assert not page.wrong
     assert page.steps

@@ -96,7 +96,7 @@ def test_floats_of_other_sizes(dtype: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "bool"])
-def test_whole_numbers_are_no_weights(dtype: str, tmp_path: Path) -> None:
+def test_integers_are_no_weights(dtype: str, tmp_path: Path) -> None:
     own = {path: array.astype(dtype) for path, array in arrays("layer-0").items()}
     with pytest.raises(ModelFileError, match=f"floating point numbers, got {dtype}"):
         weights(tmp_path, ONE, Draft(own))

@@ -41,7 +41,7 @@ def test_json_with_legacy_weights(tmp_path: Path) -> None:
         assert raw.sha256 == hashlib.sha256(joined).hexdigest()
 
 
-def test_json_takes_versions_from_its_weights(tmp_path: Path) -> None:
+def test_an_architecture_gets_its_versions_from_its_weights(tmp_path: Path) -> None:
     path = write_architecture(tmp_path)
     written = {"keras_version": "2.1.5", "backend": "tensorflow"}
     weights = write_weights(tmp_path, write_groups, **written)
@@ -72,7 +72,7 @@ def test_architecture_alone(tmp_path: Path) -> None:
         pass
 
 
-def test_weights_beside_a_whole_model(tmp_path: Path) -> None:
+def test_weights_with_a_whole_model_are_refused(tmp_path: Path) -> None:
     whole = write_h5(tmp_path / "model.h5")
     archive = write_zip(tmp_path / "model.keras", members())
     for path in (whole, archive):

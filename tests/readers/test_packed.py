@@ -88,7 +88,7 @@ def packed(path, folder, above):
 HDF5 = FIXTURES / "tf-2.10" / "mixed_stack" / "model.h5"
 
 
-def test_a_model_in_an_archive_is_read_and_said(tmp_path):
+def test_a_model_in_an_archive_is_read_and_noted(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(HDF5, "deep/Model.H5")
         archive.writestr("__MACOSX/deep/._Model.h5", b"x")

@@ -39,7 +39,7 @@ def test_a_published_folder_equals_the_same_model_in_other_files(twin):
     assert_same_weights(exported(folder / "model")[0], exported(folder / twin)[0])
 
 
-def test_the_version_of_tensorflow_is_told_and_decides():
+def test_the_version_of_tensorflow_is_known():
     """TensorFlow 2.4.4 writes Keras 2.4.0, as 2.3 does."""
     _, about = exported(FIXTURES / "tf-2.4" / "mixed_stack_savedmodel" / "model")
     assert about.keras_version == "2.4.0"
@@ -54,7 +54,7 @@ def test_the_weights_of_a_saved_model_go_with_an_architecture_too():
     assert_same_weights(exported(architecture, weights=STACK)[0], exported(STACK)[0])
 
 
-def test_states_that_were_saved_are_spoken_of():
+def test_saved_states_are_noted():
     folder = FIXTURES / "tf-2.10" / "stateful_stack_savedmodel" / "model"
     _, about = exported(folder)
     assert any("the bundle starts from zeros" in note for note in about.notes)

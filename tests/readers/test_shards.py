@@ -62,7 +62,7 @@ def test_shards(tmp_path: Path, place: str) -> None:
         assert raw.sha256 != before
 
 
-def test_weights_beside_shards_come_first(tmp_path: Path) -> None:
+def test_weights_next_to_shards_come_first(tmp_path: Path) -> None:
     # Keras itself reads model.weights.h5 alone.
     given = {**shards(), **members()}
     given["model.weights.json"] = b"{}"

@@ -12,7 +12,7 @@ from goldens import FIXTURES
 TFJS = FIXTURES / "tf-2.10" / "mixed_stack_tfjs"
 
 
-def test_of_tensorflow_js_no_keras_is_asked():
+def test_no_keras_is_used_for_tensorflow_js():
     with pytest.raises(gru2np.VerificationError, match="no Keras opens a folder of"):
         gru2np.verify(TFJS / "model.json")
 

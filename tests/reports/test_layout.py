@@ -9,7 +9,7 @@ from gru2np.reports.layout import layout
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_boxes_are_apart_and_lines_touch_only_their_ends(seed):
+def test_boxes_do_not_overlap_and_lines_touch_only_their_ends(seed):
     random = np.random.default_rng(seed)
     names = [f"n{i}" for i in range(random.integers(2, 16))]
     sizes = {

@@ -35,7 +35,7 @@ def test_a_layer_that_differs_is_named_and_its_case_is_shown(tmp_path):
     assert units[:3] == [f"unit {i}" for i in range(count)[-3:]]
 
 
-def test_a_layer_of_one_output_shows_the_way_there_and_says_so(tmp_path):
+def test_a_layer_of_one_output_shows_the_states_before_it(tmp_path):
     page = verified(recorded(), tmp_path / "page.html")
     last = recorded().evidence.cases[0].nodes[3]
     assert last.theirs[0].ndim == 2

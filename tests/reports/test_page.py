@@ -34,7 +34,7 @@ def test_a_bundle_has_a_page(tmp_path):
 
 
 @pytest.mark.parametrize("model", [STACK, MASKED, NESTED, STATEFUL, CUSTOM])
-def test_a_page_is_one_file_that_a_reader_can_hear(model, tmp_path):
+def test_a_page_is_one_file_that_a_screen_reader_can_read(model, tmp_path):
     page = inspected(model, tmp_path / "page.html")
     outside = {"script", "img", "link", "iframe", "object", "embed", "base", "form"}
     assert not outside.intersection(page.tags)

@@ -18,7 +18,7 @@ from report_pages import (
 )
 
 
-def test_the_verdict_stands_first_with_the_largest_difference(tmp_path):
+def test_the_verdict_is_first_with_the_largest_difference(tmp_path):
     page = verified(recorded(), tmp_path / "page.html")
     worst = recorded().worst
     assert page.text.index("Agrees") < page.text.index("Outputs")
@@ -36,7 +36,7 @@ def test_the_command_makes_the_page_again(tmp_path):
     assert command in page.text
 
 
-def test_nothing_of_the_machine_is_told(tmp_path):
+def test_a_page_has_no_paths_of_this_machine(tmp_path):
     target = tmp_path / "page.html"
     verified(recorded(), target, inputs=tmp_path / "x.npy")
     text = target.read_text("utf-8")
@@ -44,7 +44,7 @@ def test_nothing_of_the_machine_is_told(tmp_path):
         assert private not in text
 
 
-def test_verify_writes_the_page_that_its_exit_code_tells_of(tmp_path):
+def test_verify_writes_a_page_and_exits_with_1(tmp_path):
     golden = Golden(STACK.parent)
     (x,), (y,) = golden.arrays(0, "x"), golden.arrays(0, "y")
     np.save(tmp_path / "x.npy", x)

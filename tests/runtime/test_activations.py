@@ -14,7 +14,7 @@ from gru2np_runtime.activations import (
 )
 
 
-def test_gates_along_an_axis_are_apart():
+def test_gates_along_an_axis_are_independent():
     x = np.random.default_rng(3).normal(size=(2, 6))
     both = gate_activation("softmax", 2)(x)
     np.testing.assert_allclose(both[:, :3], FUNCTIONS["softmax"](x[:, :3]))

@@ -91,7 +91,7 @@ def test_every_layer_is_among_the_examples():
 
 
 @pytest.mark.parametrize("example", APART, ids=identity)
-def test_rows_apart_are_what_they_are_in_a_batch(example):
+def test_independent_rows_are_the_same_in_a_batch(example):
     layer, pattern = example
     assert layer.independent_rows
     rows, whole = rows_and_whole(layer, pattern)
@@ -101,7 +101,7 @@ def test_rows_apart_are_what_they_are_in_a_batch(example):
 
 
 @pytest.mark.parametrize("example", MIXING, ids=identity)
-def test_rows_that_are_not_apart_hang_on_each_other(example):
+def test_other_rows_depend_on_each_other(example):
     layer, pattern = example
     assert not layer.independent_rows
     rows, whole = rows_and_whole(layer, pattern)
@@ -110,7 +110,7 @@ def test_rows_that_are_not_apart_hang_on_each_other(example):
 
 
 @pytest.mark.parametrize("kind", [layers.GRUCell, layers.LSTMCell])
-def test_rows_of_a_cell_are_apart_but_for_functions_along_the_batch(kind):
+def test_rows_of_a_cell_depend_on_each_other_along_the_batch_only(kind):
     assert kind(units=3).independent_rows
     assert kind(units=3, activation={**ALONG_BATCH, "axis": 1}).independent_rows
     assert not kind(units=3, recurrent_activation=ALONG_BATCH).independent_rows
@@ -151,7 +151,7 @@ def test_a_layer_of_the_package_states_everything(missing):
     type("Invented", (base,), dict(stated))
 
 
-def test_a_class_of_ones_own_takes_nothing_over_that_its_forward_may_change():
+def test_a_custom_class_inherits_no_facts_that_its_forward_may_change():
     class Own(layers.Conv):
         pass
 
@@ -169,7 +169,7 @@ def test_a_class_of_ones_own_takes_nothing_over_that_its_forward_may_change():
     )
 
 
-def test_what_a_class_of_ones_own_states_holds_for_those_below():
+def test_facts_of_a_custom_class_are_inherited():
     class Own(layers.Dense):
         independent_rows = True
 
@@ -185,7 +185,7 @@ def test_what_a_class_of_ones_own_states_holds_for_those_below():
 
 
 @pytest.mark.parametrize("op", FAMILY)
-def test_every_weight_says_how_it_is_stored(op):
+def test_every_weight_has_its_storage_axes(op):
     """And nothing is said of a weight that no option makes."""
     cells = [(kind(units=3), [(4,)]) for kind in CELL_KINDS]
     weights = {
@@ -198,7 +198,7 @@ def test_every_weight_says_how_it_is_stored(op):
     assert weights == set(layer_class(op).storage_axes)
 
 
-def test_a_layer_of_the_package_that_has_weights_says_how_they_are_stored():
+def test_a_layer_with_weights_states_its_storage_axes():
     stated = {
         "multiply_adds": no_products,
         "over_time": across,

@@ -39,7 +39,7 @@ def test_any_batch_any_length_and_none_at_all():
         model.predict(x, batch_size=0)
 
 
-def test_steps_take_the_batch_of_their_state():
+def test_steps_have_the_batch_size_of_their_state():
     golden, model = loaded("keras-3.15/lstm")
     x = golden.arrays(0, "x")[0]
     with pytest.raises(InputError, match="expected the state's batch size 1, got"):
@@ -112,7 +112,7 @@ def test_ids_must_be_numbers_of_rows():
         model.predict(np.full(ids.shape, np.nan))
 
 
-def test_what_no_memory_holds_is_refused_by_the_layer_s_name():
+def test_an_array_beyond_memory_is_refused_with_the_layer():
     model = layers.UpSampling(size=(2**50,)).bind()
     with pytest.raises(InputError, match=r"up_sampling.*Unable to allocate"):
         model.predict(np.ones((1, 3, 3), "float32"))

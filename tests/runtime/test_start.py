@@ -79,7 +79,7 @@ model.predict(numpy.zeros((1, *model.input_shapes[0][1:]), "float32"))
     assert others not in inside
 
 
-def test_a_family_nobody_uses_stays_away(bundle):
+def test_a_family_that_is_not_used_is_not_imported(bundle):
     """The names are there all the same."""
     code = "import gru2np_runtime; gru2np_runtime.layers.GRU; gru2np_runtime.State"
     new = modules(code)

@@ -11,7 +11,7 @@ def gru():
     return loaded("keras-3.15/get_weights_explained")
 
 
-def test_it_says_what_it_is(gru, capsys):
+def test_a_summary_lists_the_layers(gru, capsys):
     _, model = gru
     model.summary()
     printed = capsys.readouterr().out

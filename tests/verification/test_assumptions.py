@@ -24,7 +24,7 @@ def test_only_what_a_file_leaves_open_is_assumed():
     assert version == "Keras 3.16.0 computes what Keras 3.15.1 did"
 
 
-def test_classes_of_a_legacy_file_and_what_it_never_says_are_assumed():
+def test_facts_that_a_legacy_file_lacks_are_assumed():
     names, version, masks = assumed("keras-2.2/encoder_decoder", "2.21.0")
     assert names.startswith("LSTM, GRU, Dense, tanh and 2 more are Keras' own")
     assert version == "tf-keras 2.21.0 computes what Keras 2.2.4 did"

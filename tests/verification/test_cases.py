@@ -70,7 +70,7 @@ def test_every_id_is_shown():
     assert found.description == f"every id, 0 to {rows - 1}"
 
 
-def test_of_a_table_too_large_to_try_the_description_says_how_many(monkeypatch):
+def test_how_much_of_a_large_table_is_tried_is_described(monkeypatch):
     monkeypatch.setattr(cases, "WORK", 1.0)
     description = drawn(IDS)["every-id"].description
     shown, of, total, ids = description.split()
@@ -148,7 +148,7 @@ def test_a_case_that_is_not_there_is_refused_with_those_that_are():
         "keras-2.2/several_inputs_outputs",
     ],
 )
-def test_the_runtime_takes_every_case(name):
+def test_the_runtime_runs_every_case(name):
     model = load(Golden(FIXTURES / name).bundle())
     batch = model.input_shapes[0][0]
     for case in drawn(name).values():

@@ -52,7 +52,7 @@ def test_other_shapes_and_dtypes_differ():
     assert compare("y", x, x, FLOAT32, expected_dtype="float16").agrees
 
 
-def test_whole_numbers_and_booleans_are_exact():
+def test_integers_and_booleans_are_exact():
     large = np.array([2**60, 5])
     assert compare("y", large, large, FLOAT32).agrees
     assert not compare("y", large + np.array([1, 0]), large, Tolerance(0.5, 1.0)).agrees
@@ -61,7 +61,7 @@ def test_whole_numbers_and_booleans_are_exact():
     assert not compare("y", mask, ~mask, FLOAT32).agrees
 
 
-def test_nothing_agrees_with_nothing():
+def test_empty_arrays_agree():
     empty = np.zeros((0, 3), "float32")
     assert compare("y", empty, empty, FLOAT32).agrees
 
@@ -83,7 +83,7 @@ def test_two_sides_about_as_far_from_float64_are_rounding():
     assert found.as_json()["float64"]["expected"] == pytest.approx(1.1e-5, rel=1e-3)
 
 
-def test_where_a_last_digit_decides_nothing_can_be_said():
+def test_where_a_last_digit_decides_there_is_no_verdict():
     """Neither that the two agree, nor that they differ."""
     tolerance = 1e-6
     chaos = Float64(0.5, 0.4, moved=0.3)

@@ -178,7 +178,7 @@ def test_a_planted_fault_is_found_in_the_case_that_is_made_for_it(found, fault):
 
 
 @needs_keras
-def test_numbers_that_no_input_crossed_are_said(found):
+def test_boundary_values_that_no_input_crossed_are_reported(found):
     (far,) = (text for text in found[""].missed if "far" in text)
     assert far.startswith("layer far: inputs from ")
     assert far.endswith(" never crossed 10000000")

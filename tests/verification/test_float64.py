@@ -123,7 +123,7 @@ def load_of(graph, weights, x):
     return make_plan(graph, weights).run([x], None)[0]
 
 
-def test_a_number_at_which_a_layer_turns_is_not_nudged():
+def test_a_boundary_value_is_not_nudged():
     """A step that is padding would be none any more, and everything would move."""
     x = np.array([[-7.5, -7.5, 1.0]])
     moved = float64.nudged(x, np.array([-7.5], np.float32))

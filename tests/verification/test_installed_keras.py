@@ -24,7 +24,7 @@ def unlike(name, version):
         return list(installed_keras.differences(conversion, keras))
 
 
-def test_a_keras_that_zeroes_masked_outputs_is_not_taken_for_one_that_repeats_them():
+def test_a_keras_with_another_rule_for_masked_outputs_is_not_used():
     lines = unlike(MASKED, "2.21.0")
     assert any("masked_output" in line and "'zero'" in line for line in lines)
     assert unlike("keras-2.2/masking_gru", "2.21.0") == []
@@ -37,7 +37,7 @@ def test_states_in_another_order_matter_where_they_are_seen():
 
 
 @pytest.mark.parametrize("name", ["keras-2.1", "keras-2.2", "tf-1.15"])
-def test_a_keras_that_takes_frozen_layers_for_others_is_not_asked(name):
+def test_a_keras_that_mixes_up_frozen_layers_is_not_used(name):
     """It goes by an order that the names of the arrays belie, all of one shape."""
     lines = unlike(f"{name}/frozen_unsaid", "2.21.0")
     assert lines[0].startswith("weight 'outer/")
@@ -55,7 +55,7 @@ def test_a_later_keras_3_may_merge_masks_otherwise():
         assert list(installed_keras.differences(conversion, same)) == []
 
 
-def test_an_unfaithful_keras_is_refused_with_the_reason(no_child, monkeypatch):
+def test_a_keras_that_means_something_else_is_refused(no_child, monkeypatch):
     keras = installed_keras.Keras("tf_keras", "tf-keras", "2.21.0", 2)
     monkeypatch.setattr(installed_keras, "_installed", lambda generation: keras)
     monkeypatch.setattr(installed_keras.importlib.util, "find_spec", lambda name: name)
@@ -66,7 +66,7 @@ def test_an_unfaithful_keras_is_refused_with_the_reason(no_child, monkeypatch):
     assert result.stdout == ""
 
 
-def test_without_tensorflow_it_says_what_to_install(no_child, monkeypatch):
+def test_without_tensorflow_the_error_names_what_to_install(no_child, monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 

@@ -59,7 +59,7 @@ def test_a_case_that_keras_refuses_is_left_out_with_a_note(monkeypatch):
     assert "cannot run this model: ValueError: at most 0 steps" in result.stderr
 
 
-def test_large_numbers_that_overflow_in_keras_say_nothing(monkeypatch):
+def test_a_case_that_overflows_in_keras_is_left_out(monkeypatch):
     """What is NaN then hangs on how it is compiled; what is finite does not."""
 
     def answer(x, y):

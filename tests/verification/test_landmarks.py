@@ -24,7 +24,7 @@ def test_both_sides_of_a_boundary_are_drawn_and_nothing_that_counts_as_zero():
     assert coarse.max() > 3.6
 
 
-def test_whole_numbers_stay_within_their_type_and_what_is_legal():
+def test_integers_stay_within_their_type_and_legal_values():
     found = pool(Usage(known=[7, 2**40]), "int32", half=False)
     assert found.tolist() == [6, 7, 8]
     closed = pool(Usage(known=[7, 9], only_known=True), "int64", half=False)

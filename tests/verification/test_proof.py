@@ -46,7 +46,7 @@ def manifest_of(path):
     return proofs.opened(path.read_bytes())[0]
 
 
-def test_what_keras_gave_is_put_into_the_bundle(bundle):
+def test_outputs_of_keras_are_recorded_in_the_bundle(bundle):
     recorded = record(bundle, verified(GRU, bundle))
     with np.load(bundle, allow_pickle=False) as data:
         (x,), (y,) = inputs_of(GRU), GRU.arrays(0, "y")

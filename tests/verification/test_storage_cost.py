@@ -29,7 +29,7 @@ def small(request):
 
 
 @pytest.mark.parametrize("kind", storage.KINDS)
-def test_outputs_stay_as_near_to_keras_as_was_said(kind):
+def test_outputs_stay_within_the_measured_cost(kind):
     data, facts = exported(IMAGES.files()[0], store=kind)
     model = load(data)
     assert facts.storage == model.storage
@@ -44,7 +44,7 @@ def test_outputs_stay_as_near_to_keras_as_was_said(kind):
         assert moved < stated[name]["relative"] < 50 * moved
 
 
-def test_what_saturated_gates_cost_stands_apart():
+def test_the_cost_at_saturated_gates_is_given_separately():
     """A hundred times as large as real ones, such inputs say nothing of those."""
     _, facts = exported(IMAGES.files()[0], store="int8")
     ordinary, apart = facts.storage["outputs"], facts.storage["saturated"]

@@ -113,7 +113,7 @@ def test_states_are_carried_from_batch_to_batch():
 
 
 @needs_keras
-def test_what_keras_cannot_load_is_refused_with_its_own_words():
+def test_what_keras_cannot_load_is_refused_with_its_error():
     """Keras 3 cannot load its own HDF5 files once masks have left ops in them."""
     result = run_verify(model_of("keras-3.15/mask_merges_two_h5"))
     assert result.exit_code == 3
@@ -122,7 +122,7 @@ def test_what_keras_cannot_load_is_refused_with_its_own_words():
 
 
 @needs_keras
-def test_what_keras_gives_as_well_is_warned_of(tmp_path):
+def test_a_constant_softmax_is_noted(tmp_path):
     """A softmax of one number: Keras reads the name as the runtime does."""
     path = CASES / "own_softmax_over_time" / "m.keras"
     if not path.exists():

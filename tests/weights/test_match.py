@@ -76,7 +76,7 @@ def named(*layers: str) -> Any:
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def test_layers_of_other_names_are_taken_as_keras_takes_them(tmp_path: Path) -> None:
+def test_layers_of_other_names_are_matched_as_in_keras(tmp_path: Path) -> None:
     draft = Draft(arrays("layer-0", "layer-1"), nodes=named("dense_7", "dense_8"))
     found = weights(tmp_path, TWO, draft)
     assert_dense(found["b"], 1)
@@ -118,7 +118,7 @@ BESIDE = {"beside": numbers(2)}
         ("keras_api", "metrics", "0", "total"),
     ],
 )
-def test_what_a_model_has_beside_its_layers_is_passed_over(
+def test_what_a_model_owns_besides_its_layers_is_ignored(
     path: tuple[str, ...], tmp_path: Path
 ) -> None:
     draft = Draft({**arrays("layer-0"), **BESIDE}, nodes=aside(hung(*path)))
@@ -183,7 +183,7 @@ class Tower(Layer):
         return x @ weights["layers/0/kernel"]
 
 
-def test_an_own_layer_may_call_its_weights_as_keras_calls_others(
+def test_a_custom_layer_may_use_any_names_for_its_weights(
     tmp_path: Path,
 ) -> None:
     tower = {"class_name": "Tower", "config": {"name": "t", "dtype": "float32"}}
@@ -207,7 +207,7 @@ def test_shapes_of_another_architecture(shape: tuple[int, ...], tmp_path: Path) 
         weights(tmp_path, ONE, Draft(own))
 
 
-def test_a_scalar_of_an_own_layer(tmp_path: Path) -> None:
+def test_a_scalar_weight_of_a_custom_layer(tmp_path: Path) -> None:
     class Scaled(Layer):
         """One number."""
 

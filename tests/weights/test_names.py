@@ -43,7 +43,7 @@ def test_names_decide_where_a_frozen_layer_changed_the_order(tmp_path):
         assert (weights["bias"] == numbers[1]).all()
 
 
-def test_names_that_contradict_the_order_and_leave_a_choice_are_refused(tmp_path):
+def test_ambiguous_names_that_contradict_the_order_are_refused(tmp_path):
     names = ("x/kernel:0", "y/kernel:0", "x/bias:0", "y/bias:0")
     with pytest.raises(gru2np.ModelFileError, match="the names do not tell"):
         gru2np.export(saved(tmp_path, *nested(*names)), io.BytesIO())

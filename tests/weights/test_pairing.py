@@ -42,7 +42,7 @@ GRU = ("GRU", {"name": "gru", "units": 2})
         ),
     ],
 )
-def test_weights_that_do_not_fit_are_told(tmp_path, arrays, text):
+def test_weights_that_do_not_fit_are_refused(tmp_path, arrays, text):
     error = refused(saved(tmp_path, sequential(GRU), arrays))
     assert isinstance(error, gru2np.ModelFileError)
     with pytest.raises(gru2np.ModelFileError, match=text):

@@ -39,7 +39,7 @@ def refusal(path):
 @pytest.mark.parametrize(
     ("layer", "ordering"), [("a", "th"), ("e", None)], ids=["both", "none"]
 )
-def test_an_order_of_axes_that_nobody_can_know_is_refused(tmp_path, layer, ordering):
+def test_an_unknown_order_of_axes_is_refused(tmp_path, layer, ordering):
     path = edited(SHAPES, tmp_path / "m.h5", layer, {"dim_ordering": ordering})
     text = refusal(path)
     assert "data_format" in text
@@ -111,5 +111,5 @@ def test_options_that_keras_never_wrote_are_refused(tmp_path, case, layer, optio
         ("keras-1.2-theano/conv_lstm", "turned around in space"),
     ],
 )
-def test_it_says_what_was_done_to_kernels(case, words):
+def test_changes_of_kernels_are_mentioned(case, words):
     assert words in "\n".join(gru2np.inspect(fixture(case)).meaning)

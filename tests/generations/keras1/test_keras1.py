@@ -17,7 +17,7 @@ KERAS_1 = "keras-1.2/lstm"
 THEANO = "keras-2.1-theano/convolution_same"
 
 
-def test_it_says_which_keras_1_and_what_was_joined():
+def test_the_release_of_keras_1_and_joined_weights_are_mentioned():
     report = gru2np.inspect(fixture("keras-1.2-theano/lstm"))
     text = run("inspect", fixture(KERAS_1)).stdout
     assert "Keras 1.2.2 on TensorFlow" in text
@@ -25,20 +25,20 @@ def test_it_says_which_keras_1_and_what_was_joined():
     assert "matrices of single gates are joined" in "\n".join(report.meaning)
 
 
-def test_it_says_that_theano_turns_kernels_and_begins_elsewhere():
+def test_kernels_and_windows_of_theano_are_mentioned():
     text = meaning_said(THEANO)
     assert "turned around in time" in text
     assert "begins where Theano begins" in text
     assert "turned around" not in meaning_said("keras-2.2/convolution_stack")
 
 
-def test_the_gates_of_keras_1_stand_in_the_order_of_today():
+def test_the_gates_of_keras_1_are_reordered():
     report = gru2np.inspect(fixture(KERAS_1))
     columns = report.gates[0].columns
     assert sorted(columns, key=lambda gate: columns[gate]) == ["i", "f", "c", "o"]
 
 
-def test_no_keras_of_today_stands_for_keras_1(tmp_path):
+def test_no_installed_keras_is_used_for_keras_1(tmp_path):
     with (
         convert(fixture(KERAS_1)) as conversion,
         pytest.raises(VerificationError, match=r"Keras 1\.2\.2.*--expected"),

@@ -36,7 +36,7 @@ def test_every_array_is_aligned(bundle):
         assert (data - whole) % 64 == 0
 
 
-def test_load_takes_bytes_paths_and_files(bundle, tmp_path):
+def test_load_supports_bytes_paths_and_files(bundle, tmp_path):
     path = tmp_path / "model.npz"
     path.write_bytes(bundle)
     assert str(load(path)) == str(load(bundle)) == str(load(io.BytesIO(bundle)))

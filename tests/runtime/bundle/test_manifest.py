@@ -149,7 +149,7 @@ def test_layers_nested_without_end_are_refused(bundle, manifest):
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**64), 10**400])
-def test_whole_numbers_have_64_bits(bundle, manifest, number):
+def test_integers_have_64_bits(bundle, manifest, number):
     changed = copy.deepcopy(manifest)
     name = next(iter(changed["graph"]["layers"]))
     changed["graph"]["layers"][name]["attributes"]["units"] = number

@@ -121,7 +121,7 @@ def in_bytes(bundle=None):
     return proofs.written(manifest, members), small, scales
 
 
-def test_bytes_are_loaded_as_the_numbers_they_stand_for():
+def test_int8_weights_are_loaded_as_floats():
     data, small, scales = in_bytes()
     model = load(data, check=True)
     kernel = model.get_layer(OUTPUT).weights["kernel"]

@@ -53,7 +53,7 @@ def opened(monkeypatch):
     return calls
 
 
-def test_a_block_gives_what_keras_gave(gru):
+def test_a_block_equals_the_output_of_keras(gru):
     golden = golden_of(GRU)
     (x,), (y,) = golden.arrays(0, "x"), golden.arrays(0, "y")
     for size in (None, 1, 3):

@@ -127,7 +127,7 @@ def test_ids_of_any_number_of_columns(tmp_path):
 @pytest.mark.parametrize(
     "first", ["0,1,2,3,4,5,6,7,8", "1,2,3,4,5,6,7,8,9", "a,1,2,3,4,5,6,7,8", ",,,,,,,,"]
 )
-def test_a_first_line_that_may_be_either_is_asked_about(mixed, tmp_path, first):
+def test_a_first_line_that_may_be_names_or_numbers_is_refused(mixed, tmp_path, first):
     bundle, rows, y = mixed
     (tmp_path / "x.csv").write_text(first + "\n" + table_of(rows))
     result = predicted(bundle, tmp_path / "x.csv", tmp_path / "y.npy")

@@ -21,7 +21,7 @@ from gru2np_runtime.layers import (
         layers.IntegerLookup(vocabulary=(7, 100), outside=0),
     ],
 )
-def test_the_origin_of_a_place_is_given_that_place(layer):
+def test_a_preimage_is_looked_up_at_its_place(layer):
     for place in range(layer.size()):
         number = np.array([layer.preimage(place)])
         assert layer.forward({}, number).tolist() == [place]

@@ -23,7 +23,7 @@ FAMILIES = sorted({path.split(".")[0] for path in FAMILY.values()})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_family_is_the_module_s_own_table(family):
+def test_family_is_the_table_of_the_module(family):
     table = import_module(f"gru2np_runtime.layers.{family}").LAYERS
     names = {op: kind.__name__ for op, kind in table.items()}
     assert names == {
@@ -75,7 +75,7 @@ def test_every_layer_is_tested():
 
 @pytest.mark.parametrize(("batch", "steps"), [(3, 5), (1, 4), (2, 1), (0, 4)])
 @pytest.mark.parametrize("example", EXAMPLES, ids=identity)
-def test_shape_and_dtype_are_as_told(example, batch, steps):
+def test_shape_and_dtype_are_as_stated(example, batch, steps):
     layer, pattern = example
     shapes = sized(pattern, batch, steps)
     try:

@@ -7,7 +7,7 @@ from gru2np_runtime.layers import (
 )
 
 
-def test_rescaling_by_features_does_not_take_time_for_them():
+def test_rescaling_by_features_is_per_step():
     several = Rescaling(scale=(1.0, 2.0))
     assert several.over_time((None, 2)) == "across"
     assert several.over_time((None, 5, 2)) == "pointwise"

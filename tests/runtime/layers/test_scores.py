@@ -15,7 +15,7 @@ SCORES = np.array([[0.5, 2.0], [0.5, 2.0], [0.5, 2.0]], "float32")
 @pytest.mark.parametrize(
     ("how", "expected"), [("added", 0.5), ("replaced", 0.5), ("zeroed", 0.0)]
 )
-def test_what_is_masked_entirely_hangs_on_the_version(how, expected):
+def test_rows_that_are_masked_entirely_depend_on_the_version(how, expected):
     y = masked_softmax(SCORES, MASK, (-1,), how)
     assert y.dtype == np.float32
     np.testing.assert_allclose(y[0], expected)

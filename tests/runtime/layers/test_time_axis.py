@@ -31,7 +31,7 @@ STEPWISE = [
 @pytest.mark.parametrize(
     ("layer", "pattern", "rule"), STEPWISE, ids=[identity(e[:2]) for e in STEPWISE]
 )
-def test_pointwise_is_step_by_step(layer, pattern, rule):
+def test_per_step_layers_run_step_by_step(layer, pattern, rule):
     """What is PER_STEP or CARRIED gives the same for one time step after the other."""
     shapes = sized(pattern, 2, 5)
     assert layer.over_time(*shapes) == rule

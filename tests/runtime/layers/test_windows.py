@@ -103,7 +103,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("golden", CASES, ids=lambda golden: golden.name)
-def test_tiny_pieces_give_what_keras_gave(golden, monkeypatch):
+def test_tiny_pieces_equal_keras(golden, monkeypatch):
     for name in ("ROWS", "PIECE", "TAPS"):
         monkeypatch.setattr(windows, name, 1)
     monkeypatch.setattr(scores, "SCORES", 1)

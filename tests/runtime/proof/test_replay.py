@@ -54,7 +54,7 @@ def checked(data):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_keras_gave_is_found_again(name, kernel_here):
+def test_a_proof_is_replayed(name, kernel_here):
     golden = golden_of(name)
     found = checked(proofs.golden_proved(golden))
     assert not found.problems
@@ -88,7 +88,7 @@ def test_steps_whose_sequence_so_far_may_be_run_too():
     assert steps_of(found, "gru_1") == {f"step {t}" for t in range(6)}
 
 
-def test_a_model_that_cannot_step_says_why():
+def test_a_model_that_cannot_step_is_noted_with_the_reason():
     found = checked(proofs.golden_proved(golden_of("keras-3.15/mask_bidirectional")))
     assert not found.steps
     assert "not run: this model cannot run step by step: layer" in str(found)

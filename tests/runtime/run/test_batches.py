@@ -55,7 +55,7 @@ def models():
 
 @pytest.mark.parametrize("name", models())
 @pytest.mark.parametrize("shape", [(600, 40, 3), (1, 3000, 3), (3, 1500, 3)])
-def test_parts_are_the_whole(monkeypatch, name, shape):
+def test_parts_equal_the_whole(monkeypatch, name, shape):
     model = models()[name]
     x = np.random.default_rng(1).normal(size=shape).astype("float32")
     whole = model.predict(x)
@@ -133,7 +133,7 @@ class Apart(Own):
     [(Own(), None), (Apart(), 128), (layers.GRU(units=8, time_major=True), None)],
     ids=lambda value: getattr(value, "op", ""),
 )
-def test_only_rows_that_are_apart_run_in_batches(monkeypatch, layer, rows):
+def test_only_independent_rows_run_in_batches(monkeypatch, layer, rows):
     monkeypatch.setattr(batches, "BYTES", 1)
     x = np.ones((300, 20, 3), "float32")
     assert stack(layer)._batches.rows([x]) == rows

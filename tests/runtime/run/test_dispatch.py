@@ -6,7 +6,7 @@ from gru2np_runtime import layers
 from gru2np_runtime.kernels.numpy.recurrence import recurrent
 
 
-def test_options_that_only_the_plain_recurrence_takes():
+def test_options_that_only_the_plain_recurrence_supports():
     for options in (
         {"activation": "softmax"},
         {"recurrent_activation": {"function": "softmax"}},

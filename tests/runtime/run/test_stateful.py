@@ -22,7 +22,7 @@ def test_a_declared_batch_binds_only_stateful_models():
     np.testing.assert_allclose(twice[: len(x)], rows, atol=1e-6)
 
 
-def test_a_stateful_model_takes_its_own_batch_and_no_other():
+def test_a_stateful_model_accepts_its_batch_size_only():
     golden, model = loaded("keras-3.15/stateful")
     (x,) = golden.arrays(0, "x")
     expected = [golden.arrays(call, "y")[0] for call in range(golden.calls)]

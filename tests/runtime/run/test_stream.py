@@ -94,7 +94,7 @@ def with_its_end(*after):
 
 
 @pytest.mark.parametrize("after", [(), (layers.Dense(units=2),)])
-def test_what_the_end_changes_is_no_sequence_in_parts(monkeypatch, after):
+def test_a_sequence_that_its_end_changes_is_not_cut(monkeypatch, after):
     """A step gives what the sequence so far gives; parts of a whole one do not."""
     model = with_its_end(*after)
     x = np.random.default_rng(1).normal(size=(2, 1000, 3)).astype("float32")
@@ -158,7 +158,7 @@ def test_conv_lstm_runs_step_by_step():
     assert c.shape == h.shape == expected.shape[:1] + expected.shape[2:]
 
 
-def test_an_image_beside_a_sequence_stays_whole():
+def test_an_image_next_to_a_sequence_has_no_time_axis():
     """The rows of an image are no time steps; a GRU starts from what is seen there."""
     named = {
         "conv": layers.Conv(filters=3, **window(2)),

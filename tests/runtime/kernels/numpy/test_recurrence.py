@@ -288,7 +288,7 @@ def test_the_plan_can_be_printed():
 
 
 @pytest.mark.usefixtures("numpy_kernel")
-def test_infinite_inputs_warn_nobody():
+def test_infinite_inputs_raise_no_warning():
     for kind in ("GRU", "LSTM", "SimpleRNN"):
         model = model_of(getattr(layers, kind)(units=3), layers.Dense(units=1))
         x = np.array([[[np.inf, -np.inf, 3e38]] * 3], "float32")
