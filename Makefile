@@ -25,7 +25,7 @@ types: $(VENV)/ready
 	$(RUN)mypy
 
 matrix: $(VENV)/ready
-	$(RUN)python tests/matrix.py
+	$(RUN)python tests/support/matrix.py
 
 docs: $(VENV)/ready
 	$(RUN)cog -r -I docs $(PAGES)

@@ -54,7 +54,12 @@ SOAKED = (
     "keras-3.15/stateful_masked",
 )
 # Tests of some fixtures; of all with GRU2NP_EVERY_FIXTURE=1.
-SAMPLED = ("test_docs", "test_inspect", "runtime/test_scorer", "runtime/test_streaming")
+SAMPLED = (
+    "project/test_docs",
+    "inspection/test_render",
+    "runtime/files/test_scorer",
+    "runtime/run/test_stream",
+)
 
 
 @dataclass(frozen=True)
@@ -171,15 +176,15 @@ def _has_keras() -> bool:
 
 
 def _kinds_of_models() -> list[str]:
-    from properties.examples import STRATEGIES
+    from random_models.examples import STRATEGIES
 
     rows = [f"{keras} {name}" for keras, name in STRATEGIES]
     return rows if _has_keras() else []
 
 
 def _models(subject: str, seed: int) -> int:
-    from properties.checking import OUTCOMES
-    from properties.examples import STRATEGIES, run
+    from random_models.checking import OUTCOMES
+    from random_models.examples import STRATEGIES, run
 
     keras, name = subject.split(" ", 1)
     before = OUTCOMES["compared, numpy"]
@@ -216,7 +221,7 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _masked(generation: str, seed: int) -> int:
-    from random_masked import Recorder, check
+    from masked_models import Recorder, check
 
     with _alone(generation):
         done = _environment(generation)
@@ -229,8 +234,8 @@ def _masked(generation: str, seed: int) -> int:
 
 
 def _saved(generation: str, seed: int) -> int:
-    from random_masked import Recorder
-    from random_saved import judge
+    from masked_models import Recorder
+    from saved_models import judge
 
     with _alone(generation):
         done = _environment(generation)

@@ -9,10 +9,10 @@ import pytest
 
 import goldens
 import gru2np
+from example_files import example
 from gru2np.errors import VerificationError
 from gru2np_runtime import BundleError, InputError, Layer, load
-from test_examples import example
-from test_real_models import ENTRIES, MODELS
+from shared_files import ENTRIES, MODELS
 
 CASES = ["keras-3.15/custom_layers", "tf-2.10/custom_layers"]
 IN_TIME = "keras-3.15/custom_in_time"
@@ -36,7 +36,7 @@ def instead(**attributes):
 
 
 @pytest.mark.parametrize("case", [*CASES, IN_TIME])
-def test_a_model_gives_what_keras_gave(case):
+def test_a_custom_model_equals_keras(case):
     model = load(exported(case), custom_objects=OWN)
     outputs = goldens.flat(model.predict(golden(case).arrays(0, "x")[0]))
     for y, wanted in zip(outputs, golden(case).arrays(0, "y"), strict=True):
@@ -116,7 +116,7 @@ def test_a_mask_inside_time_distributed_is_refused_for_tf_keras():
         exported("tf-keras-2.21/custom_in_time")
 
 
-def test_inspect_and_verify_take_them():
+def test_inspect_and_verify_support_custom_objects():
     case = golden(CASES[0])
     report = gru2np.inspect(case.files()[0], custom_objects=OWN)
     assert report.convertible

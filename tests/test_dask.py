@@ -5,8 +5,8 @@ import pytest
 from dask.distributed import Client
 
 import goldens
+from example_files import example
 from gru2np_runtime import BundleError, InputError, Scorer
-from test_examples import example
 
 DASK = example("dask_scoring")
 SEVERAL = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "several_inputs_outputs")
@@ -36,9 +36,9 @@ def source(tmp_path):
 
 
 def models_of_a_worker():
-    from gru2np_runtime.files import scorer as _scorer
+    from gru2np_runtime.files import scorer
 
-    return len(_scorer._models)
+    return len(scorer._models)
 
 
 def test_the_example(client, tmp_path, capsys):
@@ -93,6 +93,6 @@ def test_a_bundle_that_changes_under_a_cluster_is_refused(client, bundle):
 
 
 def forget():
-    from gru2np_runtime.files import scorer as _scorer
+    from gru2np_runtime.files import scorer
 
-    _scorer._models.clear()
+    scorer._models.clear()

@@ -60,8 +60,6 @@ SHARED = {
         "layers/recurrent.py",
     },
 }
-
-
 # The fields that decide numbers, of a table each entry that a fixture hangs on.
 DECIDING = [
     field
@@ -91,7 +89,7 @@ ASKED = asked_for()
 
 
 @pytest.mark.parametrize("name", VERSIONS)
-def test_nobody_after_the_generations_asks_who_wrote_a_file(name):
+def test_only_generations_read_who_wrote_a_file(name):
     assert ASKED[name] == set(VERSIONS[name])
 
 
@@ -117,14 +115,14 @@ def test_the_record_has_every_field_and_no_other():
     assert set(NAMED) <= {golden.name for golden in CASES}
 
 
-def test_who_wrote_a_file_and_what_it_leaves_open_is_only_said():
+def test_the_writer_of_a_file_is_only_printed():
     for field, values in RECORD["changes"].items():
         if field.startswith(("writer", "unsaved_arguments")):
             assert {what for whats in values.values() for what in whats} == {"words"}
 
 
 @pytest.mark.parametrize("field", DECIDING)
-def test_what_keras_gave_tells_a_field_from_its_other_value(field):
+def test_outputs_of_keras_decide_a_field(field):
     """By numbers, or because the other value is refused, or true where this is not."""
     changes = RECORD["changes"][field].values()
     decided = any({"refused", "converted"} & set(whats) for whats in changes)
@@ -142,7 +140,7 @@ def test_the_other_value_gives_other_numbers_than_keras(field, value, case):
 
 
 @pytest.mark.parametrize("generation", sorted({c.name.split("/")[0] for c in CASES}))
-def test_only_the_fixtures_named_beside_a_field_change(generation):
+def test_only_the_fixtures_listed_under_a_field_change(generation):
     found = [
         f"{golden.name}: {line}"
         for golden in CASES
@@ -152,4 +150,4 @@ def test_only_the_fixtures_named_beside_a_field_change(generation):
         )
     ]
     lines = "\n".join(found)
-    assert not found, f"see tests/meaning_flips.py\n{lines}"
+    assert not found, f"see tests/support/meaning_flips.py\n{lines}"

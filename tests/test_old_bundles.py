@@ -9,11 +9,11 @@ import pytest
 
 import goldens
 import gru2np
+from example_files import example
 from gru2np_runtime import BundleError, load
 from gru2np_runtime.bundle.container import MANIFEST, read_members
 from gru2np_runtime.bundle.manifest import SOURCE
 from proofs import opened, written
-from test_examples import example
 
 FOLDER = Path(__file__).parent / "bundles" / "version-1"
 OWN = example("custom_layer").CUSTOM
@@ -59,7 +59,7 @@ def test_every_bundle_there_is_one_of_these():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_bundle_of_version_1_gives_what_keras_gave(name):
+def test_a_bundle_of_version_1_equals_keras(name):
     case, options = CASES[name]
     golden = goldens.Golden(goldens.FIXTURES / case)
     own = options.get("custom_objects")

@@ -5,16 +5,16 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import gru2np
+from command_line import run
 from goldens import FIXTURES
 from gru2np.cli import cli
 from gru2np.convert import converted
 from gru2np.generations import GENERATIONS
 from gru2np.readers import open_model
 from modelfiles import recorded
-from sessions import NEEDS_KERAS
+from needs_keras import MARKS
 
 MODEL = "keras-3.15/gru"
 APART = FIXTURES / "keras-2.2" / "gru_json"
@@ -94,12 +94,12 @@ def test_every_command_is_counted():
 @pytest.mark.parametrize(
     ("command", "times"),
     [
-        pytest.param(command, times, marks=NEEDS_KERAS if times is TWICE else ())
+        pytest.param(command, times, marks=MARKS if times is TWICE else ())
         for command, times in COMMANDS.items()
     ],
 )
 def test_a_model_file_is_opened_and_converted_once(command, times, folder):
-    found, result = calls(lambda: CliRunner().invoke(cli, command.split()))
+    found, result = calls(lambda: run(*command.split()))
     assert result.exit_code == 0, result.output
     assert found == times
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from goldens import FIXTURES
-from random_masked import Recorder, judge, pruned, shrunk
+from masked_models import Recorder, judge, pruned, shrunk
 
 SAMPLE = sorted(path.parent for path in FIXTURES.glob("random_masked/*/*/case.json"))
 
@@ -37,7 +37,7 @@ def test_a_wrong_number_fails(tmp_path):
         judge(folder)
 
 
-def test_what_no_output_hangs_on_is_left_out():
+def test_what_no_output_depends_on_is_left_out():
     layer = {"class": "GRU", "units": 2}
     call = {"spread": False, "tensors": {}, "options": {}, "gives": 1}
     calls = [

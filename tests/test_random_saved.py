@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from goldens import FIXTURES
-from random_saved import judge
+from saved_models import judge
 
 SAMPLE = sorted(FIXTURES.glob("random_saved/*/*"))
 

@@ -1,7 +1,6 @@
 """Models that other people trained, beside the outputs of the Keras that saved them."""
 
 import io
-import json
 from functools import partial
 
 import numpy as np
@@ -10,10 +9,8 @@ import pytest
 import goldens
 import gru2np
 from gru2np_runtime import load
+from shared_files import ENTRIES, MODELS
 
-MODELS = goldens.ROOT.parent / "shared" / "models"
-INDEX = MODELS / "index.json"
-ENTRIES = json.loads(INDEX.read_text("utf-8")) if INDEX.exists() else []
 pytestmark = pytest.mark.skipif(not ENTRIES, reason="shared/models is not here")
 
 
@@ -37,7 +34,7 @@ CUSTOM = [entry for entry in ENTRIES if entry["status"] == "custom-layer"]
 
 
 @pytest.mark.parametrize("entry", FAITHFUL, ids=name)
-def test_it_gives_what_its_keras_gave(entry):
+def test_a_real_model_equals_its_keras(entry):
     close = partial(assert_close, atol=ATOL.get(name(entry), goldens.ATOL))
     model = load(exported(entry))
     with np.load(MODELS / entry["folder"] / entry["oracle"]) as data:
@@ -60,7 +57,7 @@ def assert_close(y, expected, atol):
 
 
 @pytest.mark.parametrize("entry", CUSTOM, ids=name)
-def test_a_layer_of_the_authors_own_is_refused_by_name(entry):
+def test_a_custom_layer_is_refused_by_name(entry):
     with pytest.raises(gru2np.UnsupportedModelError) as refusal:
         exported(entry)
     (problem,) = refusal.value.problems

@@ -10,16 +10,8 @@ import pytest
 import goldens
 import gru2np
 import modelfiles
-
-SHARED = goldens.ROOT.parent / "shared" / "cases"
-here = pytest.mark.skipif(not SHARED.exists(), reason="shared/cases is not here")
-
-
-def refusal(model, weights=None):
-    refused = (gru2np.ModelFileError, gru2np.UnsupportedModelError)
-    with pytest.raises(refused) as error:
-        gru2np.export(model, io.BytesIO(), weights=weights)
-    return str(error.value)
+from exports import refusal
+from shared_files import CASES, needs_cases
 
 
 @pytest.mark.parametrize("key", ["ragged", "sparse"])
@@ -36,12 +28,12 @@ def test_rows_of_different_lengths(tmp_path, key):
     assert ("one by one, or padded to one length" in said) == (key == "ragged")
 
 
-@here
+@needs_cases
 def test_a_ragged_model_of_tf_keras():
-    assert "rows one by one, or padded" in refusal(SHARED / "ragged" / "m.h5")
+    assert "rows one by one, or padded" in refusal(CASES / "ragged" / "m.h5")
 
 
-def test_weights_of_a_class_of_one_s_own(tmp_path):
+def test_weights_of_a_custom_class(tmp_path):
     """They lie below the names of attributes, and the message names them."""
     case = goldens.FIXTURES / "keras-3.15" / "gru_json"
     weights = next(case.glob("*.h5"))
@@ -74,14 +66,14 @@ def test_training_that_tensorflow_heeds_is_refused():
     assert refusal(path).count("so its outputs are random") == 7
 
 
-@here
+@needs_cases
 def test_augmentation_in_a_graph():
-    path = SHARED / "augmentation_in_graph" / "m.keras"
+    path = CASES / "augmentation_in_graph" / "m.keras"
     exported = gru2np.export(path, io.BytesIO())
     assert sum("called with training=True" in note for note in exported.notes) == 4
 
 
-@here
+@needs_cases
 @pytest.mark.parametrize(
     ("file", "said"),
     [
@@ -92,4 +84,4 @@ def test_augmentation_in_a_graph():
     ],
 )
 def test_damaged_configurations(file, said):
-    assert said in refusal(SHARED / "damaged_configs" / file)
+    assert said in refusal(CASES / "damaged_configs" / file)

@@ -1,4 +1,4 @@
-"""What ship writes runs on Python with NumPy alone, and takes its place whole."""
+"""What ship writes runs on a Python with NumPy alone."""
 
 import ast
 import json
@@ -9,26 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import goldens
-import gru2np
 import gru2np_runtime
 import proofs
+from command_line import run
 from gru2np import ship as shipping
-from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
 from gru2np_runtime.bundle.container import MANIFEST, read_members
 from gru2np_runtime.files.arrays import Misuse
 from gru2np_runtime.kernels.c import library
-from test_examples import example
+from numpy_alone import link_numpy
 
 GRU = goldens.Golden(goldens.FIXTURES / "keras-2.2" / "gru")
+
+
 LIBRARY = Path(library.LIBRARY)
-
-
-def ship(*arguments):
-    return CliRunner().invoke(cli, ["ship", *map(str, arguments)])
 
 
 def names(folder):
@@ -51,12 +47,9 @@ def bundle(tmp_path, proved):
 def numpy_alone(tmp_path_factory):
     """Runs Python in a folder, NumPy beside its standard library and nothing else."""
     site = tmp_path_factory.mktemp("site")
-    installed = Path(np.__file__).parent
-    for name in ("numpy", "numpy.libs"):
-        if (installed.parent / name).is_dir():
-            (site / name).symlink_to(installed.parent / name)
+    link_numpy(site)
 
-    def run(folder, *arguments):
+    def run_alone(folder, *arguments):
         return subprocess.run(
             [sys.executable, "-S", *map(str, arguments)],
             env={**os.environ, "PYTHONPATH": str(site)},
@@ -65,7 +58,7 @@ def numpy_alone(tmp_path_factory):
             text=True,
         )
 
-    return run
+    return run_alone
 
 
 def saved(path, arrays, input_names):
@@ -89,11 +82,11 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_program_gives_what_keras_gave(tmp_path, numpy_alone, case):
+def test_the_program_equals_keras(tmp_path, numpy_alone, case):
     golden = goldens.Golden(goldens.FIXTURES / case)
     (tmp_path / "m.npz").write_bytes(golden.bundle())
     folder = tmp_path / "device"
-    assert ship(tmp_path / "m.npz", folder).exit_code == 0
+    assert run("ship", tmp_path / "m.npz", folder).exit_code == 0
     model = gru2np_runtime.load(folder / "model.npz")
     x = saved(tmp_path / "x", golden.arrays(0, "x"), model.input_names)
     several = len(model.output_names) > 1
@@ -111,7 +104,7 @@ def test_the_program_gives_what_keras_gave(tmp_path, numpy_alone, case):
 
 def test_on_numpy_alone(bundle, tmp_path, numpy_alone):
     folder = tmp_path / "device"
-    assert ship(bundle, folder).exit_code == 0
+    assert run("ship", bundle, folder).exit_code == 0
     for module in ("h5py", "click", "gru2np"):
         assert numpy_alone(folder, "-c", f"import {module}").returncode == 1
     where = "import gru2np_runtime as r; print(r.__file__)"
@@ -132,7 +125,7 @@ def test_on_numpy_alone(bundle, tmp_path, numpy_alone):
 
 def test_check_passes_and_names_the_member_that_changed(bundle, tmp_path, numpy_alone):
     folder = tmp_path / "device"
-    assert ship(bundle, folder).exit_code == 0
+    assert run("ship", bundle, folder).exit_code == 0
     check = ["-m", "gru2np_runtime", "check", "model.npz"]
     done = numpy_alone(folder, *check)
     assert (done.returncode, done.stderr) == (0, "")
@@ -154,7 +147,7 @@ def test_check_passes_and_names_the_member_that_changed(bundle, tmp_path, numpy_
 
 def test_what_is_written(bundle, tmp_path):
     folder = tmp_path / "device"
-    result = ship(bundle, folder)
+    result = run("ship", bundle, folder)
     assert result.exit_code == 0
     assert result.stdout == f"{folder}\n"
     assert f"Next: cd {folder} && python run.py" in result.stderr
@@ -175,7 +168,7 @@ def test_what_is_written(bundle, tmp_path):
 
 
 def test_the_readme_s_commands_are_those_that_run(bundle, tmp_path):
-    ship(bundle, tmp_path / "device")
+    run("ship", bundle, tmp_path / "device")
     readme = (tmp_path / "device" / "README.txt").read_text("utf-8")
     for text in (
         "python run.py x.npy y.npy",
@@ -188,19 +181,6 @@ def test_the_readme_s_commands_are_those_that_run(bundle, tmp_path):
     assert str(tmp_path) not in readme
 
 
-def test_json(bundle, tmp_path):
-    result = ship(bundle, tmp_path / "device", "--json", "-q")
-    record = json.loads(result.stdout)
-    assert result.stderr == ""
-    files = [p for p in (tmp_path / "device").rglob("*") if p.is_file()]
-    assert record["files"] == len(files)
-    assert record["bytes"] == sum(path.stat().st_size for path in files)
-    assert record["folder"] == str(tmp_path / "device")
-    assert record["runtime"] == gru2np_runtime.__version__
-    assert record["compiled"] is False
-    assert len(record["sha256"]) == 64
-
-
 def test_names_of_any_letters_do_no_harm(tmp_path, numpy_alone):
     case = "keras-3.15/several_inputs_outputs"
     manifest, members = proofs.opened(goldens.Golden(goldens.FIXTURES / case).bundle())
@@ -208,7 +188,7 @@ def test_names_of_any_letters_do_no_harm(tmp_path, numpy_alone):
     wild = json.dumps("{x} \" ' \n é #")
     text = json.dumps(manifest).replace(json.dumps(name), wild)
     (tmp_path / "m.npz").write_bytes(proofs.written(json.loads(text), members))
-    result = ship(tmp_path / "m.npz", tmp_path / "device")
+    result = run("ship", tmp_path / "m.npz", tmp_path / "device")
     assert result.exit_code == 0, result.output
     done = numpy_alone(tmp_path / "device", "run.py")
     assert (done.returncode, done.stderr) == (0, "")
@@ -218,7 +198,7 @@ def test_a_dict_of_one_output_is_saved_by_name(tmp_path, numpy_alone):
     manifest, members = proofs.opened(GRU.bundle())
     manifest["outputs"]["kind"] = "dict"
     (tmp_path / "m.npz").write_bytes(proofs.written(manifest, members))
-    assert ship(tmp_path / "m.npz", tmp_path / "device").exit_code == 0
+    assert run("ship", tmp_path / "m.npz", tmp_path / "device").exit_code == 0
     np.save(tmp_path / "x.npy", GRU.arrays(0, "x")[0])
     files = (tmp_path / "x.npy", tmp_path / "y.npz")
     done = numpy_alone(tmp_path / "device", "run.py", *files)
@@ -228,9 +208,9 @@ def test_a_dict_of_one_output_is_saved_by_name(tmp_path, numpy_alone):
 
 
 @pytest.mark.skipif(not LIBRARY.exists(), reason="the compiled kernel is not built")
-def test_the_compiled_kernel_goes_along_when_asked(bundle, tmp_path, numpy_alone):
+def test_the_compiled_kernel_is_shipped_on_request(bundle, tmp_path, numpy_alone):
     folder = tmp_path / "device"
-    assert ship(bundle, folder, "--compiled").exit_code == 0
+    assert run("ship", bundle, folder, "--compiled").exit_code == 0
     code = "import gru2np_runtime as r; print(r.kernel())"
     assert numpy_alone(folder, "-c", code).stdout == "c\n"
     assert numpy_alone(folder, "run.py").returncode == 0
@@ -241,117 +221,3 @@ def test_no_compiled_kernel_to_ship(bundle, tmp_path, monkeypatch):
     with pytest.raises(Misuse, match=r"python -m gru2np_runtime\.build"):
         shipping.ship(bundle, tmp_path / "device", compiled=True)
     assert names(tmp_path) == ["gru.npz"]
-
-
-# Nothing is lost, and nothing is half there
-
-
-def test_what_is_there_is_not_lost(bundle, tmp_path):
-    folder = tmp_path / "device"
-    folder.mkdir()
-    # An empty folder is as good as none.
-    assert ship(bundle, folder).exit_code == 0
-    (folder / "run.py").write_text("changed")
-    again = ship(bundle, folder)
-    assert again.exit_code == EXIT_CODES["usage"]
-    assert "is not empty: --force replaces it" in again.stderr
-    assert (folder / "run.py").read_text() == "changed"
-    assert ship(bundle, folder, "--force").exit_code == 0
-    assert (folder / "run.py").read_text() != "changed"
-    (folder / "y.npy").write_bytes(b"a night's work")
-    foreign = ship(bundle, folder, "--force")
-    assert foreign.exit_code == EXIT_CODES["usage"]
-    assert "files that ship did not write, such as 'y.npy': name" in foreign.stderr
-    assert (folder / "y.npy").exists()
-    (folder / "y.npy").unlink()
-    own = ship(folder / "model.npz", folder, "--force")
-    assert own.exit_code == EXIT_CODES["usage"]
-    assert "holds the bundle itself" in own.stderr
-    assert (folder / "model.npz").exists()
-    assert names(tmp_path) == ["device", "gru.npz"]
-
-
-def test_no_place_for_a_folder(bundle, tmp_path):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    for place, text in (
-        (bundle, "is not a folder"),
-        (tmp_path / "link", "is not a folder"),
-        (tmp_path / "missing" / "device", "there is no folder"),
-    ):
-        result = ship(bundle, place, "--force")
-        assert result.exit_code == EXIT_CODES["usage"]
-        assert text in result.stderr
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no bundle"])
-def test_what_is_no_bundle_is_not_shipped(tmp_path, content):
-    (tmp_path / "m.npz").write_bytes(content)
-    result = ship(tmp_path / "m.npz", tmp_path / "device")
-    assert result.exit_code == EXIT_CODES["refused"]
-    assert result.stderr.startswith(f"Error: {tmp_path / 'm.npz'}: ")
-    assert names(tmp_path) == ["m.npz"]
-
-
-def test_a_damaged_bundle_is_not_shipped(bundle, tmp_path):
-    damaged = bytearray(bundle.read_bytes())
-    damaged[300] ^= 1
-    bundle.write_bytes(damaged)
-    result = ship(bundle, tmp_path / "device")
-    assert result.exit_code == EXIT_CODES["refused"]
-    assert names(tmp_path) == ["gru.npz"]
-
-
-def test_layers_of_one_s_own_are_named(tmp_path):
-    golden = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "custom_layers")
-    own = example("custom_layer").CUSTOM
-    gru2np.export(golden.files()[0], tmp_path / "m.npz", custom_objects=own)
-    result = ship(tmp_path / "m.npz", tmp_path / "device")
-    assert result.exit_code == EXIT_CODES["refused"]
-    assert "AttentionByHand" in result.stderr
-    assert names(tmp_path) == ["m.npz"]
-
-
-FULL = OSError(28, "No space left on device")
-
-
-@pytest.mark.parametrize("error", [FULL, KeyboardInterrupt(), MemoryError()])
-def test_all_or_nothing(bundle, tmp_path, monkeypatch, error):
-    folder = tmp_path / "device"
-    assert ship(bundle, folder).exit_code == 0
-    before = (folder / "README.txt").stat()
-
-    def stop(*_arguments):
-        raise error
-
-    for place in ("_texts", "_take_place"):
-        with monkeypatch.context() as patched:
-            patched.setattr(shipping, place, stop)
-            for target, more in ((folder, ["--force"]), (tmp_path / "new", [])):
-                result = ship(bundle, target, *more)
-                assert result.exit_code != 0
-                if error is FULL:
-                    assert result.exit_code == EXIT_CODES["refused"]
-                    assert "cannot be written: No space left" in result.stderr
-        assert (folder / "README.txt").stat() == before
-        assert names(tmp_path) == ["device", "gru.npz"]
-
-
-def test_what_was_there_comes_back_when_the_new_cannot_take_its_place(
-    bundle, tmp_path, monkeypatch
-):
-    folder = tmp_path / "device"
-    assert ship(bundle, folder).exit_code == 0
-    (folder / "run.py").write_text("the one before")
-    rename = Path.rename
-
-    def refuse(path, target):
-        if path.name == "new":
-            raise OSError(13, "Permission denied")
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", refuse)
-    result = ship(bundle, folder, "--force")
-    assert result.exit_code == EXIT_CODES["refused"]
-    assert (folder / "run.py").read_text() == "the one before"
-    assert names(tmp_path) == ["device", "gru.npz"]

@@ -3,7 +3,7 @@
 import pytest
 
 from gru2np_runtime import build
-from gru2np_runtime.kernels.c import library as _kernel
+from gru2np_runtime.kernels.c import library as c_library
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +28,9 @@ def use(monkeypatch):
     """A function that puts another library in the place of the installed one."""
 
     def put(path):
-        monkeypatch.setattr(_kernel, "LIBRARY", str(path))
-        monkeypatch.setattr(_kernel, "_loaded", {})
-        monkeypatch.setattr(_kernel, "_warned", set())
+        monkeypatch.setattr(c_library, "LIBRARY", str(path))
+        monkeypatch.setattr(c_library, "_loaded", {})
+        monkeypatch.setattr(c_library, "_warned", set())
 
     return put
 

@@ -25,7 +25,7 @@ def bundle_of(golden):
 
 
 @pytest.mark.parametrize("golden", CASES, ids=lambda golden: golden.name)
-def test_predict_gives_what_keras_gave(golden, kernel):
+def test_predict_equals_keras(golden, kernel):
     model = load(bundle_of(golden))
     for call in range(golden.calls):
         inputs = dict(zip(model.input_names, golden.arrays(call, "x")))

@@ -102,7 +102,7 @@ def test_threads_share_a_model_in_parts(kernel, monkeypatch):
     assert at_once(work) == wanted
 
 
-def test_each_thread_steps_its_own_state(kernel):
+def test_each_thread_has_a_state(kernel):
     bundle = bundle_of("keras-3.15/simple_rnn_by_hand")
     alone, shared = load(bundle), load(bundle)
     rng = np.random.default_rng(1)

@@ -1,7 +1,7 @@
 """Layers of Keras that are refused by name, each with its reason.
 
 Every layer that an installed Keras exports is either in a table of a family or here;
-``tests/test_vocabulary.py`` compares both with Keras.
+``tests/layers/test_not_converted.py`` compares both with Keras.
 """
 
 from __future__ import annotations

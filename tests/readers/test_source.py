@@ -1,0 +1,129 @@
+"""Which container a file is: told by its bytes, and not by its name."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import pytest
+
+from gru2np.errors import ModelFileError, UnsupportedModelError
+from gru2np.readers import open_model
+from small_models import (
+    CONFIG,
+    assert_dense,
+    members,
+    write_architecture,
+    write_folder,
+    write_groups,
+    write_h5,
+    write_paths,
+    write_weights,
+    write_zip,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_content_counts_and_not_the_suffix(tmp_path: Path) -> None:
+    # TensorFlow up to 2.12 wrote HDF5 into model.keras.
+    with open_model(write_h5(tmp_path / "model.keras")) as raw:
+        assert raw.container == "hdf5"
+    with open_model(write_zip(tmp_path / "model.h5", members())) as raw:
+        assert raw.container == "keras"
+    path = write_architecture(tmp_path, keras_version="2.9.0").rename(tmp_path / "m.h5")
+    with open_model(path, write_weights(tmp_path, write_paths)) as raw:
+        assert raw.container == "json+weights.h5"
+
+
+@pytest.mark.parametrize("size", [512, 1024, 4096])
+def test_hdf5_after_a_user_block(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w", userblock_size=size) as file:
+        file.attrs["keras_version"] = "2.9.0"
+        file.attrs["model_config"] = json.dumps(CONFIG)
+        write_groups(file.create_group("model_weights"))
+    with path.open("r+b") as raw_file:
+        raw_file.write(b'{"a note": "in the user block"}')
+    with open_model(path) as raw:
+        assert_dense(raw, "d")
+
+
+def test_json_after_spaces_and_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "arch.json"
+    path.write_bytes(b"\xef\xbb\xbf \n" + json.dumps(CONFIG).encode())
+    with open_model(path, write_weights(tmp_path, write_paths)) as raw:
+        assert raw.config == CONFIG
+
+
+@pytest.mark.parametrize(
+    ("data", "got"),
+    [
+        (b"", "an empty file; fetch or save it again"),
+        (b"hello", "begins with b'hello'"),
+        (b"\x1c\0\0\0TFL3\x14\0", "a TensorFlow Lite model"),
+        (b"\x08\x07\x12\x07pytorch", "a protocol buffer (ONNX or TensorFlow)"),
+        (b"\x80\x04\x95", "a pickle"),
+        (b"\x93NUMPY\x01\0", "a NumPy array"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"\n<!DOCTYPE html>", "a web page"),
+        (b"class_name: Sequential\n", "YAML"),
+    ],
+)
+def test_other_files_are_named(tmp_path: Path, data: bytes, got: str) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes(data)
+    expected = "model.h5: expected a Keras model (HDF5, .keras or architecture JSON)"
+    with pytest.raises(ModelFileError) as caught, open_model(path):
+        pass
+    assert str(caught.value).startswith(expected)
+    assert got in str(caught.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ModelFileError, match=r"nope\.h5: no such file"),
+        open_model(tmp_path / "nope.h5"),
+    ):
+        pass
+    path = write_architecture(tmp_path)
+    with (
+        pytest.raises(ModelFileError, match=r"nope\.h5: no such file"),
+        open_model(path, tmp_path / "nope.h5"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("write", [write_groups, write_paths])
+def test_weights_alone(tmp_path: Path, write: Any) -> None:
+    path = write_weights(tmp_path, write)
+    with (
+        pytest.raises(ModelFileError, match=r"got weights alone; .* --weights"),
+        open_model(path),
+    ):
+        pass
+
+
+def test_other_directories(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="got a directory"), open_model(tmp_path):
+        pass
+    for mark, kind in [
+        ("saved_model.pbtxt", "a TensorFlow SavedModel"),
+        ("checkpoint", "a TensorFlow checkpoint"),
+        ("ckpt-1.index", "a TensorFlow checkpoint"),
+    ]:
+        folder = write_folder(tmp_path / mark, {mark: b"", "config.json": b"{}"})
+        with (
+            pytest.raises(UnsupportedModelError, match=rf"{kind}.*as one file"),
+            open_model(folder),
+        ):
+            pass
+    folder = write_folder(tmp_path / "folder", {})
+    write_h5(folder / "model.h5")
+    with (
+        pytest.raises(ModelFileError, match=r"holds \['model.h5'\]; give the model"),
+        open_model(folder),
+    ):
+        pass

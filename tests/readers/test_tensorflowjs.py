@@ -1,0 +1,67 @@
+"""Folders of TensorFlow.js."""
+
+import json
+import shutil
+
+import pytest
+
+import gru2np
+from exports import refusal
+from goldens import FIXTURES
+
+TFJS = FIXTURES / "tf-2.10" / "mixed_stack_tfjs"
+
+
+def test_no_keras_is_used_for_tensorflow_js():
+    with pytest.raises(gru2np.VerificationError, match="no Keras opens a folder of"):
+        gru2np.verify(TFJS / "model.json")
+
+
+def tfjs(folder, edit):
+    """A folder of TensorFlow.js, its JSON changed."""
+    shutil.copytree(TFJS, folder)
+    record = json.loads((folder / "model.json").read_text("utf-8"))
+    edit(record)
+    (folder / "model.json").write_text(json.dumps(record))
+    return folder / "model.json"
+
+
+def change(*keys, value):
+    """A function that sets the value behind some keys."""
+
+    def edit(record):
+        *outer, last = keys
+        for key in outer:
+            record = record[key]
+        record[last] = value
+
+    return edit
+
+
+GROUP = ("weightsManifest", 0)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (change("format", value="graph-model"), "a graph-model of TensorFlow.js"),
+        (change("modelTopology", "keras_version", value="tfjs-layers 4.2"), "made in"),
+        (change("weightsManifest", value=None), "expected a group with paths"),
+        (change(*GROUP, "paths", value=["../x"]), "aims outside the directory"),
+        (change(*GROUP, "paths", value=["gone.bin"]), "expected a file gone.bin"),
+        (change(*GROUP, "weights", 0, "shape", value=[1 << 62]), "expected a shape"),
+        (change(*GROUP, "weights", 0, "shape", value=[9, 9]), "bytes in its files"),
+        (change(*GROUP, "weights", 0, "dtype", value="string"), "float32 or int32"),
+        (change(*GROUP, "weights", 0, "name", value=1), "expected the name"),
+        (
+            change(*GROUP, "weights", 0, "quantization", value={"dtype": "int4"}),
+            "float32 quantized as uint8, uint16, float16",
+        ),
+        (
+            change(*GROUP, "weights", 0, "name", value="odd/odd"),
+            "the names of the arrays do not say which layer each is of",
+        ),
+    ],
+)
+def test_damaged_folders_of_tensorflow_js(tmp_path, edit, said):
+    assert said in refusal(tfjs(tmp_path / "m", edit))

@@ -1,0 +1,285 @@
+"""Random recurrent layers with odd sizes, for the compiled kernel.
+
+Run as a program, it compares a library with the plain recurrence in float64: so it can
+run under a sanitizer, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from gru2np_runtime import layers
+from gru2np_runtime.graph import Graph, Node, Port
+from gru2np_runtime.kernels.c import chain as c_chain
+from gru2np_runtime.kernels.c import library as c_library
+from gru2np_runtime.kernels.c import plans as c_plans
+from gru2np_runtime.kernels.plain.recurrent import Recurrence
+from gru2np_runtime.model import Model
+from gru2np_runtime.run.dispatch import make_plan
+
+HARD = {"function": "hard_sigmoid", "slope": 0.2}
+
+
+class Case:
+    """A layer with random weights, inputs and options, all from one seed."""
+
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+
+        def chance() -> bool:
+            return bool(rng.integers(2))
+
+        cls = (layers.GRU, layers.LSTM, layers.SimpleRNN)[seed % 3]
+        self.features, self.units = (int(n) for n in rng.integers(1, 80, 2))
+        self.batch, self.time = int(rng.integers(1, 14)), int(rng.integers(1, 40))
+        if seed % 11 == 0:
+            self.batch, self.time = int(rng.integers(90, 300)), int(rng.integers(1, 4))
+        options = {
+            "activation": str(rng.choice(["tanh", "tanh", "relu", "linear", "sigmoid"]))
+        }
+        if cls is layers.GRU:
+            options["reset_after"] = chance()
+        if cls is not layers.SimpleRNN:
+            options["recurrent_activation"] = "sigmoid" if chance() else HARD
+        for name in ("return_state", "go_backwards", "time_major", "use_bias"):
+            options[name] = chance()
+        rules = ("previous", "state", "zero", "zero_in_input_order")
+        options["masked_output"] = rules[rng.integers(4)]
+        last = options["masked_output"] != "zero_in_input_order"
+        options["return_sequences"] = chance() or not last
+        if cls is layers.LSTM and options["masked_output"] == "state":
+            options["masked_state"] = int(rng.integers(2))
+        self.layer = cls(units=self.units, **options)
+        # Small enough that errors do not grow from step to step.
+        scale = 0.7 / np.sqrt(max(self.features, self.units))
+        if options["activation"] in ("relu", "linear"):
+            scale *= 0.3
+        self.weights = {
+            name: (rng.normal(size=shape) * scale).astype(np.float32)
+            for name, shape in self.layer.weight_shapes(
+                (None, None, self.features)
+            ).items()
+        }
+        shape = (self.batch, self.time)
+        if options["time_major"]:
+            shape = shape[::-1]
+        self.x = rng.normal(size=(*shape, self.features)).astype(np.float32)
+        if seed % 5 == 0:
+            self.x = np.asfortranarray(self.x)
+        self.mask = rng.integers(0, 2, shape).astype(bool) if chance() else None
+        states = [
+            rng.normal(size=(self.batch, self.units)).astype(np.float32)
+            for _ in self.layer.state_sizes()
+        ]
+        self.states = states if chance() else []
+        self.previous = states[0] * 0.5 if chance() else None
+
+    def run(self, plan, x):
+        """Outputs and the arrays of the carry after."""
+        carry = plan.begin(self.batch, self.states)
+        carry.previous = self.previous
+        outputs, after = plan.advance(x, self.mask, carry)
+        return [*outputs, *after.states, after.previous]
+
+    def reference(self):
+        """What the plain recurrence gives in float64."""
+        weights = {name: w.astype(np.float64) for name, w in self.weights.items()}
+        return self.run(Recurrence(self.layer, weights), self.x.astype(np.float64))
+
+    def compiled(self, library, width):
+        """What a library gives with vectors of one width."""
+        packed = c_plans.pack_recurrent(library, self.layer, self.weights, width)
+        plan = c_plans.CompiledRecurrence(self.layer, self.weights, packed)
+        return self.run(plan, self.x)
+
+    def check(self, library, width) -> None:
+        """The library is as near to float64 as float32 can be, and changes no input."""
+        held = [s.copy() for s in self.states], self.x.copy()
+        got = self.compiled(library, width)
+        for state, before in zip(self.states, held[0]):
+            np.testing.assert_array_equal(state, before)
+        np.testing.assert_array_equal(self.x, held[1])
+        expected = self.reference()
+        assert len(got) == len(expected)
+        for y, wanted in zip(got, expected):
+            assert y.shape == wanted.shape
+            assert y.dtype == np.float32
+            np.testing.assert_allclose(y, wanted, rtol=2e-6, atol=2e-6)
+
+
+# Layers of every kind, and the rows they are given in one batch: what a broken sensor
+# or a wrong scale makes of an input, and nothing of it may reach another row.
+KINDS = (
+    (layers.GRU, {}),
+    (layers.GRU, {"reset_after": False, "recurrent_activation": HARD}),
+    (layers.LSTM, {}),
+    (layers.LSTM, {"recurrent_activation": HARD}),
+    (layers.SimpleRNN, {"activation": "sigmoid"}),
+)
+ROWS = (0.5, np.nan, np.inf, -np.inf, 1e-42, 3e38, -0.0, -30.0)
+MOST_UNITS = 70
+
+
+def check_units(library, width, units) -> None:
+    """Layers of so many units, with every array as large as the library asks for."""
+    rng = np.random.default_rng(units)
+    features, time = units % 9 + 1, units % 4 + 1
+    x = rng.normal(size=(len(ROWS), time, features)).astype(np.float32)
+    x[:, 0, 0] = ROWS
+    for cls, options in KINDS:
+        layer = cls(units=units, return_sequences=True, **options)
+        weights = random_weights(layer, features, rng)
+        plain = Recurrence(layer, weights)
+        with np.errstate(all="ignore"):
+            (wanted,), after = plain.advance(x, None, plain.begin(len(x), ()))
+        packed = c_plans.pack_recurrent(library, layer, weights, width)
+        for rows in (1, len(ROWS)):
+            y, states = run_apart(library, packed, x[:rows], len(after.states))
+            near(y, wanted[:rows])
+            for state, expected in zip(states, after.states):
+                near(state, expected[:rows])
+            parts = [(layer.op, packed, len(states))]
+            near(chain_apart(library, parts, x[:rows]), wanted[:rows])
+
+
+def random_weights(layer, features, rng):
+    shapes = layer.weight_shapes((None, None, features))
+    return {
+        name: (rng.normal(size=shape) * 0.2).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+
+
+def small_gru():
+    """A layer with weights, ready to run on the kernel that was chosen."""
+    gru = layers.GRU(units=5, return_sequences=True)
+    return gru.bind(**random_weights(gru, 3, np.random.default_rng(3)))
+
+
+def chain_model(*, return_sequences=False):
+    """LSTM, Dense, GRU, SimpleRNN and Dense: every layer that a chain can hold."""
+    parts = {
+        "lstm": layers.LSTM(units=7, return_sequences=True),
+        "softmax": layers.Dense(units=9, activation="softmax"),
+        "gru": layers.GRU(units=11, reset_after=False, return_sequences=True),
+        "rnn": layers.SimpleRNN(units=50, return_sequences=return_sequences),
+        "dense": layers.Dense(units=3, activation="sigmoid"),
+    }
+    rng = np.random.default_rng(0)
+    weights, nodes, source, shape = {}, [], ("x", 0), (None, None, 5)
+    for name, layer in parts.items():
+        for key, size in layer.weight_shapes(shape).items():
+            values = rng.normal(size=size) * 0.2
+            weights[f"{name}/{key}"] = values.astype(np.float32)
+        shape = layer.output_shapes(shape)[0]
+        nodes.append(Node(name, name, [source]))
+        source = (name, 0)
+    inputs = [Port("x", (None, None, 5), "float32")]
+    outputs = [Port("y", shape, "float32", source)]
+    return Model(Graph(inputs, nodes, outputs, parts), weights)
+
+
+def near(y, wanted):
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
+
+
+def place(array):
+    return array.__array_interface__["data"][0]
+
+
+def run_apart(library, packed, x, count):
+    """Outputs and states of a call whose arrays lie apart from each other."""
+    rows, time, _ = x.shape
+    x = x.copy()
+    states = [np.zeros((rows, packed.units), np.float32) for _ in range(count)]
+    last = np.zeros((rows, packed.units), np.float32)
+    y = np.empty((rows, time, packed.units), np.float32)
+    size = library.gru2np_workspace(packed.address, rows, time)
+    arrays = (states[0], states[-1], last, y, np.empty(size, np.float32))
+    row, step, _ = (stride // 4 for stride in x.strides)
+    y_row, y_step, _ = (stride // 4 for stride in y.strides)
+    call = c_plans._CALL.pack(
+        place(x),
+        0,
+        *map(place, arrays),
+        rows,
+        time,
+        row,
+        step,
+        0,
+        0,
+        y_row,
+        y_step,
+        0,
+        0,
+    )
+    library.gru2np_run(packed.address, call)
+    np.testing.assert_array_equal(last, y[:, -1])
+    return y, states
+
+
+def chain_apart(library, parts, x, *, return_sequences=True):
+    """Outputs of a chain whose arrays lie apart from each other."""
+    rows, time, _ = x.shape
+    x = x.copy()
+    chain = c_chain.CompiledChain(parts, return_sequences=return_sequences)
+    states, work = (np.empty(n, np.float32) for n in chain.workspace(rows, time))
+    y = np.empty((rows, time if return_sequences else 1, chain.units), np.float32)
+    strides = [stride // 4 for array in (x, y) for stride in array.strides[:2]]
+    if not return_sequences:
+        strides[3] = 0
+    places = [place(array) for array in (x, states, y, work)]
+    library.gru2np_chain(chain.call(places, (rows, time), strides, zero_states=True))
+    return y
+
+
+def check_chain(library, width) -> None:
+    """Layers of every kind in one call, for batches and times around whole tiles."""
+    rng = np.random.default_rng(width)
+    for return_sequences in (False, True):
+        chain = (
+            layers.LSTM(units=7, return_sequences=True),
+            layers.Dense(units=9, activation="softmax"),
+            layers.GRU(units=11, reset_after=False, return_sequences=True),
+            layers.SimpleRNN(units=50, return_sequences=True),
+            layers.Dense(units=3, activation="sigmoid"),
+        )
+        bound, parts, features = [], [], 5
+        for layer in chain:
+            weights = random_weights(layer, features, rng)
+            bound.append((layer, weights))
+            features = layer.units
+            count = {"lstm": 2, "dense": 0}.get(layer.op, 1)
+            pack = c_plans.pack_recurrent if count else c_plans.pack_dense
+            parts.append((layer.op, pack(library, layer, weights, width), count))
+        for rows, time in ((1, 1), (1, 33), (2, 16), (97, 2), (200, 1)):
+            x = rng.normal(size=(rows, time, 5)).astype(np.float32)
+            wanted = x
+            for layer, weights in bound:
+                wanted = make_plan(layer, weights, fast=False).run([wanted], None)[0]
+            if not return_sequences:
+                wanted = wanted[:, -1:]
+            near(
+                chain_apart(library, parts, x, return_sequences=return_sequences),
+                wanted,
+            )
+
+
+def main(path, cases) -> None:
+    """Check a library with all its widths."""
+    found = c_library.open_library(path)
+    if isinstance(found, str):
+        sys.exit(found)
+    for width in range(c_library.level(found) + 1):
+        for number in range(cases):
+            Case(number).check(found, width)
+        check_chain(found, width)
+        for units in range(1, MOST_UNITS + 1):
+            check_units(found, width, units)
+    print("checked", cases, "cases with widths up to", 4 << c_library.level(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
