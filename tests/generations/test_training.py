@@ -11,6 +11,7 @@ from gru2np.generations import interpret
 from gru2np.generations.values import plain
 from gru2np.layers.custom import Specs
 from gru2np.readers import open_model
+from gru2np.weights.naming import PathNaming
 from gru2np.weights.slots import Slots
 
 KERAS_1 = "keras-1.2/training_options"
@@ -260,11 +261,11 @@ def test_a_frozen_model_inside_another_is_marked(name):
 )
 def test_weights_of_frozen_layers_are_known_as_such(name, trainable):
     with convert(*Golden(FIXTURES / name).files()) as conversion:
-        slots = Slots(conversion.built.weights, Specs())
+        slots = Slots(conversion.built.weights, Specs(), PathNaming())
         wanted = [
             slot
-            for layer in conversion.model.layers
-            for slot in slots.of(layer, layer.name, layer.path)
+            for layer, path, stored in slots.layers(conversion.model)
+            for slot in slots.of(layer, path, stored)
         ]
     owners = {slot.path.rpartition("/")[0] for slot in wanted if slot.trainable}
     assert sorted(owners) == trainable

@@ -89,13 +89,8 @@ def mirrored(module):
     return folder / f"test_{name.strip('_')}.py"
 
 
-CUT = len(ROOT.as_posix()) + 1
-MODULES = [
-    path
-    for package in PACKAGES
-    for path in sorted(package.rglob("*.py"))
-    if path.read_text("utf-8").count("\n") > LINES
-]
+MODULES = [path for package in PACKAGES for path in sorted(package.rglob("*.py"))]
+LONG = [path for path in MODULES if path.read_text("utf-8").count("\n") > LINES]
 EXCEPTIONS = {
     TESTS / module: TESTS / tests
     for tests, modules in TESTED_IN.items()
@@ -109,9 +104,7 @@ def in_tests(module):
     return PACKAGES[package] / module.relative_to(package)
 
 
-@pytest.mark.parametrize(
-    "module", MODULES, ids=lambda path: str(path.relative_to(ROOT))
-)
+@pytest.mark.parametrize("module", LONG, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_tests_of_a_module_are_found_by_its_name(module):
     tests = EXCEPTIONS.get(in_tests(module), mirrored(module))
     assert tests.exists(), f"expected the tests of {module} in {tests}"

@@ -24,7 +24,7 @@ SOURCES = {
     CONVERTER: (goldens.ROOT, goldens.ROOT / "converter" / "gru2np"),
     RUNTIME: (goldens.ROOT / "runtime", goldens.ROOT / "runtime" / "gru2np_runtime"),
 }
-DEPENDENCIES = ("click", "h5py", "numpy")
+DEPENDENCIES = ("click", "google-crc32c", "h5py", "numpy")
 BOTH = pytest.mark.parametrize("name", SOURCES)
 
 
