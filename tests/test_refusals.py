@@ -45,7 +45,7 @@ def test_weights_of_a_custom_class(tmp_path):
         file.create_group("optimizer/vars")["0"] = np.zeros(2)
     said = refusal(case / "architecture.json", path)
     assert "at layers/gru/cell/vars" in said
-    assert "at decoder/cell/vars, encoder/cell/vars, named by the" in said
+    assert "at decoder/cell/vars and encoder/cell/vars, named by" in said
     assert "optimizer" not in said
     assert "copy the weights of its layers into the model of the architecture" in said
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import h5py
 import pytest
 
-from gru2np.errors import ModelFileError, UnsupportedModelError
+from gru2np.errors import ModelFileError
 from gru2np.readers import open_model
 from small_models import (
     CONFIG,
@@ -22,9 +25,6 @@ from small_models import (
     write_weights,
     write_zip,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_content_counts_and_not_the_suffix(tmp_path: Path) -> None:
@@ -69,13 +69,13 @@ def test_json_after_spaces_and_byte_order_mark(tmp_path: Path) -> None:
         (b"\x93NUMPY\x01\0", "a NumPy array"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"\n<!DOCTYPE html>", "a web page"),
-        (b"class_name: Sequential\n", "YAML"),
+        (b"class_name: Sequential\n", "convert the YAML to JSON, with PyYAML"),
     ],
 )
 def test_other_files_are_named(tmp_path: Path, data: bytes, got: str) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(data)
-    expected = "model.h5: expected a Keras model (HDF5, .keras or architecture JSON)"
+    expected = "model.h5: expected a Keras model (HDF5, .keras, a SavedModel folder"
     with pytest.raises(ModelFileError) as caught, open_model(path):
         pass
     assert str(caught.value).startswith(expected)
@@ -110,13 +110,15 @@ def test_other_directories(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="got a directory"), open_model(tmp_path):
         pass
     for mark, kind in [
-        ("saved_model.pbtxt", "a TensorFlow SavedModel"),
-        ("checkpoint", "a TensorFlow checkpoint"),
-        ("ckpt-1.index", "a TensorFlow checkpoint"),
+        ("saved_model.pbtxt", "a SavedModel as text; load it in TensorFlow"),
+        ("keras_metadata.pb", "without saved_model.pb; files are missing"),
+        ("checkpoint", "weights without an architecture; give the architecture"),
+        ("ckpt-1.index", "weights without an architecture; give the architecture"),
+        ("_CHECKPOINT_METADATA", "an Orbax checkpoint; load it where it was made"),
     ]:
         folder = write_folder(tmp_path / mark, {mark: b"", "config.json": b"{}"})
         with (
-            pytest.raises(UnsupportedModelError, match=rf"{kind}.*as one file"),
+            pytest.raises(ModelFileError, match=kind),
             open_model(folder),
         ):
             pass
@@ -127,3 +129,28 @@ def test_other_directories(tmp_path: Path) -> None:
         open_model(folder),
     ):
         pass
+
+
+def test_one_file_of_a_saved_model(tmp_path: Path) -> None:
+    path = tmp_path / "saved_model.pb"
+    path.write_bytes(b"\x08\x01\x12\x00")
+    with (
+        pytest.raises(ModelFileError, match="one file of a SavedModel; give the f"),
+        open_model(path),
+    ):
+        pass
+
+
+def test_the_command_that_converts_yaml_does(tmp_path: Path) -> None:
+    """On what ``to_yaml`` of Keras 1 and 2 writes, tuples of Python among it."""
+    yaml = pytest.importorskip("yaml")
+    config = {**CONFIG, "tuple": (None, 3)}
+    (tmp_path / "model.yaml").write_text(yaml.dump(config, sort_keys=True))
+    assert "!!python/tuple" in (tmp_path / "model.yaml").read_text()
+    with pytest.raises(ModelFileError) as caught, open_model(tmp_path / "model.yaml"):
+        pass
+    command = str(caught.value).partition("with PyYAML: ")[2]
+    run = f"PATH={Path(sys.executable).parent}:$PATH; {command}"
+    subprocess.run(run, shell=True, check=True, cwd=tmp_path)
+    converted = json.loads((tmp_path / "model.json").read_text())
+    assert converted == {**CONFIG, "tuple": [None, 3]}

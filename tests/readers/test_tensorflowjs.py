@@ -45,9 +45,9 @@ GROUP = ("weightsManifest", 0)
     ("edit", "said"),
     [
         (change("format", value="graph-model"), "a graph-model of TensorFlow.js"),
-        (change("modelTopology", "keras_version", value="tfjs-layers 4.2"), "made in"),
+        (change("modelTopology", "keras_version", value="tfjs-layers 4.2"), "built in"),
         (change("weightsManifest", value=None), "expected a group with paths"),
-        (change(*GROUP, "paths", value=["../x"]), "aims outside the directory"),
+        (change(*GROUP, "paths", value=["../x"]), "points outside the directory"),
         (change(*GROUP, "paths", value=["gone.bin"]), "expected a file gone.bin"),
         (change(*GROUP, "weights", 0, "shape", value=[1 << 62]), "expected a shape"),
         (change(*GROUP, "weights", 0, "shape", value=[9, 9]), "bytes in its files"),
@@ -59,7 +59,7 @@ GROUP = ("weightsManifest", 0)
         ),
         (
             change(*GROUP, "weights", 0, "name", value="odd/odd"),
-            "the names of the arrays do not say which layer each is of",
+            "the names of the arrays do not name their layers",
         ),
     ],
 )

@@ -85,5 +85,5 @@ def test_weights_of_a_subclass_that_leave_a_choice_are_refused(tmp_path):
             with h5py.File(case / "weights.h5") as stored:
                 stored.copy("layers/gru/cell", file.create_group(name), "cell")
     said = refusal(case / "architecture.json", weights=tmp_path / "w.h5")
-    assert "the file has arrays at one/cell/vars, two/cell/vars" in said
-    assert "names and shapes leave open which layer each is of" in said
+    assert "the file has arrays at one/cell/vars and two/cell/vars" in said
+    assert "names and shapes do not show which layer each belongs to" in said

@@ -176,7 +176,7 @@ def _shifted(graph: Graph) -> Iterator[str]:
     """A sentence on windows that begin elsewhere than TensorFlow's."""
     paths = [path for path, layer in walk(graph) if getattr(layer, "before", ())]
     if paths:
-        yield (f"padding same pads as Theano does, not as TensorFlow ({_names(paths)})")
+        yield f"padding same pads as Theano does, not as TensorFlow ({_names(paths)})"
 
 
 def _without_reset_after(layers: Iterable[KerasLayer]) -> Iterator[str]:

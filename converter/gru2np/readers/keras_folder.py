@@ -8,7 +8,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, NoReturn
 
-from gru2np.readers import not_yet
 from gru2np.readers.members import CONFIG, MODELS, WEIGHTS, read_model
 from gru2np.readers.safe.damage import broken, shown
 from gru2np.readers.safe.folder import SafeFolder
@@ -23,13 +22,32 @@ if TYPE_CHECKING:
 #: Names listed to recognise a directory; some hold millions.
 MOST_NAMES = 1000
 
+_CHECKPOINT = (
+    "a TensorFlow checkpoint: weights without an architecture",
+    "give the architecture that model.to_json() writes, and this folder with --weights "
+    "(in Python, weights=); gru2np inspect lists what is in it",
+)
+_INCOMPLETE = (
+    "a part of a SavedModel, without saved_model.pb",
+    "files are missing: save or fetch the folder again",
+)
+_ORBAX = (
+    "an Orbax checkpoint",
+    'load it where it was made, and save the model with model.save("model.keras")',
+)
+#: What other folders hold, by the ends of names, what they are, and what to do.
 _OTHERS = (
-    ("saved_model.pb", "a TensorFlow SavedModel"),
-    ("saved_model.pbtxt", "a TensorFlow SavedModel"),
-    ("keras_metadata.pb", "a TensorFlow SavedModel"),
-    ("checkpoint", "a TensorFlow checkpoint"),
-    (".index", "a TensorFlow checkpoint"),
-    (".data-00000-of-00001", "a TensorFlow checkpoint"),
+    (
+        "saved_model.pbtxt",
+        "a SavedModel as text",
+        "load it in TensorFlow, and save the model again",
+    ),
+    ("keras_metadata.pb", *_INCOMPLETE),
+    ("_CHECKPOINT_METADATA", *_ORBAX),
+    ("manifest.ocdbt", *_ORBAX),
+    ("checkpoint", *_CHECKPOINT),
+    (".index", *_CHECKPOINT),
+    (".data-00000-of-00001", *_CHECKPOINT),
 )
 
 
@@ -44,9 +62,9 @@ def read(path: Path, stack: ExitStack) -> RawModel:
 def _refuse(path: Path) -> NoReturn:
     """Refuse a directory: name its kind, or the files it lacks."""
     names = sorted(entry.name for entry in islice(path.iterdir(), MOST_NAMES))
-    for mark, kind in _OTHERS:
-        if any(name == mark or name.endswith(mark) for name in names):
-            not_yet.directory(path.name, kind)
+    for end, kind, advice in _OTHERS:
+        if any(name.endswith(end) for name in names):
+            raise broken(path.name, EXPECTED, f"a directory with {kind}", advice)
     models = [name for name in names if name.endswith(MODELS)]
     if CONFIG in names or WEIGHTS[0] in names:
         got = f"a directory of {shown(names[:5])}"

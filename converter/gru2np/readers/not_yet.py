@@ -28,15 +28,6 @@ def pickled_weights(where: str) -> NoReturn:
     )
 
 
-def directory(where: str, kind: str) -> NoReturn:
-    """Refuse a directory in a form of TensorFlow."""
-    raise UnsupportedModelError(
-        f"{where}: expected a Keras model, got a directory ({kind}), which only "
-        "TensorFlow reads; load it where it was made and save it as one file with "
-        'model.save("model.keras"), in TensorFlow up to 2.12 model.save("model.h5")'
-    )
-
-
 def top_level_weights(where: str) -> NoReturn:
     """Refuse weights of the model itself, outside its layers."""
     raise UnsupportedModelError(

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 LFS_POINTER = b"version https://git-lfs"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-EXPECTED = "a Keras model (HDF5, .keras or architecture JSON)"
+EXPECTED = (
+    "a Keras model (HDF5, .keras, a SavedModel folder, architecture JSON or the "
+    "model.json of TensorFlow.js)"
+)
 
 
 @dataclass(frozen=True)
@@ -110,15 +113,17 @@ def kind_of(source: Source) -> str:
     # An architecture may have been dumped as one string of JSON.
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b'"')):
         return "json"
-    raise broken(source.name, EXPECTED, *_recognise(start))
+    raise broken(source.name, EXPECTED, *_recognise(source.name, start))
 
 
-def _recognise(start: bytes) -> tuple[str, str]:
+def _recognise(name: str, start: bytes) -> tuple[str, str]:
     """What another file is by its first bytes, and what to do."""
     if start[257:262] == b"ustar":
         return "a tar archive", "unpack it first, and give the model that is in it"
     if start[4:8] == b"TFL3":
-        return "a TensorFlow Lite model", "it holds no Keras model, find the original"
+        return "a TensorFlow Lite model", _FIND_ORIGINAL
+    if name == "saved_model.pb":
+        return "one file of a SavedModel", "give the folder that it is in"
     for magic, got, advice in _OTHERS:
         if start.lstrip().lower().startswith(magic):
             return got, advice
@@ -127,18 +132,28 @@ def _recognise(start: bytes) -> tuple[str, str]:
     return f"a file that begins with {shown(start[:16])}", "it holds no Keras model"
 
 
-_FIND_ORIGINAL = "it holds no Keras model, find the original"
+_FIND_ORIGINAL = (
+    "it holds operations and no layers of Keras: find the Keras model itself"
+)
+_PICKLE = (
+    "pickle can run code, so this file is never opened: load it where you trust it, "
+    'and save the model with model.save("model.keras"), a list of arrays with '
+    "np.savez(path, *arrays)"
+)
+_YAML = (
+    'convert the YAML to JSON, with PyYAML: python -c "import json, sys, yaml; '
+    "L = yaml.SafeLoader; L.add_constructor('tag:yaml.org,2002:python/tuple', "
+    'L.construct_sequence); json.dump(yaml.load(sys.stdin, L), sys.stdout)" '
+    "< model.yaml > model.json"
+)
 _OTHERS = (
     (LFS_POINTER, "a Git LFS pointer", "fetch the file: git lfs pull"),
     (b"<!doctype", "a web page", "download the file itself (the raw link)"),
     (b"<html", "a web page", "download the file itself (the raw link)"),
     (b"pk\x05\x06", "an empty zip archive", "fetch or save it again"),
-    (b"\x93numpy", "a NumPy array", _FIND_ORIGINAL),
-    (b"\x80\x02", "a pickle", "pickles can run code and are never opened"),
-    (b"\x80\x03", "a pickle", "pickles can run code and are never opened"),
-    (b"\x80\x04", "a pickle", "pickles can run code and are never opened"),
-    (b"\x80\x05", "a pickle", "pickles can run code and are never opened"),
+    (b"\x93numpy", "a NumPy array", "give all arrays: np.savez(path, *get_weights())"),
+    *((bytes([0x80, version]), "a pickle", _PICKLE) for version in range(2, 6)),
     (b"\x08", "a protocol buffer (ONNX or TensorFlow)", _FIND_ORIGINAL),
-    (b"backend:", "YAML", "write the architecture with model.to_json()"),
-    (b"class_name:", "YAML", "write the architecture with model.to_json()"),
+    (b"backend:", "an architecture in YAML", _YAML),
+    (b"class_name:", "an architecture in YAML", _YAML),
 )

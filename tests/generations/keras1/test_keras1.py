@@ -27,9 +27,9 @@ def test_the_release_of_keras_1_and_joined_weights_are_mentioned():
 
 def test_kernels_and_windows_of_theano_are_mentioned():
     text = meaning_said(THEANO)
-    assert "turned around in time" in text
+    assert "flipped in time" in text
     assert "pads as Theano does" in text
-    assert "turned around" not in meaning_said("keras-2.2/convolution_stack")
+    assert "flipped" not in meaning_said("keras-2.2/convolution_stack")
 
 
 def test_the_gates_of_keras_1_are_reordered():
