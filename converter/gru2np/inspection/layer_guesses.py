@@ -1,4 +1,4 @@
-"""Which layer some arrays look like, from their shapes alone."""
+"""The layer that arrays look like, from their shapes alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     Sizes = tuple[int, ...]
 
-# Layers and the shapes of their arrays: a letter is any size, the same wherever it
-# stands, and ``3u`` is three times u.  The more particular stands first.
+# Layers and the shapes of their arrays.  A letter is any size, the same everywhere in a
+# row; ``3u`` is three times u.  The first row that fits is taken.
 PATTERNS = {
     "GRU({u}, reset_after=True), {n} features": "n,3u u,3u 2,3u",
     "GRU({u}, reset_after=False), {n} features": "n,3u u,3u 3u",
@@ -43,14 +43,14 @@ _SIZE = re.compile(r"(\d*)([a-z]?)")
 
 
 def guess(shapes: Sequence[Sizes]) -> str:
-    """The layer that has arrays of these shapes; empty if none is known."""
+    """The layer with arrays of these shapes; empty if none is known."""
     return next(_matches(shapes), "")
 
 
 def segments(shapes: Sequence[Sizes]) -> Iterator[tuple[int, str]]:
-    """How many arrays of a list belong together, one layer after the other.
+    """Cut a list of arrays into layers: the number of arrays of each, and its guess.
 
-    With each number comes the layer that they look like; empty where none does.
+    A guess is empty if no known layer fits.
     """
     start = 0
     while start < len(shapes):
@@ -74,7 +74,7 @@ def _matches(shapes: Sequence[Sizes]) -> Iterator[str]:
 
 
 def _fits(text: str, size: int, letters: dict[str, int]) -> bool:
-    """Whether a size is what a pattern says; a new letter takes its value."""
+    """Whether a size fits a pattern; a new letter is set from the size."""
     match = _SIZE.fullmatch(text)
     assert match is not None  # the patterns are ours
     factor, letter = int(match[1] or 1), match[2]

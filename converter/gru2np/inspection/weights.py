@@ -1,4 +1,4 @@
-"""What is in a file of weights that has no architecture, and the ways on from there."""
+"""The content of a file of weights without an architecture, and what to do next."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def owner_facts(stored: StoredWeights) -> tuple[OwnerFacts, ...]:
-    """The owners of the arrays in a file, with what they look like.
+    """The owners of the arrays in a file, with the layer that each looks like.
 
-    A list of arrays is cut where one layer seems to end.
+    A list of arrays is cut by the shapes of layers.
     """
     owners = stored.owners
     if stored.container == "npz":
@@ -48,12 +48,12 @@ def _of_owner(owner: Owner) -> OwnerFacts:
 
 
 def _name(tensor: StoredTensor) -> str:
-    """The name of an array: as its Keras called it, where the file has that."""
+    """The name of an array in Keras if the file has it, else its name in the file."""
     return tensor.variable or tensor.name
 
 
 def ways_on(file: str) -> tuple[str, ...]:
-    """How to come from weights to a bundle."""
+    """Three ways from weights to a bundle."""
     name = Path(file).name
     return (
         "The code of the model is there: write its architecture, "

@@ -1,13 +1,13 @@
 """A TensorFlow checkpoint: arrays, and the graph of the objects that own them.
 
-prefix.index               key -> where its array lies, a sorted table
+prefix.index               a sorted table: the offset of each array, by key
 prefix.data-0000N-of-...   the bytes of the arrays, in shards
-checkpoint                 beside them, the prefix written last
+checkpoint                 a text file in the folder: the prefix written last
 
-``save_weights`` of tf.keras wrote one unless it was given ``.h5``; a SavedModel holds
-one as ``variables/variables``.  Keys mean nothing: which object owns which array
-stands in the graph under ``_CHECKPOINTABLE_OBJECT_GRAPH``, and is followed from the
-model on.
+``save_weights`` of tf.keras wrote a checkpoint unless the name ended with ``.h5``; a
+SavedModel has one, ``variables/variables``.  Keys say nothing about layers.  The object
+graph (key ``_CHECKPOINTABLE_OBJECT_GRAPH``) says which object owns which array; it is
+followed from the model on.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ MOST_SHARDS = 500
 MOST_GRAPH_BYTES = 16 << 20
 MOST_CHILDREN = 200_000
 MOST_DIMENSIONS = 32
-#: Attributes by which objects of Keras lead to what is no weight: metrics, states of
-#: random generators, tables of words.  All others may be a layer's own.
+#: Attributes of Keras objects that lead to no weights: metrics, states of random
+#: generators, lookup tables.  All other attributes may be those of a layer.
 _NO_WEIGHTS = frozenset({"keras_api", "_random_generator", "seed_generator", "saver"})
-#: Those by which a model does, whose weights are its layers'.
+#: The same for models, whose weights are those of their layers.
 _OF_MODELS = frozenset(
     {"optimizer", "loss", "metrics", "signatures", "save_counter", "states"}
 )
-#: By which an object lists arrays that it or objects inside it own.
+#: Attributes that list arrays of an object and of the objects inside it.
 _LISTS = frozenset({"variables", "trainable_variables", "non_trainable_variables"})
 #: TensorFlow's numbers of types (``tensorflow/core/framework/types.proto``).
 _DTYPES = {
@@ -78,13 +78,13 @@ _LAYER = re.compile(r"layer-(0|[1-9][0-9]{0,5})", re.ASCII)
 
 
 class Entry(NamedTuple):
-    """Where an array lies.
+    """The place of an array.
 
     Attributes:
-        dtype: TensorFlow's number of its type.
+        dtype: TensorFlow's number for its type.
         shape: its shape.
-        shard: number of the file.
-        offset: in the file.
+        shard: the number of the file.
+        offset: in the file, in bytes.
         size: in bytes.
         checksum: the masked CRC-32C of its bytes.
     """
@@ -101,9 +101,9 @@ class Node(NamedTuple):
     """An object of the graph.
 
     Attributes:
-        children: numbers of its objects by the names of its attributes.
-        key: of its array in the index; empty if it is none.
-        variable: the name that the array had in Keras.
+        children: numbers of other objects by attribute name.
+        key: the key of its array in the index; empty if it is not a variable.
+        variable: the name of the variable in Keras.
     """
 
     children: Mapping[str, int]
@@ -112,7 +112,7 @@ class Node(NamedTuple):
 
 
 def find(path: str | os.PathLike[str], stack: ExitStack) -> Checkpoint | None:
-    """The checkpoint of that name; None where the path is something else.
+    """The checkpoint at a path; None if the path is something else.
 
     Args:
         path: see ``location``.
@@ -161,10 +161,10 @@ def _newest(folder: Path) -> str:
     where = f"{folder.name}/{NEWEST}"
     with ExitStack() as stack, reading(where):
         if files.window(NEWEST, stack).at(0, len(_HDF5)) == _HDF5:
-            return ""  # weights that somebody called so
+            return ""  # a weights file with this name
         data = files.read(NEWEST, MOST_NEWEST_BYTES, stack)
         match = _NEWEST.search(data.decode("utf-8", "replace"))
-        # Paths are those of the machine that trained: the name is what counts.
+        # The folder is that of the machine that trained; only the name is used.
         prefix = re.split(r"[/\\]", match[1])[-1] if match else ""
         there = bool(prefix) and files.has(f"{prefix}.index")
     if not there:
@@ -178,10 +178,10 @@ def _newest(folder: Path) -> str:
 
 
 class Checkpoint:
-    """The arrays of a checkpoint by the attributes of the objects that own them.
+    """The arrays of a checkpoint, by owner and attribute.
 
-    Paths are those of attributes from the model on, ``layer-1/cell``; the model itself
-    is ``""``.
+    A path is the attributes that lead from the model to an object, ``layer-1/cell``;
+    that of the model is ``""``.
 
     Args:
         members: the folder of the files.
@@ -213,13 +213,13 @@ class Checkpoint:
         return [index, *self._files]
 
     def layers(self, path: str) -> int:
-        """How many layers the model at a path has."""
+        """The number of layers of the model at a path."""
         node = self._at(path)
         names = () if node is None else self._nodes[node].children
         return sum(_LAYER.fullmatch(name) is not None for name in names)
 
     def variables(self, path: str) -> Mapping[str, StoredTensor]:
-        """The arrays that an object owns by the names of its attributes."""
+        """The arrays of the object at a path, by attribute."""
         node = self._at(path)
         return {} if node is None else self._owned(node)
 
@@ -231,7 +231,7 @@ class Checkpoint:
         }
 
     def owners(self) -> Iterator[tuple[str, Mapping[str, StoredTensor]]]:
-        """Every object of the model that owns arrays, once, with its path."""
+        """Each object of the model that owns arrays, once, with its path."""
         seen, waiting = {self._root}, [("", self._root)]
         while waiting:
             path, number = waiting.pop()
@@ -246,7 +246,7 @@ class Checkpoint:
                     waiting.append((f"{path}/{name}".lstrip("/"), child))
 
     def everything(self) -> Iterator[StoredTensor]:
-        """Every array that the model owns, or an object that it owns."""
+        """Each array of the model and of the objects inside it, once."""
         seen, waiting = {self._root}, [self._root]
         while waiting:
             node = self._nodes[waiting.pop()]
@@ -307,7 +307,7 @@ class Checkpoint:
             raise broken(f"{where} object graph", expected, shown(entry))
         data = self._bytes(entry, OBJECT_GRAPH.decode(), _text_checksum)
         size, start = varint(data, 0, where)
-        # Behind the length stands its own checksum.
+        # The length is followed by its checksum.
         text = data[start + 4 :]
         if len(text) != size:
             raise broken(f"{where} object graph", f"{size} bytes", str(len(text)))
@@ -320,7 +320,7 @@ class Checkpoint:
         return nodes
 
     def _tensor(self, node: Node) -> StoredTensor:
-        """The array of a variable, checked and not read."""
+        """The array of a variable, checked but not read."""
         key = node.key
         if key not in self._tensors:
             where = f"{self.where} {key}"
@@ -355,7 +355,7 @@ class Checkpoint:
         return array.reshape(entry.shape)
 
     def _shard(self, entry: Entry, where: str) -> Window:
-        """The file of an entry, which reaches far enough."""
+        """The file of an entry, checked to be long enough."""
         if entry.shard >= self._shards:
             got = f"shard {entry.shard} of {self._shards}"
             raise broken(where, "an array in a shard", got)
@@ -373,7 +373,7 @@ class Checkpoint:
         return [f"{self._prefix}.data-{i:05}-of-{count:05}" for i in range(count)]
 
     def _bytes(self, entry: Entry, key: str, checksum: Any) -> bytes:
-        """The bytes of an entry, their checksum compared."""
+        """The bytes of an entry, checked against its checksum."""
         where = f"{self.where} {key}"
         data = self._shard(entry, where).at(entry.offset, entry.size)
         if masked(checksum(data)) != entry.checksum:
@@ -383,7 +383,7 @@ class Checkpoint:
 
 
 def _text_checksum(data: bytes) -> int:
-    """The checksum of one text: its length counts as a number of four or eight bytes.
+    """The checksum of one text: over its length, in four or eight bytes, and its bytes.
 
     TensorFlow ``core/util/tensor_bundle/tensor_bundle.cc``, ``WriteStringTensor``.
     """
@@ -394,7 +394,7 @@ def _text_checksum(data: bytes) -> int:
 
 
 def _shards(table: Mapping[bytes, bytes], where: str) -> int:
-    """How many shards the header promises."""
+    """The number of shards in the header."""
     header = Message(table.get(b"", b""), f"{where} header")
     if header.number(2):
         got = "most significant bytes first (big-endian)"

@@ -1,6 +1,6 @@
-"""A model packed once more: a ``.zip`` that holds one, or a ``.gz`` of one.
+"""A model in an archive: in a ``.zip``, or compressed as ``.gz``.
 
-Downloads and uploads come so.  Of several models none is chosen.
+An archive with several models is refused.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _MACOS = "__MACOSX/"
 
 @dataclass(frozen=True)
 class Folder:
-    """The members of an archive below a folder, by their names in that folder.
+    """The members of one folder of an archive, by their names in the folder.
 
     Attributes:
         archive: the archive.
-        above: name of the folder, its slash included; empty for the archive itself.
+        above: the folder with its slash; empty for the archive itself.
         where: for messages.
-        opened: what was opened so far, by name.
+        opened: the members opened so far, by name.
     """
 
     archive: SafeZip
@@ -102,7 +102,7 @@ def read_gzip(source: Source, stack: ExitStack) -> RawModel:
 
 
 def _inside(inner: Source, stack: ExitStack) -> RawModel:
-    """A model that is packed in no other way again."""
+    """The model in an archive; another archive inside is refused."""
     kind = kind_of(inner)
     if kind == "hdf5":
         return hdf5.read(inner, stack)
@@ -116,15 +116,15 @@ def _inside(inner: Source, stack: ExitStack) -> RawModel:
 
 
 def _noted(raw: RawModel, name: str, source: Source) -> RawModel:
-    """The model, with a word on where it was found."""
+    """The model, with a note on the member that it was read from."""
     note = f"the model is {name.rstrip('/')}, in {source.name}"
     return replace(raw, notes=(*raw.notes, note))
 
 
 def _models(names: Iterable[str]) -> list[str]:
-    """What may be a model in an archive: files, and folders, which end with a slash."""
+    """The names of possible models in an archive; those of folders end with a slash."""
     found = []
-    # In the order of the archive, and looked up at once.
+    # A dict keeps the order and is fast to search.
     members = dict.fromkeys(name for name in names if not name.startswith(_MACOS))
     for name in members:
         folder = name[: -len(PurePosixPath(name).name)]
@@ -139,7 +139,7 @@ def _models(names: Iterable[str]) -> list[str]:
 
 
 def _recognise(names: list[str]) -> tuple[str, str]:
-    """What else an archive is, and what to do."""
+    """What another archive is, and what to do."""
     if "manifest.json" in names:
         advice = "it is exported already: load it with gru2np_runtime.load()"
         return "a gru2np bundle", advice
@@ -152,7 +152,7 @@ def _unzipped(source: Source, stack: ExitStack) -> Window:
     """What a ``.gz`` holds, unpacked to a file without a name.
 
     Raises:
-        ModelFileError: it is damaged, or swells beyond what models do.
+        ModelFileError: it is damaged, or expands more than models do.
     """
     where, window = source.name, source.window
     most = min(MOST_UNPACKED_BYTES, max(SMALL, MOST_EXPANSION * window.size))
@@ -176,7 +176,7 @@ def _unzipped(source: Source, stack: ExitStack) -> Window:
 
 
 def unpacked(path: Path, folder: Path) -> Path:
-    """A model outside of the archive that it may be in, in a folder; else itself.
+    """The path of a model; one in an archive is unpacked into a folder first.
 
     Args:
         path: a model that ``open_model`` reads.

@@ -1,13 +1,13 @@
 """A SavedModel folder of tf.keras 2.0 to 2.15: what ``model.save("name")`` wrote.
 
-saved_model.pb        the TensorFlow that wrote it; up to 2.4 the architecture as well;
-                      and traced functions, megabytes of them, which are passed over
-keras_metadata.pb     since 2.5: the architecture
+saved_model.pb        the version of TensorFlow; up to 2.4 the architecture; megabytes
+                      of traced functions, which are never read
+keras_metadata.pb     since 2.5, the architecture
 variables/variables   the weights, a checkpoint
 assets/               files of layers that have them; never opened
 
-The architecture is the JSON of the object ``root``: the record that an ``.h5`` of the
-same Keras holds, but that tuples and shapes are spelled as objects.
+The architecture is the JSON of the object ``root``.  It is what an ``.h5`` of the same
+Keras has, except that tuples and shapes are written as objects.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _STATES = (
 
 
 class _Record(NamedTuple):
-    """What Keras says of an object.
+    """The metadata of a Keras object.
 
     Attributes:
         kind: such as ``_tf_keras_sequential``.
@@ -178,7 +178,7 @@ def _root(
 
 
 def _config(metadata: dict[str, Any], root: _Record, name: str) -> dict[str, Any]:
-    """The architecture, spelled as in an ``.h5``."""
+    """The architecture as an ``.h5`` has it."""
     inner = metadata.get("config")
     layers = inner.get("layers") if isinstance(inner, dict) else None
     if not layers and root.kind == "_tf_keras_model":
@@ -198,7 +198,7 @@ def _config(metadata: dict[str, Any], root: _Record, name: str) -> dict[str, Any
 
 
 def _without_config(value: Any) -> Iterator[str]:
-    """Names of layers inside that were saved without their options."""
+    """Names of layers that were saved without their options."""
     if isinstance(value, list):
         for item in value:
             yield from _without_config(item)
@@ -211,7 +211,7 @@ def _without_config(value: Any) -> Iterator[str]:
 
 
 def _is_stateful(value: Any) -> bool:
-    """Whether a layer inside keeps its states from call to call."""
+    """Whether a layer in a configuration is stateful."""
     if isinstance(value, list):
         return any(map(_is_stateful, value))
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Weights without an architecture: the arrays, and what owns each."""
+"""Weights without an architecture: the arrays by owner."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class Owner(NamedTuple):
-    """What owns some arrays: a layer, or an object inside one.
+    """The owner of arrays: a layer, or an object inside a layer.
 
     Attributes:
-        path: its name, or the path of attributes that leads to it; empty where the
-            file has a list of arrays alone.
+        path: its name, or the attributes that lead to it; empty if the file is a list
+            of arrays.
         arrays: in the order of the file.
     """
 
@@ -52,7 +52,7 @@ class StoredWeights:
 
 
 def read(path: str | os.PathLike[str], stack: ExitStack) -> StoredWeights | None:
-    """The weights, checked and not read; None where the file is something else.
+    """The weights, checked but not read; None if the file is something else.
 
     Raises:
         ModelFileError: it is damaged or hostile.

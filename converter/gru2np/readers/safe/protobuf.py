@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 #: A varint of 64 bits.
 _MOST_VARINT_BYTES = 10
 _FIXED = {1: 8, 5: 4}
-#: Fields of one message; an object graph has some twenty for each layer.
+#: Fields of one message; an object graph has about twenty for each layer.
 MOST_FIELDS = 100_000
-#: No message is larger, in any language.
+#: The largest message of the format.
 MOST_BYTES = 2 << 30
 
 
@@ -44,7 +44,7 @@ def _walk(
         where: for errors.
 
     Raises:
-        ModelFileError: the message is cut short, has a wire type out of use, or more
+        ModelFileError: the message is cut short, has an unknown wire type, or has more
             fields than any model.
     """
     start, count = 0, 0
@@ -95,7 +95,7 @@ class Message:
             self._fields.setdefault(number, []).append(value)
 
     def number(self, field: int) -> int:
-        """A number; 0 if it is absent, as the format has it."""
+        """A number; 0 if it is absent, the default of the format."""
         value = self._fields.get(field, [0])[-1]
         if not isinstance(value, int):
             raise broken(f"{self._where} field {field}", "a number", "bytes")
@@ -111,7 +111,7 @@ class Message:
         return self.data(field).decode()
 
     def all(self, field: int) -> list[bytes]:
-        """The bytes of a field that may stand several times."""
+        """The bytes of a repeated field."""
         values = []
         for value in self._fields.get(field, []):
             if isinstance(value, int):
@@ -120,15 +120,15 @@ class Message:
         return values
 
     def messages(self, field: int) -> Iterator[Message]:
-        """The messages of a field that may stand several times."""
+        """The messages of a repeated field."""
         for data in self.all(field):
             yield Message(data, self._where)
 
 
 def parts(window: Window, where: str) -> Iterator[tuple[int, Window]]:
-    """The fields of a message that may be too large to hold: each where it lies.
+    """The fields of a message that may be too large for memory, as views of the file.
 
-    Numbers are left out.
+    Fields that are numbers are skipped.
     """
     if window.size > MOST_BYTES:
         raise broken(where, f"at most {MOST_BYTES} bytes", str(window.size))

@@ -1,8 +1,8 @@
 """The sorted table in which TensorFlow lists the arrays of a checkpoint.
 
-LevelDB's format (``doc/table_format.md`` there): blocks of entries, each with a byte
-that says how it is compressed and a masked CRC-32C behind it; one block lists the
-others; a footer of 48 bytes says where that is.
+The format is that of LevelDB (``doc/table_format.md``): blocks of entries.  After each
+block come a byte for its compression and a masked CRC-32C.  One block lists the others,
+and a footer of 48 bytes has its offset.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gru2np.readers.safe.window import Window
 
-#: Bytes of a table, which is held in memory: some 100 for each array.
+#: Bytes of a table, which is read into memory: about 100 for each array.
 MOST_BYTES = 16 << 20
 MOST_ENTRIES = 100_000
 FOOTER = 48
@@ -79,7 +79,7 @@ def read_table(window: Window, where: str) -> dict[bytes, bytes]:
 
 
 def _block(data: bytes, offset: int, size: int, where: str) -> bytes:
-    """A block, its checksum compared."""
+    """A block, checked against its checksum."""
     end = offset + size
     if end + _TRAILER > len(data) - FOOTER:
         raise broken(where, f"a block at byte {offset}", "the end")
@@ -99,7 +99,7 @@ def _block(data: bytes, offset: int, size: int, where: str) -> bytes:
 
 
 def _entries(block: bytes, where: str) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values; a key leaves out what it shares with the key before."""
+    """Keys and values; the file stores only the part that differs from the last key."""
     restarts = int.from_bytes(block[-4:], "little")
     end = len(block) - 4 - 4 * restarts
     if len(block) < 4 or end < 0:
