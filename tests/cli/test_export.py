@@ -153,7 +153,7 @@ def wrong_inputs(folder):
         "lambda.h5": "layer 'dense_1' (Lambda)",
         "custom.h5": "layer 'dense_1' (MDN)",
         "bare.h5": "weights",
-        "arrays.npz": "holds no Keras model",
+        "arrays.npz": "weights without an architecture",
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 
 from gru2np.errors import ModelFileError
@@ -18,7 +19,6 @@ from small_models import (
     assert_dense,
     members,
     write_architecture,
-    write_folder,
     write_groups,
     write_h5,
     write_paths,
@@ -106,31 +106,6 @@ def test_weights_alone(tmp_path: Path, write: Any) -> None:
         pass
 
 
-def test_other_directories(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="got a directory"), open_model(tmp_path):
-        pass
-    for mark, kind in [
-        ("saved_model.pbtxt", "a SavedModel as text; load it in TensorFlow"),
-        ("keras_metadata.pb", "without saved_model.pb; files are missing"),
-        ("checkpoint", "weights without an architecture; give the architecture"),
-        ("ckpt-1.index", "weights without an architecture; give the architecture"),
-        ("_CHECKPOINT_METADATA", "an Orbax checkpoint; load it where it was made"),
-    ]:
-        folder = write_folder(tmp_path / mark, {mark: b"", "config.json": b"{}"})
-        with (
-            pytest.raises(ModelFileError, match=kind),
-            open_model(folder),
-        ):
-            pass
-    folder = write_folder(tmp_path / "folder", {})
-    write_h5(folder / "model.h5")
-    with (
-        pytest.raises(ModelFileError, match=r"holds \['model.h5'\]; give the model"),
-        open_model(folder),
-    ):
-        pass
-
-
 def test_one_file_of_a_saved_model(tmp_path: Path) -> None:
     path = tmp_path / "saved_model.pb"
     path.write_bytes(b"\x08\x01\x12\x00")
@@ -154,3 +129,19 @@ def test_the_command_that_converts_yaml_does(tmp_path: Path) -> None:
     subprocess.run(run, shell=True, check=True, cwd=tmp_path)
     converted = json.loads((tmp_path / "model.json").read_text())
     assert converted == {**CONFIG, "tuple": [None, 3]}
+
+
+def test_weights_given_as_a_model_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", np.zeros(2))
+    with (
+        pytest.raises(ModelFileError, match="a list of arrays: weights without an a"),
+        open_model(tmp_path / "w.npz"),
+    ):
+        pass
+    index = tmp_path / "w.index"
+    index.write_bytes(bytes(40) + (0xDB4775248B80FB57).to_bytes(8, "little"))
+    with (
+        pytest.raises(ModelFileError, match="the index of a TensorFlow checkpoint"),
+        open_model(index),
+    ):
+        pass

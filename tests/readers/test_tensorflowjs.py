@@ -1,5 +1,6 @@
 """Folders of TensorFlow.js."""
 
+import io
 import json
 import shutil
 
@@ -65,3 +66,10 @@ GROUP = ("weightsManifest", 0)
 )
 def test_damaged_folders_of_tensorflow_js(tmp_path, edit, said):
     assert said in refusal(tfjs(tmp_path / "m", edit))
+
+
+def test_the_folder_may_be_given_instead_of_its_json():
+    out = [io.BytesIO(), io.BytesIO()]
+    gru2np.export(TFJS, out[0])
+    gru2np.export(TFJS / "model.json", out[1])
+    assert out[0].getvalue() == out[1].getvalue()

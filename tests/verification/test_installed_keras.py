@@ -73,7 +73,7 @@ def test_without_tensorflow_the_error_names_what_to_install(no_child, monkeypatc
     monkeypatch.setattr(installed_keras.importlib.metadata, "version", missing)
     result = run_verify(model_of("keras-3.15/gru"))
     assert result.exit_code == 3
-    assert "pip install 'gru2np[verify]'" in result.stderr
+    assert "pip install tensorflow tf-keras" in result.stderr
 
 
 def test_what_gru2np_refuses_never_reaches_keras(no_child, tmp_path):

@@ -64,7 +64,7 @@ def render(
     if report.kind == "weights":
         yield from ["", heading("Arrays")]
         yield from _owners(report.owners, width)
-        yield from ["", heading("Ways on")]
+        yield from ["", heading("What to do next")]
         for number, way in enumerate(report.ways_on, 1):
             yield from paragraph(way, width, f"  {number}. ")
         return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gru2np.inspection.facts import OwnerFacts
@@ -54,7 +54,7 @@ def _name(tensor: StoredTensor) -> str:
 
 def ways_on(file: str) -> tuple[str, ...]:
     """Three ways from weights to a bundle."""
-    name = Path(file).name
+    name = shlex.quote(file)
     return (
         "The code of the model is there: write its architecture, "
         'open("model.json", "w").write(model.to_json()), and run gru2np export '

@@ -20,6 +20,7 @@ from gru2np.readers import (
     saved_model,
     tensorflowjs,
 )
+from gru2np.readers.members import CONFIG
 from gru2np.readers.safe.damage import broken, reading
 from gru2np.readers.safe.folder import SafeFolder
 from gru2np.readers.safe.json_text import MOST_BYTES, parse_object
@@ -101,6 +102,8 @@ def _read_folder(
     if weights is not None:
         raise _has_weights(folder.name, "a directory")
     files = SafeFolder(folder, folder.name)
+    if files.has(tensorflowjs.MODEL) and not files.has(CONFIG):
+        return _read(open_source(folder / tensorflowjs.MODEL, stack), None, stack)
     if files.has(saved_model.MODEL):
         return saved_model.read(files, folder.name, stack)
     return keras_folder.read(folder, stack)

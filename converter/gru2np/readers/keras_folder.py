@@ -65,13 +65,21 @@ def _refuse(path: Path) -> NoReturn:
     for end, kind, advice in _OTHERS:
         if any(name.endswith(end) for name in names):
             raise broken(path.name, EXPECTED, f"a directory with {kind}", advice)
-    models = [name for name in names if name.endswith(MODELS)]
+    models = [name for name in names if _is_model(path / name)]
     if CONFIG in names or WEIGHTS[0] in names:
         got = f"a directory of {shown(names[:5])}"
         expected = f"{CONFIG} and {WEIGHTS[0]}, the parts of an unzipped Keras model"
         advice = "saving was cut short, or files are missing: save or fetch it again"
     else:
-        got, expected, advice = "a directory", EXPECTED, "give the model file itself"
+        got = f"a directory of {shown(names[:5])}" if names else "an empty directory"
+        expected, advice = EXPECTED, "it holds no Keras model"
         if models:
-            got = f"a directory that holds {shown(models[:5])}"
+            advice = f"give {' or '.join(shown(name) for name in models[:5])} in it"
     raise broken(path.name, expected, got, advice)
+
+
+def _is_model(path: Path) -> bool:
+    """Whether a file or folder may be a model, by its name or what is in it."""
+    if path.is_dir():
+        return (path / "saved_model.pb").is_file() or (path / CONFIG).is_file()
+    return path.name.endswith(MODELS)

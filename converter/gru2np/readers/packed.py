@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from gru2np.readers import hdf5, saved_model
+from gru2np.readers import array_list, hdf5, saved_model
 from gru2np.readers.members import CONFIG, MODELS, WEIGHTS, read_model
 from gru2np.readers.safe.damage import broken, reading, shown
 from gru2np.readers.safe.window import BLOCK, Window
@@ -143,6 +143,12 @@ def _recognise(names: list[str]) -> tuple[str, str]:
     if "manifest.json" in names:
         advice = "it is exported already: load it with gru2np_runtime.load()"
         return "a gru2np bundle", advice
+    if array_list.is_list(names):
+        advice = (
+            "give the architecture that model.to_json() writes, and this file with "
+            "--weights (in Python, weights=); gru2np inspect lists what is in it"
+        )
+        return "a list of arrays: weights without an architecture", advice
     if any(name.endswith("data.pkl") for name in names):
         return "a PyTorch file", "it holds no Keras model"
     return f"a zip archive of {shown(names[:5])}", "it holds no Keras model"

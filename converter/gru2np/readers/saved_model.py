@@ -43,7 +43,7 @@ _REBUILD = (
 )
 
 
-_STATES = (
+_STATEFUL_NOTE = (
     "Keras goes on from the states that a stateful model had when this folder was "
     "saved; the bundle starts from zeros, as after reset_states()",
 )
@@ -71,7 +71,7 @@ def read(folder: Files, name: str, stack: ExitStack) -> RawModel:
     """
     where = f"{name}/{MODEL}"
     with reading(where):
-        version, objects = _saved(folder, where, stack)
+        version, objects = _version_and_objects(folder, where, stack)
     root = _root(folder, objects, name, stack)
     metadata = parse_object(root.metadata, f"{name} metadata of the model")
     config = _config(metadata, root, name)
@@ -80,7 +80,7 @@ def read(folder: Files, name: str, stack: ExitStack) -> RawModel:
         expected = "the version of Keras as text"
         raise broken(f"{name} metadata of the model", expected, shown(keras_version))
     weights = Checkpoint(folder, VARIABLES, stack)
-    notes = _STATES if _is_stateful(config) else ()
+    notes = _STATEFUL_NOTE if _is_stateful(config) else ()
     return RawModel(
         config=config,
         groups=None,
@@ -97,9 +97,11 @@ def read(folder: Files, name: str, stack: ExitStack) -> RawModel:
     )
 
 
-def _saved(folder: Files, where: str, stack: ExitStack) -> tuple[str, Window | None]:
+def _version_and_objects(
+    folder: Files, where: str, stack: ExitStack
+) -> tuple[str, Window | None]:
     """The TensorFlow that wrote the model, and the list of its objects."""
-    graphs = _of(folder.window(MODEL, stack), 2, where)
+    graphs = _field_values(folder.window(MODEL, stack), 2, where)
     if len(graphs) != 1:
         raise broken(where, "one graph", f"{len(graphs)}")
     version, objects = "", None
@@ -113,7 +115,7 @@ def _saved(folder: Files, where: str, stack: ExitStack) -> tuple[str, Window | N
     return version, objects
 
 
-def _of(message: Window, field: int, where: str) -> list[Window]:
+def _field_values(message: Window, field: int, where: str) -> list[Window]:
     """The values of a field."""
     return [part for number, part in parts(message, where) if number == field]
 
@@ -124,7 +126,7 @@ def _in_memory(part: Window, where: str) -> Message:
     return Message(part.at(0, part.size), where)
 
 
-def _listed(objects: Window, where: str) -> _Record | None:
+def _first_object(objects: Window, where: str) -> _Record | None:
     """The first object of ``saved_model.pb``, with metadata up to TensorFlow 2.4."""
     first = next((part for number, part in parts(objects, where) if number == 1), None)
     if first is not None:
@@ -133,7 +135,7 @@ def _listed(objects: Window, where: str) -> _Record | None:
     return None
 
 
-def _of_keras(metadata: Window, where: str) -> _Record | None:
+def _root_of_metadata(metadata: Window, where: str) -> _Record | None:
     """The object ``root`` of ``keras_metadata.pb``."""
     for number, part in parts(metadata, where):
         if number == 1:
@@ -151,11 +153,11 @@ def _root(
     if folder.has(_METADATA):
         where = f"{name}/{_METADATA}"
         with reading(where):
-            root = _of_keras(folder.window(_METADATA, stack), where)
+            root = _root_of_metadata(folder.window(_METADATA, stack), where)
     elif objects is not None:
         where = f"{name}/{MODEL}"
         with reading(where):
-            root = _listed(objects, where)
+            root = _first_object(objects, where)
     if root is None or not root.kind.startswith(_KERAS):
         raise UnsupportedModelError(
             f"{name}: a SavedModel without a Keras model in it, as model.export() of "
@@ -165,7 +167,7 @@ def _root(
     if not root.metadata.strip():
         raise UnsupportedModelError(
             f"{name}: a SavedModel without {_METADATA}, which has the architecture: it "
-            "was lost on the way here, or tf.saved_model.save wrote the folder, which "
+            "is missing, or tf.saved_model.save wrote the folder, which "
             "leaves it out; fetch the file that belongs here, or save the model itself "
             'with model.save("model.keras")'
         )
@@ -184,7 +186,8 @@ def _config(metadata: dict[str, Any], root: _Record, name: str) -> dict[str, Any
     if not layers and root.kind == "_tf_keras_model":
         raise UnsupportedModelError(
             f"{name}: {shown(metadata.get('class_name', 'the model'))} is a subclass "
-            f"of Model, so the file has its code's name and not its layers; {_REBUILD}"
+            "of Model, so the file holds the name of the class and not its layers; "
+            f"{_REBUILD}"
         )
     unsaid = sorted(_without_config(metadata))
     if unsaid:
@@ -193,7 +196,9 @@ def _config(metadata: dict[str, Any], root: _Record, name: str) -> dict[str, Any
             f"get_config: {', '.join(unsaid)}; give the classes a get_config where "
             "their code is, and save the model again"
         )
-    plain = {key: _plain(metadata.get(key)) for key in ("class_name", "config")}
+    plain = {
+        key: _without_tuples(metadata.get(key)) for key in ("class_name", "config")
+    }
     return checked(plain, f"{name} metadata of the model")
 
 
@@ -219,12 +224,12 @@ def _is_stateful(value: Any) -> bool:
     return False
 
 
-def _plain(value: Any) -> Any:
+def _without_tuples(value: Any) -> Any:
     """Tuples and shapes as lists."""
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_without_tuples(item) for item in value]
     if isinstance(value, dict):
         if value.get("class_name") in ("__tuple__", "TensorShape") and "items" in value:
-            return _plain(value["items"])
-        return {key: _plain(item) for key, item in value.items()}
+            return _without_tuples(value["items"])
+        return {key: _without_tuples(item) for key, item in value.items()}
     return value

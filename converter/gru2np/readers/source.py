@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gru2np.errors import Gru2npError, ModelFileError
 from gru2np.readers.safe.damage import broken, shown
+from gru2np.readers.safe.sstable import is_table
 from gru2np.readers.safe.window import Window
 
 if TYPE_CHECKING:
@@ -113,6 +114,10 @@ def kind_of(source: Source) -> str:
     # An architecture may have been dumped as one string of JSON.
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b'"')):
         return "json"
+    if is_table(source.window):
+        got = "the index of a TensorFlow checkpoint: weights without an architecture"
+        advice = "give the architecture JSON, and this file with --weights"
+        raise broken(source.name, EXPECTED, got, advice)
     raise broken(source.name, EXPECTED, *_recognise(source.name, start))
 
 

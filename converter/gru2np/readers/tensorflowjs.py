@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gru2np.readers.safe.window import Window
     from gru2np.readers.source import Source
 
+MODEL = "model.json"
 TOPOLOGY, MANIFEST = "modelTopology", "weightsManifest"
 MOST_WEIGHTS = 50_000
 MOST_SHARDS = 10_000

@@ -74,7 +74,7 @@ def choose(conversion: Conversion) -> Keras:
         name = READERS[generation][0][1]
         raise VerificationError(
             f"a model of {conversion.meaning.writer} is verified with {name} on "
-            "TensorFlow, which is not installed: pip install 'gru2np[verify]', "
+            "TensorFlow, which is not installed: pip install tensorflow tf-keras, "
             f"or {INSTEAD}"
         )
     different = list(differences(conversion, keras))
