@@ -194,3 +194,9 @@ def test_the_bundle_of_a_directory_is_written_next_to_it(
     assert result.exit_code == 0, result.output
     beside = tmp_path if given == "." else work
     assert (beside / name).exists()
+
+
+def test_a_bundle_is_not_written_to_standard_output(model):
+    result = run("export", model, "-o", "-")
+    assert result.exit_code == 2
+    assert "name a file" in result.stderr

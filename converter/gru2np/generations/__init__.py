@@ -197,18 +197,18 @@ def _backend(
 ) -> str | None:
     """The backend that a file or ``saved_by`` names; refused if not ``known``."""
     stated = None if saved_by is None else saved_by.backend
-    for backend in (raw.backend, stated):
-        if backend not in (None, *known):
-            raise UnsupportedModelError(
-                f"{raw.file_name}: saved by Keras {raw.keras_version} on {backend}, "
-                f"which was never tested; this version supports {', '.join(known)}"
-            )
     if raw.backend is not None and stated not in (None, raw.backend):
         raise ModelFileError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved on "
             f"{raw.backend}"
         )
-    return raw.backend or stated
+    backend = raw.backend or stated
+    if backend not in (None, *known):
+        raise UnsupportedModelError(
+            f"{raw.file_name}: saved by Keras {raw.keras_version} on {backend}, "
+            f"which was never tested; this version supports {', '.join(known)}"
+        )
+    return backend
 
 
 def _series(raw: RawModel) -> Sequence[int]:

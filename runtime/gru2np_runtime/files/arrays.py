@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _NPY = b"\x93NUMPY"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_HDF5 = b"\x89HDF\r\n"
 _HEADERS = {
     (1, 0): npy.read_array_header_1_0,
     (2, 0): npy.read_array_header_2_0,
@@ -154,8 +155,15 @@ def file_arrays(
 
 
 def holds_arrays(file: BinaryIO) -> bool:
-    """Whether the file begins like a ``.npy`` or ``.npz``."""
-    return _start(file).startswith((_NPY, *_ZIP))
+    """Whether the file begins like a ``.npy`` or ``.npz``; else it is a table.
+
+    Raises:
+        InputError: it is HDF5, a model perhaps.
+    """
+    start = _start(file)
+    if start.startswith(_HDF5):
+        raise InputError("the input: expected .npy, .npz or .csv, got HDF5")
+    return start.startswith((_NPY, *_ZIP))
 
 
 def _start(file: BinaryIO) -> bytes:
@@ -266,6 +274,8 @@ def check_output(
             or its folder does not exist.
     """
     target = Path(path)
+    if str(path) == "-":
+        raise Misuse("standard output is not possible here: name a file")
     if not target.parent.is_dir():
         raise Misuse(f"there is no folder {str(target.parent)!r} to write to")
     if not target.exists():

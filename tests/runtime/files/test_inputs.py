@@ -41,6 +41,7 @@ def wrong_data(folder):
     (folder / "empty.npy").write_bytes(b"")
     packed = (folder / "two.npz").read_bytes()
     (folder / "cut.npz").write_bytes(packed[:200])
+    (folder / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     return {
         "short.npy": "axis 1: expected 3 in (None, 3, 1), got 2 in (5, 2, 1)",
         "flat.npy": "expected 3 axes (None, 3, 1), got 1 axes",
@@ -62,6 +63,7 @@ def wrong_data(folder):
         "text.csv": "line 1: 'chapter 1' may be names or a row of numbers",
         "noise": "expected a .npy or .npz file or a table in UTF-8",
         "empty.npy": "got an empty file",
+        "model.h5": "expected .npy, .npz or .csv, got HDF5",
         "model.npz": "expected arrays only, got the member 'manifest.json'",
     }
 
