@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 # Above this ratio a row fails; a row says nothing where OLD is so far from itself.
 BOUND, NOISE = 1.05, 0.03
 # Seconds that a start may take more: what is imported is no matter of ratios.
-START = 0.005
+START_SECONDS = 0.005
 # Seconds of a block.  A timing is the best of some blocks in each of some turns; the
 # others have theirs in between.  Where one call takes longer, it is the block.
 BLOCK, BLOCKS, TURNS = 0.007, 2, 3
@@ -450,7 +450,7 @@ def report(found: Comparison) -> int:
         ratio = statistics.median(new / old for old, new, _ in times)
         control = statistics.median(again / old for old, _, again in times)
         seconds = statistics.median(old for old, _, _ in times)
-        bound = 1 + START / seconds if row.what == "start" else BOUND
+        bound = 1 + START_SECONDS / seconds if row.what == "start" else BOUND
         told = verdict(ratio, control, bound)
         lines.append(
             (row.name, duration(seconds), f"{ratio:.3f}", f"{control:.3f}", told)
