@@ -26,7 +26,7 @@ def exported(folder, container):
         gru2np.export(
             folder / model, out, weights=None if weights is None else folder / weights
         )
-    except gru2np.UnsupportedModelError:
+    except (gru2np.ModelFileError, gru2np.UnsupportedModelError):
         return None
     return load(out.getvalue())
 
