@@ -259,9 +259,7 @@ class Checkpoint:
 
     def _is_passed_over(self, node: Node, name: str) -> bool:
         """Whether an attribute of an object leads to no weights."""
-        return name in _NO_WEIGHTS or (
-            name in _OF_MODELS and any(map(_LAYER.fullmatch, node.children))
-        )
+        return name in _NO_WEIGHTS or (name in _OF_MODELS and _is_model(node))
 
     def _at(self, path: str) -> int | None:
         """The number of the object at a path of attributes."""
@@ -273,10 +271,10 @@ class Checkpoint:
 
     def _model(self) -> int:
         """The number of the model: the root, or what ``Checkpoint(model=m)`` holds."""
-        holders = [0] if self._is_model(0) else []
+        holders = [0] if _is_model(self._nodes[0]) else []
         if not holders:
             children = self._nodes[0].children.values()
-            holders = [node for node in set(children) if self._is_model(node)]
+            holders = [own for own in set(children) if _is_model(self._nodes[own])]
         if len(holders) != 1:
             got = "several" if holders else "none"
             names = sorted(self._nodes[0].children)
@@ -287,9 +285,6 @@ class Checkpoint:
                 "save the weights of the model alone: model.save_weights(...)",
             )
         return holders[0]
-
-    def _is_model(self, node: int) -> bool:
-        return any(map(_LAYER.fullmatch, self._nodes[node].children))
 
     def _graph(self) -> list[Node]:
         """The objects, by number."""
@@ -380,6 +375,10 @@ class Checkpoint:
             advice = "the file is damaged: fetch or save it again"
             raise broken(where, "the bytes that its checksum names", "others", advice)
         return data
+
+
+def _is_model(node: Node) -> bool:
+    return any(map(_LAYER.fullmatch, node.children))
 
 
 def _text_checksum(data: bytes) -> int:

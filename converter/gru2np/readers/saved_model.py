@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MODEL = "saved_model.pb"
 _METADATA = "keras_metadata.pb"
-#: What is held of one object; that of a model is its JSON.
+#: The largest object that is read; that of a model is its JSON.
 MOST_OBJECT_BYTES = 16 << 20
 _KERAS = "_tf_keras"
 _MODELS = ("_tf_keras_sequential", "_tf_keras_network", "_tf_keras_model")
@@ -41,8 +41,6 @@ _REBUILD = (
     'weights, and save it with model.save("model.keras"), in TensorFlow up to 2.12 '
     'model.save("model.h5")'
 )
-
-
 _STATEFUL_NOTE = (
     "Keras goes on from the states that a stateful model had when this folder was "
     "saved; the bundle starts from zeros, as after reset_states()",
@@ -83,13 +81,10 @@ def read(folder: Files, name: str, stack: ExitStack) -> RawModel:
     notes = _STATEFUL_NOTE if _is_stateful(config) else ()
     return RawModel(
         config=config,
-        groups=None,
-        paths=None,
         objects=weights,
         keras_version=keras_version,
         backend="tensorflow",
         tensorflow_version=version,
-        saved_by=None,
         container="savedmodel",
         file_name=name,
         sha256=sha256(*folder.windows()),
@@ -148,7 +143,7 @@ def _root_of_metadata(metadata: Window, where: str) -> _Record | None:
 def _root(
     folder: Files, objects: Window | None, name: str, stack: ExitStack
 ) -> _Record:
-    """What Keras says of the model itself."""
+    """The metadata of the model itself."""
     root = None
     if folder.has(_METADATA):
         where = f"{name}/{_METADATA}"
@@ -189,11 +184,11 @@ def _config(metadata: dict[str, Any], root: _Record, name: str) -> dict[str, Any
             "of Model, so the file holds the name of the class and not its layers; "
             f"{_REBUILD}"
         )
-    unsaid = sorted(_without_config(metadata))
-    if unsaid:
+    without = sorted(_without_config(metadata))
+    if without:
         raise UnsupportedModelError(
             f"{name}: saved without their options, for their classes have no "
-            f"get_config: {', '.join(unsaid)}; give the classes a get_config where "
+            f"get_config: {', '.join(without)}; give the classes a get_config where "
             "their code is, and save the model again"
         )
     plain = {

@@ -33,13 +33,12 @@ class ObjectNaming(PathNaming):
     def __init__(self, model: KerasModel, store: ObjectStore) -> None:
         self.store = store
         self.problems: list[str] = []
-        self._counted: dict[int, list[KerasLayer]] = {}
+        self._numbers: dict[tuple[int, int], int] = {}
         self._count(model, "")
 
     def layer(self, model: KerasModel, layer: KerasLayer) -> str:
         """The path of a layer of a model."""
-        counted = self._counted[id(model)]
-        return f"layer-{next(i for i, other in enumerate(counted) if other is layer)}"
+        return f"layer-{self._numbers[id(model), id(layer)]}"
 
     def child(self, attribute: str, position: int) -> str:
         """The path of an inner layer, from its attribute and position."""
@@ -47,16 +46,16 @@ class ObjectNaming(PathNaming):
         return f"{outer}/{position if outer.endswith('cells') else name}".lstrip("/")
 
     def _count(self, model: KerasModel, path: str) -> None:
-        """Set the layers that the file counts, of a model and of nested models."""
+        """Number the layers that the file counts, of a model and of nested models."""
         layers, stored = list(model.layers), self.store.layers(path)
         if model.sequential and stored < len(layers):
             layers = [inner for inner in layers if inner.class_name != "InputLayer"]
-        self._counted[id(model)] = layers
         if len(layers) != stored:
             expected = f"model {model.name!r}: expected {len(layers)} layers"
             self.problems.append(f"{expected}, got {stored}")
             return
         for number, layer in enumerate(layers):
+            self._numbers[id(model), id(layer)] = number
             at = f"{path}/layer-{number}".lstrip("/")
             if layer.model is not None:
                 self._count(layer.model, at)

@@ -162,9 +162,7 @@ def _slots_by_path(
     owners: dict[str, list[Slot]] = {}
     for layer, path, at in slots_of.layers(model):
         for slot in slots_of.of(layer, path, at):
-            # In Keras 2 the attributes of inner layers were private.
-            outer, _, last = slot.stored.rpartition("/")
-            private = f"{outer}/_{last}"
+            private = _private(slot)
             hidden = slot.stored not in stored and private in stored
             owners.setdefault(private if hidden else slot.stored, []).append(slot)
     return owners
@@ -287,14 +285,19 @@ def _by_attribute(
 
 
 def _attribute(objects: ObjectStore, slot: Slot) -> StoredTensor | None:
-    """The array of a slot; in Keras 2 the attribute of its owner may be private."""
-    outer, _, last = slot.stored.rpartition("/")
+    """The array of a slot, or None."""
     name = slot.name.rpartition("/")[2]
-    for path in (slot.stored, f"{outer}/_{last}"):
+    for path in (slot.stored, _private(slot)):
         tensor = objects.variables(path).get(name)
         if tensor is not None:
             return tensor
     return None
+
+
+def _private(slot: Slot) -> str:
+    """The path of a slot's owner in Keras 2, where inner layers were private."""
+    outer, _, last = slot.stored.rpartition("/")
+    return f"{outer}/_{last}"
 
 
 def _of_another(slot: Slot, tensor: StoredTensor, names: set[str]) -> Iterator[str]:
