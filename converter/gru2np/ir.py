@@ -74,6 +74,9 @@ class ObjectStore(Protocol):
     def variables(self, path: str) -> Mapping[str, StoredTensor]:
         """The variables of the object at a path, by attribute; empty if none."""
 
+    def owners(self) -> Iterator[tuple[str, Mapping[str, StoredTensor]]]:
+        """Each object of the model that owns variables, once, with its path."""
+
     def everything(self) -> Iterator[StoredTensor]:
         """Every variable of the model and of all objects inside it, each once."""
 

@@ -26,7 +26,7 @@ TESTED_IN = {
     ],
     "inspection/test_inspect.py": ["inspection/facts.py"],
     "inspection/test_weights.py": [
-        *("inspection/layer_guesses.py", "readers/weights_alone.py"),
+        *("inspection/layer_guesses.py", "readers/weights_file.py"),
     ],
     "layers/test_arithmetic.py": ["layers/arguments.py"],
     "layers/test_layers.py": [

@@ -18,7 +18,7 @@ from gru2np.inspection import choices, partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
 from gru2np.inspection.weights import owner_facts, ways_on
-from gru2np.readers import open_model, weights_alone
+from gru2np.readers import open_model, weights_file
 from gru2np_runtime.bundle.container import MANIFEST
 from gru2np_runtime.bundle.manifest_writer import json_value
 from gru2np_runtime.bundle.opening import read_bundle
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.inspection.facts import OwnerFacts
     from gru2np.ir import RawModel
-    from gru2np.readers.weights_alone import StoredWeights
+    from gru2np.readers.weights_file import StoredWeights
     from gru2np_runtime.bundle.manifest import Manifest
     from gru2np_runtime.graph import Graph
 
@@ -173,7 +173,7 @@ def inspecting(
         yield _of_bundle(file, size_of(file), custom_objects)
         return
     with ExitStack() as stack:
-        stored = weights_alone.read(path, stack) if weights is None else None
+        stored = weights_file.find(path, stack) if weights is None else None
         if stored is not None:
             yield _of_weights(str(path), stored), None
             return

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from gru2np.inspection.facts import OwnerFacts
 from gru2np.inspection.layer_guesses import guess, segments
-from gru2np.readers.weights_alone import Owner
+from gru2np.readers.weights_file import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gru2np.ir import StoredTensor
-    from gru2np.readers.weights_alone import StoredWeights
+    from gru2np.readers.weights_file import StoredWeights
 
 
 def owner_facts(stored: StoredWeights) -> tuple[OwnerFacts, ...]:
@@ -22,10 +22,8 @@ def owner_facts(stored: StoredWeights) -> tuple[OwnerFacts, ...]:
 
     A list of arrays is cut by the shapes of layers.
     """
-    owners = stored.owners
-    if stored.container == "npz":
-        (arrays,) = (owner.arrays for owner in owners)
-        owners = tuple(_cut(arrays))
+    flat = stored.flat
+    owners = stored.owners() if flat is None else _cut(flat.arrays)
     return tuple(map(_of_owner, owners))
 
 
