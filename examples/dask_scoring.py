@@ -54,7 +54,8 @@ def cluster(workers, folder):
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
-        dashboard_address=None,
+        # A free port: another cluster may run on this machine.
+        dashboard_address="localhost:0",
         local_directory=folder,
         env={"GRU2NP_THREADS": "1"},
     )

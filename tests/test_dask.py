@@ -1,5 +1,8 @@
 """A real Dask cluster of two processes gives what one process gives."""
 
+import contextlib
+import socket
+
 import numpy as np
 import pytest
 from dask.distributed import Client
@@ -14,7 +17,17 @@ TRAINED = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "trained")
 
 
 @pytest.fixture(scope="session")
-def client(tmp_path_factory):
+def default_port_taken():
+    """As if another cluster ran on this machine."""
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):  # there is one
+            taken.bind(("", 8787))
+            taken.listen()
+        yield
+
+
+@pytest.fixture(scope="session")
+def client(tmp_path_factory, default_port_taken):
     folder = tmp_path_factory.mktemp("dask")
     with DASK.cluster(2, folder) as processes, Client(processes) as connected:
         connected.wait_for_workers(2, timeout=60)
