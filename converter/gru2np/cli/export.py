@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import EXISTING, FORCE, JSON, QUIET, SAVED_BY, WEIGHTS
+from gru2np.cli.options import (
+    EXISTING,
+    FORCE,
+    INPUTS,
+    JSON,
+    OUTPUTS,
+    QUIET,
+    SAVED_BY,
+    WEIGHTS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
         "gru2np export model.h5",
         "gru2np export architecture.json --weights weights.h5 -o model.npz",
         "gru2np export model.h5 --store int8",
+        "gru2np export model.keras --outputs dense --inputs embedding",
     ),
 )
 @click.argument("model", type=EXISTING)
@@ -37,6 +47,8 @@ if TYPE_CHECKING:
 )
 @WEIGHTS
 @SAVED_BY
+@OUTPUTS
+@INPUTS
 @click.option(
     "--store",
     type=click.Choice(("float16", "int8")),
@@ -50,6 +62,8 @@ def export(
     output: str | None,
     weights: str | None,
     saved_by: str | None,
+    part_outputs: tuple[str, ...],
+    part_inputs: tuple[str, ...],
     store: str | None,
     force: bool,
     as_json: bool,
@@ -74,7 +88,13 @@ def export(
             pass
     check_output(target, force=force, inputs=inputs)
     exported = export_model(
-        model, target, weights=weights, saved_by=saved_by, store=store
+        model,
+        target,
+        weights=weights,
+        saved_by=saved_by,
+        store=store,
+        outputs=part_outputs,
+        inputs=part_inputs,
     )
     size = Path(target).stat().st_size
     if as_json:

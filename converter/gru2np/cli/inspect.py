@@ -8,7 +8,7 @@ import shutil
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FORCE, JSON, SAVED_BY, STORED, WEIGHTS
+from gru2np.cli.options import FORCE, INPUTS, JSON, OUTPUTS, SAVED_BY, STORED, WEIGHTS
 
 
 @click.command(
@@ -18,6 +18,8 @@ from gru2np.cli.options import FORCE, JSON, SAVED_BY, STORED, WEIGHTS
 @click.argument("file", metavar="MODEL|BUNDLE|WEIGHTS", type=STORED)
 @WEIGHTS
 @SAVED_BY
+@OUTPUTS
+@INPUTS
 @click.option(
     "--report",
     "page",
@@ -31,6 +33,8 @@ def inspect(
     file: str,
     weights: str | None,
     saved_by: str | None,
+    part_outputs: tuple[str, ...],
+    part_inputs: tuple[str, ...],
     page: str | None,
     force: bool,
     as_json: bool,
@@ -41,18 +45,23 @@ def inspect(
     what that means for its numbers. For a model that cannot be converted it prints
     the reasons.
     """
-    from gru2np.inspection.inspect import inspect as inspect_file
+    from gru2np.graph.parts import part_of
+    from gru2np.inspection.inspect import inspecting
     from gru2np.inspection.render import render
 
+    part = part_of(part_outputs, part_inputs)
     if page is None:
-        report = inspect_file(file, weights, saved_by=saved_by)
+        with inspecting(file, weights, saved_by=saved_by, part=part) as (report, _):
+            pass
     else:
         from gru2np.reports.page import write_inspection
         from gru2np_runtime.files.arrays import check_output
 
         inputs = [file] if weights is None else [file, weights]
         check_output(page, force=force, inputs=inputs)
-        report = write_inspection(page, file, weights, saved_by=saved_by)
+        report = write_inspection(
+            page, file, weights, saved_by=saved_by, part=part
+        )
         say(False)(f"wrote {page}")
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))

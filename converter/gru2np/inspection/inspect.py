@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.convert import converted
-from gru2np.errors import ModelFileError, Problem, UnsupportedModelError, naming
+from gru2np.errors import (
+    InputError,
+    ModelFileError,
+    Problem,
+    UnsupportedModelError,
+    naming,
+)
 from gru2np.generations import interpret
+from gru2np.graph.parts import part_of
 from gru2np.inspection import choices, partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.convert import Conversion
+    from gru2np.graph.parts import Part
     from gru2np.inspection.facts import OwnerFacts
     from gru2np.ir import RawModel
     from gru2np.readers.weights_file import StoredWeights
@@ -74,6 +82,8 @@ class Report:
         convertible: whether ``export`` converts it.
         problems: the parts that cannot be converted.
         refusal: the error message of ``export``, or None.
+        part: the ``inputs`` and ``outputs`` as ``export`` takes them, if only a part of
+            the model is described; None for the whole.
     """
 
     file: str
@@ -97,6 +107,7 @@ class Report:
     convertible: bool = True
     problems: tuple[Problem, ...] = ()
     refusal: str | None = None
+    part: Mapping[str, Sequence[str]] | None = None
 
     def __str__(self) -> str:
         from gru2np.inspection.render import render
@@ -115,6 +126,8 @@ def inspect(
     *,
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
+    outputs: str | Sequence[str] | None = None,
+    inputs: str | Sequence[str] | None = None,
 ) -> Report:
     """Describe a model file or a bundle, recognised by its content.
 
@@ -127,18 +140,22 @@ def inspect(
         custom_objects: custom classes, as for ``export``.
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
+        outputs: describe a part of the model, with these outputs: see ``export``.
+        inputs: the same with these inputs.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
         BundleError: the bundle breaks a rule.
+        InputError: the model has no such part.
         ValueError: ``saved_by`` names no Keras.
     """
     with inspecting(
-        path, weights, custom_objects=custom_objects, saved_by=saved_by
-    ) as (
-        report,
-        _,
-    ):
+        path,
+        weights,
+        custom_objects=custom_objects,
+        saved_by=saved_by,
+        part=part_of(outputs, inputs),
+    ) as (report, _):
         return report
 
 
@@ -166,10 +183,16 @@ def inspecting(
     *,
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
+    part: Part | None = None,
 ) -> Iterator[tuple[Report, Opened | None]]:
     """The report of ``inspect``, and the open model; None if it cannot be converted."""
     file = Path(path)
     if weights is None and is_bundle(file):
+        if part is not None:
+            raise InputError(
+                f"{file.name}: a bundle has no parts: give the model that it was "
+                "exported from"
+            )
         yield _of_bundle(file, size_of(file), custom_objects)
         return
     with ExitStack() as stack:
@@ -181,7 +204,7 @@ def inspecting(
             raw = replace(
                 stack.enter_context(open_model(path, weights)), saved_by=saved_by
             )
-            result = of_model(raw, str(path), size_of(file), custom_objects)
+            result = of_model(raw, str(path), size_of(file), custom_objects, part)
         except UnsupportedModelError as error:
             # Its contents were not read.
             result = Report(str(path), "model", size_of(file), **_refused(error)), None
@@ -258,6 +281,7 @@ def _of_bundle(
         meaning=choices.sentences(manifest.graph),
         storage=_storage(manifest),
         proof=_proof(manifest),
+        part=manifest.part,
         **_of_graph(opened, shapes, (manifest.inputs.names, manifest.outputs.names)),
     )
     return report, opened
@@ -285,7 +309,11 @@ def _proof(manifest: Manifest) -> dict[str, Any] | None:
 
 
 def of_model(
-    raw: RawModel, file: str, size: int, custom_objects: CustomObjects | None
+    raw: RawModel,
+    file: str,
+    size: int,
+    custom_objects: CustomObjects | None,
+    part: Part | None = None,
 ) -> tuple[Report, Opened | None]:
     """The report of an open model file, and the model; None if not convertible.
 
@@ -294,15 +322,17 @@ def of_model(
         file: its path.
         size: its bytes.
         custom_objects: custom classes by name.
+        part: the part to describe; None for the whole model.
 
     Raises:
         ModelFileError: the file is damaged.
+        InputError: the model has no such part.
     """
     model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
     try:
         model, readings = interpret(raw)
         written_by = readings.assumed.writer
-        conversion = converted(raw, model, readings, custom_objects)
+        conversion = converted(raw, model, readings, custom_objects, part)
     except UnsupportedModelError as error:
         report = Report(
             file,
@@ -342,6 +372,7 @@ def of_conversion(
         name=conversion.model.name,
         input_structure=built.inputs.kind,
         output_structure=built.outputs.kind,
+        part=None if conversion.part is None else conversion.part.record(),
         meaning=(
             *choices.of_conversion(conversion),
             *built.notes,

@@ -1,0 +1,155 @@
+"""Shape and dtype of a tensor, where layers before it cannot be converted.
+
+Only what the file states counts, or what the layers that read the tensor leave no
+choice about; else the user states it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gru2np.generations.records import is_integer, objects, stated_tensor
+from gru2np.layers.spec import computed_in, dtype_name, named_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gru2np.graph.parts import Tensor
+    from gru2np.ir import KerasLayer, KerasModel, RawModel, Shape
+
+NEITHER: tuple[Shape, str] = ((None,), "float32")
+# Layers over (batch, time, features) whose first array is a kernel (features, ...).
+OVER_TIME = frozenset({"GRU", "LSTM", "SimpleRNN"})
+# Layers that multiply their input with a kernel of their own dtype.
+MULTIPLYING = OVER_TIME | {"Bidirectional", "Conv1D", "Conv2D", "Dense"}
+
+
+def declared(
+    raw: RawModel,
+    model: KerasModel,
+    tensor: Tensor,
+    default_dtype: str,
+    problems: list[str],
+) -> tuple[Shape, str]:
+    """The shape and dtype of a tensor; what is not known is a problem.
+
+    Args:
+        raw: the file.
+        model: that holds the tensor.
+        tensor: as the user named it.
+        default_dtype: of layers that state none.
+        problems: gets what is wrong.
+    """
+    shape, dtype = _stated(raw, tensor)
+    readers = list(_readers(model, tensor))
+    if shape is None:
+        shape = _vectorized(tensor.layer) or _read_shape(raw, readers)
+    dtype = dtype or _dtype(tensor.layer, readers, default_dtype)
+    name, where = tensor.input_name, f"--inputs {tensor.text}"
+    if shape is not None and tensor.shape is not None and not _fit(shape, tensor.shape):
+        problems.append(f"{where}: it is {shape} in the file, not {tensor.shape}")
+    if dtype is not None and tensor.dtype not in (None, dtype):
+        problems.append(f"{where}: it is {dtype} in the file, not {tensor.dtype}")
+    shape, dtype = tensor.shape or shape, tensor.dtype or dtype
+    missing = [
+        word for word, value in (("shape", shape), ("dtype", dtype)) if value is None
+    ]
+    if missing:
+        example = shape if shape is not None else "(None,None,64)"
+        spelled = str(example).replace(" ", "")
+        problems.append(
+            f"{where}: the file does not state its {' and '.join(missing)}, and layers "
+            f"before it are not converted: state them with the name, as in "
+            f"{name}={spelled}:{dtype or 'float32'}, the batch first"
+        )
+        return NEITHER
+    assert shape is not None and dtype is not None
+    return shape, dtype
+
+
+def _fit(known: Shape, given: Shape) -> bool:
+    return len(known) == len(given) and all(
+        None in (a, b) or a == b for a, b in zip(known, given, strict=True)
+    )
+
+
+def _stated(raw: RawModel, tensor: Tensor) -> tuple[Shape | None, str | None]:
+    """What a file of Keras 3 states of each tensor that a call reads."""
+    config = raw.config.get("config")
+    layers = config.get("layers") if isinstance(config, dict) else None
+    for record in layers if isinstance(layers, list) else ():
+        calls = record.get("inbound_nodes") if isinstance(record, dict) else None
+        for value in objects(calls):
+            stated = stated_tensor(value)
+            if stated is not None and stated[0] == tensor.ref:
+                return _legal(stated[1]), named_type(stated[2])
+    return None, None
+
+
+def _legal(shape: object) -> Shape | None:
+    if not isinstance(shape, list) or not shape:
+        return None
+    return tuple(n if is_integer(n) else None for n in shape)
+
+
+def _vectorized(layer: KerasLayer) -> Shape | None:
+    """The ids of texts, one row a text."""
+    config = layer.config
+    if layer.class_name != "TextVectorization" or config.get("output_mode") != "int":
+        return None
+    length = config.get("output_sequence_length")
+    whole = config.get("split") is not None and not config.get("ragged")
+    return (None, length if is_integer(length) else None) if whole else None
+
+
+def _readers(
+    model: KerasModel, tensor: Tensor
+) -> Iterator[tuple[KerasLayer, int]]:
+    """The layers that read a tensor, and at which position among their inputs."""
+    for layer in model.layers:
+        for call in layer.calls:
+            for position, ref in enumerate(call.inputs):
+                if ref == tensor.ref:
+                    yield layer, position
+
+
+def _read_shape(
+    raw: RawModel, readers: list[tuple[KerasLayer, int]]
+) -> Shape | None:
+    groups = dict(raw.groups.groups) if raw.groups is not None else {}
+    for layer, position in readers:
+        inner = _input_of(layer, position)
+        if inner is not None:
+            return _legal(inner.config.get("batch_shape"))
+        arrays = groups.get(layer.name, ())
+        kernel = arrays[0].shape if arrays else ()
+        if layer.class_name in OVER_TIME and position == 0 and len(kernel) == 2:
+            return None, None, kernel[0]
+    return None
+
+
+def _input_of(layer: KerasLayer, position: int) -> KerasLayer | None:
+    """The input layer of a nested model."""
+    if layer.model is None or position >= len(layer.model.inputs):
+        return None
+    name = layer.model.inputs[position].layer
+    return next((inner for inner in layer.model.layers if inner.name == name), None)
+
+
+def _dtype(
+    layer: KerasLayer, readers: list[tuple[KerasLayer, int]], default_dtype: str
+) -> str | None:
+    if layer.class_name == "TextVectorization":
+        return "int64" if layer.config.get("output_mode") == "int" else None
+    for reader, position in readers:
+        inner = _input_of(reader, position)
+        stated: Any = (inner or reader).config.get("dtype") or default_dtype
+        if inner is not None:
+            name = dtype_name(stated)
+            return str(stated) if name is None else name
+        if reader.class_name == "Embedding":
+            # Every Keras casts other ids to this.
+            return "int32"
+        if reader.class_name in MULTIPLYING and position == 0:
+            return computed_in(dtype_name(stated) or default_dtype)
+    return None
