@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.differences import graph_differences
-from gru2np.errors import UnsupportedModelError
+from gru2np.errors import ModelFileError, UnsupportedModelError
 from gru2np.generations import interpret
 from gru2np.graph.cutting import cut
 from gru2np.graph.flatten import build
@@ -59,6 +59,7 @@ class Conversion:
         owners: the layers they belong to, by the same paths.
         whole: the model in the file.
         part: the inputs and outputs of the part; None for the whole model.
+        whole_refused: why the whole model is not converted, if a part is.
     """
 
     raw: RawModel
@@ -69,6 +70,7 @@ class Conversion:
     owners: Mapping[str, Owner]
     whole: KerasModel
     part: Part | None = None
+    whole_refused: UnsupportedModelError | None = None
 
     @property
     def weights(self) -> Mapping[str, NDArray[Any]]:
@@ -212,6 +214,7 @@ def converted(
     """
     specs = Specs(custom_objects)
     whole, notes = model, list[str]()
+    whole_refused = None
     if part is not None:
         model, notes = _cut(raw, whole, readings, specs, part)
     refuse_unread(model)
@@ -220,14 +223,26 @@ def converted(
     if part is None:
         tensors = find(model, built.weights, raw, specs)
     else:
-        all_of_it = _attempt(whole, readings.assumed, specs)
-        expected = None if isinstance(all_of_it, Exception) else all_of_it.weights
+        all_of_it = _attempt_whole(whole, readings.assumed, specs)
+        expected = None
+        if isinstance(all_of_it, UnsupportedModelError):
+            whole_refused = all_of_it
+        else:
+            expected = all_of_it.weights
         tensors = find_part(whole, expected, model, built.weights, raw, specs)
     built.graph = needed(built.graph)
     owners = dict(owners_of(built.graph))
     tensors = {path: tensor for path, tensor in tensors.items() if path in owners}
     return Conversion(
-        raw, model, readings.assumed, built, tensors, owners, whole, part
+        raw,
+        model,
+        readings.assumed,
+        built,
+        tensors,
+        owners,
+        whole,
+        part,
+        whole_refused,
     )
 
 
@@ -251,14 +266,14 @@ def _cut(
 
     if text := differing((*readings.releases, *readings.weights)):
         raise UnsupportedModelError(
-            f"{raw.file_name}: the file leaves open which Keras saved it, and the masks "
-            f"of the part's inputs depend on that: {text}: state it with --saved-by "
-            "(saved_by= in Python)"
+            f"{raw.file_name}: the file leaves open which Keras saved it, and the "
+            f"masks of the part's inputs depend on that: {text}: state it with "
+            "--saved-by (saved_by= in Python)"
         )
     if text := differing(readings.backends):
         notes.append(
-            f"the file names no backend, so {readings.assumed_writer} is assumed; if it "
-            f"was another, state it with --saved-by: {text}"
+            f"the file names no backend, so {readings.assumed_writer} is assumed; if "
+            f"it was another, state it with --saved-by: {text}"
         )
     return made, notes
 
@@ -313,6 +328,20 @@ def _attempt(
         return build(model, meaning, specs)
     except UnsupportedModelError as error:
         return error
+
+
+def _attempt_whole(
+    model: KerasModel, meaning: Meaning, specs: Specs
+) -> Built | UnsupportedModelError:
+    """The graph of the whole model that a part was cut out of, if it has one."""
+    try:
+        refuse_unread(model)
+        return build(model, meaning, specs)
+    except UnsupportedModelError as error:
+        return error
+    except ModelFileError as error:
+        # Of layers that the part does not have.
+        return UnsupportedModelError(str(error))
 
 
 def _differences(

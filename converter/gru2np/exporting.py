@@ -66,9 +66,7 @@ def export(
     with ExitStack() as stack:
         path, saved_by = stack.enter_context(model_file(model, saved_by))
         conversion = stack.enter_context(
-            convert(
-                path, weights, custom_objects, saved_by, part_of(outputs, inputs)
-            )
+            convert(path, weights, custom_objects, saved_by, part_of(outputs, inputs))
         )
         if isinstance(out, (str, os.PathLike)):
             out = stack.enter_context(replacing(out))

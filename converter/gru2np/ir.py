@@ -269,12 +269,17 @@ class Seams:
         names: of the outputs.
         output_masks: positions of the outputs that are the masks of their tensors.
         default_dtype: of layers that state none, in the whole model.
+        replaced: the tensors of the whole model that an input stands for, with it.
+        carried: whether a tensor carries a mask in the whole model, by its input; only
+            what is certain.
     """
 
     masks: Mapping[str, str]
     names: tuple[str, ...]
     output_masks: frozenset[int]
     default_dtype: str
+    replaced: Mapping[TensorRef, str]
+    carried: Mapping[str, bool]
 
 
 @dataclass(frozen=True)

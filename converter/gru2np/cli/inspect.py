@@ -59,9 +59,7 @@ def inspect(
 
         inputs = [file] if weights is None else [file, weights]
         check_output(page, force=force, inputs=inputs)
-        report = write_inspection(
-            page, file, weights, saved_by=saved_by, part=part
-        )
+        report = write_inspection(page, file, weights, saved_by=saved_by, part=part)
         say(False)(f"wrote {page}")
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))

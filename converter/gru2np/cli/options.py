@@ -61,18 +61,18 @@ OUTPUTS = click.option(
     "part_outputs",
     metavar="NAMES",
     multiple=True,
-    help="Convert the part of the model that these tensors need: dense,lstm:1,emb:mask. "
-    "NAME is a layer, as inspect shows it, NAME#1 its second call, :1 its second output "
-    "(default: its first), :mask its mask.",
+    help="Convert the part of the model that gives these tensors: dense,lstm:1. NAME "
+    "is a layer, as inspect shows it, and its first output; NAME:1 is its second "
+    "output, NAME#1 its second call, NAME:mask its mask.",
 )
 INPUTS = click.option(
     "--inputs",
     "part_inputs",
     metavar="NAMES",
     multiple=True,
-    help="Leave out the layers before these tensors, which become the inputs. If the "
-    "file does not state a shape: 'NAME=(None,20,64)' or 'NAME=(None,20):int32'. If it "
-    "is not known whether one carries a mask: NAME:mask or NAME:unmasked.",
+    help="Leave out the layers before these tensors, which become inputs; named as for "
+    "--outputs. If the file states no shape: 'NAME=(None,20):int32'. If it is unknown "
+    "whether one carries a mask: NAME:mask or NAME:unmasked.",
 )
 
 # May be a directory: the readers open some, and refuse others with the reason.

@@ -8,7 +8,17 @@ from pathlib import Path
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEIGHTS
+from gru2np.cli.options import (
+    EXISTING,
+    FILE,
+    FORCE,
+    INPUTS,
+    JSON,
+    OUTPUTS,
+    QUIET,
+    SAVED_BY,
+    WEIGHTS,
+)
 
 
 @click.command(
@@ -38,6 +48,8 @@ from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEI
 )
 @WEIGHTS
 @SAVED_BY
+@OUTPUTS
+@INPUTS
 @click.option(
     "--atol",
     type=click.FloatRange(min=0),
@@ -94,6 +106,8 @@ def verify(
     expected: str | None,
     weights: str | None,
     saved_by: str | None,
+    part_outputs: tuple[str, ...],
+    part_inputs: tuple[str, ...],
     atol: float | None,
     rtol: float | None,
     layers: bool,
@@ -136,12 +150,16 @@ def verify(
         read = [path for path in (model, bundle, weights, inputs, expected) if path]
         check_output(page, force=force, inputs=read)
     from gru2np.cli.verify_report import report
+    from gru2np.graph.parts import part_of
     from gru2np.verification.settings import Settings
     from gru2np.verification.verify import Request, verifying
 
     # The page shows the differences of layers.
     settings = Settings(atol, rtol, layers or (page is not None and expected is None))
-    request = Request(inputs, expected, settings, seed, case, saved_by=saved_by)
+    part = part_of(part_outputs, part_inputs)
+    request = Request(
+        inputs, expected, settings, seed, case, saved_by=saved_by, part=part
+    )
     with verifying(model, [bundle], request, weights) as (conversion, (verification,)):
         for note in verification.notes:
             say(quiet)(f"Note: {note}")

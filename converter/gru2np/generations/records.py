@@ -127,7 +127,11 @@ def stated_tensor(value: object) -> tuple[TensorRef, object, object] | None:
     if not isinstance(history, list) or len(history) < 3:
         return None
     assert isinstance(config, dict)
-    return reference(history[:3], "keras_history"), config.get("shape"), config.get("dtype")
+    return (
+        reference(history[:3], "keras_history"),
+        config.get("shape"),
+        config.get("dtype"),
+    )
 
 
 def snake_case(class_name: str) -> str:

@@ -19,9 +19,7 @@ UNMASKED = "no mask"
 MAKING = frozenset({"AbstractRNNCell", "Layer", "Wrapper", "TFSMLayer"})
 
 
-def carried(
-    model: KerasModel, meaning: Meaning, specs: Specs, ref: TensorRef
-) -> str:
+def carried(model: KerasModel, meaning: Meaning, specs: Specs, ref: TensorRef) -> str:
     """``UNMASKED``, or why a tensor may carry a mask.
 
     Only what is certain in every Keras counts: a layer makes a mask by its class alone,
@@ -58,7 +56,9 @@ def _made(layer: KerasLayer, specs: Specs) -> str:
         return f"{name} has a function that computes a mask" if masked else ""
     if layer.model is not None or (known and creates_mask(layer)):
         makes = creates_mask(layer)
-        return f"{name} makes a mask, and a layer before the cut is not converted" * makes
+        return (
+            f"{name} makes a mask, and a layer before the cut is not converted" * makes
+        )
     of_keras = layer.class_name in NOT_CONVERTED and layer.class_name not in MAKING
     if known or of_keras or layer.class_name.startswith(("ops.", "tf.")):
         return ""

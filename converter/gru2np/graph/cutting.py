@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from gru2np.graph.parts import Part, Tensor
-    from gru2np.graph.tracing import Traced
+    from gru2np.graph.tracing import Identity, Traced
     from gru2np.ir import KerasModel, RawModel, Shape
     from gru2np.layers.custom import Specs
     from gru2np.meaning import Meaning
@@ -212,7 +212,9 @@ class _Cut:
                 )
         for ref, name in zip(self.outputs, self.output_names, strict=True):
             if ref in self._refs():
-                self.problems.append(f"--outputs {name}: it is an input of the part too")
+                self.problems.append(
+                    f"--outputs {name}: it is an input of the part too"
+                )
                 continue
             needs = needs_of(self.model, [ref], self._refs())
             inputs = [self.layers.get(layer) for layer in needs.calls]
@@ -222,7 +224,9 @@ class _Cut:
             ):
                 self.problems.append(f"--outputs {name}: it depends on no input")
         for layer in self.model.layers:
-            kept = needs_of(self.model, self.outputs, self._refs()).calls.get(layer.name)
+            kept = needs_of(self.model, self.outputs, self._refs()).calls.get(
+                layer.name
+            )
             stateful = layer.config.get("stateful") is True
             if stateful and kept and 0 < len(kept) < len(layer.calls):
                 self.problems.append(
@@ -250,7 +254,9 @@ class _Cut:
         mask_shape, doubt = self._mask(tensor, found, shape)
         mask = None
         if mask_shape is not None:
-            mask_input = self._free(mask_name(name), mask_name(f"{name}:{tensor.index}"))
+            mask_input = self._free(
+                mask_name(name), mask_name(f"{name}:{tensor.index}")
+            )
             mask = _input(mask_input, mask_shape, "bool")
         return AtCut(tensor, _input(name, shape, dtype), mask, doubt, found)
 
@@ -269,7 +275,10 @@ class _Cut:
         doubt = ""
         mask_shape: Shape | None = None
         if found is not None:
-            mask_shape, doubt = found.mask_shape, UNUSABLE.get(found.mask or ("", 0), "")
+            mask_shape, doubt = (
+                found.mask_shape,
+                UNUSABLE.get(found.mask or ("", 0), ""),
+            )
         else:
             doubt = carried(self.model, self.meaning, self.specs, tensor.ref)
         certain = found is not None or doubt == UNMASKED
@@ -316,7 +325,9 @@ class _Cut:
         keys = part.input_keys
         if keys is not None and self.inputs:
             keys = None
-        names = [*order, *own, *last] if keys is None else [r.layer for r in part.inputs]
+        names = (
+            [*order, *own, *last] if keys is None else [r.layer for r in part.inputs]
+        )
         return replace(
             part,
             inputs=tuple(TensorRef(name, 0, 0) for name in names),
@@ -327,6 +338,12 @@ class _Cut:
                 tuple(self.output_names),
                 self.output_masks,
                 self.default_dtype,
+                {ref: new.layer for ref, new in ends.items()},
+                {
+                    item.layer.name: item.mask is not None
+                    for item in at_cut
+                    if item.traced is not None and not item.doubt
+                },
             ),
         )
 
@@ -364,7 +381,7 @@ class _Cut:
             if masked and takes and self.meaning.attention.heads_take_masks:
                 raise refused(self.raw.file_name, [reason])
             return
-        seeds = {}
+        seeds: dict[str, Identity | None] = {}
         for item in at_cut:
             if item.traced is None:
                 return

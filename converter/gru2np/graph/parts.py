@@ -212,7 +212,9 @@ class Names:
             )
             return None
         if int(number or 0) >= count:
-            most = f"{name} or {name}#0" if count == 1 else f"at most {name}#{count - 1}"
+            most = (
+                f"{name} or {name}#0" if count == 1 else f"at most {name}#{count - 1}"
+            )
             self.problems.append(
                 f"{where}: {name} is called {count} times, so expected {most}"
             )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gru2np.graph.parts import Tensor
-    from gru2np.ir import KerasLayer, KerasModel, RawModel, Shape
+    from gru2np.ir import KerasLayer, KerasModel, RawModel, Shape, TensorRef
 
 NEITHER: tuple[Shape, str] = ((None,), "float32")
 # Layers over (batch, time, features) whose first array is a kernel (features, ...).
@@ -40,8 +40,8 @@ def declared(
         default_dtype: of layers that state none.
         problems: gets what is wrong.
     """
-    shape, dtype = _stated(raw, tensor)
-    readers = list(_readers(model, tensor))
+    shape, dtype = stated(raw, tensor.ref)
+    readers = list(_readers(model, tensor.ref))
     if shape is None:
         shape = _vectorized(tensor.layer) or _read_shape(raw, readers)
     dtype = dtype or _dtype(tensor.layer, readers, default_dtype)
@@ -63,7 +63,8 @@ def declared(
             f"{name}={spelled}:{dtype or 'float32'}, the batch first"
         )
         return NEITHER
-    assert shape is not None and dtype is not None
+    assert shape is not None
+    assert dtype is not None
     return shape, dtype
 
 
@@ -73,16 +74,16 @@ def _fit(known: Shape, given: Shape) -> bool:
     )
 
 
-def _stated(raw: RawModel, tensor: Tensor) -> tuple[Shape | None, str | None]:
+def stated(raw: RawModel, ref: TensorRef) -> tuple[Shape | None, str | None]:
     """What a file of Keras 3 states of each tensor that a call reads."""
     config = raw.config.get("config")
     layers = config.get("layers") if isinstance(config, dict) else None
     for record in layers if isinstance(layers, list) else ():
         calls = record.get("inbound_nodes") if isinstance(record, dict) else None
         for value in objects(calls):
-            stated = stated_tensor(value)
-            if stated is not None and stated[0] == tensor.ref:
-                return _legal(stated[1]), named_type(stated[2])
+            found = stated_tensor(value)
+            if found is not None and found[0] == ref:
+                return _legal(found[1]), named_type(found[2])
     return None, None
 
 
@@ -102,20 +103,22 @@ def _vectorized(layer: KerasLayer) -> Shape | None:
     return (None, length if is_integer(length) else None) if whole else None
 
 
-def _readers(
-    model: KerasModel, tensor: Tensor
-) -> Iterator[tuple[KerasLayer, int]]:
+def of_nested(model: KerasModel, ref: TensorRef) -> KerasLayer | None:
+    """The input layer of a nested model that a tensor is given to."""
+    inputs = (_input_of(*reader) for reader in _readers(model, ref))
+    return next((layer for layer in inputs if layer is not None), None)
+
+
+def _readers(model: KerasModel, ref: TensorRef) -> Iterator[tuple[KerasLayer, int]]:
     """The layers that read a tensor, and at which position among their inputs."""
     for layer in model.layers:
         for call in layer.calls:
-            for position, ref in enumerate(call.inputs):
-                if ref == tensor.ref:
+            for position, read in enumerate(call.inputs):
+                if read == ref:
                     yield layer, position
 
 
-def _read_shape(
-    raw: RawModel, readers: list[tuple[KerasLayer, int]]
-) -> Shape | None:
+def _read_shape(raw: RawModel, readers: list[tuple[KerasLayer, int]]) -> Shape | None:
     groups = dict(raw.groups.groups) if raw.groups is not None else {}
     for layer, position in readers:
         inner = _input_of(layer, position)

@@ -77,7 +77,7 @@ class Tracer:
         key = tuple(refs)
         if key not in self._known:
             part = pruned(self.model, refs, {})
-            seams = Seams({}, (), frozenset(), self.default_dtype)
+            seams = Seams({}, (), frozenset(), self.default_dtype, {}, {})
             self._known[key] = self.of_part(replace(part, seams=seams), {})
         return self._known[key]
 

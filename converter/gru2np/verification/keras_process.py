@@ -21,7 +21,8 @@ import numpy as np
 
 from gru2np.errors import VerificationError
 from gru2np.readers import packed
-from gru2np.verification import keras_files, plain_config
+from gru2np.text import listed
+from gru2np.verification import keras_files, part_in_keras, plain_config
 from gru2np.verification.evidence import Reference
 from gru2np.verification.installed_keras import INSTEAD, SHOWN
 
@@ -137,7 +138,14 @@ def run(
     """
     config = conversion.raw.config
     plain, written = plain_config.plain(conversion, keras2=keras.generation == 2)
-    foreign = plain_config.foreign(plain)
+    left_out: list[str] = []
+    if conversion.whole_refused is not None:
+        plain, left_out = part_in_keras.with_placeholders(conversion, plain)
+    foreign = [
+        name
+        for name in plain_config.foreign(plain)
+        if not name.startswith(part_in_keras.PLACEHOLDER)
+    ]
     if foreign:
         raise VerificationError(
             f"the file names {', '.join(foreign)}, which Keras does not define, and "
@@ -147,7 +155,9 @@ def run(
     request = {
         "module": keras.module,
         "container": conversion.raw.container,
-        "must_be_plain": bool(written or plain_config.foreign(config)),
+        "must_be_plain": bool(written or left_out or plain_config.foreign(config)),
+        "part": part_in_keras.request(conversion),
+        "left_out": left_out,
         "kind": structure.kind,
         "names": structure.names,
         "cases": len(cases),
@@ -221,6 +231,11 @@ def _notes(
             "the file leaves out options that had defaults in its Keras; "
             f"{keras} was given: " + ", ".join(written),
         )
+    if answer.get("left_out"):
+        return (
+            f"{keras} was given placeholders for the layers that are not in the part: "
+            + listed(answer["left_out"], 8),
+        )
     if answer["plain"]:
         return (
             f"{keras} was given a copy of the file without initializers, regularizers "
@@ -270,7 +285,11 @@ def _ask(folder: Path, keras: Keras) -> dict[str, Any]:
             f"the process that ran {keras} ended with code {process.returncode}:{lines}"
         ) from None
     if "failed" in answer:
-        doing = {"import": "be imported", "load": "load this file"}
+        doing = {
+            "import": "be imported",
+            "load": "load this file",
+            "part": "make a model of this part",
+        }
         what = doing.get(answer["failed"], "run this model")
         raise _cannot(keras, what, _last_line(answer["error"]))
     return answer

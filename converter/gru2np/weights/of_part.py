@@ -18,7 +18,14 @@ from gru2np.weights.match import find
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gru2np.ir import KerasLayer, KerasModel, PathStore, RawModel, Shape, StoredTensor
+    from gru2np.ir import (
+        KerasLayer,
+        KerasModel,
+        PathStore,
+        RawModel,
+        Shape,
+        StoredTensor,
+    )
     from gru2np.layers.custom import Specs
 
     Expected = Mapping[str, Mapping[str, Shape]]
@@ -55,15 +62,14 @@ def find_part(
         except ModelFileError:
             # A layer that the part does not have may be at fault.
             pass
-    names = {layer.name for layer in part.layers}
+    # An input may have the name of the layer that it stands for.
+    names = {x.name for x in part.layers if x.class_name != "InputLayer"}
     # As they are in the whole model: nested models may have lost layers.
     kept = tuple(layer for layer in whole.layers if layer.name in names)
     return find(replace(whole, layers=kept), expected, _left(raw, whole, kept), specs)
 
 
-def _left(
-    raw: RawModel, whole: KerasModel, kept: Sequence[KerasLayer]
-) -> RawModel:
+def _left(raw: RawModel, whole: KerasModel, kept: Sequence[KerasLayer]) -> RawModel:
     """The file without the arrays of the layers that are not kept."""
     names = {layer.name for layer in kept}
     others = {layer.name for layer in whole.layers} - names
@@ -86,7 +92,9 @@ def _left(
         strange = set(owners) - names - others
         if strange:
             raise _unnamed(raw, strange)
-        left_arrays = [x for x, owner in zip(arrays, owners, strict=True) if owner in names]
+        left_arrays = [
+            x for x, owner in zip(arrays, owners, strict=True) if owner in names
+        ]
         return replace(raw, flat=FlatStore(tuple(left_arrays), named=True))
     raise UnsupportedModelError(
         f"{raw.file_name}: the weights are stored by position, and layers outside of "
