@@ -20,6 +20,7 @@ from gru2np.graph.cutting import cut
 from gru2np.graph.flatten import build
 from gru2np.graph.parts import refuse_unread
 from gru2np.graph.prune import Owner, needed, owners_of
+from gru2np.graph.ways import ways_around
 from gru2np.layers.custom import Specs
 from gru2np.readers import open_model
 from gru2np.weights.match import find
@@ -218,7 +219,13 @@ def converted(
     if part is not None:
         model, notes = _cut(raw, whole, readings, specs, part)
     refuse_unread(model)
-    built = _build(raw, model, readings, specs)
+    try:
+        built = _build(raw, model, readings, specs)
+    except UnsupportedModelError as error:
+        if part is not None or not error.problems:
+            raise
+        ways = ways_around(model, [problem.layer for problem in error.problems])
+        raise UnsupportedModelError(error.problems, ways) from None
     built.notes.extend([*raw.notes, *notes])
     if part is None:
         tensors = find(model, built.weights, raw, specs)

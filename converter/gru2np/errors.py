@@ -89,7 +89,9 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
         problems: all problems in the file; empty if the message is a text.
     """
 
-    def __init__(self, problems: Sequence[Problem] | str) -> None:
+    def __init__(
+        self, problems: Sequence[Problem] | str, ways_on: Sequence[str] = ()
+    ) -> None:
         self.problems = () if isinstance(problems, str) else tuple(problems)
         if isinstance(problems, str):
             text = problems
@@ -98,4 +100,4 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
         else:
             lines = "".join(f"\n  - {problem}" for problem in problems)
             text = f"this model cannot be converted, {len(problems)} problems:{lines}"
-        super().__init__(text)
+        super().__init__("\n".join([text, *(f"Or {way}" for way in ways_on)]))

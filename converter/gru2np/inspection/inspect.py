@@ -21,6 +21,7 @@ from gru2np.errors import (
 )
 from gru2np.generations import interpret
 from gru2np.graph.parts import part_of
+from gru2np.graph.ways import ways_around
 from gru2np.inspection import choices, partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.graph.parts import Part
     from gru2np.inspection.facts import OwnerFacts
-    from gru2np.ir import RawModel
+    from gru2np.ir import KerasModel, RawModel
     from gru2np.readers.weights_file import StoredWeights
     from gru2np_runtime.bundle.manifest import Manifest
     from gru2np_runtime.graph import Graph
@@ -78,7 +79,8 @@ class Report:
         proof: of the bundle: ``reference``, ``runtime``, ``seed`` and the ``cases``,
             each with ``name`` and ``description``.  None if there is none.
         owners: of weights without an architecture, the layers or objects that own them.
-        ways_on: of such weights, how to come to a bundle.
+        ways_on: of such weights, how to come to a bundle; of a model that cannot be
+            converted, the parts of it that perhaps can.
         convertible: whether ``export`` converts it.
         problems: the parts that cannot be converted.
         refusal: the error message of ``export``, or None.
@@ -344,10 +346,17 @@ def of_model(
             inputs=() if model is None else tuple(partial.inputs(model)),
             parameters=partial.parameters(raw),
             layers=partial.layers(raw, model),
+            ways_on=() if model is None else tuple(_ways(model, error)),
             **_refused(error),
         )
         return report, None
     return of_conversion(conversion, file, size)
+
+
+def _ways(model: KerasModel, error: UnsupportedModelError) -> Iterator[str]:
+    """The parts of a model that can be converted without the refused layers."""
+    if error.problems:
+        yield from ways_around(model, [problem.layer for problem in error.problems])
 
 
 def of_conversion(
