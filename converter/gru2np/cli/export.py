@@ -14,13 +14,12 @@ from gru2np.cli.commands import Command, say
 from gru2np.cli.options import (
     EXISTING,
     FORCE,
-    INPUTS,
     JSON,
-    OUTPUTS,
     QUIET,
     SAVED_BY,
     WEIGHTS,
 )
+from gru2np.cli.part_options import INPUTS, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
         "gru2np export model.h5",
         "gru2np export architecture.json --weights weights.h5 -o model.npz",
         "gru2np export model.h5 --store int8",
-        "gru2np export model.keras --outputs dense --inputs embedding",
+        "gru2np export model.h5 --outputs dense_1 --inputs sequential",
     ),
 )
 @click.argument("model", type=EXISTING)

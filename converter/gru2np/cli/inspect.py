@@ -8,7 +8,8 @@ import shutil
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FORCE, INPUTS, JSON, OUTPUTS, SAVED_BY, STORED, WEIGHTS
+from gru2np.cli.options import FORCE, JSON, SAVED_BY, STORED, WEIGHTS
+from gru2np.cli.part_options import INPUTS, OUTPUTS
 
 
 @click.command(

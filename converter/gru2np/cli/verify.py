@@ -12,13 +12,12 @@ from gru2np.cli.options import (
     EXISTING,
     FILE,
     FORCE,
-    INPUTS,
     JSON,
-    OUTPUTS,
     QUIET,
     SAVED_BY,
     WEIGHTS,
 )
+from gru2np.cli.part_options import INPUTS, OUTPUTS
 
 
 @click.command(

@@ -53,7 +53,8 @@ def _behind(model: KerasModel, gone: set[str]) -> list[TensorRef]:
     """The tensors of layers that make the outputs independent of such layers."""
     others = _read_by(layer for layer in model.layers if layer.name not in gone)
     ends = [ref for ref in others if ref.layer in gone]
-    needs = needs_of(model, model.outputs, ends)
+    # An output of the model that becomes an input of the part is no output of it.
+    needs = needs_of(model, [ref for ref in model.outputs if ref not in ends], ends)
     found = [ref for ref in ends if ref in needs.ends]
     return found if gone.isdisjoint(needs.calls) else []
 
