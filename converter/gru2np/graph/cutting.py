@@ -14,6 +14,7 @@ from gru2np.errors import ModelFileError, UnsupportedModelError
 from gru2np.graph.carried import UNMASKED, carried
 from gru2np.graph.flatten import build, default_dtype
 from gru2np.graph.mask_sources import UNUSABLE
+from gru2np.graph.order import calls_by_depth
 from gru2np.graph.parts import (
     Names,
     exposed,
@@ -26,7 +27,7 @@ from gru2np.graph.ports import structure
 from gru2np.graph.prune import needed
 from gru2np.graph.stated import declared
 from gru2np.graph.tracing import Tracer
-from gru2np.ir import KerasLayer, Seams, TensorRef
+from gru2np.ir import KerasLayer, Seams, TensorRef, walk_keras
 from gru2np.text import listed
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
@@ -234,6 +235,27 @@ class _Cut:
                     "each other: a part has all of them or none"
                 )
 
+    def _check_left_out(self, layer: KerasLayer) -> None:
+        """Refuse to leave out calls of a layer on which its other calls depend."""
+        inside = list(walk_keras([layer]))
+        reason = ""
+        if any(inner.config.get("stateful") is True for inner in inside):
+            reason = "is stateful and its calls pass states to each other"
+        elif layer.model is not None and self.meaning.recurrent.first_mask_stays:
+            # See ``flatten``: such calls use the mask of the first call of the model.
+            arguments = (
+                inner
+                for inner in inside
+                if any(len(call.inputs) > 1 or call.keywords for call in inner.calls)
+            )
+            rows = (self.specs.get(inner.class_name) for inner in arguments)
+            if any(row is not None and row.uses_mask for row in rows):
+                reason = "has layers that in this Keras use the mask of another call"
+        if reason:
+            self.problems.append(
+                f"layer {layer.name!r} {reason}: a part has all of its calls or none"
+            )
+
     def _at_cut(self, tensor: Tensor) -> AtCut:
         """A tensor at the cut: its shape, dtype and mask."""
         traced = self.tracer.trace([tensor.ref])
@@ -367,19 +389,20 @@ class _Cut:
         self, part: KerasModel, at_cut: Sequence[AtCut], masked: Sequence[AtCut]
     ) -> None:
         """Refuse a part whose layers would use other masks than in the whole model."""
-        whole = self.tracer.trace(self.outputs)
-        takes = any(
-            (spec := self.specs.get(layer.class_name)) is not None
-            and spec.call.takes_masks
-            for layer in self.model.layers
+        error = UnsupportedModelError(
+            f"{self.raw.file_name}: in this part, layers would get other masks than in "
+            "the whole model, and so give other numbers: there, attention removes the "
+            "masks of tensors that it reads, or a model that is called with a mask "
+            "marks them, for layers that run later. Cut at another tensor"
         )
-        reason = (
-            "cut there, layers of the part would get other masks than in the whole "
-            "model, and so give other numbers: cut at another tensor"
-        )
+        if self._loses_marks():
+            raise error
+        heads = self.meaning.attention.heads_take_masks and self._takes_masks()
+        whole = self.tracer.in_place(self.outputs) if heads else None
+        if heads and whole is None and (masked or not self._runs_alike(part)):
+            raise error
+        whole = whole or self.tracer.trace(self.outputs)
         if whole is None:
-            if masked and takes and self.meaning.attention.heads_take_masks:
-                raise refused(self.raw.file_name, [reason])
             return
         seeds: dict[str, Identity | None] = {}
         for item in at_cut:
@@ -394,7 +417,55 @@ class _Cut:
             if i in self.output_masks:
                 same = theirs.mask_identity == ours.mask_identity
             if not same:
-                raise UnsupportedModelError(f"{self.raw.file_name}: {reason}")
+                raise error
+
+    def _takes_masks(self) -> set[str]:
+        """The layers that remove the masks of their inputs, or hold such layers."""
+        return {
+            layer.name
+            for layer in self.model.layers
+            for inner in walk_keras([layer])
+            if (spec := self.specs.get(inner.class_name)) is not None
+            and spec.call.takes_masks
+        }
+
+    def _loses_marks(self) -> bool:
+        """Whether a call that is left out marks a tensor that the part reads.
+
+        See ``MaskRules.models_mark_inputs``.
+        """
+        if not self.meaning.masks.models_mark_inputs:
+            return False
+        calls = needs_of(self.model, self.outputs, self._refs()).calls
+        read, marked = set[TensorRef](), set[TensorRef]()
+        for layer in self.model.layers:
+            for number, call in enumerate(layer.calls):
+                if number in calls.get(layer.name, ()):
+                    read.update(call.inputs)
+                elif layer.model is not None and call.mask is not None:
+                    marked.update(call.inputs)
+        return bool(read & marked)
+
+    def _runs_alike(self, part: KerasModel) -> bool:
+        """Whether the calls of a part run in the order of the whole model.
+
+        And whether all layers that remove masks are among them.
+        """
+        kept = {
+            name: sorted(calls)
+            for name, calls in needs_of(
+                self.model, self.outputs, self._refs()
+            ).calls.items()
+        }
+        whole = [
+            (layer.name, call)
+            for layer, call in calls_by_depth(self.model)
+            if call in kept.get(layer.name, ())
+        ]
+        ours = [
+            (layer.name, kept[layer.name][call]) for layer, call in calls_by_depth(part)
+        ]
+        return ours == whole and self._takes_masks() <= kept.keys()
 
     def _notes(self, part: KerasModel) -> Iterator[str]:
         """Which inputs of the model stay, and which the part does not need."""

@@ -81,6 +81,17 @@ class Tracer:
             self._known[key] = self.of_part(replace(part, seams=seams), {})
         return self._known[key]
 
+    def in_place(self, refs: Sequence[TensorRef]) -> list[Traced] | None:
+        """Tensors of the model as all of it runs; None if it cannot be converted.
+
+        In some Kerases, attention removes the masks of its inputs, for whatever runs
+        later, so that layers depend on others that they read nothing from.
+        """
+        outputs = (*self.model.outputs, *refs)
+        seams = Seams({}, (), frozenset(), self.default_dtype, {}, {})
+        found = self.of_part(replace(self.model, outputs=outputs, seams=seams), {})
+        return None if found is None else found[-len(refs) :]
+
     def of_part(
         self, part: KerasModel, identities: Mapping[str, Identity | None]
     ) -> list[Traced] | None:
