@@ -18,7 +18,7 @@ from gru2np.graph.parts import part_of
 from gru2np.readers import open_model
 from gru2np_runtime import load
 from gru2np_runtime.bundle.manifest_writer import encode_name
-from modelfiles import golden, model_of
+from modelfiles import golden, model_of, with_class
 
 # Graphs with masks on several ways; ``make proof`` takes every fixture.
 CASES = [
@@ -39,6 +39,8 @@ CASES = [
     "keras-3.15/mask_concatenate_two",
     "keras-3.15/mask_initial_state",
     "keras-3.15/mask_merges_two",
+    "keras-3.15/heads_masked",
+    "keras-3.15/heads_taking_masks",
     "keras-3.15/masking_gru",
     "tf-2.10/attention_masked",
     "tf-2.10/heads_masked",
@@ -106,6 +108,37 @@ def test_two_halves_are_the_whole(case):
     assert done or EVERY
 
 
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+def test_what_comes_before_a_tensor_gives_it_as_the_whole_does(case):
+    with open_model(*case.files()) as raw:
+        raw = dataclasses.replace(raw, saved_by=case.saved_by)
+        model, readings = interpret(raw)
+        whole = load(in_memory(converted(raw, model, readings))[0])
+        if whole.stateful is not None:
+            return
+        arrays = dict(zip(whole.input_names, case.arrays(0, "x"), strict=True))
+        expected = whole.activations(arrays)
+        for name in cuts(model):
+            node = name.removesuffix("#0")
+            if node not in expected:
+                continue
+            try:
+                part = converted(raw, model, readings, None, part_of(name, None))
+            except gru2np.UnsupportedModelError:
+                # The part would have other masks than the whole.
+                continue
+            (y,) = of(load(in_memory(part)[0]), arrays).values()
+            theirs = expected[node]
+            theirs = theirs[0] if isinstance(theirs, (list, tuple)) else theirs
+            np.testing.assert_allclose(y, theirs, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_a_part_without_the_attention_that_removes_a_mask_is_refused():
+    """In Keras 3.15 the first attention takes the mask, and the second has none."""
+    text = refusal(model_of("keras-3.15/heads_taking_masks"), outputs="second")
+    assert "layers would get other masks than in the whole model" in text
+
+
 def test_a_mask_that_layers_behind_use_is_an_input_and_is_said():
     case = golden("keras-3.15/attention_masked")
     model, about = exported(case.files()[0], inputs="mask_v")
@@ -154,6 +187,38 @@ def test_masks_of_another_backend_are_a_note():
                 assert "the part takes" in notes
                 return
     pytest.fail("no cut has other inputs on another backend")
+
+
+def behind_a_lambda(path, **options):
+    """A Sequential model whose layer before the GRU is a Lambda; that layer's name."""
+    case = "keras-2.2/convolution_stack"
+    with opened(case) as raw:
+        layers = interpret(raw)[0].layers
+    before = next(i for i, x in enumerate(layers) if x.class_name == "GRU") - 1
+    keys = ("function", "function_type", "output_shape", "output_shape_type")
+    code = {**dict.fromkeys(keys, "code"), "arguments": {}, **options}
+    with_class(case, path, layers[before].name, "Lambda", **code)
+    return layers[before].name
+
+
+def test_features_are_the_rows_of_the_kernel_behind_a_lambda(tmp_path):
+    """Legacy files state no shape of a tensor, but the GRU behind reads features."""
+    path = tmp_path / "model.h5"
+    name = behind_a_lambda(path)
+    model, _ = exported(path, inputs=name)
+    (port,) = model.graph.inputs
+    gru = model.weights["gru_1/kernel"]
+    assert (port.shape, port.dtype) == ((None, None, len(gru)), "float32")
+
+
+def test_a_lambda_with_a_function_for_masks_may_make_one(tmp_path):
+    path = tmp_path / "model.h5"
+    name = behind_a_lambda(path, mask=["code"])
+    text = refusal(path, kind=gru2np.InputError, inputs=name)
+    assert "has a function that computes a mask" in text
+    assert exported(path, inputs=f"{name}:unmasked")[0].input_names == [name]
+    masked, _ = exported(path, inputs=f"{name}:mask")
+    assert masked.input_names == [name, f"{name}_mask"]
 
 
 # A layer of one's own before the cut: nothing is known of its mask.
