@@ -69,8 +69,9 @@ def halves(raw, model, readings, name):
     except (gru2np.InputError, gru2np.UnsupportedModelError):
         # Nothing is behind it, or the masks would be others.
         return None
-    masked = any(x.endswith("_mask") for x in behind.built.inputs.names)
-    names = [name, f"{name}:mask"] if masked else [name]
+    own = {ref.layer for ref in model.inputs}
+    new = [x for x in behind.built.inputs.names if x not in own]
+    names = [name, f"{name}:mask"] if len(new) > 1 else [name]
     before = converted(raw, model, readings, None, part_of(names, None))
     return [load(in_memory(half)[0]) for half in (before, behind)]
 

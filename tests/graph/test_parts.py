@@ -122,7 +122,8 @@ def test_a_call_is_named_by_its_number():
     [
         ("encoderr", None, "no layer is named 'encoderr': did you mean encoder"),
         ("zzz", None, "no layer is named 'zzz'; gru2np inspect lists the names"),
-        ("scores,scores", None, "--outputs scores: named twice"),
+        ("scores,scores", None, "--outputs scores,scores: one tensor is named twice"),
+        ("encoder,encoder:0", None, "encoder,encoder:0: one tensor is named twice"),
         ("scores:x", None, "--outputs scores:x: expected NAME"),
         ("scores=(3,)", None, "expected NAME"),
         ("scores:unmasked", None, "only an input can be unmasked"),
@@ -159,6 +160,25 @@ def test_an_input_inside_a_nested_model_is_refused():
 def test_an_output_that_a_layer_does_not_give_is_refused():
     text = refusal(model_of(STATES), outputs="scores:7")
     assert "output 7" in text
+
+
+def test_models_nested_in_one_another_take_no_time():
+    """Each is called twice by the one around it: 2 to the power of 50 calls."""
+    from gru2np.graph.parts import needs_of
+    from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
+
+    inner = None
+    for depth in range(50):
+        source = KerasLayer("InputLayer", "x", {}, training={})
+        first, second = (TensorRef("x", 0, 0), TensorRef("y", 0, 0))
+        calls = (Call((first,)), Call((second,)))
+        kind = "Dense" if inner is None else "Functional"
+        layer = KerasLayer(kind, "y", {}, training={}, calls=calls, model=inner)
+        last = TensorRef("y", 1, 0)
+        inner = KerasModel(
+            f"m{depth}", (source, layer), (first,), (last,), sequential=False, config={}
+        )
+    assert needs_of(inner, inner.outputs).calls == {"y": {0, 1}, "x": set()}
 
 
 def test_calls_of_a_stateful_layer_are_all_or_none():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -154,12 +153,16 @@ class Names:
         """The tensors of an option; what names none is a problem."""
         found = [self._tensor(text, option) for text in texts]
         tensors = [tensor for tensor in found if tensor is not None]
-        several = Counter(
-            tensor.input_name if option == "--inputs" else tensor.output_name
-            for tensor in tensors
-        )
+        several: dict[tuple[object, ...], list[str]] = {}
+        for tensor in tensors:
+            masks = tensor.mask == "mask" and option == "--outputs"
+            names = tuple(layer.name for layer in tensor.layers)
+            key = (names, tensor.call, tensor.index, masks)
+            several.setdefault(key, []).append(tensor.text)
         self.problems += [
-            f"{option} {name}: named twice" for name, n in several.items() if n > 1
+            f"{option} {','.join(same)}: one tensor is named twice"
+            for same in several.values()
+            if len(same) > 1
         ]
         return tensors
 
@@ -300,6 +303,16 @@ def needs_of(
         refs: the tensors.
         ends: tensors that are not followed.
     """
+    return _needs(model, refs, ends, {})
+
+
+def _needs(
+    model: KerasModel,
+    refs: Iterable[TensorRef],
+    ends: Iterable[TensorRef],
+    known: dict[tuple[int, int], set[int]],
+) -> Needs:
+    """See ``needs_of``; ``known`` has what outputs of nested models depend on."""
     layers = {layer.name: layer for layer in model.layers}
     needs, stops = Needs(), set(ends)
     read: set[tuple[str, int, int]] = set()
@@ -323,7 +336,7 @@ def needs_of(
         needs.outputs.setdefault(ref.layer, set()).add(ref.output)
         needs.calls[ref.layer].add(ref.call)
         # Another output may need other inputs, of every call.
-        positions = _inputs_read(layer.model, needs.outputs[ref.layer])
+        positions = _inputs_read(layer.model, needs.outputs[ref.layer], known)
         for call in needs.calls[ref.layer]:
             for i in positions if call < len(layer.calls) else ():
                 if (ref.layer, call, i) not in read:
@@ -332,11 +345,22 @@ def needs_of(
     return needs
 
 
-def _inputs_read(model: KerasModel, outputs: Iterable[int]) -> list[int]:
+def _inputs_read(
+    model: KerasModel,
+    outputs: Iterable[int],
+    known: dict[tuple[int, int], set[int]],
+) -> list[int]:
     """The positions of the inputs that outputs of a model depend on."""
-    refs = [model.outputs[i] for i in outputs if i < len(model.outputs)]
-    needs = needs_of(model, refs)
-    return [i for i, ref in enumerate(model.inputs) if ref.layer in needs.calls]
+    positions: set[int] = set()
+    for output in outputs:
+        # Once for each output: models nested in one another would multiply.
+        if (id(model), output) not in known:
+            calls = _needs(model, model.outputs[output : output + 1], (), known).calls
+            known[id(model), output] = {
+                i for i, ref in enumerate(model.inputs) if ref.layer in calls
+            }
+        positions |= known[id(model), output]
+    return sorted(positions)
 
 
 def _of_input(call: Call, position: int) -> Iterator[TensorRef]:
@@ -414,7 +438,7 @@ def _reduced(
     kept = [layer.calls[i] for i in calls if i < len(layer.calls)]
     inner = layer.model
     if inner is not None and outputs is not None:
-        positions = _inputs_read(inner, outputs)
+        positions = _inputs_read(inner, outputs, {})
         refs = [inner.outputs[i] for i in outputs if i < len(inner.outputs)]
         inner = pruned(inner, refs, {})
         kept = [_with_inputs(call, positions) for call in kept]

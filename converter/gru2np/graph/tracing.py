@@ -126,7 +126,8 @@ class Tracer:
         for node in builder.nodes:
             layer = builder.layers[node.layer]
             inputs = tuple(known[ref] for ref in node.inputs)
-            if _changes_nothing(layer):
+            both = isinstance(layer, (runtime.LogicalAnd, runtime.LogicalOr))
+            if _changes_nothing(layer) or (both and len(set(inputs)) == 1):
                 known[node.name, 0] = inputs[0]
                 continue
             mask = None if node.mask is None else known[node.mask]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np.graph.parts import needs_of
+from gru2np.ir import walk_keras
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gru2np.ir import KerasLayer, KerasModel, TensorRef
+
+# A hint is not worth minutes, which a hostile file could take.
+MOST_LAYERS = 2000
 
 
 def ways_around(model: KerasModel, names: Iterable[str]) -> list[str]:
@@ -22,7 +26,8 @@ def ways_around(model: KerasModel, names: Iterable[str]) -> list[str]:
     """
     layers = {encode_name(layer.name): layer for layer in model.layers}
     gone = {layers[n.split("/")[0]].name for n in names if n.split("/")[0] in layers}
-    if any(x.class_name == "InputLayer" and x.name in gone for x in model.layers):
+    inputs = any(x.class_name == "InputLayer" and x.name in gone for x in model.layers)
+    if inputs or sum(1 for _ in walk_keras(model.layers)) > MOST_LAYERS:
         # No cut takes the place of an input.
         return []
     before = [_name(model, ref) for ref in _before(model, gone)]
