@@ -270,8 +270,8 @@ class Seams:
         output_masks: positions of the outputs that are the masks of their tensors.
         default_dtype: of layers that state none, in the whole model.
         replaced: the tensors of the whole model that an input stands for, with it.
-        carried: whether a tensor carries a mask in the whole model, by its input; only
-            what is certain.
+        carried: whether a tensor carries a mask once Keras has built the whole model,
+            by its input; only what is certain.
     """
 
     masks: Mapping[str, str]

@@ -263,7 +263,12 @@ class _Cut:
         name = self._free(tensor.input_name, f"{tensor.input_name}:{tensor.index}")
         if found is None:
             shape, dtype = declared(
-                self.raw, self.model, tensor, self.default_dtype, self.problems
+                self.raw,
+                self.model,
+                tensor,
+                self.specs,
+                self.default_dtype,
+                self.problems,
             )
         else:
             shape, dtype = found.shape, found.floating or found.dtype
@@ -361,13 +366,20 @@ class _Cut:
                 self.output_masks,
                 self.default_dtype,
                 {ref: new.layer for ref, new in ends.items()},
-                {
-                    item.layer.name: item.mask is not None
-                    for item in at_cut
-                    if item.traced is not None and not item.doubt
-                },
+                self._carried(at_cut),
             ),
         )
+
+    def _carried(self, at_cut: Sequence[AtCut]) -> dict[str, bool]:
+        """Whether tensors carry masks as soon as Keras has built the model."""
+        if self.meaning.attention.heads_take_masks and self._takes_masks():
+            # Attention removes masks as it is called.
+            return {}
+        return {
+            item.layer.name: item.mask is not None
+            for item in at_cut
+            if item.traced is not None and not item.doubt
+        }
 
     def _explicit_masks(self) -> Iterator[TensorRef]:
         """The masks among the arguments of all calls."""

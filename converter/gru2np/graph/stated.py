@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.records import is_integer, objects, stated_tensor
+from gru2np.layers.mask_rules import SEQUENCE, Creates
 from gru2np.layers.spec import computed_in, dtype_name, named_type
 
 if TYPE_CHECKING:
@@ -16,18 +17,16 @@ if TYPE_CHECKING:
 
     from gru2np.graph.parts import Tensor
     from gru2np.ir import KerasLayer, KerasModel, RawModel, Shape, TensorRef
+    from gru2np.layers.custom import Specs
 
 NEITHER: tuple[Shape, str] = ((None,), "float32")
-# Layers over (batch, time, features) whose first array is a kernel (features, ...).
-OVER_TIME = frozenset({"GRU", "LSTM", "SimpleRNN"})
-# Layers that multiply their input with a kernel of their own dtype.
-MULTIPLYING = OVER_TIME | {"Bidirectional", "Conv1D", "Conv2D", "Dense"}
 
 
 def declared(
     raw: RawModel,
     model: KerasModel,
     tensor: Tensor,
+    specs: Specs,
     default_dtype: str,
     problems: list[str],
 ) -> tuple[Shape, str]:
@@ -37,14 +36,15 @@ def declared(
         raw: the file.
         model: that holds the tensor.
         tensor: as the user named it.
+        specs: how classes are converted.
         default_dtype: of layers that state none.
         problems: gets what is wrong.
     """
     shape, dtype = stated(raw, tensor.ref)
     readers = list(_readers(model, tensor.ref))
     if shape is None:
-        shape = _vectorized(tensor.layer) or _read_shape(raw, readers)
-    dtype = dtype or _dtype(tensor.layer, readers, default_dtype)
+        shape = _vectorized(tensor.layer) or _read_shape(raw, readers, specs)
+    dtype = dtype or _dtype(tensor.layer, readers, specs, default_dtype)
     name, where = tensor.input_name, f"--inputs {tensor.text}"
     if shape is not None and tensor.shape is not None and not _fit(shape, tensor.shape):
         problems.append(f"{where}: it is {shape} in the file, not {tensor.shape}")
@@ -118,15 +118,19 @@ def _readers(model: KerasModel, ref: TensorRef) -> Iterator[tuple[KerasLayer, in
                     yield layer, position
 
 
-def _read_shape(raw: RawModel, readers: list[tuple[KerasLayer, int]]) -> Shape | None:
+def _read_shape(
+    raw: RawModel, readers: list[tuple[KerasLayer, int]], specs: Specs
+) -> Shape | None:
     groups = dict(raw.groups.groups) if raw.groups is not None else {}
     for layer, position in readers:
         inner = _input_of(layer, position)
         if inner is not None:
             return _legal(inner.config.get("batch_shape"))
-        arrays = groups.get(layer.name, ())
+        # A recurrent layer begins with a kernel of a row for each feature.
+        spec, arrays = specs.get(layer.class_name), groups.get(layer.name, ())
         kernel = arrays[0].shape if arrays else ()
-        if layer.class_name in OVER_TIME and position == 0 and len(kernel) == 2:
+        recurrent = spec is not None and spec.mask == SEQUENCE and not layer.children
+        if recurrent and position == 0 and len(kernel) == 2:
             return None, None, kernel[0]
     return None
 
@@ -140,7 +144,10 @@ def _input_of(layer: KerasLayer, position: int) -> KerasLayer | None:
 
 
 def _dtype(
-    layer: KerasLayer, readers: list[tuple[KerasLayer, int]], default_dtype: str
+    layer: KerasLayer,
+    readers: list[tuple[KerasLayer, int]],
+    specs: Specs,
+    default_dtype: str,
 ) -> str | None:
     if layer.class_name == "TextVectorization":
         return "int64" if layer.config.get("output_mode") == "int" else None
@@ -150,9 +157,12 @@ def _dtype(
         if inner is not None:
             name = dtype_name(stated)
             return str(stated) if name is None else name
-        if reader.class_name == "Embedding":
-            # Every Keras casts other ids to this.
+        spec = specs.get(reader.class_name)
+        if spec is None or spec.weights is None or position:
+            continue
+        if isinstance(spec.mask, Creates):
+            # Every Keras casts other ids of a table to this.
             return "int32"
-        if reader.class_name in MULTIPLYING and position == 0:
-            return computed_in(dtype_name(stated) or default_dtype)
+        # Products with weights are computed in their dtype.
+        return computed_in(dtype_name(stated) or default_dtype)
     return None

@@ -297,7 +297,7 @@ class Part:
                 found = [whole.inputs[item["own"]]]
             masks = [x["mask_of"] for x in self.inputs]
             mask = masks.index(item["name"]) if item["name"] in masks else None
-            if part["whole"] and part["masks_stay"] and item["carried"] is not None:
+            if part["whole"] and item["carried"] is not None:
                 _check_mask(found[0], item)
             tensors += found
             self.fed += [(i, mask)] * len(found)

@@ -67,13 +67,10 @@ def request(conversion: Conversion) -> dict[str, Any] | None:
     else:
         cuts = set(seams.replaced)
         outputs = [_tensor(ref) for ref in whole.outputs if ref not in cuts]
-    takes_masks = conversion.meaning.attention.heads_take_masks
     return {
         "inputs": inputs,
         "outputs": outputs,
         "whole": conversion.whole_refused is None,
-        # There, MultiHeadAttention removes masks from tensors as it is called.
-        "masks_stay": not takes_masks,
     }
 
 
