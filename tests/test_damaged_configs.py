@@ -43,4 +43,4 @@ def test_operations_damaged_anywhere(case):
 def test_parts_of_what_is_damaged():
     """Whatever is named, of whatever is left of a model."""
     cases = goldens.some(CASES, 12)
-    assert sum(config_fuzz.fuzz_parts(case, 0, 3) for case in cases) > 50
+    assert sum(config_fuzz.fuzz_parts(case, 0, 3) for case in cases) > 20

@@ -276,6 +276,13 @@ def test_a_shape_that_the_file_does_not_state_is_asked_for():
     assert f"as in {masking}=" in str(caught.value)
 
 
+def test_sequential_models_state_what_each_layer_was_built_with():
+    pool = "max_pooling1d"
+    made = parted("keras-3.15/convolution_stack", pool, inputs=f"{pool}:unmasked")
+    (port,) = made.built.graph.inputs
+    assert (port.shape, port.dtype) == ((None, None, 5), "float32")
+
+
 def test_files_of_keras_3_state_the_shape_of_every_tensor():
     made = parted("keras-3.15/attention_masked", "mask_q", inputs="mask_q:mask")
     ports = {port.name: (port.shape, port.dtype) for port in made.built.graph.inputs}

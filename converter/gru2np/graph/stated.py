@@ -76,11 +76,8 @@ def _fit(known: Shape, given: Shape) -> bool:
 
 def stated(raw: RawModel, ref: TensorRef) -> tuple[Shape | None, str | None]:
     """What a file of Keras 3 states of each tensor that a call reads."""
-    config = raw.config.get("config")
-    layers = config.get("layers") if isinstance(config, dict) else None
-    for record in layers if isinstance(layers, list) else ():
-        calls = record.get("inbound_nodes") if isinstance(record, dict) else None
-        for value in objects(calls):
+    for record in _records(raw):
+        for value in objects(record.get("inbound_nodes")):
             found = stated_tensor(value)
             if found is not None and found[0] == ref:
                 return _legal(found[1]), named_type(found[2])
@@ -90,7 +87,9 @@ def stated(raw: RawModel, ref: TensorRef) -> tuple[Shape | None, str | None]:
 def _legal(shape: object) -> Shape | None:
     if not isinstance(shape, list) or not shape:
         return None
-    return tuple(n if is_integer(n) else None for n in shape)
+    if any(n is not None and (not is_integer(n) or n < 0) for n in shape):
+        return None
+    return tuple(shape)
 
 
 def _vectorized(layer: KerasLayer) -> Shape | None:
@@ -101,6 +100,36 @@ def _vectorized(layer: KerasLayer) -> Shape | None:
     length = config.get("output_sequence_length")
     whole = config.get("split") is not None and not config.get("ragged")
     return (None, length if is_integer(length) else None) if whole else None
+
+
+def _records(raw: RawModel) -> list[dict[str, Any]]:
+    """The records of the layers of the outermost model."""
+    config = raw.config.get("config")
+    layers = config.get("layers") if isinstance(config, dict) else config
+    items = layers if isinstance(layers, list) else []
+    return [record for record in items if isinstance(record, dict)]
+
+
+def _built(raw: RawModel, layer: KerasLayer, position: int) -> Shape | None:
+    """The shape that a layer was built with, in files since tf.keras 2.13."""
+    if len(layer.calls) != 1:
+        # It was built by its first call; others may read other sizes.
+        return None
+    for record in _records(raw):
+        options, built = record.get("config"), record.get("build_config")
+        if not isinstance(options, dict) or not isinstance(built, dict):
+            continue
+        if layer.name in (record.get("name"), options.get("name")):
+            shape = built.get("input_shape")
+            several = isinstance(shape, list) and any(map(_is_shape, shape))
+            if isinstance(shape, list) and several:
+                shape = shape[position] if position < len(shape) else None
+            return _legal(shape)
+    return None
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, list)
 
 
 def of_nested(model: KerasModel, ref: TensorRef) -> KerasLayer | None:
@@ -126,6 +155,9 @@ def _read_shape(
         inner = _input_of(layer, position)
         if inner is not None:
             return _legal(inner.config.get("batch_shape"))
+        built = _built(raw, layer, position)
+        if built is not None:
+            return built
         # A recurrent layer begins with a kernel of a row for each feature.
         spec, arrays = specs.get(layer.class_name), groups.get(layer.name, ())
         kernel = arrays[0].shape if arrays else ()
