@@ -75,6 +75,12 @@ def test_a_part_agrees_with_the_whole_model_in_keras(case, outputs, inputs):
 
 
 @needs_keras
+def test_a_call_of_a_layer_whose_other_call_is_an_input():
+    """Keras 3 cannot make such a model, so its layers are called one by one."""
+    assert verified("keras-3.15/shared_layers", inputs="encoder#1").agrees
+
+
+@needs_keras
 def test_a_mask_that_is_ignored_is_found(tmp_path):
     """A bundle that does not use the mask at the cut differs from Keras."""
     bundle = tmp_path / "part.npz"

@@ -281,7 +281,8 @@ class Part:
     """A model of some tensors of a loaded model; they may carry masks as inputs.
 
     Attributes:
-        model: from tensors of the loaded model to others.
+        model: from tensors of the loaded model to others; None where Keras cannot make
+            it.  Then its layers are called one by one.
     """
 
     def __init__(self, keras: Any, whole: Any, part: dict[str, Any]) -> None:
@@ -304,7 +305,12 @@ class Part:
         assert len(set(names)) == len(names)
         given = [_tensor(keras, whole, tensor) for tensor in part["outputs"]]
         unique = {id(tensor): tensor for tensor in given}
-        self.model = keras.Model(tensors, list(unique.values()))
+        self.whole, self.tensors, self.wanted = whole, tensors, list(unique.values())
+        try:
+            self.model = keras.Model(tensors, self.wanted)
+        except ValueError:
+            # Keras 3 takes an input for every call of the layer that gives it.
+            self.model = None
         # For each output its tensor, and whether it is the mask of that.
         order = list(unique)
         self.given = [
@@ -319,7 +325,10 @@ class Part:
         masks = [None if mask is None else tensors[mask] for _, mask in self.fed]
         options = {"mask": masks} if any(mask is not None for mask in masks) else {}
         fed = [tensors[position] for position, _ in self.fed]
-        result = _flat(self.model(fed, training=False, **options))
+        if self.model is None:
+            result = self._by_layers(fed, masks)
+        else:
+            result = _flat(self.model(fed, training=False, **options))
         outputs = []
         for position, is_mask in self.given:
             tensor = result[position]
@@ -329,6 +338,35 @@ class Part:
                     raise ValueError("an output has no mask in this Keras")
             outputs.append(tensor)
         return outputs
+
+    def _by_layers(self, fed: list[Any], masks: list[Any]) -> list[Any]:
+        """The outputs of one batch, from calls of the layers in the model's order."""
+        known: dict[Any, Any] = {}
+        for symbolic, tensor, mask in zip(self.tensors, fed, masks, strict=True):
+            if mask is not None:
+                tensor._keras_mask = mask
+            known[id(symbolic)] = tensor
+        graph = getattr(self.whole, "_functional", None) or self.whole
+        depths = graph._nodes_by_depth
+        for node in (node for depth in sorted(depths)[::-1] for node in depths[depth]):
+            outputs = _flat(node.outputs)
+            if node.is_input or all(id(output) in known for output in outputs):
+                continue
+            if hasattr(node, "operation"):
+                read = {id(tensor) for tensor in node.input_tensors}
+                call, values = node.operation, node.arguments.fill_in
+                ready = known
+            else:
+                read = {int(key) for key in node.flat_input_ids}
+                call, values = node.layer, node.map_arguments
+                # Each reader takes one away.
+                ready = {str(key): [value] * 99 for key, value in known.items()}
+            if read <= known.keys():
+                arguments, options = values(ready)
+                results = _flat(call(*arguments, **options))
+                for output, value in zip(outputs, results, strict=True):
+                    known.setdefault(id(output), value)
+        return [known[id(tensor)] for tensor in self.wanted]
 
     def predict(self, inputs: list[Any], rows: int) -> list[Any]:
         """The outputs of all rows, batch by batch."""
