@@ -107,3 +107,17 @@ def test_the_command_takes_both_options(tmp_path):
     wrong = run("export", model, "-o", target, "-f", "--outputs", "nothing")
     assert wrong.exit_code == 3
     assert "--outputs nothing: no layer is named 'nothing'" in wrong.stderr
+
+
+def test_verify_takes_both_options_too(tmp_path):
+    case = golden("keras-2.2/several_gpus")
+    np.save(tmp_path / "x.npy", case.arrays(0, "x")[0])
+    np.save(tmp_path / "y.npy", case.arrays(0, "y")[0])
+    given = ("--input", tmp_path / "x.npy", "--expected", tmp_path / "y.npy", "--json")
+    part = ("--inputs", "lambda_1", "--outputs", "model_1#0")
+    done = run("verify", case.files()[0], *part, *given)
+    assert done.exit_code == 0
+    assert [output["name"] for output in json.loads(done.stdout)["outputs"]] == [
+        "model_1#0"
+    ]
+    assert run("verify", case.files()[0], *given).exit_code == 3
