@@ -36,6 +36,18 @@ def test_there_are_fixtures_of_every_kind():
     assert {*CTC, "keras-2.2/several_gpus", "keras-3.15/from_texts"} <= set(names)
 
 
+def test_scores_of_attention_are_its_second_output():
+    """The part needs the masks of query and value, and makes them from its inputs."""
+    case = golden("keras-3.15/attention_masked")
+    names = case.facts["output_names"]
+    model, _ = exported(case.files()[0], outputs="scores:1,scores")
+    arrays = dict(zip(["q", "v"], case.arrays(0, "x"), strict=True))
+    weights, y = model.predict({name: arrays[name] for name in model.input_names})
+    first = names.index("scores")
+    case.close(y, case.arrays(0, "y")[first])
+    case.close(weights, case.arrays(0, "y")[first + 1])
+
+
 def test_every_tower_has_the_same_weights():
     case = golden("keras-2.2/several_gpus")
     first, second = (

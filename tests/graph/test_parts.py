@@ -159,8 +159,10 @@ def test_an_input_inside_a_nested_model_is_refused():
 
 
 def test_an_output_that_a_layer_does_not_give_is_refused():
-    text = refusal(model_of(STATES), outputs="scores:7")
-    assert "output 7" in text
+    text = problems(STATES, "scores:7,encoder:3")
+    assert "'scores' gives no output 7 in this model" in text
+    assert "'encoder' gives no output 3 in this model" in text
+    assert part(STATES, "encoder:2")[0].output_names == ["encoder:2"]
 
 
 def test_models_nested_in_one_another_take_no_time():
