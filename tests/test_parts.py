@@ -48,6 +48,21 @@ def test_scores_of_attention_are_its_second_output():
     case.close(weights, case.arrays(0, "y")[first + 1])
 
 
+def test_a_decoder_without_attention_streams():
+    """Encoded once, then one step after the other: what Keras gave for the whole."""
+    case = golden("keras-2.2/encoder_decoder")
+    model = case.files()[0]
+    source, target = case.arrays(0, "x")
+    encoder, _ = exported(model, outputs="encoder:1,encoder:2")
+    decoder, _ = exported(model, outputs="scores", inputs=encoder.output_names)
+    h, c = encoder.predict(source)
+    state, steps = decoder.initial_state(len(source)), []
+    for x in target.swapaxes(0, 1):
+        y, state = decoder.step([h, c, x], state)
+        steps.append(y)
+    case.close(np.stack(steps, axis=1), case.arrays(0, "y")[0])
+
+
 def test_every_tower_has_the_same_weights():
     case = golden("keras-2.2/several_gpus")
     first, second = (
