@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.differences import graph_differences
-from gru2np.errors import ModelFileError, UnsupportedModelError
+from gru2np.errors import InputError, ModelFileError, UnsupportedModelError
 from gru2np.generations import interpret
 from gru2np.graph.cutting import cut
 from gru2np.graph.flatten import build
@@ -262,7 +262,10 @@ def _cut(
     def differing(others: Iterable[Meaning]) -> str:
         """Which inputs the part has by the first of other Kerases that differs."""
         for other in others:
-            theirs, _ = cut(model, raw, other, specs, part)
+            try:
+                theirs, _ = cut(model, raw, other, specs, part)
+            except (InputError, UnsupportedModelError) as error:
+                return f"as {other.writer} reads it, {error}"
             if _inputs(theirs) != _inputs(made):
                 return (
                     f"as {readings.assumed_writer} reads it, the part takes "
