@@ -18,14 +18,12 @@ from gru2np.errors import UnsupportedModelError
 from gru2np.generations import interpret
 from gru2np.graph.flatten import build
 from gru2np.graph.prune import Owner, needed, owners_of
-from gru2np.layers.custom import Specs
+from gru2np.layers.custom import Specs, custom_records
 from gru2np.readers import open_model
 from gru2np.weights.match import find
 from gru2np_runtime import __version__
-from gru2np_runtime.attributes import OWN
 from gru2np_runtime.bundle.manifest import FORMAT, MANIFEST_VERSION
 from gru2np_runtime.bundle.manifest_writer import graph_record
-from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,8 +32,8 @@ if TYPE_CHECKING:
 
     from gru2np.graph.flatten import Built
     from gru2np.ir import FilePath, KerasModel, RawModel, StoredTensor
-    from gru2np.layers.custom import CustomObjects
     from gru2np.meaning import Meaning, Readings
+    from gru2np_runtime.custom_objects import CustomObjects
 
 
 # The most differences that an error shows of a model with several possible meanings.
@@ -82,12 +80,7 @@ class Conversion:
             layer = self.owners[path].path
             by_layer.setdefault(layer, {})[path[len(layer) + 1 :]] = record
 
-        # At load, the class itself states whether it runs per step.
-        custom = {
-            layer.op[len(OWN) :]: {"kind": "layer", "per_step": None}
-            for _, layer in walk(self.built.graph)
-            if layer.op.startswith(OWN)
-        }
+        custom = dict(custom_records(self.built.graph))
 
         def describe(path: str) -> dict[str, Any]:
             more: dict[str, Any] = {"weights": by_layer.get(path, {})}
@@ -200,6 +193,7 @@ def converted(
     specs = Specs(custom_objects)
     built = _build(raw, model, readings, specs)
     built.notes.extend(raw.notes)
+    built.notes.extend(_unused(specs))
     tensors = find(model, built.weights, raw, specs)
     built.graph = needed(built.graph)
     owners = dict(owners_of(built.graph))
@@ -244,6 +238,12 @@ def _build(raw: RawModel, model: KerasModel, readings: Readings, specs: Specs) -
             f"state it with --saved-by:{backend[1]}"
         )
     return built
+
+
+def _unused(specs: Specs) -> list[str]:
+    """A note on the custom objects that the model has no use for."""
+    names = ", ".join(map(repr, sorted(specs.names - specs.used)))
+    return [f"custom_objects: nothing in the model is called {names}"] if names else []
 
 
 def _attempt(

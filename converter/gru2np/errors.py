@@ -2,6 +2,7 @@
 
 Gru2npError                       the root; everything below is one of these
 ├── BundleError (ValueError)      from gru2np_runtime: a bundle that breaks a rule
+├── CustomObjectError (TypeError) from gru2np_runtime: a custom class or function fails
 ├── InputError (ValueError)       from gru2np_runtime: data that does not fit
 ├── ModelFileError (ValueError)   a file that is damaged, hostile or not a model
 ├── UnsupportedModelError (NotImplementedError)
@@ -18,13 +19,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gru2np_runtime.errors import BundleError, Gru2npError, InputError
+from gru2np_runtime.errors import (
+    BundleError,
+    CustomObjectError,
+    Gru2npError,
+    InputError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = [
     "BundleError",
+    "CustomObjectError",
     "Gru2npError",
     "InputError",
     "ModelFileError",

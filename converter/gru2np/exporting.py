@@ -13,7 +13,7 @@ from gru2np_runtime.files.arrays import replacing
 
 if TYPE_CHECKING:
     from gru2np.ir import FilePath
-    from gru2np.layers.custom import CustomObjects
+    from gru2np_runtime.custom_objects import CustomObjects
 
 
 def export(

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gru2np_runtime.activations import check_activation
+from gru2np_runtime.custom import OWN, CustomFunction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +21,11 @@ else:
     def dataclass_transform(**_options: object) -> Callable[[type], type]:
         """Stand-in for typing's marker, which only a type checker reads."""
         return lambda base: base
+
+
+if TYPE_CHECKING:
+    # Arguments of a custom function: values as JSON has them, by name.
+    Arguments = Mapping[str, Any]
 
 
 def _integer(value: object) -> int:
@@ -91,6 +97,29 @@ def _float_type(value: object) -> str:
     raise TypeError("float32 or float64")
 
 
+def _function(value: object) -> CustomFunction:
+    if isinstance(value, CustomFunction):
+        return value
+    raise TypeError("a custom function")
+
+
+def _plain(value: object) -> Any:
+    """A value as JSON has it: a number, a string, a bool, null, or a list of these."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return _arguments(value)
+    if value is None or isinstance(value, (bool, float, int, str)):
+        return value
+    raise TypeError("object of plain values")
+
+
+def _arguments(value: object) -> dict[str, Any]:
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _plain(item) for key, item in value.items()}
+    raise TypeError("object of plain values")
+
+
 # The check of each annotation of a layer attribute, by its text, because annotations
 # are never evaluated.  A manifest holds no other types.
 ATTRIBUTE_KINDS: dict[str, Callable[[Any], object]] = {
@@ -105,16 +134,14 @@ ATTRIBUTE_KINDS: dict[str, Callable[[Any], object]] = {
     "tuple[tuple[int | None, ...], ...]": _items,
     "ActivationSpec": check_activation,
     "FloatType": _float_type,
+    "CustomFunction": _function,
+    "Arguments": _arguments,
 }
 
 
 def of_this_package(kind: type) -> bool:
     """Whether a class is defined in this package, and not a custom class."""
     return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
-
-
-# Prefix of the op of a custom class; the class name follows.
-OWN = "custom>"
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)

@@ -259,6 +259,11 @@ def _is_stated(cls: type[Layer], fact: str) -> bool:
     return owner is not Layer and of_this_package(owner)
 
 
+def is_custom(layer: Layer) -> bool:
+    """Whether its class is the user's own."""
+    return not of_this_package(type(layer))
+
+
 def sized(shape: Shape, size: int = 1) -> Sizes:
     """The shape with ``size`` for every size that is None."""
     return tuple(size if n is None else n for n in shape)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.graph import floats
+from gru2np.graph.custom_functions import with_results
 from gru2np.graph.whole_numbers import dtype_problem
 from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.graph import Node
@@ -110,7 +111,10 @@ class Builder:
         """
         if layer is not None:
             self.layers[path] = layer
-        layer = self.layers[path]
+        shapes = [self.shape(ref) for ref in inputs]
+        dtypes = [self.dtypes[source] for source, _ in inputs]
+        layer = with_results(self.layers[path], shapes, dtypes)
+        self.layers[path] = layer
         if len(self.nodes) >= MAX_NODES:
             raise ModelFileError(
                 f"architecture: expected at most {MAX_NODES} layer calls, got more: "

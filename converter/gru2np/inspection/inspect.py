@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.graph import Graph
 
     FilePath = str | os.PathLike[str]
-    from gru2np.layers.custom import CustomObjects
+    from gru2np_runtime.custom_objects import CustomObjects
 
     Titles = Mapping[str, tuple[str, str]]
 

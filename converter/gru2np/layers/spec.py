@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gru2np.layers.mask_rules import MaskRule
     from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
+    from gru2np_runtime.custom import CustomFunction
 
     LayerType = TypeVar("LayerType", bound=Layer)
 
@@ -180,6 +181,7 @@ class Config:
         layer: the layer whose options these are.
         path: its path, for messages.
         meaning: of the model's Keras.
+        function: the custom function of a name; None if there is none.
         default_dtype: of a layer that states none.
     """
 
@@ -190,6 +192,7 @@ class Config:
         meaning: Meaning,
         note: Callable[[Problem], None],
         child: Callable[[str, KerasLayer], Layer],
+        function: Callable[[str], CustomFunction | None],
         default_dtype: str = "float32",
     ) -> None:
         self.layer = layer
@@ -197,6 +200,7 @@ class Config:
         self.meaning = meaning
         self._note = note
         self._child = child
+        self.function = function
         self.default_dtype = default_dtype
         self._read: set[str] = set()
         self._children: set[str] = set()
@@ -313,6 +317,7 @@ class Config:
             self.meaning,
             self._note,
             self._child,
+            self.function,
             self.default_dtype,
         )
 

@@ -68,7 +68,7 @@ class Translator:
 
     def layer(self, path: str, layer: KerasLayer) -> Layer | None:
         """The runtime layer; None if it cannot be converted, its problem noted."""
-        spec = self.specs.get(layer.class_name)
+        spec = self.specs.of(layer)
         if spec is None:
             self.problems.append(_unknown(path, layer))
             return None
@@ -78,6 +78,7 @@ class Translator:
             self.meaning,
             self.problems.append,
             self.child,
+            self.specs.function,
             self.default_dtype,
         )
         try:

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.inspection.cost import Costs
     from gru2np.inspection.inspect import Opened, Report
-    from gru2np.layers.custom import CustomObjects
     from gru2np.reports.blocks import Section
     from gru2np.verification.result import Verification
+    from gru2np_runtime.custom_objects import CustomObjects
 
     FilePath = str | os.PathLike[str]
     # Options of a command with their values; None if the user left one out.

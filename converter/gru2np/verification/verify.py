@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from gru2np.convert import Conversion
     from gru2np.ir import Array, FilePath
-    from gru2np.layers.custom import CustomObjects
     from gru2np.verification.bundle_comparison import Again
     from gru2np.verification.keras_process import Outputs
     from gru2np.verification.result import Verification
+    from gru2np_runtime.custom_objects import CustomObjects
 
 
 def verify(

@@ -14,9 +14,9 @@ from gru2np_runtime.model import Model
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
 
-    from gru2np_runtime.layer import Array, Layer
+    from gru2np_runtime.custom_objects import CustomObjects
+    from gru2np_runtime.layer import Array
 
     Source = str | os.PathLike[str] | bytes | BinaryIO
 
@@ -57,7 +57,7 @@ class Opened:
 
 def open_bundle(
     source: Source,
-    custom_objects: Mapping[str, type[Layer]] | None = None,
+    custom_objects: CustomObjects | None = None,
     *,
     mapped: bool = False,
 ) -> Opened:
@@ -89,7 +89,7 @@ def open_bundle(
 
 
 def read_bundle(
-    source: Source, custom_objects: Mapping[str, type[Layer]] | None = None
+    source: Source, custom_objects: CustomObjects | None = None
 ) -> tuple[Manifest, dict[str, Array]]:
     """The manifest, and the weights by path: float16 as stored, int8 as float32.
 

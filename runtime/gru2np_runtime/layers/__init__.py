@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.core import Masking as Masking
     from gru2np_runtime.layers.core import ReversibleEmbedding as ReversibleEmbedding
     from gru2np_runtime.layers.core import Softmax as Softmax
+    from gru2np_runtime.layers.custom import Function as Function
     from gru2np_runtime.layers.dense import Dense as Dense
     from gru2np_runtime.layers.dense import EinsumDense as EinsumDense
     from gru2np_runtime.layers.dense import Highway as Highway
@@ -149,6 +150,7 @@ FAMILY = {
     "embedding": "core.Embedding",
     "expand_dims": "ops.ExpandDims",
     "flatten": "reshaping.Flatten",
+    "function": "custom.Function",
     "get_item": "slicing.GetItem",
     "global_average_pooling": "pooling.GlobalAveragePooling",
     "global_max_pooling": "pooling.GlobalMaxPooling",

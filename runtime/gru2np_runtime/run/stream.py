@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gru2np_runtime.custom import CustomFunction
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, CARRIED, LAST, PER_STEP
+from gru2np_runtime.layer import (
+    ACROSS,
+    CARRIED,
+    LAST,
+    PER_STEP,
+    Layer,
+    is_custom,
+)
+from gru2np_runtime.layers.recurrent import Recurrent
 from gru2np_runtime.plan import Carry, CarryingPlan
 from gru2np_runtime.run.fuse import fuse, fuse_single
 
@@ -157,7 +166,7 @@ class Stream:
             return
         rule = layer.over_time(*shapes)
         if rule == ACROSS:
-            raise _blocked(node, layer.op, "it needs all time steps at once")
+            raise _blocked(node, layer.op, _why_across(layer))
         if rule == LAST:
             # Its output at a step is its output for the sequence that ends there.
             return
@@ -221,7 +230,7 @@ class Stream:
                     carries[node.name] = None
                     continue
                 raise InputError(f"state: layer {node.name!r} is missing")
-            plan = self._carrying(node)
+            plan, layer = self._carrying(node), self.plan.graph.layers[node.layer]
             expected = plan.state_shapes()
             states = [np.array(a, plan.layer.dtype) for a in arrays[node.name]]
             # A size of 0 is one that only the input decides.
@@ -244,6 +253,13 @@ class Stream:
                     )
                 batch_size = array.shape[0]
             carries[node.name] = plan.resume(states)
+            cells = layer.cells() if isinstance(layer, Recurrent) else ()
+            if node.mask is not None and any(is_custom(cell) for _, cell in cells):
+                raise InputError(
+                    f"state of layer {node.name!r}: a masked step repeats the last "
+                    "output of a custom cell, which the arrays do not hold: keep the "
+                    "state itself, state.copy()"
+                )
         return State(carries, batch_size or 0)
 
     def step(self, inputs: Sequence[Array], state: State) -> list[Array]:
@@ -305,6 +321,23 @@ def _broadcasts(
     """Whether an input without time axis broadcasts to every time step."""
     rank = max(len(s) for s, has_time in zip(shapes, per_step) if has_time)
     return len(shape) < rank or shape[1] == 1
+
+
+def _why_across(layer: Layer) -> str:
+    """Why a layer needs all time steps at once; what its author can do about it."""
+    if is_custom(layer) and type(layer).over_time is Layer.over_time:
+        return (
+            "its class does not say how it treats time: override over_time to return "
+            '"pointwise" if it computes every time step by itself'
+        )
+    for value in layer.attributes().values():
+        if isinstance(value, CustomFunction) and not value.per_step:
+            return (
+                f"its function {value.own_name!r} does not say that it computes every "
+                "time step by itself: if it does, decorate it with "
+                "gru2np_runtime.per_step"
+            )
+    return "it needs all time steps at once"
 
 
 def _blocked(node: Node, op: str, reason: str) -> InputError:
