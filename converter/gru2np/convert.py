@@ -51,6 +51,7 @@ class Conversion:
         built: its graph, pruned.
         tensors: the stored array of every weight, by path in the bundle.
         owners: the layers they belong to, by the same paths.
+        custom_objects: the names of the custom objects that it uses.
     """
 
     raw: RawModel
@@ -59,6 +60,7 @@ class Conversion:
     built: Built
     tensors: Mapping[str, StoredTensor]
     owners: Mapping[str, Owner]
+    custom_objects: frozenset[str]
 
     @property
     def weights(self) -> Mapping[str, NDArray[Any]]:
@@ -198,7 +200,15 @@ def converted(
     built.graph = needed(built.graph)
     owners = dict(owners_of(built.graph))
     tensors = {path: tensor for path, tensor in tensors.items() if path in owners}
-    return Conversion(raw, model, readings.assumed, built, tensors, owners)
+    return Conversion(
+        raw,
+        model,
+        readings.assumed,
+        built,
+        tensors,
+        owners,
+        frozenset(specs.used),
+    )
 
 
 def _build(raw: RawModel, model: KerasModel, readings: Readings, specs: Specs) -> Built:

@@ -6,6 +6,8 @@ looked for by a name from a model or a bundle.
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime.custom import CustomFunction, failed
@@ -13,8 +15,8 @@ from gru2np_runtime.errors import CustomObjectError
 from gru2np_runtime.layer import Layer
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping
+    from types import ModuleType
 
     # Classes by the name of the class, functions by their own name, and both by the
     # name of one layer.
@@ -51,37 +53,58 @@ def checked(objects: object) -> dict[str, type[Layer] | CustomFunction]:
     return found
 
 
-def read_custom_objects(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Run a Python file of the user's, and return what it defines.
-
-    Args:
-        path: of a file that defines the dict ``custom_objects``.
-
-    Returns:
-        Every name that the file defines.
+def read_custom_objects(path: str | os.PathLike[str]) -> CustomObjects:
+    """Run a Python file of the user's; the dict ``custom_objects`` that it defines.
 
     Raises:
-        CustomObjectError: the file fails, or does not define a proper dict.
+        CustomObjectError: the file fails, or defines no such dict of classes and
+            functions.
+        FileNotFoundError: there is no such file.
     """
-    import importlib.util
-    import os
-    import sys
+    return objects_of(run_file(path), path)
 
-    shown = os.fspath(path)
-    # A module of this name can be pickled by reference as long as the process lives.
-    spec = importlib.util.spec_from_file_location("gru2np_custom_objects", path)
-    if spec is None or spec.loader is None:
-        raise CustomObjectError(f"{shown}: expected a Python file, with suffix .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise failed(shown, error) from error
-    if not hasattr(module, OBJECTS):
+
+def objects_of(module: ModuleType, path: str | os.PathLike[str]) -> CustomObjects:
+    """The dict ``custom_objects`` of a module; ``path`` is for messages.
+
+    Raises:
+        CustomObjectError: there is no such dict of classes and functions.
+    """
+    objects: CustomObjects | None = getattr(module, OBJECTS, None)
+    if objects is None:
         raise CustomObjectError(
-            f"{shown}: expected a dict {OBJECTS}, found none: write "
+            f"{os.fspath(path)}: expected a dict {OBJECTS}, found none: write "
             f'{OBJECTS} = {{"NameInTheModel": YourClassOrFunction}}'
         )
-    checked(getattr(module, OBJECTS))
-    return vars(module)
+    checked(objects)
+    return objects
+
+
+def run_file(path: str | os.PathLike[str]) -> ModuleType:
+    """The module of a Python file of the user's.
+
+    Raises:
+        CustomObjectError: it fails.
+        FileNotFoundError: there is no such file.
+    """
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    place = os.path.abspath(path)  # noqa: PTH100 - importing pathlib takes long
+    name = f"gru2np_custom_objects:{place}"
+    spec = spec_from_file_location(name, place)
+    if spec is None or spec.loader is None:
+        raise CustomObjectError(
+            f"{os.fspath(path)}: expected a Python file, with the suffix .py"
+        )
+    module = module_from_spec(spec)
+    # Classes and functions are pickled by the name of their module.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except FileNotFoundError as error:
+        if error.filename == place:
+            raise
+        raise failed(os.fspath(path), error) from error
+    except Exception as error:
+        raise failed(os.fspath(path), error) from error
+    return module

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import EXISTING, FORCE, JSON, QUIET, SAVED_BY, WEIGHTS
+from gru2np.cli.options import (
+    CUSTOM_OBJECTS,
+    EXISTING,
+    FORCE,
+    JSON,
+    QUIET,
+    SAVED_BY,
+    WEIGHTS,
+    custom_objects,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
         "gru2np export model.h5",
         "gru2np export architecture.json --weights weights.h5 -o model.npz",
         "gru2np export model.h5 --store int8",
+        "gru2np export model.keras --custom-objects objects.py",
     ),
 )
 @click.argument("model", type=EXISTING)
@@ -37,6 +47,7 @@ if TYPE_CHECKING:
 )
 @WEIGHTS
 @SAVED_BY
+@CUSTOM_OBJECTS
 @click.option(
     "--store",
     type=click.Choice(("float16", "int8")),
@@ -50,6 +61,7 @@ def export(
     output: str | None,
     weights: str | None,
     saved_by: str | None,
+    objects: str | None,
     store: str | None,
     force: bool,
     as_json: bool,
@@ -67,14 +79,19 @@ def export(
     from gru2np_runtime.files.arrays import check_output
 
     target = output or str(_default_output(Path(model)))
-    inputs = [path for path in (model, weights) if path is not None]
+    inputs = [path for path in (model, weights, objects) if path is not None]
     if output is None and Path(target) == Path(model):
         # MODEL is an .npz: the error of the reader explains more than check_output's.
         with convert(model, weights, saved_by=saved_by):
             pass
     check_output(target, force=force, inputs=inputs)
     exported = export_model(
-        model, target, weights=weights, saved_by=saved_by, store=store
+        model,
+        target,
+        weights=weights,
+        custom_objects=custom_objects(objects),
+        saved_by=saved_by,
+        store=store,
     )
     size = Path(target).stat().st_size
     if as_json:
@@ -83,7 +100,11 @@ def export(
         # On a terminal the next line has the path.
         click.echo(target)
     _export_notes(exported, target, size, store, say(quiet))
-    options = (("--weights", weights), ("--saved-by", saved_by))
+    options = (
+        ("--weights", weights),
+        ("--saved-by", saved_by),
+        ("--custom-objects", objects),
+    )
     more = "".join(f" {key} {shlex.quote(value)}" for key, value in options if value)
     say(quiet)(f"Next: gru2np verify {shlex.quote(model)} {shlex.quote(target)}{more}")
 

@@ -8,7 +8,15 @@ import shutil
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FORCE, JSON, SAVED_BY, STORED, WEIGHTS
+from gru2np.cli.options import (
+    CUSTOM_OBJECTS,
+    FORCE,
+    JSON,
+    SAVED_BY,
+    STORED,
+    WEIGHTS,
+    custom_objects,
+)
 
 
 @click.command(
@@ -18,6 +26,7 @@ from gru2np.cli.options import FORCE, JSON, SAVED_BY, STORED, WEIGHTS
 @click.argument("file", metavar="MODEL|BUNDLE|WEIGHTS", type=STORED)
 @WEIGHTS
 @SAVED_BY
+@CUSTOM_OBJECTS
 @click.option(
     "--report",
     "page",
@@ -31,6 +40,7 @@ def inspect(
     file: str,
     weights: str | None,
     saved_by: str | None,
+    objects: str | None,
     page: str | None,
     force: bool,
     as_json: bool,
@@ -44,15 +54,23 @@ def inspect(
     from gru2np.inspection.inspect import inspect as inspect_file
     from gru2np.inspection.render import render
 
+    own = custom_objects(objects)
     if page is None:
-        report = inspect_file(file, weights, saved_by=saved_by)
+        report = inspect_file(file, weights, custom_objects=own, saved_by=saved_by)
     else:
         from gru2np.reports.page import write_inspection
         from gru2np_runtime.files.arrays import check_output
 
-        inputs = [file] if weights is None else [file, weights]
+        inputs = [path for path in (file, weights, objects) if path is not None]
         check_output(page, force=force, inputs=inputs)
-        report = write_inspection(page, file, weights, saved_by=saved_by)
+        report = write_inspection(
+            page,
+            file,
+            weights,
+            custom_objects=own,
+            objects_file=objects,
+            saved_by=saved_by,
+        )
         say(False)(f"wrote {page}")
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))

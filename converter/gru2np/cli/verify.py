@@ -8,7 +8,16 @@ from pathlib import Path
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEIGHTS
+from gru2np.cli.options import (
+    CUSTOM_OBJECTS,
+    EXISTING,
+    FILE,
+    FORCE,
+    JSON,
+    QUIET,
+    SAVED_BY,
+    WEIGHTS,
+)
 
 
 @click.command(
@@ -38,6 +47,7 @@ from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEI
 )
 @WEIGHTS
 @SAVED_BY
+@CUSTOM_OBJECTS
 @click.option(
     "--atol",
     type=click.FloatRange(min=0),
@@ -94,6 +104,7 @@ def verify(
     expected: str | None,
     weights: str | None,
     saved_by: str | None,
+    objects: str | None,
     atol: float | None,
     rtol: float | None,
     layers: bool,
@@ -117,6 +128,9 @@ def verify(
     breakpoint of a layer, several batch sizes. Agreement proves nothing about what no
     case reached and what both sides assume: the report lists both.
 
+    A model with custom objects needs those of Keras too: FILE.py defines
+    keras_custom_objects, a function that takes the module of Keras and returns a dict.
+
     The exit code is 0 if every output agrees, 1 if one differs, and 3 if no installed
     Keras reads the file as it was meant.
     """
@@ -133,15 +147,24 @@ def verify(
     if page is not None:
         from gru2np_runtime.files.arrays import check_output
 
-        read = [path for path in (model, bundle, weights, inputs, expected) if path]
-        check_output(page, force=force, inputs=read)
+        read = [model, bundle, weights, inputs, expected, objects]
+        check_output(page, force=force, inputs=[path for path in read if path])
     from gru2np.cli.verify_report import report
+    from gru2np.verification.keras_objects import KERAS_OBJECTS
     from gru2np.verification.settings import Settings
     from gru2np.verification.verify import Request, verifying
+    from gru2np_runtime.custom_objects import objects_of, run_file
 
     # The page shows the differences of layers.
     settings = Settings(atol, rtol, layers or (page is not None and expected is None))
-    request = Request(inputs, expected, settings, seed, case, saved_by=saved_by)
+    own, keras_objects = None, None
+    if objects is not None:
+        module = run_file(objects)
+        own = objects_of(module, objects)
+        keras_objects = objects if hasattr(module, KERAS_OBJECTS) else None
+    request = Request(
+        inputs, expected, settings, seed, case, own, saved_by, keras_objects
+    )
     with verifying(model, [bundle], request, weights) as (conversion, (verification,)):
         for note in verification.notes:
             say(quiet)(f"Note: {note}")
@@ -165,6 +188,8 @@ def verify(
                 expected=expected,
                 atol=atol,
                 rtol=rtol,
+                custom_objects=own,
+                objects_file=objects,
                 saved_by=saved_by,
                 conversion=conversion,
             )
@@ -172,7 +197,8 @@ def verify(
     if record and bundle is not None and verification.agrees:
         from gru2np.verification.proof import record as record_proof
 
-        say(quiet)(str(record_proof(bundle, verification)))
+        proof = record_proof(bundle, verification, custom_objects=own)
+        say(quiet)(str(proof))
     elif record:
         say(quiet)("nothing is recorded, because outputs differ")
     context.exit(0 if verification.agrees else 1)

@@ -51,6 +51,7 @@ def write_inspection(
     weights: FilePath | None = None,
     *,
     custom_objects: CustomObjects | None = None,
+    objects_file: FilePath | None = None,
     saved_by: str | None = None,
 ) -> Report:
     """Write the page of a model file or a bundle.
@@ -59,7 +60,8 @@ def write_inspection(
         target: path of the page; it is replaced when the page is complete.
         path: a model file, an architecture, or a bundle.
         weights: the weights of an architecture.
-        custom_objects: custom classes, as for ``export``.
+        custom_objects: as for ``export``.
+        objects_file: the file that they are from.
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
 
@@ -71,7 +73,9 @@ def write_inspection(
         BundleError: the bundle breaks a rule.
         Gru2npError: the page cannot be written.
     """
-    options: Options = [("", path), ("--weights", weights)]
+    options: Options = [
+        *(("", path), ("--weights", weights), ("--custom-objects", objects_file)),
+    ]
     with inspecting(
         path, weights, custom_objects=custom_objects, saved_by=saved_by
     ) as (
@@ -95,6 +99,7 @@ def write_verification(
     atol: float | None = None,
     rtol: float | None = None,
     custom_objects: CustomObjects | None = None,
+    objects_file: FilePath | None = None,
     saved_by: str | None = None,
     conversion: Conversion | None = None,
 ) -> None:
@@ -110,7 +115,8 @@ def write_verification(
         expected: the file of recorded outputs; None if Keras ran.
         atol: the user's absolute tolerance.
         rtol: the user's relative tolerance.
-        custom_objects: custom classes, as for ``export``.
+        custom_objects: as for ``export``.
+        objects_file: the file that they are from.
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
         conversion: of the model, if it is open; else the file is opened again.
@@ -123,6 +129,7 @@ def write_verification(
     options: Options = [
         *(("", model), ("", bundle), ("--weights", weights), ("--input", inputs)),
         *(("--expected", expected), ("--atol", atol), ("--rtol", rtol)),
+        ("--custom-objects", objects_file),
     ]
     command = _command("verify", options, "report.html", saved_by, verification)
     if bundle is None and conversion is not None:

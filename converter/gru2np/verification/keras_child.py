@@ -19,6 +19,7 @@ sys.path[:] = [
 
 import importlib  # noqa: E402
 import json  # noqa: E402
+import runpy  # noqa: E402
 import shutil  # noqa: E402
 import zipfile  # noqa: E402
 from typing import Any  # noqa: E402
@@ -41,6 +42,7 @@ def answer(folder: Path) -> dict[str, Any]:
         raise Stopped("import") from error
     # For layers that name no dtype, and because predict casts inputs to floatx.
     keras.backend.set_floatx(request["floatx"])
+    request["custom_objects"] = _objects(keras, request)
     model, plain = _load(keras, request, folder)
     if request["nudged"]:
         _nudge(model)
@@ -125,9 +127,29 @@ def _load(keras: Any, request: dict[str, Any], folder: Path) -> tuple[Any, bool]
         raise Stopped("load") from error
 
 
+def _objects(keras: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """The custom objects that the user's file defines for this Keras."""
+    if request["objects"] is None:
+        return {}
+    try:
+        found = runpy.run_path(request["objects"])["keras_custom_objects"]
+        objects = dict(found(keras) if callable(found) else found)
+        missing = [name for name in request["needed"] if name not in objects]
+        if missing:
+            raise LookupError(
+                f"keras_custom_objects has no {', '.join(missing)}, which the model "
+                f"needs; it has {', '.join(objects) or 'nothing'}"
+            )
+    except Exception as error:
+        raise Stopped("objects") from error
+    return objects
+
+
 def _load_file(keras: Any, request: dict[str, Any], path: Path) -> Any:
     if request["weights"]:
-        model = keras.models.model_from_json(path.read_text("utf-8"))
+        model = keras.models.model_from_json(
+            path.read_text("utf-8"), custom_objects=request["custom_objects"]
+        )
         if request["weights"].endswith(".npz"):
             with np.load(request["weights"]) as data:
                 arrays = [data[f"arr_{number}"] for number in range(len(data.files))]
@@ -138,7 +160,12 @@ def _load_file(keras: Any, request: dict[str, Any], path: Path) -> Any:
             # Weights that a checkpoint lacks would keep their initial numbers.
             loaded.assert_existing_objects_matched()
         return model
-    return keras.models.load_model(path, compile=False, safe_mode=True)
+    return keras.models.load_model(
+        path,
+        custom_objects=request["custom_objects"],
+        compile=False,
+        safe_mode=True,
+    )
 
 
 def _load_plain(keras: Any, request: dict[str, Any], folder: Path) -> Any:

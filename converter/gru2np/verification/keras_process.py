@@ -21,7 +21,7 @@ import numpy as np
 
 from gru2np.errors import VerificationError
 from gru2np.readers import packed
-from gru2np.verification import keras_files, plain_config
+from gru2np.verification import keras_files, keras_objects, plain_config
 from gru2np.verification.evidence import Reference
 from gru2np.verification.installed_keras import INSTEAD, SHOWN
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np.convert import Conversion
-    from gru2np.ir import Array
+    from gru2np.ir import Array, FilePath
     from gru2np.verification.installed_keras import Keras
 
 
@@ -117,6 +117,7 @@ def run(
     floatx: str,
     layers: bool,
     nudged: bool,
+    objects: FilePath | None = None,
 ) -> Iterator[Answered]:
     """Run a Keras in a child process: load the model once, predict every case.
 
@@ -131,12 +132,15 @@ def run(
         floatx: Keras' setting.
         layers: record the outputs of every layer too.
         nudged: change every weight in its last digit.
+        objects: path of a file of the user's that defines custom objects of Keras.
 
     Raises:
         VerificationError: Keras cannot load the model, or run it on any of the cases.
     """
     config = conversion.raw.config
     plain, written = plain_config.plain(conversion, keras2=keras.generation == 2)
+    needed = sorted(conversion.custom_objects)
+    keras_objects.give_names(plain, needed, keras_3=keras.generation == 3)
     foreign = plain_config.foreign(plain)
     if foreign:
         raise VerificationError(
@@ -147,7 +151,9 @@ def run(
     request = {
         "module": keras.module,
         "container": conversion.raw.container,
-        "must_be_plain": bool(written or plain_config.foreign(config)),
+        "objects": None if objects is None else str(Path(objects).resolve()),
+        "needed": needed,
+        "must_be_plain": bool(written or needed or plain_config.foreign(config)),
         "kind": structure.kind,
         "names": structure.names,
         "cases": len(cases),
@@ -270,7 +276,11 @@ def _ask(folder: Path, keras: Keras) -> dict[str, Any]:
             f"the process that ran {keras} ended with code {process.returncode}:{lines}"
         ) from None
     if "failed" in answer:
-        doing = {"import": "be imported", "load": "load this file"}
+        doing = {
+            "import": "be imported",
+            "load": "load this file",
+            "objects": "use the file of custom objects",
+        }
         what = doing.get(answer["failed"], "run this model")
         raise _cannot(keras, what, _last_line(answer["error"]))
     return answer

@@ -14,7 +14,13 @@ from gru2np.convert import convert, model_file
 from gru2np.errors import ModelFileError, VerificationError, naming
 from gru2np.inspection.inspect import is_bundle
 from gru2np.layers.spec import HALF
-from gru2np.verification import cases, installed_keras, keras_process, samples
+from gru2np.verification import (
+    cases,
+    installed_keras,
+    keras_objects,
+    keras_process,
+    samples,
+)
 from gru2np.verification.bundle_comparison import BundleComparison
 from gru2np.verification.float64 import Exact
 from gru2np.verification.input_usage import usages
@@ -46,6 +52,7 @@ def verify(
     seed: int = 0,
     case: str | None = None,
     custom_objects: CustomObjects | None = None,
+    keras_custom_objects: FilePath | None = None,
     saved_by: str | None = None,
 ) -> Verification:
     """Run a model in Keras and in the runtime, and compare the outputs.
@@ -74,8 +81,11 @@ def verify(
         layers: compare every layer's output too, each layer with its inputs in Keras.
         seed: of the drawn inputs.
         case: draw only the case of this name.
-        custom_objects: custom classes, as for ``export``; they need ``expected``, since
-            Keras would need its own classes for them.
+        custom_objects: as for ``export``; they need ``keras_custom_objects`` too, or
+            ``expected``.
+        keras_custom_objects: path of a Python file that defines this name for the Keras
+            in the child process: a dict by the same names, or a function that takes the
+            module of Keras and returns one.
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
 
@@ -88,7 +98,16 @@ def verify(
             model has no case of that name.
     """
     settings = Settings(atol, rtol, layers)
-    request = Request(inputs, expected, settings, seed, case, custom_objects, saved_by)
+    request = Request(
+        inputs,
+        expected,
+        settings,
+        seed,
+        case,
+        custom_objects,
+        saved_by,
+        keras_custom_objects,
+    )
     with verifying(model, [bundle], request, weights) as (_, (verification,)):
         return verification
 
@@ -105,6 +124,7 @@ class Request:
         case: draw only the case of this name; None for all.
         custom_objects: custom classes by name.
         saved_by: the Keras that saved the file, if the file does not say.
+        keras_custom_objects: path of a file that defines them for Keras.
 
     Raises:
         VerificationError: two of them exclude each other.
@@ -117,6 +137,7 @@ class Request:
     case: str | None = None
     custom_objects: CustomObjects | None = None
     saved_by: str | None = None
+    keras_custom_objects: FilePath | None = None
 
     def __post_init__(self) -> None:
         if self.expected is not None and (self.settings.layers or self.inputs is None):
@@ -132,10 +153,7 @@ class Request:
                 "a case draws its own inputs: leave out case or inputs"
             )
         if self.expected is None and self.custom_objects:
-            raise VerificationError(
-                f"Keras would need its own classes for {', '.join(self.custom_objects)}"
-                f": {installed_keras.INSTEAD}"
-            )
+            keras_objects.check(self.custom_objects, self.keras_custom_objects)
 
 
 @contextmanager
@@ -219,6 +237,7 @@ def verify_conversion(
         files,
         batch_size=samples.declared_batch(conversion.built.graph),
         floatx=_floatx(conversion),
+        objects=request.keras_custom_objects,
     )
     inputs = [list(case.inputs.values()) for case in drawn]
     exact = None
