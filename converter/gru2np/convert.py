@@ -51,7 +51,7 @@ class Conversion:
         built: its graph, pruned.
         tensors: the stored array of every weight, by path in the bundle.
         owners: the layers they belong to, by the same paths.
-        custom_objects: the names of the custom objects that it uses.
+        specs: how its classes were converted.
     """
 
     raw: RawModel
@@ -60,7 +60,7 @@ class Conversion:
     built: Built
     tensors: Mapping[str, StoredTensor]
     owners: Mapping[str, Owner]
-    custom_objects: frozenset[str]
+    specs: Specs
 
     @property
     def weights(self) -> Mapping[str, NDArray[Any]]:
@@ -175,14 +175,14 @@ def convert(
     with open_model(model, weights) as opened:
         raw = replace(opened, saved_by=saved_by)
         keras_model, readings = interpret(raw)
-        yield converted(raw, keras_model, readings, custom_objects)
+        yield converted(raw, keras_model, readings, Specs(custom_objects))
 
 
 def converted(
     raw: RawModel,
     model: KerasModel,
     readings: Readings,
-    custom_objects: CustomObjects | None = None,
+    specs: Specs | None = None,
 ) -> Conversion:
     """The conversion of a model, given the possible meanings of its file.
 
@@ -192,7 +192,7 @@ def converted(
         UnsupportedModelError: something cannot be converted, or the releases that may
             have saved it give different numbers.
     """
-    specs = Specs(custom_objects)
+    specs = specs or Specs()
     built = _build(raw, model, readings, specs)
     built.notes.extend(raw.notes)
     built.notes.extend(_unused(specs))
@@ -200,15 +200,7 @@ def converted(
     built.graph = needed(built.graph)
     owners = dict(owners_of(built.graph))
     tensors = {path: tensor for path, tensor in tensors.items() if path in owners}
-    return Conversion(
-        raw,
-        model,
-        readings.assumed,
-        built,
-        tensors,
-        owners,
-        frozenset(specs.used),
-    )
+    return Conversion(raw, model, readings.assumed, built, tensors, owners, specs)
 
 
 def _build(raw: RawModel, model: KerasModel, readings: Readings, specs: Specs) -> Built:

@@ -74,6 +74,7 @@ class Problem:
         reason: what is wrong and what to do, one line.
         option: the option that causes it, if it is one option.
         value: the option's value in the file.
+        custom: the names by which a custom object can be given for it.
     """
 
     layer: str
@@ -81,6 +82,7 @@ class Problem:
     reason: str
     option: str | None = None
     value: object = None
+    custom: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = f"layer {self.layer!r} ({self.class_name})"
@@ -105,4 +107,18 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
         else:
             lines = "".join(f"\n  - {problem}" for problem in problems)
             text = f"this model cannot be converted, {len(problems)} problems:{lines}"
+        text += _way_on(self.problems)
         super().__init__(text)
+
+
+def _way_on(problems: Sequence[Problem]) -> str:
+    """How to give the custom objects that a model lacks; empty if it lacks none."""
+    names = {" or ".join(map(repr, p.custom)): None for p in problems if p.custom}
+    if not names:
+        return ""
+    return (
+        "\nThe code of custom classes and functions is never run from a model file. "
+        "Write them with NumPy in a Python file, in a dict custom_objects by the names "
+        f"{', '.join(names)}, and pass it with --custom-objects FILE.py "
+        "(custom_objects= in Python): see docs/custom-objects.md"
+    )

@@ -24,6 +24,8 @@ from gru2np_runtime.files.tables import TableOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gru2np_runtime.custom_objects import CustomObjects
+
 # The same as in gru2np, which the runtime cannot import; a test compares them.
 EXIT_CODES = {
     "done": 0,
@@ -122,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="A,B,...",
         help="the columns of a table to use, by name or by number from 1",
     )
+    _add_custom_objects(predict)
     predict.add_argument(
         "--resume", action="store_true", help="continue an interrupted run"
     )
@@ -130,8 +133,28 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "bundle", metavar="BUNDLE", help="a file that gru2np export wrote"
     )
+    _add_custom_objects(check)
     check.set_defaults(run=_check)
     return parser
+
+
+def _add_custom_objects(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--custom-objects",
+        metavar="FILE.py",
+        dest="objects",
+        help="a Python file of yours, which is run: its dict custom_objects has your "
+        "own layers, cells and functions by name",
+    )
+
+
+def _custom_objects(options: argparse.Namespace) -> CustomObjects | None:
+    if options.objects is None:
+        return None
+    from gru2np_runtime.custom_objects import read_custom_objects
+
+    _must_exist(options.objects)
+    return read_custom_objects(options.objects)
 
 
 def _command(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
@@ -166,7 +189,7 @@ def _predict(options: argparse.Namespace) -> None:
         check_output(options.output, force=options.force, inputs=inputs)
     try:
         prediction = predict_file(
-            load(options.bundle),
+            load(options.bundle, custom_objects=_custom_objects(options)),
             sys.stdin.buffer if options.input == "-" else options.input,
             sys.stdout.buffer if piped else options.output,
             batch_size=options.batch_size,
@@ -190,7 +213,7 @@ def _check(options: argparse.Namespace) -> int:
 
     _must_exist(options.bundle)
     try:
-        opened = open_bundle(options.bundle)
+        opened = open_bundle(options.bundle, _custom_objects(options))
         checked = check(opened, opened.model())
     except BundleError as error:
         raise BundleError(f"{options.bundle}: {error}") from None

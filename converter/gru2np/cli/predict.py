@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FILE, FORCE, JSON, QUIET
+from gru2np.cli.options import CUSTOM_OBJECTS, FILE, FORCE, JSON, QUIET, custom_objects
 from gru2np.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     metavar="A,B,...",
     help="The columns of a table to use, by name or by number from 1.",
 )
+@CUSTOM_OBJECTS
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @FORCE
 @JSON
@@ -72,6 +73,7 @@ def predict(
     batch_size: int | None,
     header: bool | None,
     columns: str | None,
+    objects: str | None,
     resume: bool,
     force: bool,
     as_json: bool,
@@ -101,7 +103,7 @@ def predict(
         inputs = [bundle] if source == "-" else [bundle, source]
         check_output(output, force=force, inputs=inputs)
     with naming(bundle):
-        model = load(bundle)
+        model = load(bundle, custom_objects=custom_objects(objects))
     try:
         with Bar(shown=sys.stderr.isatty() and not quiet) as bar:
             prediction = predict_file(

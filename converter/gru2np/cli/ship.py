@@ -10,7 +10,7 @@ import sys
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FILE, JSON, QUIET
+from gru2np.cli.options import CUSTOM_OBJECTS, FILE, JSON, QUIET
 
 
 @click.command(
@@ -30,21 +30,30 @@ from gru2np.cli.options import FILE, JSON, QUIET
 @click.option(
     "-f", "--force", is_flag=True, help="Replace a folder that ship wrote before."
 )
+@CUSTOM_OBJECTS
 @JSON
 @QUIET
 def ship(
-    bundle: str, folder: str, compiled: bool, force: bool, as_json: bool, quiet: bool
+    bundle: str,
+    folder: str,
+    compiled: bool,
+    force: bool,
+    objects: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Write a folder that runs a bundle on another machine.
 
     FOLDER gets the bundle, the runtime as Python files, a program run.py of ten
-    lines, a README and the licence. The other machine needs Python and
-    NumPy, nothing else. Prints the path of the folder.
+    lines, a README, the licence, and the file of custom objects if there is one. The
+    other machine needs Python and NumPy, nothing else. Prints the path of the folder.
     """
     from gru2np.ship import ship as write_folder
     from gru2np.text import size_text
 
-    shipped = write_folder(bundle, folder, force=force, compiled=compiled)
+    shipped = write_folder(
+        bundle, folder, force=force, compiled=compiled, custom_objects=objects
+    )
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(shipped), indent=2))
     elif not sys.stdout.isatty():

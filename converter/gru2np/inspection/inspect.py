@@ -18,6 +18,7 @@ from gru2np.inspection import choices, partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
 from gru2np.inspection.weights import owner_facts, ways_on
+from gru2np.layers.custom import Specs
 from gru2np.readers import open_model, weights_file
 from gru2np_runtime.bundle.container import MANIFEST
 from gru2np_runtime.bundle.manifest_writer import json_value
@@ -302,7 +303,7 @@ def of_model(
     try:
         model, readings = interpret(raw)
         written_by = readings.assumed.writer
-        conversion = converted(raw, model, readings, custom_objects)
+        conversion = converted(raw, model, readings, Specs(custom_objects))
     except UnsupportedModelError as error:
         report = Report(
             file,

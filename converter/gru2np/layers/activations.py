@@ -44,10 +44,6 @@ NAMES: dict[str, Specification] = {
     "swish": "silu",
 }
 
-GIVE_FUNCTION = (
-    "its code is not in the file: give a function of NumPy arrays of this name with "
-    "--custom-objects FILE.py (custom_objects= in Python)"
-)
 # Modules of Keras' functions in files.
 MODULES = (None, "builtins", "keras.activations", "tf_keras.activations")
 
@@ -68,8 +64,8 @@ def specification(config: Config, key: str, value: object) -> Specification:
         name = value.get("config")
         custom = config.function(name) if isinstance(name, str) else None
         if custom is None and value.get("module") not in MODULES:
-            reason = f"a custom function, from {value.get('module')}; {GIVE_FUNCTION}"
-            config.refuse(reason, key, name)
+            reason = f"a custom function, from {value.get('module')}"
+            config.refuse(reason, key, name, (str(name),))
         value = name
     if value is None:
         return "linear"
@@ -87,16 +83,16 @@ def _by_name(config: Config, key: str, name: str) -> Specification:
     known = name in NAMES or name == "hard_sigmoid"
     if known and name not in config.meaning.functions:
         config.refuse(
-            f"a custom function: {config.meaning.writer} had none of this name; "
-            f"{GIVE_FUNCTION}",
+            f"a custom function: {config.meaning.writer} had none of this name",
             key,
             name,
+            (name,),
         )
     if name == "hard_sigmoid":
         return {"function": name, "slope": config.meaning.numbers.hard_sigmoid_slope}
     if name not in NAMES:
-        reason = f"a custom function, as Keras has none of this name; {GIVE_FUNCTION}"
-        config.refuse(reason, key, name)
+        reason = "a custom function, as Keras has none of this name"
+        config.refuse(reason, key, name, (name,))
     return NAMES[name]
 
 

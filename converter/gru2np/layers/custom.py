@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from gru2np.errors import shown
 from gru2np.layers import LAYERS
 from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import KEEPS, MEASURED, STOPS
@@ -97,6 +98,32 @@ def function_name(options: Mapping[str, Any]) -> str | None:
     if isinstance(function, Mapping) and function.get("class_name") == "function":
         function = function.get("config")
     return function if isinstance(function, str) else None
+
+
+def lambda_facts(options: Mapping[str, Any]) -> str:
+    """What a file tells of the function of a Lambda layer, in words."""
+    name, function = function_name(options), options.get("function")
+    facts = [f"the function {name!r}" if name else "a function without a name"]
+    arguments = options.get("arguments")
+    if isinstance(arguments, Mapping) and arguments:
+        facts.append(", ".join(f"{key}={shown(v)}" for key, v in arguments.items()))
+    for words, value in zip(("defaults", "closure"), _captured(function), strict=True):
+        if value:
+            facts.append(f"{words} {shown(value)}")
+    return "; ".join(facts)
+
+
+def _captured(function: object) -> tuple[object, object]:
+    """The defaults and the closure of stored code; None where there are none."""
+    if isinstance(function, Mapping):
+        function = function.get("config", function)
+    if isinstance(function, Mapping) and "code" in function:
+        return function.get("defaults"), function.get("closure")
+    if isinstance(function, Mapping):
+        function = function.get("items")
+    if isinstance(function, list) and len(function) == 3:
+        return function[1], function[2]
+    return None, None
 
 
 def _row_of_class(kind: type[Layer]) -> LayerSpec:

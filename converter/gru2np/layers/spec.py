@@ -211,14 +211,20 @@ class Config:
         return self.layer.class_name.removeprefix("ops.")
 
     def refuse(
-        self, reason: str, option: str | None = None, value: object = None
+        self,
+        reason: str,
+        option: str | None = None,
+        value: object = None,
+        custom: tuple[str, ...] = (),
     ) -> NoReturn:
-        """Note a problem and stop converting the layer.
+        """Note a problem and stop converting the layer; see ``Problem``.
 
         Raises:
             Refused: always.
         """
-        self._note(Problem(self.path, self.layer.class_name, reason, option, value))
+        self._note(
+            Problem(self.path, self.layer.class_name, reason, option, value, custom)
+        )
         raise Refused
 
     def value(self, key: str, default: Any = _REQUIRED) -> Any:

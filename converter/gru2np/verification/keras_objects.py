@@ -47,13 +47,14 @@ def give_names(config: Any, names: Collection[str], *, keras_3: bool) -> None:
             give_names(item, names, keras_3=keras_3)
     if not isinstance(config, dict):
         return
-    for value in config.values():
-        give_names(value, names, keras_3=keras_3)
+    for key, value in config.items():
+        is_function = isinstance(value, dict) and value.get("class_name") == "function"
+        if is_function and value["config"] in names:
+            name = value["config"]
+            config[key] = _by_name(name) if keras_3 else name
+        else:
+            give_names(value, names, keras_3=keras_3)
     kind, options = config.get("class_name"), config.get("config")
-    if kind == "function":
-        if options in names:
-            config.update(module=None, registered_name=options)
-        return
     if not isinstance(kind, str) or not isinstance(options, dict):
         return
     function = function_name(options) if kind == LAMBDA else None
@@ -71,16 +72,17 @@ def give_names(config: Any, names: Collection[str], *, keras_3: bool) -> None:
         arguments = options.get("arguments") or {}
         config["config"] = {**kept, "function": by_name, "arguments": arguments}
         if not keras_3:
-            config["config"].update(function_type="function", output_shape_type="raw")
+            raw = {"output_shape": None, "output_shape_type": "raw"}
+            config["config"].update(raw, function_type="function")
     elif kind == "Activation" and name == options.get("name"):
         options["activation"] = by_name
     else:
         config["class_name"] = name
-        if keras_3:
+        if "module" in config:
             config.update(module=None, registered_name=name)
 
 
 def _by_name(name: str) -> dict[str, Any]:
-    """A function as Keras 3 writes it."""
-    kind = {"class_name": "function", "config": name}
-    return {**kind, "module": None, "registered_name": name}
+    """A function as Keras 3 writes it; tf-keras opens no .h5 with that form."""
+    written = {"class_name": "function", "config": name, "module": "builtins"}
+    return {**written, "registered_name": "function"}

@@ -139,7 +139,7 @@ def run(
     """
     config = conversion.raw.config
     plain, written = plain_config.plain(conversion, keras2=keras.generation == 2)
-    needed = sorted(conversion.custom_objects)
+    needed = sorted(conversion.specs.used)
     keras_objects.give_names(plain, needed, keras_3=keras.generation == 3)
     foreign = plain_config.foreign(plain)
     if foreign:
