@@ -81,7 +81,7 @@ def objects_of(module: ModuleType, path: str | os.PathLike[str]) -> CustomObject
 
 
 def run_file(path: str | os.PathLike[str]) -> ModuleType:
-    """The module of a Python file of the user's.
+    """The module of a Python file of the user's, which may import files beside it.
 
     Raises:
         CustomObjectError: it fails.
@@ -99,6 +99,7 @@ def run_file(path: str | os.PathLike[str]) -> ModuleType:
     module = module_from_spec(spec)
     # Classes and functions are pickled by the name of their module.
     sys.modules[name] = module
+    sys.path.insert(0, os.path.dirname(place))  # noqa: PTH120
     try:
         spec.loader.exec_module(module)
     except FileNotFoundError as error:
@@ -107,4 +108,6 @@ def run_file(path: str | os.PathLike[str]) -> ModuleType:
         raise failed(os.fspath(path), error) from error
     except Exception as error:
         raise failed(os.fspath(path), error) from error
+    finally:
+        sys.path.remove(os.path.dirname(place))  # noqa: PTH120
     return module

@@ -131,6 +131,8 @@ def _objects(keras: Any, request: dict[str, Any]) -> dict[str, Any]:
     """The custom objects that the user's file defines for this Keras."""
     if request["objects"] is None:
         return {}
+    # It may import files beside it.
+    sys.path.insert(0, str(Path(request["objects"]).parent))
     try:
         found = runpy.run_path(request["objects"])["keras_custom_objects"]
         objects = dict(found(keras) if callable(found) else found)
