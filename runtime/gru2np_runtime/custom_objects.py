@@ -106,7 +106,7 @@ def run_file(path: str | os.PathLike[str]) -> ModuleType:
         if error.filename == place:
             raise
         raise failed(os.fspath(path), error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise failed(os.fspath(path), error) from error
     finally:
         sys.path.remove(os.path.dirname(place))  # noqa: PTH120
