@@ -10,7 +10,7 @@ import numpy as np
 from gru2np_runtime.errors import CustomObjectError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Prefix of the name of a custom class or function in a manifest.
 OWN = "custom>"
+NO_ARGUMENTS: Mapping[str, Any] = {}
+# Where the files of this package and of NumPy lie.
+_NOT_THEIRS = (__file__[: -len("custom.py")], np.__file__[: -len("__init__.py")])
 
 
 class CustomFunction(str):
@@ -57,14 +60,18 @@ class CustomFunction(str):
             self._takes_mask = _has_parameter(self.function, "mask")
         return self._takes_mask
 
-    def call(self, *inputs: Any, **arguments: Any) -> Any:
+    def call(self, x: Any, arguments: Mapping[str, Any] = NO_ARGUMENTS) -> Any:
         """The result of the function, which gets arrays that it cannot change.
+
+        Args:
+            x: an array, or a list of arrays.
+            arguments: by name.
 
         Raises:
             CustomObjectError: the function raised an exception.
         """
         with raising(f"custom function {self.own_name!r}"):
-            return self.function(*map(read_only, inputs), **arguments)
+            return self.function(read_only(x), **arguments)
 
     def activate(self, x: Array) -> Array:
         """The function as an activation.
@@ -158,8 +165,10 @@ def failed(what: str, error: BaseException) -> CustomObjectError:
     """An error that says what custom code raised, and in which line."""
     trace, where = error.__traceback__, ""
     while trace is not None:
-        code = trace.tb_frame.f_code
-        where = f" ({code.co_filename}, line {trace.tb_lineno})"
+        name = trace.tb_frame.f_code.co_filename
+        # The line of the user's that led into NumPy, or into this package.
+        if not name.startswith(("<frozen ", *_NOT_THEIRS)):
+            where = f" ({name}, line {trace.tb_lineno})"
         trace = trace.tb_next
     text = f"{what} failed: {type(error).__name__}: {error}{where}"
     if "read-only" in str(error):

@@ -106,7 +106,7 @@ class Function(Layer):
         """
         x = inputs[0] if len(inputs) == 1 else list(inputs)
         more = {"mask": read_only(mask)} if self.function.takes_mask else {}
-        result = self.function.call(x, **self.arguments, **more)
+        result = self.function.call(x, {**self.arguments, **more})
         several = isinstance(result, (list, tuple))
         return [np.asarray(y) for y in (result if several else [result])]
 
