@@ -94,7 +94,8 @@ def run_file(path: str | os.PathLike[str]) -> ModuleType:
     from importlib.util import module_from_spec, spec_from_file_location
 
     place = os.path.abspath(path)  # noqa: PTH100 - importing pathlib takes long
-    name = f"gru2np_custom_objects:{place}"
+    # A dot would make it a module in a package, which pickle would look for.
+    name = f"gru2np_custom_objects:{place.replace('.', ':')}"
     spec = spec_from_file_location(name, place)
     if spec is None or spec.loader is None:
         raise CustomObjectError(
