@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.custom import read_only, real_numbers
+from gru2np_runtime.custom import raising, read_only, real_numbers
 from gru2np_runtime.errors import CustomObjectError
 from gru2np_runtime.layer import ACROSS, PER_STEP, Layer, no_products
 
@@ -108,7 +108,8 @@ class Function(Layer):
         more = {"mask": read_only(mask)} if self.function.takes_mask else {}
         result = self.function.call(x, {**self.arguments, **more})
         several = isinstance(result, (list, tuple))
-        return [np.asarray(y) for y in (result if several else [result])]
+        with raising(f"custom function {self.function.own_name!r}"):
+            return [np.asarray(y) for y in (result if several else [result])]
 
 
 LAYERS = {Function.op: Function}
