@@ -15,6 +15,7 @@ LINES = 60
 MOST_LINES = 360
 # Modules that are tested together, or with what uses them, by the file of their tests.
 TESTED_IN = {
+    "cli/test_custom_objects.py": ["cli/options.py"],
     "cli/test_verify.py": ["cli/verify_report.py", "verification/result.py"],
     "generations/keras1/test_keras1.py": ["generations/keras1/layers.py"],
     "generations/test_architecture.py": ["generations/records.py"],
@@ -73,6 +74,7 @@ TESTED_IN = {
         "runtime/kernels/plain/convolutional_recurrent.py",
     ],
     "runtime/layers/test_layers.py": ["runtime/layers/axes.py"],
+    "runtime/test_start.py": ["runtime/__init__.py"],
     "runtime/test_bind.py": ["runtime/layers/cells.py", "runtime/layers/recurrent.py"],
     "runtime/test_golden.py": [
         *("runtime/kernels/plain/wrappers.py", "runtime/layers/wrappers.py"),
