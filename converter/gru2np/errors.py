@@ -107,18 +107,17 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
         else:
             lines = "".join(f"\n  - {problem}" for problem in problems)
             text = f"this model cannot be converted, {len(problems)} problems:{lines}"
-        text += _way_on(self.problems)
+        text += "".join(f"\n{line}" for line in way_on(self.problems))
         super().__init__(text)
 
 
-def _way_on(problems: Sequence[Problem]) -> str:
-    """How to give the custom objects that a model lacks; empty if it lacks none."""
+def way_on(problems: Sequence[Problem]) -> Iterator[str]:
+    """Sentences on what to do about the problems of a model together."""
     names = {" or ".join(map(repr, p.custom)): None for p in problems if p.custom}
-    if not names:
-        return ""
-    return (
-        "\nThe code of custom classes and functions is never run from a model file. "
-        "Write them with NumPy in a Python file, in a dict custom_objects by the names "
-        f"{', '.join(names)}, and pass it with --custom-objects FILE.py "
-        "(custom_objects= in Python): see docs/custom-objects.md"
-    )
+    if names:
+        yield (
+            "The code of custom classes and functions is never run from a model file. "
+            "Write them with NumPy in a Python file, in a dict custom_objects by the "
+            f"names {', '.join(names)}, and pass it with --custom-objects FILE.py "
+            "(custom_objects= in Python): see docs/custom-objects.md"
+        )
