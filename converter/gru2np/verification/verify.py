@@ -21,6 +21,7 @@ from gru2np.verification.input_usage import usages
 from gru2np.verification.landmarks import pool
 from gru2np.verification.settings import Settings, precision
 from gru2np_runtime import BundleError, load
+from gru2np_runtime.data import cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -281,7 +282,9 @@ def _cases(
         )
     arrays = samples.by_name(request.inputs, names, "input")
     ports = zip(names, graph.inputs, strict=True)
-    arrays = {name: arrays[name].astype(port.dtype) for name, port in ports}
+    arrays = {
+        name: cast(arrays[name], f"input {name!r}", port.dtype) for name, port in ports
+    }
     return [cases.Drawn(cases.GIVEN, "your inputs", None, arrays)]
 
 
