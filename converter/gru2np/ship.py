@@ -107,9 +107,9 @@ def ship(
         raise Misuse(
             "there is no compiled kernel: python -m gru2np_runtime.build builds one"
         )
-    content = Path(bundle).read_bytes()
     with naming(bundle):
-        model = load(content)
+        model = load(bundle)
+    content = Path(bundle).read_bytes()
     try:
         # In the same folder as the target, so that it can be renamed.
         made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=_parent(target)))

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 
+# Names beside a missing file that are searched for one like it.
+MOST_NAMES = 1000
 QUIET = click.option(
     "-q", "--quiet", is_flag=True, help="Print only warnings on standard error."
 )
 FORCE = click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-FILE = click.Path(exists=True, dir_okay=False)
 
 
-class Stored(click.Path):
+class Existing(click.Path):
+    """A path that exists; the error of another one names one that is like it."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """The path."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            text = error.message.removesuffix(".") + _like(Path(value))
+            raise click.BadParameter(text, ctx, param) from None
+
+
+def _like(path: Path) -> str:
+    """A guess which file beside a missing one is meant."""
+    # Imported only for an error: help must be fast.
+    from gru2np_runtime.hints import nearest
+
+    try:
+        names = [other.name for other in islice(path.parent.iterdir(), MOST_NAMES)]
+    except OSError:
+        return ""
+    return "" if path.name in names else nearest(path.name, names)
+
+
+FILE = Existing(exists=True, dir_okay=False)
+
+
+class Stored(Existing):
     """A path that exists, or the prefix of a TensorFlow checkpoint."""
 
     def convert(
@@ -57,4 +88,4 @@ def _checked_keras(text: str | None) -> str | None:
 
 
 # May be a directory: the readers open some, and refuse others with the reason.
-EXISTING = click.Path(exists=True)
+EXISTING = Existing(exists=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FILE, FORCE, JSON, QUIET
+from gru2np.cli.options import EXISTING, FORCE, JSON, QUIET, Existing
 from gru2np.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
         "gru2np predict model.npz -i - -o - < x.npy > y.npy",
     ),
 )
-@click.argument("bundle", type=FILE)
+@click.argument("bundle", type=EXISTING)
 @click.option(
     "-i",
     "--input",
     "source",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    type=Existing(exists=True, allow_dash=True),
     metavar="X",
     required=True,
     help="A .npy, a .npz with arrays by input name, or a .csv table with a row for "

@@ -10,7 +10,7 @@ import sys
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FILE, JSON, QUIET
+from gru2np.cli.options import EXISTING, JSON, QUIET
 
 
 @click.command(
@@ -20,7 +20,7 @@ from gru2np.cli.options import FILE, JSON, QUIET
         "gru2np ship model.npz device --compiled --force",
     ),
 )
-@click.argument("bundle", type=FILE)
+@click.argument("bundle", type=EXISTING)
 @click.argument("folder", type=click.Path())
 @click.option(
     "--compiled",

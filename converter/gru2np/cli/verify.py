@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEIGHTS
+from gru2np.cli.options import EXISTING, FILE, JSON, QUIET, SAVED_BY, WEIGHTS
 
 
 @click.command(
@@ -21,7 +21,7 @@ from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEI
     ),
 )
 @click.argument("model", type=EXISTING)
-@click.argument("bundle", type=FILE, required=False)
+@click.argument("bundle", type=EXISTING, required=False)
 @click.option(
     "-i",
     "--input",
@@ -82,7 +82,12 @@ from gru2np.cli.options import EXISTING, FILE, FORCE, JSON, QUIET, SAVED_BY, WEI
     metavar="PAGE.html",
     help="Write a page with graphs too, one HTML file.",
 )
-@FORCE
+@click.option(
+    "-f",
+    "--force",
+    is_flag=True,
+    help="Replace an existing page, and compare a bundle of another file too.",
+)
 @JSON
 @QUIET
 @click.pass_context
@@ -141,7 +146,9 @@ def verify(
 
     # The page shows the differences of layers.
     settings = Settings(atol, rtol, layers or (page is not None and expected is None))
-    request = Request(inputs, expected, settings, seed, case, saved_by=saved_by)
+    request = Request(
+        inputs, expected, settings, seed, case, saved_by=saved_by, force=force
+    )
     with verifying(model, [bundle], request, weights) as (conversion, (verification,)):
         for note in verification.notes:
             say(quiet)(f"Note: {note}")

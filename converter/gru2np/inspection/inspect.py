@@ -232,7 +232,9 @@ def _of_bundle(
         raise ModelFileError(
             f"{path.name}: expected a Keras model or a bundle, got an .npz of plain "
             "arrays, or a bundle cut short; arrays of a single layer run with "
-            "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...)"
+            "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...); those "
+            "of a whole model are saved with np.savez(path, *model.get_weights()) and "
+            "given with --weights"
         )
     with naming(path):
         manifest, arrays = read_bundle(data, custom_objects)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from gru2np.verification.input_usage import usages
 from gru2np.verification.landmarks import pool
 from gru2np.verification.settings import Settings, precision
 from gru2np_runtime import BundleError, load
+from gru2np_runtime.bundle.kinds import no_bundle_at
 from gru2np_runtime.data import cast
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def verify(
     case: str | None = None,
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
+    force: bool = False,
 ) -> Verification:
     """Run a model in Keras and in the runtime, and compare the outputs.
 
@@ -65,7 +67,8 @@ def verify(
     Args:
         model: path of a saved model, or a live ``keras.Model``.
         bundle: path of the bundle to verify; if None, what ``export`` would write now.
-            A bundle that was exported from another file is compared too, with a note.
+            The bundle of another file is refused, as its numbers say nothing of this
+            file; unless the model is a live one, which has no file.
         inputs: an array, a list, a dict by input name, or the path of a ``.npy`` or
             ``.npz``; if None, inputs that fit the model are drawn.
         expected: recorded outputs in the same forms, by output name; no Keras runs.
@@ -79,17 +82,20 @@ def verify(
             Keras would need its own classes for them.
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
+        force: compare the bundle of another file all the same, with a note.
 
     Raises:
         ModelFileError, UnsupportedModelError: the model cannot be converted.
         ValueError: ``saved_by`` names no Keras.
         BundleError: the bundle breaks a rule.
         InputError: inputs or expected outputs do not fit the model.
-        VerificationError: no installed Keras can run the file as it was meant, or the
-            model has no case of that name.
+        VerificationError: no installed Keras can run the file as it was meant, the
+            model has no case of that name, or the bundle is of another file.
     """
     settings = Settings(atol, rtol, layers)
-    request = Request(inputs, expected, settings, seed, case, custom_objects, saved_by)
+    request = Request(
+        inputs, expected, settings, seed, case, custom_objects, saved_by, force
+    )
     with verifying(model, [bundle], request, weights) as (_, (verification,)):
         return verification
 
@@ -106,6 +112,7 @@ class Request:
         case: draw only the case of this name; None for all.
         custom_objects: custom classes by name.
         saved_by: the Keras that saved the file, if the file does not say.
+        force: compare the bundle of another file too.
 
     Raises:
         VerificationError: two of them exclude each other.
@@ -118,6 +125,7 @@ class Request:
     case: str | None = None
     custom_objects: CustomObjects | None = None
     saved_by: str | None = None
+    force: bool = False
 
     def __post_init__(self) -> None:
         if self.expected is not None and (self.settings.layers or self.inputs is None):
@@ -165,6 +173,9 @@ def verifying(
             convert(path, weights, request.custom_objects, saved_by)
         )
         files = Path(path), None if weights is None else Path(weights)
+        if path is not model:
+            # A live model is saved again and again, never to equal bytes.
+            request = replace(request, force=True)
         yield conversion, verify_conversion(conversion, files, bundles, request)
 
 
@@ -175,21 +186,18 @@ def _check_order(model: Any, bundles: Sequence[FilePath | None]) -> None:
         BundleError: an argument for a bundle is no bundle.
         ModelFileError: the argument for the model is a bundle.
     """
-    order = "gru2np verify MODEL BUNDLE: the saved model first, then its bundle"
-    if isinstance(model, (str, os.PathLike)) and is_bundle(Path(model)):
+    order = "gru2np verify MODEL BUNDLE takes the saved model first, then its bundle"
+    named = isinstance(model, (str, os.PathLike))
+    if named and is_bundle(Path(model)) and no_bundle_at(model) is None:
         raise ModelFileError(
-            f"{Path(model).name}: expected a saved Keras model, got a bundle: {order}"
+            f"{Path(model).name}: expected a saved Keras model, got a bundle; {order}"
         )
     for bundle in bundles:
-        if (
-            bundle is not None
-            and Path(bundle).is_file()
-            and not is_bundle(Path(bundle))
-        ):
-            raise BundleError(
-                f"{Path(bundle).name}: expected a bundle, an .npz that gru2np export "
-                f"wrote: {order}"
-            )
+        if bundle is None or not Path(bundle).exists():
+            continue
+        wrong = no_bundle_at(bundle)
+        if wrong is not None:
+            raise BundleError(f"{Path(bundle).name}: {wrong}; {order}")
 
 
 def verify_conversion(
@@ -301,7 +309,9 @@ def _load(
         )
     with naming(bundle):
         model = load(bundle, custom_objects=custom)
-    return BundleComparison(conversion, model, Path(bundle).name, settings)
+    side = BundleComparison(conversion, model, Path(bundle).name, settings)
+    side.check_source(force=request.force)
+    return side
 
 
 def _floatx(conversion: Conversion) -> str:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from gru2np_runtime.bundle.container import MANIFEST
 
 if TYPE_CHECKING:
     FilePath = str | os.PathLike[str]
 
+# Bytes of the beginning and of the end that tell files apart.
+_END = 2**16
 _LFS = b"version https://git-lfs"
 # Offset, bytes there, what the file is.
 _MAGIC = (
@@ -78,52 +80,81 @@ _FILES = (
 
 
 def kind_of(data: bytes | memoryview) -> str:
-    """What the bytes of a file are, a key of the table; ``bundle`` for a bundle."""
+    """What the bytes of a file are, a key of the table.
+
+    ``bundle`` for a bundle; ``cut off`` for an ``.npz`` of any kind without its end.
+    """
     if not len(data):
         return "empty"
-    start, end = bytes(data[:512]), bytes(data[-65_536:])
+    start, end = bytes(data[:512]), bytes(data[-_END:])
     kind = next(
         (kind for at, magic, kind in _MAGIC if start.lstrip()[at:].startswith(magic)),
         "other",
     )
-    if kind == "json" and b'"modelTopology"' in bytes(data[:65_536]):
+    if kind == "json" and b'"modelTopology"' in bytes(data[:_END]):
         return "tfjs"
     if kind != "zip":
         return kind
-    # A bundle that is cut off is a bundle: it begins with an array too.
-    complete = b"PK\x05\x06" in end[-22:]
-    if MANIFEST.encode() in end or (not complete and start[30:].find(b".npy") > 0):
+    if MANIFEST.encode() in end:
         return "bundle"
+    if b"PK\x05\x06" not in end[-22:] and b".npy" in start[30:]:
+        return "cut off"
     return next((kind for name, kind in _MEMBERS if name in end), "zip")
 
 
-def instead(kind: str, path: FilePath | None) -> str:
-    """``got HDF5, ...: gru2np export model.h5 ...`` for a file of this kind."""
-    got, way = _KINDS[kind]
-    name = "MODEL" if path is None else shlex.quote(os.fspath(path))
-    return f"got {got}: {way.format(path=name)}"
-
-
 def no_bundle(source: object, data: bytes | memoryview) -> str | None:
-    """The error of a file that is no bundle; None if it is one, damaged perhaps.
+    """The error of bytes that are no bundle; None if they are one, damaged perhaps.
 
     Args:
-        source: a path, or something else that was read.
-        data: its bytes.
+        source: the path that they were read from, or something else.
+        data: the bytes.
     """
-    kind = kind_of(data)
-    if kind == "bundle":
-        return None
     path = source if isinstance(source, (str, os.PathLike)) else None
-    return f"expected a bundle, an .npz that gru2np export wrote, {instead(kind, path)}"
+    return _message(kind_of(data), path)
 
 
-def is_folder(path: FilePath) -> bool:
-    """Whether there is a folder at the path."""
-    return Path(path).is_dir()
+def no_bundle_at(path: FilePath) -> str | None:
+    """The error of a file or folder that is no bundle; None if it is one.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    place = Path(path)
+    if place.is_dir():
+        kind = next((k for name, k in _FILES if (place / name).exists()), "folder")
+        return _message(kind, path)
+    with place.open("rb") as file:
+        return _message(_kind_of_file(file), path)
 
 
-def no_file(path: FilePath) -> str:
-    """The error of a folder that was given for a bundle."""
-    kind = next((k for name, k in _FILES if (Path(path) / name).exists()), "folder")
-    return f"expected a bundle, an .npz that gru2np export wrote, {instead(kind, path)}"
+def no_inputs(file: BinaryIO) -> str | None:
+    """The error of a file that holds no inputs; None if it may hold some.
+
+    Args:
+        file: open and seekable.
+    """
+    kind = _kind_of_file(file)
+    if kind in ("npy", "arrays", "zip", "cut off", "empty", "other"):
+        return None
+    got, way = "a bundle", "it comes first, as in gru2np predict BUNDLE -i X -o Y"
+    if kind != "bundle":
+        got, way = _KINDS[kind][0], "np.save('x.npy', x) saves an array"
+    return f"expected inputs, a .npy, .npz or .csv file, got {got}: {way}"
+
+
+def _kind_of_file(file: BinaryIO) -> str:
+    file.seek(0)
+    start = file.read(_END)
+    file.seek(max(len(start), file.seek(0, os.SEEK_END) - _END))
+    return kind_of(start + file.read())
+
+
+def _message(kind: str, path: FilePath | None) -> str | None:
+    if kind in ("bundle", "cut off"):
+        return None
+    got, way = _KINDS[kind]
+    name = "MODEL" if path is None else shlex.quote(os.fspath(path))
+    return (
+        "expected a bundle, an .npz that gru2np export wrote, "
+        f"got {got}: {way.format(path=name)}"
+    )

@@ -142,11 +142,12 @@ def _open(path: object) -> BinaryIO:
         # Importing pathlib takes longer than reading a bundle.
         return open(path, "rb")  # noqa: PTH123
     except (IsADirectoryError, PermissionError):
-        from gru2np_runtime.bundle.kinds import is_folder, no_file
+        from gru2np_runtime.bundle.kinds import no_bundle_at
 
-        if not is_folder(path):
+        text = no_bundle_at(path)
+        if text is None:
             raise
-        raise BundleError(no_file(path)) from None
+        raise BundleError(text) from None
     except ValueError as error:  # a zero byte in the path
         raise BundleError(f"{path!r}: {error}") from None
 

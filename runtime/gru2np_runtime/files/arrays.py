@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _NPY = b"\x93NUMPY"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_HDF5 = b"\x89HDF\r\n"
 _HEADERS = {
     (1, 0): npy.read_array_header_1_0,
     (2, 0): npy.read_array_header_2_0,
@@ -151,19 +150,32 @@ def file_arrays(
     if start[:4] in _ZIP:
         return _members(file, label, stack, folder)
     got = f"a file that begins with {start!r}" if start else "an empty file"
-    raise InputError(f"{label}: expected a .npy or .npz file, got {got}")
+    raise InputError(
+        f"{label}: expected a .npy or .npz file, got {got}: np.save('x.npy', x) saves "
+        "an array"
+    )
 
 
-def holds_arrays(file: BinaryIO) -> bool:
+def holds_arrays(file: BinaryIO, label: str) -> bool:
     """Whether the file begins like a ``.npy`` or ``.npz``; else it is a table.
 
+    Args:
+        file: open and seekable.
+        label: the name of the file in messages.
+
     Raises:
-        InputError: it is HDF5, a model perhaps.
+        InputError: it is something else, a model perhaps.
     """
     start = _start(file)
-    if start.startswith(_HDF5):
-        raise InputError("the input: expected .npy, .npz or .csv, got HDF5")
-    return start.startswith((_NPY, *_ZIP))
+    if start.startswith(_NPY):
+        return True
+    # Inputs are rarely of another kind; the start must be fast.
+    from gru2np_runtime.bundle.kinds import no_inputs
+
+    wrong = no_inputs(file)
+    if wrong is not None:
+        raise InputError(f"{label}: {wrong}")
+    return start.startswith(_ZIP)
 
 
 def _start(file: BinaryIO) -> bytes:
@@ -191,7 +203,8 @@ def read_header(
     # NumPy raises many kinds of errors for damaged headers.
     except Exception:
         raise InputError(
-            f"{label}: its header is damaged, or it was not saved by NumPy"
+            f"{label}: its header is damaged, or it was not saved by NumPy: "
+            "np.save('x.npy', x) saves an array"
         ) from None
     return shape, fortran_order, dtype
 
@@ -209,7 +222,8 @@ def _npy_array(file: BinaryIO, label: str, start: int, end: int) -> FileArray:
     if any(n < 0 for n in shape) or needed > end - offset:
         raise InputError(
             f"{label}: is cut short: expected {needed} bytes for {dtype} of shape "
-            f"{shape}, got {end - offset}"
+            f"{shape}, got {end - offset}: copy it again, or save it again with "
+            "np.save('x.npy', x)"
         )
     return FileArray(file, label, dtype, shape, offset, fortran_order=fortran_order)
 
@@ -226,7 +240,7 @@ def _members(
                 if not member.filename.endswith(".npy"):
                     raise InputError(
                         f"{label}: expected arrays only, got the member "
-                        f"{member.filename!r}"
+                        f"{member.filename!r}: np.savez('x.npz', name=x) saves arrays"
                     )
                 name = member.filename[: -len(".npy")]
                 member_label = f"{label}, {name!r}"
@@ -249,7 +263,10 @@ def _members(
         NotImplementedError,
         RuntimeError,
     ) as error:
-        raise InputError(f"{label}: is a damaged .npz: {error}") from None
+        raise InputError(
+            f"{label}: is a damaged .npz ({error}): copy it again, or save it again "
+            "with np.savez('x.npz', name=x)"
+        ) from None
     return arrays
 
 
@@ -275,7 +292,7 @@ def check_output(
     """
     target = Path(path)
     if str(path) == "-":
-        raise Misuse("standard output is not possible here: name a file")
+        raise Misuse("standard output is not possible here: name a file with -o")
     if not target.parent.is_dir():
         raise Misuse(f"there is no folder {str(target.parent)!r} to write to")
     if not target.exists():

@@ -95,7 +95,8 @@ def read_table(
         return table.read(ports, table.columns(ports, options.columns), stack, folder)
     except UnicodeDecodeError:
         raise InputError(
-            f"{label}: expected a .npy or .npz file or a table in UTF-8"
+            f"{label}: expected a .npy or .npz file or a table in UTF-8: "
+            "np.save('x.npy', x) saves an array"
         ) from None
     finally:
         text.detach()

@@ -63,8 +63,8 @@ def wrong_data(folder):
         "text.csv": "line 1: 'chapter 1' may be names or a row of numbers",
         "noise": "expected a .npy or .npz file or a table in UTF-8",
         "empty.npy": "got an empty file",
-        "model.h5": "expected .npy, .npz or .csv, got HDF5",
-        "model.npz": "expected arrays only, got the member 'manifest.json'",
+        "model.h5": "expected inputs, a .npy, .npz or .csv file, got HDF5",
+        "model.npz": "got a bundle: it comes first",
     }
 
 
