@@ -6,7 +6,9 @@ Imported only when an error is raised: the start must be fast.
 from __future__ import annotations
 
 import difflib
+from itertools import islice
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Shape = Sequence[int | None]
 
+# Names beside a missing file that are searched for one like it.
+MOST_NAMES = 1000
 # What a value is, by the kind of its dtype, and what to give instead.
 _KINDS = {
     "U": ("text", "give numbers: np.asarray(x, dtype='float32')"),
@@ -40,6 +44,16 @@ def nearest(name: object, known: Iterable[str]) -> str:
     spelled = {one.casefold(): one for one in sorted(known)}
     found = difflib.get_close_matches(str(name).casefold(), spelled, n=1)
     return f": did you mean {spelled[found[0]]!r}?" if found else ""
+
+
+def like_path(path: str) -> str:
+    """A guess which file beside a missing one is meant, or an empty text."""
+    name = Path(path).name
+    try:
+        names = [p.name for p in islice(Path(path).parent.iterdir(), MOST_NAMES)]
+    except (OSError, ValueError):
+        return ""
+    return "" if name in names else nearest(name, names)
 
 
 def no_numbers(value: Any, dtype: np.dtype[Any]) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 
-# Names beside a missing file that are searched for one like it.
-MOST_NAMES = 1000
 QUIET = click.option(
     "-q", "--quiet", is_flag=True, help="Print only warnings on standard error."
 )
@@ -27,20 +24,11 @@ class Existing(click.Path):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
-            text = error.message.removesuffix(".") + _like(Path(value))
+            # Imported only for an error: help must be fast.
+            from gru2np_runtime.hints import like_path
+
+            text = error.message.removesuffix(".") + like_path(value)
             raise click.BadParameter(text, ctx, param) from None
-
-
-def _like(path: Path) -> str:
-    """A guess which file beside a missing one is meant."""
-    # Imported only for an error: help must be fast.
-    from gru2np_runtime.hints import nearest
-
-    try:
-        names = [other.name for other in islice(path.parent.iterdir(), MOST_NAMES)]
-    except OSError:
-        return ""
-    return "" if path.name in names else nearest(path.name, names)
 
 
 FILE = Existing(exists=True, dir_okay=False)

@@ -281,6 +281,15 @@ class Misuse(Exception):
     """A wrong argument of a command: exit code 2."""
 
 
+def lacks_suffix(path: FilePath) -> bool:
+    """Whether the suffix of its format is added to an output: it has none.
+
+    The path of a folder or a device is left as it is, and refused.
+    """
+    target = Path(path)
+    return not target.suffix and (target.is_file() or not target.exists())
+
+
 def check_output(
     path: FilePath, *, force: bool, inputs: Sequence[FilePath] = ()
 ) -> None:
@@ -299,6 +308,8 @@ def check_output(
         return
     if any(Path(source).exists() and target.samefile(source) for source in inputs):
         raise Misuse(f"{str(path)!r} is the input itself: name another output")
+    if target.is_dir():
+        raise Misuse(f"{str(path)!r} is a folder: name a file in it with -o")
     if not target.is_file():
         raise Misuse(f"{str(path)!r} is not a regular file: name another output")
     if not force:
