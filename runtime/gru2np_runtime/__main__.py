@@ -48,6 +48,10 @@ EXAMPLES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     parser = _parser()
+    for stream in (sys.stdout, sys.stderr):
+        # The encoding of a terminal may lack letters of a name.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         options = parser.parse_args(arguments)
         if options.command is None:

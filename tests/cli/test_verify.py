@@ -9,6 +9,7 @@ import zipfile
 
 import h5py
 import numpy as np
+import pytest
 
 import gru2np
 from command_line import run_verify
@@ -130,3 +131,18 @@ def test_expected_needs_its_input_and_no_layers(no_child, tmp_path):
     assert run_verify(model_of(OLD), "--case", "no").exit_code == 3
     assert run_verify(model_of(OLD), "--record").exit_code == 2
     assert run_verify(model_of(OLD), "--report", path).exit_code == 2
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1"])
+def test_a_tolerance_is_a_finite_number(no_child, tmp_path, number):
+    """Every difference is within NaN and infinity."""
+    case = golden("keras-2.2/gru")
+    np.save(tmp_path / "x.npy", case.arrays(0, "x")[0])
+    files = ["--input", tmp_path / "x.npy", "--expected", tmp_path / "x.npy"]
+    for option in ("--atol", "--rtol"):
+        result = run_verify(case.files()[0], *files, option, number)
+        assert result.exit_code in (2, 3)
+        assert option in result.stderr
+    for wrong in (float(number), "1", True):
+        with pytest.raises(gru2np.InputError, match="atol: expected a finite number"):
+            gru2np.verify(case.files()[0], atol=wrong)

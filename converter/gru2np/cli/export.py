@@ -69,6 +69,7 @@ def export(
     from gru2np.convert import convert
     from gru2np.exporting import export as export_model
     from gru2np_runtime.files.arrays import check_output
+    from gru2np_runtime.files.commands import print_path
 
     target = str(_default_output(Path(model))) if output is None else _named(output)
     inputs = [path for path in (model, weights) if path is not None]
@@ -85,7 +86,7 @@ def export(
         click.echo(json.dumps(_exported_record(exported, target, size), indent=2))
     elif not sys.stdout.isatty():
         # On a terminal the next line has the path.
-        click.echo(target)
+        print_path(target)
     if output is not None and target != output:
         say(quiet)(f"Note: {output} has no suffix, so .npz is added")
     _export_notes(exported, target, size, store, say(quiet))

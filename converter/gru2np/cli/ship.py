@@ -43,13 +43,14 @@ def ship(
     """
     from gru2np.ship import ship as write_folder
     from gru2np.text import size_text
+    from gru2np_runtime.files.commands import print_path
 
     shipped = write_folder(bundle, folder, force=force, compiled=compiled)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(shipped), indent=2))
     elif not sys.stdout.isatty():
         # On a terminal the next line has the path.
-        click.echo(folder)
+        print_path(folder)
     note = say(quiet)
     note(f"wrote {folder}: {shipped.files} files, {size_text(shipped.bytes)}")
     note(f"Next: cd {shlex.quote(folder)} && python run.py")

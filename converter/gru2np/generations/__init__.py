@@ -180,14 +180,15 @@ def _candidates(
         newest = release_line.releases[-1]
         raise UnsupportedModelError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, which is none of the "
-            f"releases that this version was tested with: the newest is {newest}"
+            f"releases that this version was tested with: the newest is {newest}; "
+            "leave out --saved-by (saved_by= in Python), or state the right release"
         )
     agreeing = tuple(release for release in writers if release in stated)
     if not agreeing:
         raise ModelFileError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved by "
             f"{' or '.join(map(str, writers[:4]))}: state one of these, or leave "
-            "saved_by out"
+            "out --saved-by (saved_by= in Python)"
         )
     return agreeing
 
@@ -200,7 +201,7 @@ def _backend(
     if raw.backend is not None and stated not in (None, raw.backend):
         raise ModelFileError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved on "
-            f"{raw.backend}"
+            f"{raw.backend}: leave out --saved-by (saved_by= in Python)"
         )
     backend = raw.backend or stated
     if backend not in (None, *known):

@@ -149,6 +149,10 @@ def file_arrays(
         return _npy_array(file, label, 0, size)
     if start[:4] in _ZIP:
         return _members(file, label, stack, folder)
+    from gru2np_runtime.bundle.kinds import no_inputs
+
+    if wrong := no_inputs(file):
+        raise InputError(f"{label}: {wrong}")
     got = f"a file that begins with {start!r}" if start else "an empty file"
     raise InputError(
         f"{label}: expected a .npy or .npz file, got {got}: np.save('x.npy', x) saves "
@@ -287,7 +291,11 @@ def lacks_suffix(path: FilePath) -> bool:
     The path of a folder or a device is left as it is, and refused.
     """
     target = Path(path)
-    return not target.suffix and (target.is_file() or not target.exists())
+    return (
+        bool(target.name)
+        and not target.suffix
+        and (target.is_file() or not target.exists())
+    )
 
 
 def check_output(
@@ -302,16 +310,21 @@ def check_output(
     target = Path(path)
     if str(path) == "-":
         raise Misuse("standard output is not possible here: name a file with -o")
+    if not str(path):
+        raise Misuse("the output has no name: name a file with -o")
     if not target.parent.is_dir():
-        raise Misuse(f"there is no folder {str(target.parent)!r} to write to")
+        raise Misuse(
+            f"there is no folder {str(target.parent)!r} to write to: make it first, or "
+            "name another file with -o"
+        )
     if not target.exists():
         return
     if any(Path(source).exists() and target.samefile(source) for source in inputs):
-        raise Misuse(f"{str(path)!r} is the input itself: name another output")
+        raise Misuse(f"{str(path)!r} is the input itself: name another file with -o")
     if target.is_dir():
         raise Misuse(f"{str(path)!r} is a folder: name a file in it with -o")
     if not target.is_file():
-        raise Misuse(f"{str(path)!r} is not a regular file: name another output")
+        raise Misuse(f"{str(path)!r} is not a regular file: name another with -o")
     if not force:
         raise Misuse(f"{str(path)!r} exists already: --force replaces it")
 

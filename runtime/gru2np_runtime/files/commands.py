@@ -7,6 +7,7 @@ these.  Results go to standard output, notes to standard error.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,7 @@ def predict(
     if as_json:
         print(json.dumps(_record(prediction), indent=2))
     elif not piped and not sys.stdout.isatty():
-        print(written)
+        print_path(written)
     if quiet:
         return
     if not piped and written != output:
@@ -102,6 +103,17 @@ def predict(
         print(f"Note: {output} has no suffix, so {kind} is added", file=sys.stderr)
     for name, shape, dtype in prediction.outputs:
         print(f"wrote {written}: {name} {shape} {dtype}", file=sys.stderr)
+
+
+def print_path(path: str) -> None:
+    """Print a path alone on a line, for another program; its bytes if it is no text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+    else:
+        print(path)
 
 
 def _record(prediction: Prediction) -> dict[str, Any]:

@@ -195,7 +195,8 @@ class _Table:
             return int(column) - 1
         raise InputError(
             f"{self.label}: expected one column {column!r}, got {self.width} columns: "
-            f"{', '.join(self.names)[:200] or 'without names'}"
+            f"{', '.join(self.names)[:200] or 'without names'}: --columns takes names, "
+            f"or numbers from 1 to {self.width}"
         )
 
     def read(
