@@ -49,6 +49,14 @@ def shown(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+# The ways on for every layer that cannot be converted.
+WAYS_ON = (
+    "Ways on: give a class or function of your own for it, by its name "
+    "(--custom-objects FILE.py, in Python custom_objects=); or export the part of the "
+    "model before it (--outputs NAME, in Python outputs=)"
+)
+
+
 class ModelFileError(Gru2npError, ValueError):
     """A file that is damaged, hostile or not a Keras model."""
 
@@ -94,8 +102,9 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
         if isinstance(problems, str):
             text = problems
         elif len(problems) == 1:
-            text = f"this model cannot be converted: {problems[0]}"
+            text = f"this model cannot be converted: {problems[0]}\n{WAYS_ON}"
         else:
             lines = "".join(f"\n  - {problem}" for problem in problems)
-            text = f"this model cannot be converted, {len(problems)} problems:{lines}"
+            count = f"{len(problems)} problems"
+            text = f"this model cannot be converted, {count}:{lines}\n{WAYS_ON}"
         super().__init__(text)

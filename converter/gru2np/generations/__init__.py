@@ -52,7 +52,8 @@ def interpret(raw: RawModel) -> tuple[KerasModel, Readings]:
     generation = GENERATIONS.get(generation_of(raw))
     if generation is None:
         raise UnsupportedModelError(
-            f"{raw.file_name}: saved by Keras {text}; this version reads Keras 1 to 3"
+            f"{raw.file_name}: saved by Keras {text}; this version reads Keras 1 to 3: "
+            'open it there, and save it again with model.save("model.keras")'
         )
     saved_by = None if raw.saved_by is None else parsed(raw.saved_by)
     backend = _backend(raw, saved_by, (generation.ASSUMED, *generation.BACKENDS))
@@ -207,7 +208,8 @@ def _backend(
     if backend not in (None, *known):
         raise UnsupportedModelError(
             f"{raw.file_name}: saved by Keras {raw.keras_version} on {backend}, "
-            f"which was never tested; this version supports {', '.join(known)}"
+            f"which was never tested; this version supports {', '.join(known)}: open "
+            'it there, and save it again with model.save("model.keras")'
         )
     return backend
 

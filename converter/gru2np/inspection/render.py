@@ -6,6 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gru2np.errors import WAYS_ON
 from gru2np.inspection.choices import activation_text
 from gru2np.readers.safe.damage import shown
 from gru2np.storage import costs
@@ -85,6 +86,8 @@ def render(
         problems = [str(problem) for problem in report.problems]
         for problem in problems or [report.refusal or ""]:
             yield from _item(problem, width)
+        if problems:
+            yield from paragraph(WAYS_ON, width, "")
 
 
 def _item(text: str, width: int) -> Iterator[str]:
