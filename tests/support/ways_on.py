@@ -4,7 +4,8 @@ import re
 
 # A command, an option, a keyword, a Python expression.
 NAMED = re.compile(
-    r"gru2np \w+|(?<!\w)--?[a-z][\w-]*|\b\w+=|[\w.]+\(|\bx\[|'\w[\w./]*'"
+    r"gru2np \w+|(?<!\w)--?[a-z][\w-]*|\b\w+=|[\w.]+\(|\bx\[|\b(model|x)\.\w+|"
+    r"did you mean '"
 )
 # What is done with a file, where no command of ours does it.
 DONE = re.compile(

@@ -148,6 +148,10 @@ _PICKLE = (
     'and save the model with model.save("model.keras"), a list of arrays with '
     "np.savez(path, *arrays)"
 )
+_PAGE = (
+    "download the file itself (the raw link), and give that one, as in gru2np export "
+    "model.h5"
+)
 _YAML = (
     'convert the YAML to JSON, with PyYAML: python -c "import json, sys, yaml; '
     "L = yaml.SafeLoader; L.add_constructor('tag:yaml.org,2002:python/tuple', "
@@ -156,8 +160,8 @@ _YAML = (
 )
 _OTHERS = (
     (LFS_POINTER, "a Git LFS pointer", "fetch the file: git lfs pull"),
-    (b"<!doctype", "a web page", "download the file itself (the raw link)"),
-    (b"<html", "a web page", "download the file itself (the raw link)"),
+    (b"<!doctype", "a web page", _PAGE),
+    (b"<html", "a web page", _PAGE),
     (b"pk\x05\x06", "an empty zip archive", "fetch or save it again"),
     (
         b"\x93numpy",

@@ -241,7 +241,8 @@ class _Table:
         name = f" ({self.names[i]!r})" if self.names else ""
         raise InputError(
             f"{self.label}, line {line}, column {i + 1}{name}: expected a number "
-            f"({dtype}), got {repr(cell[:40]) if cell else 'nothing'}"
+            f"({dtype}), got {repr(cell[:40]) if cell else 'nothing'}: change the "
+            "cell, or choose other columns with --columns"
         )
 
 

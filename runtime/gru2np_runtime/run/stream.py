@@ -139,10 +139,11 @@ class Stream:
                 return (
                     "this model cannot run step by step: the time axis of layer "
                     f"{node.name!r} ({layer.op}) is computed in the model, by "
-                    f"{source!r}; no input has it"
+                    f"{source!r}; no input has it; predict(x) runs whole sequences"
                 )
         return (
-            "this model cannot run step by step: it has no layer that works over time"
+            "this model cannot run step by step: it has no layer that works over time; "
+            "predict(x) runs it"
         )
 
     def _classify(self, node: Node) -> None:
@@ -356,5 +357,6 @@ def _broadcasts(
 
 def _blocked(node: Node, op: str, reason: str) -> InputError:
     return InputError(
-        f"this model cannot run step by step: layer {node.name!r} ({op}): {reason}"
+        f"this model cannot run step by step: layer {node.name!r} ({op}): {reason}; "
+        "predict(x) runs whole sequences"
     )
