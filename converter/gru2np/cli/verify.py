@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
 
 from gru2np.cli.commands import Command, say
 from gru2np.cli.options import EXISTING, FILE, JSON, QUIET, SAVED_BY, WEIGHTS
+from gru2np.cli.progress import Status
 
 
 @click.command(
@@ -140,6 +142,8 @@ def verify(
 
         read = [path for path in (model, bundle, weights, inputs, expected) if path]
         check_output(page, force=force, inputs=read)
+    status = Status("verify", shown=sys.stderr.isatty() and not quiet)
+    status(f"reading {Path(model).name}")
     from gru2np.cli.verify_report import report
     from gru2np.verification.settings import Settings
     from gru2np.verification.verify import Request, verifying
@@ -147,9 +151,16 @@ def verify(
     # The page shows the differences of layers.
     settings = Settings(atol, rtol, layers or (page is not None and expected is None))
     request = Request(
-        inputs, expected, settings, seed, case, saved_by=saved_by, force=force
+        *(inputs, expected, settings, seed, case),
+        saved_by=saved_by,
+        force=force,
+        progress=status,
     )
-    with verifying(model, [bundle], request, weights) as (conversion, (verification,)):
+    with (
+        status,
+        verifying(model, [bundle], request, weights) as (conversion, (verification,)),
+    ):
+        status.clear()
         for note in verification.notes:
             say(quiet)(f"Note: {note}")
         if as_json:

@@ -113,6 +113,7 @@ class Request:
         custom_objects: custom classes by name.
         saved_by: the Keras that saved the file, if the file does not say.
         force: compare the bundle of another file too.
+        progress: called with what is done now.
 
     Raises:
         VerificationError: two of them exclude each other.
@@ -126,6 +127,7 @@ class Request:
     custom_objects: CustomObjects | None = None
     saved_by: str | None = None
     force: bool = False
+    progress: keras_process.Progress = keras_process.silent
 
     def __post_init__(self) -> None:
         if self.expected is not None and (self.settings.layers or self.inputs is None):
@@ -216,6 +218,7 @@ def verify_conversion(
     """
     sides = [_load(conversion, bundle, request) for bundle in bundles]
     drawn = _cases(conversion, request, sides)
+    request.progress(f"running {len(drawn)} cases here", 0, 0)
     # The runtime runs first, so that inputs that do not fit are refused early.
     for side in sides:
         side.predict(drawn)
@@ -228,6 +231,8 @@ def verify_conversion(
         files,
         batch_size=samples.declared_batch(conversion.built.graph),
         floatx=_floatx(conversion),
+        progress=request.progress,
+        names=[case.name for case in drawn],
     )
     inputs = [list(case.inputs.values()) for case in drawn]
     exact = None
@@ -237,6 +242,7 @@ def verify_conversion(
         pools = [pool(known[port.name], port.dtype, half=False) for port in ports]
         exact = Exact(conversion.built.graph, conversion.weights, pools)
     with run(inputs, layers=request.settings.layers, nudged=False) as answered:
+        request.progress("comparing", 0, 0)
         again = _nudged_keras(run, inputs, exact)
         return [side.compare_keras(answered, exact, again) for side in sides]
 
