@@ -74,8 +74,8 @@ from gru2np.cli.progress import Status
 @click.option(
     "--record",
     is_flag=True,
-    help="Record inputs and outputs of Keras in BUNDLE, which python -m gru2np_runtime "
-    "check computes again.",
+    help="Record inputs and outputs of Keras in BUNDLE, which gru2np check computes "
+    "again.",
 )
 @click.option(
     "--report",
