@@ -43,6 +43,24 @@ def naming(bundle: str | os.PathLike[str]) -> Iterator[None]:
         raise BundleError(f"{os.fspath(bundle)}: {error}") from None
 
 
+def check_path(value: object, name: str, example: str, *, other: str = "") -> None:
+    """Check an argument that is a path.
+
+    Args:
+        value: the argument.
+        name: its name.
+        example: how the function is called.
+        other: what the argument may be beside a path.
+
+    Raises:
+        InputError: it is no path.
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise InputError(
+            f"{name}: expected a path{other}, got {type(value).__name__}: {example}"
+        )
+
+
 def shown(value: object, limit: int = 60) -> str:
     """A value from a file, on one line and not too long, for a message."""
     text = repr(value)

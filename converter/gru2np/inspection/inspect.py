@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.convert import converted
-from gru2np.errors import ModelFileError, Problem, UnsupportedModelError, naming
+from gru2np.errors import (
+    ModelFileError,
+    Problem,
+    UnsupportedModelError,
+    check_path,
+    naming,
+)
 from gru2np.generations import interpret
 from gru2np.inspection import choices, partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
@@ -168,6 +174,9 @@ def inspecting(
     saved_by: str | None = None,
 ) -> Iterator[tuple[Report, Opened | None]]:
     """The report of ``inspect``, and the open model; None if it cannot be converted."""
+    check_path(path, "path", "inspect('model.h5')")
+    if weights is not None:
+        check_path(weights, "weights", "inspect('model.json', 'weights.h5')")
     file = Path(path)
     if weights is None and is_bundle(file):
         yield _of_bundle(file, size_of(file), custom_objects)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.bundle import in_memory
 from gru2np.convert import convert, model_file
-from gru2np.errors import ModelFileError, VerificationError, naming
+from gru2np.errors import ModelFileError, VerificationError, check_path, naming
 from gru2np.inspection.inspect import is_bundle
 from gru2np.layers.spec import HALF
 from gru2np.verification import cases, installed_keras, keras_process, samples
@@ -168,9 +168,15 @@ def verifying(
         The conversion, whose file is open while the context lasts, and a verification
         for each bundle.
     """
+    example = "verify('model.h5', 'model.npz')"
+    for name, values in (("bundle", bundles), ("weights", [weights])):
+        for value in values:
+            if value is not None:
+                check_path(value, name, example)
     _check_order(model, bundles)
     with ExitStack() as stack:
         path, saved_by = stack.enter_context(model_file(model, request.saved_by))
+        check_path(path, "model", example, other=" or a live keras.Model")
         conversion = stack.enter_context(
             convert(path, weights, request.custom_objects, saved_by)
         )

@@ -341,6 +341,8 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
         raise Gru2npError(f"{target}: cannot be written: {error.strerror}") from None
+    except ValueError as error:  # a zero byte in the path
+        raise Gru2npError(f"{str(target)!r}: cannot be written: {error}") from None
     try:
         with os.fdopen(handle, "w+b") as file:
             yield file
