@@ -50,10 +50,36 @@ def naming(bundle: str | os.PathLike[str]) -> Iterator[None]:
         raise BundleError(f"{os.fspath(bundle)}: {error}") from None
 
 
+def check_path(value: object, name: str, example: str, *, other: str = "") -> None:
+    """Check an argument that is a path.
+
+    Args:
+        value: the argument.
+        name: its name.
+        example: how the function is called.
+        other: what the argument may be beside a path.
+
+    Raises:
+        InputError: it is no path.
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise InputError(
+            f"{name}: expected a path{other}, got {type(value).__name__}: {example}"
+        )
+
+
 def shown(value: object, limit: int = 60) -> str:
     """A value from a file, on one line and not too long, for a message."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+# The ways on for every layer that cannot be converted.
+WAYS_ON = (
+    "Ways on: give a class or function of your own for it, by its name "
+    "(--custom-objects FILE.py, in Python custom_objects=); or export the part of the "
+    "model before it (--outputs NAME, in Python outputs=)"
+)
 
 
 class ModelFileError(Gru2npError, ValueError):
@@ -106,7 +132,8 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
             text = f"this model cannot be converted: {problems[0]}"
         else:
             lines = "".join(f"\n  - {problem}" for problem in problems)
-            text = f"this model cannot be converted, {len(problems)} problems:{lines}"
+            count = f"{len(problems)} problems"
+            text = f"this model cannot be converted, {count}:{lines}"
         text += "".join(f"\n{line}" for line in way_on(self.problems))
         super().__init__(text)
 
@@ -121,3 +148,5 @@ def way_on(problems: Sequence[Problem]) -> Iterator[str]:
             f"names {', '.join(names)}, and pass it with --custom-objects FILE.py "
             "(custom_objects= in Python): see docs/custom-objects.md"
         )
+    elif problems:
+        yield WAYS_ON

@@ -32,20 +32,10 @@ ORDER = {
         *("verification", "exporting", "ship", "reports", "", "cli", "__main__"),
     ),
     "gru2np_runtime": (
-        *("version", "errors", "text", "custom", "functions", "activations"),
+        *("version", "errors", "custom", "hints", "text", "functions", "activations"),
         *("attributes", "layer", "graph", "data", "plan", "layers", "kernels", "run"),
-        *(
-            "summary",
-            "model",
-            "bind",
-            "custom_objects",
-            "bundle",
-            "proof",
-            "loading",
-            "files",
-            "build",
-            "",
-        ),
+        *("summary", "model", "bind", "custom_objects", "bundle", "proof", "loading"),
+        *("files", "build", ""),
         "__main__",
     ),
 }

@@ -508,4 +508,9 @@ def _check_keyword(call: LayerCall, key: str, value: object) -> None:
             "the bundle"
         )
     elif value:
-        call.refuse("called with training=True, so its outputs are random", key, value)
+        call.refuse(
+            "called with training=True, so its outputs are random; save the model "
+            "again without it",
+            key,
+            value,
+        )

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.convert import converted
-from gru2np.errors import ModelFileError, Problem, UnsupportedModelError, naming
+from gru2np.errors import (
+    ModelFileError,
+    Problem,
+    UnsupportedModelError,
+    check_path,
+    naming,
+)
 from gru2np.generations import interpret
 from gru2np.inspection import choices, partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
@@ -169,6 +175,9 @@ def inspecting(
     saved_by: str | None = None,
 ) -> Iterator[tuple[Report, Opened | None]]:
     """The report of ``inspect``, and the open model; None if it cannot be converted."""
+    check_path(path, "path", "inspect('model.h5')")
+    if weights is not None:
+        check_path(weights, "weights", "inspect('model.json', 'weights.h5')")
     file = Path(path)
     if weights is None and is_bundle(file):
         yield _of_bundle(file, size_of(file), custom_objects)
@@ -233,7 +242,9 @@ def _of_bundle(
         raise ModelFileError(
             f"{path.name}: expected a Keras model or a bundle, got an .npz of plain "
             "arrays, or a bundle cut short; arrays of a single layer run with "
-            "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...)"
+            "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...); those "
+            "of a whole model are saved with np.savez(path, *model.get_weights()) and "
+            "given with --weights"
         )
     with naming(path):
         manifest, arrays = read_bundle(data, custom_objects)

@@ -88,7 +88,7 @@ def render(
         for problem in problems or [report.refusal or ""]:
             yield from _item(problem, width)
         for sentence in way_on(report.problems):
-            yield from paragraph(sentence, width, "  ")
+            yield from paragraph(sentence, width, "")
 
 
 def _item(text: str, width: int) -> Iterator[str]:

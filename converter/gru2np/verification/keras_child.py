@@ -3,7 +3,8 @@
 It is run by path, with the folder of a request as its only argument.  It imports
 nothing of gru2np, so that its outputs come from Keras alone.  It reads
 ``request.json`` and ``inputs.npz``, writes the arrays of each case, ``arrays0.npz`` and
-so on, and last ``answer.json``, which holds the error if there was one.
+so on, and last ``answer.json``, which holds the error if there was one.  ``progress``
+gets a line for each step that is done.
 """
 
 from __future__ import annotations
@@ -40,10 +41,12 @@ def answer(folder: Path) -> dict[str, Any]:
         keras = importlib.import_module(request["module"])
     except Exception as error:
         raise Stopped("import") from error
+    _tell(folder, "imported")
     # For layers that name no dtype, and because predict casts inputs to floatx.
     keras.backend.set_floatx(request["floatx"])
     request["custom_objects"] = _objects(keras, request)
     model, plain = _load(keras, request, folder)
+    _tell(folder, "loaded")
     if request["nudged"]:
         _nudge(model)
     cases = [
@@ -60,12 +63,19 @@ def answer(folder: Path) -> dict[str, Any]:
                     case["nodes"] = _record(recorder, request, folder, number)
                 except Exception as error:
                     raise Stopped("predict") from error
+            _tell(folder, "layers")
     return {
         "version": keras.__version__,
         "tensorflow": importlib.import_module("tensorflow").__version__,
         "plain": plain,
         "cases": cases,
     }
+
+
+def _tell(folder: Path, done: str) -> None:
+    """Tell the parent what is done, a line for each."""
+    with (folder / "progress").open("a", encoding="utf-8") as file:
+        file.write(f"{done}\n")
 
 
 def _inputs(request: dict[str, Any], folder: Path, number: int) -> list[Any]:
@@ -87,6 +97,8 @@ def _predicted(
         outputs = _named(result, arrays, "y")
     except Exception as error:
         return {"failed": f"{type(error).__name__}: {error}"}
+    finally:
+        _tell(folder, "case")
     np.savez(folder / f"arrays{number}.npz", **arrays)
     return {"outputs": outputs, "nodes": []}
 
