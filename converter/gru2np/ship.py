@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -20,6 +21,7 @@ from gru2np_runtime.files.arrays import Misuse
 
 if TYPE_CHECKING:
     from gru2np_runtime import Model
+    from gru2np_runtime.custom_objects import CustomObjects
 
 RUNTIME = Path(gru2np_runtime.__file__).parent
 BUNDLE = "model.npz"
@@ -116,7 +118,7 @@ def ship(
         raise Misuse(
             "there is no compiled kernel: python -m gru2np_runtime.build builds one"
         )
-    own = None if custom_objects is None else read_custom_objects(custom_objects)
+    own = None if custom_objects is None else _alone(custom_objects)
     with naming(bundle):
         model = load(bundle, custom_objects=own)
     content = Path(bundle).read_bytes()
@@ -173,6 +175,25 @@ def _check(target: Path, bundle: Path, force: bool) -> None:
         )
     if names and not force:
         raise Misuse(f"{str(target)!r} is not empty: --force replaces it")
+
+
+def _alone(path: str | os.PathLike[str]) -> CustomObjects:
+    """The custom objects of a file that runs without the files beside it.
+
+    Raises:
+        CustomObjectError: the file fails.
+        Misuse: it imports one of them.
+    """
+    before = set(sys.modules)
+    objects = read_custom_objects(path)
+    place = Path(path).resolve().parent
+    for top in {name.partition(".")[0] for name in set(sys.modules) - before}:
+        if (place / f"{top}.py").exists() or (place / top / "__init__.py").exists():
+            raise Misuse(
+                f"{os.fspath(path)} imports {top}, which lies beside it and would not "
+                "be in the folder: put both into one file"
+            )
+    return objects
 
 
 def _write(

@@ -76,7 +76,10 @@ def objects_of(module: ModuleType, path: str | os.PathLike[str]) -> CustomObject
             f"{os.fspath(path)}: expected a dict {OBJECTS}, found none: write "
             f'{OBJECTS} = {{"NameInTheModel": YourClassOrFunction}}'
         )
-    checked(objects)
+    try:
+        checked(objects)
+    except CustomObjectError as error:
+        raise CustomObjectError(f"{os.fspath(path)}: {error}") from None
     return objects
 
 
@@ -87,10 +90,12 @@ def run_file(path: str | os.PathLike[str]) -> ModuleType:
         CustomObjectError: it fails.
         FileNotFoundError: there is no such file.
     """
+    from contextlib import redirect_stdout
     from importlib.util import module_from_spec, spec_from_file_location
 
     place = os.path.abspath(path)  # noqa: PTH100 - importing pathlib takes long
-    name = f"gru2np_custom_objects:{place}"
+    # A dot would make it a module in a package, which pickle would look for.
+    name = f"gru2np_custom_objects:{place.replace('.', ':')}"
     spec = spec_from_file_location(name, place)
     if spec is None or spec.loader is None:
         raise CustomObjectError(
@@ -101,12 +106,14 @@ def run_file(path: str | os.PathLike[str]) -> ModuleType:
     sys.modules[name] = module
     sys.path.insert(0, os.path.dirname(place))  # noqa: PTH120
     try:
-        spec.loader.exec_module(module)
+        # What it prints must not be in the middle of a command's output.
+        with redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except FileNotFoundError as error:
         if error.filename == place:
             raise
         raise failed(os.fspath(path), error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise failed(os.fspath(path), error) from error
     finally:
         sys.path.remove(os.path.dirname(place))  # noqa: PTH120

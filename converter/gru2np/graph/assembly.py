@@ -8,7 +8,7 @@ from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.graph import floats
 from gru2np.graph.custom_functions import with_results
 from gru2np.graph.whole_numbers import dtype_problem
-from gru2np_runtime.errors import Unsupported
+from gru2np_runtime.errors import CustomObjectError, Unsupported
 from gru2np_runtime.graph import Node
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ class Builder:
         try:
             weights, self.shapes[node.name] = layer.infer(*shapes)
             self.dtypes[node.name] = layer.output_dtype(*dtypes)
+        except CustomObjectError:
+            raise
         except (IndexError, TypeError, ValueError) as error:
             pairs = zip(dtypes, shapes, strict=True)
             text = (

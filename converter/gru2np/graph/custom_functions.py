@@ -8,10 +8,11 @@ import numpy as np
 
 from gru2np.errors import UnsupportedModelError
 from gru2np_runtime import layers as runtime
+from gru2np_runtime.errors import CustomObjectError
 from gru2np_runtime.layers.custom import DTYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from gru2np.ir import Array, Shape
     from gru2np_runtime import Layer
@@ -45,7 +46,9 @@ def with_results(layer: Layer, shapes: Sequence[Shape], dtypes: Sequence[str]) -
         )
     if not isinstance(layer, runtime.Function):
         return layer
-    results, number = _probed(layer, shapes, dtypes)
+    # Random inputs may be none that the function is meant for.
+    with np.errstate(all="ignore"):
+        results, number = _probed(layer, shapes, dtypes)
     if layer.results and (layer.results, layer.number) != (results, number):
         raise _unfit(
             layer,
@@ -61,6 +64,7 @@ def _probed(
 ) -> tuple[tuple[Shape, ...], str]:
     """The shapes of the results, and their dtype."""
     runs = [_run(layer, shapes, dtypes, sizes) for sizes in OPEN_SIZES]
+    _check_again(layer, runs[0], _run(layer, shapes, dtypes, OPEN_SIZES[0]))
     kinds = {y.dtype.name for y in runs[0]}
     if not runs[0] or len(kinds) > 1:
         raise _unfit(
@@ -102,8 +106,9 @@ def _inputs(
     shapes: Sequence[Shape],
     dtypes: Sequence[str],
     open_sizes: Sequence[int],
+    ids: int = 1,
 ) -> list[Array]:
-    """Random floats, and zeros of other dtypes, which every id may be."""
+    """Random floats; of other dtypes random numbers below ``ids``, by default zeros."""
     rng = np.random.default_rng(0)
     inputs = []
     for shape, dtype in zip(shapes, dtypes, strict=True):
@@ -112,32 +117,88 @@ def _inputs(
             for size, open_size in zip(shape, open_sizes, strict=False)
         ]
         floating = dtype.startswith("float")
-        x = rng.normal(size=sizes) if floating else np.zeros(sizes)
+        x = rng.normal(size=sizes) if floating else rng.integers(ids, size=sizes)
         inputs.append(x.astype(layer.dtype if floating else dtype))
     return inputs
+
+
+def _check_again(
+    layer: runtime.Function, first: Sequence[Array], again: Sequence[Array]
+) -> None:
+    """Refuse a function that gives other results for the same inputs."""
+    if len(first) != len(again) or not all(map(_alike, first, again)):
+        raise _unfit(
+            layer,
+            "it gives other results for the same inputs when it runs again: at "
+            "prediction nothing may be random",
+        )
+
+
+def _alike(y: Array, other: Array) -> bool:
+    if y.dtype.kind not in "biuf" or y.dtype != other.dtype:
+        return y.dtype == other.dtype
+    return y.shape == other.shape and np.allclose(
+        y, other, rtol=1e-4, atol=1e-5, equal_nan=True
+    )
 
 
 def _check_per_step(
     layer: runtime.Function, shapes: Sequence[Shape], dtypes: Sequence[str]
 ) -> None:
     """Refuse a function that gives other numbers if it gets one step or one row."""
-    inputs = _inputs(layer, shapes, dtypes, OPEN_SIZES[0])
-    whole = layer.compute(tuple(inputs), None)
-    ranks = {x.ndim for x in inputs}
-    axes = (0, 1) if min(ranks) > 2 and len({x.shape[1] for x in inputs}) == 1 else (0,)
-    for axis in axes:
-        part = layer.compute(tuple(np.take(x, [-1], axis=axis) for x in inputs), None)
-        for y, one in zip(whole, part, strict=True):
-            last = np.take(y, [-1], axis=axis) if y.ndim > axis else y
-            if last.shape != one.shape or not np.allclose(
-                last, one, rtol=1e-4, atol=1e-5, equal_nan=True
-            ):
-                unit = ("row", "time step")[axis]
-                raise _unfit(
-                    layer,
-                    f"it is decorated with per_step, but computes a "
-                    f"{unit} from others too: remove the decorator",
-                )
+    inputs = _inputs(layer, shapes, dtypes, OPEN_SIZES[0], ids=2)
+    try:
+        whole = layer.compute(tuple(inputs), None)
+    except CustomObjectError:  # there may be one id only
+        inputs = _inputs(layer, shapes, dtypes, OPEN_SIZES[0])
+        whole = layer.compute(tuple(inputs), None)
+    _compare_part(layer, inputs, whole, 0, range(len(inputs)))
+    # Those that may have the time axis, as for the runtime's ``Stream``.
+    rank = max(x.ndim for x in inputs)
+    timed = [i for i, x in enumerate(inputs) if x.ndim == rank and x.shape[1:2] != (1,)]
+    is_sequence = rank > 2 or any(
+        shapes[i][1:2] == (None,) or y.ndim > 2 for i in timed for y in whole
+    )
+    if is_sequence and len({inputs[i].shape[1] for i in timed}) == 1:
+        _compare_part(layer, inputs, whole, 1, timed)
+
+
+def _compare_part(
+    layer: runtime.Function,
+    inputs: Sequence[Array],
+    whole: Sequence[Array],
+    axis: int,
+    cut: Collection[int],
+) -> None:
+    """Compare the last row or step of all results with what it gives alone.
+
+    Args:
+        layer: the function.
+        inputs: whole.
+        whole: the results for them.
+        axis: 0 for rows, 1 for steps.
+        cut: the inputs that have the axis.
+    """
+    part = [
+        np.take(x, [-1], axis=axis) if i in cut else x for i, x in enumerate(inputs)
+    ]
+    unit = ("row", "time step")[axis]
+    try:
+        ones = layer.compute(tuple(part), None)
+    except CustomObjectError as error:
+        raise _unfit(
+            layer,
+            f"it is decorated with per_step, but does not take one {unit}: {error}",
+        ) from error
+    size = max(inputs[i].shape[axis] for i in cut)
+    for y, one in zip(whole, ones, strict=False):
+        has_axis = y.ndim > axis and y.shape[axis] == size
+        if not has_axis or not _alike(np.take(y, [-1], axis=axis), one):
+            raise _unfit(
+                layer,
+                f"it is decorated with per_step, but computes a {unit} from others "
+                "too: remove the decorator",
+            )
 
 
 def _unfit(layer: runtime.Function, reason: str) -> UnsupportedModelError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.errors import shown
 from gru2np.layers import LAYERS
+from gru2np.layers.activations import NAMES
 from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import KEEPS, MEASURED, STOPS
 from gru2np.layers.options import HARMLESS
@@ -68,6 +69,8 @@ class Specs:
         names: list[str | None] = [layer.name]
         if layer.class_name == LAMBDA:
             names.append(function_name(layer.config))
+        if layer.class_name == "InputLayer":
+            return LAYERS.get(layer.class_name)
         # Keras writes package>Name, and the generations module>Name or custom>Name.
         names.append(layer.class_name.rpartition(">")[2])
         for name in names:
@@ -79,9 +82,18 @@ class Specs:
         return LAYERS.get(layer.class_name)
 
     def function(self, name: str) -> CustomFunction | None:
-        """The custom function of a name in the file; None if there is none."""
+        """The custom function of a name in the file; None if there is none.
+
+        Raises:
+            CustomObjectError: it is a class, and Keras has no function of this name.
+        """
         if name in self.functions:
             self.used.add(name)
+        elif name in self._rows and name not in (*NAMES, "hard_sigmoid"):
+            raise CustomObjectError(
+                f"custom_objects[{name!r}] is a class, but in the model it is a "
+                "function: give a function of NumPy arrays"
+            )
         return self.functions.get(name)
 
     def _is_own(self, cell: KerasLayer | None) -> bool:
@@ -133,9 +145,18 @@ def _row_of_class(kind: type[Layer]) -> LayerSpec:
         mask=KEEPS if kind.supports_masking else STOPS,
         uses_mask=kind.uses_mask,
         call=ON_INPUTS,
-        weights=Weights(non_trainable=frozenset(kind.non_trainable), inside=inside()),
+        weights=Weights(non_trainable=_non_trainable(kind), inside=inside()),
         dtypes=UNCHECKED,
     )
+
+
+def _non_trainable(kind: type[Layer]) -> frozenset[str]:
+    names: object = kind.non_trainable
+    if not isinstance(names, (tuple, list, set, frozenset)):
+        raise CustomObjectError(
+            f"{kind.__name__}.non_trainable: expected a tuple of names, got {names!r}"
+        )
+    return frozenset(names)
 
 
 def _converter(kind: type[Layer]) -> Callable[[Config], Layer]:
@@ -171,7 +192,9 @@ def _attributes(kind: type[Layer], options: Mapping[str, Any]) -> dict[str, Any]
         attributes = kind.from_options(options)
     except Exception as error:
         raise failed(where, error) from error
-    if not isinstance(attributes, Mapping):
+    if not isinstance(attributes, Mapping) or not all(
+        isinstance(key, str) for key in attributes
+    ):
         raise CustomObjectError(
             f"{where}: expected a dict of attributes, got {attributes!r}: return "
             '{"attribute": value}'

@@ -101,6 +101,7 @@ def _check_cell(config: Config, cell: Layer) -> None:
             "expected a recurrent cell inside, a subclass of gru2np_runtime.Cell; got "
             f"{type(cell).__name__}"
         )
+    cell.check_sizes()
 
 
 def _fused(config: Config, cell: dict[str, Any]) -> bool:

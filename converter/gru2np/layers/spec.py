@@ -10,6 +10,8 @@ from gru2np.generations.records import is_integer, is_number
 from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import SEQUENCE
 from gru2np.layers.options import HARMLESS, NEUTRAL, QUANTISED, REASONS, UNKNOWN
+from gru2np_runtime.attributes import of_this_package
+from gru2np_runtime.custom import failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -339,6 +341,10 @@ class Config:
             return kind(dtype=dtype, **attributes)
         except (TypeError, ValueError) as error:
             self.refuse(str(error))
+        except Exception as error:
+            if of_this_package(kind):
+                raise
+            raise failed(kind.__name__, error) from error
 
     def finish(self) -> None:
         """Refuse every option that was not read and is not known as harmless.

@@ -83,6 +83,9 @@ def give_names(config: Any, names: Collection[str], *, keras_3: bool) -> None:
 
 
 def _by_name(name: str) -> dict[str, Any]:
-    """A function as Keras 3 writes it; tf-keras opens no .h5 with that form."""
-    written = {"class_name": "function", "config": name, "module": "builtins"}
+    """A function as Keras 3 writes it; tf-keras opens no .h5 with that form.
+
+    Without a module, so that Keras never takes what Python has by this name, ``sum``.
+    """
+    written = {"class_name": "function", "config": name, "module": None}
     return {**written, "registered_name": "function"}

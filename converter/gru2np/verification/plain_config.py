@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.keras2 import ABSENT, CUDNN
 from gru2np.generations.records import objects
+from gru2np.layers.custom import LAMBDA, function_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,4 +128,21 @@ def foreign(config: Any) -> list[str]:
             is_code = isinstance(value, dict) and value.get("class_name") in _CODE
             if is_code and _OBJECTS.fullmatch(key):
                 names[f"the function {value.get('config')!r} as {key}"] = None
+        if record.get("class_name") == LAMBDA and _has_code(record.get("config")):
+            names["the code of a Lambda layer"] = None
     return list(names)
+
+
+def _has_code(options: Any) -> bool:
+    """Whether the options of a Lambda layer hold code that Keras would run.
+
+    Those that ``keras_objects.give_names`` has written hold a name.
+    """
+    if not isinstance(options, dict):
+        return True
+    of_shape = (options.get("output_shape"), options.get("mask"))
+    return (
+        function_name(options) is None
+        or options.get("function_type", "function") != "function"
+        or any(value is not None for value in of_shape)
+    )

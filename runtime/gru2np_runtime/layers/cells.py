@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.activations import axes_of, function_of, gate_activation
+from gru2np_runtime.custom import raising, read_only, real_numbers
 from gru2np_runtime.errors import CustomObjectError
 from gru2np_runtime.layer import FEW, Layer, across, stored
 
@@ -34,11 +35,37 @@ class Cell(Layer):
 
     def state_sizes(self) -> tuple[int, ...]:
         """Sizes of the states, in Keras' order."""
-        raise NotImplementedError(f"{self.op} does not state its state_sizes")
+        raise CustomObjectError(
+            f"cell {type(self).__name__} does not state its state_sizes: return a "
+            "tuple with the size of each state"
+        )
 
     def output_size(self) -> int:
         """The size of the output; that of the first state unless overridden."""
         return self.state_sizes()[0]
+
+    def check_sizes(self) -> None:
+        """The cell states the sizes of its states and of its output.
+
+        Raises:
+            CustomObjectError: it does not.
+        """
+        what = f"cell {type(self).__name__}"
+        with raising(what):
+            sizes: object = self.state_sizes()
+            fits = (
+                isinstance(sizes, (tuple, list))
+                and sizes
+                and all(
+                    isinstance(size, int) and size > 0
+                    for size in (*sizes, self.output_size())
+                )
+            )
+        if not fits:
+            raise CustomObjectError(
+                f"{what}: expected state_sizes to be a tuple with the size of each "
+                f"state, got {sizes!r}"
+            )
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """(batch, output size)."""
@@ -73,16 +100,19 @@ class Cell(Layer):
             projected: one step of ``project``, (batch, ...).
             states: arrays (batch, size).
         """
-        outputs = self.forward(weights, projected, *states)
+        what = f"cell {type(self).__name__}"
+        with raising(what):
+            inputs = map(read_only, (projected, *states))
+            outputs = tuple(self.forward(weights, *inputs))
         sizes = (self.output_size(), *self.state_sizes())
         expected = [(len(projected), size) for size in sizes]
         shapes = [getattr(y, "shape", None) for y in outputs]
         if shapes != expected:
             raise CustomObjectError(
-                f"cell {type(self).__name__}: expected the output and the states, "
+                f"{what}: expected the output and the states, "
                 f"arrays of shapes {expected}, got {shapes}"
             )
-        return tuple(y.astype(self.dtype, copy=False) for y in outputs)
+        return tuple(real_numbers(what, y, self.dtype) for y in outputs)
 
     def rows_independent(self) -> bool:
         """Whether every row of a batch is computed alone."""

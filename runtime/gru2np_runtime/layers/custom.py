@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gru2np_runtime.custom import raising, read_only, real_numbers
 from gru2np_runtime.errors import CustomObjectError
 from gru2np_runtime.layer import ACROSS, PER_STEP, Layer, no_products
 
@@ -88,7 +89,14 @@ class Function(Layer):
                 f"custom function {self.function.own_name!r}: expected results of "
                 f"shapes {list(self.results)} as at export, got {shapes}"
             )
-        return tuple(array.astype(self.number, copy=False) for array in arrays)
+        what = f"custom function {self.function.own_name!r}"
+        for array in arrays:
+            if array.dtype.kind != np.dtype(self.number).kind:
+                raise CustomObjectError(
+                    f"{what}: expected results of {self.number} as at export, got "
+                    f"{array.dtype}"
+                )
+        return tuple(real_numbers(what, array, self.number) for array in arrays)
 
     def compute(self, inputs: tuple[Array, ...], mask: Array | None) -> list[Array]:
         """The results as the function returns them, as arrays.
@@ -97,10 +105,11 @@ class Function(Layer):
             CustomObjectError: it failed.
         """
         x = inputs[0] if len(inputs) == 1 else list(inputs)
-        more = {"mask": mask} if self.function.takes_mask else {}
-        result = self.function.call(x, **self.arguments, **more)
+        more = {"mask": read_only(mask)} if self.function.takes_mask else {}
+        result = self.function.call(x, {**self.arguments, **more})
         several = isinstance(result, (list, tuple))
-        return [np.asarray(y) for y in (result if several else [result])]
+        with raising(f"custom function {self.function.own_name!r}"):
+            return [np.asarray(y) for y in (result if several else [result])]
 
 
 LAYERS = {Function.op: Function}

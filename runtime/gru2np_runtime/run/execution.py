@@ -8,8 +8,8 @@ import numpy as np
 
 from gru2np_runtime.custom import failed
 from gru2np_runtime.errors import Gru2npError, InputError
-from gru2np_runtime.graph import Graph, walk
-from gru2np_runtime.layer import is_custom
+from gru2np_runtime.graph import Graph
+from gru2np_runtime.layer import has_custom
 from gru2np_runtime.plan import CarryingPlan, Plan
 from gru2np_runtime.run.fuse import fuse_sequences
 
@@ -106,7 +106,7 @@ class GraphPlan(Plan):
                 message = _input_message(node, plan.layer, arrays, error)
                 raise InputError(message) from error
             except Exception as error:
-                if not any(is_custom(inner) for _, inner in walk(plan.layer)):
+                if not has_custom(plan.layer):
                     raise
                 what = f"layer {node.name!r} ({plan.layer.op})"
                 raise failed(what, error) from error
