@@ -122,3 +122,9 @@ def test_the_fuzz_finds_what_it_looks_for(monkeypatch):
 )
 def test_operations_damaged_anywhere(case):
     config_fuzz.fuzz(goldens.FIXTURES / case, 1, 100)
+
+
+def test_parts_of_what_is_damaged():
+    """Whatever is named, of whatever is left of a model."""
+    cases = goldens.some(CASES, 12)
+    assert sum(config_fuzz.fuzz_parts(case, 0, 3) for case in cases) > 20

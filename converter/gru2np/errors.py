@@ -122,10 +122,14 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
 
     Attributes:
         problems: all problems in the file; empty if the message is a text.
+        ways_on: how to convert a part of the model without them.
     """
 
-    def __init__(self, problems: Sequence[Problem] | str) -> None:
+    def __init__(
+        self, problems: Sequence[Problem] | str, ways_on: Sequence[str] = ()
+    ) -> None:
         self.problems = () if isinstance(problems, str) else tuple(problems)
+        self.ways_on = tuple(ways_on)
         if isinstance(problems, str):
             text = problems
         elif len(problems) == 1:
@@ -134,12 +138,16 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
             lines = "".join(f"\n  - {problem}" for problem in problems)
             count = f"{len(problems)} problems"
             text = f"this model cannot be converted, {count}:{lines}"
-        text += "".join(f"\n{line}" for line in way_on(self.problems))
-        super().__init__(text)
+        super().__init__("\n".join([text, *way_on(self.problems, self.ways_on)]))
 
 
-def way_on(problems: Sequence[Problem]) -> Iterator[str]:
-    """Sentences on what to do about the problems of a model together."""
+def way_on(problems: Sequence[Problem], parts: Sequence[str]) -> Iterator[str]:
+    """Sentences on what to do about the problems of a model together.
+
+    Args:
+        problems: of the model.
+        parts: how to convert a part of the model without them.
+    """
     names = {" or ".join(map(repr, p.custom)): None for p in problems if p.custom}
     if names:
         yield (
@@ -148,5 +156,7 @@ def way_on(problems: Sequence[Problem]) -> Iterator[str]:
             f"names {', '.join(names)}, and pass it with --custom-objects FILE.py "
             "(custom_objects= in Python): see docs/custom-objects.md"
         )
-    elif problems:
+    for number, part in enumerate(parts):
+        yield f"Or {part}" if names or number else part[0].upper() + part[1:]
+    if problems and not names and not parts:
         yield WAYS_ON

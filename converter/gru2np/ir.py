@@ -249,6 +249,8 @@ class KerasLayer:
         absent: options that the file leaves out and that got the default of its Keras.
         written: its class in the file; empty if that is the same.
         why_custom: why its class is not a class of Keras; empty if it is one.
+        unread: why its calls could not be read, an error to be raised if the layer is
+            needed; None if they were.
     """
 
     class_name: str
@@ -263,6 +265,29 @@ class KerasLayer:
     absent: frozenset[str] = frozenset()
     written: str = ""
     why_custom: str = ""
+    unread: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Seams:
+    """What the inputs and outputs of a part of a model have that a model's have not.
+
+    Attributes:
+        masks: the input that is the mask of an input, by their names.
+        names: of the outputs.
+        output_masks: positions of the outputs that are the masks of their tensors.
+        default_dtype: of layers that state none, in the whole model.
+        replaced: the tensors of the whole model that an input stands for, with it.
+        carried: whether a tensor carries a mask once Keras has built the whole model,
+            by its input; only what is certain.
+    """
+
+    masks: Mapping[str, str]
+    names: tuple[str, ...]
+    output_masks: frozenset[int]
+    default_dtype: str
+    replaced: Mapping[TensorRef, str]
+    carried: Mapping[str, bool]
 
 
 @dataclass(frozen=True)
@@ -281,6 +306,7 @@ class KerasModel:
             several branches.
         config: its options as written, such as ``trainable``, without its layers,
             inputs and outputs.
+        seams: of a part of a model; None for a whole model.
     """
 
     name: str
@@ -292,6 +318,7 @@ class KerasModel:
     single: tuple[bool, bool] = (True, True)
     sequential: bool = field(kw_only=True)
     config: Mapping[str, Any] = field(kw_only=True)
+    seams: Seams | None = None
 
 
 def leaves(model: KerasModel, prefix: str = "") -> Iterator[tuple[str, KerasLayer]]:

@@ -21,6 +21,7 @@ from gru2np.cli.options import (
     WEIGHTS,
     custom_objects,
 )
+from gru2np.cli.part_options import INPUTS, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ MODELS = (".h5", ".hdf5", ".keras", ".json", ".npy", ".zip", ".gz", ".csv", ".tx
         "gru2np export architecture.json --weights weights.h5 -o model.npz",
         "gru2np export model.h5 --store int8",
         "gru2np export model.keras --custom-objects objects.py",
+        "gru2np export model.h5 --outputs dense_1 --inputs sequential",
     ),
 )
 @click.argument("model", type=EXISTING)
@@ -52,6 +54,8 @@ MODELS = (".h5", ".hdf5", ".keras", ".json", ".npy", ".zip", ".gz", ".csv", ".tx
 @WEIGHTS
 @SAVED_BY
 @CUSTOM_OBJECTS
+@OUTPUTS
+@INPUTS
 @click.option(
     "--store",
     type=click.Choice(("float16", "int8")),
@@ -66,6 +70,8 @@ def export(
     weights: str | None,
     saved_by: str | None,
     objects: str | None,
+    part_outputs: tuple[str, ...],
+    part_inputs: tuple[str, ...],
     store: str | None,
     force: bool,
     as_json: bool,
@@ -97,6 +103,8 @@ def export(
         custom_objects=custom_objects(objects),
         saved_by=saved_by,
         store=store,
+        outputs=part_outputs,
+        inputs=part_inputs,
     )
     size = Path(target).stat().st_size
     if as_json:

@@ -18,6 +18,7 @@ from gru2np.cli.options import (
     SAVED_BY,
     WEIGHTS,
 )
+from gru2np.cli.part_options import INPUTS, OUTPUTS
 from gru2np.cli.progress import Status
 
 
@@ -49,6 +50,8 @@ from gru2np.cli.progress import Status
 @WEIGHTS
 @SAVED_BY
 @CUSTOM_OBJECTS
+@OUTPUTS
+@INPUTS
 @click.option(
     "--atol",
     type=click.FloatRange(min=0),
@@ -111,6 +114,8 @@ def verify(
     weights: str | None,
     saved_by: str | None,
     objects: str | None,
+    part_outputs: tuple[str, ...],
+    part_inputs: tuple[str, ...],
     atol: float | None,
     rtol: float | None,
     layers: bool,
@@ -158,6 +163,7 @@ def verify(
     status = Status("verify", shown=sys.stderr.isatty() and not quiet)
     status(f"reading {Path(model).name}")
     from gru2np.cli.verify_report import report
+    from gru2np.graph.parts import part_of
     from gru2np.verification.keras_objects import KERAS_OBJECTS
     from gru2np.verification.settings import Settings
     from gru2np.verification.verify import Request, verifying
@@ -174,6 +180,7 @@ def verify(
         *(inputs, expected, settings, seed, case, own, saved_by, keras_objects),
         force=force,
         progress=status,
+        part=part_of(part_outputs, part_inputs),
     )
     with (
         status,

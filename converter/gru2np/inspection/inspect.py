@@ -13,6 +13,7 @@ import numpy as np
 
 from gru2np.convert import converted
 from gru2np.errors import (
+    InputError,
     ModelFileError,
     Problem,
     UnsupportedModelError,
@@ -20,6 +21,8 @@ from gru2np.errors import (
     naming,
 )
 from gru2np.generations import interpret
+from gru2np.graph.parts import part_of
+from gru2np.graph.ways import ways_around
 from gru2np.inspection import choices, partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
@@ -37,8 +40,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.convert import Conversion
+    from gru2np.graph.parts import Part
     from gru2np.inspection.facts import OwnerFacts
-    from gru2np.ir import RawModel
+    from gru2np.ir import KerasModel, RawModel
     from gru2np.readers.weights_file import StoredWeights
     from gru2np_runtime.bundle.manifest import Manifest
     from gru2np_runtime.graph import Graph
@@ -77,10 +81,13 @@ class Report:
         proof: of the bundle: ``reference``, ``runtime``, ``seed`` and the ``cases``,
             each with ``name`` and ``description``.  None if there is none.
         owners: of weights without an architecture, the layers or objects that own them.
-        ways_on: of such weights, how to come to a bundle.
+        ways_on: of such weights, how to come to a bundle; of a model that cannot be
+            converted, the parts of it that perhaps can.
         convertible: whether ``export`` converts it.
         problems: the parts that cannot be converted.
         refusal: the error message of ``export``, or None.
+        part: the ``inputs`` and ``outputs`` as ``export`` takes them, if only a part of
+            the model is described; None for the whole.
     """
 
     file: str
@@ -104,6 +111,7 @@ class Report:
     convertible: bool = True
     problems: tuple[Problem, ...] = ()
     refusal: str | None = None
+    part: Mapping[str, Sequence[str]] | None = None
 
     def __str__(self) -> str:
         from gru2np.inspection.render import render
@@ -122,6 +130,8 @@ def inspect(
     *,
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
+    outputs: str | Sequence[str] | None = None,
+    inputs: str | Sequence[str] | None = None,
 ) -> Report:
     """Describe a model file or a bundle, recognised by its content.
 
@@ -134,18 +144,22 @@ def inspect(
         custom_objects: custom classes, as for ``export``.
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
+        outputs: describe a part of the model, with these outputs: see ``export``.
+        inputs: the same with these inputs.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
         BundleError: the bundle breaks a rule.
+        InputError: the model has no such part.
         ValueError: ``saved_by`` names no Keras.
     """
     with inspecting(
-        path, weights, custom_objects=custom_objects, saved_by=saved_by
-    ) as (
-        report,
-        _,
-    ):
+        path,
+        weights,
+        custom_objects=custom_objects,
+        saved_by=saved_by,
+        part=part_of(outputs, inputs),
+    ) as (report, _):
         return report
 
 
@@ -173,6 +187,7 @@ def inspecting(
     *,
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
+    part: Part | None = None,
 ) -> Iterator[tuple[Report, Opened | None]]:
     """The report of ``inspect``, and the open model; None if it cannot be converted."""
     check_path(path, "path", "inspect('model.h5')")
@@ -180,6 +195,11 @@ def inspecting(
         check_path(weights, "weights", "inspect('model.json', 'weights.h5')")
     file = Path(path)
     if weights is None and is_bundle(file):
+        if part is not None:
+            raise InputError(
+                f"{file.name}: a bundle has no parts: give the model that it was "
+                "exported from"
+            )
         yield _of_bundle(file, size_of(file), custom_objects)
         return
     with ExitStack() as stack:
@@ -191,7 +211,7 @@ def inspecting(
             raw = replace(
                 stack.enter_context(open_model(path, weights)), saved_by=saved_by
             )
-            result = of_model(raw, str(path), size_of(file), custom_objects)
+            result = of_model(raw, str(path), size_of(file), custom_objects, part)
         except UnsupportedModelError as error:
             # Its contents were not read.
             result = Report(str(path), "model", size_of(file), **_refused(error)), None
@@ -270,6 +290,7 @@ def _of_bundle(
         meaning=choices.sentences(manifest.graph),
         storage=_storage(manifest),
         proof=_proof(manifest),
+        part=manifest.part,
         **_of_graph(opened, shapes, (manifest.inputs.names, manifest.outputs.names)),
     )
     return report, opened
@@ -297,7 +318,11 @@ def _proof(manifest: Manifest) -> dict[str, Any] | None:
 
 
 def of_model(
-    raw: RawModel, file: str, size: int, custom_objects: CustomObjects | None
+    raw: RawModel,
+    file: str,
+    size: int,
+    custom_objects: CustomObjects | None,
+    part: Part | None = None,
 ) -> tuple[Report, Opened | None]:
     """The report of an open model file, and the model; None if not convertible.
 
@@ -306,15 +331,17 @@ def of_model(
         file: its path.
         size: its bytes.
         custom_objects: custom classes by name.
+        part: the part to describe; None for the whole model.
 
     Raises:
         ModelFileError: the file is damaged.
+        InputError: the model has no such part.
     """
     model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
     try:
         model, readings = interpret(raw)
         written_by = readings.assumed.writer
-        conversion = converted(raw, model, readings, Specs(custom_objects))
+        conversion = converted(raw, model, readings, Specs(custom_objects), part)
     except UnsupportedModelError as error:
         report = Report(
             file,
@@ -326,10 +353,17 @@ def of_model(
             inputs=() if model is None else tuple(partial.inputs(model)),
             parameters=partial.parameters(raw),
             layers=partial.layers(raw, model),
+            ways_on=() if model is None else tuple(_ways(model, error)),
             **_refused(error),
         )
         return report, None
     return of_conversion(conversion, file, size)
+
+
+def _ways(model: KerasModel, error: UnsupportedModelError) -> Iterator[str]:
+    """The parts of a model that can be converted without the refused layers."""
+    if error.problems:
+        yield from ways_around(model, [problem.layer for problem in error.problems])
 
 
 def of_conversion(
@@ -354,6 +388,7 @@ def of_conversion(
         name=conversion.model.name,
         input_structure=built.inputs.kind,
         output_structure=built.outputs.kind,
+        part=None if conversion.part is None else conversion.part.record(),
         meaning=(
             *choices.of_conversion(conversion),
             *built.notes,

@@ -87,7 +87,7 @@ def render(
         problems = [str(problem) for problem in report.problems]
         for problem in problems or [report.refusal or ""]:
             yield from _item(problem, width)
-        for sentence in way_on(report.problems):
+        for sentence in way_on(report.problems, report.ways_on):
             yield from paragraph(sentence, width, "")
 
 
@@ -123,9 +123,13 @@ def origin(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def extras(report: Report) -> Iterator[tuple[str, str]]:
-    """Labels and texts: the storage of a bundle, and its proof."""
+    """Labels and texts: the part of a model, the storage of a bundle, its proof."""
     if report.storage is not None:
         yield "stored", costs(report.storage)
+    if report.part is not None:
+        pairs = (("from", report.part["inputs"]), ("to", report.part["outputs"]))
+        ends = [f"{word} {', '.join(names)}" for word, names in pairs if names]
+        yield "part", " ".join(ends)
     if report.proof is not None:
         cases = plural(len(report.proof["cases"]), "case")
         yield "proof", f"{cases}, reference {report.proof['reference']}"

@@ -23,7 +23,13 @@ import numpy as np
 
 from gru2np.errors import VerificationError
 from gru2np.readers import packed
-from gru2np.verification import keras_files, keras_objects, plain_config
+from gru2np.text import listed
+from gru2np.verification import (
+    keras_files,
+    keras_objects,
+    part_in_keras,
+    plain_config,
+)
 from gru2np.verification.evidence import Reference
 from gru2np.verification.installed_keras import INSTEAD, SHOWN
 
@@ -155,7 +161,14 @@ def run(
     plain, written = plain_config.plain(conversion, keras2=keras.generation == 2)
     needed = sorted(conversion.specs.used)
     keras_objects.give_names(plain, needed, keras_3=keras.generation == 3)
-    foreign = plain_config.foreign(plain)
+    left_out: list[str] = []
+    if conversion.whole_refused is not None:
+        plain, left_out = part_in_keras.with_placeholders(conversion, plain)
+    foreign = [
+        name
+        for name in plain_config.foreign(plain)
+        if not name.startswith(part_in_keras.PLACEHOLDER)
+    ]
     if foreign:
         raise VerificationError(
             f"the file names {', '.join(foreign)}, which Keras does not define, and "
@@ -167,7 +180,11 @@ def run(
         "container": conversion.raw.container,
         "objects": None if objects is None else str(Path(objects).resolve()),
         "needed": needed,
-        "must_be_plain": bool(written or needed or plain_config.foreign(config)),
+        "must_be_plain": bool(
+            written or needed or left_out or plain_config.foreign(config)
+        ),
+        "part": part_in_keras.request(conversion),
+        "left_out": left_out,
         "kind": structure.kind,
         "names": structure.names,
         "cases": len(cases),
@@ -242,6 +259,11 @@ def _notes(
         return (
             "the file leaves out options that had defaults in its Keras; "
             f"{keras} was given: " + ", ".join(written),
+        )
+    if answer.get("left_out"):
+        return (
+            f"{keras} was given placeholders for the layers that are not in the part: "
+            + listed(answer["left_out"], 8),
         )
     if answer["plain"]:
         return (
@@ -332,6 +354,7 @@ def _ask(folder: Path, keras: Keras, progress: Callable[[], object]) -> dict[str
             "import": "be imported",
             "load": "load this file",
             "objects": "use the file of custom objects",
+            "part": "make a model of this part",
         }
         what = doing.get(answer["failed"], "run this model")
         raise _cannot(keras, what, _last_line(answer["error"]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gru2np.bundle import in_memory
 from gru2np.convert import convert, model_file
 from gru2np.errors import ModelFileError, VerificationError, check_path, naming
+from gru2np.graph.parts import Part, part_of
 from gru2np.inspection.inspect import is_bundle
 from gru2np.layers.spec import HALF
 from gru2np.verification import (
@@ -28,10 +29,11 @@ from gru2np.verification.landmarks import pool
 from gru2np.verification.settings import Settings, precision
 from gru2np_runtime import BundleError, load
 from gru2np_runtime.bundle.kinds import no_bundle_at
+from gru2np_runtime.bundle.opening import open_bundle
 from gru2np_runtime.data import cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np.convert import Conversion
     from gru2np.ir import Array, FilePath
@@ -57,6 +59,8 @@ def verify(
     keras_custom_objects: FilePath | None = None,
     saved_by: str | None = None,
     force: bool = False,
+    part_outputs: str | Sequence[str] | None = None,
+    part_inputs: str | Sequence[str] | None = None,
 ) -> Verification:
     """Run a model in Keras and in the runtime, and compare the outputs.
 
@@ -93,6 +97,9 @@ def verify(
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
         force: compare the bundle of another file all the same, with a note.
+        part_outputs: compare a part of the model, with these outputs: ``outputs`` of
+            ``export``.  A bundle of a part says itself of which.
+        part_inputs: the same with these inputs: ``inputs`` of ``export``.
 
     Raises:
         ModelFileError, UnsupportedModelError: the model cannot be converted.
@@ -113,6 +120,7 @@ def verify(
         saved_by,
         keras_custom_objects,
         force,
+        part=part_of(part_outputs, part_inputs),
     )
     with verifying(model, [bundle], request, weights) as (_, (verification,)):
         return verification
@@ -133,6 +141,7 @@ class Request:
         keras_custom_objects: path of a file that defines them for Keras.
         force: compare the bundle of another file too.
         progress: called with what is done now.
+        part: the part of the model; None for that of the bundle, or the whole model.
 
     Raises:
         VerificationError: two of them exclude each other.
@@ -148,6 +157,7 @@ class Request:
     keras_custom_objects: FilePath | None = None
     force: bool = False
     progress: keras_process.Progress = keras_process.silent
+    part: Part | None = None
 
     def __post_init__(self) -> None:
         if self.expected is not None and (self.settings.layers or self.inputs is None):
@@ -194,14 +204,46 @@ def verifying(
     with ExitStack() as stack:
         path, saved_by = stack.enter_context(model_file(model, request.saved_by))
         check_path(path, "model", example, other=" or a live keras.Model")
+        part = _part(bundles, request)
         conversion = stack.enter_context(
-            convert(path, weights, request.custom_objects, saved_by)
+            convert(path, weights, request.custom_objects, saved_by, part)
         )
         files = Path(path), None if weights is None else Path(weights)
         if path is not model:
             # A live model is saved again and again, never to equal bytes.
             request = replace(request, force=True)
         yield conversion, verify_conversion(conversion, files, bundles, request)
+
+
+def _part(bundles: Sequence[FilePath | None], request: Request) -> Part | None:
+    """The part to compare: that of the bundles, which the request may repeat.
+
+    Raises:
+        VerificationError: a bundle is of another part.
+    """
+    for bundle in bundles:
+        if bundle is None:
+            continue
+        with naming(bundle):
+            opened = open_bundle(bundle, request.custom_objects, mapped=True)
+        record = opened.manifest.part
+        part = None if record is None else Part(*map(tuple, _lists(record)))
+        if request.part not in (None, part):
+            words = "the whole model" if part is None else _words(part)
+            raise VerificationError(
+                f"{Path(bundle).name} is a bundle of {words}, and not of "
+                f"{_words(request.part)}: leave these options out"
+            )
+        return part
+    return request.part
+
+
+def _lists(record: Mapping[str, list[str]]) -> tuple[list[str], list[str]]:
+    return record["inputs"], record["outputs"]
+
+
+def _words(part: Part) -> str:
+    return " ".join(f"{key} {names}" for key, names in part.options)
 
 
 def _check_order(model: Any, bundles: Sequence[FilePath | None]) -> None:
