@@ -51,10 +51,14 @@ VERSIONS = {
 }
 # Fields that several files read, each for its own part of the subject.
 SHARED = {
-    "attention.heads_take_masks": {"graph/calls.py", "graph/flatten.py"},
+    "attention.heads_take_masks": {
+        *("graph/calls.py", "graph/cutting.py", "graph/flatten.py"),
+    },
     "attention.masked_scores": {"graph/calls.py", "layers/attention.py"},
     "masks.explicit_spreads": {"graph/calls.py", "graph/masks.py"},
     "masks.merged": {"graph/masks.py", "inspection/choices.py"},
+    "masks.models_mark_inputs": {"graph/cutting.py", "graph/flatten.py"},
+    "recurrent.first_mask_stays": {"graph/cutting.py", "graph/flatten.py"},
     "recurrent.masked_output": {
         "layers/convolutional_recurrent.py",
         "layers/recurrent.py",

@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.differences import graph_differences
-from gru2np.errors import UnsupportedModelError
+from gru2np.errors import ModelFileError, UnsupportedModelError
 from gru2np.generations import interpret
+from gru2np.graph.cutting import cut
 from gru2np.graph.flatten import build
+from gru2np.graph.parts import refuse_unread
 from gru2np.graph.prune import Owner, needed, owners_of
+from gru2np.graph.ways import ways_around
 from gru2np.layers.custom import Specs, custom_records
 from gru2np.readers import open_model
 from gru2np.weights.match import find
+from gru2np.weights.of_part import find_part
 from gru2np_runtime import __version__
 from gru2np_runtime.bundle.manifest import FORMAT, MANIFEST_VERSION
 from gru2np_runtime.bundle.manifest_writer import graph_record
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.graph.flatten import Built
+    from gru2np.graph.parts import Part
     from gru2np.ir import FilePath, KerasModel, RawModel, StoredTensor
     from gru2np.meaning import Meaning, Readings
     from gru2np_runtime.custom_objects import CustomObjects
@@ -46,12 +51,15 @@ class Conversion:
 
     Attributes:
         raw: the file, open.
-        model: the model in one spelling.
+        model: the model in one spelling, or the part of it that is converted.
         meaning: the behaviour of its Keras.
         built: its graph, pruned.
         tensors: the stored array of every weight, by path in the bundle.
         owners: the layers they belong to, by the same paths.
         specs: how its classes were converted.
+        whole: the model in the file.
+        part: the inputs and outputs of the part; None for the whole model.
+        whole_refused: why the whole model is not converted, if a part is.
     """
 
     raw: RawModel
@@ -61,6 +69,9 @@ class Conversion:
     tensors: Mapping[str, StoredTensor]
     owners: Mapping[str, Owner]
     specs: Specs
+    whole: KerasModel
+    part: Part | None = None
+    whole_refused: UnsupportedModelError | None = None
 
     @property
     def weights(self) -> Mapping[str, NDArray[Any]]:
@@ -107,6 +118,7 @@ class Conversion:
             },
             "graph": graph_record(self.built.graph, describe),
             **({"custom": custom} if custom else {}),
+            **({} if self.part is None else {"part": self.part.record()}),
         }
 
 
@@ -163,19 +175,21 @@ def convert(
     weights: FilePath | None = None,
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
+    part: Part | None = None,
 ) -> Iterator[Conversion]:
-    """Convert a file; it stays open until the context ends.
+    """Convert a file, or a part of its model; it stays open until the context ends.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model, or ``saved_by``
             contradicts it.
         UnsupportedModelError: it cannot be converted faithfully.
+        InputError: the model has no such part.
         ValueError: ``saved_by`` names no Keras.
     """
     with open_model(model, weights) as opened:
         raw = replace(opened, saved_by=saved_by)
         keras_model, readings = interpret(raw)
-        yield converted(raw, keras_model, readings, Specs(custom_objects))
+        yield converted(raw, keras_model, readings, Specs(custom_objects), part)
 
 
 def converted(
@@ -183,6 +197,7 @@ def converted(
     model: KerasModel,
     readings: Readings,
     specs: Specs | None = None,
+    part: Part | None = None,
 ) -> Conversion:
     """The conversion of a model, given the possible meanings of its file.
 
@@ -191,16 +206,83 @@ def converted(
             layers.
         UnsupportedModelError: something cannot be converted, or the releases that may
             have saved it give different numbers.
+        InputError: the model has no such part.
     """
     specs = specs or Specs()
-    built = _build(raw, model, readings, specs)
-    built.notes.extend(raw.notes)
-    built.notes.extend(_unused(specs))
-    tensors = find(model, built.weights, raw, specs)
+    whole, notes = model, list[str]()
+    whole_refused = None
+    if part is not None:
+        model, notes = _cut(raw, whole, readings, specs, part)
+    refuse_unread(model)
+    try:
+        built = _build(raw, model, readings, specs)
+    except UnsupportedModelError as error:
+        if part is not None or not error.problems:
+            raise
+        ways = ways_around(model, [problem.layer for problem in error.problems])
+        raise UnsupportedModelError(error.problems, ways) from None
+    built.notes.extend([*raw.notes, *notes, *_unused(specs)])
+    if part is None:
+        tensors = find(model, built.weights, raw, specs)
+    else:
+        all_of_it = _attempt_whole(whole, readings.assumed, specs)
+        expected = None
+        if isinstance(all_of_it, UnsupportedModelError):
+            whole_refused = all_of_it
+        else:
+            expected = all_of_it.weights
+        tensors = find_part(whole, expected, model, built.weights, raw, specs)
     built.graph = needed(built.graph)
     owners = dict(owners_of(built.graph))
     tensors = {path: tensor for path, tensor in tensors.items() if path in owners}
-    return Conversion(raw, model, readings.assumed, built, tensors, owners, specs)
+    return Conversion(
+        raw,
+        model,
+        readings.assumed,
+        built,
+        tensors,
+        owners,
+        specs,
+        whole,
+        part,
+        whole_refused,
+    )
+
+
+def _cut(
+    raw: RawModel, model: KerasModel, readings: Readings, specs: Specs, part: Part
+) -> tuple[KerasModel, list[str]]:
+    """A part of a model; refused if its inputs depend on which Keras saved the file."""
+    made, notes = cut(model, raw, readings.assumed, specs, part)
+
+    def differing(others: Iterable[Meaning]) -> str:
+        """Which inputs the part has by the first of other Kerases that differs."""
+        for other in others:
+            theirs, _ = cut(model, raw, other, specs, part)
+            if _inputs(theirs) != _inputs(made):
+                return (
+                    f"as {readings.assumed_writer} reads it, the part takes "
+                    f"{', '.join(_inputs(made))}; as {other.writer} reads it, "
+                    f"{', '.join(_inputs(theirs))}"
+                )
+        return ""
+
+    if text := differing((*readings.releases, *readings.weights)):
+        raise UnsupportedModelError(
+            f"{raw.file_name}: the file leaves open which Keras saved it, and the "
+            f"masks of the part's inputs depend on that: {text}: state it with "
+            "--saved-by (saved_by= in Python)"
+        )
+    if text := differing(readings.backends):
+        notes.append(
+            f"the file names no backend, so {readings.assumed_writer} is assumed; if "
+            f"it was another, state it with --saved-by: {text}"
+        )
+    return made, notes
+
+
+def _inputs(model: KerasModel) -> list[str]:
+    return [ref.layer for ref in model.inputs]
 
 
 def _build(raw: RawModel, model: KerasModel, readings: Readings, specs: Specs) -> Built:
@@ -255,6 +337,20 @@ def _attempt(
         return build(model, meaning, specs)
     except UnsupportedModelError as error:
         return error
+
+
+def _attempt_whole(
+    model: KerasModel, meaning: Meaning, specs: Specs
+) -> Built | UnsupportedModelError:
+    """The graph of the whole model that a part was cut out of, if it has one."""
+    try:
+        refuse_unread(model)
+        return build(model, meaning, specs)
+    except UnsupportedModelError as error:
+        return error
+    except ModelFileError as error:
+        # Of layers that the part does not have.
+        return UnsupportedModelError(str(error))
 
 
 def _differences(

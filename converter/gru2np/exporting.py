@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gru2np.bundle import Exported, write
 from gru2np.convert import convert, model_file
+from gru2np.errors import InputError, check_path
+from gru2np.graph.parts import part_of
 from gru2np.verification.storage_cost import write_small
 from gru2np_runtime.files.arrays import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gru2np.ir import FilePath
     from gru2np_runtime.custom_objects import CustomObjects
 
@@ -24,6 +30,8 @@ def export(
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
     store: str | None = None,
+    outputs: str | Sequence[str] | None = None,
+    inputs: str | Sequence[str] | None = None,
 ) -> Exported:
     """Write a saved Keras model as a bundle.
 
@@ -40,23 +48,50 @@ def export(
             if the file does not state it, and refused if the file states another.
         store: ``float16`` or ``int8``: store kernels and embedding tables smaller; the
             loss of precision is measured and recorded in the bundle.
+        outputs: names of tensors that become the outputs, in this order: a part of the
+            model, without what they do not need.  ``dense`` is the output of that
+            layer, ``lstm:1`` its second output, ``dense#1`` that of its second call,
+            ``outer/dense`` one of a nested model, ``embedding:mask`` its mask.
+        inputs: names of tensors that become the inputs: the layers before them are left
+            out.  Where the file states no shape, ``name=(None,20,64):float32`` does.  A
+            mask that layers behind need becomes an input too, ``embedding_mask``, which
+            a note says.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
         UnsupportedModelError: it cannot be converted faithfully, or it computes in
             float64 and ``store`` is set.
         ValueError: ``saved_by`` names no Keras.
-        InputError: ``store`` has another value.
+        InputError: ``store`` has another value, ``out`` is the model itself, an
+            argument is no path, or the model has no such part.
         VerificationError: the loss of precision cannot be measured, or outputs
             overflow; nothing is written.
     """
+    example = "export('model.h5', 'model.npz')"
+    if isinstance(out, io.TextIOBase) or not hasattr(out, "write"):
+        check_path(out, "out", example, other=" or a file open for bytes")
+    if weights is not None:
+        check_path(weights, "weights", "export('model.json', weights='weights.h5')")
     with ExitStack() as stack:
         path, saved_by = stack.enter_context(model_file(model, saved_by))
+        check_path(path, "model", example, other=" or a live keras.Model")
         conversion = stack.enter_context(
-            convert(path, weights, custom_objects, saved_by)
+            convert(path, weights, custom_objects, saved_by, part_of(outputs, inputs))
         )
         if isinstance(out, (str, os.PathLike)):
+            _check_apart(out, path, weights)
             out = stack.enter_context(replacing(out))
         if store is None:
             return write(conversion, out)
         return write_small(conversion, out, store, custom_objects)
+
+
+def _check_apart(out: FilePath, model: FilePath, weights: FilePath | None) -> None:
+    """Refuse to replace the model by its bundle."""
+    target = Path(out)
+    sources = [Path(path) for path in (model, weights) if path is not None]
+    if target.exists() and any(p.exists() and target.samefile(p) for p in sources):
+        raise InputError(
+            f"out: {os.fspath(out)} is the model itself: name another file, "
+            f"out={str(target.with_suffix('.npz'))!r}"
+        )

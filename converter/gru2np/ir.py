@@ -7,6 +7,7 @@ the spelling leaves open.  The graph stage turns both into the runtime's graph.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Shape = tuple[int | None, ...]
     FilePath = str | os.PathLike[str]
+
+# Python's stand-ins for bytes that are no text.
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -145,8 +149,12 @@ class RawModel:
     notes: tuple[str, ...] = ()
 
     def source(self) -> dict[str, str | None]:
-        """Where the model comes from: the ``source`` record of the manifest."""
-        return {key: getattr(self, key) for key in SOURCE}
+        """Where the model comes from: the ``source`` record of the manifest.
+
+        A name of a file may hold bytes that are no text; each is replaced by U+FFFD.
+        """
+        name = _NO_TEXT.sub("\ufffd", self.file_name)
+        return {**{key: getattr(self, key) for key in SOURCE}, "file_name": name}
 
 
 class Numbers(list[Any]):
@@ -241,6 +249,8 @@ class KerasLayer:
         absent: options that the file leaves out and that got the default of its Keras.
         written: its class in the file; empty if that is the same.
         why_custom: why its class is not a class of Keras; empty if it is one.
+        unread: why its calls could not be read, an error to be raised if the layer is
+            needed; None if they were.
     """
 
     class_name: str
@@ -255,6 +265,29 @@ class KerasLayer:
     absent: frozenset[str] = frozenset()
     written: str = ""
     why_custom: str = ""
+    unread: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Seams:
+    """What the inputs and outputs of a part of a model have that a model's have not.
+
+    Attributes:
+        masks: the input that is the mask of an input, by their names.
+        names: of the outputs.
+        output_masks: positions of the outputs that are the masks of their tensors.
+        default_dtype: of layers that state none, in the whole model.
+        replaced: the tensors of the whole model that an input stands for, with it.
+        carried: whether a tensor carries a mask once Keras has built the whole model,
+            by its input; only what is certain.
+    """
+
+    masks: Mapping[str, str]
+    names: tuple[str, ...]
+    output_masks: frozenset[int]
+    default_dtype: str
+    replaced: Mapping[TensorRef, str]
+    carried: Mapping[str, bool]
 
 
 @dataclass(frozen=True)
@@ -273,6 +306,7 @@ class KerasModel:
             several branches.
         config: its options as written, such as ``trainable``, without its layers,
             inputs and outputs.
+        seams: of a part of a model; None for a whole model.
     """
 
     name: str
@@ -284,6 +318,7 @@ class KerasModel:
     single: tuple[bool, bool] = (True, True)
     sequential: bool = field(kw_only=True)
     config: Mapping[str, Any] = field(kw_only=True)
+    seams: Seams | None = None
 
 
 def leaves(model: KerasModel, prefix: str = "") -> Iterator[tuple[str, KerasLayer]]:

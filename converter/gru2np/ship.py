@@ -118,10 +118,10 @@ def ship(
         raise Misuse(
             "there is no compiled kernel: python -m gru2np_runtime.build builds one"
         )
-    content = Path(bundle).read_bytes()
     own = None if custom_objects is None else _alone(custom_objects)
     with naming(bundle):
-        model = load(content, custom_objects=own)
+        model = load(bundle, custom_objects=own)
+    content = Path(bundle).read_bytes()
     try:
         # In the same folder as the target, so that it can be renamed.
         made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=_parent(target)))
@@ -150,21 +150,31 @@ def _parent(target: Path) -> Path:
 def _check(target: Path, bundle: Path, force: bool) -> None:
     """Check that writing the folder deletes nothing else."""
     if not _parent(target).is_dir():
-        raise Misuse(f"there is no folder {str(_parent(target))!r} to write to")
+        raise Misuse(
+            f"there is no folder {str(_parent(target))!r} to write to: make it first, "
+            "or name another, as in gru2np ship BUNDLE device"
+        )
     if not os.path.lexists(target):
         return
     if target.is_symlink() or not target.is_dir():
-        raise Misuse(f"{str(target)!r} is not a folder: name another")
+        raise Misuse(
+            f"{str(target)!r} is not a folder: name one that is not there, as in "
+            "gru2np ship BUNDLE device"
+        )
     names = {path.name for path in target.iterdir()}
-    if names and not force:
-        raise Misuse(f"{str(target)!r} is not empty: --force replaces it")
     if bundle.resolve().parent == target.resolve():
-        raise Misuse(f"{str(target)!r} holds the bundle itself: name another folder")
+        raise Misuse(
+            f"{str(target)!r} holds the bundle itself: name another folder, as in "
+            "gru2np ship BUNDLE device"
+        )
     if names - OURS:
         raise Misuse(
             f"{str(target)!r} holds files that ship did not write, such as "
-            f"{min(names - OURS)!r}: name another folder"
+            f"{min(names - OURS)!r}: name another folder, as in gru2np ship BUNDLE "
+            "device"
         )
+    if names and not force:
+        raise Misuse(f"{str(target)!r} is not empty: --force replaces it")
 
 
 def _alone(path: str | os.PathLike[str]) -> CustomObjects:

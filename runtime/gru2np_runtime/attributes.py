@@ -184,8 +184,19 @@ class Attributes:
                 )
 
     def __init__(
-        self, *, layers: Mapping[str, Any] | None = None, **attributes: object
+        self,
+        *unnamed: object,
+        layers: Mapping[str, Any] | None = None,
+        **attributes: object,
     ) -> None:
+        if unnamed or not attributes.keys() <= self._kinds.keys():
+            # Imported only for an error: the start must be fast.
+            from gru2np_runtime.hints import unknown_attribute, unnamed_attribute
+
+            if unnamed:
+                raise TypeError(unnamed_attribute(type(self), unnamed[0]))
+            unknown = sorted(attributes.keys() - self._kinds.keys())
+            raise TypeError(unknown_attribute(type(self), unknown[0]))
         set_attribute = object.__setattr__
         set_attribute(self, "layers", dict(layers or {}))
         for name, kind in self._kinds.items():
@@ -194,15 +205,16 @@ class Attributes:
             elif hasattr(type(self), name):
                 value = getattr(type(self), name)
             else:
-                raise TypeError(f"{self.op}: attribute {name!r} is missing")
+                raise TypeError(
+                    f"{self.op}: attribute {name!r} is missing: "
+                    f"{type(self).__name__}({name}=...)"
+                )
             try:
                 set_attribute(self, name, ATTRIBUTE_KINDS[kind](value))
             except TypeError as error:
                 raise TypeError(
                     f"{self.op}: expected {error} for {name!r}, got {value!r}"
                 ) from None
-        if attributes:
-            raise TypeError(f"{self.op}: unknown attribute {sorted(attributes)[0]!r}")
         self.check()
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -246,7 +246,7 @@ class Layer(Attributes):
         """
         return ()
 
-    def bind(self, **weights: Array) -> Model:
+    def bind(self, *unnamed: object, **weights: Array) -> Model:
         """Give the layer its weights: a model of this one layer.
 
         Args:
@@ -257,7 +257,14 @@ class Layer(Attributes):
 
         Raises:
             InputError: a weight is missing, unknown, or its shape does not fit.
+            TypeError: a weight is given without its name.
         """
+        if unnamed:
+            names = self.weight_shapes((None, None, None))
+            raise TypeError(
+                f"{self.op}: expected weights by name, got {len(unnamed)} without one: "
+                f"bind({', '.join(f'{name}=...' for name in names)})"
+            )
         # The one import against the order of modules: a bound layer is a model.
         from gru2np_runtime.bind import bind
 

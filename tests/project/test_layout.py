@@ -21,6 +21,9 @@ TESTED_IN = {
     "generations/test_architecture.py": ["generations/records.py"],
     "generations/test_training.py": ["generations/keras1/training.py", "ir.py"],
     "graph/test_calls.py": ["layers/attention.py"],
+    "graph/test_cutting.py": [
+        *("graph/carried.py", "graph/stated.py", "graph/tracing.py"),
+    ],
     "graph/test_flatten.py": ["graph/assembly.py", "graph/ports.py", "graph/prune.py"],
     "graph/test_masks.py": [
         *("graph/mask_sources.py", "graph/time_distributed.py", "layers/mask_rules.py"),

@@ -19,6 +19,7 @@ import gru2np_runtime
 from gru2np.bundle import write
 from gru2np.convert import converted
 from gru2np.generations import generation_of, interpret
+from gru2np.graph.parts import part_of
 from gru2np.inspection.inspect import of_conversion, of_model
 from gru2np.ir import GroupStore
 from gru2np.layers import LAYERS
@@ -26,6 +27,7 @@ from gru2np.readers import open_model
 from gru2np.readers.safe.json_text import architecture
 from gru2np.verification import plain_config
 from gru2np.verification.installed_keras import READERS
+from json_sweep import changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +74,8 @@ DTYPES = [
     *({"name": "float32"}, ["float32"], 32, True),
 ]
 IDLE = re.compile(r"_(initializer|regularizer|constraint)|build_config|shared_object")
+# What may follow the name of a layer, where a part is named.
+AFTER_NAMES = ["", "", "", ":1", "#0", "#1", ":mask"]
 # Where tensors are named.
 WIRING = ("inbound_nodes", "input_layers", "output_layers")
 CLASSES = sorted({name.removeprefix("ops.") for name in LAYERS})
@@ -110,6 +114,63 @@ def fuzz(case: Path, seed: int, count: int = EACH) -> None:
             raise AssertionError(
                 f"fuzz({name}, {seed}, {count}): {damage.words}: {error!r}"
             ) from error
+
+
+def sweep(case: Path, part: int, parts: int) -> int:
+    """Replace and remove each value of a case's architecture; as ``fuzz``.
+
+    Args:
+        case: a folder of the fixtures.
+        part: which of the parts, from 0.
+        parts: all of them together are every change.
+
+    Returns:
+        The number of changes.
+    """
+    count = 0
+    with ExitStack() as stack:
+        try:
+            raw = stack.enter_context(open_model(*goldens.Golden(case).files()))
+        except gru2np.ModelFileError:
+            return 0
+        config = json.loads(json.dumps(raw.config))
+        for words in changes(config, part, parts):
+            error = escape(replace(raw, config=config))
+            if error is not None:
+                name = f"{case.parent.name}/{case.name}"
+                raise AssertionError(
+                    f"sweep({name}, {part}, {parts}): {words}: {error!r}"
+                ) from error
+            count += 1
+    return count
+
+
+def fuzz_parts(case: Path, seed: int, count: int = EACH) -> int:
+    """Cut parts out of damaged models; only our errors may come.  How many were cut.
+
+    Raises:
+        AssertionError: something else came; says how to draw it again.
+    """
+    rng, done = random.Random(seed), 0
+    for damage in damages(case, seed, count):
+        try:
+            model, readings = interpret(damage.raw)
+        except gru2np.Gru2npError:
+            continue
+        names = [layer.name for layer in model.layers]
+        for _ in range(EACH):
+            name, other = (rng.choice(names) + rng.choice(AFTER_NAMES) for _ in "ab")
+            shape = rng.choice(["", "", "=(None,None,4)", "=(None,4):int32"])
+            part = part_of(rng.choice([None, name]), other + shape)
+            try:
+                converted(damage.raw, model, readings, None, part)
+            except gru2np.Gru2npError:
+                continue
+            except Exception as error:
+                said = f"fuzz_parts({case.name}, {seed}, {count}): {damage.words}"
+                raise AssertionError(f"{said}: {part}: {error!r}") from error
+            done += 1
+    return done
 
 
 def damages(case: Path, seed: int, count: int = EACH) -> Iterator[Damage]:

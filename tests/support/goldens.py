@@ -105,6 +105,11 @@ def some(cases: list[Golden], step: int):
     return cases if EVERY else cases[::step]
 
 
+def parts():
+    """Every case of a refused model of which a part is converted."""
+    return [golden for golden in all_goldens() if "part" in golden.facts]
+
+
 def all_goldens():
     """Every case of every generation that needs no class from outside, by name."""
     found = [Golden(path.parent) for path in sorted(FIXTURES.glob("*/*/case.json"))]

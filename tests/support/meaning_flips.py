@@ -27,7 +27,10 @@ from gru2np.readers import open_model
 from gru2np_runtime import InputError, load
 
 RECORD = Path(__file__).with_suffix(".json")
-OWN = example("custom_layer").CUSTOM
+OWN = {
+    **example("custom_layer").CUSTOM,
+    **example("custom_objects").custom_objects,
+}
 # Not even the architecture of these is read.
 UNREAD = ("keras-3.0/refused_partial_h5",)
 BOOL = (False, True)

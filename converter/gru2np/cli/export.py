@@ -21,11 +21,16 @@ from gru2np.cli.options import (
     WEIGHTS,
     custom_objects,
 )
+from gru2np.cli.part_options import INPUTS, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gru2np.bundle import Exported
+
+
+# Suffixes that stand for the format of a file, where others may be a part of its name.
+MODELS = (".h5", ".hdf5", ".keras", ".json", ".npy", ".zip", ".gz", ".csv", ".txt")
 
 
 @click.command(
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
         "gru2np export architecture.json --weights weights.h5 -o model.npz",
         "gru2np export model.h5 --store int8",
         "gru2np export model.keras --custom-objects objects.py",
+        "gru2np export model.h5 --outputs dense_1 --inputs sequential",
     ),
 )
 @click.argument("model", type=EXISTING)
@@ -48,6 +54,8 @@ if TYPE_CHECKING:
 @WEIGHTS
 @SAVED_BY
 @CUSTOM_OBJECTS
+@OUTPUTS
+@INPUTS
 @click.option(
     "--store",
     type=click.Choice(("float16", "int8")),
@@ -62,6 +70,8 @@ def export(
     weights: str | None,
     saved_by: str | None,
     objects: str | None,
+    part_outputs: tuple[str, ...],
+    part_inputs: tuple[str, ...],
     store: str | None,
     force: bool,
     as_json: bool,
@@ -77,8 +87,9 @@ def export(
     from gru2np.convert import convert
     from gru2np.exporting import export as export_model
     from gru2np_runtime.files.arrays import check_output
+    from gru2np_runtime.files.commands import print_path
 
-    target = output or str(_default_output(Path(model)))
+    target = str(_default_output(Path(model))) if output is None else _named(output)
     inputs = [path for path in (model, weights, objects) if path is not None]
     if output is None and Path(target) == Path(model):
         # MODEL is an .npz: the error of the reader explains more than check_output's.
@@ -92,13 +103,17 @@ def export(
         custom_objects=custom_objects(objects),
         saved_by=saved_by,
         store=store,
+        outputs=part_outputs,
+        inputs=part_inputs,
     )
     size = Path(target).stat().st_size
     if as_json:
         click.echo(json.dumps(_exported_record(exported, target, size), indent=2))
     elif not sys.stdout.isatty():
         # On a terminal the next line has the path.
-        click.echo(target)
+        print_path(target)
+    if output is not None and target != output:
+        say(quiet)(f"Note: {output} has no suffix, so .npz is added")
     _export_notes(exported, target, size, store, say(quiet))
     options = (
         ("--weights", weights),
@@ -116,6 +131,26 @@ def _default_output(model: Path) -> Path:
     # The paths . and .. have no name.
     folder = model if model.name.strip(".") else model.resolve()
     return folder.with_name(f"{folder.name}.npz")
+
+
+def _named(output: str) -> str:
+    """The path of the bundle that a user named; ``.npz`` is added if it has no suffix.
+
+    Raises:
+        Misuse: it has another suffix.
+    """
+    from gru2np_runtime.files.arrays import Misuse, lacks_suffix
+
+    if lacks_suffix(output) and output != "-":
+        return f"{output}.npz"
+    suffix = Path(output).suffix
+    if suffix in ("", ".npz"):
+        return output
+    stem = output.removesuffix(suffix) if suffix in MODELS else output
+    raise Misuse(
+        f"{output!r}: expected a name that ends in .npz, as a bundle is one, got "
+        f"{suffix!r}: -o {shlex.quote(f'{stem}.npz')}"
+    )
 
 
 def _export_notes(

@@ -17,6 +17,7 @@ from gru2np.cli.options import (
     WEIGHTS,
     custom_objects,
 )
+from gru2np.cli.part_options import INPUTS, OUTPUTS
 
 
 @click.command(
@@ -27,6 +28,8 @@ from gru2np.cli.options import (
 @WEIGHTS
 @SAVED_BY
 @CUSTOM_OBJECTS
+@OUTPUTS
+@INPUTS
 @click.option(
     "--report",
     "page",
@@ -41,6 +44,8 @@ def inspect(
     weights: str | None,
     saved_by: str | None,
     objects: str | None,
+    part_outputs: tuple[str, ...],
+    part_inputs: tuple[str, ...],
     page: str | None,
     force: bool,
     as_json: bool,
@@ -51,12 +56,16 @@ def inspect(
     what that means for its numbers. For a model that cannot be converted it prints
     the reasons.
     """
-    from gru2np.inspection.inspect import inspect as inspect_file
+    from gru2np.graph.parts import part_of
+    from gru2np.inspection.inspect import inspecting
     from gru2np.inspection.render import render
 
-    own = custom_objects(objects)
+    own, part = custom_objects(objects), part_of(part_outputs, part_inputs)
     if page is None:
-        report = inspect_file(file, weights, custom_objects=own, saved_by=saved_by)
+        with inspecting(
+            file, weights, custom_objects=own, saved_by=saved_by, part=part
+        ) as (report, _):
+            pass
     else:
         from gru2np.reports.page import write_inspection
         from gru2np_runtime.files.arrays import check_output
@@ -70,6 +79,7 @@ def inspect(
             custom_objects=own,
             objects_file=objects,
             saved_by=saved_by,
+            part=part,
         )
         say(False)(f"wrote {page}")
     if as_json:

@@ -10,7 +10,7 @@ import sys
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import CUSTOM_OBJECTS, FILE, JSON, QUIET
+from gru2np.cli.options import CUSTOM_OBJECTS, EXISTING, JSON, QUIET
 
 
 @click.command(
@@ -20,7 +20,7 @@ from gru2np.cli.options import CUSTOM_OBJECTS, FILE, JSON, QUIET
         "gru2np ship model.npz device --compiled --force",
     ),
 )
-@click.argument("bundle", type=FILE)
+@click.argument("bundle", type=EXISTING)
 @click.argument("folder", type=click.Path())
 @click.option(
     "--compiled",
@@ -50,6 +50,7 @@ def ship(
     """
     from gru2np.ship import ship as write_folder
     from gru2np.text import size_text
+    from gru2np_runtime.files.commands import print_path
 
     shipped = write_folder(
         bundle, folder, force=force, compiled=compiled, custom_objects=objects
@@ -58,7 +59,7 @@ def ship(
         click.echo(json.dumps(dataclasses.asdict(shipped), indent=2))
     elif not sys.stdout.isatty():
         # On a terminal the next line has the path.
-        click.echo(folder)
+        print_path(folder)
     note = say(quiet)
     note(f"wrote {folder}: {shipped.files} files, {size_text(shipped.bytes)}")
     note(f"Next: cd {shlex.quote(folder)} && python run.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -12,12 +13,13 @@ from gru2np.cli.options import (
     CUSTOM_OBJECTS,
     EXISTING,
     FILE,
-    FORCE,
     JSON,
     QUIET,
     SAVED_BY,
     WEIGHTS,
 )
+from gru2np.cli.part_options import INPUTS, OUTPUTS
+from gru2np.cli.progress import Status
 
 
 @click.command(
@@ -30,7 +32,7 @@ from gru2np.cli.options import (
     ),
 )
 @click.argument("model", type=EXISTING)
-@click.argument("bundle", type=FILE, required=False)
+@click.argument("bundle", type=EXISTING, required=False)
 @click.option(
     "-i",
     "--input",
@@ -48,6 +50,8 @@ from gru2np.cli.options import (
 @WEIGHTS
 @SAVED_BY
 @CUSTOM_OBJECTS
+@OUTPUTS
+@INPUTS
 @click.option(
     "--atol",
     type=click.FloatRange(min=0),
@@ -82,8 +86,8 @@ from gru2np.cli.options import (
 @click.option(
     "--record",
     is_flag=True,
-    help="Record inputs and outputs of Keras in BUNDLE, which python -m gru2np_runtime "
-    "check computes again.",
+    help="Record inputs and outputs of Keras in BUNDLE, which gru2np check computes "
+    "again.",
 )
 @click.option(
     "--report",
@@ -92,7 +96,12 @@ from gru2np.cli.options import (
     metavar="PAGE.html",
     help="Write a page with graphs too, one HTML file.",
 )
-@FORCE
+@click.option(
+    "-f",
+    "--force",
+    is_flag=True,
+    help="Replace an existing page, and compare a bundle of another file too.",
+)
 @JSON
 @QUIET
 @click.pass_context
@@ -105,6 +114,8 @@ def verify(
     weights: str | None,
     saved_by: str | None,
     objects: str | None,
+    part_outputs: tuple[str, ...],
+    part_inputs: tuple[str, ...],
     atol: float | None,
     rtol: float | None,
     layers: bool,
@@ -149,7 +160,10 @@ def verify(
 
         read = [model, bundle, weights, inputs, expected, objects]
         check_output(page, force=force, inputs=[path for path in read if path])
+    status = Status("verify", shown=sys.stderr.isatty() and not quiet)
+    status(f"reading {Path(model).name}")
     from gru2np.cli.verify_report import report
+    from gru2np.graph.parts import part_of
     from gru2np.verification.keras_objects import KERAS_OBJECTS
     from gru2np.verification.settings import Settings
     from gru2np.verification.verify import Request, verifying
@@ -163,9 +177,16 @@ def verify(
         own = objects_of(module, objects)
         keras_objects = objects if hasattr(module, KERAS_OBJECTS) else None
     request = Request(
-        inputs, expected, settings, seed, case, own, saved_by, keras_objects
+        *(inputs, expected, settings, seed, case, own, saved_by, keras_objects),
+        force=force,
+        progress=status,
+        part=part_of(part_outputs, part_inputs),
     )
-    with verifying(model, [bundle], request, weights) as (conversion, (verification,)):
+    with (
+        status,
+        verifying(model, [bundle], request, weights) as (conversion, (verification,)),
+    ):
+        status.clear()
         for note in verification.notes:
             say(quiet)(f"Note: {note}")
         if as_json:

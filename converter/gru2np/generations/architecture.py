@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gru2np.errors import Problem, UnsupportedModelError
 from gru2np.generations.numbering import count_from_zero
-from gru2np.generations.records import array, fail, record, reference, snake_case, text
+from gru2np.generations.records import (
+    array,
+    fail,
+    record,
+    reference,
+    references,
+    snake_case,
+    text,
+)
 from gru2np.generations.training import split
 from gru2np.ir import PLAIN, Call, Form, KerasLayer, KerasModel, TensorRef
 
@@ -244,13 +252,13 @@ class Walker:
         for i, spec in enumerate(array(config.get("layers"), f"{where}.config.layers")):
             at = f"{where}.config.layers[{i}]"
             layer = self.layer(spec, at, depth)
-            calls = self.spelling.calls(at, record(spec, at))
+            calls, unread = self._calls(at, record(spec, at))
             # Op nodes are no layers: they take no number in the list of layers.
             op = layer.class_name.startswith(("ops.", "tf."))
             path = "" if op else paths.next(layer.class_name)
             if op:
                 layer, calls = _with_arguments(layer, calls, at)
-            layers.append(replace(layer, calls=calls, path=path))
+            layers.append(replace(layer, calls=calls, path=path, unread=unread))
         if not layers:
             raise fail(f"{where}.config.layers", "at least one layer", [])
         _check_names(layers, where)
@@ -270,6 +278,19 @@ class Walker:
             sequential=False,
             config=_without_graph(config),
         )
+
+    def _calls(
+        self, where: str, spec: Mapping[str, Any]
+    ) -> tuple[tuple[Call, ...], UnsupportedModelError | None]:
+        """The calls of a layer; of those that are not supported, tensors and error.
+
+        A part of the model may not need the layer: see ``KerasLayer.unread``.
+        """
+        try:
+            return self.spelling.calls(where, spec), None
+        except UnsupportedModelError as error:
+            inbound = array(spec.get("inbound_nodes", []), where)
+            return tuple(Call(tuple(references(call))) for call in inbound), error
 
     def _ports(
         self, config: Mapping[str, Any], key: str, where: str

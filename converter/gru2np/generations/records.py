@@ -18,7 +18,9 @@ Item = TypeVar("Item")
 def fail(where: str, expected: str, got: object) -> ModelFileError:
     """The error for an architecture that is not in Keras' form."""
     return ModelFileError(
-        f"architecture: expected {expected}, got {shown(got, 80)} - at {where}"
+        f"architecture: expected {expected}, got {shown(got, 80)} - at {where}; the "
+        "file is damaged or was edited: fetch it again, or save the model again with "
+        'model.save("model.keras")'
     )
 
 
@@ -98,6 +100,40 @@ def reference(value: object, where: str) -> TensorRef:
         if not is_integer(index) or index < 0:
             raise fail(where, "[layer, call, output]", value)
     return TensorRef(items[0], items[1], items[2])
+
+
+def references(value: object) -> Iterator[TensorRef]:
+    """Every tensor in the record of a call, of any Keras and at any depth."""
+    if isinstance(value, dict):
+        history = stated_tensor(value)
+        if history is not None:
+            yield history[0]
+            return
+        value = list(value.values())
+    if not isinstance(value, list):
+        return
+    named = len(value) in (3, 4) and isinstance(value[0], str)
+    if named and all(is_integer(index) and index >= 0 for index in value[1:3]):
+        yield TensorRef(*value[:3])
+        value = value[3:]
+    for item in value:
+        yield from references(item)
+
+
+def stated_tensor(value: object) -> tuple[TensorRef, object, object] | None:
+    """A tensor of a file of Keras 3, with its shape and dtype as written there."""
+    if not isinstance(value, dict) or value.get("class_name") != "__keras_tensor__":
+        return None
+    config = value.get("config")
+    history = config.get("keras_history") if isinstance(config, dict) else None
+    if not isinstance(history, list) or len(history) < 3:
+        return None
+    assert isinstance(config, dict)
+    return (
+        reference(history[:3], "keras_history"),
+        config.get("shape"),
+        config.get("dtype"),
+    )
 
 
 def snake_case(class_name: str) -> str:

@@ -35,6 +35,7 @@ class Builder:
     """One graph; its layers were translated before.
 
     Attributes:
+        translator: of its layers.
         meaning: of the model's Keras.
         specs: how classes are converted.
         problems: all problems found so far.
@@ -56,6 +57,7 @@ class Builder:
     """
 
     def __init__(self, translator: Translator) -> None:
+        self.translator = translator
         self.meaning = translator.meaning
         self.specs = translator.specs
         self.problems = translator.problems

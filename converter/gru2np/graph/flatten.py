@@ -14,6 +14,7 @@ from gru2np.graph.calls import (
     without_dropped_mask,
 )
 from gru2np.graph.constants import constant_functions
+from gru2np.graph.mask_sources import UNUSABLE
 from gru2np.graph.masks import LayerCall
 from gru2np.graph.order import calls_by_depth, ordered_calls
 from gru2np.graph.ports import input_port, structure
@@ -83,24 +84,17 @@ def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
         ModelFileError: layers do not fit each other.
         UnsupportedModelError: something cannot be converted; lists all problems.
     """
-    translator = Translator(
-        meaning,
-        _default_dtype(model),
-        specs,
-        lambda inner, nested: assemble(Builder(inner), nested),
-    )
-    translator.translate(model)
-    _raise_problems(translator.problems)
-    builder = Builder(translator)
+    builder = builder_of(model, meaning, specs)
+    translator = builder.translator
     graph = assemble(builder, model)
     _raise_problems(translator.problems)
-    inputs, outputs = (
-        structure(keys, single, [ref.layer for ref in refs])
-        for keys, single, refs in (
-            (model.input_keys, model.single[0], model.inputs),
-            (model.output_keys, model.single[1], model.outputs),
-        )
+    names = [ref.layer for ref in model.outputs]
+    if model.seams is not None:
+        names = list(model.seams.names)
+    inputs = structure(
+        model.input_keys, model.single[0], [ref.layer for ref in model.inputs]
     )
+    outputs = structure(model.output_keys, model.single[1], names)
     return Built(
         graph,
         translator.titles,
@@ -112,6 +106,24 @@ def build(model: KerasModel, meaning: Meaning, specs: Specs) -> Built:
     )
 
 
+def builder_of(model: KerasModel, meaning: Meaning, specs: Specs) -> Builder:
+    """An empty graph for a model, its layers translated.
+
+    Raises:
+        UnsupportedModelError: layers cannot be converted; lists all problems.
+    """
+    seams = model.seams
+    translator = Translator(
+        meaning,
+        default_dtype(model) if seams is None else seams.default_dtype,
+        specs,
+        lambda inner, nested: assemble(Builder(inner), nested),
+    )
+    translator.translate(model)
+    _raise_problems(translator.problems)
+    return Builder(translator)
+
+
 def _raise_problems(problems: Sequence[Problem]) -> None:
     # A layer's problem is noted at each of its calls, and reported once.
     unique = {str(problem): problem for problem in problems}
@@ -119,7 +131,7 @@ def _raise_problems(problems: Sequence[Problem]) -> None:
         raise UnsupportedModelError(list(unique.values()))
 
 
-def _default_dtype(model: KerasModel) -> str:
+def default_dtype(model: KerasModel) -> str:
     """The floating point dtype of layers that state none, as in multi-backend Keras.
 
     There a model has one dtype, and only layers that create an input state it.
@@ -134,14 +146,12 @@ def assemble(builder: Builder, model: KerasModel) -> Graph:
     Raises:
         ModelFileError: layers do not fit each other.
     """
-    ports = [port for port in _inputs(builder, model) if port is not None]
-    if builder.problems:
+    ports, values = flattened(builder, model)
+    if not values:
         return Graph([], [], [], {})
-    inputs = [Value((port.name, 0), None) for port in ports]
-    values = flatten(builder, model, "", inputs, 0)
     outputs = [
         _output(builder, ref, value)
-        for ref, value in zip(model.outputs, values, strict=True)
+        for ref, value in _output_values(builder, model, values)
     ]
     with_states = {node.layer for node in builder.nodes if len(node.inputs) > 1}
     layers = {
@@ -149,6 +159,20 @@ def assemble(builder: Builder, model: KerasModel) -> Graph:
         for path in dict.fromkeys(node.layer for node in builder.nodes)
     }
     return Graph(ports, builder.nodes, outputs, layers)
+
+
+def flattened(builder: Builder, model: KerasModel) -> tuple[list[Port], list[Value]]:
+    """Add the nodes of a model; returns its inputs, and the values of its outputs.
+
+    There are no values if its inputs have problems, which are noted.
+
+    Raises:
+        ModelFileError: layers do not fit each other.
+    """
+    ports = [port for port in _inputs(builder, model) if port is not None]
+    if builder.problems:
+        return ports, []
+    return ports, flatten(builder, model, "", _input_values(model, ports), 0)
 
 
 def _inputs(builder: Builder, model: KerasModel) -> Iterator[Port | None]:
@@ -167,6 +191,32 @@ def _inputs(builder: Builder, model: KerasModel) -> Iterator[Port | None]:
             floating = dtype_name(layer.config.get("dtype", "float32")) or ""
             builder.floats[port.name] = floating.removeprefix("mixed_")
         yield port
+
+
+def _input_values(model: KerasModel, ports: Sequence[Port]) -> list[Value]:
+    """The inputs of a graph; those of a part of a model may have masks."""
+    masks = {} if model.seams is None else model.seams.masks
+    masked = {encode_name(name): encode_name(mask) for name, mask in masks.items()}
+    return [
+        Value((port.name, 0), (masked[port.name], 0) if port.name in masked else None)
+        for port in ports
+    ]
+
+
+def _output_values(
+    builder: Builder, model: KerasModel, values: Sequence[Value]
+) -> Iterator[tuple[TensorRef, Value]]:
+    """The outputs of a graph; those of a part of a model may be masks."""
+    positions = frozenset() if model.seams is None else model.seams.output_masks
+    for i, (ref, value) in enumerate(zip(model.outputs, values, strict=True)):
+        mask = None if value.mask in UNUSABLE else value.mask
+        if i not in positions:
+            yield ref, value
+        elif mask is not None:
+            yield ref, Value(mask, None)
+        else:
+            reason = UNUSABLE.get(value.mask or ("", 0), "its output has no mask")
+            builder.refuse(ref.layer, "output", f"{reason}: leave out its mask")
 
 
 def _output(builder: Builder, ref: TensorRef, value: Value) -> Port:
@@ -508,4 +558,9 @@ def _check_keyword(call: LayerCall, key: str, value: object) -> None:
             "the bundle"
         )
     elif value:
-        call.refuse("called with training=True, so its outputs are random", key, value)
+        call.refuse(
+            "called with training=True, so its outputs are random; save the model "
+            "again without it",
+            key,
+            value,
+        )

@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.convert import converted
-from gru2np.errors import ModelFileError, Problem, UnsupportedModelError, naming
+from gru2np.errors import (
+    InputError,
+    ModelFileError,
+    Problem,
+    UnsupportedModelError,
+    check_path,
+    naming,
+)
 from gru2np.generations import interpret
+from gru2np.graph.parts import part_of
+from gru2np.graph.ways import ways_around
 from gru2np.inspection import choices, partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
@@ -31,8 +40,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gru2np.convert import Conversion
+    from gru2np.graph.parts import Part
     from gru2np.inspection.facts import OwnerFacts
-    from gru2np.ir import RawModel
+    from gru2np.ir import KerasModel, RawModel
     from gru2np.readers.weights_file import StoredWeights
     from gru2np_runtime.bundle.manifest import Manifest
     from gru2np_runtime.graph import Graph
@@ -71,10 +81,13 @@ class Report:
         proof: of the bundle: ``reference``, ``runtime``, ``seed`` and the ``cases``,
             each with ``name`` and ``description``.  None if there is none.
         owners: of weights without an architecture, the layers or objects that own them.
-        ways_on: of such weights, how to come to a bundle.
+        ways_on: of such weights, how to come to a bundle; of a model that cannot be
+            converted, the parts of it that perhaps can.
         convertible: whether ``export`` converts it.
         problems: the parts that cannot be converted.
         refusal: the error message of ``export``, or None.
+        part: the ``inputs`` and ``outputs`` as ``export`` takes them, if only a part of
+            the model is described; None for the whole.
     """
 
     file: str
@@ -98,6 +111,7 @@ class Report:
     convertible: bool = True
     problems: tuple[Problem, ...] = ()
     refusal: str | None = None
+    part: Mapping[str, Sequence[str]] | None = None
 
     def __str__(self) -> str:
         from gru2np.inspection.render import render
@@ -116,6 +130,8 @@ def inspect(
     *,
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
+    outputs: str | Sequence[str] | None = None,
+    inputs: str | Sequence[str] | None = None,
 ) -> Report:
     """Describe a model file or a bundle, recognised by its content.
 
@@ -128,18 +144,22 @@ def inspect(
         custom_objects: custom classes, as for ``export``.
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
+        outputs: describe a part of the model, with these outputs: see ``export``.
+        inputs: the same with these inputs.
 
     Raises:
         ModelFileError: the file is damaged, hostile or no model.
         BundleError: the bundle breaks a rule.
+        InputError: the model has no such part.
         ValueError: ``saved_by`` names no Keras.
     """
     with inspecting(
-        path, weights, custom_objects=custom_objects, saved_by=saved_by
-    ) as (
-        report,
-        _,
-    ):
+        path,
+        weights,
+        custom_objects=custom_objects,
+        saved_by=saved_by,
+        part=part_of(outputs, inputs),
+    ) as (report, _):
         return report
 
 
@@ -167,10 +187,19 @@ def inspecting(
     *,
     custom_objects: CustomObjects | None = None,
     saved_by: str | None = None,
+    part: Part | None = None,
 ) -> Iterator[tuple[Report, Opened | None]]:
     """The report of ``inspect``, and the open model; None if it cannot be converted."""
+    check_path(path, "path", "inspect('model.h5')")
+    if weights is not None:
+        check_path(weights, "weights", "inspect('model.json', 'weights.h5')")
     file = Path(path)
     if weights is None and is_bundle(file):
+        if part is not None:
+            raise InputError(
+                f"{file.name}: a bundle has no parts: give the model that it was "
+                "exported from"
+            )
         yield _of_bundle(file, size_of(file), custom_objects)
         return
     with ExitStack() as stack:
@@ -182,7 +211,7 @@ def inspecting(
             raw = replace(
                 stack.enter_context(open_model(path, weights)), saved_by=saved_by
             )
-            result = of_model(raw, str(path), size_of(file), custom_objects)
+            result = of_model(raw, str(path), size_of(file), custom_objects, part)
         except UnsupportedModelError as error:
             # Its contents were not read.
             result = Report(str(path), "model", size_of(file), **_refused(error)), None
@@ -233,7 +262,9 @@ def _of_bundle(
         raise ModelFileError(
             f"{path.name}: expected a Keras model or a bundle, got an .npz of plain "
             "arrays, or a bundle cut short; arrays of a single layer run with "
-            "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...)"
+            "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...); those "
+            "of a whole model are saved with np.savez(path, *model.get_weights()) and "
+            "given with --weights"
         )
     with naming(path):
         manifest, arrays = read_bundle(data, custom_objects)
@@ -259,6 +290,7 @@ def _of_bundle(
         meaning=choices.sentences(manifest.graph),
         storage=_storage(manifest),
         proof=_proof(manifest),
+        part=manifest.part,
         **_of_graph(opened, shapes, (manifest.inputs.names, manifest.outputs.names)),
     )
     return report, opened
@@ -286,7 +318,11 @@ def _proof(manifest: Manifest) -> dict[str, Any] | None:
 
 
 def of_model(
-    raw: RawModel, file: str, size: int, custom_objects: CustomObjects | None
+    raw: RawModel,
+    file: str,
+    size: int,
+    custom_objects: CustomObjects | None,
+    part: Part | None = None,
 ) -> tuple[Report, Opened | None]:
     """The report of an open model file, and the model; None if not convertible.
 
@@ -295,15 +331,17 @@ def of_model(
         file: its path.
         size: its bytes.
         custom_objects: custom classes by name.
+        part: the part to describe; None for the whole model.
 
     Raises:
         ModelFileError: the file is damaged.
+        InputError: the model has no such part.
     """
     model, written_by = None, raw.keras_version and f"Keras {raw.keras_version}"
     try:
         model, readings = interpret(raw)
         written_by = readings.assumed.writer
-        conversion = converted(raw, model, readings, Specs(custom_objects))
+        conversion = converted(raw, model, readings, Specs(custom_objects), part)
     except UnsupportedModelError as error:
         report = Report(
             file,
@@ -315,10 +353,17 @@ def of_model(
             inputs=() if model is None else tuple(partial.inputs(model)),
             parameters=partial.parameters(raw),
             layers=partial.layers(raw, model),
+            ways_on=() if model is None else tuple(_ways(model, error)),
             **_refused(error),
         )
         return report, None
     return of_conversion(conversion, file, size)
+
+
+def _ways(model: KerasModel, error: UnsupportedModelError) -> Iterator[str]:
+    """The parts of a model that can be converted without the refused layers."""
+    if error.problems:
+        yield from ways_around(model, [problem.layer for problem in error.problems])
 
 
 def of_conversion(
@@ -343,6 +388,7 @@ def of_conversion(
         name=conversion.model.name,
         input_structure=built.inputs.kind,
         output_structure=built.outputs.kind,
+        part=None if conversion.part is None else conversion.part.record(),
         meaning=(
             *choices.of_conversion(conversion),
             *built.notes,

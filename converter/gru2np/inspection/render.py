@@ -6,6 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gru2np.errors import way_on
 from gru2np.inspection.choices import activation_text
 from gru2np.readers.safe.damage import shown
 from gru2np.storage import costs
@@ -16,6 +17,7 @@ from gru2np.text import (
     size_text,
     table,
 )
+from gru2np_runtime.custom import CustomFunction
 from gru2np_runtime.data import shape_text
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ def render(
         problems = [str(problem) for problem in report.problems]
         for problem in problems or [report.refusal or ""]:
             yield from _item(problem, width)
+        for sentence in way_on(report.problems, report.ways_on):
+            yield from paragraph(sentence, width, "")
 
 
 def _item(text: str, width: int) -> Iterator[str]:
@@ -119,9 +123,13 @@ def origin(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def extras(report: Report) -> Iterator[tuple[str, str]]:
-    """Labels and texts: the storage of a bundle, and its proof."""
+    """Labels and texts: the part of a model, the storage of a bundle, its proof."""
     if report.storage is not None:
         yield "stored", costs(report.storage)
+    if report.part is not None:
+        pairs = (("from", report.part["inputs"]), ("to", report.part["outputs"]))
+        ends = [f"{word} {', '.join(names)}" for word, names in pairs if names]
+        yield "part", " ".join(ends)
     if report.proof is not None:
         cases = plural(len(report.proof["cases"]), "case")
         yield "proof", f"{cases}, reference {report.proof['reference']}"
@@ -221,7 +229,9 @@ def class_text(layer: LayerFacts, depth: int) -> str:
 
 def option_text(name: str, value: object) -> str:
     """An option of a layer and its value; long texts are shortened."""
-    if isinstance(value, dict) and "function" in value:
+    if isinstance(value, CustomFunction) or (
+        isinstance(value, dict) and "function" in value
+    ):
         value = activation_text(value)
     if isinstance(value, str):
         return f"{name}={shown(value, 24).strip(chr(39))}"

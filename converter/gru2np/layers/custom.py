@@ -118,11 +118,12 @@ def lambda_facts(options: Mapping[str, Any]) -> str:
     facts = [f"the function {name!r}" if name else "a function without a name"]
     arguments = options.get("arguments")
     if isinstance(arguments, Mapping) and arguments:
-        facts.append(", ".join(f"{key}={shown(v)}" for key, v in arguments.items()))
+        values = ", ".join(f"{key}={shown(v)}" for key, v in arguments.items())
+        facts.append(f"with {values}")
     for words, value in zip(("defaults", "closure"), _captured(function), strict=True):
         if value:
             facts.append(f"{words} {shown(value)}")
-    return "; ".join(facts)
+    return ", ".join(facts)
 
 
 def _captured(function: object) -> tuple[object, object]:

@@ -32,8 +32,7 @@ NOT_CONVERTED = {
     "HashedCrossing": _HASH,
     "Hashing": _HASH,
     "JaxLayer": _FOREIGN,
-    "Lambda": "Python code, which is never run from a file: give the function as a "
-    "custom object",
+    "Lambda": "Python code, which is never run from a file",
     "Layer": _BASE,
     "MaxNumBoundingBoxes": "bounding boxes of images are not supported",
     "MelSpectrogram": _SOUND,

@@ -145,7 +145,7 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
     elif layer.class_name == LAMBDA:
         function = function_name(layer.config)
         custom = tuple(dict.fromkeys([layer.name, *([function] if function else [])]))
-        reason = f"{NOT_CONVERTED[LAMBDA]}; it is {lambda_facts(layer.config)}"
+        reason = f"{NOT_CONVERTED[LAMBDA]}: {lambda_facts(layer.config)}"
     elif layer.class_name in NOT_CONVERTED:
         custom, reason = (), NOT_CONVERTED[layer.class_name]
     elif layer.why_custom:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from gru2np.convert import Conversion
+    from gru2np.graph.parts import Part
     from gru2np.inspection.cost import Costs
     from gru2np.inspection.inspect import Opened, Report
     from gru2np.reports.blocks import Section
@@ -53,6 +54,7 @@ def write_inspection(
     custom_objects: CustomObjects | None = None,
     objects_file: FilePath | None = None,
     saved_by: str | None = None,
+    part: Part | None = None,
 ) -> Report:
     """Write the page of a model file or a bundle.
 
@@ -64,6 +66,7 @@ def write_inspection(
         objects_file: the file that they are from.
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
+        part: the part of the model to show; None for the whole model.
 
     Returns:
         The report that the page shows.
@@ -77,12 +80,13 @@ def write_inspection(
         *(("", path), ("--weights", weights), ("--custom-objects", objects_file)),
     ]
     with inspecting(
-        path, weights, custom_objects=custom_objects, saved_by=saved_by
-    ) as (
-        report,
-        opened,
-    ):
-        command = _command("inspect", options, "page.html", saved_by=saved_by)
+        path,
+        weights,
+        custom_objects=custom_objects,
+        saved_by=saved_by,
+        part=part,
+    ) as (report, opened):
+        command = _command("inspect", options, "page.html", saved_by, part=part)
         _write(target, _inspection_page(report, opened, command))
     return report
 
@@ -131,7 +135,8 @@ def write_verification(
         *(("--expected", expected), ("--atol", atol), ("--rtol", rtol)),
         ("--custom-objects", objects_file),
     ]
-    command = _command("verify", options, "report.html", saved_by, verification)
+    part = None if conversion is None else conversion.part
+    command = _command("verify", options, "report.html", saved_by, verification, part)
     if bundle is None and conversion is not None:
         converted = of_conversion(conversion, str(model), size_of(Path(model)))
         _write(target, _verification_page(*converted, verification, command))
@@ -155,6 +160,7 @@ def _command(
     page: str,
     saved_by: str | None = None,
     verification: Verification | None = None,
+    part: Part | None = None,
 ) -> list[str]:
     """The command that writes the page again, as words; files without folders."""
     words = ["gru2np", name]
@@ -164,6 +170,8 @@ def _command(
             words += [option, shlex.quote(visible(text))]
     if saved_by is not None:
         words += ["--saved-by", shlex.quote(saved_by)]
+    for option, names in () if part is None else part.options:
+        words += [option, shlex.quote(visible(names))]
     if verification is not None and verification.drawn is not None:
         words += ["--seed", str(verification.drawn)]
         if len(verification.evidence.cases) == 1:

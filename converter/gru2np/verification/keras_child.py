@@ -3,7 +3,8 @@
 It is run by path, with the folder of a request as its only argument.  It imports
 nothing of gru2np, so that its outputs come from Keras alone.  It reads
 ``request.json`` and ``inputs.npz``, writes the arrays of each case, ``arrays0.npz`` and
-so on, and last ``answer.json``, which holds the error if there was one.
+so on, and last ``answer.json``, which holds the error if there was one.  ``progress``
+gets a line for each step that is done.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ sys.path[:] = [
 
 import importlib  # noqa: E402
 import json  # noqa: E402
+import re  # noqa: E402
 import runpy  # noqa: E402
 import shutil  # noqa: E402
 import zipfile  # noqa: E402
@@ -40,32 +42,46 @@ def answer(folder: Path) -> dict[str, Any]:
         keras = importlib.import_module(request["module"])
     except Exception as error:
         raise Stopped("import") from error
+    _tell(folder, "imported")
     # For layers that name no dtype, and because predict casts inputs to floatx.
     keras.backend.set_floatx(request["floatx"])
     request["custom_objects"] = _objects(keras, request)
     model, plain = _load(keras, request, folder)
+    _tell(folder, "loaded")
     if request["nudged"]:
         _nudge(model)
+    part = _part(keras, model, request)
     cases = [
-        _predicted(keras, model, request, folder, number)
+        _predicted(keras, model, part, request, folder, number)
         for number in range(request["cases"])
     ]
     if request["layers"]:
         # Loaded again, because predict has traced this one into a graph.
         model, _ = _load(keras, request, folder)
-        recorder = Recorder(keras, model)
+        part = _part(keras, model, request)
+        recorder = Recorder(keras, model if part is None else part.model)
         for number, case in enumerate(cases):
             if "failed" not in case:
                 try:
-                    case["nodes"] = _record(recorder, request, folder, number)
+                    case["nodes"] = _record(
+                        recorder, model, part, request, folder, number
+                    )
                 except Exception as error:
                     raise Stopped("predict") from error
+            _tell(folder, "layers")
     return {
         "version": keras.__version__,
         "tensorflow": importlib.import_module("tensorflow").__version__,
         "plain": plain,
+        "left_out": request["left_out"] if plain else [],
         "cases": cases,
     }
+
+
+def _tell(folder: Path, done: str) -> None:
+    """Tell the parent what is done, a line for each."""
+    with (folder / "progress").open("a", encoding="utf-8") as file:
+        file.write(f"{done}\n")
 
 
 def _inputs(request: dict[str, Any], folder: Path, number: int) -> list[Any]:
@@ -74,7 +90,12 @@ def _inputs(request: dict[str, Any], folder: Path, number: int) -> list[Any]:
 
 
 def _predicted(
-    keras: Any, model: Any, request: dict[str, Any], folder: Path, number: int
+    keras: Any,
+    model: Any,
+    part: Part | None,
+    request: dict[str, Any],
+    folder: Path,
+    number: int,
 ) -> dict[str, Any]:
     """A record of the outputs of a case, or of the error of Keras."""
     inputs = _inputs(request, folder, number)
@@ -82,11 +103,16 @@ def _predicted(
     arrays: dict[str, Any] = {}
     _reset_states(keras, model)
     try:
-        x = _pack(inputs, request)
-        result = model.predict(x, batch_size=max(rows, 1), verbose=0)
+        if part is None:
+            x = _pack(inputs, request)
+            result = model.predict(x, batch_size=max(rows, 1), verbose=0)
+        else:
+            result = part.predict(inputs, max(rows, 1))
         outputs = _named(result, arrays, "y")
     except Exception as error:
         return {"failed": f"{type(error).__name__}: {error}"}
+    finally:
+        _tell(folder, "case")
     np.savez(folder / f"arrays{number}.npz", **arrays)
     return {"outputs": outputs, "nodes": []}
 
@@ -148,9 +174,12 @@ def _objects(keras: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _load_file(keras: Any, request: dict[str, Any], path: Path) -> Any:
+    own = dict(request["custom_objects"])
+    if request["left_out"]:
+        own.update(_placeholders(keras, request, path))
     if request["weights"]:
         model = keras.models.model_from_json(
-            path.read_text("utf-8"), custom_objects=request["custom_objects"]
+            path.read_text("utf-8"), custom_objects=own
         )
         if request["weights"].endswith(".npz"):
             with np.load(request["weights"]) as data:
@@ -163,10 +192,7 @@ def _load_file(keras: Any, request: dict[str, Any], path: Path) -> Any:
             loaded.assert_existing_objects_matched()
         return model
     return keras.models.load_model(
-        path,
-        custom_objects=request["custom_objects"],
-        compile=False,
-        safe_mode=True,
+        path, custom_objects=own, compile=False, safe_mode=True
     )
 
 
@@ -174,6 +200,13 @@ def _load_plain(keras: Any, request: dict[str, Any], folder: Path) -> Any:
     """Load a copy of the file with the plain configuration."""
     path = Path(request["model"])
     copy = folder / f"plain{path.suffix}"
+    if request["left_out"] and request["container"] == "json+hdf5":
+        _without_weights(Path(request["weights"]), folder / "kept.h5", request)
+        name = "kept.weights.h5" if ".weights." in request["weights"] else "kept.h5"
+        request = {
+            **request,
+            "weights": str((folder / "kept.h5").rename(folder / name)),
+        }
     config = (folder / CONFIG).read_text("utf-8")
     if request["container"] == "hdf5":
         import h5py
@@ -182,6 +215,7 @@ def _load_plain(keras: Any, request: dict[str, Any], folder: Path) -> Any:
         with h5py.File(copy, "r+") as file:
             del file.attrs["model_config"]
             file.attrs["model_config"] = config
+        _without_weights(copy, copy, request)
     elif request["container"] == "keras":
         with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
             for name in old.namelist():
@@ -192,6 +226,62 @@ def _load_plain(keras: Any, request: dict[str, Any], folder: Path) -> Any:
     else:
         copy.write_text(config, "utf-8")
     return _load_file(keras, request, copy)
+
+
+def _without_weights(path: Path, copy: Path, request: dict[str, Any]) -> None:
+    """Take the weights of left out layers from a copy of a legacy file."""
+    import h5py
+
+    if copy != path:
+        shutil.copyfile(path, copy)
+    with h5py.File(copy, "r+") as file:
+        groups = file.get("model_weights", file)
+        for name in set(request["left_out"]) & set(groups):
+            attributes = groups[name].attrs
+            for key in list(attributes):
+                if key.startswith("weight_names"):
+                    del attributes[key]
+            attributes["weight_names"] = np.array([], "S1")
+
+
+def _placeholders(keras: Any, request: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A class for each name of a left out layer's class.
+
+    Each has the name of the class that it stands for, because Keras 3 finds the weights
+    of other layers by the names of classes.
+    """
+    text = (path.parent / CONFIG).read_text("utf-8")
+    names = set(re.findall(r'"class_name": "(gru2np\.left_out>[^"]+)"', text))
+    return {name: _placeholder(keras, name.rpartition(">")[2]) for name in names}
+
+
+def _placeholder(keras: Any, name: str) -> Any:
+    tensorflow = importlib.import_module("tensorflow")
+
+    class LeftOut(keras.layers.Layer):  # type: ignore[misc]
+        """Has no weights, takes any inputs, and gives zeros of given shapes."""
+
+        def __init__(self, outputs: Any, **options: Any) -> None:
+            super().__init__(**options)
+            self.outputs = outputs
+            self.supports_masking = True
+
+        def call(self, inputs: Any, *more: Any, **options: Any) -> Any:
+            first = _flat(inputs)[0]
+            rows = tensorflow.shape(first)[0]
+            tensors = [
+                tensorflow.zeros([rows if n is None else n for n in shape], dtype)
+                for shape, dtype in self.outputs
+            ]
+            return tensors if len(tensors) > 1 else tensors[0]
+
+        def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+            return None
+
+        def load_own_variables(self, store: Any) -> None:
+            pass
+
+    return type(name, (LeftOut,), {})
 
 
 def _pack(inputs: list[Any], request: dict[str, Any]) -> Any:
@@ -223,6 +313,168 @@ def _flat(result: Any) -> list[Any]:
     if isinstance(result, (list, tuple)):
         return [tensor for item in result for tensor in _flat(item)]
     return [result]
+
+
+class Part:
+    """A model of some tensors of a loaded model; they may carry masks as inputs.
+
+    Attributes:
+        model: from tensors of the loaded model to others; None where Keras cannot make
+            it.  Then its layers are called one by one.
+    """
+
+    def __init__(self, keras: Any, whole: Any, part: dict[str, Any]) -> None:
+        self.keras = keras
+        self.inputs = part["inputs"]
+        names = [item["name"] for item in self.inputs]
+        tensors: list[Any] = []
+        # For each tensor the array that it gets, and that of its mask or None.
+        self.fed: list[tuple[int, int | None]] = []
+        for i, item in enumerate(self.inputs):
+            found = [_tensor(keras, whole, tensor) for tensor in item["tensors"]]
+            if item["own"] is not None:
+                found = [whole.inputs[item["own"]]]
+            masks = [x["mask_of"] for x in self.inputs]
+            mask = masks.index(item["name"]) if item["name"] in masks else None
+            if part["whole"] and item["carried"] is not None:
+                _check_mask(found[0], item)
+            tensors += found
+            self.fed += [(i, mask)] * len(found)
+        assert len(set(names)) == len(names)
+        given = [_tensor(keras, whole, tensor) for tensor in part["outputs"]]
+        unique = {id(tensor): tensor for tensor in given}
+        self.whole, self.tensors, self.wanted = whole, tensors, list(unique.values())
+        try:
+            self.model = keras.Model(tensors, self.wanted)
+        except ValueError:
+            # Keras 3 takes an input for every call of the layer that gives it.
+            self.model = None
+        # For each output its tensor, and whether it is the mask of that.
+        order = list(unique)
+        self.given = [
+            (order.index(id(tensor)), item["mask"])
+            for tensor, item in zip(given, part["outputs"], strict=True)
+        ]
+
+    def call(self, inputs: list[Any]) -> list[Any]:
+        """The outputs of one batch."""
+        convert = importlib.import_module("tensorflow").convert_to_tensor
+        tensors = [convert(x) for x in inputs]
+        masks = [None if mask is None else tensors[mask] for _, mask in self.fed]
+        options = {"mask": masks} if any(mask is not None for mask in masks) else {}
+        fed = [tensors[position] for position, _ in self.fed]
+        if self.model is None:
+            result = self._by_layers(fed, masks)
+        else:
+            result = _flat(self.model(fed, training=False, **options))
+        outputs = []
+        for position, is_mask in self.given:
+            tensor = result[position]
+            if is_mask:
+                tensor = getattr(tensor, "_keras_mask", None)
+                if tensor is None:
+                    raise ValueError("an output has no mask in this Keras")
+            outputs.append(tensor)
+        return outputs
+
+    def _by_layers(self, fed: list[Any], masks: list[Any]) -> list[Any]:
+        """The outputs of one batch, from calls of the layers in the model's order."""
+        known: dict[Any, Any] = {}
+        for symbolic, tensor, mask in zip(self.tensors, fed, masks, strict=True):
+            if mask is not None:
+                tensor._keras_mask = mask
+            known[id(symbolic)] = tensor
+        graph = getattr(self.whole, "_functional", None) or self.whole
+        depths = graph._nodes_by_depth
+        for node in (node for depth in sorted(depths)[::-1] for node in depths[depth]):
+            outputs = _flat(node.outputs)
+            if node.is_input or all(id(output) in known for output in outputs):
+                continue
+            if hasattr(node, "operation"):
+                read = {id(tensor) for tensor in node.input_tensors}
+                call, values = node.operation, node.arguments.fill_in
+                ready = known
+            else:
+                read = {int(key) for key in node.flat_input_ids}
+                call, values = node.layer, node.map_arguments
+                # Each reader takes one away.
+                ready = {str(key): [value] * 99 for key, value in known.items()}
+            if read <= known.keys():
+                arguments, options = values(ready)
+                results = _flat(call(*arguments, **options))
+                for output, value in zip(outputs, results, strict=True):
+                    known.setdefault(id(output), value)
+        return [known[id(tensor)] for tensor in self.wanted]
+
+    def predict(self, inputs: list[Any], rows: int) -> list[Any]:
+        """The outputs of all rows, batch by batch."""
+        batches = [
+            self.call([x[start : start + rows] for x in inputs])
+            for start in range(0, max(len(inputs[0]), 1), rows)
+        ]
+        return [
+            np.concatenate([np.asarray(x) for x in parts])
+            for parts in zip(*batches, strict=True)
+        ]
+
+
+def _part(keras: Any, model: Any, request: dict[str, Any]) -> Part | None:
+    """The part of the model that is asked for; None for the whole model."""
+    if request["part"] is None:
+        return None
+    try:
+        return Part(keras, model, request["part"])
+    except Exception as error:
+        raise Stopped("part") from error
+
+
+def _check_mask(tensor: Any, item: dict[str, Any]) -> None:
+    """Check that a tensor carries a mask if, and only if, the bundle says so."""
+    carried = getattr(tensor, "_keras_mask", None) is not None
+    if carried != item["carried"]:
+        words = {True: "a mask", False: "no mask"}
+        raise ValueError(
+            f"{item['name']!r} carries {words[carried]} in Keras, and "
+            f"{words[item['carried']]} in the bundle"
+        )
+
+
+def _tensor(keras: Any, model: Any, wanted: dict[str, Any]) -> Any:
+    """A tensor of a loaded model, or of a model nested in it."""
+    name, *inner = wanted["path"]
+    graph = getattr(model, "_functional", None) or model
+    members = getattr(graph, "operations", None) or graph.layers
+    operation = next(member for member in members if member.name == name)
+    inside = 1
+    for calls in wanted["calls"][1:]:
+        inside *= max(calls, 1)
+    node = _node(graph, operation, wanted["call"] // inside)
+    if inner:
+        lower = {
+            **wanted,
+            "path": inner,
+            "calls": wanted["calls"][1:],
+            "call": wanted["call"] % inside,
+        }
+        nested = keras.Model(operation.inputs, _tensor(keras, operation, lower))
+        read = getattr(node, "input_tensors", None)
+        return nested(_flat(read if hasattr(node, "operation") else node.keras_inputs))
+    if hasattr(node, "operation"):
+        return _flat(node.output_tensors)[wanted["index"]]
+    return _flat(node.outputs)[wanted["index"]]
+
+
+def _node(graph: Any, operation: Any, call: int) -> Any:
+    """The node of a call of a layer, counted as the file does."""
+    nodes = [
+        node
+        for nodes in graph._nodes_by_depth.values()
+        for node in nodes
+        if (getattr(node, "operation", None) or getattr(node, "layer", None))
+        is operation
+    ]
+    all_nodes = [id(node) for node in operation._inbound_nodes]
+    return sorted(nodes, key=lambda node: all_nodes.index(id(node)))[call]
 
 
 class Frame:
@@ -294,17 +546,25 @@ class Recorder:
 
 
 def _record(
-    recorder: Recorder, request: dict[str, Any], folder: Path, number: int
+    recorder: Recorder,
+    model: Any,
+    part: Part | None,
+    request: dict[str, Any],
+    folder: Path,
+    number: int,
 ) -> list[dict[str, Any]]:
     """Run a case eagerly, batch by batch, and record the outputs of every layer."""
     inputs = _inputs(request, folder, number)
     recorder.outputs, recorder.kinds = {}, {}
-    _reset_states(recorder.keras, recorder.model)
+    _reset_states(recorder.keras, model)
     rows = max(request["batch_size"] or len(inputs[0]), 1)
     convert = importlib.import_module("tensorflow").convert_to_tensor
     for start in range(0, len(inputs[0]), rows):
         batch = [convert(x[start : start + rows]) for x in inputs]
-        recorder.model(_pack(batch, request), training=False)
+        if part is None:
+            recorder.model(_pack(batch, request), training=False)
+        else:
+            part.call(batch)
     arrays: dict[str, Any] = {}
     nodes = [
         {

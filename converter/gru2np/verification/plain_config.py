@@ -50,8 +50,11 @@ def plain(conversion: Conversion, *, keras2: bool) -> tuple[Any, list[str]]:
     config = _without_objects(conversion.raw.config)
     if not keras2:
         return config, []
-    _name_models(config, conversion.model)
-    _give_input_shape(config, conversion.built.graph.inputs[0].shape)
+    _name_models(config, conversion.whole)
+    shape = conversion.built.graph.inputs[0].shape
+    if conversion.part is not None:
+        shape = tuple(_shape_of_first(conversion.whole))
+    _give_input_shape(config, shape)
     written: dict[str, None] = {}
     for record in objects(config):
         name, options = record.get("class_name"), record.get("config")
@@ -67,6 +70,14 @@ def plain(conversion: Conversion, *, keras2: bool) -> tuple[Any, list[str]]:
             # Keras 2 converts the weights of one kind to the other.
             record["class_name"] = CUDNN.get(name, name)
     return config, list(written)
+
+
+def _shape_of_first(model: KerasModel) -> Sequence[int | None]:
+    """The shape of the first input of a model, as its file has it."""
+    name = model.inputs[0].layer
+    layer = next(layer for layer in model.layers if layer.name == name)
+    shape: Sequence[int | None] = layer.config.get("batch_shape") or ()
+    return shape
 
 
 def _without_objects(config: Any) -> Any:

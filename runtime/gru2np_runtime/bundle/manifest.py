@@ -58,6 +58,8 @@ class Manifest:
         custom: the custom objects by name: ``kind``, and ``per_step``, which states
             whether a function works per step; None if unknown.
         source: the keys of ``SOURCE``; in version 1 any keys.
+        part: the ``inputs`` and ``outputs`` that the exporter was given, if the bundle
+            is a part of the model in the source; None for a whole model.
     """
 
     __slots__ = (
@@ -66,6 +68,7 @@ class Manifest:
         "inputs",
         "name",
         "outputs",
+        "part",
         "proof",
         "source",
         "storage",
@@ -86,6 +89,7 @@ class Manifest:
         custom: dict[str, dict[str, Any]],
         storage: dict[str, Any] | None = None,
         proof: Proof | None = None,
+        part: dict[str, list[str]] | None = None,
     ) -> None:
         self.graph = graph
         self.weights = weights
@@ -97,6 +101,7 @@ class Manifest:
         self.custom = custom
         self.storage = storage
         self.proof = proof
+        self.part = part
 
     def members(self) -> Iterator[Member]:
         """Every array that the bundle must contain, in order."""
@@ -136,6 +141,7 @@ def read_manifest(
     name = root.string("name")
     source = _read_source(root, version)
     custom = _read_custom(root) if version > 1 else None
+    part = _read_part(root) if version > 1 else None
     reader = _Reader(custom_objects, custom, version)
     inputs, outputs = root.record("inputs"), root.record("outputs")
     graph = reader.graph(root.record("graph"), "", 0)
@@ -174,6 +180,7 @@ def read_manifest(
         custom=custom or {},
         storage=storage,
         proof=proof,
+        part=part,
     )
 
 
@@ -209,6 +216,22 @@ def _read_custom(root: Record) -> dict[str, dict[str, Any]]:
             raise wrong(expected, per_step, f"{record.path}.per_step")
         custom[name] = {"kind": kind, "per_step": per_step}
     return custom
+
+
+def _read_part(root: Record) -> dict[str, list[str]] | None:
+    """The tensors that the exporter was told to make inputs and outputs."""
+    if "part" not in root.value:
+        return None
+    record = root.record("part")
+    part: dict[str, list[str]] = {}
+    for key in ("inputs", "outputs"):
+        part[key] = names = record.take(key, list, "array")
+        if not all(isinstance(name, str) for name in names):
+            raise BundleError(f"manifest: expected strings - at `{record.path}.{key}`")
+    record.refuse_unknown()
+    if not any(part.values()):
+        raise BundleError(f"manifest: expected a tensor - at `{record.path}`")
+    return part
 
 
 def _by_name(structure: Structure, ports: Sequence[Port]) -> dict[str, Port]:

@@ -227,7 +227,11 @@ def layer_class(op: str) -> type[Layer]:
 
 def __getattr__(name: str) -> type[Layer]:
     if name not in _CLASSES:
-        raise AttributeError(f"module {__name__!r} has no layer {name!r}")
+        # Imported only for an error: the start must be fast.
+        from gru2np_runtime.hints import nearest
+
+        guess = nearest(name, __all__)
+        raise AttributeError(f"module {__name__!r} has no layer {name!r}{guess}")
     family = _CLASSES[name].split(".")[0]
     layer: type[Layer] = getattr(import_module(f"{__name__}.{family}"), name)
     return layer

@@ -40,7 +40,7 @@ class Function(Layer):
     function: CustomFunction
     arguments: Arguments
     results: tuple[tuple[int | None, ...], ...]
-    number: str
+    number: str = "float32"
 
     def check(self) -> None:
         """The dtype of the outputs is one of ``DTYPES``."""

@@ -48,6 +48,22 @@ BROKEN = {
         r"expected `str or null`, got `int`",
     ),
     "source unknown": (["source", "more"], None, r"unknown key - at `\$.source.more`"),
+    "part": (["part"], [], r"expected `object`, got `array` - at `\$.part`"),
+    "part names": (
+        ["part"],
+        {"inputs": [1], "outputs": []},
+        r"expected strings - at `\$.part.inputs`",
+    ),
+    "part of nothing": (
+        ["part"],
+        {"inputs": [], "outputs": []},
+        r"expected a tensor - at `\$.part`",
+    ),
+    "part unknown": (
+        ["part"],
+        {"inputs": ["x"], "outputs": [], "more": 1},
+        r"unknown key - at `\$.part.more`",
+    ),
     "custom": (["custom"], [], r"expected `object`, got `array` - at `\$.custom`"),
     "custom unused": (
         ["custom"],
