@@ -15,7 +15,6 @@ LINES = 60
 MOST_LINES = 360
 # Modules that are tested together, or with what uses them, by the file of their tests.
 TESTED_IN = {
-    "cli/test_custom_objects.py": ["cli/options.py"],
     "cli/test_verify.py": ["cli/verify_report.py", "verification/result.py"],
     "generations/keras1/test_keras1.py": ["generations/keras1/layers.py"],
     "generations/test_architecture.py": ["generations/records.py"],
