@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import gru2np
-from custom_models import FUNCTIONS, OWN, golden, loaded, model_of, written
-from gru2np_runtime import CustomObjectError, InputError, Layer, per_step
+from custom_models import FUNCTIONS, OWN, loaded, model_of, written
+from gru2np_runtime import CustomObjectError, Layer, per_step
 from lambda_models import (
     FLOAT32,
     by_code,
@@ -243,6 +243,27 @@ def test_other_results_than_at_export_are_refused(run):
             run(ONE, {"a": function})
 
 
+def test_large_inputs_are_tried_with_few_rows_or_refused(run, refusal):
+    """Whatever sizes a file has; here of 2 MB, of 400 MB, and of more than there is."""
+    sizes = []
+
+    def first(x):
+        sizes.append(x.size)
+        return x[..., :1]
+
+    wide = np.ones((2, 1, 100_000), np.float32)
+    y = run(keras_3(source((None, None, 100_000)), own("a")), {"a": first}, wide)
+    assert y.shape == (2, 1, 1)
+    assert max(sizes) < 2**23
+    for shape in ((None, 10**8), (None, 10**6, 10**9)):
+        text = refusal(keras_3(source(shape), own("a")), {"a": first})
+        assert "too large to see at export what it returns" in text
+    text = refusal(ONE, {"a": lambda x: np.zeros((len(x), 10**15))})
+    assert "it needs more memory than there is" in text
+    data = keras_3(source((None,) * 7), own("a"))
+    assert run(data, {"a": lambda x: x.sum(axis=-1)}, np.ones((2,) * 7)).ndim == 6
+
+
 def test_a_layer_that_is_called_twice_gives_the_same_shapes(run, refusal):
     data = keras_3(source((None, 4, 3)), own("a"), own("a", ("a",)), outputs=("a#1",))
     np.testing.assert_array_equal(run(data, {"a": lambda x: 2 * x}), 4 * X)
@@ -335,15 +356,3 @@ def test_lambdas_of_nested_models_are_found_by_name(run):
     nested = outer["config"]["layers"][1]
     nested.update({key: inner[key] for key in ("module", "config", "registered_name")})
     np.testing.assert_array_equal(run(packed(outer), {"a": lambda x: 2 * x}), 2 * X)
-
-
-def test_step_runs_what_says_per_step(tmp_path):
-    import custom_models
-
-    x = golden(custom_models.STEPS).arrays(0, "x")[0]
-    model = model_of(custom_models.STEPS, {"scaled": per_step(lambda x, factor: x)})
-    y, _ = model.step(x[:, 0], model.initial_state(len(x)))
-    np.testing.assert_allclose(y, model.predict(x[:, :1])[:, 0], atol=1e-6)
-    model = loaded(tmp_path, ONE, {"a": per_step(lambda x: x)})
-    with pytest.raises(InputError, match="no layer that works over time"):
-        model.initial_state(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 # What a size that the model leaves open is in two runs, from axis 0 on.  A size of the
 # result that differs between the two is open too.  Sizes are large enough for slices.
 OPEN_SIZES = ((41, 43, 47, 37, 31), (29, 53, 59, 23, 19))
+# The same where inputs would have more numbers than this.
+MOST_NUMBERS = 2**23
+SMALL_SIZES = ((5, 7, 11, 3, 2), (3, 5, 7, 2, 3))
+# Of the axes behind them.
+LAST_SIZES = (2, 3)
 
 
 def with_results(layer: Layer, shapes: Sequence[Shape], dtypes: Sequence[str]) -> Layer:
@@ -48,7 +54,10 @@ def with_results(layer: Layer, shapes: Sequence[Shape], dtypes: Sequence[str]) -
         return layer
     # Random inputs may be none that the function is meant for.
     with np.errstate(all="ignore"):
-        results, number = _probed(layer, shapes, dtypes)
+        try:
+            results, number = _probed(layer, shapes, dtypes)
+        except MemoryError as error:
+            raise _unfit(layer, "it needs more memory than there is") from error
     if layer.results and (layer.results, layer.number) != (results, number):
         raise _unfit(
             layer,
@@ -63,8 +72,9 @@ def _probed(
     layer: runtime.Function, shapes: Sequence[Shape], dtypes: Sequence[str]
 ) -> tuple[tuple[Shape, ...], str]:
     """The shapes of the results, and their dtype."""
-    runs = [_run(layer, shapes, dtypes, sizes) for sizes in OPEN_SIZES]
-    _check_again(layer, runs[0], _run(layer, shapes, dtypes, OPEN_SIZES[0]))
+    choice = _open_sizes(layer, shapes)
+    runs = [_run(layer, shapes, dtypes, sizes) for sizes in choice]
+    _check_again(layer, runs[0], _run(layer, shapes, dtypes, choice[0]))
     kinds = {y.dtype.name for y in runs[0]}
     if not runs[0] or len(kinds) > 1:
         raise _unfit(
@@ -78,7 +88,7 @@ def _probed(
     results = []
     for first, second in zip(*(map(np.shape, run) for run in runs), strict=True):
         sizes = [shape[0] for shape in shapes]
-        batches = [sizes[0] or open_sizes[0] for open_sizes in OPEN_SIZES]
+        batches = [sizes[0] or open_sizes[0] for open_sizes in choice]
         if [first[:1], second[:1]] != [(batch,) for batch in batches]:
             raise _unfit(
                 layer,
@@ -90,6 +100,30 @@ def _probed(
     if layer.function.per_step:
         _check_per_step(layer, shapes, dtypes)
     return tuple(results), number
+
+
+def _open_sizes(
+    layer: runtime.Function, shapes: Sequence[Shape]
+) -> tuple[Sequence[int], ...]:
+    """What open sizes are in two runs, so that the inputs are not too large."""
+    for choice in (OPEN_SIZES, SMALL_SIZES):
+        runs = [
+            (*sizes, *[last] * max(map(len, shapes)))
+            for sizes, last in zip(choice, LAST_SIZES, strict=True)
+        ]
+        inputs = [_sized(shape, sizes) for shape in shapes for sizes in runs]
+        if sum(map(math.prod, inputs)) <= MOST_NUMBERS:
+            return tuple(runs)
+    raise _unfit(
+        layer,
+        f"its inputs of shapes {[*shapes]} are too large to see at export what it "
+        "returns: in its place give a subclass of gru2np_runtime.Layer",
+    )
+
+
+def _sized(shape: Shape, open_sizes: Sequence[int]) -> list[int]:
+    pairs = zip(shape, open_sizes, strict=False)
+    return [open_size if size is None else size for size, open_size in pairs]
 
 
 def _run(
@@ -112,10 +146,7 @@ def _inputs(
     rng = np.random.default_rng(0)
     inputs = []
     for shape, dtype in zip(shapes, dtypes, strict=True):
-        sizes = [
-            open_size if size is None else size
-            for size, open_size in zip(shape, open_sizes, strict=False)
-        ]
+        sizes = _sized(shape, open_sizes)
         floating = dtype.startswith("float")
         x = rng.normal(size=sizes) if floating else rng.integers(ids, size=sizes)
         inputs.append(x.astype(layer.dtype if floating else dtype))
@@ -146,11 +177,12 @@ def _check_per_step(
     layer: runtime.Function, shapes: Sequence[Shape], dtypes: Sequence[str]
 ) -> None:
     """Refuse a function that gives other numbers if it gets one step or one row."""
-    inputs = _inputs(layer, shapes, dtypes, OPEN_SIZES[0], ids=2)
+    (sizes, _) = _open_sizes(layer, shapes)
+    inputs = _inputs(layer, shapes, dtypes, sizes, ids=2)
     try:
         whole = layer.compute(tuple(inputs), None)
     except CustomObjectError:  # there may be one id only
-        inputs = _inputs(layer, shapes, dtypes, OPEN_SIZES[0])
+        inputs = _inputs(layer, shapes, dtypes, sizes)
         whole = layer.compute(tuple(inputs), None)
     _compare_part(layer, inputs, whole, 0, range(len(inputs)))
     # Those that may have the time axis, as for the runtime's ``Stream``.
