@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 # What a size that the model leaves open is in two runs, from axis 0 on.  A size of the
 # result that differs between the two is open too.  Sizes are large enough for slices.
 OPEN_SIZES = ((41, 43, 47, 37, 31), (29, 53, 59, 23, 19))
-# The same where inputs would have more numbers than this.
-MOST_NUMBERS = 2**23
-SMALL_SIZES = ((5, 7, 11, 3, 2), (3, 5, 7, 2, 3))
+# The same where the inputs of both would have more numbers than the first, and the most
+# numbers that small ones have.
+MOST_NUMBERS = (2**23, 2**26)
+SMALL_SIZES = ((3, 7, 11, 3, 2), (2, 5, 7, 2, 3))
 # Of the axes behind them.
 LAST_SIZES = (2, 3)
 
@@ -106,13 +107,13 @@ def _open_sizes(
     layer: runtime.Function, shapes: Sequence[Shape]
 ) -> tuple[Sequence[int], ...]:
     """What open sizes are in two runs, so that the inputs are not too large."""
-    for choice in (OPEN_SIZES, SMALL_SIZES):
+    for choice, most in zip((OPEN_SIZES, SMALL_SIZES), MOST_NUMBERS, strict=True):
         runs = [
             (*sizes, *[last] * max(map(len, shapes)))
             for sizes, last in zip(choice, LAST_SIZES, strict=True)
         ]
         inputs = [_sized(shape, sizes) for shape in shapes for sizes in runs]
-        if sum(map(math.prod, inputs)) <= MOST_NUMBERS:
+        if sum(map(math.prod, inputs)) <= most:
             return tuple(runs)
     raise _unfit(
         layer,
