@@ -206,6 +206,8 @@ def _objects(options: argparse.Namespace) -> str | None:
     """The file of custom objects."""
     if options.objects is not None:
         _must_exist(options.objects)
+        if Path(options.objects).is_dir():
+            raise Misuse(f"{options.objects!r} is a folder, expected a Python file")
     path: str | None = options.objects
     return path
 

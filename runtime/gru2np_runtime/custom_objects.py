@@ -50,7 +50,23 @@ def checked(objects: object) -> dict[str, type[Layer] | CustomFunction]:
                 f"class, a layer or a function; got {value!r}"
             )
         found[name] = value if is_class else CustomFunction(name, value)
+    _check_names(found)
     return found
+
+
+def _check_names(objects: Mapping[str, type[Layer] | CustomFunction]) -> None:
+    """Refuse a name that a bundle would have for two objects.
+
+    It has classes by their own name, under whatever name they are given.
+    """
+    named: dict[str, object] = {}
+    for name, value in objects.items():
+        own = name if isinstance(value, CustomFunction) else value.__name__
+        if named.setdefault(own, value) is not value:
+            raise CustomObjectError(
+                f"custom_objects: two of them are called {own!r}: rename one, because "
+                "a bundle names classes by their own name"
+            )
 
 
 def read_custom_objects(path: str | os.PathLike[str]) -> CustomObjects:

@@ -102,6 +102,15 @@ def test_what_is_neither_is_a_type_error_too(wrong):
         checked(wrong)
 
 
+def test_two_objects_of_one_name_are_refused():
+    """A bundle could not tell them apart."""
+    other = type("Mine", (Layer,), {})
+    for wrong in ({"a": Mine, "b": other}, {"a": Mine, "Mine": np.tanh}):
+        with pytest.raises(CustomObjectError, match="two of them are called 'Mine'"):
+            checked(wrong)
+    assert set(checked({"a": Mine, "b": Mine, "c": np.tanh})) == {"a", "b", "c"}
+
+
 def test_a_module_is_run_once_for_both_of_its_dicts(write, tmp_path):
     ran = tmp_path / "ran"
     text = f"with open({str(ran)!r}, 'a') as file:\n    file.write('x')\n{GOOD}"

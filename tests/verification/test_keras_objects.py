@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from command_line import run_verify
+from command_line import run, run_verify
 from custom_models import CELLS, FILE, FUNCTIONS, golden, written
 from example_files import EXAMPLES
 from gru2np.cli.commands import EXIT_CODES
@@ -102,6 +102,28 @@ def test_a_file_that_fails_for_keras_is_refused_by_its_own_error(file):
         assert "Traceback" not in result.stderr
 
 
+@needs_keras
+@pytest.mark.parametrize("case", [FUNCTIONS, "tf-keras-2.21/custom_functions"])
+def test_a_part_with_custom_objects_agrees_and_needs_those_of_the_part_alone(
+    file, tmp_path, case
+):
+    path = file(
+        mine(
+            'custom_objects = {"swoosh": swoosh}\n'
+            "def keras_custom_objects(keras):\n"
+            "    import keras_layers\n"
+            '    return {"swoosh": keras_layers.objects(keras)["swoosh"]}\n'
+        )
+    )
+    model, bundle = golden(case).files()[0], tmp_path / "m.npz"
+    option = ("--custom-objects", path)
+    result = run("export", model, "-o", bundle, "--outputs", "scores", *option)
+    assert result.exit_code == 0, result.output
+    result = run_verify(model, bundle, *option)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1].startswith("agree: 1 output")
+
+
 def test_without_code_for_keras_it_is_refused_with_the_way_on(file):
     path = file('custom_objects = {"a": lambda x: x}')
     model = written(path.parent, keras_3(source(), own("a")))
@@ -177,8 +199,10 @@ def test_code_inside_the_options_of_another_class_is_not_handed_to_keras():
     inner = {"class_name": kind, "config": options}
     config = {"class_name": "Mine", "config": {"name": "m", "layer": inner}}
     give_names(config, ["Mine"], keras_3=False)
-    assert plain_config.foreign(config) == ["the code of a Lambda layer"]
+    assert plain_config.foreign(config) == ["code, as Lambda layers have it"]
+    config = {"class_name": "Mine", "config": {"f": by_code(writes("x"))}}
+    assert plain_config.foreign(config) == ["code, as Lambda layers have it"]
     for option in ("output_shape", "mask"):
         named = {"function": "f", "function_type": "function", option: ["code"]}
         config = {"class_name": "Lambda", "config": named}
-        assert plain_config.foreign(config) == ["the code of a Lambda layer"]
+        assert plain_config.foreign(config) == ["code, as Lambda layers have it"]

@@ -139,16 +139,19 @@ def foreign(config: Any) -> list[str]:
             is_code = isinstance(value, dict) and value.get("class_name") in _CODE
             if is_code and _OBJECTS.fullmatch(key):
                 names[f"the function {value.get('config')!r} as {key}"] = None
-        if record.get("class_name") == LAMBDA and _has_code(record.get("config")):
-            names["the code of a Lambda layer"] = None
+        if holds_code(record):
+            names["code, as Lambda layers have it"] = None
     return list(names)
 
 
-def _has_code(options: Any) -> bool:
-    """Whether the options of a Lambda layer hold code that Keras would run.
+def holds_code(record: dict[str, Any]) -> bool:
+    """Whether an object is code, or a Lambda layer with code, that Keras would run.
 
-    Those that ``keras_objects.give_names`` has written hold a name.
+    A Lambda that ``keras_objects.give_names`` has written holds a name.
     """
+    if record.get("class_name") != LAMBDA:
+        return record.get("class_name") == "__lambda__"
+    options = record.get("config")
     if not isinstance(options, dict):
         return True
     of_shape = (options.get("output_shape"), options.get("mask"))
