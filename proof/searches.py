@@ -57,6 +57,7 @@ SOAKED = (
 )
 # Tests of some fixtures; of all with GRU2NP_EVERY_FIXTURE=1.
 SAMPLED = (
+    "graph/test_cutting",
     "project/test_docs",
     "inspection/test_render",
     "runtime/files/test_scorer",

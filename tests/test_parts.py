@@ -36,6 +36,33 @@ def test_there_are_fixtures_of_every_kind():
     assert {*CTC, "keras-2.2/several_gpus", "keras-3.15/from_texts"} <= set(names)
 
 
+def test_scores_of_attention_are_its_second_output():
+    """The part needs the masks of query and value, and makes them from its inputs."""
+    case = golden("keras-3.15/attention_masked")
+    names = case.facts["output_names"]
+    model, _ = exported(case.files()[0], outputs="scores:1,scores")
+    arrays = dict(zip(["q", "v"], case.arrays(0, "x"), strict=True))
+    weights, y = model.predict({name: arrays[name] for name in model.input_names})
+    first = names.index("scores")
+    case.close(y, case.arrays(0, "y")[first])
+    case.close(weights, case.arrays(0, "y")[first + 1])
+
+
+def test_a_decoder_without_attention_streams():
+    """Encoded once, then one step after the other: what Keras gave for the whole."""
+    case = golden("keras-2.2/encoder_decoder")
+    model = case.files()[0]
+    source, target = case.arrays(0, "x")
+    encoder, _ = exported(model, outputs="encoder:1,encoder:2")
+    decoder, _ = exported(model, outputs="scores", inputs=encoder.output_names)
+    h, c = encoder.predict(source)
+    state, steps = decoder.initial_state(len(source)), []
+    for x in target.swapaxes(0, 1):
+        y, state = decoder.step([h, c, x], state)
+        steps.append(y)
+    case.close(np.stack(steps, axis=1), case.arrays(0, "y")[0])
+
+
 def test_every_tower_has_the_same_weights():
     case = golden("keras-2.2/several_gpus")
     first, second = (
@@ -107,3 +134,17 @@ def test_the_command_takes_both_options(tmp_path):
     wrong = run("export", model, "-o", target, "-f", "--outputs", "nothing")
     assert wrong.exit_code == 3
     assert "--outputs nothing: no layer is named 'nothing'" in wrong.stderr
+
+
+def test_verify_takes_both_options_too(tmp_path):
+    case = golden("keras-2.2/several_gpus")
+    np.save(tmp_path / "x.npy", case.arrays(0, "x")[0])
+    np.save(tmp_path / "y.npy", case.arrays(0, "y")[0])
+    given = ("--input", tmp_path / "x.npy", "--expected", tmp_path / "y.npy", "--json")
+    part = ("--inputs", "lambda_1", "--outputs", "model_1#0")
+    done = run("verify", case.files()[0], *part, *given)
+    assert done.exit_code == 0
+    assert [output["name"] for output in json.loads(done.stdout)["outputs"]] == [
+        "model_1#0"
+    ]
+    assert run("verify", case.files()[0], *given).exit_code == 3

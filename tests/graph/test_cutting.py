@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+import goldens
 import gru2np
 from conversions import opened
 from exports import exported, refusal
-from goldens import EVERY, all_goldens, flat, refused
 from gru2np.bundle import in_memory
 from gru2np.convert import converted
 from gru2np.generations import interpret
@@ -50,8 +50,8 @@ CASES = [
 
 def cases():
     """The fixtures that are cut."""
-    found = [golden for golden in all_goldens() if not refused(golden)]
-    return [golden for golden in found if EVERY or golden.name in CASES]
+    found = [golden for golden in goldens.all_goldens() if not goldens.refused(golden)]
+    return [golden for golden in found if goldens.EVERY or golden.name in CASES]
 
 
 def cuts(model):
@@ -78,7 +78,9 @@ def halves(raw, model, readings, name):
 
 def of(model, arrays):
     """The outputs of a model by name, from those arrays that it takes."""
-    outputs = flat(model.predict({name: arrays[name] for name in model.input_names}))
+    outputs = goldens.flat(
+        model.predict({name: arrays[name] for name in model.input_names})
+    )
     return dict(zip(model.output_names, outputs, strict=True))
 
 
@@ -106,7 +108,7 @@ def test_two_halves_are_the_whole(case):
                 np.testing.assert_allclose(
                     array, expected[output], rtol=1e-5, atol=1e-6, err_msg=name
                 )
-    assert done or EVERY
+    assert done or goldens.EVERY
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -158,8 +159,10 @@ def test_an_input_inside_a_nested_model_is_refused():
 
 
 def test_an_output_that_a_layer_does_not_give_is_refused():
-    text = refusal(model_of(STATES), outputs="scores:7")
-    assert "output 7" in text
+    text = problems(STATES, "scores:7,encoder:3")
+    assert "'scores' gives no output 7 in this model" in text
+    assert "'encoder' gives no output 3 in this model" in text
+    assert part(STATES, "encoder:2")[0].output_names == ["encoder:2"]
 
 
 def test_models_nested_in_one_another_take_no_time():
@@ -190,9 +193,10 @@ def test_calls_of_a_stateful_layer_are_all_or_none():
     assert "its calls pass states to each other" in text
 
 
-def test_layers_that_cannot_be_read_are_refused_where_they_are_needed():
+@pytest.mark.parametrize("case", ["keras-3.15/encoder_decoder", STATES])
+def test_layers_that_cannot_be_read_are_refused_where_they_are_needed(case):
     """A call with a dict of tensors, which the reader of the file does not know."""
-    with opened("keras-3.15/encoder_decoder") as raw:
+    with opened(case) as raw:
         config = _with_dict(raw.config, "scores")
         changed = dataclasses.replace(raw, config=config)
         model, readings = interpret(changed)
@@ -204,11 +208,12 @@ def test_layers_that_cannot_be_read_are_refused_where_they_are_needed():
 
 def _with_dict(config, name):
     """An architecture in which a layer is called with a dict of tensors."""
-    import copy
-
     config = copy.deepcopy(config)
     for spec in config["config"]["layers"]:
         if spec["name"] == name:
             call = spec["inbound_nodes"][0]
-            call["args"] = [{"x": call["args"][0]}]
+            if isinstance(call, list):
+                spec["inbound_nodes"] = [{"x": call[0]}]
+            else:
+                call["args"] = [{"x": call["args"][0]}]
     return config

@@ -63,7 +63,7 @@ def test_runtime_usage(capsys):
 
 def test_runtime_internal_and_interrupted(bundle, monkeypatch, capsys):
     def fail(error):
-        def raising(_path):
+        def raising(*_arguments):
             raise error
 
         monkeypatch.setattr(commands, "open_bundle", raising)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from gru2np.errors import UnsupportedModelError
 from gru2np.generations import architecture, records, tensorflow_ops
 from gru2np.generations.forms import flipped, fused
 from gru2np.generations.keras1.layers import spelled
@@ -345,6 +346,11 @@ def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
     value = records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
     for i, call in enumerate(value):
         at = f"{where}.inbound_nodes[{i}]"
+        if isinstance(call, dict):
+            raise UnsupportedModelError(
+                f"{at}: a layer called with a dict of tensors is not supported; "
+                "call it with a list"
+            )
         refs = _references(call, at, 0)
         keywords: dict[str, Any] = {}
         for ref in refs:

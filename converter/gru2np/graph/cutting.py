@@ -119,6 +119,8 @@ class _Cut:
         self.model = model
         self.output_keys = None if outputs else model.output_keys
         self.layers = {layer.name: layer for layer in model.layers}
+        self.nested = {layer.name for layer in model.layers if layer.model is not None}
+        self.named_outputs = bool(outputs)
         self.default_dtype = default_dtype(model)
         self.tracer = Tracer(model, meaning, specs)
         self.cuts = [t for t in self.inputs if t.layer.class_name != "InputLayer"]
@@ -143,6 +145,8 @@ class _Cut:
         self._check_names()
         self._raise()
         self._check_reached()
+        self._raise()
+        self._check_indices()
         self._raise()
         self.taken = set(needs_of(self.model, self.outputs, self._refs()).calls)
         at_cut = [self._at_cut(tensor) for tensor in self.cuts]
@@ -233,6 +237,20 @@ class _Cut:
                 self.problems.append(
                     f"layer {layer.name!r} is stateful and its calls pass states to "
                     "each other: a part has all of them or none"
+                )
+
+    def _check_indices(self) -> None:
+        """Every output is one that its layer gives, as far as it can be converted."""
+        pairs = zip(self.outputs, self.output_names, strict=True)
+        for ref, name in pairs if self.named_outputs else ():
+            first = replace(ref, output=0)
+            if not ref.output or ref.layer in self.nested:
+                continue
+            if self.tracer.trace([ref]) is None and self.tracer.trace([first]):
+                self.problems.append(
+                    f"--outputs {name}: {ref.layer!r} gives no output {ref.output} in "
+                    "this model, where its first is 0; a layer of attention gives its "
+                    "scores only if it was called with return_attention_scores=True"
                 )
 
     def _check_left_out(self, layer: KerasLayer) -> None:
