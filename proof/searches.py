@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # Cases of one piece, which takes some seconds.
 ARCHITECTURES = 50
 FILES = 25
+# Parts of all changes of the values of a configuration.
+VALUES = 10
 LAYERS = 50
 CALLS = 2_000
 MODELS = {"keras": 25, "tf_keras": 8}
@@ -139,6 +141,12 @@ def _architectures(case: str, seed: int) -> int:
 
     fuzz(goldens.FIXTURES / case, seed, ARCHITECTURES)
     return ARCHITECTURES
+
+
+def _values(case: str, part: int) -> int:
+    from config_fuzz import sweep
+
+    return sweep(goldens.FIXTURES / case, part, VALUES)
 
 
 def _files(case: str, seed: int) -> int:
@@ -334,6 +342,13 @@ SEARCHES = {
         _fixtures,
         10,
         _architectures,
+    ),
+    "values": Search(
+        "A configuration of which any one value is another, or is not there, converts "
+        "to a bundle that loads, or is refused with an error of gru2np",
+        _fixtures,
+        VALUES,
+        _values,
     ),
     "files": Search(
         "A file with bytes changed, cut off or repeated converts, or is refused with "

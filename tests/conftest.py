@@ -13,7 +13,7 @@ def no_child(monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(keras_process.subprocess, "run", refuse)
+    monkeypatch.setattr(keras_process.subprocess, "Popen", refuse)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -32,10 +32,10 @@ RECORDED = {
     "tf-2.10/own_layer_of_later_name": "TensorFlow 2.10.1 had none of this name",
     "tf-2.10/own_layer_of_other_keys": "which TensorFlow 2.10.1 always wrote",
     "tf-2.10/own_function_of_later_name": "had none of this name",
-    "tf-2.13/own_layer_of_the_same_name": "a custom layer, not one of Keras",
+    "tf-2.13/own_layer_of_the_same_name": "a custom class, from catalogue.own_names",
     "tf-2.15/own_layer_of_later_name": "TensorFlow 2.15.1 had none of this name",
-    "tf-keras-2.21/own_layer_of_other_keys": "a custom layer, not one of Keras",
-    "keras-3.15/own_layer_of_the_same_name": "a custom layer, not one of Keras",
+    "tf-keras-2.21/own_layer_of_other_keys": "a custom class, from catalogue.own_names",
+    "keras-3.15/own_layer_of_the_same_name": "a custom class, from catalogue.own_names",
 }
 
 

@@ -61,3 +61,12 @@ def test_a_live_model_is_saved_and_read(tmp_path):
         rtol=1e-5,
         atol=1e-6,
     )
+
+
+def test_a_model_is_not_replaced_by_its_bundle(tmp_path):
+    path = tmp_path / "model.h5"
+    path.write_bytes((KERAS_2 / "gru" / "model.h5").read_bytes())
+    before = path.read_bytes()
+    with pytest.raises(gru2np.InputError, match=r"is the model itself: .* out='.*npz'"):
+        gru2np.export(path, path)
+    assert path.read_bytes() == before

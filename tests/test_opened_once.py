@@ -43,6 +43,7 @@ COMMANDS = {
     "inspect architecture.json --weights weights.h5 --report p.html": ONCE,
     "inspect refused.keras --report p.html": ONCE,
     "inspect b.npz --report p.html": {},
+    "check b.npz": {},
     "verify m.keras -i x.npy --expected y.npy": ONCE,
     "verify m.keras b.npz -i x.npy --expected y.npy --json": ONCE,
     "verify m.keras b.npz -i x.npy --expected y.npy --record": ONCE,

@@ -9,7 +9,9 @@ import pytest
 
 import goldens
 import gru2np
+import hostile
 import modelfiles
+import ways_on
 from exports import refusal
 from shared_files import CASES, needs_cases
 
@@ -85,3 +87,27 @@ def test_augmentation_in_a_graph():
 )
 def test_damaged_configurations(file, said):
     assert said in refusal(CASES / "damaged_configs" / file)
+
+
+REFUSED = [case for case in goldens.all_goldens() if goldens.refused(case)]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_every_refusal_says_the_way_on(case):
+    model, weights = case.files()
+    with pytest.raises(gru2np.Gru2npError) as refused:
+        gru2np.export(model, io.BytesIO(), weights=weights, saved_by=case.saved_by)
+    assert ways_on.said(str(refused.value))
+
+
+@pytest.mark.parametrize("attack", hostile.ATTACKS)
+def test_a_file_that_attacks_is_told_what_to_do(attack, tmp_path):
+    with pytest.raises(gru2np.Gru2npError) as refused:
+        gru2np.export(hostile.ATTACKS[attack].build(tmp_path), io.BytesIO())
+    assert ways_on.said(str(refused.value))
+
+
+def test_every_layer_that_is_refused_has_a_way_on():
+    problem = gru2np.Problem("layer", "Lambda", "is refused")
+    for problems in ([problem], [problem, problem]):
+        assert ways_on.said(str(gru2np.UnsupportedModelError(problems)))

@@ -151,7 +151,7 @@ def test_what_is_written(bundle, tmp_path):
     assert result.exit_code == 0
     assert result.stdout == f"{folder}\n"
     assert f"Next: cd {folder} && python run.py" in result.stderr
-    assert set(names(folder)) == shipping.OURS - {"__pycache__"}
+    assert set(names(folder)) == shipping.OURS - {"__pycache__", shipping.OBJECTS}
     assert (folder / "model.npz").read_bytes() == bundle.read_bytes()
     licence = (goldens.ROOT / "LICENSE").read_text("utf-8")
     assert (folder / "LICENSE").read_text("utf-8") == licence

@@ -21,15 +21,13 @@ from gru2np.graph.flatten import build
 from gru2np.graph.parts import refuse_unread
 from gru2np.graph.prune import Owner, needed, owners_of
 from gru2np.graph.ways import ways_around
-from gru2np.layers.custom import Specs
+from gru2np.layers.custom import Specs, custom_records
 from gru2np.readers import open_model
 from gru2np.weights.match import find
 from gru2np.weights.of_part import find_part
 from gru2np_runtime import __version__
-from gru2np_runtime.attributes import OWN
 from gru2np_runtime.bundle.manifest import FORMAT, MANIFEST_VERSION
 from gru2np_runtime.bundle.manifest_writer import graph_record
-from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,8 +37,8 @@ if TYPE_CHECKING:
     from gru2np.graph.flatten import Built
     from gru2np.graph.parts import Part
     from gru2np.ir import FilePath, KerasModel, RawModel, StoredTensor
-    from gru2np.layers.custom import CustomObjects
     from gru2np.meaning import Meaning, Readings
+    from gru2np_runtime.custom_objects import CustomObjects
 
 
 # The most differences that an error shows of a model with several possible meanings.
@@ -58,6 +56,7 @@ class Conversion:
         built: its graph, pruned.
         tensors: the stored array of every weight, by path in the bundle.
         owners: the layers they belong to, by the same paths.
+        specs: how its classes were converted.
         whole: the model in the file.
         part: the inputs and outputs of the part; None for the whole model.
         whole_refused: why the whole model is not converted, if a part is.
@@ -69,6 +68,7 @@ class Conversion:
     built: Built
     tensors: Mapping[str, StoredTensor]
     owners: Mapping[str, Owner]
+    specs: Specs
     whole: KerasModel
     part: Part | None = None
     whole_refused: UnsupportedModelError | None = None
@@ -93,12 +93,7 @@ class Conversion:
             layer = self.owners[path].path
             by_layer.setdefault(layer, {})[path[len(layer) + 1 :]] = record
 
-        # At load, the class itself states whether it runs per step.
-        custom = {
-            layer.op[len(OWN) :]: {"kind": "layer", "per_step": None}
-            for _, layer in walk(self.built.graph)
-            if layer.op.startswith(OWN)
-        }
+        custom = dict(custom_records(self.built.graph))
 
         def describe(path: str) -> dict[str, Any]:
             more: dict[str, Any] = {"weights": by_layer.get(path, {})}
@@ -194,14 +189,14 @@ def convert(
     with open_model(model, weights) as opened:
         raw = replace(opened, saved_by=saved_by)
         keras_model, readings = interpret(raw)
-        yield converted(raw, keras_model, readings, custom_objects, part)
+        yield converted(raw, keras_model, readings, Specs(custom_objects), part)
 
 
 def converted(
     raw: RawModel,
     model: KerasModel,
     readings: Readings,
-    custom_objects: CustomObjects | None = None,
+    specs: Specs | None = None,
     part: Part | None = None,
 ) -> Conversion:
     """The conversion of a model, given the possible meanings of its file.
@@ -213,7 +208,7 @@ def converted(
             have saved it give different numbers.
         InputError: the model has no such part.
     """
-    specs = Specs(custom_objects)
+    specs = specs or Specs()
     whole, notes = model, list[str]()
     whole_refused = None
     if part is not None:
@@ -226,7 +221,7 @@ def converted(
             raise
         ways = ways_around(model, [problem.layer for problem in error.problems])
         raise UnsupportedModelError(error.problems, ways) from None
-    built.notes.extend([*raw.notes, *notes])
+    built.notes.extend([*raw.notes, *notes, *_unused(specs)])
     if part is None:
         tensors = find(model, built.weights, raw, specs)
     else:
@@ -247,6 +242,7 @@ def converted(
         built,
         tensors,
         owners,
+        specs,
         whole,
         part,
         whole_refused,
@@ -329,6 +325,12 @@ def _build(raw: RawModel, model: KerasModel, readings: Readings, specs: Specs) -
             f"state it with --saved-by:{backend[1]}"
         )
     return built
+
+
+def _unused(specs: Specs) -> list[str]:
+    """A note on the custom objects that the model has no use for."""
+    names = ", ".join(map(repr, sorted(specs.names - specs.used)))
+    return [f"custom_objects: nothing in the model is called {names}"] if names else []
 
 
 def _attempt(

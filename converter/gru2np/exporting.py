@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gru2np.bundle import Exported, write
 from gru2np.convert import convert, model_file
+from gru2np.errors import InputError, check_path
 from gru2np.graph.parts import part_of
 from gru2np.verification.storage_cost import write_small
 from gru2np_runtime.files.arrays import replacing
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gru2np.ir import FilePath
-    from gru2np.layers.custom import CustomObjects
+    from gru2np_runtime.custom_objects import CustomObjects
 
 
 def export(
@@ -59,17 +62,36 @@ def export(
         UnsupportedModelError: it cannot be converted faithfully, or it computes in
             float64 and ``store`` is set.
         ValueError: ``saved_by`` names no Keras.
-        InputError: ``store`` has another value, or the model has no such part.
+        InputError: ``store`` has another value, ``out`` is the model itself, an
+            argument is no path, or the model has no such part.
         VerificationError: the loss of precision cannot be measured, or outputs
             overflow; nothing is written.
     """
+    example = "export('model.h5', 'model.npz')"
+    if isinstance(out, io.TextIOBase) or not hasattr(out, "write"):
+        check_path(out, "out", example, other=" or a file open for bytes")
+    if weights is not None:
+        check_path(weights, "weights", "export('model.json', weights='weights.h5')")
     with ExitStack() as stack:
         path, saved_by = stack.enter_context(model_file(model, saved_by))
+        check_path(path, "model", example, other=" or a live keras.Model")
         conversion = stack.enter_context(
             convert(path, weights, custom_objects, saved_by, part_of(outputs, inputs))
         )
         if isinstance(out, (str, os.PathLike)):
+            _check_apart(out, path, weights)
             out = stack.enter_context(replacing(out))
         if store is None:
             return write(conversion, out)
         return write_small(conversion, out, store, custom_objects)
+
+
+def _check_apart(out: FilePath, model: FilePath, weights: FilePath | None) -> None:
+    """Refuse to replace the model by its bundle."""
+    target = Path(out)
+    sources = [Path(path) for path in (model, weights) if path is not None]
+    if target.exists() and any(p.exists() and target.samefile(p) for p in sources):
+        raise InputError(
+            f"out: {os.fspath(out)} is the model itself: name another file, "
+            f"out={str(target.with_suffix('.npz'))!r}"
+        )

@@ -7,6 +7,7 @@ the spelling leaves open.  The graph stage turns both into the runtime's graph.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Shape = tuple[int | None, ...]
     FilePath = str | os.PathLike[str]
+
+# Python's stand-ins for bytes that are no text.
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -145,8 +149,12 @@ class RawModel:
     notes: tuple[str, ...] = ()
 
     def source(self) -> dict[str, str | None]:
-        """Where the model comes from: the ``source`` record of the manifest."""
-        return {key: getattr(self, key) for key in SOURCE}
+        """Where the model comes from: the ``source`` record of the manifest.
+
+        A name of a file may hold bytes that are no text; each is replaced by U+FFFD.
+        """
+        name = _NO_TEXT.sub("\ufffd", self.file_name)
+        return {**{key: getattr(self, key) for key in SOURCE}, "file_name": name}
 
 
 class Numbers(list[Any]):

@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -15,16 +16,22 @@ from typing import TYPE_CHECKING
 import gru2np_runtime
 from gru2np.errors import Gru2npError, naming
 from gru2np_runtime import load
+from gru2np_runtime.custom_objects import read_custom_objects
 from gru2np_runtime.files.arrays import Misuse
 
 if TYPE_CHECKING:
     from gru2np_runtime import Model
+    from gru2np_runtime.custom_objects import CustomObjects
 
 RUNTIME = Path(gru2np_runtime.__file__).parent
 BUNDLE = "model.npz"
 LIBRARIES = ("libgru2np.so", "libgru2np.dll", "libgru2np.crc")
 # A folder with other files is never replaced.
-OURS = {"LICENSE", "README.txt", BUNDLE, "run.py", "gru2np_runtime", "__pycache__"}
+OBJECTS = "objects.py"
+OURS = {
+    *("LICENSE", "README.txt", BUNDLE, OBJECTS, "run.py"),
+    *("gru2np_runtime", "__pycache__"),
+}
 # The size of free axes of the zeros in run.py: more than usual windows need.
 LENGTH = 64
 
@@ -34,8 +41,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from gru2np_runtime import load
-
-model = load(Path(__file__).with_name("{bundle}"))
+{imports}
+model = load(Path(__file__).with_name("{bundle}"){custom})
 x = {read} if len(sys.argv) > 1 else {zeros}
 y = model.predict(x)
 {save} if len(sys.argv) > 2 else print(y)
@@ -50,9 +57,9 @@ A Keras model as NumPy arrays, and the runtime that runs it.
 
     python run.py {x} {y}
         an example program; without files it runs on zeros and prints the output
-    python -m gru2np_runtime predict {bundle} {x} -o y.npz
+    python -m gru2np_runtime predict {bundle} {x} -o y.npz{option}
         runs files of any size
-    python -m gru2np_runtime check {bundle}
+    python -m gru2np_runtime check {bundle}{option}
         checks that no byte of the bundle changed, and if it holds outputs of Keras,
         that the model gives them here
 
@@ -87,6 +94,7 @@ def ship(
     *,
     force: bool = False,
     compiled: bool = False,
+    custom_objects: str | os.PathLike[str] | None = None,
 ) -> Shipped:
     """Write a folder with a bundle, the runtime and a program that runs them.
 
@@ -95,9 +103,12 @@ def ship(
         folder: must be missing or empty; it is written completely or not at all.
         force: replace a folder that ``ship`` wrote.
         compiled: add the kernel compiled on this machine.
+        custom_objects: path of the Python file with the custom objects of the bundle,
+            which is copied; it must import nothing that the other machine lacks.
 
     Raises:
         BundleError: the bundle breaks a rule.
+        CustomObjectError: the file fails, or its objects are of the wrong kind.
         Misuse: ``folder`` is not empty, or there is no compiled kernel.
         Gru2npError: the folder cannot be written.
     """
@@ -107,14 +118,15 @@ def ship(
         raise Misuse(
             "there is no compiled kernel: python -m gru2np_runtime.build builds one"
         )
-    content = Path(bundle).read_bytes()
+    own = None if custom_objects is None else _alone(custom_objects)
     with naming(bundle):
-        model = load(content)
+        model = load(bundle, custom_objects=own)
+    content = Path(bundle).read_bytes()
     try:
         # In the same folder as the target, so that it can be renamed.
         made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=_parent(target)))
         try:
-            _write(made / "new", content, model, compiled)
+            _write(made / "new", content, model, compiled, custom_objects)
             _take_place(made, target)
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -138,24 +150,59 @@ def _parent(target: Path) -> Path:
 def _check(target: Path, bundle: Path, force: bool) -> None:
     """Check that writing the folder deletes nothing else."""
     if not _parent(target).is_dir():
-        raise Misuse(f"there is no folder {str(_parent(target))!r} to write to")
+        raise Misuse(
+            f"there is no folder {str(_parent(target))!r} to write to: make it first, "
+            "or name another, as in gru2np ship BUNDLE device"
+        )
     if not os.path.lexists(target):
         return
     if target.is_symlink() or not target.is_dir():
-        raise Misuse(f"{str(target)!r} is not a folder: name another")
+        raise Misuse(
+            f"{str(target)!r} is not a folder: name one that is not there, as in "
+            "gru2np ship BUNDLE device"
+        )
     names = {path.name for path in target.iterdir()}
-    if names and not force:
-        raise Misuse(f"{str(target)!r} is not empty: --force replaces it")
     if bundle.resolve().parent == target.resolve():
-        raise Misuse(f"{str(target)!r} holds the bundle itself: name another folder")
+        raise Misuse(
+            f"{str(target)!r} holds the bundle itself: name another folder, as in "
+            "gru2np ship BUNDLE device"
+        )
     if names - OURS:
         raise Misuse(
             f"{str(target)!r} holds files that ship did not write, such as "
-            f"{min(names - OURS)!r}: name another folder"
+            f"{min(names - OURS)!r}: name another folder, as in gru2np ship BUNDLE "
+            "device"
         )
+    if names and not force:
+        raise Misuse(f"{str(target)!r} is not empty: --force replaces it")
 
 
-def _write(folder: Path, content: bytes, model: Model, compiled: bool) -> None:
+def _alone(path: str | os.PathLike[str]) -> CustomObjects:
+    """The custom objects of a file that runs without the files beside it.
+
+    Raises:
+        CustomObjectError: the file fails.
+        Misuse: it imports one of them.
+    """
+    before = set(sys.modules)
+    objects = read_custom_objects(path)
+    place = Path(path).resolve().parent
+    for top in {name.partition(".")[0] for name in set(sys.modules) - before}:
+        if (place / f"{top}.py").exists() or (place / top / "__init__.py").exists():
+            raise Misuse(
+                f"{os.fspath(path)} imports {top}, which lies beside it and would not "
+                "be in the folder: put both into one file"
+            )
+    return objects
+
+
+def _write(
+    folder: Path,
+    content: bytes,
+    model: Model,
+    compiled: bool,
+    custom_objects: str | os.PathLike[str] | None,
+) -> None:
     for path in sorted(RUNTIME.rglob("*")):
         wanted = path.suffix in (".py", ".c", ".h") or path.name == "py.typed"
         if wanted or (compiled and path.name in LIBRARIES):
@@ -164,7 +211,9 @@ def _write(folder: Path, content: bytes, model: Model, compiled: bool) -> None:
             shutil.copyfile(path, copy)
     (folder / BUNDLE).write_bytes(content)
     (folder / "LICENSE").write_text(_licence(), "utf-8")
-    texts = _texts(model, content, compiled)
+    if custom_objects is not None:
+        shutil.copyfile(custom_objects, folder / OBJECTS)
+    texts = _texts(model, content, compiled, custom_objects is not None)
     (folder / "run.py").write_text(_RUN.format(**texts), "utf-8")
     (folder / "README.txt").write_text(_README.format(**texts), "utf-8")
 
@@ -182,7 +231,9 @@ def _take_place(made: Path, target: Path) -> None:
         raise
 
 
-def _texts(model: Model, content: bytes, compiled: bool) -> dict[str, str]:
+def _texts(
+    model: Model, content: bytes, compiled: bool, custom: bool
+) -> dict[str, str]:
     """The values for the templates of the program and the README."""
     several = len(model.input_names) > 1
     kind = model.output_structure.kind
@@ -192,8 +243,12 @@ def _texts(model: Model, content: bytes, compiled: bool) -> dict[str, str]:
         kernel = (
             f"The compiled kernel is for {machine}; elsewhere NumPy runs all layers."
         )
+    module = OBJECTS.removesuffix(".py")
     return {
         "bundle": BUNDLE,
+        "imports": f"from {module} import custom_objects\n" if custom else "",
+        "custom": ", custom_objects=custom_objects" if custom else "",
+        "option": f" --custom-objects {OBJECTS}" if custom else "",
         "x": "x.npz" if several else "x.npy",
         "y": "y.npy" if kind == "one" else "y.npz",
         "read": "dict(np.load(sys.argv[1]))" if several else "np.load(sys.argv[1])",

@@ -14,7 +14,7 @@ import numpy as np
 
 from gru2np.errors import InputError, UnsupportedModelError
 from gru2np.text import plural
-from gru2np_runtime.attributes import OWN
+from gru2np_runtime.custom import OWN
 from gru2np_runtime.layers import layer_class
 from gru2np_runtime.proof.replay import short
 

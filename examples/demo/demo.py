@@ -36,7 +36,7 @@ def stream(picture: np.ndarray, digit: int) -> int:
         pixels = "".join(2 * SHADES[min(int(value * 5), 4)] for value in row)
         bar = "━" * round(float(probabilities.max()) * 20)
         print(f"    {pixels}  {guess}  {bar} {probabilities.max():.0%}")
-    print(f"    it is a {digit}")
+    print(f"    the digit is {digit}")
     return guess
 
 

@@ -17,7 +17,13 @@
 from typing import TYPE_CHECKING
 
 from gru2np_runtime import layers
-from gru2np_runtime.errors import BundleError, Gru2npError, InputError
+from gru2np_runtime.custom import per_step
+from gru2np_runtime.errors import (
+    BundleError,
+    CustomObjectError,
+    Gru2npError,
+    InputError,
+)
 from gru2np_runtime.kernels.c.library import kernel
 from gru2np_runtime.layer import Layer
 from gru2np_runtime.loading import load
@@ -25,11 +31,15 @@ from gru2np_runtime.model import Model
 from gru2np_runtime.version import __version__
 
 if TYPE_CHECKING:
+    from gru2np_runtime.custom_objects import read_custom_objects
     from gru2np_runtime.files.scorer import Scorer
+    from gru2np_runtime.layers.cells import Cell
     from gru2np_runtime.run.stream import State
 
 __all__ = [
     "BundleError",
+    "Cell",
+    "CustomObjectError",
     "Gru2npError",
     "InputError",
     "Layer",
@@ -40,17 +50,23 @@ __all__ = [
     "kernel",
     "layers",
     "load",
+    "per_step",
+    "read_custom_objects",
 ]
 
 
+# Imported on first use: most programs need none of them, and the start is faster.
+_LATER = {
+    "Cell": "layers.cells",
+    "Scorer": "files.scorer",
+    "State": "run.stream",
+    "read_custom_objects": "custom_objects",
+}
+
+
 def __getattr__(name: str) -> object:
-    # Imported on first use: most programs need neither, and the start is faster.
-    if name == "State":
-        from gru2np_runtime.run.stream import State
+    if name in _LATER:
+        from importlib import import_module
 
-        return State
-    if name == "Scorer":
-        from gru2np_runtime.files.scorer import Scorer
-
-        return Scorer
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,9 @@
 """Run and check bundles from the command line, with NumPy alone.
 
-    python -m gru2np_runtime predict BUNDLE x.npy -o y.npy
+    python -m gru2np_runtime predict BUNDLE -i x.npy -o y.npy
     python -m gru2np_runtime check BUNDLE
 
-Exit codes are those of ``gru2np``: see EXIT_CODES.
+Arguments and exit codes are those of ``gru2np``; a test compares them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gru2np_runtime import BundleError, Gru2npError, __version__, load
-from gru2np_runtime.bundle.opening import open_bundle
-from gru2np_runtime.files.arrays import Misuse, check_output
-from gru2np_runtime.files.prediction import Interrupted, predict_file
-from gru2np_runtime.files.tables import TableOptions
+from gru2np_runtime import Gru2npError, __version__
+from gru2np_runtime.files import commands
+from gru2np_runtime.files.arrays import Misuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
 
 # The same as in gru2np, which the runtime cannot import; a test compares them.
 EXIT_CODES = {
@@ -37,8 +36,8 @@ EXIT_CODES = {
 
 EXAMPLES = {
     "predict": (
-        "python -m gru2np_runtime predict model.npz x.npy -o y.npy",
-        "python -m gru2np_runtime predict model.npz x.npy -o y.npy --resume",
+        "python -m gru2np_runtime predict model.npz -i x.npy -o y.npy",
+        "python -m gru2np_runtime predict model.npz -i x.npy -o y.npy --resume",
     ),
     "check": (
         "python -m gru2np_runtime check model.npz",
@@ -50,6 +49,10 @@ EXAMPLES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     parser = _parser()
+    for stream in (sys.stdout, sys.stderr):
+        # The encoding of a terminal may lack letters of a name.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         options = parser.parse_args(arguments)
         if options.command is None:
@@ -82,21 +85,26 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m gru2np_runtime", description="Run gru2np bundles with NumPy."
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    predict = _command(commands, "predict", "run a bundle on the rows of a file")
+    parsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    predict = _command(parsers, "predict", "run a bundle on the rows of a file")
     predict.add_argument(
         "bundle", metavar="BUNDLE", help="a file that gru2np export wrote"
     )
+    predict.add_argument("rows", nargs="?", metavar="X", help="the same as -i X")
     predict.add_argument(
-        "input",
-        metavar="INPUT",
-        help="a .npy, a .npz with arrays by name, or a .csv; - for standard input",
+        "-i",
+        "--input",
+        metavar="X",
+        help="a .npy, a .npz with arrays by input name, or a .csv table with a row for "
+        "each sample; - for standard input",
     )
     predict.add_argument(
         "-o",
         "--output",
+        metavar="Y",
         required=True,
-        help="the .npy, .npz or .csv to write; - for standard output",
+        help="a .npy, a .npz with arrays by output name, or a .csv table; - for "
+        "standard output, which is a table if X is one",
     )
     predict.add_argument(
         "--batch-size", type=_positive, metavar="N", help="rows at once (default: 1024)"
@@ -122,22 +130,38 @@ def _parser() -> argparse.ArgumentParser:
         metavar="A,B,...",
         help="the columns of a table to use, by name or by number from 1",
     )
+    _add_custom_objects(predict)
     predict.add_argument(
         "--resume", action="store_true", help="continue an interrupted run"
     )
+    predict.add_argument("--json", action="store_true", help="print one JSON object")
+    predict.add_argument(
+        "-q", "--quiet", action="store_true", help="print only warnings"
+    )
     predict.set_defaults(run=_predict)
-    check = _command(commands, "check", "check every SHA-256 and replay the proof")
+    check = _command(parsers, "check", "check every SHA-256 and replay the proof")
     check.add_argument(
         "bundle", metavar="BUNDLE", help="a file that gru2np export wrote"
     )
+    _add_custom_objects(check)
     check.set_defaults(run=_check)
     return parser
 
 
-def _command(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
+def _add_custom_objects(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--custom-objects",
+        metavar="FILE.py",
+        dest="objects",
+        help="a Python file of yours, which is run: its dict custom_objects has your "
+        "own layers, cells and functions by name",
+    )
+
+
+def _command(parsers: Any, name: str, about: str) -> argparse.ArgumentParser:
     """Add a command; its help ends with examples, as in gru2np."""
     examples = "".join(f"\n  {example}" for example in EXAMPLES[name])
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser: argparse.ArgumentParser = parsers.add_parser(
         name,
         help=about,
         epilog=f"examples:{examples}",
@@ -153,54 +177,47 @@ def _positive(text: str) -> int:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    for path in (options.bundle, options.input):
-        if path != "-" or path is options.bundle:
-            _must_exist(path)
-    piped = options.output == "-"
-    if piped and options.resume:
-        raise Misuse(
-            "--resume needs an output file: nothing is kept for standard output"
-        )
-    if not piped:
-        inputs = [options.bundle, options.input]
-        check_output(options.output, force=options.force, inputs=inputs)
-    try:
-        prediction = predict_file(
-            load(options.bundle),
-            sys.stdin.buffer if options.input == "-" else options.input,
-            sys.stdout.buffer if piped else options.output,
-            batch_size=options.batch_size,
-            table=TableOptions(options.header, options.columns),
-            bundle=options.bundle,
-            resume=options.resume,
-            force=options.force,
-        )
-    except Interrupted as stopped:
-        print(stopped, file=sys.stderr)
-        raise
-    if not piped and not sys.stdout.isatty():
-        print(options.output)
-    where = "standard output" if piped else options.output
-    for name, shape, dtype in prediction.outputs:
-        print(f"wrote {where}: {name} {shape} {dtype}", file=sys.stderr)
+    source = commands.one_input(options.rows, options.input)
+    _must_exist(options.bundle)
+    if source != "-":
+        _must_exist(source)
+    commands.predict(
+        options.bundle,
+        source,
+        options.output,
+        batch_size=options.batch_size,
+        header=options.header,
+        columns=options.columns,
+        custom_objects=_objects(options),
+        resume=options.resume,
+        force=options.force,
+        as_json=options.json,
+        quiet=options.quiet,
+    )
 
 
 def _check(options: argparse.Namespace) -> int:
-    from gru2np_runtime.proof.checking import check
-
     _must_exist(options.bundle)
-    try:
-        opened = open_bundle(options.bundle)
-        checked = check(opened, opened.model())
-    except BundleError as error:
-        raise BundleError(f"{options.bundle}: {error}") from None
-    print(f"{options.bundle}: {checked}")
-    return EXIT_CODES["differs" if checked.differs else "done"]
+    holds = commands.check(options.bundle, _objects(options))
+    return EXIT_CODES["done" if holds else "differs"]
+
+
+def _objects(options: argparse.Namespace) -> str | None:
+    """The file of custom objects."""
+    if options.objects is not None:
+        _must_exist(options.objects)
+        if Path(options.objects).is_dir():
+            raise Misuse(f"{options.objects!r} is a folder, expected a Python file")
+    path: str | None = options.objects
+    return path
 
 
 def _must_exist(path: str) -> None:
-    if not Path(path).exists() or Path(path).is_dir():
-        raise Misuse(f"there is no file {path!r}")
+    if not Path(path).exists():
+        # Imported only for an error: the start must be fast.
+        from gru2np_runtime.hints import like_path
+
+        raise Misuse(f"there is no file {path!r}{like_path(path)}")
 
 
 def run() -> NoReturn:

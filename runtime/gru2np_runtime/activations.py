@@ -1,7 +1,7 @@
 """Specifications of activation functions, every parameter explicit.
 
 A specification is a function's name, or ``{"function": name, parameter: value}``
-where it has parameters.
+where it has parameters; or a ``CustomFunction``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np_runtime.custom import OWN, CustomFunction
 from gru2np_runtime.functions import (
     celu,
     elu,
@@ -124,6 +125,11 @@ BREAKPOINTS: dict[str, Callable[..., tuple[float, ...]]] = {
 ALONG_AXIS = frozenset({"glu", "log_softmax", "softmax", "sparsemax"})
 
 
+def along_axis(name: str) -> bool:
+    """Whether the function of a name may work along an axis, as custom ones may."""
+    return name in ALONG_AXIS or name.startswith(OWN)
+
+
 def check_activation(value: object) -> str | dict[str, Any]:
     """The specification in canonical form: parameters equal to their default left out.
 
@@ -132,6 +138,8 @@ def check_activation(value: object) -> str | dict[str, Any]:
         ValueError: the function or a parameter is unknown, or a parameter is missing or
             illegal.
     """
+    if isinstance(value, CustomFunction):
+        return value
     parameters: dict[str, Any] = {}
     if isinstance(value, dict):
         parameters = dict(value)
@@ -159,7 +167,12 @@ def check_activation(value: object) -> str | dict[str, Any]:
 
 
 def axes_of(specification: ActivationSpec) -> tuple[int, ...]:
-    """The axes that a checked specification works along; empty for elementwise ones."""
+    """The axes that a checked specification works along; empty for elementwise ones.
+
+    A custom function that does not say that it works per step may work along time.
+    """
+    if isinstance(specification, CustomFunction):
+        return () if specification.per_step else (1,)
     if isinstance(specification, str):
         return (-1,) if specification in ALONG_AXIS else ()
     if specification["function"] not in ALONG_AXIS:
@@ -194,6 +207,8 @@ def _check_parameter(name: str, parameter: str, default: object, value: object) 
 
 def function_of(specification: ActivationSpec) -> Callable[[Array], Array]:
     """The function of one array for a checked specification."""
+    if isinstance(specification, CustomFunction):
+        return specification.activate
     if isinstance(specification, str):
         return FUNCTIONS[specification]
     parameters = dict(specification)
@@ -235,7 +250,7 @@ def gate_activation(
     name = (
         specification if isinstance(specification, str) else specification["function"]
     )
-    if name not in ALONG_AXIS:
+    if not along_axis(name):
         return function
     return lambda x: np.concatenate(
         [function(gate) for gate in np.split(x, count, axis=-1)], axis=-1

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gru2np_runtime.activations import check_activation
+from gru2np_runtime.custom import OWN, CustomFunction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +21,11 @@ else:
     def dataclass_transform(**_options: object) -> Callable[[type], type]:
         """Stand-in for typing's marker, which only a type checker reads."""
         return lambda base: base
+
+
+if TYPE_CHECKING:
+    # Arguments of a custom function: values as JSON has them, by name.
+    Arguments = Mapping[str, Any]
 
 
 def _integer(value: object) -> int:
@@ -91,6 +97,29 @@ def _float_type(value: object) -> str:
     raise TypeError("float32 or float64")
 
 
+def _function(value: object) -> CustomFunction:
+    if isinstance(value, CustomFunction):
+        return value
+    raise TypeError("a custom function")
+
+
+def _plain(value: object) -> Any:
+    """A value as JSON has it: a number, a string, a bool, null, or a list of these."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return _arguments(value)
+    if value is None or isinstance(value, (bool, float, int, str)):
+        return value
+    raise TypeError("object of plain values")
+
+
+def _arguments(value: object) -> dict[str, Any]:
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _plain(item) for key, item in value.items()}
+    raise TypeError("object of plain values")
+
+
 # The check of each annotation of a layer attribute, by its text, because annotations
 # are never evaluated.  A manifest holds no other types.
 ATTRIBUTE_KINDS: dict[str, Callable[[Any], object]] = {
@@ -105,16 +134,14 @@ ATTRIBUTE_KINDS: dict[str, Callable[[Any], object]] = {
     "tuple[tuple[int | None, ...], ...]": _items,
     "ActivationSpec": check_activation,
     "FloatType": _float_type,
+    "CustomFunction": _function,
+    "Arguments": _arguments,
 }
 
 
 def of_this_package(kind: type) -> bool:
     """Whether a class is defined in this package, and not a custom class."""
     return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
-
-
-# Prefix of the op of a custom class; the class name follows.
-OWN = "custom>"
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -157,8 +184,19 @@ class Attributes:
                 )
 
     def __init__(
-        self, *, layers: Mapping[str, Any] | None = None, **attributes: object
+        self,
+        *unnamed: object,
+        layers: Mapping[str, Any] | None = None,
+        **attributes: object,
     ) -> None:
+        if unnamed or not attributes.keys() <= self._kinds.keys():
+            # Imported only for an error: the start must be fast.
+            from gru2np_runtime.hints import unknown_attribute, unnamed_attribute
+
+            if unnamed:
+                raise TypeError(unnamed_attribute(type(self), unnamed[0]))
+            unknown = sorted(attributes.keys() - self._kinds.keys())
+            raise TypeError(unknown_attribute(type(self), unknown[0]))
         set_attribute = object.__setattr__
         set_attribute(self, "layers", dict(layers or {}))
         for name, kind in self._kinds.items():
@@ -167,15 +205,16 @@ class Attributes:
             elif hasattr(type(self), name):
                 value = getattr(type(self), name)
             else:
-                raise TypeError(f"{self.op}: attribute {name!r} is missing")
+                raise TypeError(
+                    f"{self.op}: attribute {name!r} is missing: "
+                    f"{type(self).__name__}({name}=...)"
+                )
             try:
                 set_attribute(self, name, ATTRIBUTE_KINDS[kind](value))
             except TypeError as error:
                 raise TypeError(
                     f"{self.op}: expected {error} for {name!r}, got {value!r}"
                 ) from None
-        if attributes:
-            raise TypeError(f"{self.op}: unknown attribute {sorted(attributes)[0]!r}")
         self.check()
 
     def __setattr__(self, name: str, value: object) -> None:

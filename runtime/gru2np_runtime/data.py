@@ -63,28 +63,32 @@ def unpack(
         missing = [name for name in names if name not in x]
         unknown = [name for name in x if name not in names]
         if missing or unknown:
-            raise InputError(f"expected inputs {list(names)}, got {sorted(x)}")
+            raise InputError(
+                f"expected inputs {list(names)}, got {sorted(x, key=str)}"
+                f"{_hints().names(names, x)}"
+            )
         values = [x[name] for name in names]
     elif len(ports) > 1:
         if not isinstance(x, (list, tuple)) or len(x) != len(ports):
             count = len(x) if isinstance(x, (list, tuple)) else "one array"
             raise InputError(
                 f"expected a list of {len(ports)} arrays or a dict, "
-                f"for inputs {list(names)}, got {count}"
+                f"for inputs {list(names)}, got {count}: {_hints().several(names)}"
             )
         values = list(x)
     else:
         values = [x]
         step = without_time is not None and without_time[0]
         rank = len(ports[0].shape) - step
-        if isinstance(x, list) and len(x) == 1 and np.ndim(x[0]) == rank:
+        if isinstance(x, list) and len(x) == 1 and _rank(x[0]) == rank:
             values = x
     arrays = []
     for i, (name, port, value) in enumerate(zip(names, ports, values)):
         shape = port.shape
         if without_time is not None and without_time[i]:
             shape = (shape[0], *shape[2:])
-        arrays.append(_checked(name, value, shape, port.dtype))
+        step = shape is not port.shape
+        arrays.append(_checked(name, value, shape, port.dtype, step=step))
     first = arrays[0].shape[0]
     for name, array in zip(names, arrays):
         if array.shape[0] != first and not time_major:
@@ -95,19 +99,21 @@ def unpack(
     return arrays
 
 
-def _checked(name: str, value: Data, shape: Shape, dtype: str) -> Array:
+def _rank(value: Data) -> int | None:
+    """The number of axes; None of what is no array."""
     try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise InputError(f"input {name!r}: not an array: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise InputError(
-            f"input {name!r}: expected numbers ({dtype}), got dtype {array.dtype}"
-        )
+        return np.ndim(value)
+    except Exception:
+        return None
+
+
+def _checked(name: str, value: Data, shape: Shape, dtype: str, *, step: bool) -> Array:
+    array = as_array(value, f"input {name!r}", dtype)
     if array.ndim != len(shape):
         raise InputError(
             f"input {name!r}: expected {len(shape)} axes {shape_text(shape)}, "
-            f"got {array.ndim} axes {shape_text(array.shape)}"
+            f"got {array.ndim} axes {shape_text(array.shape)}: "
+            f"{_hints().axes(shape, array.shape, step=step)}"
         )
     # A declared batch size binds only stateful models, which check it themselves.
     for axis in range(1, len(shape)):
@@ -115,14 +121,89 @@ def _checked(name: str, value: Data, shape: Shape, dtype: str) -> Array:
             raise InputError(
                 f"input {name!r}, axis {axis}: expected {shape[axis]} in "
                 f"{shape_text(shape)}, got {array.shape[axis]} in "
-                f"{shape_text(array.shape)}"
+                f"{shape_text(array.shape)}: {_hints().sizes(shape, array.shape)}"
             )
-    integer = np.dtype(dtype).kind in "iu"
-    if integer and array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(f"input {name!r}: expected {dtype}, got NaN or infinity")
-    # Values beyond the range of float32 become infinite, as in Keras.
-    with np.errstate(over="ignore"):
-        return array.astype(dtype, copy=False)
+    return cast(array, f"input {name!r}", dtype)
+
+
+def as_array(value: Data, what: str, dtype: str) -> Array:
+    """The numbers of a value as an array, in its own dtype.
+
+    Args:
+        value: what NumPy reads as an array.
+        what: names the value in messages.
+        dtype: the one that is expected, for messages.
+
+    Raises:
+        InputError: it holds no numbers, or masked ones.
+    """
+    try:
+        array = np.asarray(value)
+    # Tensors of other packages raise many kinds of errors.
+    except Exception as error:
+        raise InputError(
+            f"{what}: expected an array ({dtype}), got {_hints().no_array(error)}"
+        ) from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(
+            f"{what}: expected numbers ({dtype}), got "
+            f"{_hints().no_numbers(value, array.dtype)}"
+        )
+    # NumPy drops the mask, and a masked number stands for none.
+    if isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):
+        raise InputError(
+            f"{what}: expected numbers ({dtype}), got masked ones: fill them with "
+            "x.filled(value), where value is what the model masks"
+        )
+    return array
+
+
+def cast(array: Array, what: str, dtype: str) -> Array:
+    """Numbers in the dtype of an input.
+
+    Numbers beyond the range of float32 become infinite, as in Keras.  Keras cuts off
+    fractions for an integer input, and lets large numbers overflow; both are refused.
+
+    Raises:
+        InputError: an integer input cannot hold a number.
+    """
+    if array.dtype == dtype:
+        return array
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers: Array = array.astype(dtype)
+    if numbers.dtype.kind in "iu" and not (numbers == array).all():
+        raise InputError(
+            f"{what}: expected whole numbers ({dtype}), got "
+            f"{_hints().not_whole(array, numbers, dtype)}"
+        )
+    return numbers
+
+
+def whole_number(value: object, what: str, least: int) -> int:
+    """A size that a caller gave.
+
+    Raises:
+        InputError: it is no integer, or too small or too large.
+    """
+    index = None if isinstance(value, bool) else getattr(value, "__index__", None)
+    try:
+        number = None if index is None else int(index())
+    except TypeError:  # an array of several numbers
+        number = None
+    if number is None or not least <= number < 2**31:
+        shown = getattr(value, "shape", None) and f"an array {value.shape}"  # type: ignore[attr-defined]
+        raise InputError(
+            f"{what}: expected an integer from {least}, got "
+            f"{shown or repr(value)[:40]}: {what}={max(least, 1)}"
+        )
+    return number
+
+
+def _hints() -> Any:
+    """Imported only for an error: the start must be fast."""
+    from gru2np_runtime import hints
+
+    return hints
 
 
 def shape_text(shape: Sequence[int | None]) -> str:

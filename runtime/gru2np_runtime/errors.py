@@ -1,8 +1,9 @@
 """The errors of the runtime, with one base class.
 
 Gru2npError
-├── BundleError (ValueError)   a bundle is damaged, hostile or too new
-└── InputError (ValueError)    data or a state does not fit the model
+├── BundleError (ValueError)       a bundle is damaged, hostile or too new
+├── CustomObjectError (TypeError)  a class or function of the user's own is wrong
+└── InputError (ValueError)        data or a state does not fit the model
 """
 
 
@@ -12,6 +13,10 @@ class Gru2npError(Exception):
 
 class BundleError(Gru2npError, ValueError):
     """A bundle that breaks a rule of ``docs/bundle.md``."""
+
+
+class CustomObjectError(Gru2npError, TypeError):
+    """A custom class or function that fails, or is of the wrong kind."""
 
 
 class InputError(Gru2npError, ValueError):

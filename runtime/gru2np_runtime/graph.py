@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np_runtime.errors import CustomObjectError
 from gru2np_runtime.layer import Layer, across, sized, stored
 
 if TYPE_CHECKING:
@@ -147,6 +148,8 @@ class Graph(Layer):
                         raise ValueError(f"{name!r} has no output {index}")
                 inputs = [known[name][index] for name, index in node.inputs]
                 expected, known[node.name] = layer.infer(*inputs)
+            except CustomObjectError:
+                raise
             except (IndexError, TypeError, ValueError) as error:
                 raise ValueError(f"node {node.name!r} ({layer.op}): {error}") from error
             if weights.setdefault(node.layer, expected) != expected:

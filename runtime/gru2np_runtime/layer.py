@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gru2np_runtime.attributes import Attributes, of_this_package
+from gru2np_runtime.custom import raising
+from gru2np_runtime.errors import CustomObjectError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,10 +149,19 @@ class Layer(Attributes):
 
         Raises:
             ValueError: the inputs do not fit the layer, or there are too many.
+            CustomObjectError: a custom class fails, or returns no shapes.
         """
         if len(shapes) > 1 and not self.takes_several:
             raise ValueError(f"expected one input, got {len(shapes)}")
-        return self.weight_shapes(*shapes), self.output_shapes(*shapes)
+        if not has_custom(self):
+            return self.weight_shapes(*shapes), self.output_shapes(*shapes)
+        with raising(f"the shapes of {self.op}", passing=ValueError):
+            return (
+                _checked_weights(self.op, self.weight_shapes(*shapes)),
+                _checked_shapes(
+                    f"{self.op}.output_shapes", self.output_shapes(*shapes)
+                ),
+            )
 
     def result_dtype(self) -> str | None:
         """The dtype of the outputs; None: the dtype of the first input."""
@@ -235,7 +246,7 @@ class Layer(Attributes):
         """
         return ()
 
-    def bind(self, **weights: Array) -> Model:
+    def bind(self, *unnamed: object, **weights: Array) -> Model:
         """Give the layer its weights: a model of this one layer.
 
         Args:
@@ -246,7 +257,14 @@ class Layer(Attributes):
 
         Raises:
             InputError: a weight is missing, unknown, or its shape does not fit.
+            TypeError: a weight is given without its name.
         """
+        if unnamed:
+            names = self.weight_shapes((None, None, None))
+            raise TypeError(
+                f"{self.op}: expected weights by name, got {len(unnamed)} without one: "
+                f"bind({', '.join(f'{name}=...' for name in names)})"
+            )
         # The one import against the order of modules: a bound layer is a model.
         from gru2np_runtime.bind import bind
 
@@ -257,6 +275,51 @@ def _is_stated(cls: type[Layer], fact: str) -> bool:
     """Whether the class has the fact from a class of this package below ``Layer``."""
     owner = next(base for base in cls.__mro__ if fact in base.__dict__)
     return owner is not Layer and of_this_package(owner)
+
+
+def is_custom(layer: Layer) -> bool:
+    """Whether its class is the user's own."""
+    return not of_this_package(type(layer))
+
+
+def has_custom(layer: Layer) -> bool:
+    """Whether its class, or that of a layer inside it, is the user's own."""
+    return is_custom(layer) or any(map(has_custom, layer.layers.values()))
+
+
+def _checked_weights(op: str, shapes: object) -> dict[str, Shape]:
+    """What a custom class returned as shapes of its weights."""
+    if not isinstance(shapes, dict) or not all(isinstance(key, str) for key in shapes):
+        raise CustomObjectError(
+            f"{op}.weight_shapes: expected a dict of shapes by name, got {shapes!r}"
+        )
+    for key, shape in shapes.items():
+        if not _is_shape(shape):
+            raise CustomObjectError(
+                f"{op}.weight_shapes: expected a tuple of sizes for {key!r}, got "
+                f"{shape!r}"
+            )
+    return {key: tuple(shape) for key, shape in shapes.items()}
+
+
+def _checked_shapes(what: str, shapes: object) -> tuple[Shape, ...]:
+    """What a custom class returned as shapes of its outputs."""
+    if isinstance(shapes, (tuple, list)) and shapes and all(map(_is_shape, shapes)):
+        return tuple(map(tuple, shapes))
+    raise CustomObjectError(
+        f"{what}: expected a tuple with the shape of each output, with None for open "
+        f"sizes, got {shapes!r}"
+    )
+
+
+def _is_shape(shape: object) -> bool:
+    return isinstance(shape, (tuple, list)) and all(map(_is_size, shape))
+
+
+def _is_size(size: object) -> bool:
+    return size is None or (
+        isinstance(size, int) and not isinstance(size, bool) and size >= 0
+    )
 
 
 def sized(shape: Shape, size: int = 1) -> Sizes:

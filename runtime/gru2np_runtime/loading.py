@@ -8,17 +8,15 @@ from gru2np_runtime.bundle.opening import open_bundle
 from gru2np_runtime.errors import BundleError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from gru2np_runtime.bundle.opening import Source
-    from gru2np_runtime.layer import Layer
+    from gru2np_runtime.custom_objects import CustomObjects
     from gru2np_runtime.model import Model
 
 
 def load(
     source: Source,
     *,
-    custom_objects: Mapping[str, type[Layer]] | None = None,
+    custom_objects: CustomObjects | None = None,
     check: bool = False,
     mapped: bool = False,
 ) -> Model:
@@ -26,7 +24,8 @@ def load(
 
     Args:
         source: a path, the bundle's bytes, or a binary file object.
-        custom_objects: classes of your own that the bundle was exported with, by name.
+        custom_objects: the custom classes and functions that the bundle was exported
+            with, by name.
         check: compare the SHA-256 of every array, and replay the bundle's proof here;
             a bundle without a proof passes.
         mapped: map the file instead of reading it, for models larger than memory, or
@@ -37,6 +36,7 @@ def load(
     Raises:
         BundleError: the bundle breaks a rule of the format, is damaged, or its proof
             does not hold here; the message names the member or the output.
+        CustomObjectError: one of ``custom_objects`` is of the wrong kind.
         FileNotFoundError: there is no such file.
     """
     opened = open_bundle(source, custom_objects, mapped=mapped)

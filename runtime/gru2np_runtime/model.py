@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime.data import Structure, unpack
+from gru2np_runtime.data import Structure, unpack, whole_number
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.plan import CarryingPlan
 from gru2np_runtime.run.dispatch import make_plan
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.data import Data
     from gru2np_runtime.graph import Graph
     from gru2np_runtime.layer import Array, Shape
+    from gru2np_runtime.plan import Stepper
     from gru2np_runtime.run.batches import Batches
     from gru2np_runtime.run.stateful import Stateful
     from gru2np_runtime.run.stream import State, Stream
@@ -206,8 +207,8 @@ class Model:
                 return self.output_structure.pack((chain.run(x),))
         arrays = self.input_arrays(x)
         rows = arrays[0].shape[0]
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f"batch_size: expected at least 1, got {batch_size}")
+        if batch_size is not None:
+            batch_size = whole_number(batch_size, "batch_size", 1)
         if self.stateful is not None:
             batch_size = self.stateful.batch_size(rows, batch_size)
         elif batch_size is None and sum(x.size for x in arrays) >= SMALL:
@@ -241,10 +242,14 @@ class Model:
     def initial_state(self, batch_size: int = 1) -> State:
         """The state before the first time step.
 
+        Args:
+            batch_size: rows of every step.
+
         Raises:
             InputError: the model cannot run step by step; the message names the layer.
+                Or ``batch_size`` is no integer.
         """
-        return self.stream.initial_state(batch_size)
+        return self.stream.initial_state(whole_number(batch_size, "batch_size", 0))
 
     def restore_state(self, arrays: Mapping[str, Sequence[Array]]) -> State:
         """The state with the arrays of ``State.arrays``.
@@ -268,10 +273,11 @@ class Model:
             dict; and the state for the next step.
 
         Raises:
-            InputError: x does not fit, or its batch size is not the state's.
+            InputError: x does not fit, its batch size is not the state's, or the state
+                is of another model.
         """
         stream = self._stream or self.stream
-        stepper = state.stepper
+        stepper: Stepper | None = getattr(state, "stepper", None)
         if (
             stepper is not None
             and stepper.chain is stream.chain
@@ -280,12 +286,14 @@ class Model:
             and x.dtype == stepper.chain.dtype
         ):
             return self.output_structure.pack((stepper.step(x),)), state
+        stream.check_state(state)
         arrays = self.input_arrays(x, stream.per_step_inputs)
         for name, array in zip(self.input_names, arrays):
             if array.shape[0] != state.batch_size:
                 raise InputError(
                     f"input {name!r}, axis 0: expected the state's batch size "
-                    f"{state.batch_size}, got {array.shape[0]}"
+                    f"{state.batch_size}, got {array.shape[0]}: "
+                    f"state = model.initial_state({array.shape[0]})"
                 )
         return self.output_structure.pack(stream.step(arrays, state)), state
 

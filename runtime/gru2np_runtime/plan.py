@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from gru2np_runtime.custom import raising, read_only, real_numbers
+from gru2np_runtime.errors import CustomObjectError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -65,6 +68,41 @@ class Plan:
     def description(self) -> str:
         """How the layer runs, for the table of ``Model.plan``."""
         return "plain"
+
+
+class CustomPlan(Plan):
+    """The plain plan of a custom layer, whose results are checked."""
+
+    def run(self, inputs: Sequence[Array], mask: Array | None) -> tuple[Array, ...]:
+        """Run the layer on arrays that it cannot change.
+
+        Raises:
+            CustomObjectError: it failed, or returned something else than it states.
+        """
+        what = f"custom layer {type(self.layer).__name__}"
+        with raising(what):
+            outputs = super().run([*map(read_only, inputs)], read_only(mask))
+        expected = self.layer.infer(*(x.shape for x in inputs))[1]
+        shapes = [getattr(y, "shape", type(y).__name__) for y in outputs]
+        fits = len(shapes) == len(expected) and all(
+            isinstance(shape, tuple)
+            and len(shape) == len(sizes)
+            and all(n in (None, m) for n, m in zip(sizes, shape))
+            for sizes, shape in zip(expected, shapes)
+        )
+        if not fits:
+            raise CustomObjectError(
+                f"{what}: expected an array, or a tuple of arrays, of the shapes "
+                f"{list(expected)} that its output_shapes states, got {shapes}"
+            )
+        dtype = np.dtype(self.layer.output_dtype(*(x.dtype.name for x in inputs)))
+        for y in outputs:
+            if y.dtype.kind in "biuf" and y.dtype.kind != dtype.kind:
+                raise CustomObjectError(
+                    f"{what}: expected outputs of {dtype}, got {y.dtype}: state "
+                    f'gives_dtype = "{y.dtype}" in the class, or convert them'
+                )
+        return tuple(real_numbers(what, y, dtype) for y in outputs)
 
 
 class CarryingPlan(Plan):

@@ -90,8 +90,14 @@ def layer_named(layers: Sequence[ModelLayer], name: str) -> ModelLayer:
     for layer in layers:
         if layer.name == name:
             return layer
-    names = ", ".join(repr(layer.name) for layer in layers)
-    raise InputError(f"no layer {name!r}; the model has {names}")
+    # Imported only for an error: the start must be fast.
+    from gru2np_runtime.hints import nearest
+
+    names = [layer.name for layer in layers]
+    raise InputError(
+        f"no layer {name!r}{nearest(name, names)}; the model has "
+        f"{', '.join(map(repr, names))}, as model.layers lists them"
+    )
 
 
 def summary(

@@ -37,7 +37,9 @@ def test_every_help_ends_with_examples(command, option):
 
 
 def test_the_commands():
-    assert sorted(cli.commands) == ["export", "inspect", "predict", "ship", "verify"]
+    assert sorted(cli.commands) == [
+        *("check", "export", "inspect", "predict", "ship", "verify")
+    ]
 
 
 def test_version():

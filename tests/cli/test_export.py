@@ -79,9 +79,12 @@ def test_export_keeps_an_existing_output(model):
 @pytest.mark.parametrize(
     ("output", "text"),
     [
-        ("model.h5", "is the input itself"),
+        (
+            "model.h5",
+            "expected a name that ends in .npz, as a bundle is one, got '.h5'",
+        ),
         ("nowhere/model.npz", "there is no folder"),
-        (".", "is not a regular file"),
+        (".", "is a folder: name a file in it with -o"),
     ],
 )
 def test_export_refuses_an_output_that_cannot_be(model, output, text):
@@ -90,6 +93,34 @@ def test_export_refuses_an_output_that_cannot_be(model, output, text):
     assert result.exit_code == EXIT_CODES["usage"]
     assert text in result.stderr
     assert model.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("output", "named"),
+    [
+        ("gru.h5", "-o gru.npz"),
+        ("gru.keras", "-o gru.npz"),
+        ("gru.v2", "-o gru.v2.npz"),
+        ("my gru.json", "-o 'my gru.npz'"),
+    ],
+)
+def test_a_bundle_is_an_npz(model, output, named, monkeypatch):
+    monkeypatch.chdir(model.parent)
+    result = run("export", model, "-o", output)
+    assert result.exit_code == EXIT_CODES["usage"]
+    assert named in result.stderr
+    assert sorted(model.parent.iterdir()) == [model]
+
+
+def test_a_missing_suffix_is_added_and_noted(model):
+    out = model.with_name("gru")
+    result = run("export", model, "-o", out)
+    assert result.exit_code == 0
+    assert result.stdout == f"{out}.npz\n"
+    assert result.stderr.startswith(f"Note: {out} has no suffix, so .npz is added\n")
+    assert out.with_suffix(".npz").exists()
+    assert not out.exists()
+    assert run("export", model, "-o", out).exit_code == EXIT_CODES["usage"]
 
 
 @pytest.mark.parametrize(

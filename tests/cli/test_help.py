@@ -20,6 +20,7 @@ from needs_keras import MARKS
 from sessions import in_shell
 
 MODEL = "tf-keras-2.21/nested_sequential"
+ARCHIVE = "keras-3.15/custom_functions"
 APART = FIXTURES / "keras-2.2" / "gru_json"
 PAGE = (ROOT / "docs" / "cli.md").read_text("utf-8")
 # By shell, how its script is asked for on the page, and what the script defines.
@@ -49,6 +50,8 @@ def examples():
 def folder(tmp_path):
     """The files that examples name, but for what they write."""
     shutil.copy(fixture(MODEL), tmp_path / "model.h5")
+    shutil.copy(fixture(ARCHIVE), tmp_path / "model.keras")
+    shutil.copy(ROOT / "examples" / "custom_objects.py", tmp_path / "objects.py")
     for name in ("architecture.json", "weights.h5"):
         shutil.copy(APART / name, tmp_path)
     (x,), (y,) = recorded(MODEL)

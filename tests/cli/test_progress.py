@@ -1,11 +1,12 @@
-"""The progress bar: rows a second and the time left, on standard error alone."""
+"""Progress of predict and of verify, on standard error alone."""
 
 import io
 
 import numpy as np
 
 import gru2np
-from gru2np.cli.progress import Bar, Rate
+from gru2np.cli import progress
+from gru2np.cli.progress import Bar, Rate, Status
 from gru2np_runtime import load
 from gru2np_runtime.files.prediction import predict_file
 from modelfiles import fixture, recorded
@@ -54,3 +55,43 @@ def test_the_bar_shows_them(capsys):
         for done in range(1, 11):
             bar(done * 100, 1000)
     assert capsys.readouterr().out == ""
+
+
+def test_a_status_is_one_line_that_goes_away(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    with Status("verify", shown=True) as status:
+        status("reading model.h5")
+        status("a text that is longer than the terminal is wide")
+        status("short")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.split("\r")
+    assert lines[1] == "verify: reading model.h5"
+    assert lines[2] == "verify: a text that is longer than the "
+    assert lines[3] == "verify: short".ljust(39)
+    assert lines[4:] == [" " * 13, ""]
+    with Status("verify", shown=False) as status:
+        status("reading model.h5")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_status_shows_the_time_it_takes(capsys, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+
+    def line(*said):
+        status(*said)
+        return capsys.readouterr().err.split("\r")[1].rstrip()
+
+    status = Status("verify", shown=True)
+    assert line("starting Keras") == "verify: starting Keras"
+    now += 3.5
+    assert line("starting Keras") == "verify: starting Keras, 0:00:03"
+    assert line("reads the model") == "verify: reads the model"
+    assert line("case a", 0, 5) == "verify: case a (1 of 5)"
+    now += 2
+    assert line("case b", 1, 5) == "verify: case b (2 of 5), 0:00:08 left"
+    now += 60
+    assert line("case c", 2, 5) == "verify: case c (3 of 5), 0:01:33 left"
+    # It begins again.
+    assert line("case a", 0, 5) == "verify: case a (1 of 5)"

@@ -164,7 +164,7 @@ def mode(number, **values):
         (
             "keras-2.2/masking_sequential",
             record("GRU", class_name="InputLayer"),
-            r"'gru_1' \(InputLayer\): a custom layer, .*: the file has no sparse",
+            r"'gru_1' \(InputLayer\): a custom class, .*: the file has no sparse",
         ),
         (
             "keras-3.15/whole_number_layers",
@@ -201,7 +201,7 @@ def mode(number, **values):
         (
             "keras-1.2/volume_shapes",
             without_sizes,
-            r"\(Convolution3D\): a custom layer, .*: the file has no kernel_dim1",
+            r"\(Convolution3D\): a custom class, .*: the file has no kernel_dim1",
         ),
         (
             "keras-1.0.5-theano/normalisation",

@@ -36,4 +36,4 @@ def test_an_operation_that_rounds_at_every_step_is_refused():
         )
         model = dataclasses.replace(model, layers=changed)
         with pytest.raises(UnsupportedModelError, match="rounds at every step"):
-            converted(raw, model, readings, None)
+            converted(raw, model, readings)

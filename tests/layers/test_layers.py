@@ -70,9 +70,10 @@ def families(package):
 def test_both_sides_have_the_same_files():
     runtime = families(gru2np_runtime.layers)
     assert runtime == {path.partition(".")[0] for path in FAMILY.values()}
-    assert set(FILES.values()) == runtime
+    # No class of Keras is a custom function.
+    assert set(FILES.values()) == runtime - {"custom"}
     # Functions that stand as options or in a layer of their own; and what merges all.
-    assert families(gru2np.layers) - runtime <= {"activations", "custom", "translate"}
+    assert families(gru2np.layers) - runtime <= {"activations", "translate"}
 
 
 @pytest.mark.parametrize("class_name", sorted(LAYERS))

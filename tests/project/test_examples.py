@@ -44,7 +44,7 @@ def test_the_demo_agrees_with_keras(capfd, monkeypatch, tmp_path):
     assert demo.main() == 0
     out = capfd.readouterr().out
     assert "agrees" in out
-    assert "it is a 8" in out
+    assert "the digit is 8" in out
 
 
 def test_every_example_is_listed():

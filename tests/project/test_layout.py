@@ -76,6 +76,7 @@ TESTED_IN = {
         "runtime/kernels/plain/convolutional_recurrent.py",
     ],
     "runtime/layers/test_layers.py": ["runtime/layers/axes.py"],
+    "runtime/test_start.py": ["runtime/__init__.py"],
     "runtime/test_bind.py": ["runtime/layers/cells.py", "runtime/layers/recurrent.py"],
     "runtime/test_golden.py": [
         *("runtime/kernels/plain/wrappers.py", "runtime/layers/wrappers.py"),

@@ -32,9 +32,10 @@ ORDER = {
         *("verification", "exporting", "ship", "reports", "", "cli", "__main__"),
     ),
     "gru2np_runtime": (
-        *("version", "errors", "text", "functions", "activations", "attributes"),
-        *("layer", "graph", "data", "plan", "layers", "kernels", "run", "summary"),
-        *("model", "bind", "bundle", "proof", "loading", "files", "build", ""),
+        *("version", "errors", "hints", "text", "functions", "custom", "activations"),
+        *("attributes", "layer", "graph", "data", "plan", "layers", "kernels", "run"),
+        *("summary", "model", "bind", "custom_objects", "bundle", "proof", "loading"),
+        *("files", "build", ""),
         "__main__",
     ),
 }

@@ -82,7 +82,7 @@ def test_weights_with_a_whole_model_are_refused(tmp_path: Path) -> None:
         ):
             pass
     with (
-        pytest.raises(ModelFileError, match="expected a weights file, got a whole"),
+        pytest.raises(ModelFileError, match=r"expected a weights file .*, got a whole"),
         open_model(write_architecture(tmp_path), archive),
     ):
         pass

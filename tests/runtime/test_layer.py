@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gru2np_runtime import Layer, layers
+from gru2np_runtime import Layer, layers, per_step
+from gru2np_runtime.custom import CustomFunction
 from gru2np_runtime.errors import Unsupported
 from gru2np_runtime.graph import Graph, Node, Port
 from gru2np_runtime.layer import STATED, across, no_products, stored
@@ -60,7 +61,14 @@ RECURRENT = [
     (at_every_step(model(layers.Dense(units=3))), [(T, 4)]),
     (model(layers.Dense(units=3)), [(4,)]),
 ]
-APART = [*examples("float32"), *RECURRENT]
+# A custom function, whose open sizes only its results tell.
+OWN = layers.Function(
+    function=CustomFunction("doubled", per_step(lambda x: 2 * x)),
+    arguments={},
+    results=[(None, None, 4)],
+    number="float32",
+)
+APART = [*examples("float32"), *RECURRENT, (OWN, [(T, 4)])]
 # Layers whose rows are not computed apart.
 MIXING = [
     (layers.GRU(units=3, time_major=True), [(T, 4)]),

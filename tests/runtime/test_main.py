@@ -12,6 +12,7 @@ import goldens
 import gru2np_runtime.__main__ as runtime_main
 from gru2np_runtime import Gru2npError
 from gru2np_runtime.__main__ import EXIT_CODES
+from gru2np_runtime.files import commands
 from gru2np_runtime.files.arrays import Misuse
 
 GRU = goldens.Golden(goldens.FIXTURES / "keras-2.2" / "get_weights_explained")
@@ -62,10 +63,10 @@ def test_runtime_usage(capsys):
 
 def test_runtime_internal_and_interrupted(bundle, monkeypatch, capsys):
     def fail(error):
-        def raising(_path):
+        def raising(*_arguments):
             raise error
 
-        monkeypatch.setattr(runtime_main, "open_bundle", raising)
+        monkeypatch.setattr(commands, "open_bundle", raising)
         return main("check", bundle)
 
     assert fail(KeyboardInterrupt()) == EXIT_CODES["interrupted"]

@@ -35,7 +35,7 @@ def test_any_batch_any_length_and_none_at_all():
     assert model.predict(x[:0]).shape == (0, *y.shape[1:])
     if model.input_shapes[0][1] is None:
         assert model.predict(x[:, :1]).shape[0] == len(x)
-    with pytest.raises(InputError, match="batch_size: expected at least 1"):
+    with pytest.raises(InputError, match="batch_size: expected an integer from 1"):
         model.predict(x, batch_size=0)
 
 

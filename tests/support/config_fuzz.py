@@ -27,6 +27,7 @@ from gru2np.readers import open_model
 from gru2np.readers.safe.json_text import architecture
 from gru2np.verification import plain_config
 from gru2np.verification.installed_keras import READERS
+from json_sweep import changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,6 +114,35 @@ def fuzz(case: Path, seed: int, count: int = EACH) -> None:
             raise AssertionError(
                 f"fuzz({name}, {seed}, {count}): {damage.words}: {error!r}"
             ) from error
+
+
+def sweep(case: Path, part: int, parts: int) -> int:
+    """Replace and remove each value of a case's architecture; as ``fuzz``.
+
+    Args:
+        case: a folder of the fixtures.
+        part: which of the parts, from 0.
+        parts: all of them together are every change.
+
+    Returns:
+        The number of changes.
+    """
+    count = 0
+    with ExitStack() as stack:
+        try:
+            raw = stack.enter_context(open_model(*goldens.Golden(case).files()))
+        except gru2np.ModelFileError:
+            return 0
+        config = json.loads(json.dumps(raw.config))
+        for words in changes(config, part, parts):
+            error = escape(replace(raw, config=config))
+            if error is not None:
+                name = f"{case.parent.name}/{case.name}"
+                raise AssertionError(
+                    f"sweep({name}, {part}, {parts}): {words}: {error!r}"
+                ) from error
+            count += 1
+    return count
 
 
 def fuzz_parts(case: Path, seed: int, count: int = EACH) -> int:

@@ -21,12 +21,16 @@ from gru2np.errors import Gru2npError
 from gru2np.generations import interpret
 from gru2np.inspection.choices import of_conversion
 from gru2np.layers.activations import NAMES
+from gru2np.layers.custom import Specs
 from gru2np.meaning import GROUPS, Readings
 from gru2np.readers import open_model
 from gru2np_runtime import InputError, load
 
 RECORD = Path(__file__).with_suffix(".json")
-OWN = example("custom_layer").CUSTOM
+OWN = {
+    **example("custom_layer").CUSTOM,
+    **example("custom_objects").custom_objects,
+}
 # Not even the architecture of these is read.
 UNREAD = ("keras-3.0/refused_partial_h5",)
 BOOL = (False, True)
@@ -189,7 +193,7 @@ def alone(meaning):
 def outcome(raw, model, meaning, own):
     """The manifest of a model under a meaning and what is said of it, or why not."""
     try:
-        conversion = converted(raw, model, alone(meaning), own)
+        conversion = converted(raw, model, alone(meaning), Specs(own))
     except Gru2npError as error:
         return None, str(error)
     said = (*of_conversion(conversion), *conversion.built.notes)
@@ -243,7 +247,7 @@ def contradicts(golden, field, value):
         flips = flipped(readings.assumed, {field})
         (other,) = [other for _, given, other in flips if given == value]
         bundle = io.BytesIO()
-        write(converted(raw, model, alone(other), owns(golden)), bundle)
+        write(converted(raw, model, alone(other), Specs(owns(golden))), bundle)
     run = load(bundle.getvalue(), custom_objects=owns(golden))
     try:
         for call in range(golden.calls):

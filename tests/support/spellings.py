@@ -31,7 +31,8 @@ def convert_operation(name, options=(), call=ONE):
 
 def _converted(layer, meaning):
     problems = []
-    config = Config(layer, layer.name, meaning, problems.append, lambda *_: None)
+    none = lambda *_: None  # noqa: E731
+    config = Config(layer, layer.name, meaning, problems.append, none, none)
     try:
         return LAYERS[layer.class_name].convert(config)
     except Refused:

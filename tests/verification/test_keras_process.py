@@ -1,21 +1,28 @@
-"""Cases that Keras cannot run are left out, with a note."""
+"""The child process: what it does is told, and what it cannot run is left out."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
+import pytest
 
-from command_line import run_verify
+from command_line import program, run_verify
+from gru2np.errors import VerificationError
 from gru2np.verification import installed_keras, keras_process
 from gru2np_runtime import load
 from modelfiles import golden, model_of
+from needs_keras import needs_keras
 
 
 def stand_in(monkeypatch, answer):
     """Give ``answer(x, y)`` for Keras' outputs, y being what the runtime gives."""
 
-    def ask(folder, keras):
+    def ask(folder, keras, progress):
         model = load(golden("keras-3.15/gru").bundle())
         cases = []
         with np.load(folder / "inputs.npz") as inputs:
@@ -74,3 +81,115 @@ def test_a_case_that_overflows_in_keras_is_left_out(monkeypatch):
     result = run_verify(model_of("keras-3.15/gru"))
     assert result.exit_code == 1
     assert re.search(r"^\w+ +saturated .* differ$", result.stdout, re.MULTILINE)
+
+
+KERAS = installed_keras.Keras("keras", "keras", "3.15.1", 3)
+# Does what the child does, one step each time that the parent has looked.
+CHILD = """
+import pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+for word in ("imported", "loaded", "case", "case", "layers", "layers"):
+    while not (folder / "looked").exists():
+        time.sleep(0.01)
+    (folder / "looked").unlink()
+    with (folder / "progress").open("a") as file:
+        file.write(word + chr(10))
+print("x" * 1_000_000)
+(folder / "answer.json").write_text('{"cases": []}')
+"""
+
+
+@pytest.fixture
+def child(tmp_path, monkeypatch):
+    """A function that puts a program in the place of the child."""
+
+    def put(program):
+        path = tmp_path / "child.py"
+        path.write_text(program)
+        monkeypatch.setattr(keras_process, "CHILD", path)
+        monkeypatch.setattr(keras_process, "PAUSE", 0.05)
+
+    return put
+
+
+def test_every_step_of_the_child_is_told(tmp_path, child):
+    child(CHILD)
+    steps = keras_process._Steps(tmp_path, "Keras 3.15.1", ["zeros", "long"], 2, True)
+    seen = []
+
+    def look():
+        if not seen or steps.now() != seen[-1]:
+            seen.append(steps.now())
+        (tmp_path / "looked").touch()
+
+    assert keras_process._ask(tmp_path, KERAS, look) == {"cases": []}
+    assert seen == [
+        ("starting Keras 3.15.1", 0, 0),
+        ("Keras 3.15.1 reads the model", 0, 0),
+        ("Keras 3.15.1: case zeros", 0, 4),
+        ("Keras 3.15.1: case long", 1, 4),
+        ("Keras 3.15.1: layers in case zeros", 2, 4),
+        ("Keras 3.15.1: layers in case long", 3, 4),
+    ]
+
+
+@pytest.mark.parametrize("why", ["interrupted", "too long"])
+def test_the_child_is_stopped(tmp_path, child, monkeypatch, why):
+    child(
+        "import os, pathlib, sys, time\n"
+        "pathlib.Path(sys.argv[1], 'pid').write_text(str(os.getpid()))\n"
+        "time.sleep(600)\n"
+    )
+    if why == "too long":
+        monkeypatch.setattr(keras_process, "TIMEOUT", 0.5)
+    pid = tmp_path / "pid"
+
+    def look():
+        if why == "interrupted" and pid.exists():
+            raise KeyboardInterrupt
+
+    error = KeyboardInterrupt if why == "interrupted" else VerificationError
+    with pytest.raises(error):
+        keras_process._ask(tmp_path, KERAS, look)
+    if pid.exists() and pid.read_text() and sys.platform != "win32":
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid.read_text()), 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other terminals")
+@pytest.mark.parametrize("quiet", [False, True])
+@needs_keras
+def test_verify_says_what_it_does_on_a_terminal(tmp_path, quiet):
+    """On standard error, from the first second; the results are on standard output."""
+    import pty
+
+    shown, terminal = pty.openpty()
+    words = [sys.executable, "-m", "gru2np", "verify", str(model_of("keras-3.15/gru"))]
+    more = ["--json", *(["--quiet"] if quiet else [])]
+    process = subprocess.Popen([*words, *more], stdout=subprocess.PIPE, stderr=terminal)
+    os.close(terminal)
+    output = process.communicate(timeout=300)[0]
+    with open(shown, "rb", closefd=True) as file:  # noqa: PTH123
+        text = b""
+        try:
+            while part := file.read1(4096):
+                text += part
+        except OSError:  # Linux: the other end is closed
+            pass
+    assert json.loads(output)["agree"]
+    if quiet:
+        assert text == b""
+        return
+    lines = [line.strip() for line in text.decode().split("\r")]
+    assert lines[1] == "verify: reading model.keras"
+    parts = iter(lines)
+    for said in ("starting Keras 3", ": case ", "comparing"):
+        assert any(said in line for line in parts), said
+    assert text.endswith(b"\r")
+    assert lines[-1] == lines[-2] == ""
+
+
+@needs_keras
+def test_verify_is_silent_in_a_pipe():
+    result = program("verify", model_of("keras-3.15/gru"))
+    assert result.stderr == b""

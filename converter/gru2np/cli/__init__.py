@@ -16,6 +16,7 @@ from gru2np.cli.commands import EXIT_CODES, Commands, print_version
 
 # Each module defines the command of its name.
 COMMANDS = (
+    "gru2np.cli.check",
     "gru2np.cli.export",
     "gru2np.cli.inspect",
     "gru2np.cli.predict",
@@ -42,8 +43,9 @@ def cli(ctx: click.Context) -> None:
     """Run saved Keras models with NumPy alone.
 
     export writes a bundle of a saved model. verify compares the bundle with Keras.
-    inspect explains a saved model or a bundle. predict runs a bundle. ship writes a
-    folder that runs a bundle on another machine. Only verify needs Keras.
+    inspect explains a saved model or a bundle. predict runs a bundle. check reads
+    every byte of a bundle. ship writes a folder that runs a bundle on another
+    machine. Only verify needs Keras.
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False

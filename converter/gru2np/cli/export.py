@@ -12,12 +12,14 @@ import click
 
 from gru2np.cli.commands import Command, say
 from gru2np.cli.options import (
+    CUSTOM_OBJECTS,
     EXISTING,
     FORCE,
     JSON,
     QUIET,
     SAVED_BY,
     WEIGHTS,
+    custom_objects,
 )
 from gru2np.cli.part_options import INPUTS, OUTPUTS
 
@@ -27,12 +29,17 @@ if TYPE_CHECKING:
     from gru2np.bundle import Exported
 
 
+# Suffixes that stand for the format of a file, where others may be a part of its name.
+MODELS = (".h5", ".hdf5", ".keras", ".json", ".npy", ".zip", ".gz", ".csv", ".txt")
+
+
 @click.command(
     cls=Command,
     examples=(
         "gru2np export model.h5",
         "gru2np export architecture.json --weights weights.h5 -o model.npz",
         "gru2np export model.h5 --store int8",
+        "gru2np export model.keras --custom-objects objects.py",
         "gru2np export model.h5 --outputs dense_1 --inputs sequential",
     ),
 )
@@ -46,6 +53,7 @@ if TYPE_CHECKING:
 )
 @WEIGHTS
 @SAVED_BY
+@CUSTOM_OBJECTS
 @OUTPUTS
 @INPUTS
 @click.option(
@@ -61,6 +69,7 @@ def export(
     output: str | None,
     weights: str | None,
     saved_by: str | None,
+    objects: str | None,
     part_outputs: tuple[str, ...],
     part_inputs: tuple[str, ...],
     store: str | None,
@@ -78,9 +87,10 @@ def export(
     from gru2np.convert import convert
     from gru2np.exporting import export as export_model
     from gru2np_runtime.files.arrays import check_output
+    from gru2np_runtime.files.commands import print_path
 
-    target = output or str(_default_output(Path(model)))
-    inputs = [path for path in (model, weights) if path is not None]
+    target = str(_default_output(Path(model))) if output is None else _named(output)
+    inputs = [path for path in (model, weights, objects) if path is not None]
     if output is None and Path(target) == Path(model):
         # MODEL is an .npz: the error of the reader explains more than check_output's.
         with convert(model, weights, saved_by=saved_by):
@@ -90,6 +100,7 @@ def export(
         model,
         target,
         weights=weights,
+        custom_objects=custom_objects(objects),
         saved_by=saved_by,
         store=store,
         outputs=part_outputs,
@@ -100,9 +111,15 @@ def export(
         click.echo(json.dumps(_exported_record(exported, target, size), indent=2))
     elif not sys.stdout.isatty():
         # On a terminal the next line has the path.
-        click.echo(target)
+        print_path(target)
+    if output is not None and target != output:
+        say(quiet)(f"Note: {output} has no suffix, so .npz is added")
     _export_notes(exported, target, size, store, say(quiet))
-    options = (("--weights", weights), ("--saved-by", saved_by))
+    options = (
+        ("--weights", weights),
+        ("--saved-by", saved_by),
+        ("--custom-objects", objects),
+    )
     more = "".join(f" {key} {shlex.quote(value)}" for key, value in options if value)
     say(quiet)(f"Next: gru2np verify {shlex.quote(model)} {shlex.quote(target)}{more}")
 
@@ -114,6 +131,26 @@ def _default_output(model: Path) -> Path:
     # The paths . and .. have no name.
     folder = model if model.name.strip(".") else model.resolve()
     return folder.with_name(f"{folder.name}.npz")
+
+
+def _named(output: str) -> str:
+    """The path of the bundle that a user named; ``.npz`` is added if it has no suffix.
+
+    Raises:
+        Misuse: it has another suffix.
+    """
+    from gru2np_runtime.files.arrays import Misuse, lacks_suffix
+
+    if lacks_suffix(output) and output != "-":
+        return f"{output}.npz"
+    suffix = Path(output).suffix
+    if suffix in ("", ".npz"):
+        return output
+    stem = output.removesuffix(suffix) if suffix in MODELS else output
+    raise Misuse(
+        f"{output!r}: expected a name that ends in .npz, as a bundle is one, got "
+        f"{suffix!r}: -o {shlex.quote(f'{stem}.npz')}"
+    )
 
 
 def _export_notes(

@@ -8,7 +8,15 @@ import shutil
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FORCE, JSON, SAVED_BY, STORED, WEIGHTS
+from gru2np.cli.options import (
+    CUSTOM_OBJECTS,
+    FORCE,
+    JSON,
+    SAVED_BY,
+    STORED,
+    WEIGHTS,
+    custom_objects,
+)
 from gru2np.cli.part_options import INPUTS, OUTPUTS
 
 
@@ -19,6 +27,7 @@ from gru2np.cli.part_options import INPUTS, OUTPUTS
 @click.argument("file", metavar="MODEL|BUNDLE|WEIGHTS", type=STORED)
 @WEIGHTS
 @SAVED_BY
+@CUSTOM_OBJECTS
 @OUTPUTS
 @INPUTS
 @click.option(
@@ -34,6 +43,7 @@ def inspect(
     file: str,
     weights: str | None,
     saved_by: str | None,
+    objects: str | None,
     part_outputs: tuple[str, ...],
     part_inputs: tuple[str, ...],
     page: str | None,
@@ -50,17 +60,27 @@ def inspect(
     from gru2np.inspection.inspect import inspecting
     from gru2np.inspection.render import render
 
-    part = part_of(part_outputs, part_inputs)
+    own, part = custom_objects(objects), part_of(part_outputs, part_inputs)
     if page is None:
-        with inspecting(file, weights, saved_by=saved_by, part=part) as (report, _):
+        with inspecting(
+            file, weights, custom_objects=own, saved_by=saved_by, part=part
+        ) as (report, _):
             pass
     else:
         from gru2np.reports.page import write_inspection
         from gru2np_runtime.files.arrays import check_output
 
-        inputs = [file] if weights is None else [file, weights]
+        inputs = [path for path in (file, weights, objects) if path is not None]
         check_output(page, force=force, inputs=inputs)
-        report = write_inspection(page, file, weights, saved_by=saved_by, part=part)
+        report = write_inspection(
+            page,
+            file,
+            weights,
+            custom_objects=own,
+            objects_file=objects,
+            saved_by=saved_by,
+            part=part,
+        )
         say(False)(f"wrote {page}")
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))

@@ -12,10 +12,29 @@ QUIET = click.option(
 )
 FORCE = click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-FILE = click.Path(exists=True, dir_okay=False)
 
 
-class Stored(click.Path):
+class Existing(click.Path):
+    """A path that exists; the error of another one names one that is like it."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """The path."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            # Imported only for an error: help must be fast.
+            from gru2np_runtime.hints import like_path
+
+            text = error.message.removesuffix(".") + like_path(value)
+            raise click.BadParameter(text, ctx, param) from None
+
+
+FILE = Existing(exists=True, dir_okay=False)
+
+
+class Stored(Existing):
     """A path that exists, or the prefix of a TensorFlow checkpoint."""
 
     def convert(
@@ -44,6 +63,25 @@ SAVED_BY = click.option(
 )
 
 
+CUSTOM_OBJECTS = click.option(
+    "--custom-objects",
+    "objects",
+    type=FILE,
+    metavar="FILE.py",
+    help="A Python file of yours, which is run: its dict custom_objects has your own "
+    "layers, cells and functions by name.",
+)
+
+
+def custom_objects(path: str | None) -> Any:
+    """The dict ``custom_objects`` of a file; None without a file."""
+    if path is None:
+        return None
+    from gru2np_runtime.custom_objects import read_custom_objects
+
+    return read_custom_objects(path)
+
+
 def _checked_keras(text: str | None) -> str | None:
     """The text, if it names a Keras."""
     if text is not None:
@@ -57,4 +95,4 @@ def _checked_keras(text: str | None) -> str | None:
 
 
 # May be a directory: the readers open some, and refuse others with the reason.
-EXISTING = click.Path(exists=True)
+EXISTING = Existing(exists=True)

@@ -1,7 +1,8 @@
-"""A progress bar on standard error, with rate and remaining time."""
+"""Progress on standard error: a bar of rows, or a line that says what is done now."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,71 @@ class Rate:
         speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
         if not left:
             return f"{speed} rows/s"
-        seconds = int(left / rate)
-        hours, minutes = divmod(seconds // 60, 60)
-        return f"{speed} rows/s, {hours}:{minutes:02}:{seconds % 60:02} left"
+        return f"{speed} rows/s, {_clock(left / rate)} left"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+class Status:
+    """One line that says what is done now, since when, and how long it takes yet.
+
+    Args:
+        command: the first word of the line.
+        shown: whether to draw it.
+    """
+
+    def __init__(self, command: str, *, shown: bool) -> None:
+        self._command = command
+        self._shown = shown
+        self._text = ""
+        self._since = 0.0
+        self._done = 0
+        self._width = 0
+
+    def __enter__(self) -> Status:
+        return self
+
+    def __call__(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Draw the line again.
+
+        Args:
+            text: what is done now.
+            done: the number of steps that are done.
+            total: the number of all steps; 0 if unknown.
+        """
+        if not self._shown:
+            return
+        # Steps follow each other; what has none is timed by itself.
+        if done < self._done or (not done and text != self._text):
+            self._since = time.monotonic()
+        self._text, self._done = text, done
+        passed = time.monotonic() - self._since
+        more = f", {_clock(passed)}" if passed >= 1 else ""
+        if total:
+            left = _clock(passed / done * (total - done)) if done else ""
+            more = f" ({done + 1} of {total})" + f", {left} left" * bool(done)
+        self._draw(f"{self._command}: {text}{more}")
+
+    def clear(self) -> None:
+        """Take the line away, so that something else can be printed."""
+        if self._width:
+            self._draw("")
+
+    def _draw(self, line: str) -> None:
+        # A line that wraps could not be taken away.
+        line = line[: shutil.get_terminal_size().columns - 1]
+        # Spaces, since a dumb terminal has no code that clears a line.
+        sys.stderr.write(f"\r{line.ljust(self._width)}{'' if line else chr(13)}")
+        sys.stderr.flush()
+        self._width = len(line)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.clear()

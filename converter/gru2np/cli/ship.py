@@ -10,7 +10,7 @@ import sys
 import click
 
 from gru2np.cli.commands import Command, say
-from gru2np.cli.options import FILE, JSON, QUIET
+from gru2np.cli.options import CUSTOM_OBJECTS, EXISTING, JSON, QUIET
 
 
 @click.command(
@@ -20,7 +20,7 @@ from gru2np.cli.options import FILE, JSON, QUIET
         "gru2np ship model.npz device --compiled --force",
     ),
 )
-@click.argument("bundle", type=FILE)
+@click.argument("bundle", type=EXISTING)
 @click.argument("folder", type=click.Path())
 @click.option(
     "--compiled",
@@ -30,26 +30,36 @@ from gru2np.cli.options import FILE, JSON, QUIET
 @click.option(
     "-f", "--force", is_flag=True, help="Replace a folder that ship wrote before."
 )
+@CUSTOM_OBJECTS
 @JSON
 @QUIET
 def ship(
-    bundle: str, folder: str, compiled: bool, force: bool, as_json: bool, quiet: bool
+    bundle: str,
+    folder: str,
+    compiled: bool,
+    force: bool,
+    objects: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Write a folder that runs a bundle on another machine.
 
     FOLDER gets the bundle, the runtime as Python files, a program run.py of ten
-    lines, a README and the licence. The other machine needs Python and
-    NumPy, nothing else. Prints the path of the folder.
+    lines, a README, the licence, and the file of custom objects if there is one. The
+    other machine needs Python and NumPy, nothing else. Prints the path of the folder.
     """
     from gru2np.ship import ship as write_folder
     from gru2np.text import size_text
+    from gru2np_runtime.files.commands import print_path
 
-    shipped = write_folder(bundle, folder, force=force, compiled=compiled)
+    shipped = write_folder(
+        bundle, folder, force=force, compiled=compiled, custom_objects=objects
+    )
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(shipped), indent=2))
     elif not sys.stdout.isatty():
         # On a terminal the next line has the path.
-        click.echo(folder)
+        print_path(folder)
     note = say(quiet)
     note(f"wrote {folder}: {shipped.files} files, {size_text(shipped.bytes)}")
     note(f"Next: cd {shlex.quote(folder)} && python run.py")

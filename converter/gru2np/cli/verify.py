@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
 
 from gru2np.cli.commands import Command, say
 from gru2np.cli.options import (
+    CUSTOM_OBJECTS,
     EXISTING,
     FILE,
-    FORCE,
     JSON,
     QUIET,
     SAVED_BY,
     WEIGHTS,
 )
 from gru2np.cli.part_options import INPUTS, OUTPUTS
+from gru2np.cli.progress import Status
 
 
 @click.command(
@@ -30,7 +32,7 @@ from gru2np.cli.part_options import INPUTS, OUTPUTS
     ),
 )
 @click.argument("model", type=EXISTING)
-@click.argument("bundle", type=FILE, required=False)
+@click.argument("bundle", type=EXISTING, required=False)
 @click.option(
     "-i",
     "--input",
@@ -47,6 +49,7 @@ from gru2np.cli.part_options import INPUTS, OUTPUTS
 )
 @WEIGHTS
 @SAVED_BY
+@CUSTOM_OBJECTS
 @OUTPUTS
 @INPUTS
 @click.option(
@@ -83,8 +86,8 @@ from gru2np.cli.part_options import INPUTS, OUTPUTS
 @click.option(
     "--record",
     is_flag=True,
-    help="Record inputs and outputs of Keras in BUNDLE, which python -m gru2np_runtime "
-    "check computes again.",
+    help="Record inputs and outputs of Keras in BUNDLE, which gru2np check computes "
+    "again.",
 )
 @click.option(
     "--report",
@@ -93,7 +96,12 @@ from gru2np.cli.part_options import INPUTS, OUTPUTS
     metavar="PAGE.html",
     help="Write a page with graphs too, one HTML file.",
 )
-@FORCE
+@click.option(
+    "-f",
+    "--force",
+    is_flag=True,
+    help="Replace an existing page, and compare a bundle of another file too.",
+)
 @JSON
 @QUIET
 @click.pass_context
@@ -105,6 +113,7 @@ def verify(
     expected: str | None,
     weights: str | None,
     saved_by: str | None,
+    objects: str | None,
     part_outputs: tuple[str, ...],
     part_inputs: tuple[str, ...],
     atol: float | None,
@@ -130,6 +139,9 @@ def verify(
     breakpoint of a layer, several batch sizes. Agreement proves nothing about what no
     case reached and what both sides assume: the report lists both.
 
+    A model with custom objects needs those of Keras too: FILE.py defines
+    keras_custom_objects, a function that takes the module of Keras and returns a dict.
+
     The exit code is 0 if every output agrees, 1 if one differs, and 3 if no installed
     Keras reads the file as it was meant.
     """
@@ -146,20 +158,35 @@ def verify(
     if page is not None:
         from gru2np_runtime.files.arrays import check_output
 
-        read = [path for path in (model, bundle, weights, inputs, expected) if path]
-        check_output(page, force=force, inputs=read)
+        read = [model, bundle, weights, inputs, expected, objects]
+        check_output(page, force=force, inputs=[path for path in read if path])
+    status = Status("verify", shown=sys.stderr.isatty() and not quiet)
+    status(f"reading {Path(model).name}")
     from gru2np.cli.verify_report import report
     from gru2np.graph.parts import part_of
+    from gru2np.verification.keras_objects import KERAS_OBJECTS
     from gru2np.verification.settings import Settings
     from gru2np.verification.verify import Request, verifying
+    from gru2np_runtime.custom_objects import objects_of, run_file
 
     # The page shows the differences of layers.
     settings = Settings(atol, rtol, layers or (page is not None and expected is None))
-    part = part_of(part_outputs, part_inputs)
+    own, keras_objects = None, None
+    if objects is not None:
+        module = run_file(objects)
+        own = objects_of(module, objects)
+        keras_objects = objects if hasattr(module, KERAS_OBJECTS) else None
     request = Request(
-        inputs, expected, settings, seed, case, saved_by=saved_by, part=part
+        *(inputs, expected, settings, seed, case, own, saved_by, keras_objects),
+        force=force,
+        progress=status,
+        part=part_of(part_outputs, part_inputs),
     )
-    with verifying(model, [bundle], request, weights) as (conversion, (verification,)):
+    with (
+        status,
+        verifying(model, [bundle], request, weights) as (conversion, (verification,)),
+    ):
+        status.clear()
         for note in verification.notes:
             say(quiet)(f"Note: {note}")
         if as_json:
@@ -182,6 +209,8 @@ def verify(
                 expected=expected,
                 atol=atol,
                 rtol=rtol,
+                custom_objects=own,
+                objects_file=objects,
                 saved_by=saved_by,
                 conversion=conversion,
             )
@@ -189,7 +218,8 @@ def verify(
     if record and bundle is not None and verification.agrees:
         from gru2np.verification.proof import record as record_proof
 
-        say(quiet)(str(record_proof(bundle, verification)))
+        proof = record_proof(bundle, verification, custom_objects=own)
+        say(quiet)(str(proof))
     elif record:
         say(quiet)("nothing is recorded, because outputs differ")
     context.exit(0 if verification.agrees else 1)

@@ -52,7 +52,8 @@ def interpret(raw: RawModel) -> tuple[KerasModel, Readings]:
     generation = GENERATIONS.get(generation_of(raw))
     if generation is None:
         raise UnsupportedModelError(
-            f"{raw.file_name}: saved by Keras {text}; this version reads Keras 1 to 3"
+            f"{raw.file_name}: saved by Keras {text}; this version reads Keras 1 to 3: "
+            'open it there, and save it again with model.save("model.keras")'
         )
     saved_by = None if raw.saved_by is None else parsed(raw.saved_by)
     backend = _backend(raw, saved_by, (generation.ASSUMED, *generation.BACKENDS))
@@ -180,14 +181,15 @@ def _candidates(
         newest = release_line.releases[-1]
         raise UnsupportedModelError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, which is none of the "
-            f"releases that this version was tested with: the newest is {newest}"
+            f"releases that this version was tested with: the newest is {newest}; "
+            "leave out --saved-by (saved_by= in Python), or state the right release"
         )
     agreeing = tuple(release for release in writers if release in stated)
     if not agreeing:
         raise ModelFileError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved by "
             f"{' or '.join(map(str, writers[:4]))}: state one of these, or leave "
-            "saved_by out"
+            "out --saved-by (saved_by= in Python)"
         )
     return agreeing
 
@@ -200,13 +202,14 @@ def _backend(
     if raw.backend is not None and stated not in (None, raw.backend):
         raise ModelFileError(
             f"{raw.file_name}: saved_by says {raw.saved_by}, but the file was saved on "
-            f"{raw.backend}"
+            f"{raw.backend}: leave out --saved-by (saved_by= in Python)"
         )
     backend = raw.backend or stated
     if backend not in (None, *known):
         raise UnsupportedModelError(
             f"{raw.file_name}: saved by Keras {raw.keras_version} on {backend}, "
-            f"which was never tested; this version supports {', '.join(known)}"
+            f"which was never tested; this version supports {', '.join(known)}: open "
+            'it there, and save it again with model.save("model.keras")'
         )
     return backend
 

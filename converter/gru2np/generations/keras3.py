@@ -269,14 +269,15 @@ def _tensors(value: object, where: str) -> list[TensorRef]:
     if isinstance(value, dict) and any(_tensor(v, where) for v in value.values()):
         raise UnsupportedModelError(
             f"{where}: a layer called with a dict of tensors is not supported; "
-            "call it with a list"
+            "call it with a list, and save the model again"
         )
     if not isinstance(value, list):
         return []
     tensors = [_tensor(item, where) for item in value]
     if any(tensors) and not all(tensors):
         raise UnsupportedModelError(
-            f"{where}: a call with tensors and constants in one list is not supported"
+            f"{where}: a call with tensors and constants in one list is not supported; "
+            "call it with tensors alone, and save the model again"
         )
     return [tensor for tensor in tensors if tensor is not None]
 

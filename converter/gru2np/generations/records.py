@@ -18,7 +18,9 @@ Item = TypeVar("Item")
 def fail(where: str, expected: str, got: object) -> ModelFileError:
     """The error for an architecture that is not in Keras' form."""
     return ModelFileError(
-        f"architecture: expected {expected}, got {shown(got, 80)} - at {where}"
+        f"architecture: expected {expected}, got {shown(got, 80)} - at {where}; the "
+        "file is damaged or was edited: fetch it again, or save the model again with "
+        'model.save("model.keras")'
     )
 
 

@@ -42,7 +42,7 @@ def parsed(text: str) -> SavedBy:
     Raises:
         ValueError: it is not a version.
     """
-    match = _PATTERN.fullmatch(text)
+    match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
     if match is None or (match["tensorflow"] and (match["tf"] or match["backend"])):
         raise ValueError(f"saved_by: {EXPECTED}; got {text!r}")
     version = match["version"] + (match["tf"] or "")

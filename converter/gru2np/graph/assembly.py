@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.graph import floats
+from gru2np.graph.custom_functions import with_results
 from gru2np.graph.whole_numbers import dtype_problem
-from gru2np_runtime.errors import Unsupported
+from gru2np_runtime.errors import CustomObjectError, Unsupported
 from gru2np_runtime.graph import Node
 
 if TYPE_CHECKING:
@@ -112,7 +113,10 @@ class Builder:
         """
         if layer is not None:
             self.layers[path] = layer
-        layer = self.layers[path]
+        shapes = [self.shape(ref) for ref in inputs]
+        dtypes = [self.dtypes[source] for source, _ in inputs]
+        layer = with_results(self.layers[path], shapes, dtypes)
+        self.layers[path] = layer
         if len(self.nodes) >= MAX_NODES:
             raise ModelFileError(
                 f"architecture: expected at most {MAX_NODES} layer calls, got more: "
@@ -133,6 +137,8 @@ class Builder:
         try:
             weights, self.shapes[node.name] = layer.infer(*shapes)
             self.dtypes[node.name] = layer.output_dtype(*dtypes)
+        except CustomObjectError:
+            raise
         except (IndexError, TypeError, ValueError) as error:
             pairs = zip(dtypes, shapes, strict=True)
             text = (

@@ -50,7 +50,7 @@ def carried(model: KerasModel, meaning: Meaning, specs: Specs, ref: TensorRef) -
 def _made(layer: KerasLayer, specs: Specs) -> str:
     """Why a layer may make a mask of its own; empty if it makes none."""
     name = f"layer {layer.name!r} ({layer.class_name.removeprefix('custom>')})"
-    known = specs.get(layer.class_name) is not None
+    known = specs.of(layer) is not None
     if layer.class_name == "Lambda":
         masked = layer.config.get("mask") is not None
         return f"{name} has a function that computes a mask" if masked else ""
@@ -67,7 +67,7 @@ def _made(layer: KerasLayer, specs: Specs) -> str:
 
 def _stops(layer: KerasLayer, specs: Specs, output: int) -> bool:
     """Whether no mask passes a layer, by the rule of its row."""
-    spec = specs.get(layer.class_name)
+    spec = specs.of(layer)
     if spec is None:
         # Lambda gives the mask of its option, or none.
         return layer.class_name == "Lambda"

@@ -38,8 +38,9 @@ def constant_functions(
             f"layer {name!r} ({class_name}): {function} over an axis of length 1 gives "
             f"{CONSTANT[function]} always, whatever the input is. If it was a custom "
             "function over another axis, the file does not say so, and these outputs "
-            "are not your model's: build the model with layers.Softmax(axis=...) "
-            "instead, load the weights into it and export that"
+            "are not your model's: give yours with --custom-objects FILE.py, in Python "
+            f"custom_objects={{{name!r}: your_function}} for an Activation layer and "
+            f"{{{function!r}: your_function}} for all layers"
         )
     return warnings
 

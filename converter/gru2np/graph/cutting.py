@@ -266,7 +266,7 @@ class _Cut:
                 for inner in inside
                 if any(len(call.inputs) > 1 or call.keywords for call in inner.calls)
             )
-            rows = (self.specs.get(inner.class_name) for inner in arguments)
+            rows = (self.specs.of(inner) for inner in arguments)
             if any(row is not None and row.uses_mask for row in rows):
                 reason = "has layers that in this Keras use the mask of another call"
         if reason:
@@ -455,8 +455,7 @@ class _Cut:
             layer.name
             for layer in self.model.layers
             for inner in walk_keras([layer])
-            if (spec := self.specs.get(inner.class_name)) is not None
-            and spec.call.takes_masks
+            if (spec := self.specs.of(inner)) is not None and spec.call.takes_masks
         }
 
     def _loses_marks(self) -> bool:

@@ -278,7 +278,7 @@ def _order(
     The order decides which calls come after attention that drops masks, and which of
     several calls has the first states.
     """
-    specs = [builder.specs.get(layer.class_name) for layer in model.layers]
+    specs = [builder.specs.of(layer) for layer in model.layers]
     takes_masks = any(spec is not None and spec.call.takes_masks for spec in specs)
     several = [layer for layer in model.layers if _carries_states(layer)]
     if not builder.meaning.recurrent.stateful_calls_follow:
@@ -319,7 +319,7 @@ def _read_call(
         values: the tensors of the model so far.
     """
     written = layer.calls[index]
-    spec = builder.specs.get(layer.class_name)
+    spec = builder.specs.of(layer)
     if spec is not None and spec.call.tensors:
         written = with_named_inputs(written, spec.call.tensors)
     reader = f"layer {path!r}"
@@ -523,7 +523,7 @@ def _check_tensors(call: LayerCall) -> None:
 def _check_arguments(call: LayerCall) -> None:
     """Refuse arguments of a call that the graph cannot hold."""
     written, layer = call.written, call.layer
-    spec = call.builder.specs.get(layer.class_name)
+    spec = call.builder.specs.of(layer)
     listed = isinstance(written.mask, tuple) and any(written.mask)
     if listed and layer.model is None and (spec is None or spec.call.kind == ORDINARY):
         call.refuse("a list of masks is not supported", "mask")
@@ -558,4 +558,9 @@ def _check_keyword(call: LayerCall, key: str, value: object) -> None:
             "the bundle"
         )
     elif value:
-        call.refuse("called with training=True, so its outputs are random", key, value)
+        call.refuse(
+            "called with training=True, so its outputs are random; save the model "
+            "again without it",
+            key,
+            value,
+        )

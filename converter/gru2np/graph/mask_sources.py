@@ -65,5 +65,5 @@ def _model_may_create_mask(layer: KerasLayer) -> bool:
 
 def uses_mask(layer: KerasLayer, specs: Specs) -> bool:
     """Whether a mask can change a layer's outputs."""
-    rows = (specs.get(inner.class_name) for inner in walk_keras([layer]))
+    rows = (specs.of(inner) for inner in walk_keras([layer]))
     return any(row is not None and row.uses_mask for row in rows)

@@ -76,7 +76,7 @@ class LayerCall:
     @cached_property
     def spec(self) -> LayerSpec:
         """The row of the layer's class."""
-        spec = self.builder.specs.get(self.layer.class_name)
+        spec = self.builder.specs.of(self.layer)
         assert spec is not None  # the translator has refused unknown classes
         return spec
 

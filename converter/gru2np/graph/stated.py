@@ -159,7 +159,7 @@ def _read_shape(
         if built is not None:
             return built
         # A recurrent layer begins with a kernel of a row for each feature.
-        spec, arrays = specs.get(layer.class_name), groups.get(layer.name, ())
+        spec, arrays = specs.of(layer), groups.get(layer.name, ())
         kernel = arrays[0].shape if arrays else ()
         recurrent = spec is not None and spec.mask == SEQUENCE and not layer.children
         if recurrent and position == 0 and len(kernel) == 2:
@@ -189,7 +189,7 @@ def _dtype(
         if inner is not None:
             name = dtype_name(stated)
             return str(stated) if name is None else name
-        spec = specs.get(reader.class_name)
+        spec = specs.of(reader)
         if spec is None or spec.weights is None or position:
             continue
         if isinstance(spec.mask, Creates):

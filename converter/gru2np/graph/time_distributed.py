@@ -55,7 +55,7 @@ def output_mask(call: LayerCall, mask: Ref | None) -> Ref | None:
         return INSIDE if inner.model is not None else _created(call, inner)
     if mask is None or mask in UNUSABLE:
         return mask
-    spec = call.builder.specs.get(inner.class_name)
+    spec = call.builder.specs.of(inner)
     sequence = bool(inner.config.get("return_sequences", False))
     ends = spec is not None and spec.mask == SEQUENCE and not sequence
     rank = len(call.builder.shape(mask))

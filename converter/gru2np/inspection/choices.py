@@ -14,6 +14,7 @@ from gru2np.layers import LAYERS
 from gru2np.layers.mask_rules import Merges
 from gru2np.layers.spec import dtype_name
 from gru2np.text import readable
+from gru2np_runtime.custom import CustomFunction
 from gru2np_runtime.graph import Graph, walk
 
 if TYPE_CHECKING:
@@ -234,6 +235,8 @@ def _names(paths: Iterable[str]) -> str:
 
 def activation_text(specification: str | Mapping[str, Any]) -> str:
     """An activation as text, without the slope of hard_sigmoid: it has a sentence."""
+    if isinstance(specification, CustomFunction):
+        return specification.own_name
     if isinstance(specification, str):
         return specification
     name = str(specification["function"])

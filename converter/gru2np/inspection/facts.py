@@ -83,6 +83,9 @@ class OwnerFacts:
     looks_like: str
 
 
+# Of masked_output the meaning has a sentence, if there is a mask; the results of a
+# function are the shape of its output.
+_UNSAID = ("masked_output", "results")
 # A model inside TimeDistributed has no title.
 _PLAIN = {"graph": "Model"}
 
@@ -147,7 +150,7 @@ def _notable(layer: Layer) -> tuple[str, ...]:
     return tuple(
         name
         for name, value in layer.attributes().items()
-        # The meaning has a sentence on it if there is a mask.
-        if name != "masked_output"
+        if name not in _UNSAID
+        and value != {}
         and not (hasattr(type(layer), name) and getattr(type(layer), name) == value)
     )

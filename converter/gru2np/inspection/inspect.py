@@ -17,6 +17,7 @@ from gru2np.errors import (
     ModelFileError,
     Problem,
     UnsupportedModelError,
+    check_path,
     naming,
 )
 from gru2np.generations import interpret
@@ -26,6 +27,7 @@ from gru2np.inspection import choices, partial
 from gru2np.inspection.facts import LayerFacts, Tensor, layers_of
 from gru2np.inspection.gates import Gates, gates_of
 from gru2np.inspection.weights import owner_facts, ways_on
+from gru2np.layers.custom import Specs
 from gru2np.readers import open_model, weights_file
 from gru2np_runtime.bundle.container import MANIFEST
 from gru2np_runtime.bundle.manifest_writer import json_value
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.graph import Graph
 
     FilePath = str | os.PathLike[str]
-    from gru2np.layers.custom import CustomObjects
+    from gru2np_runtime.custom_objects import CustomObjects
 
     Titles = Mapping[str, tuple[str, str]]
 
@@ -188,6 +190,9 @@ def inspecting(
     part: Part | None = None,
 ) -> Iterator[tuple[Report, Opened | None]]:
     """The report of ``inspect``, and the open model; None if it cannot be converted."""
+    check_path(path, "path", "inspect('model.h5')")
+    if weights is not None:
+        check_path(weights, "weights", "inspect('model.json', 'weights.h5')")
     file = Path(path)
     if weights is None and is_bundle(file):
         if part is not None:
@@ -257,7 +262,9 @@ def _of_bundle(
         raise ModelFileError(
             f"{path.name}: expected a Keras model or a bundle, got an .npz of plain "
             "arrays, or a bundle cut short; arrays of a single layer run with "
-            "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...)"
+            "gru2np_runtime.layers, as in GRU(units=...).bind(kernel=..., ...); those "
+            "of a whole model are saved with np.savez(path, *model.get_weights()) and "
+            "given with --weights"
         )
     with naming(path):
         manifest, arrays = read_bundle(data, custom_objects)
@@ -334,7 +341,7 @@ def of_model(
     try:
         model, readings = interpret(raw)
         written_by = readings.assumed.writer
-        conversion = converted(raw, model, readings, custom_objects, part)
+        conversion = converted(raw, model, readings, Specs(custom_objects), part)
     except UnsupportedModelError as error:
         report = Report(
             file,

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 # Options that are not shown.
 SILENT = frozenset(
-    {*HARMLESS, "dtype", "function", "module", "registered_name", "use_bias"}
+    {
+        *HARMLESS,
+        *("dtype", "module", "registered_name", "use_bias"),
+        # A refusal says what the file tells of a function.
+        *("function", "function_type"),
+        *("output_shape_module", "output_shape_type"),
+    }
 )
 # Options of wrappers that hold a layer.
 INSIDE = ("layer", "forward_layer", "backward_layer", "cell")

@@ -6,6 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gru2np.errors import way_on
 from gru2np.inspection.choices import activation_text
 from gru2np.readers.safe.damage import shown
 from gru2np.storage import costs
@@ -16,6 +17,7 @@ from gru2np.text import (
     size_text,
     table,
 )
+from gru2np_runtime.custom import CustomFunction
 from gru2np_runtime.data import shape_text
 
 if TYPE_CHECKING:
@@ -85,8 +87,8 @@ def render(
         problems = [str(problem) for problem in report.problems]
         for problem in problems or [report.refusal or ""]:
             yield from _item(problem, width)
-        for way in report.ways_on:
-            yield from _item(way, width)
+        for sentence in way_on(report.problems, report.ways_on):
+            yield from paragraph(sentence, width, "")
 
 
 def _item(text: str, width: int) -> Iterator[str]:
@@ -227,7 +229,9 @@ def class_text(layer: LayerFacts, depth: int) -> str:
 
 def option_text(name: str, value: object) -> str:
     """An option of a layer and its value; long texts are shortened."""
-    if isinstance(value, dict) and "function" in value:
+    if isinstance(value, CustomFunction) or (
+        isinstance(value, dict) and "function" in value
+    ):
         value = activation_text(value)
     if isinstance(value, str):
         return f"{name}={shown(value, 24).strip(chr(39))}"

@@ -61,9 +61,12 @@ def specification(config: Config, key: str, value: object) -> Specification:
         Refused: it is none of these; the problem has been noted.
     """
     if isinstance(value, dict) and value.get("class_name") == "function":
-        if value.get("module") not in MODULES:
-            config.refuse("a function from outside Keras", key, value.get("module"))
-        value = value.get("config")
+        name = value.get("config")
+        custom = config.function(name) if isinstance(name, str) else None
+        if custom is None and value.get("module") not in MODULES:
+            reason = f"a custom function, from {value.get('module')}"
+            config.refuse(reason, key, name, (str(name),))
+        value = name
     if value is None:
         return "linear"
     if isinstance(value, dict):
@@ -74,18 +77,22 @@ def specification(config: Config, key: str, value: object) -> Specification:
 
 
 def _by_name(config: Config, key: str, name: str) -> Specification:
+    custom = config.function(name)
+    if custom is not None:
+        return custom
     known = name in NAMES or name == "hard_sigmoid"
     if known and name not in config.meaning.functions:
         config.refuse(
-            f"a custom function: {config.meaning.writer} had none of this name, and "
-            "custom code is not in the file",
+            f"a custom function: {config.meaning.writer} had none of this name",
             key,
             name,
+            (name,),
         )
     if name == "hard_sigmoid":
         return {"function": name, "slope": config.meaning.numbers.hard_sigmoid_slope}
     if name not in NAMES:
-        config.refuse("Keras has no activation function of this name", key, name)
+        reason = "a custom function, as Keras has none of this name"
+        config.refuse(reason, key, name, (name,))
     return NAMES[name]
 
 

@@ -32,11 +32,7 @@ NOT_CONVERTED = {
     "HashedCrossing": _HASH,
     "Hashing": _HASH,
     "JaxLayer": _FOREIGN,
-    "Lambda": (
-        "a Lambda layer is Python code, which is never run; in Python, pass a class "
-        "that computes the same, custom_objects={'Lambda': YourClass}, or replace the "
-        "layer with built-in ones and save the model again"
-    ),
+    "Lambda": "Python code, which is never run from a file",
     "Layer": _BASE,
     "MaxNumBoundingBoxes": "bounding boxes of images are not supported",
     "MelSpectrogram": _SOUND,

@@ -27,7 +27,10 @@ def dot(config: Config) -> Layer:
 def cosine(config: Config) -> Layer:
     """Merge of Keras 1 with mode ``cos``; the other modes are layers."""
     if config.value("mode") != "cos":
-        config.refuse("a merge by Python code, which is never run")
+        config.refuse(
+            "a merge by Python code, which is never run; merge with a layer of Keras, "
+            "and save the model again"
+        )
     config.integers("dot_axes", -1, length=2, minimum=-2)
     return config.build(runtime.Cosine)
 

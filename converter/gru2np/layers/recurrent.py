@@ -10,6 +10,7 @@ from gru2np.layers.mask_rules import MEASURED
 from gru2np.layers.spec import IN_CELL, Weights, inside, recurrent, unmasked
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.graph import Graph
+from gru2np_runtime.layers.cells import Cell
 from gru2np_runtime.layers.recurrent import Recurrent
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def rnn(config: Config) -> Layer:
     if "cell" in inside and inside["cell"].class_name != "StackedRNNCells":
         cell = config.child("cell")
         if cell.op not in LAYER_OF_CELL:
-            config.refuse(f"expected a recurrent cell inside, got {cell.op}")
+            _check_cell(config, cell)
+            return config.build(runtime.RNN, layers={"cell_0": cell}, **sequence)
         attributes = {k: v for k, v in cell.attributes().items() if k != "dtype"}
         return config.build(LAYER_OF_CELL[cell.op], **attributes, **sequence)
     stack = config.child("cell")
@@ -67,7 +69,7 @@ def rnn(config: Config) -> Layer:
     layer = config.build(
         runtime.RNN, layers=stack.layers, reverse_state_order=reverse, **sequence
     )
-    sizes, units = layer.state_sizes(), layer.cells()[-1][1].units
+    sizes, units = layer.state_sizes(), layer.cells()[-1][1].output_size()
     if layer.masked_output == "state" and sizes[0] != units:
         # Keras fails here on a masked input; without a mask nothing changes.
         attributes = {**layer.attributes(), "masked_output": "previous"}
@@ -85,12 +87,21 @@ def stacked_cells(config: Config) -> Layer:
             if reverse or cell.reverse_state_order:
                 config.refuse("stacks inside a stack that reverses its states")
             cells.extend(cell.layers.values())
-        elif cell.op in LAYER_OF_CELL:
-            cells.append(cell)
         else:
-            config.refuse(f"expected recurrent cells inside, got {cell.op}")
+            _check_cell(config, cell)
+            cells.append(cell)
     named = {f"cell_{i}": cell for i, cell in enumerate(cells)}
     return config.build(runtime.RNN, layers=named, reverse_state_order=reverse)
+
+
+def _check_cell(config: Config, cell: Layer) -> None:
+    """Refuse a layer that is no cell."""
+    if not isinstance(cell, Cell):
+        config.refuse(
+            "expected a recurrent cell inside, a subclass of gru2np_runtime.Cell; got "
+            f"{type(cell).__name__}"
+        )
+    cell.check_sizes()
 
 
 def _fused(config: Config, cell: dict[str, Any]) -> bool:
@@ -162,6 +173,13 @@ def _cell_prefix(attribute: str, position: int) -> str:
     """Empty for a single cell; cells of a stack are numbered."""
     return "" if attribute == "cell" else f"cell_{position}/"
 
+
+# RNN over one custom cell, which stays a layer of its own.
+OF_CUSTOM_CELL = recurrent(
+    rnn,
+    Weights(inside=inside(lambda attribute, position: f"cell_{position}/")),
+    PROMOTED,
+)
 
 LAYERS = {
     "GRU": recurrent(gru, IN_CELL, PROMOTED),

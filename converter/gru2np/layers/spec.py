@@ -10,6 +10,8 @@ from gru2np.generations.records import is_integer, is_number
 from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import SEQUENCE
 from gru2np.layers.options import HARMLESS, NEUTRAL, QUANTISED, REASONS, UNKNOWN
+from gru2np_runtime.attributes import of_this_package
+from gru2np_runtime.custom import failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from gru2np.layers.mask_rules import MaskRule
     from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
+    from gru2np_runtime.custom import CustomFunction
 
     LayerType = TypeVar("LayerType", bound=Layer)
 
@@ -180,6 +183,7 @@ class Config:
         layer: the layer whose options these are.
         path: its path, for messages.
         meaning: of the model's Keras.
+        function: the custom function of a name; None if there is none.
         default_dtype: of a layer that states none.
     """
 
@@ -190,6 +194,7 @@ class Config:
         meaning: Meaning,
         note: Callable[[Problem], None],
         child: Callable[[str, KerasLayer], Layer],
+        function: Callable[[str], CustomFunction | None],
         default_dtype: str = "float32",
     ) -> None:
         self.layer = layer
@@ -197,6 +202,7 @@ class Config:
         self.meaning = meaning
         self._note = note
         self._child = child
+        self.function = function
         self.default_dtype = default_dtype
         self._read: set[str] = set()
         self._children: set[str] = set()
@@ -207,14 +213,20 @@ class Config:
         return self.layer.class_name.removeprefix("ops.")
 
     def refuse(
-        self, reason: str, option: str | None = None, value: object = None
+        self,
+        reason: str,
+        option: str | None = None,
+        value: object = None,
+        custom: tuple[str, ...] = (),
     ) -> NoReturn:
-        """Note a problem and stop converting the layer.
+        """Note a problem and stop converting the layer; see ``Problem``.
 
         Raises:
             Refused: always.
         """
-        self._note(Problem(self.path, self.layer.class_name, reason, option, value))
+        self._note(
+            Problem(self.path, self.layer.class_name, reason, option, value, custom)
+        )
         raise Refused
 
     def value(self, key: str, default: Any = _REQUIRED) -> Any:
@@ -313,6 +325,7 @@ class Config:
             self.meaning,
             self._note,
             self._child,
+            self.function,
             self.default_dtype,
         )
 
@@ -328,6 +341,10 @@ class Config:
             return kind(dtype=dtype, **attributes)
         except (TypeError, ValueError) as error:
             self.refuse(str(error))
+        except Exception as error:
+            if of_this_package(kind):
+                raise
+            raise failed(kind.__name__, error) from error
 
     def finish(self) -> None:
         """Refuse every option that was not read and is not known as harmless.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gru2np.errors import Problem
 from gru2np.ir import leaves
 from gru2np.layers import NOT_CONVERTED
+from gru2np.layers.custom import LAMBDA, function_name, lambda_facts
 from gru2np.layers.recurrent import is_stateful
 from gru2np.layers.spec import Config, Refused, dtype_name
 
@@ -68,7 +69,7 @@ class Translator:
 
     def layer(self, path: str, layer: KerasLayer) -> Layer | None:
         """The runtime layer; None if it cannot be converted, its problem noted."""
-        spec = self.specs.get(layer.class_name)
+        spec = self.specs.of(layer)
         if spec is None:
             self.problems.append(_unknown(path, layer))
             return None
@@ -78,6 +79,7 @@ class Translator:
             self.meaning,
             self.problems.append,
             self.child,
+            self.specs.function,
             self.default_dtype,
         )
         try:
@@ -131,28 +133,28 @@ class Translator:
 
 def _unknown(path: str, layer: KerasLayer) -> Problem:
     name = layer.class_name.removeprefix("custom>")
-    code = "its code is not in the file and would not be run"
+    custom: tuple[str, ...] = (name.rpartition(">")[2],)
     if layer.class_name.startswith(("ops.", "tf.")):
-        reason = (
-            "an operation that this version does not support; build the model from "
-            "layers, or from operations that it supports"
+        custom, reason = (
+            (),
+            (
+                "an operation that this version does not support; build the model from "
+                "layers, or from operations that it supports"
+            ),
         )
+    elif layer.class_name == LAMBDA:
+        function = function_name(layer.config)
+        custom = tuple(dict.fromkeys([layer.name, *([function] if function else [])]))
+        reason = f"{NOT_CONVERTED[LAMBDA]}: {lambda_facts(layer.config)}"
     elif layer.class_name in NOT_CONVERTED:
-        reason = NOT_CONVERTED[layer.class_name]
+        custom, reason = (), NOT_CONVERTED[layer.class_name]
     elif layer.why_custom:
-        reason = (
-            f"a custom layer, despite its name: {layer.why_custom}; {code}: pass a "
-            "class for it in Python, custom_objects="
-        )
+        reason = f"a custom class, despite its name: {layer.why_custom}"
     else:
         package = layer.class_name.rpartition(">")[0]
-        source = (
-            f"it is from {package}"
-            if package not in ("", "custom")
-            else "the file names no module of Keras for it"
-        )
         reason = (
-            f"a custom layer, not one of Keras: {source}; {code}: pass a class for it "
-            "in Python, custom_objects="
+            f"a custom class, from {package}"
+            if package not in ("", "custom")
+            else "a custom class: the file names no module of Keras for it"
         )
-    return Problem(path, name, reason)
+    return Problem(path, name, reason, custom=custom)

@@ -19,6 +19,7 @@ from gru2np.readers.safe.damage import broken, shown
 from gru2np.readers.safe.hdf5 import MOST_NAMES, SafeHdf5
 from gru2np.readers.safe.json_text import architecture
 from gru2np.readers.safe.window import sha256
+from gru2np.readers.source import SAVE
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -45,7 +46,7 @@ def kind_of(file: SafeHdf5) -> str:
     if "model_weights" in names:  # the rest of a save that failed
         return "weights"
     got = f"HDF5 with {shown(names[:5]) if names else 'nothing in it'}"
-    raise broken(where, "a Keras model", got, "this is some other HDF5 file")
+    raise broken(where, "a Keras model", got, SAVE)
 
 
 def read(source: Source, stack: ExitStack) -> RawModel:

@@ -70,7 +70,10 @@ def _open(weights: Source | Checkpoint, stack: ExitStack) -> StoredWeights:
         kind = kind_of(weights)
         got = {"zip": "a whole .keras model or other archive", "json": "JSON"}
         advice = "a whole model needs no --weights: pass it alone"
-        raise broken(weights.name, "a weights file", got.get(kind, kind), advice)
+        if kind == "zip" and weights_file.is_bundle(weights, stack):
+            got["zip"] = "a gru2np bundle"
+            advice = "it is exported already: gru2np predict BUNDLE runs it"
+        raise broken(weights.name, weights_file.EXPECTED, got.get(kind, kind), advice)
     return stored
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from gru2np.readers.members import CONFIG, MODELS, WEIGHTS, read_model
 from gru2np.readers.safe.damage import broken, shown
 from gru2np.readers.safe.folder import SafeFolder
-from gru2np.readers.source import EXPECTED
+from gru2np.readers.source import EXPECTED, SAVE
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -72,8 +72,10 @@ def _refuse(path: Path) -> NoReturn:
         advice = "saving was cut short, or files are missing: save or fetch it again"
     else:
         got = f"a directory of {shown(names[:5])}" if names else "an empty directory"
-        expected, advice = EXPECTED, "it holds no Keras model"
-        if models:
+        expected, advice = EXPECTED, SAVE
+        if "run.py" in names and "model.npz" in names:
+            advice = "gru2np ship wrote it, and its bundle is model.npz in it"
+        elif models:
             advice = f"give {' or '.join(shown(name) for name in models[:5])} in it"
     raise broken(path.name, expected, got, advice)
 

@@ -22,7 +22,7 @@ from gru2np.readers.safe.zip_archive import (
     SMALL,
     SafeZip,
 )
-from gru2np.readers.source import Source, kind_of, open_source
+from gru2np.readers.source import SAVE, Source, kind_of, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,7 +111,10 @@ def _inside(inner: Source, stack: ExitStack) -> RawModel:
         if archive.has(CONFIG):
             return read_model(archive, stack, inner.name, lambda: [inner.window])
     raise broken(
-        inner.name, "a Keras model", f"{kind} in an archive", "unpack it first"
+        inner.name,
+        "a Keras model",
+        f"{kind} in an archive",
+        "unpack it first, and give the model that is in it",
     )
 
 
@@ -141,7 +144,10 @@ def _models(names: Iterable[str]) -> list[str]:
 def _recognise(names: list[str]) -> tuple[str, str]:
     """What another archive is, and what to do."""
     if "manifest.json" in names:
-        advice = "it is exported already: load it with gru2np_runtime.load()"
+        advice = (
+            "it is exported already: gru2np predict BUNDLE -i x.npy -o y.npy runs it, "
+            "as does gru2np_runtime.load() in Python"
+        )
         return "a gru2np bundle", advice
     if array_list.is_list(names):
         advice = (
@@ -150,8 +156,8 @@ def _recognise(names: list[str]) -> tuple[str, str]:
         )
         return "a list of arrays: weights without an architecture", advice
     if any(name.endswith("data.pkl") for name in names):
-        return "a PyTorch file", "it holds no Keras model"
-    return f"a zip archive of {shown(names[:5])}", "it holds no Keras model"
+        return "a PyTorch file", SAVE
+    return f"a zip archive of {shown(names[:5])}", SAVE
 
 
 def _unzipped(source: Source, stack: ExitStack) -> Window:
@@ -173,7 +179,7 @@ def _unzipped(source: Source, stack: ExitStack) -> Window:
                 if spool.tell() > most:
                     raise broken(where, f"at most {most} bytes unpacked", "more")
             if packed or stream.unused_data:
-                advice = "unpack it first"
+                advice = "unpack it first, and give the model that is in it"
                 got = "more bytes behind it"
                 raise broken(where, "one gzip archive", got, advice)
         if not stream.eof:

@@ -25,6 +25,7 @@ EXPECTED = (
     "a Keras model (HDF5, .keras, a SavedModel folder, architecture JSON or the "
     "model.json of TensorFlow.js)"
 )
+SAVE = 'give a model that Keras saved, with model.save("model.keras")'
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def open_source(path: str | os.PathLike[str], stack: ExitStack) -> Source:
         if path.is_dir():
             raise broken(name, "a file", "a directory", "give the file itself")
         if path.exists() and not path.is_file():  # a pipe or a device may never end
-            raise broken(name, EXPECTED, "something that is no regular file")
+            got = "something that is no regular file"
+            raise broken(name, EXPECTED, got, "copy it to a file first")
         window = Window(stack.enter_context(path.open("rb")))
         return Source(name, window, path.parent)
     except Gru2npError:
@@ -96,7 +98,7 @@ def as_folder(path: str | os.PathLike[str]) -> Path | None:
         raise ModelFileError(f"{path}: cannot be opened ({error})") from error
 
 
-def kind_of(source: Source) -> str:
+def kind_of(source: Source, expected: str = EXPECTED) -> str:
     """``hdf5``, ``zip``, ``gzip`` or ``json``; anything else is named and refused."""
     start = source.window.at(0, 512)
     if start.startswith(_HDF5):
@@ -117,8 +119,8 @@ def kind_of(source: Source) -> str:
     if is_table(source.window):
         got = "the index of a TensorFlow checkpoint: weights without an architecture"
         advice = "give the architecture JSON, and this file with --weights"
-        raise broken(source.name, EXPECTED, got, advice)
-    raise broken(source.name, EXPECTED, *_recognise(source.name, start))
+        raise broken(source.name, expected, got, advice)
+    raise broken(source.name, expected, *_recognise(source.name, start))
 
 
 def _recognise(name: str, start: bytes) -> tuple[str, str]:
@@ -134,16 +136,21 @@ def _recognise(name: str, start: bytes) -> tuple[str, str]:
             return got, advice
     if not start:
         return "an empty file", "fetch or save it again"
-    return f"a file that begins with {shown(start[:16])}", "it holds no Keras model"
+    return f"a file that begins with {shown(start[:16])}", SAVE
 
 
 _FIND_ORIGINAL = (
-    "it holds operations and no layers of Keras: find the Keras model itself"
+    "it holds operations and no layers of Keras: give the Keras model that it was made "
+    'of, saved with model.save("model.keras")'
 )
 _PICKLE = (
     "pickle can run code, so this file is never opened: load it where you trust it, "
     'and save the model with model.save("model.keras"), a list of arrays with '
     "np.savez(path, *arrays)"
+)
+_PAGE = (
+    "download the file itself (the raw link), and give that one, as in gru2np export "
+    "model.h5"
 )
 _YAML = (
     'convert the YAML to JSON, with PyYAML: python -c "import json, sys, yaml; '
@@ -153,10 +160,15 @@ _YAML = (
 )
 _OTHERS = (
     (LFS_POINTER, "a Git LFS pointer", "fetch the file: git lfs pull"),
-    (b"<!doctype", "a web page", "download the file itself (the raw link)"),
-    (b"<html", "a web page", "download the file itself (the raw link)"),
+    (b"<!doctype", "a web page", _PAGE),
+    (b"<html", "a web page", _PAGE),
     (b"pk\x05\x06", "an empty zip archive", "fetch or save it again"),
-    (b"\x93numpy", "a NumPy array", "give all arrays: np.savez(path, *get_weights())"),
+    (
+        b"\x93numpy",
+        "a NumPy array",
+        "save all arrays, np.savez('weights.npz', *model.get_weights()), and give them "
+        "with --weights (in Python, weights=) beside the JSON of model.to_json()",
+    ),
     *((bytes([0x80, version]), "a pickle", _PICKLE) for version in range(2, 6)),
     (b"\x08", "a protocol buffer (ONNX or TensorFlow)", _FIND_ORIGINAL),
     (b"backend:", "an architecture in YAML", _YAML),

@@ -13,6 +13,7 @@ from gru2np.readers.safe.zip_archive import SafeZip
 from gru2np.readers.shards import ShardedPaths, is_index
 from gru2np.readers.source import as_folder, kind_of, open_source
 from gru2np.readers.weights_h5 import Hdf5Paths
+from gru2np_runtime.bundle.container import MANIFEST
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from gru2np.readers.checkpoint import Checkpoint
     from gru2np.readers.safe.window import Window
     from gru2np.readers.source import Source
+
+
+EXPECTED = (
+    "a weights file (HDF5, .weights.h5, a TensorFlow checkpoint, shards, or an .npz of "
+    "get_weights())"
+)
 
 
 class Owner(NamedTuple):
@@ -110,7 +117,7 @@ def read(
     Raises:
         ModelFileError: the file is damaged or hostile.
     """
-    kind = kind_of(source)
+    kind = kind_of(source) if alone else kind_of(source, EXPECTED)
     if kind == "hdf5":
         return _hdf5(source, stack, alone=alone)
     if kind == "json" and is_index(source.window.at(0, MOST_BYTES + 1), source.name):
@@ -123,6 +130,11 @@ def read(
             arrays = array_list.read(archive, stack)
             return StoredWeights("npz", [source.window], flat=arrays)
     return None
+
+
+def is_bundle(source: Source, stack: ExitStack) -> bool:
+    """Whether an archive is a gru2np bundle."""
+    return MANIFEST in SafeZip(source.window, source.name, stack).names
 
 
 def _hdf5(source: Source, stack: ExitStack, *, alone: bool) -> StoredWeights | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.errors import WAYS_ON
 from gru2np.inspection.render import NOTATION, RESET_AFTER
 from gru2np.reports.blocks import note
 from gru2np.reports.markup import Markup, element, name
@@ -109,6 +110,8 @@ def problems(report: Report) -> Iterator[Markup]:
     yield element("ul", *(_item(text) for text in texts[:_MOST_PROBLEMS]))
     if len(texts) > _MOST_PROBLEMS:
         yield note(f"And {len(texts) - _MOST_PROBLEMS} more: gru2np inspect lists all.")
+    if report.problems:
+        yield element("p", WAYS_ON)
     yield element(
         "p", "This page shows the contents of the file; the model did not run."
     )

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from gru2np.graph.parts import Part
     from gru2np.inspection.cost import Costs
     from gru2np.inspection.inspect import Opened, Report
-    from gru2np.layers.custom import CustomObjects
     from gru2np.reports.blocks import Section
     from gru2np.verification.result import Verification
+    from gru2np_runtime.custom_objects import CustomObjects
 
     FilePath = str | os.PathLike[str]
     # Options of a command with their values; None if the user left one out.
@@ -52,6 +52,7 @@ def write_inspection(
     weights: FilePath | None = None,
     *,
     custom_objects: CustomObjects | None = None,
+    objects_file: FilePath | None = None,
     saved_by: str | None = None,
     part: Part | None = None,
 ) -> Report:
@@ -61,7 +62,8 @@ def write_inspection(
         target: path of the page; it is replaced when the page is complete.
         path: a model file, an architecture, or a bundle.
         weights: the weights of an architecture.
-        custom_objects: custom classes, as for ``export``.
+        custom_objects: as for ``export``.
+        objects_file: the file that they are from.
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
         part: the part of the model to show; None for the whole model.
@@ -74,7 +76,9 @@ def write_inspection(
         BundleError: the bundle breaks a rule.
         Gru2npError: the page cannot be written.
     """
-    options: Options = [("", path), ("--weights", weights)]
+    options: Options = [
+        *(("", path), ("--weights", weights), ("--custom-objects", objects_file)),
+    ]
     with inspecting(
         path,
         weights,
@@ -99,6 +103,7 @@ def write_verification(
     atol: float | None = None,
     rtol: float | None = None,
     custom_objects: CustomObjects | None = None,
+    objects_file: FilePath | None = None,
     saved_by: str | None = None,
     conversion: Conversion | None = None,
 ) -> None:
@@ -114,7 +119,8 @@ def write_verification(
         expected: the file of recorded outputs; None if Keras ran.
         atol: the user's absolute tolerance.
         rtol: the user's relative tolerance.
-        custom_objects: custom classes, as for ``export``.
+        custom_objects: as for ``export``.
+        objects_file: the file that they are from.
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
         conversion: of the model, if it is open; else the file is opened again.
@@ -127,6 +133,7 @@ def write_verification(
     options: Options = [
         *(("", model), ("", bundle), ("--weights", weights), ("--input", inputs)),
         *(("--expected", expected), ("--atol", atol), ("--rtol", rtol)),
+        ("--custom-objects", objects_file),
     ]
     part = None if conversion is None else conversion.part
     command = _command("verify", options, "report.html", saved_by, verification, part)

@@ -82,17 +82,32 @@ class BundleComparison:
             self.notes.append(storage_cost.note(model.storage))
         self.drawn: list[Drawn] = []
         self.outputs: list[dict[str, Array] | str] = []
-        if bundle is not None:
-            self._check_source()
 
-    def _check_source(self) -> None:
+    def check_source(self, *, force: bool) -> None:
+        """Check that the bundle was exported from the file that Keras reads.
+
+        Args:
+            force: note another file, and do not refuse it.
+
+        Raises:
+            VerificationError: it was exported from another file.
+        """
         source, file = self.model.source, self.conversion.raw
-        if source.get("sha256") != file.sha256:
-            self.notes.append(
-                f"{self.bundle} was exported from another file than {file.file_name} "
-                f"({source.get('file_name')}, sha256 "
-                f"{str(source.get('sha256'))[:8]}… and {file.sha256[:8]}…)"
+        recorded = str(source.get("sha256"))
+        if recorded == file.sha256:
+            return
+        text = (
+            f"{self.bundle} was exported from another file than {file.file_name}: from "
+            f"{source.get('file_name')} with SHA-256 {recorded[:8]}…, and this one has "
+            f"{file.sha256[:8]}…"
+        )
+        if not force:
+            raise VerificationError(
+                f"{text}. Verify the file that it was exported from, write its bundle "
+                f"with gru2np export {file.file_name}, or compare the two all the same "
+                "with --force (force=True in Python)"
             )
+        self.notes.append(text)
 
     def _tolerance(self, output: str, full: Tolerance, case: str) -> Tolerance:
         """The tolerance of an output, with the cost of small storage."""

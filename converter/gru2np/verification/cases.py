@@ -100,7 +100,8 @@ def draw(
     if not drawn:
         names = [name for name, _, _ in maker.cases()]
         raise VerificationError(
-            f"this model has no case {only!r}: expected one of {', '.join(names)}"
+            f"this model has no case {only!r}: --case (case= in Python) takes one of "
+            f"{', '.join(names)}"
         )
     return drawn
 

@@ -112,7 +112,12 @@ def differences(conversion: Conversion, keras: Keras) -> Iterator[str]:
         groups = _without_names(groups)
     raw = replace(conversion.raw, backend="tensorflow", config=config, groups=groups)
     try:
-        other = converted(raw, *as_read_by(raw, keras.version), part=conversion.part)
+        other = converted(
+            raw,
+            *as_read_by(raw, keras.version),
+            conversion.specs,
+            conversion.part,
+        )
     except Gru2npError as error:
         yield f"{keras} would read it as something that gru2np refuses: {error}"
         return

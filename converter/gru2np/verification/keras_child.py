@@ -3,7 +3,8 @@
 It is run by path, with the folder of a request as its only argument.  It imports
 nothing of gru2np, so that its outputs come from Keras alone.  It reads
 ``request.json`` and ``inputs.npz``, writes the arrays of each case, ``arrays0.npz`` and
-so on, and last ``answer.json``, which holds the error if there was one.
+so on, and last ``answer.json``, which holds the error if there was one.  ``progress``
+gets a line for each step that is done.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ sys.path[:] = [
 import importlib  # noqa: E402
 import json  # noqa: E402
 import re  # noqa: E402
+import runpy  # noqa: E402
 import shutil  # noqa: E402
 import zipfile  # noqa: E402
 from typing import Any  # noqa: E402
@@ -40,9 +42,12 @@ def answer(folder: Path) -> dict[str, Any]:
         keras = importlib.import_module(request["module"])
     except Exception as error:
         raise Stopped("import") from error
+    _tell(folder, "imported")
     # For layers that name no dtype, and because predict casts inputs to floatx.
     keras.backend.set_floatx(request["floatx"])
+    request["custom_objects"] = _objects(keras, request)
     model, plain = _load(keras, request, folder)
+    _tell(folder, "loaded")
     if request["nudged"]:
         _nudge(model)
     part = _part(keras, model, request)
@@ -63,6 +68,7 @@ def answer(folder: Path) -> dict[str, Any]:
                     )
                 except Exception as error:
                     raise Stopped("predict") from error
+            _tell(folder, "layers")
     return {
         "version": keras.__version__,
         "tensorflow": importlib.import_module("tensorflow").__version__,
@@ -70,6 +76,12 @@ def answer(folder: Path) -> dict[str, Any]:
         "left_out": request["left_out"] if plain else [],
         "cases": cases,
     }
+
+
+def _tell(folder: Path, done: str) -> None:
+    """Tell the parent what is done, a line for each."""
+    with (folder / "progress").open("a", encoding="utf-8") as file:
+        file.write(f"{done}\n")
 
 
 def _inputs(request: dict[str, Any], folder: Path, number: int) -> list[Any]:
@@ -99,6 +111,8 @@ def _predicted(
         outputs = _named(result, arrays, "y")
     except Exception as error:
         return {"failed": f"{type(error).__name__}: {error}"}
+    finally:
+        _tell(folder, "case")
     np.savez(folder / f"arrays{number}.npz", **arrays)
     return {"outputs": outputs, "nodes": []}
 
@@ -139,12 +153,34 @@ def _load(keras: Any, request: dict[str, Any], folder: Path) -> tuple[Any, bool]
         raise Stopped("load") from error
 
 
+def _objects(keras: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """The custom objects that the user's file defines for this Keras."""
+    if request["objects"] is None:
+        return {}
+    # It may import files beside it.
+    sys.path.insert(0, str(Path(request["objects"]).parent))
+    try:
+        found = runpy.run_path(request["objects"])["keras_custom_objects"]
+        objects = dict(found(keras) if callable(found) else found)
+        missing = [name for name in request["needed"] if name not in objects]
+        if missing:
+            raise LookupError(
+                f"keras_custom_objects has no {', '.join(missing)}, which the model "
+                f"needs; it has {', '.join(objects) or 'nothing'}"
+            )
+    except Exception as error:
+        raise Stopped("objects") from error
+    return objects
+
+
 def _load_file(keras: Any, request: dict[str, Any], path: Path) -> Any:
-    own = {}
+    own = dict(request["custom_objects"])
     if request["left_out"]:
-        own["custom_objects"] = _placeholders(keras, request, path)
+        own.update(_placeholders(keras, request, path))
     if request["weights"]:
-        model = keras.models.model_from_json(path.read_text("utf-8"), **own)
+        model = keras.models.model_from_json(
+            path.read_text("utf-8"), custom_objects=own
+        )
         if request["weights"].endswith(".npz"):
             with np.load(request["weights"]) as data:
                 arrays = [data[f"arr_{number}"] for number in range(len(data.files))]
@@ -155,7 +191,9 @@ def _load_file(keras: Any, request: dict[str, Any], path: Path) -> Any:
             # Weights that a checkpoint lacks would keep their initial numbers.
             loaded.assert_existing_objects_matched()
         return model
-    return keras.models.load_model(path, compile=False, safe_mode=True, **own)
+    return keras.models.load_model(
+        path, custom_objects=own, compile=False, safe_mode=True
+    )
 
 
 def _load_plain(keras: Any, request: dict[str, Any], folder: Path) -> Any:

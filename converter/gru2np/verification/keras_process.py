@@ -12,7 +12,9 @@ import re
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,12 @@ import numpy as np
 from gru2np.errors import VerificationError
 from gru2np.readers import packed
 from gru2np.text import listed
-from gru2np.verification import keras_files, part_in_keras, plain_config
+from gru2np.verification import (
+    keras_files,
+    keras_objects,
+    part_in_keras,
+    plain_config,
+)
 from gru2np.verification.evidence import Reference
 from gru2np.verification.installed_keras import INSTEAD, SHOWN
 
@@ -30,13 +37,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np.convert import Conversion
-    from gru2np.ir import Array
+    from gru2np.ir import Array, FilePath
     from gru2np.verification.installed_keras import Keras
 
 
+# Called with what is done now, and the numbers of steps that are done and of all.
+Progress = Callable[[str, int, int], object]
 CHILD = Path(__file__).with_name("keras_child.py")
 # Seconds after which the child is stopped: an hour.
 TIMEOUT = 3600
+# Seconds between two reports of what it does.
+PAUSE = 0.2
+
+
+def silent(text: str, done: int = 0, total: int = 0) -> None:
+    """A ``Progress`` that reports nothing."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,9 @@ def run(
     floatx: str,
     layers: bool,
     nudged: bool,
+    objects: FilePath | None = None,
+    progress: Progress = silent,
+    names: Sequence[str] = (),
 ) -> Iterator[Answered]:
     """Run a Keras in a child process: load the model once, predict every case.
 
@@ -132,12 +150,17 @@ def run(
         floatx: Keras' setting.
         layers: record the outputs of every layer too.
         nudged: change every weight in its last digit.
+        objects: path of a file of the user's that defines custom objects of Keras.
+        progress: called some times a second, with what Keras does.
+        names: of the cases.
 
     Raises:
         VerificationError: Keras cannot load the model, or run it on any of the cases.
     """
     config = conversion.raw.config
     plain, written = plain_config.plain(conversion, keras2=keras.generation == 2)
+    needed = sorted(conversion.specs.used)
+    keras_objects.give_names(plain, needed, keras_3=keras.generation == 3)
     left_out: list[str] = []
     if conversion.whole_refused is not None:
         plain, left_out = part_in_keras.with_placeholders(conversion, plain)
@@ -155,7 +178,11 @@ def run(
     request = {
         "module": keras.module,
         "container": conversion.raw.container,
-        "must_be_plain": bool(written or left_out or plain_config.foreign(config)),
+        "objects": None if objects is None else str(Path(objects).resolve()),
+        "needed": needed,
+        "must_be_plain": bool(
+            written or needed or left_out or plain_config.foreign(config)
+        ),
         "part": part_in_keras.request(conversion),
         "left_out": left_out,
         "kind": structure.kind,
@@ -187,7 +214,9 @@ def run(
             for i, x in enumerate(inputs)
         }
         np.savez(folder / "inputs.npz", **arrays)
-        answer = _ask(folder, keras)
+        again = " once more, with nudged numbers" if nudged else ""
+        steps = _Steps(folder, f"{keras}{again}", names, len(cases), layers)
+        answer = _ask(folder, keras, lambda: progress(*steps.now()))
         if answer["version"] != keras.version:
             raise VerificationError(
                 f"{keras} is installed, but importing {keras.module} gives version "
@@ -257,29 +286,65 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _ask(folder: Path, keras: Keras) -> dict[str, Any]:
+class _Steps:
+    """What the child does, by the lines that it has written.
+
+    Args:
+        folder: of the child.
+        keras: the Keras that runs, in words.
+        names: of the cases.
+        cases: their number.
+        layers: whether the layers of each case follow.
+    """
+
+    def __init__(
+        self, folder: Path, keras: str, names: Sequence[str], cases: int, layers: bool
+    ) -> None:
+        self._path, self._keras = folder / "progress", keras
+        titles = list(names) or [str(number + 1) for number in range(cases)]
+        self._todo = [f"{keras}: case {name}" for name in titles]
+        if layers:
+            self._todo += [f"{keras}: layers in case {name}" for name in titles]
+
+    def now(self) -> tuple[str, int, int]:
+        """In words, and the numbers of steps that are done and of all."""
+        done = self._path.read_text("utf-8").split() if self._path.exists() else []
+        if len(done) < 2:
+            doing = ("starting {}", "{} reads the model")[len(done)]
+            return doing.format(self._keras), 0, 0
+        number = min(len(done) - 2, len(self._todo) - 1)
+        return self._todo[number], number, len(self._todo)
+
+
+def _ask(folder: Path, keras: Keras, progress: Callable[[], object]) -> dict[str, Any]:
     """Start the child, wait for it, read its answer."""
     command = [sys.executable, str(CHILD), str(folder)]
-    try:
-        # On any exception, Ctrl-C included, subprocess.run kills the child.
-        process = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment(folder),
-            timeout=TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise VerificationError(
-            f"{keras} was not done after {TIMEOUT // 60} minutes: give fewer rows with "
-            "--input"
-        ) from None
+    deadline = time.monotonic() + TIMEOUT
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment(folder),
+    ) as process:
+        try:
+            output = None
+            while output is None:
+                progress()
+                with suppress(subprocess.TimeoutExpired):
+                    output, _ = process.communicate(timeout=PAUSE)
+                if output is None and time.monotonic() > deadline:
+                    raise VerificationError(
+                        f"{keras} was not done after {TIMEOUT // 60} minutes: give "
+                        "fewer rows with --input"
+                    )
+        except BaseException:  # Ctrl-C too
+            process.kill()
+            raise
     try:
         answer: dict[str, Any] = json.loads((folder / "answer.json").read_text("utf-8"))
     except (FileNotFoundError, ValueError):
-        text = process.stdout.decode("utf-8", "replace").strip().splitlines()
+        text = output.decode("utf-8", "replace").strip().splitlines()
         lines = "".join(f"\n  {line}" for line in text[-SHOWN:])
         raise VerificationError(
             f"the process that ran {keras} ended with code {process.returncode}:{lines}"
@@ -288,6 +353,7 @@ def _ask(folder: Path, keras: Keras) -> dict[str, Any]:
         doing = {
             "import": "be imported",
             "load": "load this file",
+            "objects": "use the file of custom objects",
             "part": "make a model of this part",
         }
         what = doing.get(answer["failed"], "run this model")

@@ -14,6 +14,7 @@ from gru2np.errors import VerificationError
 from gru2np.generations.records import objects
 from gru2np.graph.parts import Names
 from gru2np.graph.stated import of_nested, stated
+from gru2np.verification import plain_config
 from gru2np.verification.installed_keras import INSTEAD
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 # The package of the placeholders' classes, as Keras 3 registers classes.
 PLACEHOLDER = "gru2np.left_out"
-# Classes with code of the file.
-CODE = ("Lambda", "__lambda__", "function")
 
 
 def request(conversion: Conversion) -> dict[str, Any] | None:
@@ -112,7 +111,7 @@ def with_placeholders(conversion: Conversion, config: Any) -> tuple[Any, list[st
             outputs = list(_outputs(conversion, layers[name]))
             specs[i] = _placeholder(spec, name, outputs)
     for record in objects(specs):
-        if record.get("class_name") in CODE:
+        if plain_config.holds_code(record):
             raise VerificationError(
                 f"a layer of the part holds a layer with code of the file, and Keras "
                 f"would run it: {INSTEAD}"

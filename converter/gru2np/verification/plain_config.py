@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.keras2 import ABSENT, CUDNN
 from gru2np.generations.records import objects
+from gru2np.layers.custom import LAMBDA, function_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,4 +139,24 @@ def foreign(config: Any) -> list[str]:
             is_code = isinstance(value, dict) and value.get("class_name") in _CODE
             if is_code and _OBJECTS.fullmatch(key):
                 names[f"the function {value.get('config')!r} as {key}"] = None
+        if holds_code(record):
+            names["code, as Lambda layers have it"] = None
     return list(names)
+
+
+def holds_code(record: dict[str, Any]) -> bool:
+    """Whether an object is code, or a Lambda layer with code, that Keras would run.
+
+    A Lambda that ``keras_objects.give_names`` has written holds a name.
+    """
+    if record.get("class_name") != LAMBDA:
+        return record.get("class_name") == "__lambda__"
+    options = record.get("config")
+    if not isinstance(options, dict):
+        return True
+    of_shape = (options.get("output_shape"), options.get("mask"))
+    return (
+        function_name(options) is None
+        or options.get("function_type", "function") != "function"
+        or any(value is not None for value in of_shape)
+    )

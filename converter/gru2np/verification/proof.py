@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gru2np.ir import Array, FilePath
-    from gru2np.layers.custom import CustomObjects
     from gru2np.verification.comparison import Comparison
     from gru2np.verification.evidence import Case
     from gru2np.verification.result import Verification
     from gru2np_runtime import Model
     from gru2np_runtime.bundle.opening import Opened
+    from gru2np_runtime.custom_objects import CustomObjects
     from gru2np_runtime.graph import Port
 
 

@@ -169,7 +169,8 @@ def by_name(value: Any, names: Sequence[str], what: str) -> dict[str, Array]:
         if set(arrays) != set(names):
             raise InputError(
                 f"{where}: expected an array for each {what}, {sorted(names)}, "
-                f"got {sorted(arrays)}"
+                f"got {sorted(arrays)}: np.savez(path, "
+                f"{', '.join(f'{name}=...' for name in names)}) saves them"
             )
         return {name: _numbers(arrays[name], name, where) for name in names}
     items = value if isinstance(value, (list, tuple)) else [value]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
+from gru2np.errors import InputError
 from gru2np.ir import walk_keras
 from gru2np.layers.spec import HALF, dtype_name
 from gru2np.verification.comparison import Tolerance
@@ -33,11 +35,23 @@ class Settings:
         atol: absolute tolerance; None for that of the model's dtype.
         rtol: relative tolerance, by the largest number of an array; the same default.
         layers: compare every layer's output too.
+
+    Raises:
+        InputError: a tolerance is no finite number of 0 or more.
     """
 
     atol: float | None = None
     rtol: float | None = None
     layers: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in (("atol", self.atol), ("rtol", self.rtol)):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if value is not None and not (number and 0 <= value < inf):
+                raise InputError(
+                    f"{name}: expected a finite number of 0 or more, got {value!r}: "
+                    f"leave out --{name} ({name}= in Python) for that of the dtype"
+                )
 
     def tolerance(self, default: Tolerance) -> Tolerance:
         """The user's tolerance, with the default for what the user left out."""

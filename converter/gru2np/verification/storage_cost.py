@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from gru2np.bundle import Exported
     from gru2np.convert import Conversion
     from gru2np.ir import Array
-    from gru2np.layers.custom import CustomObjects
     from gru2np_runtime import Model
+    from gru2np_runtime.custom_objects import CustomObjects
 
     # Inputs, and the outputs of full precision, by name.
     Measured = tuple[Mapping[str, Array], Mapping[str, Array]]

@@ -4,35 +4,43 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gru2np.bundle import in_memory
 from gru2np.convert import convert, model_file
-from gru2np.errors import ModelFileError, VerificationError, naming
+from gru2np.errors import ModelFileError, VerificationError, check_path, naming
 from gru2np.graph.parts import Part, part_of
 from gru2np.inspection.inspect import is_bundle
 from gru2np.layers.spec import HALF
-from gru2np.verification import cases, installed_keras, keras_process, samples
+from gru2np.verification import (
+    cases,
+    installed_keras,
+    keras_objects,
+    keras_process,
+    samples,
+)
 from gru2np.verification.bundle_comparison import BundleComparison
 from gru2np.verification.float64 import Exact
 from gru2np.verification.input_usage import usages
 from gru2np.verification.landmarks import pool
 from gru2np.verification.settings import Settings, precision
 from gru2np_runtime import BundleError, load
+from gru2np_runtime.bundle.kinds import no_bundle_at
 from gru2np_runtime.bundle.opening import open_bundle
+from gru2np_runtime.data import cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np.convert import Conversion
     from gru2np.ir import Array, FilePath
-    from gru2np.layers.custom import CustomObjects
     from gru2np.verification.bundle_comparison import Again
     from gru2np.verification.keras_process import Outputs
     from gru2np.verification.result import Verification
+    from gru2np_runtime.custom_objects import CustomObjects
 
 
 def verify(
@@ -48,7 +56,9 @@ def verify(
     seed: int = 0,
     case: str | None = None,
     custom_objects: CustomObjects | None = None,
+    keras_custom_objects: FilePath | None = None,
     saved_by: str | None = None,
+    force: bool = False,
     part_outputs: str | Sequence[str] | None = None,
     part_inputs: str | Sequence[str] | None = None,
 ) -> Verification:
@@ -68,7 +78,8 @@ def verify(
     Args:
         model: path of a saved model, or a live ``keras.Model``.
         bundle: path of the bundle to verify; if None, what ``export`` would write now.
-            A bundle that was exported from another file is compared too, with a note.
+            The bundle of another file is refused, as its numbers say nothing of this
+            file; unless the model is a live one, which has no file.
         inputs: an array, a list, a dict by input name, or the path of a ``.npy`` or
             ``.npz``; if None, inputs that fit the model are drawn.
         expected: recorded outputs in the same forms, by output name; no Keras runs.
@@ -78,10 +89,14 @@ def verify(
         layers: compare every layer's output too, each layer with its inputs in Keras.
         seed: of the drawn inputs.
         case: draw only the case of this name.
-        custom_objects: custom classes, as for ``export``; they need ``expected``, since
-            Keras would need its own classes for them.
+        custom_objects: as for ``export``; they need ``keras_custom_objects`` too, or
+            ``expected``.
+        keras_custom_objects: path of a Python file that defines this name for the Keras
+            in the child process: a dict by the same names, or a function that takes the
+            module of Keras and returns one.
         saved_by: the Keras that saved the file, if the file does not say: see
             ``export``.
+        force: compare the bundle of another file all the same, with a note.
         part_outputs: compare a part of the model, with these outputs: ``outputs`` of
             ``export``.  A bundle of a part says itself of which.
         part_inputs: the same with these inputs: ``inputs`` of ``export``.
@@ -91,13 +106,21 @@ def verify(
         ValueError: ``saved_by`` names no Keras.
         BundleError: the bundle breaks a rule.
         InputError: inputs or expected outputs do not fit the model.
-        VerificationError: no installed Keras can run the file as it was meant, or the
-            model has no case of that name.
+        VerificationError: no installed Keras can run the file as it was meant, the
+            model has no case of that name, or the bundle is of another file.
     """
     settings = Settings(atol, rtol, layers)
-    part = part_of(part_outputs, part_inputs)
     request = Request(
-        inputs, expected, settings, seed, case, custom_objects, saved_by, part
+        inputs,
+        expected,
+        settings,
+        seed,
+        case,
+        custom_objects,
+        saved_by,
+        keras_custom_objects,
+        force,
+        part=part_of(part_outputs, part_inputs),
     )
     with verifying(model, [bundle], request, weights) as (_, (verification,)):
         return verification
@@ -115,6 +138,9 @@ class Request:
         case: draw only the case of this name; None for all.
         custom_objects: custom classes by name.
         saved_by: the Keras that saved the file, if the file does not say.
+        keras_custom_objects: path of a file that defines them for Keras.
+        force: compare the bundle of another file too.
+        progress: called with what is done now.
         part: the part of the model; None for that of the bundle, or the whole model.
 
     Raises:
@@ -128,6 +154,9 @@ class Request:
     case: str | None = None
     custom_objects: CustomObjects | None = None
     saved_by: str | None = None
+    keras_custom_objects: FilePath | None = None
+    force: bool = False
+    progress: keras_process.Progress = keras_process.silent
     part: Part | None = None
 
     def __post_init__(self) -> None:
@@ -144,10 +173,7 @@ class Request:
                 "a case draws its own inputs: leave out case or inputs"
             )
         if self.expected is None and self.custom_objects:
-            raise VerificationError(
-                f"Keras would need its own classes for {', '.join(self.custom_objects)}"
-                f": {installed_keras.INSTEAD}"
-            )
+            keras_objects.check(self.custom_objects, self.keras_custom_objects)
 
 
 @contextmanager
@@ -169,14 +195,23 @@ def verifying(
         The conversion, whose file is open while the context lasts, and a verification
         for each bundle.
     """
+    example = "verify('model.h5', 'model.npz')"
+    for name, values in (("bundle", bundles), ("weights", [weights])):
+        for value in values:
+            if value is not None:
+                check_path(value, name, example)
     _check_order(model, bundles)
     with ExitStack() as stack:
         path, saved_by = stack.enter_context(model_file(model, request.saved_by))
+        check_path(path, "model", example, other=" or a live keras.Model")
         part = _part(bundles, request)
         conversion = stack.enter_context(
             convert(path, weights, request.custom_objects, saved_by, part)
         )
         files = Path(path), None if weights is None else Path(weights)
+        if path is not model:
+            # A live model is saved again and again, never to equal bytes.
+            request = replace(request, force=True)
         yield conversion, verify_conversion(conversion, files, bundles, request)
 
 
@@ -218,21 +253,18 @@ def _check_order(model: Any, bundles: Sequence[FilePath | None]) -> None:
         BundleError: an argument for a bundle is no bundle.
         ModelFileError: the argument for the model is a bundle.
     """
-    order = "gru2np verify MODEL BUNDLE: the saved model first, then its bundle"
-    if isinstance(model, (str, os.PathLike)) and is_bundle(Path(model)):
+    order = "gru2np verify MODEL BUNDLE takes the saved model first, then its bundle"
+    named = isinstance(model, (str, os.PathLike))
+    if named and is_bundle(Path(model)) and no_bundle_at(model) is None:
         raise ModelFileError(
-            f"{Path(model).name}: expected a saved Keras model, got a bundle: {order}"
+            f"{Path(model).name}: expected a saved Keras model, got a bundle; {order}"
         )
     for bundle in bundles:
-        if (
-            bundle is not None
-            and Path(bundle).is_file()
-            and not is_bundle(Path(bundle))
-        ):
-            raise BundleError(
-                f"{Path(bundle).name}: expected a bundle, an .npz that gru2np export "
-                f"wrote: {order}"
-            )
+        if bundle is None or not Path(bundle).exists():
+            continue
+        wrong = no_bundle_at(bundle)
+        if wrong is not None:
+            raise BundleError(f"{Path(bundle).name}: {wrong}; {order}")
 
 
 def verify_conversion(
@@ -251,6 +283,7 @@ def verify_conversion(
     """
     sides = [_load(conversion, bundle, request) for bundle in bundles]
     drawn = _cases(conversion, request, sides)
+    request.progress(f"running {len(drawn)} cases here", 0, 0)
     # The runtime runs first, so that inputs that do not fit are refused early.
     for side in sides:
         side.predict(drawn)
@@ -263,6 +296,9 @@ def verify_conversion(
         files,
         batch_size=samples.declared_batch(conversion.built.graph),
         floatx=_floatx(conversion),
+        objects=request.keras_custom_objects,
+        progress=request.progress,
+        names=[case.name for case in drawn],
     )
     inputs = [list(case.inputs.values()) for case in drawn]
     exact = None
@@ -272,6 +308,7 @@ def verify_conversion(
         pools = [pool(known[port.name], port.dtype, half=False) for port in ports]
         exact = Exact(conversion.built.graph, conversion.weights, pools)
     with run(inputs, layers=request.settings.layers, nudged=False) as answered:
+        request.progress("comparing", 0, 0)
         again = _nudged_keras(run, inputs, exact)
         return [side.compare_keras(answered, exact, again) for side in sides]
 
@@ -325,7 +362,9 @@ def _cases(
         )
     arrays = samples.by_name(request.inputs, names, "input")
     ports = zip(names, graph.inputs, strict=True)
-    arrays = {name: arrays[name].astype(port.dtype) for name, port in ports}
+    arrays = {
+        name: cast(arrays[name], f"input {name!r}", port.dtype) for name, port in ports
+    }
     return [cases.Drawn(cases.GIVEN, "your inputs", None, arrays)]
 
 
@@ -342,7 +381,9 @@ def _load(
         )
     with naming(bundle):
         model = load(bundle, custom_objects=custom)
-    return BundleComparison(conversion, model, Path(bundle).name, settings)
+    side = BundleComparison(conversion, model, Path(bundle).name, settings)
+    side.check_source(force=request.force)
+    return side
 
 
 def _floatx(conversion: Conversion) -> str:

@@ -173,7 +173,7 @@ class Slots:
                     inner, scope.inner(attribute, f"{name}/", (inner.name,), False)
                 )
             return
-        spec = self.specs.get(layer.class_name)
+        spec = self.specs.of(layer)
         assert spec is not None  # the translator has refused unknown classes
         frozen = scope.frozen or layer.training.get("trainable", True) is False
         scope = replace(scope, frozen=frozen)
@@ -211,7 +211,7 @@ class Slots:
         """The inner layers by attribute; ``flat`` ones are replaced by theirs."""
         children: list[tuple[str, KerasLayer]] = []
         for attribute, child in layer.children:
-            spec = self.specs.get(child.class_name)
+            spec = self.specs.of(child)
             inside = spec.weights.inside if spec and spec.weights else None
             if inside is not None and inside.flat:
                 cells = self._flattened(child)

@@ -135,7 +135,7 @@ def read_members(data: bytes | memoryview) -> dict[str, memoryview]:
     if magic != _END_MAGIC or disk or start_disk or comment or count != total:
         raise BundleError(
             "the bundle is cut off or has something after its end: "
-            "copy it again, or export it again"
+            "copy it again, or write it again with gru2np export MODEL"
         )
     if start + size + _END.size != len(view):
         raise BundleError("the directory of members does not end where the file ends")

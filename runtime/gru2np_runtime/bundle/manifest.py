@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from gru2np_runtime.attributes import OWN
 from gru2np_runtime.bundle.manifest_rules import (
     check_graphs,
     check_shapes,
@@ -22,6 +21,7 @@ from gru2np_runtime.bundle.manifest_rules import (
 )
 from gru2np_runtime.bundle.members import read_weight
 from gru2np_runtime.bundle.record import Record, reference_of, wrong
+from gru2np_runtime.custom import OWN, CustomFunction
 from gru2np_runtime.data import Structure
 from gru2np_runtime.errors import BundleError
 from gru2np_runtime.graph import Graph, Node, Port
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from gru2np_runtime.bundle.manifest_proof import Proof
     from gru2np_runtime.bundle.members import Member, WeightRecord
+    from gru2np_runtime.custom_objects import CustomObjects
     from gru2np_runtime.layer import Layer
 
 MANIFEST_VERSION = 2
@@ -111,15 +112,16 @@ class Manifest:
 
 
 def read_manifest(
-    value: object, custom_objects: Mapping[str, type[Layer]] | None = None
+    value: object, custom_objects: CustomObjects | None = None
 ) -> Manifest:
     """Check a manifest and build its graph.
 
     Args:
         value: the manifest.
-        custom_objects: classes of the user's own, by name.
+        custom_objects: classes and functions of the user's own, by name.
 
     Raises:
+        CustomObjectError: one of them is of the wrong kind.
         BundleError: a rule is broken; the message ends with the path.
     """
     root = Record(value, "$")
@@ -140,7 +142,7 @@ def read_manifest(
     source = _read_source(root, version)
     custom = _read_custom(root) if version > 1 else None
     part = _read_part(root) if version > 1 else None
-    reader = _Reader(custom_objects or {}, custom, version)
+    reader = _Reader(custom_objects, custom, version)
     inputs, outputs = root.record("inputs"), root.record("outputs")
     graph = reader.graph(root.record("graph"), "", 0)
     structures = [
@@ -255,11 +257,20 @@ class _Reader:
 
     def __init__(
         self,
-        custom_objects: Mapping[str, type[Layer]],
+        custom_objects: CustomObjects | None,
         declared: Mapping[str, Mapping[str, Any]] | None,
         version: int,
     ) -> None:
-        self.custom = {kind.op: kind for kind in custom_objects.values()}
+        self.classes: dict[str, type[Layer]] = {}
+        self.functions: dict[str, CustomFunction] = {}
+        if custom_objects:
+            from gru2np_runtime.custom_objects import checked
+
+            for given in checked(custom_objects).values():
+                if isinstance(given, CustomFunction):
+                    self.functions[given] = given
+                else:
+                    self.classes[given.op] = given
         # The manifest's record of custom objects; None in version 1.
         self.declared = declared
         self.used: set[str] = set()
@@ -357,6 +368,7 @@ class _Reader:
                 children[name] = self.layer(inner, f"{path}/{name}", depth + 1)
         record.refuse_unknown()
         kind = self._class(op, f"{record.path}.op")
+        self._give_functions(kind, attributes, f"{record.path}.attributes")
         try:
             return kind(layers=children, **attributes)
         except (OverflowError, TypeError, ValueError) as error:
@@ -379,20 +391,47 @@ class _Reader:
         """The class of an op; ``where`` is the path for messages."""
         if op in FAMILY:
             return layer_class(op)
-        if op.startswith(OWN) and self.declared is not None:
-            name = op[len(OWN) :]
-            self.used.add(name)
-            if self.declared.get(name, {}).get("kind") not in ("layer", "cell"):
-                raise BundleError(
-                    f"manifest: expected `$.custom` to name {name!r} as a layer or a "
-                    f"cell - at `{where}`"
-                )
-        if op in self.custom:
-            return self.custom[op]
-        if op.startswith(OWN):
-            name = op[len(OWN) :]
+        if not op.startswith(OWN):
+            raise BundleError(f"manifest: unknown op `{op}` - at `{where}`")
+        self._check_declared(op, ("layer", "cell"), where)
+        if op not in self.classes:
+            raise _not_given("class", op, where)
+        return self.classes[op]
+
+    def _give_functions(
+        self, kind: type[Layer], attributes: dict[str, Any], where: str
+    ) -> None:
+        """Put custom functions in the place of their names."""
+        for name, annotation in kind.attribute_kinds().items():
+            value = attributes.get(name)
+            if (
+                annotation not in ("ActivationSpec", "CustomFunction")
+                or not isinstance(value, str)
+                or not value.startswith(OWN)
+            ):
+                continue
+            self._check_declared(value, ("function",), f"{where}.{name}")
+            if value not in self.functions:
+                raise _not_given("function", value, f"{where}.{name}")
+            attributes[name] = self.functions[value]
+
+    def _check_declared(self, name: str, kinds: tuple[str, ...], where: str) -> None:
+        """Check that ``$.custom`` has a name with its prefix as one of these kinds."""
+        if self.declared is None:
+            return
+        name = name[len(OWN) :]
+        self.used.add(name)
+        if self.declared.get(name, {}).get("kind") not in kinds:
             raise BundleError(
-                f"layer of class {name!r}, which is none of Keras: give your own with "
-                f"load(..., custom_objects={{{name!r}: {name}}}) - at `{where}`"
+                f"manifest: expected `$.custom` to name {name!r} as a "
+                f"{' or a '.join(kinds)} - at `{where}`"
             )
-        raise BundleError(f"manifest: unknown op `{op}` - at `{where}`")
+
+
+def _not_given(kind: str, name: str, where: str) -> BundleError:
+    name = name[len(OWN) :]
+    return BundleError(
+        f"the bundle needs the custom {kind} {name!r}, which is not in it: give yours "
+        f"with --custom-objects FILE.py, or in Python with load(..., "
+        f"custom_objects={{{name!r}: {name}}}) - at `{where}`"
+    )

@@ -14,9 +14,9 @@ from gru2np_runtime.model import Model
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
 
-    from gru2np_runtime.layer import Array, Layer
+    from gru2np_runtime.custom_objects import CustomObjects
+    from gru2np_runtime.layer import Array
 
     Source = str | os.PathLike[str] | bytes | BinaryIO
 
@@ -57,7 +57,7 @@ class Opened:
 
 def open_bundle(
     source: Source,
-    custom_objects: Mapping[str, type[Layer]] | None = None,
+    custom_objects: CustomObjects | None = None,
     *,
     mapped: bool = False,
 ) -> Opened:
@@ -67,7 +67,17 @@ def open_bundle(
         BundleError: a rule is broken.
     """
     data: Any = _map(source) if mapped else None
-    members = read_members(_read(source) if data is None else data)
+    if data is None:
+        data = _read(source)
+    try:
+        members = read_members(data)
+    except BundleError:
+        from gru2np_runtime.bundle.kinds import no_bundle
+
+        text = no_bundle(source, data)
+        if text is None:
+            raise
+        raise BundleError(text) from None
     if hasattr(data, "madvise"):
         # The checksums read every page; release them, pages in use are read again.
         import mmap
@@ -89,7 +99,7 @@ def open_bundle(
 
 
 def read_bundle(
-    source: Source, custom_objects: Mapping[str, type[Layer]] | None = None
+    source: Source, custom_objects: CustomObjects | None = None
 ) -> tuple[Manifest, dict[str, Array]]:
     """The manifest, and the weights by path: float16 as stored, int8 as float32.
 
@@ -112,9 +122,34 @@ def _read(source: Source) -> bytes:
             "expected a path, bytes or a file open for bytes; "
             f"reading it gave {type(data).__name__}"
         )
-    # Importing pathlib takes longer than reading a bundle.
-    with open(source, "rb") as file:  # noqa: PTH123
+    with _open(source) as file:
         return file.read()
+
+
+def _open(path: object) -> BinaryIO:
+    """A file, open for bytes.
+
+    Raises:
+        BundleError: the path is none, or that of a folder.
+        OSError: there is no such file, or it cannot be read.
+    """
+    if not isinstance(path, str) and not hasattr(path, "__fspath__"):
+        raise BundleError(
+            "expected a path, bytes or a file open for bytes, got "
+            f"{type(path).__name__}: load('model.npz')"
+        )
+    try:
+        # Importing pathlib takes longer than reading a bundle.
+        return open(path, "rb")  # noqa: PTH123
+    except (IsADirectoryError, PermissionError):
+        from gru2np_runtime.bundle.kinds import no_bundle_at
+
+        text = no_bundle_at(path)
+        if text is None:
+            raise
+        raise BundleError(text) from None
+    except ValueError as error:  # a zero byte in the path
+        raise BundleError(f"{path!r}: {error}") from None
 
 
 def _map(source: Source) -> Any:
@@ -123,7 +158,7 @@ def _map(source: Source) -> Any:
         return None
     import mmap
 
-    with open(source, "rb") as file:  # noqa: PTH123
+    with _open(source) as file:
         try:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError):

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _NPY = b"\x93NUMPY"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_HDF5 = b"\x89HDF\r\n"
 _HEADERS = {
     (1, 0): npy.read_array_header_1_0,
     (2, 0): npy.read_array_header_2_0,
@@ -150,20 +149,37 @@ def file_arrays(
         return _npy_array(file, label, 0, size)
     if start[:4] in _ZIP:
         return _members(file, label, stack, folder)
+    from gru2np_runtime.bundle.kinds import no_inputs
+
+    if wrong := no_inputs(file):
+        raise InputError(f"{label}: {wrong}")
     got = f"a file that begins with {start!r}" if start else "an empty file"
-    raise InputError(f"{label}: expected a .npy or .npz file, got {got}")
+    raise InputError(
+        f"{label}: expected a .npy or .npz file, got {got}: np.save('x.npy', x) saves "
+        "an array"
+    )
 
 
-def holds_arrays(file: BinaryIO) -> bool:
+def holds_arrays(file: BinaryIO, label: str) -> bool:
     """Whether the file begins like a ``.npy`` or ``.npz``; else it is a table.
 
+    Args:
+        file: open and seekable.
+        label: the name of the file in messages.
+
     Raises:
-        InputError: it is HDF5, a model perhaps.
+        InputError: it is something else, a model perhaps.
     """
     start = _start(file)
-    if start.startswith(_HDF5):
-        raise InputError("the input: expected .npy, .npz or .csv, got HDF5")
-    return start.startswith((_NPY, *_ZIP))
+    if start.startswith(_NPY):
+        return True
+    # Inputs are rarely of another kind; the start must be fast.
+    from gru2np_runtime.bundle.kinds import no_inputs
+
+    wrong = no_inputs(file)
+    if wrong is not None:
+        raise InputError(f"{label}: {wrong}")
+    return start.startswith(_ZIP)
 
 
 def _start(file: BinaryIO) -> bytes:
@@ -191,7 +207,8 @@ def read_header(
     # NumPy raises many kinds of errors for damaged headers.
     except Exception:
         raise InputError(
-            f"{label}: its header is damaged, or it was not saved by NumPy"
+            f"{label}: its header is damaged, or it was not saved by NumPy: "
+            "np.save('x.npy', x) saves an array"
         ) from None
     return shape, fortran_order, dtype
 
@@ -209,7 +226,8 @@ def _npy_array(file: BinaryIO, label: str, start: int, end: int) -> FileArray:
     if any(n < 0 for n in shape) or needed > end - offset:
         raise InputError(
             f"{label}: is cut short: expected {needed} bytes for {dtype} of shape "
-            f"{shape}, got {end - offset}"
+            f"{shape}, got {end - offset}: copy it again, or save it again with "
+            "np.save('x.npy', x)"
         )
     return FileArray(file, label, dtype, shape, offset, fortran_order=fortran_order)
 
@@ -226,7 +244,7 @@ def _members(
                 if not member.filename.endswith(".npy"):
                     raise InputError(
                         f"{label}: expected arrays only, got the member "
-                        f"{member.filename!r}"
+                        f"{member.filename!r}: np.savez('x.npz', name=x) saves arrays"
                     )
                 name = member.filename[: -len(".npy")]
                 member_label = f"{label}, {name!r}"
@@ -249,7 +267,10 @@ def _members(
         NotImplementedError,
         RuntimeError,
     ) as error:
-        raise InputError(f"{label}: is a damaged .npz: {error}") from None
+        raise InputError(
+            f"{label}: is a damaged .npz ({error}): copy it again, or save it again "
+            "with np.savez('x.npz', name=x)"
+        ) from None
     return arrays
 
 
@@ -264,6 +285,19 @@ class Misuse(Exception):
     """A wrong argument of a command: exit code 2."""
 
 
+def lacks_suffix(path: FilePath) -> bool:
+    """Whether the suffix of its format is added to an output: it has none.
+
+    The path of a folder or a device is left as it is, and refused.
+    """
+    target = Path(path)
+    return (
+        bool(target.name)
+        and not target.suffix
+        and (target.is_file() or not target.exists())
+    )
+
+
 def check_output(
     path: FilePath, *, force: bool, inputs: Sequence[FilePath] = ()
 ) -> None:
@@ -275,15 +309,22 @@ def check_output(
     """
     target = Path(path)
     if str(path) == "-":
-        raise Misuse("standard output is not possible here: name a file")
+        raise Misuse("standard output is not possible here: name a file with -o")
+    if not str(path):
+        raise Misuse("the output has no name: name a file with -o")
     if not target.parent.is_dir():
-        raise Misuse(f"there is no folder {str(target.parent)!r} to write to")
+        raise Misuse(
+            f"there is no folder {str(target.parent)!r} to write to: make it first, or "
+            "name another file with -o"
+        )
     if not target.exists():
         return
     if any(Path(source).exists() and target.samefile(source) for source in inputs):
-        raise Misuse(f"{str(path)!r} is the input itself: name another output")
+        raise Misuse(f"{str(path)!r} is the input itself: name another file with -o")
+    if target.is_dir():
+        raise Misuse(f"{str(path)!r} is a folder: name a file in it with -o")
     if not target.is_file():
-        raise Misuse(f"{str(path)!r} is not a regular file: name another output")
+        raise Misuse(f"{str(path)!r} is not a regular file: name another with -o")
     if not force:
         raise Misuse(f"{str(path)!r} exists already: --force replaces it")
 
@@ -300,6 +341,8 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
         raise Gru2npError(f"{target}: cannot be written: {error.strerror}") from None
+    except ValueError as error:  # a zero byte in the path
+        raise Gru2npError(f"{str(target)!r}: cannot be written: {error}") from None
     try:
         with os.fdopen(handle, "w+b") as file:
             yield file

@@ -43,7 +43,7 @@ def open_inputs(
         Misuse: there are options for a table, but the file is no table.
     """
     label, file = _seekable(source, stack, folder)
-    of_table = not holds_arrays(file)
+    of_table = not holds_arrays(file, label)
     if of_table:
         ports = [
             Port(name, port.shape, port.dtype)
@@ -70,7 +70,10 @@ def _seekable(
         try:
             stream: BinaryIO = stack.enter_context(path.open("rb"))
         except OSError as error:
-            raise InputError(f"{label}: cannot be read: {error.strerror}") from None
+            way = ": name a .npy, .npz or .csv file" * path.is_dir()
+            raise InputError(
+                f"{label}: cannot be read: {error.strerror}{way}"
+            ) from None
         if path.is_file():
             return label, stream
     else:
@@ -101,9 +104,14 @@ def _by_name(
     for keys in (names, numbered):
         if set(keys) == set(arrays):
             return [arrays[key] for key in keys]
+    from gru2np_runtime.hints import nearest
+
+    missing = [name for name in names if name not in arrays]
+    guesses = (nearest(key, missing) for key in arrays if key not in names)
+    saved = f": np.savez('x.npz', {', '.join(f'{name}=...' for name in names)})"
     raise InputError(
         f"{label}: expected arrays {', '.join(names)}, "
-        f"got {', '.join(arrays) or 'none'}"
+        f"got {', '.join(arrays) or 'none'}{next(filter(None, guesses), saved)}"
     )
 
 

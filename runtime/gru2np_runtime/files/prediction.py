@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from gru2np_runtime.data import shape_text
 from gru2np_runtime.errors import Gru2npError, InputError
-from gru2np_runtime.files.arrays import Misuse, spool
+from gru2np_runtime.files.arrays import Misuse, check_output, lacks_suffix, spool
 from gru2np_runtime.files.inputs import open_inputs
 from gru2np_runtime.files.outputs import RowWriter, write_npz, write_table
 from gru2np_runtime.files.partial import Partial, bundle_conditions, check_partial
@@ -45,11 +45,19 @@ class Output(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """The number of rows, the batch size, and the outputs in the model's order."""
+    """What was predicted.
+
+    Attributes:
+        rows: their number.
+        batch_size: rows at once.
+        outputs: in the model's order.
+        target: path of the output; None for a stream.
+    """
 
     rows: int
     batch_size: int
     outputs: list[Output]
+    target: str | None = None
 
 
 class Interrupted(KeyboardInterrupt):
@@ -76,7 +84,8 @@ def predict_file(
             recognised by content.
         target: a ``.npy``, a ``.npz`` with the arrays by output name, or a ``.csv``; a
             path is replaced when the file is complete. A stream gets a table if the
-            source is one, else a ``.npy`` for one output or a ``.npz`` for several.
+            source is one, else a ``.npy`` for one output or a ``.npz`` for several. A
+            path without a suffix gets that of the same format.
         batch_size: rows at once; if None 1024, or fewer: 64 MiB of rows. A stateful
             model has its declared batch size.
         progress: called after each batch with the numbers of finished and of all rows.
@@ -93,31 +102,35 @@ def predict_file(
         Interrupted: Ctrl-C, after rows that are kept.
     """
     path = target if isinstance(target, (str, os.PathLike)) else None
-    if path is not None:
+    if path is not None and not lacks_suffix(path):
         _check_target(model, path, resume=resume, force=force)
     with ExitStack() as stack:
         folder = None if path is None else Path(path).parent
         options = table or TableOptions()
         inputs, of_table = open_inputs(model, source, options, stack, folder)
+        if path is not None and lacks_suffix(path):
+            path = f"{os.fspath(path)}.{_kind(model, None, of_table)}"
+            read = [p for p in (bundle, source) if isinstance(p, (str, os.PathLike))]
+            check_output(path, force=force, inputs=read)
+            _check_target(model, path, resume=resume, force=force)
         kind = _kind(model, path, of_table)
         size = _rows_at_once(model, inputs, batch_size)
         run = _Run(model, inputs, size, batch_size, kind, progress)
         # The shapes are checked by now, before anything is written to a stream.
-        if isinstance(target, (str, os.PathLike)):
+        if path is not None:
             conditions = None
             if bundle is not None and model.stateful is None:
                 conditions = {**bundle_conditions(bundle), **run.conditions()}
-            partial = Partial(
-                target, len(model.output_names), conditions, resume=resume
-            )
+            partial = Partial(path, len(model.output_names), conditions, resume=resume)
             writers = _to_file(run, partial)
         else:
+            assert not isinstance(target, (str, os.PathLike))
             writers = _to_stream(run, target, stack)
     outputs = [
         Output(name, writer.shape, writer.dtype.name)
         for name, writer in zip(model.output_names, writers)
     ]
-    return Prediction(run.rows, size, outputs)
+    return Prediction(run.rows, size, outputs, None if path is None else str(path))
 
 
 def _check_target(model: Model, path: FilePath, *, resume: bool, force: bool) -> None:
@@ -151,7 +164,7 @@ def _kind(model: Model, path: FilePath | None, of_table: bool) -> str:
             f"the model gives {len(model.output_names)} outputs "
             f"({', '.join(model.output_names)}): name an .npz file with -o"
         )
-    if suffix not in ("", ".npy"):
+    if suffix != ".npy" and path is not None:
         raise Misuse(
             f"{str(path)!r}: expected a name that ends in .npy, .npz or .csv, got "
             f"{suffix!r}: name an .npy, .npz or .csv file with -o"

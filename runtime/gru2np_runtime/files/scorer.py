@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gru2np_runtime.data import whole_number
 from gru2np_runtime.errors import BundleError, InputError
 from gru2np_runtime.loading import load
 
@@ -49,8 +50,12 @@ class Scorer:
         batch_size: int | None = None,
         custom_objects: Mapping[str, type[Layer]] | None = None,
     ) -> None:
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f"batch_size: expected at least 1, got {batch_size}")
+        if not isinstance(path, (str, os.PathLike)):
+            raise InputError(
+                f"path: expected a path, got {type(path).__name__}: Scorer('model.npz')"
+            )
+        if batch_size is not None:
+            batch_size = whole_number(batch_size, "batch_size", 1)
         # The working directory of another process may differ.
         self.path = os.path.abspath(path)  # noqa: PTH100
         self.batch_size = batch_size

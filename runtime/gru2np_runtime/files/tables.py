@@ -95,7 +95,8 @@ def read_table(
         return table.read(ports, table.columns(ports, options.columns), stack, folder)
     except UnicodeDecodeError:
         raise InputError(
-            f"{label}: expected a .npy or .npz file or a table in UTF-8"
+            f"{label}: expected a .npy or .npz file or a table in UTF-8: "
+            "np.save('x.npy', x) saves an array"
         ) from None
     finally:
         text.detach()
@@ -194,7 +195,8 @@ class _Table:
             return int(column) - 1
         raise InputError(
             f"{self.label}: expected one column {column!r}, got {self.width} columns: "
-            f"{', '.join(self.names)[:200] or 'without names'}"
+            f"{', '.join(self.names)[:200] or 'without names'}: --columns takes names, "
+            f"or numbers from 1 to {self.width}"
         )
 
     def read(
@@ -239,7 +241,8 @@ class _Table:
         name = f" ({self.names[i]!r})" if self.names else ""
         raise InputError(
             f"{self.label}, line {line}, column {i + 1}{name}: expected a number "
-            f"({dtype}), got {repr(cell[:40]) if cell else 'nothing'}"
+            f"({dtype}), got {repr(cell[:40]) if cell else 'nothing'}: change the "
+            "cell, or choose other columns with --columns"
         )
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.core import Masking as Masking
     from gru2np_runtime.layers.core import ReversibleEmbedding as ReversibleEmbedding
     from gru2np_runtime.layers.core import Softmax as Softmax
+    from gru2np_runtime.layers.custom import Function as Function
     from gru2np_runtime.layers.dense import Dense as Dense
     from gru2np_runtime.layers.dense import EinsumDense as EinsumDense
     from gru2np_runtime.layers.dense import Highway as Highway
@@ -149,6 +150,7 @@ FAMILY = {
     "embedding": "core.Embedding",
     "expand_dims": "ops.ExpandDims",
     "flatten": "reshaping.Flatten",
+    "function": "custom.Function",
     "get_item": "slicing.GetItem",
     "global_average_pooling": "pooling.GlobalAveragePooling",
     "global_max_pooling": "pooling.GlobalMaxPooling",
@@ -225,7 +227,11 @@ def layer_class(op: str) -> type[Layer]:
 
 def __getattr__(name: str) -> type[Layer]:
     if name not in _CLASSES:
-        raise AttributeError(f"module {__name__!r} has no layer {name!r}")
+        # Imported only for an error: the start must be fast.
+        from gru2np_runtime.hints import nearest
+
+        guess = nearest(name, __all__)
+        raise AttributeError(f"module {__name__!r} has no layer {name!r}{guess}")
     family = _CLASSES[name].split(".")[0]
     layer: type[Layer] = getattr(import_module(f"{__name__}.{family}"), name)
     return layer

@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.activations import axes_of, function_of, gate_activation
+from gru2np_runtime.custom import raising, read_only, real_numbers
+from gru2np_runtime.errors import CustomObjectError
 from gru2np_runtime.layer import FEW, Layer, across, stored
 
 if TYPE_CHECKING:
@@ -22,7 +24,107 @@ if TYPE_CHECKING:
 
 
 class Cell(Layer):
-    """One time step of a recurrent layer.
+    """One time step of a recurrent layer; the base of custom cells.
+
+    A custom cell states ``state_sizes``, ``weight_shapes``, ``forward``, and its
+    options as annotated attributes.  ``weight_shapes`` gets the shape (batch,
+    features); RNN runs the cell over time.
+    """
+
+    over_time = across
+
+    def state_sizes(self) -> tuple[int, ...]:
+        """Sizes of the states, in Keras' order."""
+        raise CustomObjectError(
+            f"cell {type(self).__name__} does not state its state_sizes: return a "
+            "tuple with the size of each state"
+        )
+
+    def output_size(self) -> int:
+        """The size of the output; that of the first state unless overridden."""
+        return self.state_sizes()[0]
+
+    def check_sizes(self) -> None:
+        """The cell states the sizes of its states and of its output.
+
+        Raises:
+            CustomObjectError: it does not.
+        """
+        what = f"cell {type(self).__name__}"
+        with raising(what):
+            sizes: object = self.state_sizes()
+            fits = (
+                isinstance(sizes, (tuple, list))
+                and sizes
+                and all(
+                    isinstance(size, int) and size > 0
+                    for size in (*sizes, self.output_size())
+                )
+            )
+        if not fits:
+            raise CustomObjectError(
+                f"{what}: expected state_sizes to be a tuple with the size of each "
+                f"state, got {sizes!r}"
+            )
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """(batch, output size)."""
+        return ((shapes[0][0], self.output_size()),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> tuple[Array, ...]:
+        """The output of a time step, then the states after it.
+
+        Args:
+            weights: the cell's arrays by name.
+            inputs: x (batch, features), then the states (batch, size) before it.
+            mask: None; masked steps are skipped by RNN.
+        """
+        raise NotImplementedError(f"{self.op} has no forward pass")
+
+    def project(self, weights: Mapping[str, Array], x: Array) -> Array:
+        """What needs no state, for all time steps at once: (n, features) to (n, ...).
+
+        ``advance`` gets the result instead of x.
+        """
+        return x
+
+    def advance(
+        self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
+    ) -> tuple[Array, ...]:
+        """The output of a time step, then the states after it.
+
+        Args:
+            weights: the cell's arrays.
+            projected: one step of ``project``, (batch, ...).
+            states: arrays (batch, size).
+        """
+        what = f"cell {type(self).__name__}"
+        with raising(what):
+            inputs = map(read_only, (projected, *states))
+            outputs = tuple(self.forward(weights, *inputs))
+        sizes = (self.output_size(), *self.state_sizes())
+        expected = [(len(projected), size) for size in sizes]
+        shapes = [getattr(y, "shape", None) for y in outputs]
+        if shapes != expected:
+            raise CustomObjectError(
+                f"{what}: expected the output and the states, "
+                f"arrays of shapes {expected}, got {shapes}"
+            )
+        return tuple(real_numbers(what, y, self.dtype) for y in outputs)
+
+    def rows_independent(self) -> bool:
+        """Whether every row of a batch is computed alone."""
+        return bool(self.independent_rows)
+
+    def step_multiply_adds(self, features: int) -> int:
+        """Multiply-adds of one time step of one sample."""
+        return self.multiply_adds([(1, features)], [(1, self.output_size())])
+
+
+class GatedCell(Cell):
+    """A cell of Keras: its gates are products of the input and of the first state.
 
     The product of the input with the kernel needs no state, so ``project`` computes it
     for all time steps at once; ``advance`` does the rest of one step.
@@ -30,7 +132,6 @@ class Cell(Layer):
 
     gate_count = 1
     storage_axes = stored(kernel=-1, recurrent_kernel=-1, bias=FEW)
-    over_time = across
     units: int
 
     def check(self) -> None:
@@ -42,26 +143,10 @@ class Cell(Layer):
         """Sizes of the states, in Keras' order."""
         return (self.units,)
 
-    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """(batch, units)."""
-        return ((shapes[0][0], self.units),)
-
     def project(self, weights: Mapping[str, Array], x: Array) -> Array:
         """x @ kernel + bias: (n, features) to (n, gates * units)."""
         projected = x @ weights["kernel"]
         return projected + weights["bias"] if "bias" in weights else projected
-
-    def advance(
-        self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
-    ) -> tuple[Array, ...]:
-        """The states after one step; the first is the output.
-
-        Args:
-            weights: the cell's arrays.
-            projected: one step of ``project``, (batch, gates * units).
-            states: arrays (batch, units).
-        """
-        raise NotImplementedError
 
     def rows_independent(self) -> bool:
         """Whether no activation works along the batch axis of (batch, units)."""
@@ -85,7 +170,7 @@ class Cell(Layer):
         return inputs[0][0] * self.step_multiply_adds(inputs[0][-1])
 
 
-class GRUCell(Cell):
+class GRUCell(GatedCell):
     """``h' = z * h + (1 - z) * hh``; see ``advance``."""
 
     op = "gru_cell"
@@ -118,7 +203,7 @@ class GRUCell(Cell):
     def advance(
         self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
     ) -> tuple[Array, ...]:
-        """z * h + (1 - z) * hh, with gates z and r and the candidate hh.
+        """Twice z * h + (1 - z) * hh, with gates z and r and the candidate hh.
 
         ``reset_after``: hh = activation(x_h + r * (h @ U_h + b_h)); otherwise
         hh = activation(x_h + (r * h) @ U_h).
@@ -139,10 +224,11 @@ class GRUCell(Cell):
             zr = gate(projected[:, : 2 * units] + h @ U[:, : 2 * units])
             z, r = zr[:, :units], zr[:, units:]
             hh = activate(projected[:, 2 * units :] + (r * h) @ U[:, 2 * units :])
-        return (z * h + (1.0 - z) * hh,)
+        h = z * h + (1.0 - z) * hh
+        return h, h
 
 
-class LSTMCell(Cell):
+class LSTMCell(GatedCell):
     """``c' = f * c + i * hh``, ``h' = o * activation(c')``."""
 
     op = "lstm_cell"
@@ -163,7 +249,7 @@ class LSTMCell(Cell):
     def advance(
         self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
     ) -> tuple[Array, ...]:
-        """h and c; the columns of ``projected`` are i, f, c, o."""
+        """h, h and c; the columns of ``projected`` are i, f, c, o."""
         h, c = states
         units = self.units
         activate = function_of(self.activation)
@@ -172,10 +258,11 @@ class LSTMCell(Cell):
         o = function_of(self.recurrent_activation)(total[:, 3 * units :])
         hh = activate(total[:, 2 * units : 3 * units])
         c = i_f[:, units:] * c + i_f[:, :units] * hh
-        return o * activate(c), c
+        h = o * activate(c)
+        return h, h, c
 
 
-class SimpleRNNCell(Cell):
+class SimpleRNNCell(GatedCell):
     """``h' = activation(x @ kernel + bias + h @ recurrent_kernel)``."""
 
     op = "simple_rnn_cell"
@@ -190,12 +277,13 @@ class SimpleRNNCell(Cell):
     def advance(
         self, weights: Mapping[str, Array], projected: Array, states: Sequence[Array]
     ) -> tuple[Array, ...]:
-        """h: activation(projected + h @ recurrent_kernel)."""
+        """Twice h: activation(projected + h @ recurrent_kernel)."""
         total = projected + states[0] @ weights["recurrent_kernel"]
-        return (function_of(self.activation)(total),)
+        h = function_of(self.activation)(total)
+        return h, h
 
 
-def _shapes(cell: Cell, shape: Shape, use_bias: bool) -> dict[str, Shape]:
+def _shapes(cell: GatedCell, shape: Shape, use_bias: bool) -> dict[str, Shape]:
     """Weight shapes of a cell whose bias is one vector."""
     width = cell.gate_count * cell.units
     expected: dict[str, Shape] = {

@@ -156,7 +156,8 @@ class Embedding(Layer):
         if not valid.all():
             raise InputError(
                 f"embedding: expected ids from 0 to {self.input_dim - 1}, "
-                f"got {ids[~valid][0]}"
+                f"got {ids[~valid][0]}: the table has a row for each id from 0 to "
+                f"input_dim={self.input_dim}, that one left out"
             )
         return weights["embeddings"][ids.astype(np.intp)]
 

@@ -146,7 +146,7 @@ class CategoryEncoding(Encoding):
         if outside.any():
             raise InputError(
                 f"{self.op}: expected numbers from 0 to {self.num_tokens - 1}, "
-                f"got {x[outside][0]}"
+                f"got {x[outside][0]}: num_tokens={self.num_tokens} counts from 0"
             )
         index_weights = inputs[1].astype(self.dtype) if len(inputs) > 1 else None
         return self.encode(np.trunc(x), index_weights)

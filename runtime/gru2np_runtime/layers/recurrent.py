@@ -64,7 +64,7 @@ class Recurrent(Layer):
         batch, time, _ = shapes[0]
         if self.time_major:
             batch, time = time, batch
-        units = self.cells()[-1][1].units
+        units = self.cells()[-1][1].output_size()
         y: Shape = (batch, units)
         if self.return_sequences:
             y = (time, batch, units) if self.time_major else (batch, time, units)
@@ -88,7 +88,7 @@ class Recurrent(Layer):
         total = 0
         for _, cell in self.cells():
             total += cell.step_multiply_adds(features)
-            features = cell.units
+            features = cell.output_size()
         return batch * time * total
 
     def state_shapes(self, shape: Shape) -> tuple[Shape, ...]:
@@ -191,7 +191,7 @@ class RNN(Recurrent):
     def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
         """Weight shapes of all cells, by ``cell_0/weight``."""
         expected: dict[str, Shape] = {}
-        shape = shapes[0]
+        shape: Shape = (shapes[0][0], shapes[0][-1])
         for prefix, cell in self.cells():
             for name, weight in cell.weight_shapes(shape).items():
                 expected[prefix + name] = weight

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from gru2np_runtime.plan import Plan, child
+from gru2np_runtime.layer import is_custom
+from gru2np_runtime.plan import CustomPlan, Plan, child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +58,7 @@ def make_plan(layer: Layer, weights: Mapping[str, Array], *, fast: bool = True) 
         plan = make(layer, weights, parts)
         if plan is not None:
             return plan
-    return Plan(layer, weights)
+    return (CustomPlan if is_custom(layer) else Plan)(layer, weights)
 
 
 def _plain(layer: Layer) -> tuple[str, ...]:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gru2np_runtime.custom import failed
 from gru2np_runtime.errors import Gru2npError, InputError
 from gru2np_runtime.graph import Graph
+from gru2np_runtime.layer import has_custom
 from gru2np_runtime.plan import CarryingPlan, Plan
 from gru2np_runtime.run.fuse import fuse_sequences
 
@@ -103,6 +105,11 @@ class GraphPlan(Plan):
                 # Sizes that the shapes leave open do not fit each other or the memory.
                 message = _input_message(node, plan.layer, arrays, error)
                 raise InputError(message) from error
+            except Exception as error:
+                if not has_custom(plan.layer):
+                    raise
+                what = f"layer {node.name!r} ({plan.layer.op})"
+                raise failed(what, error) from error
             if release:
                 for name in released:
                     del values[name]

@@ -6,17 +6,28 @@ constant, or it changes with every step, such as the last output of a recurrent 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gru2np_runtime.custom import CustomFunction
+from gru2np_runtime.data import as_array
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.layer import ACROSS, CARRIED, LAST, PER_STEP
+from gru2np_runtime.layer import (
+    ACROSS,
+    CARRIED,
+    LAST,
+    PER_STEP,
+    Layer,
+    is_custom,
+)
+from gru2np_runtime.layers.recurrent import Recurrent
 from gru2np_runtime.plan import Carry, CarryingPlan
 from gru2np_runtime.run.fuse import fuse, fuse_single
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from gru2np_runtime.graph import Node
     from gru2np_runtime.layer import Array, Shape
@@ -37,9 +48,10 @@ class State:
             initial state is an input that has not been read yet.
         stepper: the buffers of a model that is one chain; None before the first step.
         node_steppers: the buffers of single layers of other models, by node.
+        checked: the stream that the carries fit; None before the first step.
     """
 
-    __slots__ = ("batch_size", "carries", "node_steppers", "stepper")
+    __slots__ = ("batch_size", "carries", "checked", "node_steppers", "stepper")
 
     def __init__(self, carries: Mapping[str, Carry | None], batch_size: int) -> None:
         self.carries = dict(carries)
@@ -47,6 +59,7 @@ class State:
         # The states in the carries are views of the buffers.
         self.stepper: Stepper | None = None
         self.node_steppers: dict[str, Stepper] = {}
+        self.checked: Stream | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         return State, (self.copy().carries, self.batch_size)
@@ -135,10 +148,11 @@ class Stream:
                 return (
                     "this model cannot run step by step: the time axis of layer "
                     f"{node.name!r} ({layer.op}) is computed in the model, by "
-                    f"{source!r}; no input has it"
+                    f"{source!r}; no input has it; predict(x) runs whole sequences"
                 )
         return (
-            "this model cannot run step by step: it has no layer that works over time"
+            "this model cannot run step by step: it has no layer that works over time; "
+            "predict(x) runs it"
         )
 
     def _classify(self, node: Node) -> None:
@@ -157,7 +171,7 @@ class Stream:
             return
         rule = layer.over_time(*shapes)
         if rule == ACROSS:
-            raise _blocked(node, layer.op, "it needs all time steps at once")
+            raise _blocked(node, layer.op, _why_across(layer))
         if rule == LAST:
             # Its output at a step is its output for the sequence that ends there.
             return
@@ -204,14 +218,58 @@ class Stream:
                 carries[node.name] = None if from_input else plan.begin(batch_size, ())
         return State(carries, batch_size)
 
+    def check_state(self, state: State) -> None:
+        """Check once that a state is one of this graph, or of an equal one.
+
+        Raises:
+            InputError: it is no state, or that of another model.
+        """
+        if type(state) is not State:
+            from gru2np_runtime.hints import no_state
+
+            raise InputError(f"state: expected a State, got {no_state(state)}")
+        if state.checked is self:
+            return
+        for node in self.plan.graph.nodes:
+            if node.name in self.carried and (carry := state.carries.get(node.name)):
+                self._check_arrays(node, carry.states)
+        if set(state.carries) != set(self.carried):
+            raise InputError(
+                f"state: expected one of the layers {sorted(self.carried)}, got one of "
+                f"{sorted(state.carries)}: state = model.initial_state(batch_size)"
+            )
+        state.checked = self
+
+    def _check_arrays(self, node: Node, states: Sequence[Array]) -> None:
+        """Check the shapes of the states of a layer."""
+        expected = self._carrying(node).state_shapes()
+        # A size of 0 is one that only the input decides.
+        fits = len(states) == len(expected) and all(
+            len(a.shape) == len(shape) + 1
+            and all(n in (0, m) for n, m in zip(shape, a.shape[1:]))
+            for a, shape in zip(states, expected)
+        )
+        if not fits:
+            raise InputError(
+                f"state of layer {node.name!r}: expected arrays of shape "
+                f"{[('batch', *shape) for shape in expected]}, "
+                f"got {[a.shape for a in states]}: give what state.arrays() gave"
+            )
+
     def restore_state(self, arrays: Mapping[str, Sequence[Array]]) -> State:
         """The state with the arrays of ``State.arrays``."""
         carries: dict[str, Carry | None] = {}
         batch_size: int | None = None
-        unknown = sorted(set(arrays) - set(self.carried))
+        if not isinstance(arrays, Mapping):
+            raise InputError(
+                "state: expected arrays by layer, as state.arrays() gives them, got "
+                f"{type(arrays).__name__}"
+            )
+        unknown = sorted(map(str, set(arrays) - set(self.carried)))
         if unknown:
             raise InputError(
-                f"state: expected layers {sorted(self.carried)}, got {unknown[0]!r}"
+                f"state: expected layers {sorted(self.carried)}, got {unknown[0]!r}: "
+                "give what state.arrays() gave"
             )
         for node in self.plan.graph.nodes:
             if node.name not in self.carried:
@@ -220,30 +278,36 @@ class Stream:
                 if len(node.inputs) > 1:
                     carries[node.name] = None
                     continue
-                raise InputError(f"state: layer {node.name!r} is missing")
-            plan = self._carrying(node)
-            expected = plan.state_shapes()
-            states = [np.array(a, plan.layer.dtype) for a in arrays[node.name]]
-            # A size of 0 is one that only the input decides.
-            fits = len(states) == len(expected) and all(
-                len(a.shape) == len(shape) + 1
-                and all(n in (0, m) for n, m in zip(shape, a.shape[1:]))
-                for a, shape in zip(states, expected)
-            )
-            if not fits:
                 raise InputError(
-                    f"state of layer {node.name!r}: expected arrays of shape "
-                    f"{[('batch', *shape) for shape in expected]}, "
-                    f"got {[a.shape for a in states]}"
+                    f"state: layer {node.name!r} is missing: give what state.arrays() "
+                    "gave"
                 )
+            plan, layer = self._carrying(node), self.plan.graph.layers[node.layer]
+            given = arrays[node.name]
+            if not isinstance(given, (list, tuple)):
+                raise InputError(
+                    f"state of layer {node.name!r}: expected a list of arrays, as "
+                    f"state.arrays() gives it, got {type(given).__name__}"
+                )
+            what, dtype = f"state of layer {node.name!r}", plan.layer.dtype
+            states = [np.array(as_array(a, what, dtype), dtype) for a in given]
+            self._check_arrays(node, states)
             for array in states:
                 if batch_size not in (None, array.shape[0]):
                     raise InputError(
                         f"state of layer {node.name!r}: expected batch size "
-                        f"{batch_size}, got {array.shape[0]}"
+                        f"{batch_size}, got {array.shape[0]}: give what "
+                        "state.arrays() gave"
                     )
                 batch_size = array.shape[0]
             carries[node.name] = plan.resume(states)
+            cells = layer.cells() if isinstance(layer, Recurrent) else ()
+            if node.mask is not None and any(is_custom(cell) for _, cell in cells):
+                raise InputError(
+                    f"state of layer {node.name!r}: a masked step repeats the last "
+                    "output of a custom cell, which the arrays do not hold: keep the "
+                    "state itself, state.copy()"
+                )
         return State(carries, batch_size or 0)
 
     def step(self, inputs: Sequence[Array], state: State) -> list[Array]:
@@ -307,7 +371,25 @@ def _broadcasts(
     return len(shape) < rank or shape[1] == 1
 
 
+def _why_across(layer: Layer) -> str:
+    """Why a layer needs all time steps at once; what its author can do about it."""
+    if is_custom(layer) and type(layer).over_time is Layer.over_time:
+        return (
+            "its class does not say how it treats time: override over_time to return "
+            '"pointwise" if it computes every time step by itself'
+        )
+    for value in layer.attributes().values():
+        if isinstance(value, CustomFunction) and not value.per_step:
+            return (
+                f"its function {value.own_name!r} does not say that it computes every "
+                "time step by itself: if it does, decorate it with "
+                "gru2np_runtime.per_step"
+            )
+    return "it needs all time steps at once"
+
+
 def _blocked(node: Node, op: str, reason: str) -> InputError:
     return InputError(
-        f"this model cannot run step by step: layer {node.name!r} ({op}): {reason}"
+        f"this model cannot run step by step: layer {node.name!r} ({op}): {reason}; "
+        "predict(x) runs whole sequences"
     )

@@ -63,7 +63,7 @@ def test_something_behind_the_end_is_refused(bundle):
 
 
 def test_something_before_the_beginning_is_refused(bundle):
-    with pytest.raises(BundleError, match="expected a gru2np bundle"):
+    with pytest.raises(BundleError, match="expected a bundle"):
         load(b"\0" + bundle)
 
 

@@ -1,13 +1,15 @@
 """The manifest is strict JSON: what Python alone takes for JSON is refused."""
 
 import io
+import json
 import re
 
 import pytest
 
 import goldens
-from gru2np_runtime import BundleError, load
+from gru2np_runtime import BundleError, Gru2npError, load
 from gru2np_runtime.bundle.container import MANIFEST, Writer, read_members
+from json_sweep import changes
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +79,26 @@ def test_a_pair_of_surrogates_is_one_character(members):
     )
     assert rb"\ud83d" in text
     assert load(replaced(members, text)).name == "\U0001f600"
+
+
+@pytest.mark.parametrize(
+    ("case", "parts"),
+    [
+        ("keras-2.2/gru", 2),
+        ("keras-3.15/arithmetic", 9),
+        ("keras-3.15/nested_sequential", 5),
+        ("keras-3.15/mask_bidirectional", 5),
+    ],
+)
+def test_each_value_of_a_manifest_is_another(case, parts):
+    """Each is refused with an error of the runtime, or gives a model."""
+    members = read_members(goldens.Golden(goldens.FIXTURES / case).bundle())
+    manifest = json.loads(bytes(members[MANIFEST]))
+    for words in changes(manifest, 0, parts):
+        bundle = replaced(members, json.dumps(manifest).encode())
+        try:
+            str(load(bundle))
+        except Gru2npError:
+            continue
+        except Exception as error:
+            raise AssertionError(f"{case}: {words}: {error!r}") from error

@@ -9,7 +9,15 @@ from importlib.util import find_spec
 import pytest
 
 if find_spec("gru2np") is None:
-    names = ("arrays", "inputs", "outputs", "partial", "prediction", "tables")
+    names = (
+        "arrays",
+        "commands",
+        "inputs",
+        "outputs",
+        "partial",
+        "prediction",
+        "tables",
+    )
     collect_ignore = [f"test_{name}.py" for name in names]
 
 

@@ -104,4 +104,4 @@ def test_a_suffix_that_means_nothing(bundle, data, tmp_path):
 def test_a_model_file_is_no_bundle(data, tmp_path):
     result = run_predict(fixture(GRU), "-i", data, "-o", tmp_path / "y.npy")
     assert result.exit_code == EXIT_CODES["refused"]
-    assert "written by gru2np export" in result.stderr
+    assert "writes its bundle" in result.stderr

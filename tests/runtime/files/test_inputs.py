@@ -46,8 +46,8 @@ def wrong_data(folder):
         "short.npy": "axis 1: expected 3 in (None, 3, 1), got 2 in (5, 2, 1)",
         "flat.npy": "expected 3 axes (None, 3, 1), got 1 axes",
         "number.npy": "expected 3 axes",
-        "text.npy": "expected numbers (float32), got dtype <U1",
-        "complex.npy": "expected numbers (float32), got dtype complex64",
+        "text.npy": "expected numbers (float32), got text (dtype <U1)",
+        "complex.npy": "got complex numbers (dtype complex64)",
         "record.npy": "expected numbers",
         "objects.npy": "holds Python objects (dtype object), which are never unpickled",
         "objects.npz": "holds Python objects (dtype object), which are never unpickled",
@@ -63,8 +63,8 @@ def wrong_data(folder):
         "text.csv": "line 1: 'chapter 1' may be names or a row of numbers",
         "noise": "expected a .npy or .npz file or a table in UTF-8",
         "empty.npy": "got an empty file",
-        "model.h5": "expected .npy, .npz or .csv, got HDF5",
-        "model.npz": "expected arrays only, got the member 'manifest.json'",
+        "model.h5": "expected inputs, a .npy, .npz or .csv file, got HDF5",
+        "model.npz": "got a bundle: it comes first",
     }
 
 

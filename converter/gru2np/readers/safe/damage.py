@@ -34,7 +34,10 @@ DAMAGE = (
 
 def broken(where: str, expected: str, got: str, advice: str = "") -> ModelFileError:
     """An error: where, expected, got, what to do."""
-    advice = advice or "the file is damaged or was not written by Keras"
+    advice = advice or (
+        "the file is damaged or was not written by Keras: save the model again with "
+        'model.save("model.keras")'
+    )
     return ModelFileError(f"{_plain(where)}: expected {expected}, got {got}; {advice}")
 
 
@@ -56,5 +59,5 @@ def reading(where: str) -> Iterator[None]:
         reason = _plain(" ".join(str(error).split())) or type(error).__name__
         raise ModelFileError(
             f"{_plain(where)}: cannot be read ({reason}); the file is damaged or cut "
-            "short, fetch or save it again"
+            'short, fetch it again or save it again with model.save("model.keras")'
         ) from error

@@ -81,6 +81,9 @@ def bare_name(value: object, where: str) -> str:
         and value.strip(".")
     )
     if not isinstance(value, str) or not bare:
-        advice = "such a name points outside the directory"
+        advice = (
+            "such a name points outside the directory: save the model again with "
+            'model.save("model.keras")'
+        )
         raise broken(where, "the bare name of a file", shown(value), advice)
     return value

@@ -88,7 +88,10 @@ class SafeHdf5:
             kind = group.id.links.get_info(raw).type
             if kind != h5py.h5l.TYPE_HARD:
                 got = _LINKS.get(kind, "a link of another kind")
-                advice = "links can read other files and are never followed"
+                advice = (
+                    "links can read other files and are never followed: save the model "
+                    "again with its arrays in it"
+                )
                 raise broken(f"{where}/{name}", "an object in the file", got, advice)
             return group[name]
 
@@ -215,7 +218,10 @@ class SafeHdf5:
         if creation.get_external_count():
             layout = "external"
         if layout not in ("compact", "contiguous", "chunked"):
-            advice = "such data can read other files and is never opened"
+            advice = (
+                "such data can read other files and is never opened: save the model "
+                "again with its arrays in it"
+            )
             raise broken(where, "an array stored in the file", f"{layout} data", advice)
         stored = _stored_dtype(dataset, where)
         shape = dataset.shape

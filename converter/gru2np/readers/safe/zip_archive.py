@@ -92,7 +92,10 @@ class SafeZip:
     def _member(self, name: str) -> zipfile.ZipInfo:
         if name not in self._members:
             got = f"only {shown(self.names[:5])}"
-            advice = "this is no Keras model, or its saving was cut short"
+            advice = (
+                "this is no Keras model, or its saving was cut short: save it again "
+                'with model.save("model.keras")'
+            )
             raise broken(self.where, f"a member {name}", got, advice)
         member = self._members[name]
         where = f"{self.where} member {name}"
@@ -119,7 +122,10 @@ class SafeZip:
             if name in members:
                 raise broken(where, "one member by this name", "several")
             if name != member.filename or not _harmless(name):
-                advice = "such a name points outside the archive"
+                advice = (
+                    "such a name points outside the archive: save the model again with "
+                    'model.save("model.keras")'
+                )
                 raise broken(where, "a plain relative name", shown(name), advice)
             if member.flag_bits & _ENCRYPTED:
                 advice = "unpack it and save the model again"

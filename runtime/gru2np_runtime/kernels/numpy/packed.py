@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime.activations import ALONG_AXIS, function_of
+from gru2np_runtime.activations import along_axis, function_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def named(specification: ActivationSpec) -> tuple[str, dict[str, Any]]:
 
 def elementwise(specification: ActivationSpec) -> bool:
     """Whether the activation works element by element."""
-    return named(specification)[0] not in ALONG_AXIS
+    return not along_axis(named(specification)[0])
 
 
 def into(specification: ActivationSpec) -> Into:

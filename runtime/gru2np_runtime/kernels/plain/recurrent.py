@@ -27,7 +27,7 @@ class Recurrence(CarryingPlan):
             for prefix, cell in layer.cells()
         ]
         self.batch_axis = 1 if layer.time_major else 0
-        self.dtype = self.cells[0][1]["kernel"].dtype
+        self.dtype = np.dtype(layer.dtype)
         # Here states are in the order of the cells; a carry may start at the last cell.
         counts = [len(cell.state_sizes()) for cell, _ in self.cells]
         by_cell = [
@@ -73,7 +73,7 @@ class Recurrence(CarryingPlan):
         projected = projected.reshape(time, batch, projected.shape[1])
         by_index = dict(zip(self.carry_order, carry.states))
         states = [by_index[i] for i in range(len(by_index))]
-        units = self.cells[-1][0].units
+        units = self.cells[-1][0].output_size()
         y = carry.previous
         if y is None:
             y = np.zeros((batch, units), self.dtype)
@@ -82,15 +82,15 @@ class Recurrence(CarryingPlan):
         )
         order = range(time - 1, -1, -1) if layer.go_backwards else range(time)
         for position, t in enumerate(order):
-            new = self._step(projected[t], states)
+            output, new = self._step(projected[t], states)
             if mask is None:
                 states = new
-                y = states[self.output_state]
+                y = output
             else:
                 valid = mask[t][:, None]
                 states = [np.where(valid, n, s) for n, s in zip(new, states)]
                 masked = self._masked_output(states, y)
-                y = np.where(valid, new[self.output_state], masked)
+                y = np.where(valid, output, masked)
             if layer.return_sequences:
                 outputs[position] = y
         if mask is not None and layer.masked_output == "zero_in_input_order":
@@ -109,18 +109,23 @@ class Recurrence(CarryingPlan):
             return states[self.carry_order[self.layer.masked_state]]
         return np.zeros_like(y) if self.layer.masked_output == "zero" else y
 
-    def _step(self, projected: Array, states: Sequence[Array]) -> list[Array]:
-        """All cells for one time step; returns the states in the order of the cells."""
+    def _step(
+        self, projected: Array, states: Sequence[Array]
+    ) -> tuple[Array, list[Array]]:
+        """All cells for one time step.
+
+        Returns:
+            The output, and the states in the order of the cells.
+        """
         after: list[Array] = []
         y = projected
         for i, (cell, weights) in enumerate(self.cells):
             if i > 0:
                 projected = cell.project(weights, y)
             cell_states = [states[k] for k in self.state_indices[i]]
-            new = cell.advance(weights, projected, cell_states)
+            y, *new = cell.advance(weights, projected, cell_states)
             after.extend(new)
-            y = new[0]
-        return after
+        return y, after
 
 
 def recurrent(layer: Layer, weights: Mapping[str, Array], parts: Parts) -> Plan:
