@@ -11,8 +11,9 @@ from command_line import run, run_verify
 from custom_models import CELLS, FILE, FUNCTIONS, golden, written
 from example_files import EXAMPLES
 from gru2np.cli.commands import EXIT_CODES
+from gru2np.errors import VerificationError
 from gru2np.verification import plain_config
-from gru2np.verification.keras_objects import give_names
+from gru2np.verification.keras_objects import check, give_names
 from lambda_models import (
     by_code,
     config_of,
@@ -134,6 +135,12 @@ def test_without_code_for_keras_it_is_refused_with_the_way_on(file):
     np.save(path.parent / "x.npy", np.ones((1, 2, 3), "float32"))
     files = [f"--{kind}={path.parent / 'x.npy'}" for kind in ("input", "expected")]
     assert run_verify(model, "--custom-objects", path, *files).exit_code == 0
+
+
+def test_objects_that_the_model_does_not_use_need_no_code_for_keras():
+    check([], None)
+    with pytest.raises(VerificationError, match=r"for a, b: define keras_custom_obj"):
+        check(["a", "b"], None)
 
 
 def writes(path):

@@ -12,21 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from gru2np.ir import FilePath
-    from gru2np_runtime.custom_objects import CustomObjects
 
 # The name that the file defines: a dict, or a function of the module of Keras to one.
 KERAS_OBJECTS = "keras_custom_objects"
 
 
-def check(custom_objects: CustomObjects, path: FilePath | None) -> None:
+def check(needed: Collection[str], path: FilePath | None) -> None:
     """Refuse custom objects without those of Keras.
 
+    Args:
+        needed: names of the objects that the conversion used.
+        path: of the file that defines those of Keras.
+
     Raises:
-        VerificationError: ``path`` is None.
+        VerificationError: there are some, but ``path`` is None.
     """
-    if path is None:
+    if needed and path is None:
         raise VerificationError(
-            f"Keras needs its own classes or functions for {', '.join(custom_objects)}"
+            f"Keras needs its own classes or functions for {', '.join(needed)}"
             f": define {KERAS_OBJECTS}(keras) in the file of --custom-objects "
             f"(docs/custom-objects.md shows how), or {INSTEAD}"
         )

@@ -172,8 +172,6 @@ class Request:
             raise VerificationError(
                 "a case draws its own inputs: leave out case or inputs"
             )
-        if self.expected is None and self.custom_objects:
-            keras_objects.check(self.custom_objects, self.keras_custom_objects)
 
 
 @contextmanager
@@ -208,6 +206,9 @@ def verifying(
         conversion = stack.enter_context(
             convert(path, weights, request.custom_objects, saved_by, part)
         )
+        if request.expected is None:
+            needed = sorted(conversion.specs.used)
+            keras_objects.check(needed, request.keras_custom_objects)
         files = Path(path), None if weights is None else Path(weights)
         if path is not model:
             # A live model is saved again and again, never to equal bytes.
