@@ -25,7 +25,7 @@ from click.testing import CliRunner
 import gru2np
 from gru2np.cli import cli
 from gru2np_runtime import __main__ as runtime
-from gru2np_runtime import layers, load
+from gru2np_runtime import layers, load, read_custom_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,8 @@ COPIES = {
     "ids.keras": "keras-3.15/categories_left_out/model.keras",
     "backwards.h5": "keras-2.2/bidirectional/model.h5",
     "lambda.h5": "keras-1.2/refused_lambda/model.h5",
+    "own.keras": "keras-3.15/custom_steps/model.keras",
+    "ctc.h5": "keras-2.2/ctc_training/model.h5",
     "saved": "tf-2.15/trained_savedmodel/model",
     "model.json": "keras-3.15/gru_json/architecture.json",
     "only.weights.h5": "keras-3.15/gru_json/weights.h5",
@@ -183,6 +185,45 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "gru2np verify model.h5 -i x.npy --expected two.x.npz",
         ),
     ],
+    "Code of your own": [
+        ("a model with an own cell", "gru2np export own.keras"),
+        ("a CTC loss in a model", "gru2np export ctc.h5"),
+        (
+            "a file that is not there",
+            "gru2np export own.keras --custom-objects object.py",
+        ),
+        (
+            "the model for the file",
+            "gru2np export own.keras --custom-objects own.keras",
+        ),
+        ("a file with an error", "gru2np export own.keras --custom-objects error.py"),
+        ("no custom_objects", "gru2np export own.keras --custom-objects empty.py"),
+        ("a list of objects", "gru2np export own.keras --custom-objects list.py"),
+        ("a wrong name in it", "gru2np export own.keras --custom-objects name.py"),
+        (
+            "an object for its class",
+            "gru2np.export('own.keras', 'new.npz', custom_objects={'swoosh': 1})",
+        ),
+        ("a bundle without them", "gru2np predict cells.npz -i x.npy -o new.npy"),
+        ("the same in Python", "load('cells.npz')"),
+        (
+            "a model verified without Keras' own",
+            "gru2np verify own.keras --custom-objects objects.py",
+        ),
+    ],
+    "The wrong part": [
+        ("an output that is not there", "gru2np export ctc.h5 --outputs leters"),
+        (
+            "an input that nothing uses",
+            "gru2np export ctc.h5 --outputs letters --inputs ctc",
+        ),
+        (
+            "an output that is not there, of a layer",
+            "gru2np export ctc.h5 --outputs letters:1",
+        ),
+        ("a call that is not there", "gru2np export ctc.h5 --outputs letters#1"),
+        ("a part of a bundle", "gru2np inspect model.npz --outputs gru_1"),
+    ],
     "The wrong values": [
         ("ids with fractions", "ids.predict(np.full((1, 4), 7.5))"),
         ("ids that are NaN", "ids.predict(np.full((1, 4), np.nan))"),
@@ -234,6 +275,7 @@ def prepare(folder: Path) -> Iterator[dict[str, Any]]:
     try:
         for name in ("model.h5", "other.h5", "two.h5", "ids.keras", "backwards.h5"):
             gru2np.export(name, Path(name).with_suffix(".npz"))
+        _write_objects()
         rng = np.random.default_rng(0)
         x, K, R, B = rng.normal(size=(5, 3, 1)), *map(np.ones, ((3, 6), (2, 6), (2, 6)))
         _write(x)
@@ -254,6 +296,19 @@ def prepare(folder: Path) -> Iterator[dict[str, Any]]:
         }
     finally:
         os.chdir(before)
+
+
+def _write_objects() -> None:
+    """Files of custom objects, and a bundle that needs some."""
+    text = (FIXTURES.parent / "examples" / "custom_objects.py").read_text("utf-8")
+    text, _, _ = text.partition("def keras_custom_objects")
+    Path("objects.py").write_text(text)
+    Path("error.py").write_text("custom_objects = {'swoosh': swoosh}\n")
+    Path("empty.py").write_text("")
+    Path("list.py").write_text("custom_objects = ['swoosh']\n")
+    Path("name.py").write_text(text.replace('"swoosh": ', '"swosh": '))
+    own = read_custom_objects("objects.py")
+    gru2np.export("own.keras", "cells.npz", custom_objects=own)
 
 
 def _write(x: np.ndarray[Any, Any]) -> None:
@@ -290,7 +345,7 @@ def said(line: str, names: dict[str, Any]) -> tuple[int, str]:
     words = shlex.split(line) if line.startswith(("gru2np ", "python ")) else []
     if words[:1] == ["gru2np"]:
         result = CliRunner().invoke(cli, words[1:], prog_name="gru2np")
-        return result.exit_code, result.stderr.strip()
+        return result.exit_code, result.stderr.replace(f"{Path.cwd()}/", "").strip()
     output, code = io.StringIO(), 1
     if words:
         with redirect_stdout(output), redirect_stderr(output):

@@ -221,7 +221,7 @@ def converted(
             raise
         ways = ways_around(model, [problem.layer for problem in error.problems])
         told = with_inputs(error.problems, raw, model, readings.assumed, specs)
-        raise UnsupportedModelError(told, ways) from None
+        raise UnsupportedModelError(told, ways, _unused(specs)) from None
     built.notes.extend([*raw.notes, *notes, *_unused(specs)])
     if part is None:
         tensors = find(model, built.weights, raw, specs)

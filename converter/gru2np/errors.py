@@ -126,7 +126,10 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
     """
 
     def __init__(
-        self, problems: Sequence[Problem] | str, ways_on: Sequence[str] = ()
+        self,
+        problems: Sequence[Problem] | str,
+        ways_on: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         self.problems = () if isinstance(problems, str) else tuple(problems)
         self.ways_on = tuple(ways_on)
@@ -138,7 +141,9 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
             lines = "".join(f"\n  - {problem}" for problem in problems)
             count = f"{len(problems)} problems"
             text = f"this model cannot be converted, {count}:{lines}"
-        super().__init__("\n".join([text, *way_on(self.problems, self.ways_on)]))
+        super().__init__(
+            "\n".join([text, *notes, *way_on(self.problems, self.ways_on)])
+        )
 
 
 def way_on(problems: Sequence[Problem], parts: Sequence[str]) -> Iterator[str]:

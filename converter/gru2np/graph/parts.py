@@ -219,7 +219,8 @@ class Names:
                 f"{name} or {name}#0" if count == 1 else f"at most {name}#{count - 1}"
             )
             self.problems.append(
-                f"{where}: {name} is called {count} times, so expected {most}"
+                f"{where}: expected {most}: {name} is called "
+                f"{'once' if count == 1 else f'{count} times'}"
             )
             return None
         return int(number or 0)
