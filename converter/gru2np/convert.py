@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.differences import graph_differences
-from gru2np.errors import ModelFileError, UnsupportedModelError
+from gru2np.errors import InputError, ModelFileError, UnsupportedModelError
 from gru2np.generations import interpret
 from gru2np.graph.cutting import cut
 from gru2np.graph.flatten import build
 from gru2np.graph.parts import refuse_unread
 from gru2np.graph.prune import Owner, needed, owners_of
-from gru2np.graph.ways import ways_around
+from gru2np.graph.ways import ways_around, with_inputs
 from gru2np.layers.custom import Specs, custom_records
 from gru2np.readers import open_model
 from gru2np.weights.match import find
@@ -220,7 +220,8 @@ def converted(
         if part is not None or not error.problems:
             raise
         ways = ways_around(model, [problem.layer for problem in error.problems])
-        raise UnsupportedModelError(error.problems, ways) from None
+        told = with_inputs(error.problems, raw, model, readings.assumed, specs)
+        raise UnsupportedModelError(told, ways) from None
     built.notes.extend([*raw.notes, *notes, *_unused(specs)])
     if part is None:
         tensors = find(model, built.weights, raw, specs)
@@ -258,7 +259,10 @@ def _cut(
     def differing(others: Iterable[Meaning]) -> str:
         """Which inputs the part has by the first of other Kerases that differs."""
         for other in others:
-            theirs, _ = cut(model, raw, other, specs, part)
+            try:
+                theirs, _ = cut(model, raw, other, specs, part)
+            except (InputError, UnsupportedModelError) as error:
+                return f"as {other.writer} reads it, {error}"
             if _inputs(theirs) != _inputs(made):
                 return (
                     f"as {readings.assumed_writer} reads it, the part takes "

@@ -50,7 +50,7 @@ def examples():
 def folder(tmp_path):
     """The files that examples name, but for what they write."""
     shutil.copy(fixture(MODEL), tmp_path / "model.h5")
-    shutil.copy(fixture(ARCHIVE), tmp_path / "model.keras")
+    shutil.copy(fixture(ARCHIVE, "model.keras"), tmp_path / "model.keras")
     shutil.copy(ROOT / "examples" / "custom_objects.py", tmp_path / "objects.py")
     for name in ("architecture.json", "weights.h5"):
         shutil.copy(APART / name, tmp_path)

@@ -14,6 +14,7 @@ from exports import exported, refusal
 from gru2np.bundle import in_memory
 from gru2np.convert import converted
 from gru2np.generations import interpret
+from gru2np.graph.cutting import cut
 from gru2np.graph.parts import part_of
 from gru2np.readers import open_model
 from gru2np_runtime import load
@@ -222,6 +223,17 @@ def test_a_lambda_with_a_function_for_masks_may_make_one(tmp_path):
     assert exported(path, inputs=f"{name}:unmasked")[0].input_names == [name]
     masked, _ = exported(path, inputs=f"{name}:mask")
     assert masked.input_names == [name, f"{name}_mask"]
+
+
+def test_a_part_that_another_backend_does_not_have_is_a_note(monkeypatch):
+    def of_one_backend(model, raw, meaning, specs, part):
+        if "JAX" in meaning.writer:
+            raise gru2np.UnsupportedModelError("there is none")
+        return cut(model, raw, meaning, specs, part)
+
+    monkeypatch.setattr("gru2np.convert.cut", of_one_backend)
+    case = model_of("keras-3.15/attention_masked")
+    assert "reads it, there is none" in str(exported(case, outputs="conv1d")[1])
 
 
 # A layer of one's own before the cut: nothing is known of its mask.

@@ -6,6 +6,7 @@ import pytest
 
 from conversions import opened
 from gru2np.convert import converted
+from gru2np.errors import UnsupportedModelError
 from gru2np.generations import interpret
 from gru2np.graph.parts import part_of
 from gru2np.graph.ways import ways_around
@@ -63,3 +64,20 @@ def test_a_layer_in_a_model_stands_for_the_model():
     assert ways_around(model, [f"{outer.name}/{inner}"]) == ways_around(
         model, [outer.name]
     )
+
+
+@pytest.mark.parametrize(
+    ("case", "layer", "shapes"),
+    [
+        ("keras-2.2/custom_functions", "weighted", "(None, 6, 4) and (None, 6, 1)"),
+        ("keras-3.15/custom_functions", "last_step", "(None, 6, 4)"),
+        ("keras-3.15/custom_attention", "additive", "(None, 4) and (None, 5, 3)"),
+    ],
+)
+def test_a_refusal_says_what_a_custom_layer_is_called_with(case, layer, shapes):
+    with opened(case) as raw, pytest.raises(UnsupportedModelError) as refusal:
+        converted(raw, *interpret(raw))
+    (problem,) = (p for p in refusal.value.problems if p.layer == layer)
+    # Keras 2 files state no shapes: those behind code are not known.
+    known = case.startswith("keras-3") or layer != "weighted"
+    assert problem.reason.endswith(f"; it is called with {shapes}") == known

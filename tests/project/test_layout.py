@@ -58,6 +58,7 @@ TESTED_IN = {
         *("verification/keras_child.py", "verification/keras_files.py"),
         "verification/settings.py",
     ],
+    "verification/test_part_in_keras.py": ["verification/keras_child_part.py"],
     "weights/test_pairing.py": [
         *("weights/naming.py", "weights/slots.py"),
     ],

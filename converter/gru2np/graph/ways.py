@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.graph.parts import needs_of
+from gru2np.graph.stated import stated
+from gru2np.graph.tracing import Tracer
 from gru2np.ir import walk_keras
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from gru2np.ir import KerasLayer, KerasModel, TensorRef
+    from gru2np.errors import Problem
+    from gru2np.ir import KerasLayer, KerasModel, RawModel, Shape, TensorRef
+    from gru2np.layers.custom import Specs
+    from gru2np.meaning import Meaning
 
 # A hint is not worth minutes, which a hostile file could take.
 MOST_LAYERS = 2000
+MOST_TOLD = 50
 
 
 def ways_around(model: KerasModel, names: Iterable[str]) -> list[str]:
@@ -27,7 +34,7 @@ def ways_around(model: KerasModel, names: Iterable[str]) -> list[str]:
     layers = {encode_name(layer.name): layer for layer in model.layers}
     gone = {layers[n.split("/")[0]].name for n in names if n.split("/")[0] in layers}
     inputs = any(x.class_name == "InputLayer" and x.name in gone for x in model.layers)
-    if inputs or sum(1 for _ in walk_keras(model.layers)) > MOST_LAYERS:
+    if inputs or _large(model):
         # No cut takes the place of an input.
         return []
     before = [_name(model, ref) for ref in _before(model, gone)]
@@ -41,6 +48,46 @@ def ways_around(model: KerasModel, names: Iterable[str]) -> list[str]:
         )
         if tensors
     ]
+
+
+def with_inputs(
+    problems: Sequence[Problem],
+    raw: RawModel,
+    model: KerasModel,
+    meaning: Meaning,
+    specs: Specs,
+) -> list[Problem]:
+    """The problems; those of custom layers also say what the layer is called with.
+
+    Whoever writes a layer again must know that, and the code is not there to tell.
+    """
+    if _large(model):
+        return list(problems)
+    tracer = Tracer(model, meaning, specs)
+    layers = {encode_name(layer.name): layer for layer in model.layers}
+    told = []
+    for number, problem in enumerate(problems):
+        layer = layers.get(problem.layer)
+        # A function in an option gets other arrays than the layer.
+        is_layer = bool(problem.custom) and problem.option is None
+        if number < MOST_TOLD and is_layer and layer is not None and layer.calls:
+            shapes = [_shape(tracer, raw, ref) for ref in layer.calls[0].inputs]
+            if shapes and None not in shapes:
+                text = " and ".join(str(shape) for shape in shapes)
+                reason = f"{problem.reason}; it is called with {text}"
+                problem = replace(problem, reason=reason)
+        told.append(problem)
+    return told
+
+
+def _large(model: KerasModel) -> bool:
+    return sum(1 for _ in walk_keras(model.layers)) > MOST_LAYERS
+
+
+def _shape(tracer: Tracer, raw: RawModel, ref: TensorRef) -> Shape | None:
+    """The shape of a tensor, from the layers before it or from the file."""
+    traced = tracer.trace([ref])
+    return stated(raw, ref)[0] if traced is None else traced[0].shape
 
 
 def _before(model: KerasModel, gone: set[str]) -> list[TensorRef]:
