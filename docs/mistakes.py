@@ -189,7 +189,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("a model with an own cell", "gru2np export own.keras"),
         ("a CTC loss in a model", "gru2np export ctc.h5"),
         (
-            "a file that is not there",
+            "a file of objects that is not there",
             "gru2np export own.keras --custom-objects object.py",
         ),
         (
@@ -205,7 +205,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "gru2np.export('own.keras', 'new.npz', custom_objects={'swoosh': 1})",
         ),
         ("a bundle without them", "gru2np predict cells.npz -i x.npy -o new.npy"),
-        ("the same in Python", "load('cells.npz')"),
+        ("the same bundle in Python", "load('cells.npz')"),
         (
             "a model verified without Keras' own",
             "gru2np verify own.keras --custom-objects objects.py",

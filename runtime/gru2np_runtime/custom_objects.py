@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # The name that a file of custom objects defines.
 OBJECTS = "custom_objects"
+EXAMPLE = 'custom_objects={"NameInTheModel": YourClassOrFunction}'
 
 
 def checked(objects: object) -> dict[str, type[Layer] | CustomFunction]:
@@ -36,7 +37,8 @@ def checked(objects: object) -> dict[str, type[Layer] | CustomFunction]:
         return {}
     if not hasattr(objects, "items"):
         raise CustomObjectError(
-            f"custom_objects: expected a dict by name, got {type(objects).__name__}"
+            f"custom_objects: expected a dict by name, got {type(objects).__name__}: "
+            f"write {EXAMPLE}"
         )
     found: dict[str, type[Layer] | CustomFunction] = {}
     for name, value in objects.items():
@@ -47,7 +49,7 @@ def checked(objects: object) -> dict[str, type[Layer] | CustomFunction]:
             raise CustomObjectError(
                 f"custom_objects[{name!r}]: expected a subclass of "
                 "gru2np_runtime.Layer or a function of NumPy arrays, by the name of a "
-                f"class, a layer or a function; got {value!r}"
+                f"class, a layer or a function; got {value!r}: write {EXAMPLE}"
             )
         found[name] = value if is_class else CustomFunction(name, value)
     _check_names(found)
@@ -89,8 +91,7 @@ def objects_of(module: ModuleType, path: str | os.PathLike[str]) -> CustomObject
     objects: CustomObjects | None = getattr(module, OBJECTS, None)
     if objects is None:
         raise CustomObjectError(
-            f"{os.fspath(path)}: expected a dict {OBJECTS}, found none: write "
-            f'{OBJECTS} = {{"NameInTheModel": YourClassOrFunction}}'
+            f"{os.fspath(path)}: expected a dict {OBJECTS}, found none: write {EXAMPLE}"
         )
     try:
         checked(objects)
@@ -115,7 +116,8 @@ def run_file(path: str | os.PathLike[str]) -> ModuleType:
     spec = spec_from_file_location(name, place)
     if spec is None or spec.loader is None:
         raise CustomObjectError(
-            f"{os.fspath(path)}: expected a Python file, with the suffix .py"
+            f"{os.fspath(path)}: expected a Python file, with the suffix .py: "
+            "--custom-objects objects.py"
         )
     module = module_from_spec(spec)
     # Classes and functions are pickled by the name of their module.
@@ -128,9 +130,9 @@ def run_file(path: str | os.PathLike[str]) -> ModuleType:
     except FileNotFoundError as error:
         if error.filename == place:
             raise
-        raise failed(os.fspath(path), error) from error
+        raise failed(f"--custom-objects {os.fspath(path)}", error) from error
     except (Exception, SystemExit) as error:
-        raise failed(os.fspath(path), error) from error
+        raise failed(f"--custom-objects {os.fspath(path)}", error) from error
     finally:
         sys.path.remove(os.path.dirname(place))  # noqa: PTH120
     return module

@@ -128,7 +128,7 @@ def test_a_call_is_named_by_its_number():
         ("scores:x", None, "--outputs scores:x: expected NAME"),
         ("scores=(3,)", None, "expected NAME"),
         ("scores:unmasked", None, "only an input can be unmasked"),
-        ("scores#1", None, "scores is called 1 times, so expected scores"),
+        ("scores#1", None, "expected scores or scores#0: scores is called once"),
         ("scores", "gru_encoder", "no output of the part depends on it"),
         ("scores", "source,decoder", "--inputs source: no output of the part"),
         ("scores", "scores", "--outputs scores: it is an input of the part too"),

@@ -58,7 +58,7 @@ def test_what_it_prints_is_not_among_the_output(write, capsys):
         ("\nimport sys\nsys.exit(0)", r"SystemExit: 0 \(.*objects.py, line 3\)"),
         ("import no_such_module_here", "No module named 'no_such_module_here'"),
         ("open('no such file')", "FileNotFoundError.*no such file"),
-        ("", "expected a dict custom_objects, found none: write custom_objects ="),
+        ("", "expected a dict custom_objects, found none: write custom_objects="),
         ("custom_objects = None", "found none"),
         ("custom_objects = []", "expected a dict by name, got list"),
         ("custom_objects = 5", "expected a dict by name, got int"),

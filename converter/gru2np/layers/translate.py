@@ -150,6 +150,8 @@ def _unknown(path: str, layer: KerasLayer) -> Problem:
         custom, reason = (), NOT_CONVERTED[layer.class_name]
     elif layer.why_custom:
         reason = f"a custom class, despite its name: {layer.why_custom}"
+        # No object of the user's can be the input of a model.
+        custom = () if name == "InputLayer" else custom
     else:
         package = layer.class_name.rpartition(">")[0]
         reason = (

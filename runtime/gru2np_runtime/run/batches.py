@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gru2np_runtime.custom import CustomFunction
 from gru2np_runtime.errors import InputError
+from gru2np_runtime.graph import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +28,11 @@ class Batches:
 
     def __init__(self, plan: GraphPlan) -> None:
         self.plan = plan
-        self.splits_rows = plan.graph.independent_rows
+        self.splits_rows = plan.graph.independent_rows and not any(
+            isinstance(value, CustomFunction) and not value.per_step
+            for _, layer in walk(plan.graph)
+            for value in layer.attributes().values()
+        )
         self._row_bytes: tuple[object, float] | None = None
         self._stream: tuple[Stream | None] | None = None
 
