@@ -1,12 +1,14 @@
 """Softmax over an axis of length 1 is a constant: warned of, wherever it stands."""
 
+import numpy as np
 import pytest
 
 import goldens
 import gru2np
+from example_files import example
 from gru2np.convert import convert
 from gru2np.graph.constants import constant_functions
-from gru2np_runtime import layers
+from gru2np_runtime import layers, load
 from gru2np_runtime.graph import Graph, Node, Port
 from shared_files import CASES
 
@@ -105,3 +107,15 @@ def test_export_and_inspect_say_it(tmp_path):
     (note,) = [text for text in exported.notes if "length 1" in text]
     assert note.startswith("layer 'activation' (Activation): softmax over an axis of")
     assert note in gru2np.inspect(OWN).meaning
+
+
+@pytest.mark.skipif(not OWN.exists(), reason="shared/cases is not here")
+@pytest.mark.parametrize("name", ["softmax", "activation"])
+def test_their_own_function_gives_the_numbers_of_their_model(tmp_path, name):
+    """By the name of the function, which Keras has too, or by that of the layer."""
+    own = {name: example("custom_objects").softmax_over_time}
+    exported = gru2np.export(OWN, tmp_path / "m.npz", custom_objects=own)
+    assert not [text for text in exported.notes if "length 1" in text]
+    x, y = (np.load(OWN.with_name(f"{letter}.npy")) for letter in "xy")
+    model = load(tmp_path / "m.npz", custom_objects=own)
+    np.testing.assert_allclose(model.predict(x), y, atol=1e-6)
