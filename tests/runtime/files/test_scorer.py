@@ -137,7 +137,9 @@ def test_what_is_missing_or_no_bundle(tmp_path):
     (tmp_path / "m.npz").write_bytes(b"no bundle")
     with pytest.raises(BundleError, match=r"m\.npz: "):
         Scorer(tmp_path / "m.npz")(np.zeros(3))
-    with pytest.raises(InputError, match="batch_size: expected an integer from 1, got 0"):
+    with pytest.raises(
+        InputError, match="batch_size: expected an integer from 1, got 0"
+    ):
         Scorer(tmp_path / "m.npz", batch_size=0)
 
 
