@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gru2np.generations import architecture, records, tensorflow_ops
+from gru2np.generations import (
+    architecture,
+    computed_sizes,
+    records,
+    tensorflow_ops,
+)
 from gru2np.generations.forms import flipped, fused
 from gru2np.generations.keras1.layers import spelled
 from gru2np.generations.keras1.rows import File
@@ -117,6 +122,7 @@ def read(
     model = _with_input_shape(
         architecture.Walker(spelling).model(plain(raw.config)), raw
     )
+    model = computed_sizes.resolved(model)
     releases = writers.remaining()
     inside = [child for layer in model.layers for _, child in layer.children]
     if in_tensorflow and inside:
@@ -209,6 +215,10 @@ def meaning(release: Release, backend: str) -> Meaning:
             lookup_gives_integers=False,
             # Measured on TensorFlow 2.4 and 2.10.
             rounds_to_half=True,
+            # Measured on TensorFlow 2.4 and tf-keras 2.21.
+            argmax_signs_zeros=False,
+            argmax_skips_nan=True,
+            top_k_signs_zeros=False,
         ),
         # Measured: TensorFlow 2.4 wrote causal, 2.10 and tf-keras 2.21 do not.
         unsaved_arguments=frozenset({"causal" if in_tensorflow else "mask"}),

@@ -294,6 +294,41 @@ class Transpose(Permute):
         return PER_STEP if self.dims[:1] == (1,) else ACROSS
 
 
+class Turned(Operation):
+    """A transpose that moves the batch axis: axis i of the output is ``order[i]``.
+
+    The rows of the output are no samples, so the whole batch runs at once.  The
+    converter refuses graphs in which another layer would take its axis 0 for them.
+    """
+
+    op = "turned"
+    independent_rows = False
+    order: tuple[int, ...]
+
+    def check(self) -> None:
+        """``order`` has every axis once."""
+        if sorted(self.order) != list(range(len(self.order))):
+            raise ValueError(f"turned: expected every axis once, got {self.order}")
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The sizes in the new order."""
+        if len(shapes[0]) != len(self.order):
+            raise ValueError(
+                f"turned: expected {len(self.order)} axes, got {shapes[0]}"
+            )
+        return (tuple(shapes[0][axis] for axis in self.order),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: any shape."""
+        return np.transpose(inputs[0], self.order)
+
+    def over_time(self, *shapes: Shape) -> str:
+        """All steps at once."""
+        return ACROSS
+
+
 class Reshaped(Reshape):
     """``Reshape`` as an operation: it keeps the dtype of its input."""
 
@@ -319,5 +354,7 @@ class Joined(Concatenate):
 
 LAYERS = {
     layer.op: layer
-    for layer in (GetItem, Joined, Reshaped, Split, Squeeze, Stack, Transpose)
+    for layer in (
+        *(GetItem, Joined, Reshaped, Split, Squeeze, Stack, Transpose, Turned),
+    )
 }
