@@ -28,7 +28,7 @@ LAYER_OPTIONS = frozenset({"batch_shape", "layers", "trainable"})
 OPS_WITH_DTYPE = frozenset(
     [
         *("Arange", "Cast", "ConvertToTensor", "Cumprod", "Cumsum", "Full"),
-        *("FullLike", "Ones", "OnesLike", "Prod", "Zeros", "ZerosLike"),
+        *("FullLike", "OneHot", "Ones", "OnesLike", "Prod", "Zeros", "ZerosLike"),
     ]
 )
 # Modules of the operations of Keras; some activation functions are operations too.

@@ -310,6 +310,9 @@ class Moved(Operation):
     def _order(self, rank: int) -> list[int]:
         sources = [normalize_axis(axis, rank) for axis in self.sources]
         targets = [normalize_axis(axis, rank) for axis in self.targets]
+        if sources == targets:
+            # An axis by two names, swapped with itself.
+            return list(range(rank))
         if len({*sources}) < len(sources) or len({*targets}) < len(targets):
             raise ValueError(f"moved: an axis named twice: {sources} to {targets}")
         order = [axis for axis in range(rank) if axis not in sources]

@@ -82,6 +82,7 @@ def of_batch(size: Size, shapes: Sequence[Shape]) -> bool:
 
 def check_batch(op: str, sizes: Sequence[Size], shapes: Sequence[Shape]) -> None:
     """Raise ``Unsupported`` where the number of samples is no size of axis 0."""
+    computed(op, sizes, shapes)
     if any(of_batch(size, shapes) for size in sizes[1:]):
         raise Unsupported(
             f"{op}: the number of samples as the size of an axis other than the first, "
