@@ -1,4 +1,4 @@
-"""A sample of the random graphs of operations of ``make proof``, as Keras saved them."""
+"""A sample of the random graphs of operations of ``make proof``, as Keras has them."""
 
 from __future__ import annotations
 

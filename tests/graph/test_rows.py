@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+import gru2np
+from gru2np.graph.flatten import build
 from gru2np.graph.rows import SAMPLES, MixesSamplesError, Rows, rows_after
+from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
+from gru2np.layers.custom import Specs
 from gru2np_runtime import layers
+from spellings import KERAS_3
 
 BATCH, TIME = (1, 0, 0), (1, 0, 1)
 SECOND = Rows(1, 1)
@@ -132,3 +137,35 @@ def test_what_mixes_samples_is_refused(layer, given, shapes, message):
     with pytest.raises(MixesSamplesError) as found:
         after(layer, *given, shapes=shapes)
     assert message in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "held", "kind"),
+    [
+        # A free size may be the one with which the batch stays: the runtime checks it.
+        ([24], [None, 12], layers.Reshaped),
+        ([12], [None, 12], layers.Shaped),
+        ([12], [5, 12], layers.Shaped),
+        ([60], [5, 12], layers.Reshaped),
+        ([5, -1], [5, 12], layers.Reshaped),
+    ],
+)
+def test_a_reshape_folds_what_it_must(target, held, kind):
+    x = KerasLayer("InputLayer", "x", {"batch_shape": [None, *held]}, training={})
+    options = {"newshape": [-1, *target]}
+    calls = (Call((TensorRef("x", 0, 0),)),)
+    y = KerasLayer("ops.Reshape", "y", options, calls, training={})
+    refs = ((TensorRef("x", 0, 0),), (TensorRef("y", 0, 0),))
+    model = KerasModel("model", (x, y), *refs, sequential=False, config={})
+    built = build(model, KERAS_3, Specs())
+    assert type(built.graph.layers["y"]) is kind
+
+
+def test_an_output_that_is_turned_is_refused():
+    x = KerasLayer("InputLayer", "x", {"batch_shape": [None, 5]}, training={})
+    calls = (Call((TensorRef("x", 0, 0),)),)
+    y = KerasLayer("ops.Transpose", "y", {"axes": [1, 0]}, calls, training={})
+    refs = ((TensorRef("x", 0, 0),), (TensorRef("y", 0, 0),))
+    model = KerasModel("model", (x, y), *refs, sequential=False, config={})
+    with pytest.raises(gru2np.UnsupportedModelError, match="transpose it back"):
+        build(model, KERAS_3, Specs())

@@ -71,6 +71,7 @@ def test_spelling(class_name, options, call, expected):
         ("Norm", {"axis": 1, "ord": 0}, ONE, "an order above 0"),
         ("Norm", {"axis": [1, 2], "ord": math.inf}, ONE, "norms of"),
         ("Normalize", {"axis": None}, ONE, "over all axes"),
+        ("Normalize", {"axis": [1, 2]}, ONE, "take for a matrix"),
         ("L2Normalize", {"axis": 0}, ONE, "after the batch axis"),
         ("LayerNorm", {}, TWO, "multiply and add"),
         ("LayerNorm", {"rms_scaling": True}, ALONG, "which Keras leaves out"),

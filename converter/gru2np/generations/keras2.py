@@ -363,6 +363,10 @@ def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
         # Numbers stay in the keywords, which are refused with a fitting reason.
         numbers = _holds_numbers(keywords.get("mask"))
         mask = None if numbers else keywords.pop("mask", None)
+        states = keywords.get("initial_state")
+        if isinstance(states, list) and states and all(map(_is_reference, states)):
+            # tf.keras 1.13 to 2.3, of operations: the first states follow the inputs.
+            refs = [*refs, *keywords.pop("initial_state")]
         inputs = tuple(records.reference(ref, at) for ref in refs)
         arguments: dict[int | str, TensorRef] = {
             name: records.reference(value, at)

@@ -202,10 +202,13 @@ def reshaped(call: LayerCall) -> list[Value]:
     builder = call.builder
     layer = builder.layers[call.path]
     if isinstance(layer, runtime.Reshaped) and -1 not in layer.target_shape:
-        held = [size for size in builder.shape(call.refs[0])[1:] if size is not None]
-        known = len(held) == len(builder.shape(call.refs[0])) - 1
+        shape = builder.shape(call.refs[0])[1:]
+        known = prod(size for size in shape if size is not None)
+        wanted, free = prod(layer.target_shape), None in shape
         usual = builder.rows.get(call.refs[0][0], SAMPLES) == SAMPLES
-        if not (known and usual and prod(held) == prod(layer.target_shape)):
+        # With a free size, the batch stays for one length, which the runtime checks;
+        # for every length where the sizes that are known hold whole rows.
+        if not usual or (known % wanted == 0 if free else known != wanted):
             sizes = ((-1,), *((size,) for size in layer.target_shape))
             builder.layers[call.path] = runtime.Shaped(sizes=sizes)
     return call.add()

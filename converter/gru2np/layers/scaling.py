@@ -52,10 +52,18 @@ def normalized(config: Config) -> Layer:
     """Normalize of Keras 3: vectors divided by their length."""
     tensors(config, 1)
     epsilon = config.value("epsilon", None)
+    over = _axes(config)
+    if len(over) > 1:
+        config.refuse(
+            f"{NOT_HERE}: over several axes, which some releases take for a matrix; "
+            "flatten them to one axis",
+            "axis",
+            over,
+        )
     return build(
         config,
         runtime.Normalized,
-        axes=_axes(config),
+        axes=over,
         order=float(config.integer("order", 2)),
         least=EPSILON if epsilon is None else config.number("epsilon"),
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Size = tuple[int, ...]
 
 TIME: tuple[int, ...] = (1, 0, 1)
-MAX_ELEMENTS = 2**31
+MAX_ELEMENTS = 2**28
 
 
 def check_sizes(op: str, sizes: Sequence[Size]) -> None:
@@ -151,7 +151,8 @@ class Shaped(Sized):
     def over_time(self, *shapes: Shape) -> str:
         """Per step where the sizes of batch and time stay."""
         stays = self.sizes[:2] in (((-1,), TIME), ((1, 0, 0), TIME))
-        return PER_STEP if stays and len(shapes[0]) > 2 else ACROSS
+        plain = all(len(size) == 1 for size in self.sizes[2:])
+        return PER_STEP if stays and plain and len(shapes[0]) > 2 else ACROSS
 
 
 class Full(Sized):

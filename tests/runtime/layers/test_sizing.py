@@ -66,6 +66,14 @@ def test_sizes_are_checked_when_it_runs():
         layers.Full(sizes=[BATCH, (-1,)])
 
 
+def test_it_runs_step_by_step_where_no_other_size_is_time():
+    shapes = [(None, None, 4)]
+    plain = layers.Shaped(sizes=[BATCH, TIME, (2,), (2,)])
+    assert plain.over_time(*shapes) == "pointwise"
+    assert layers.Shaped(sizes=[BATCH, TIME, TIME]).over_time(*shapes) == "across"
+    assert layers.Shaped(sizes=[BATCH, (4,), TIME]).over_time(*shapes) == "across"
+
+
 def test_no_rows_have_the_shape_of_some():
     layer = layers.Shaped(sizes=[(-1,), (2,), (2,)])
     assert layer.forward({}, np.zeros((0, 4), "float32")).shape == (0, 2, 2)
