@@ -26,6 +26,7 @@ def after(layer, *given, shapes):
         (layers.Turned(order=[1, 0, 2]), [SAMPLES], [(None, 5, 4)], SECOND),
         (layers.Turned(order=[1, 0, 2]), [SECOND], [(5, None, 4)], SAMPLES),
         (layers.Dense(units=3), [SECOND], [(5, None, 4)], SECOND),
+        (layers.FirstItem(index=-1), [SECOND], [(5, None, 4)], SAMPLES),
         (layers.Unary(function="exp"), [SECOND], [(5, None, 4)], SECOND),
         (layers.GRU(units=3, time_major=True), [SECOND], [(5, None, 4)], SAMPLES),
         (
@@ -123,6 +124,7 @@ def test_samples_stay_apart(layer, given, shapes, expected):
             "for that of the samples",
         ),
         (layers.Shaped(sizes=[BATCH, (-1,)]), [SECOND], [(5, None)], "transpose"),
+        (layers.FirstItem(index=0), [SAMPLES], [(None, 4)], "leaves the batch whole"),
         (layers.Turned(order=[1, 0]), [Rows(0, 5)], [(None, 4)], "were folded"),
         (
             layers.GRU(units=2, stateful=True),

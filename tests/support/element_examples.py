@@ -49,6 +49,7 @@ def examples():
             layers.Einsum(equation="dc,abc->abd", constant_first=True, **_of(2, 4)),
             x,
         ),
+        (layers.FirstItem(index=0), [(T, 4)]),
         (layers.Flip(axes=[1]), x),
         (layers.Flip(axes=[-1]), x),
         (layers.Full(sizes=[BATCH, TIME, (3,)], value=0.5), x),

@@ -189,6 +189,24 @@ def _of_turn(
     return Rows(layer.order.index(row.axis), 1)
 
 
+def _of_item(
+    layer: Layer,
+    given: Sequence[Rows | None],
+    shapes: Sequence[Shape],
+    outputs: Sequence[Shape],
+) -> Rows | None:
+    """The first axis goes: that of the samples must be another one."""
+    (row,) = given
+    if row is None:
+        return None
+    if row.axis == 0:
+        raise MixesSamplesError(
+            "picks a sample of the batch; expected a slice that leaves the batch whole, "
+            "as x[:, ...] does"
+        )
+    return Rows(row.axis - 1, 1)
+
+
 def _of_shape(
     layer: Layer,
     given: Sequence[Rows | None],
@@ -330,6 +348,7 @@ _SPECIAL: dict[
     ],
 ] = {
     runtime.Counting: _constant,
+    runtime.FirstItem: _of_item,
     runtime.Full: _of_full,
     runtime.Shaped: _of_shape,
     runtime.SizeOf: _constant,

@@ -31,6 +31,9 @@ def get_item(config: Config) -> Layer:
         config.refuse("expected a tensor and a key of numbers and slices")
     key = constants[0][1]
     items = [_item(config, item) for item in (key if isinstance(key, list) else [key])]
+    if len(items) == 1 and len(items[0]) == 1 and items[0][0] is not None:
+        # The graph refuses it for a tensor whose axis 0 is the batch.
+        return build(config, runtime.FirstItem, index=items[0][0])
     if not items or items[0] not in ([None], [None] * 3, [None, None, 1]):
         config.refuse(f"expected {BATCH}", "key", key)
     return build(config, runtime.GetItem, items=items)
@@ -126,6 +129,8 @@ def unstack(config: Config) -> Layer:
 
 def _leaves_out(layer: Layer) -> bool:
     """Whether a slice drops or reorders items of an axis, whatever its size."""
+    if isinstance(layer, runtime.FirstItem):
+        return True
     assert isinstance(layer, runtime.GetItem)
     for item in layer.items:
         if len(item) != 3:

@@ -139,6 +139,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.sizing import SizeOf as SizeOf
     from gru2np_runtime.layers.sizing import Spread as Spread
     from gru2np_runtime.layers.sizing import Tile as Tile
+    from gru2np_runtime.layers.slicing import FirstItem as FirstItem
     from gru2np_runtime.layers.slicing import GetItem as GetItem
     from gru2np_runtime.layers.slicing import Joined as Joined
     from gru2np_runtime.layers.slicing import Reshaped as Reshaped
@@ -191,6 +192,7 @@ FAMILY = {
     "einsum_dense": "dense.EinsumDense",
     "embedding": "core.Embedding",
     "expand_dims": "ops.ExpandDims",
+    "first_item": "slicing.FirstItem",
     "flatten": "reshaping.Flatten",
     "flip": "rearranging.Flip",
     "full": "sizing.Full",

@@ -176,7 +176,7 @@ class Pad(Operation):
             most = None if size is None else size - (self.mode == "reflect")
             if self.mode != "constant" and most is not None and max(pair) > most:
                 raise InputError(
-                    f"pad: {pair} of an axis of size {size} by {self.mode}"
+                    f"pad: {pair} of an axis of size {size} by {self.mode}: too many"
                 )
         return (
             tuple(

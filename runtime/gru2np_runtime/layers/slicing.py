@@ -329,6 +329,35 @@ class Turned(Operation):
         return ACROSS
 
 
+class FirstItem(Operation):
+    """One item along axis 0, of a tensor whose axis 0 is not the batch.
+
+    ``x[index]`` after a transpose that moves the batch axis: see ``Turned``.
+    """
+
+    op = "first_item"
+    independent_rows = False
+    index: int
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The sizes after axis 0."""
+        size = shapes[0][0] if len(shapes[0]) > 1 else 0
+        if size is not None and not -size <= self.index < size:
+            raise InputError(f"first_item: no item {self.index} in shape {shapes[0]}")
+        return (shapes[0][1:],)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (items, ...)."""
+        self.output_shapes(inputs[0].shape)
+        return np.asarray(inputs[0][self.index])
+
+    def over_time(self, *shapes: Shape) -> str:
+        """All steps at once."""
+        return ACROSS
+
+
 class Reshaped(Reshape):
     """``Reshape`` as an operation: it keeps the dtype of its input."""
 
@@ -356,5 +385,6 @@ LAYERS = {
     layer.op: layer
     for layer in (
         *(GetItem, Joined, Reshaped, Split, Squeeze, Stack, Transpose, Turned),
+        FirstItem,
     )
 }
