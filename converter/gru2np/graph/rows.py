@@ -201,8 +201,8 @@ def _of_item(
         return None
     if row.axis == 0:
         raise MixesSamplesError(
-            "picks a sample of the batch; expected a slice that leaves the batch whole, "
-            "as x[:, ...] does"
+            "picks a sample of the batch; expected a slice that leaves the batch "
+            "whole, as x[:, ...] does"
         )
     return Rows(row.axis - 1, 1)
 
