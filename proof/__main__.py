@@ -50,7 +50,7 @@ def main() -> int:
     left = [piece for piece in every if piece not in record.results]
     say(f"{len(every) - len(left)} of {len(every)} pieces are done")
     for name, why in not_here().items():
-        say(f"not run here: masked {name}: {why}")
+        say(f"not run here: models of {name}: {why}")
     told = time.monotonic()
     try:
         for result in run(left, options.jobs, options.minutes * 60):

@@ -59,7 +59,7 @@ def text(results: Mapping[str, dict[str, Any]], state: str) -> str:
         )
         page += f"| {' | '.join(map(str, cells))} |\n"
     if not_here():
-        page += "\nOf `masked` some is not run here:\n\n"
+        page += "\nOf `masked` and `operations` some is not run here:\n\n"
         page += "".join(f"- {name}: {why}\n" for name, why in not_here().items())
     if faults:
         page += FAULTS

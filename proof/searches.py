@@ -42,6 +42,8 @@ MODELS = {"keras": 25, "tf_keras": 8}
 MASKED = 25
 # Between any two of them the rules of masks changed.
 OLD_KERASES = ("keras-2.2", "tf-2.4", "tf-2.10", "tf-keras-2.21", "keras-3.15")
+# Between any two of them the operations that graphs hold changed.
+WITH_OPERATIONS = ("tf-2.4", "tf-2.10", "tf-keras-2.21", "keras-3.5", "keras-3.15")
 # That save models as folders too.
 FOLDERS = ("tf-2.4", "tf-2.10")
 ENVIRONMENT = ROOT / "fixtures" / "make" / "environment.sh"
@@ -205,7 +207,7 @@ def _models(subject: str, seed: int) -> int:
 def not_here() -> dict[str, str]:
     """Why the Keras of a generation cannot be had on this machine, by generation."""
     found = {}
-    for generation in OLD_KERASES:
+    for generation in dict.fromkeys((*OLD_KERASES, *WITH_OPERATIONS)):
         done = _environment(generation, "--look")
         if done.returncode != 0:
             found[generation] = done.stderr.strip().splitlines()[-1]
@@ -237,6 +239,20 @@ def _masked(generation: str, seed: int) -> int:
     assert done.returncode == 0, done.stderr
     compared = 0
     with Recorder(generation, done.stdout.strip()) as recorder:
+        for number in range(seed * MASKED, (seed + 1) * MASKED):
+            compared += check(recorder, number)
+    return compared
+
+
+def _operations(generation: str, seed: int) -> int:
+    from masked_models import Recorder
+    from operation_models import SCRIPT, check
+
+    with _alone(generation):
+        done = _environment(generation)
+    assert done.returncode == 0, done.stderr
+    compared = 0
+    with Recorder(generation, done.stdout.strip(), SCRIPT) as recorder:
         for number in range(seed * MASKED, (seed + 1) * MASKED):
             compared += check(recorder, number)
     return compared
@@ -371,6 +387,14 @@ SEARCHES = {
         _old_kerases,
         40,
         _masked,
+    ),
+    "operations": Search(
+        "A random graph of operations on tensors, of an old or a new Keras, gives the "
+        "numbers of that Keras on every kernel, whole, one row alone and step by step, "
+        "or is refused as expected",
+        lambda: [name for name in WITH_OPERATIONS if name not in not_here()],
+        8,
+        _operations,
     ),
     "saved": Search(
         "A random model that TensorFlow saved as HDF5, as a SavedModel folder and as a "

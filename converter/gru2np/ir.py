@@ -164,6 +164,18 @@ class Numbers(list[Any]):
 
 
 @dataclass(frozen=True)
+class ComputedSize:
+    """A size that a model computes from the sizes of tensors.
+
+    Attributes:
+        size: as the runtime's ``layers/sizing.py`` has it; inputs are those of the
+            call.
+    """
+
+    size: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class TensorRef:
     """A tensor of a Keras graph: output ``output`` of call ``call`` of ``layer``."""
 

@@ -162,6 +162,9 @@ class NumberRules:
         lookup_gives_integers: IntegerLookup's vectors are integers.
         rounds_to_half: a cast to half precision rounds, whatever comes after it; None
             if unknown.
+        argmax_signs_zeros: argmax and argmin take -0.0 for less than 0.0.
+        argmax_skips_nan: they pass over NaN, else take the first one; None if unknown.
+        top_k_signs_zeros: top_k takes -0.0 for less than 0.0; None if unknown.
     """
 
     hard_sigmoid_slope: float
@@ -174,6 +177,9 @@ class NumberRules:
     bin_dtype: str
     lookup_gives_integers: bool
     rounds_to_half: bool | None
+    argmax_signs_zeros: bool
+    argmax_skips_nan: bool | None
+    top_k_signs_zeros: bool | None
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,20 @@ from spellings import (
 )
 
 
-@pytest.mark.parametrize("name", ["py_function", "os.system", "einsum", "Add"])
+@pytest.mark.parametrize("name", ["py_function", "os.system", "map_fn", "Add"])
 def test_a_function_is_looked_up_in_a_table_alone(name):
     with opened("tf-2.4/operators") as raw:
         config = copy.deepcopy(dict(raw.config))
         records_of(config, "TFOpLambda")[0]["config"]["function"] = name
         with pytest.raises(gru2np.UnsupportedModelError, match="does not support"):
+            converted_with(raw, config)
+
+
+def test_a_function_whose_tensors_are_lost_is_refused():
+    with opened("tf-2.4/operators") as raw:
+        config = copy.deepcopy(dict(raw.config))
+        records_of(config, "TFOpLambda")[0]["config"]["function"] = "einsum"
+        with pytest.raises(gru2np.UnsupportedModelError, match="does not hold the"):
             converted_with(raw, config)
 
 

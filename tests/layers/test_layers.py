@@ -25,6 +25,7 @@ FILES = {
 # Rows that make layers of several files, each with its reason.
 SEVERAL = {
     "SpectralNormalization": "it is the layer inside, which may be any",
+    "ops.Matmul": "with a constant it is a contraction",
     "ops.NotEqual": "what masks are made of is not the function of two tensors",
 }
 

@@ -48,6 +48,7 @@ ELLIPSIS = {"class_name": "__ellipsis__", "config": {}}
             with_constant([ELLIPSIS, None, 2]),
             layers.GetItem(items=[(None,), (), (2,)]),
         ),
+        ("GetItem", {}, with_constant(-1), layers.FirstItem(index=-1)),
         ("Concatenate", {"axis": 1}, TWO, layers.Joined(axis=1)),
         ("Stack", {"axis": 1}, TWO, layers.Stack(axis=1)),
         (
@@ -76,7 +77,6 @@ def test_spelling(class_name, options, call, expected):
 @pytest.mark.parametrize(
     ("class_name", "options", "call", "message"),
     [
-        ("GetItem", {}, with_constant(0), "leaves the batch whole"),
         ("GetItem", {}, with_constant([None, WHOLE]), "leaves the batch whole"),
         ("GetItem", {}, with_constant([WHOLE, "x"]), "expected an index or a slice"),
         ("GetItem", {}, with_constant([WHOLE, True]), "expected an index or a slice"),
@@ -90,8 +90,8 @@ def test_spelling(class_name, options, call, expected):
         ("GetItem", {}, with_constant([ELLIPSIS, ELLIPSIS]), "more than one ellipsis"),
         ("Reshape", {"newshape": [3, 4]}, ONE, "whose first size is -1"),
         ("Reshape", {"newshape": [-1, -1, -1]}, ONE, "more than one -1"),
-        ("Transpose", {"axes": None}, ONE, "begin with 0"),
-        ("Transpose", {"axes": [1, 0]}, ONE, "begin with 0"),
+        ("Transpose", {"axes": None}, ONE, "write them all"),
+        ("Transpose", {"axes": [1, 1]}, ONE, "expected every axis once"),
         ("Transpose", {"axes": [0, 1, 1]}, ONE, "expected each of 1 to 2 once"),
         ("Concatenate", {"axis": 0}, TWO, "after the batch axis"),
         ("Squeeze", {"axis": None}, ONE, "after the batch axis"),

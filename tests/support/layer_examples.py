@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+import element_examples
 import spatial_examples
 from gru2np_runtime import layers
 from gru2np_runtime.run.dispatch import make_plan
@@ -43,6 +44,7 @@ def examples(dtype):
     both = [(T, 4), (T, 4)]
     return [
         *spatial_examples.examples(dtype),
+        *element_examples.examples(),
         (layers.Activated(function="elu"), [(T, 4)]),
         (layers.Activated(function=softmax), [(T, 4)]),
         (layers.Activation(function="relu", **d), [(T, 4)]),
@@ -257,6 +259,8 @@ def inputs_of(layer, shapes, rng):
         ids = rng.integers(0, 5, shapes[0])
         return [ids, *(rng.normal(size=s).astype(layer.dtype) for s in shapes[1:])]
     arrays = [rng.normal(size=shape).astype(layer.dtype) for shape in shapes]
+    if layer.op in element_examples.WITH_INDICES:
+        arrays[-1] = rng.integers(0, 2, shapes[-1])
     if layer.op.startswith("logical") or layer.op == "any":
         return [array > 0 for array in arrays]
     if layer.op in ("select", "where"):

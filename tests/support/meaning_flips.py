@@ -79,6 +79,9 @@ VALUES = {
     "numbers.bin_dtype": ("int32", "int64"),
     "numbers.lookup_gives_integers": BOOL,
     "numbers.rounds_to_half": (False, True, None),
+    "numbers.argmax_signs_zeros": BOOL,
+    "numbers.argmax_skips_nan": (False, True, None),
+    "numbers.top_k_signs_zeros": (False, True, None),
 }
 # The names that a generation puts into each set; a fixture is flipped by each alone.
 MEMBERS = {

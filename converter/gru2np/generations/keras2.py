@@ -6,7 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.errors import UnsupportedModelError
-from gru2np.generations import architecture, records, tensorflow_ops
+from gru2np.generations import (
+    architecture,
+    computed_sizes,
+    records,
+    tensorflow_ops,
+)
 from gru2np.generations.forms import flipped, fused
 from gru2np.generations.keras1.layers import spelled
 from gru2np.generations.keras1.rows import File
@@ -118,6 +123,7 @@ def read(
     model = _with_input_shape(
         architecture.Walker(spelling).model(plain(raw.config)), raw
     )
+    model = computed_sizes.resolved(model)
     releases = writers.remaining()
     inside = [child for layer in model.layers for _, child in layer.children]
     if in_tensorflow and inside:
@@ -210,6 +216,10 @@ def meaning(release: Release, backend: str) -> Meaning:
             lookup_gives_integers=False,
             # Measured on TensorFlow 2.4 and 2.10.
             rounds_to_half=True,
+            # Measured on TensorFlow 2.4 and tf-keras 2.21.
+            argmax_signs_zeros=False,
+            argmax_skips_nan=True,
+            top_k_signs_zeros=False,
         ),
         # Measured: TensorFlow 2.4 wrote causal, 2.10 and tf-keras 2.21 do not.
         unsaved_arguments=frozenset({"causal" if in_tensorflow else "mask"}),
@@ -359,6 +369,10 @@ def calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
         # Numbers stay in the keywords, which are refused with a fitting reason.
         numbers = _holds_numbers(keywords.get("mask"))
         mask = None if numbers else keywords.pop("mask", None)
+        states = keywords.get("initial_state")
+        if isinstance(states, list) and states and all(map(_is_reference, states)):
+            # tf.keras 1.13 to 2.3, of operations: the first states follow the inputs.
+            refs = [*refs, *keywords.pop("initial_state")]
         inputs = tuple(records.reference(ref, at) for ref in refs)
         arguments: dict[int | str, TensorRef] = {
             name: records.reference(value, at)

@@ -28,7 +28,7 @@ LAYER_OPTIONS = frozenset({"batch_shape", "layers", "trainable"})
 OPS_WITH_DTYPE = frozenset(
     [
         *("Arange", "Cast", "ConvertToTensor", "Cumprod", "Cumsum", "Full"),
-        *("FullLike", "Ones", "OnesLike", "Prod", "Zeros", "ZerosLike"),
+        *("FullLike", "OneHot", "Ones", "OnesLike", "Prod", "Zeros", "ZerosLike"),
     ]
 )
 # Modules of the operations of Keras; some activation functions are operations too.
@@ -155,6 +155,11 @@ def meaning(release: Release, backend: str) -> Meaning:
             # Measured: JAX 0.5.3 rounds; 0.4.30 does not if a cast back comes next.
             # No file names the version of JAX.
             rounds_to_half=True if backend == "tensorflow" else None,
+            # Measured on TensorFlow with 3.15 and on JAX with 3.5 and 3.10; the
+            # sources of 3.8.0 have no signs of zeros, those of 3.9.2 do.
+            argmax_signs_zeros=version >= (3, 9, 0),
+            argmax_skips_nan=not jax if measured else None,
+            top_k_signs_zeros=jax if measured else None,
         ),
         unsaved_arguments=frozenset(),
         # Measured on 3.0, 3.3, 3.10 and 3.15: every layer runs with training=False.

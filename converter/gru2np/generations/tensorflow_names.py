@@ -26,6 +26,8 @@ class Operation:
         fixed: defaults of options that the file leaves out.
         neutral: arguments that change nothing if they have this value.
         ignored: arguments that never change a number.
+        sizes: options that are shapes, whose sizes the model may compute.
+        first: the option that the first argument is, if it is no tensor.
     """
 
     class_name: str
@@ -36,6 +38,8 @@ class Operation:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     neutral: Mapping[str, Any] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset({"name"})
+    sizes: frozenset[str] = frozenset()
+    first: str = ""
 
 
 # TensorFlow divides integers in float64.
@@ -171,7 +175,9 @@ FUNCTIONS: dict[str, Operation] = {
     "nn.silu": Operation("Silu", neutral={"beta": 1.0}),
     "nn.softmax": Operation("Softmax", options=AXIS, fixed={"axis": -1}),
     "ones_like": Operation("OnesLike", options={"dtype": "dtype"}),
-    "reshape": Operation("Reshape", options={"shape": "newshape"}),
+    "reshape": Operation(
+        "Reshape", options={"shape": "newshape"}, sizes=frozenset({"newshape"})
+    ),
     "split": Operation(
         "Split",
         options={**AXIS, "num_or_size_splits": "sizes"},
@@ -188,6 +194,114 @@ FUNCTIONS: dict[str, Operation] = {
     "zeros_like": Operation("ZerosLike", options={"dtype": "dtype"}),
 }
 FUNCTIONS["nn.swish"] = FUNCTIONS["nn.silu"]
+INT64 = {"output_type": "int64"}
+SHAPE = frozenset({"shape"})
+EXTREME = {**AXIS, "output_type": "output_type"}
+GATHER = Operation(
+    "Gather",
+    ("params", "indices"),
+    options={**AXIS, "batch_dims": "batch_dims"},
+    fixed={"axis": None, "batch_dims": 0},
+    neutral={"validate_indices": None},
+)
+NORM = Operation(
+    "Norm",
+    options={"ord": "ord", **REDUCED},
+    fixed={"axis": None},
+    neutral={"keep_dims": None},
+)
+PAD = Operation(
+    "Pad",
+    options={
+        "paddings": "pad_width",
+        "mode": "mode",
+        "constant_values": "constant_values",
+    },
+)
+SIZE = Operation("Shape", options={"out_type": "out_type"})
+# Operations that move, pick, order and sum elements, and those of computed shapes.
+FUNCTIONS.update(
+    {
+        "argsort": Operation(
+            "Argsort",
+            options={**AXIS, "direction": "direction"},
+            ignored=frozenset({"name", "stable"}),
+        ),
+        "broadcast_to": Operation(
+            "BroadcastTo", options={"shape": "shape"}, sizes=SHAPE
+        ),
+        "compat.v1.gather": GATHER,
+        "compat.v1.norm": NORM,
+        "compat.v1.pad": PAD,
+        "compat.v1.shape": SIZE,
+        "einsum": Operation("Einsum"),
+        "fill": Operation(
+            "FullOf", options={"value": "value"}, sizes=SHAPE, first="shape"
+        ),
+        "gather": GATHER,
+        "linalg.band_part": Operation(
+            "BandPart", options={"num_lower": "num_lower", "num_upper": "num_upper"}
+        ),
+        "math.add_n": Operation("AddN", ("inputs",), takes_list=True),
+        "math.argmax": Operation("Argmax", options=EXTREME, fixed={"axis": 0, **INT64}),
+        "math.argmin": Operation("Argmin", options=EXTREME, fixed={"axis": 0, **INT64}),
+        **{
+            f"math.{name.lower()}": Operation(
+                name,
+                options={**AXIS, "exclusive": "exclusive", "reverse": "reverse"},
+                fixed={"axis": 0},
+            )
+            for name in ("Cumprod", "Cumsum")
+        },
+        "math.l2_normalize": Operation(
+            "L2Normalize",
+            options={**AXIS, "epsilon": "epsilon"},
+            fixed={"axis": None},
+            neutral={"dim": None},
+        ),
+        "math.top_k": Operation(
+            "TopK", options={"k": "k", "sorted": "sorted", "index_type": "index_type"}
+        ),
+        "norm": NORM,
+        "one_hot": Operation(
+            "OneHot",
+            options={
+                **AXIS,
+                "depth": "num_classes",
+                "on_value": "on_value",
+                "off_value": "off_value",
+                "dtype": "dtype",
+            },
+        ),
+        "ones": Operation(
+            "FullOf",
+            options={"dtype": "dtype"},
+            fixed={"value": 1.0},
+            sizes=SHAPE,
+            first="shape",
+        ),
+        "pad": PAD,
+        "range": Operation("Counting", ("start",), neutral={"delta": 1, "dtype": None}),
+        "repeat": Operation(
+            "Repeat", options={**AXIS, "repeats": "repeats"}, fixed={"axis": None}
+        ),
+        "reverse": Operation("Flip", options=AXIS),
+        "roll": Operation("Roll", options={**AXIS, "shift": "shift"}),
+        "shape": SIZE,
+        "sort": Operation("Sort", options={**AXIS, "direction": "direction"}),
+        "tensordot": Operation("Tensordot", ("a", "b"), options={"axes": "axes"}),
+        "tile": Operation(
+            "Tile", options={"multiples": "repeats"}, sizes=frozenset({"repeats"})
+        ),
+        "zeros": Operation(
+            "FullOf",
+            options={"dtype": "dtype"},
+            fixed={"value": 0.0},
+            sizes=SHAPE,
+            first="shape",
+        ),
+    }
+)
 
 # Nodes without options, which ``keras.ops`` calls by the same name.
 SAME_NAMES = (
@@ -243,7 +357,9 @@ NODES: dict[str, Operation] = {
     # LogSoftmax and Softmax always work over the last axis.
     "LogSoftmax": Operation("LogSoftmax", fixed={"axis": -1}),
     "Pack": Operation("Stack", options=AXIS, fixed={"axis": 0}),
-    "Reshape": Operation("Reshape", positions={1: "newshape"}),
+    "Reshape": Operation(
+        "Reshape", positions={1: "newshape"}, sizes=frozenset({"newshape"})
+    ),
     "Softmax": Operation("Softmax", fixed={"axis": -1}),
     "Split": Operation("Split", positions={0: "axis"}, options={"num_split": "sizes"}),
     "SplitV": Operation("Split", positions={1: "sizes", 2: "axis"}),
@@ -253,3 +369,50 @@ NODES: dict[str, Operation] = {
     "Transpose": Operation("Transpose", positions={1: "axes"}),
     "Unpack": Operation("Unstack", options={**AXIS, "num": "num"}, fixed={"axis": 0}),
 }
+NODES.update(
+    {
+        "AddN": Operation("AddN"),
+        **{
+            name: Operation(
+                name.capitalize(),
+                positions={1: "axis"},
+                options={"output_type": "output_type"},
+                fixed=INT64,
+            )
+            for name in ("ArgMax", "ArgMin")
+        },
+        "BroadcastTo": Operation("BroadcastTo", positions={1: "shape"}, sizes=SHAPE),
+        **{
+            name: Operation(
+                name,
+                positions={1: "axis"},
+                options={"exclusive": "exclusive", "reverse": "reverse"},
+            )
+            for name in ("Cumprod", "Cumsum")
+        },
+        "Fill": Operation("FullOf", positions={0: "shape", 1: "value"}, sizes=SHAPE),
+        "GatherV2": Operation(
+            "Gather",
+            positions={2: "axis"},
+            options={"batch_dims": "batch_dims"},
+            fixed={"batch_dims": 0},
+        ),
+        "MatrixBandPart": Operation(
+            "BandPart", positions={1: "num_lower", 2: "num_upper"}
+        ),
+        "OneHot": Operation(
+            "OneHot",
+            positions={1: "num_classes", 2: "on_value", 3: "off_value"},
+            options={**AXIS, "T": "dtype"},
+        ),
+        "Pad": Operation("Pad", positions={1: "pad_width"}),
+        "PadV2": Operation("Pad", positions={1: "pad_width", 2: "constant_values"}),
+        "ReverseV2": Operation("Flip", positions={1: "axis"}),
+        "Roll": Operation("Roll", positions={1: "shift", 2: "axis"}),
+        "Shape": Operation("Shape", options={"out_type": "out_type"}),
+        "Tile": Operation(
+            "Tile", positions={1: "repeats"}, sizes=frozenset({"repeats"})
+        ),
+        "TopKV2": Operation("TopK", positions={1: "k"}, options={"sorted": "sorted"}),
+    }
+)

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 CLASSES = frozenset({"SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer"})
 MAX_OPERANDS = 1000
+# Options that are words; any other text names a tensor.
+WORDS = frozenset(
+    [
+        *("dtype", "whole_as", "mode", "direction", "ord", "out_type", "output_type"),
+        "index_type",
+    ]
+)
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 DTYPES = {
     "DT_BOOL": "bool",
@@ -79,17 +86,30 @@ def _of_function(
 ) -> Call:
     operation = FUNCTIONS[spec["config"]["function"]]
     operands: list[object] = [_first(item, where) for item in references]
-    if flat == operation.takes_list:
+    options = dict(operation.fixed)
+    if spec["config"]["function"] == "einsum":
+        _refuse(
+            spec,
+            "the file does not hold the tensors of tf.einsum, and Keras cannot load it "
+            "either; write it with tf.matmul, tf.tensordot or a Dot layer",
+        )
+    if operation.first:
+        options[operation.first] = operands[0] if flat else operands
+        operands = []
+    elif operation.class_name == "Counting":
+        operands = [_limit(spec, operands, arguments, where)]
+    elif flat == operation.takes_list:
         _refuse(spec, "arguments in another order than this version knows")
     for name in operation.operands[1:]:
         value = arguments.pop(name, None)
         if value is None:
             _refuse(spec, f"the argument {name!r} is missing")
         operands.append(_operand(value, where))
-    options = dict(operation.fixed)
     for name, value in arguments.items():
         if name in operation.options:
-            options[operation.options[name]] = value
+            option = operation.options[name]
+            sizes = option in operation.sizes
+            options[option] = _sizes(value, where, 0) if sizes else value
         elif name not in operation.ignored and value != operation.neutral.get(name, ()):
             _refuse(
                 spec, "an argument of the call that this version does not know", name
@@ -120,7 +140,7 @@ def _of_node(where: str, spec: Mapping[str, Any], call: list[Any]) -> Call:
         if not -len(operands) <= position < len(operands):
             _refuse(spec, f"the operand {name!r} is missing")
         value = operands.pop(position)
-        if isinstance(value, TensorRef):
+        if isinstance(value, TensorRef) and name not in operation.sizes:
             _refuse(spec, f"{name} computed by the model itself")
         options[name] = value
     for name, option in operation.options.items():
@@ -134,7 +154,7 @@ def _call(
 ) -> Call:
     """Operands as inputs and constants, as in a node of Keras 3."""
     for name, value in options.items():
-        if _holds_text(value) and name not in ("dtype", "whole_as"):
+        if _holds_text(value) and name not in WORDS:
             _refuse(spec, f"{name} computed by the model itself")
     return Call(
         inputs=tuple(ref for ref in operands if isinstance(ref, TensorRef)),
@@ -159,6 +179,30 @@ def _operand(value: object, where: str) -> object:
     if isinstance(value, list) and value and isinstance(value[0], str):
         return records.reference(value, where)
     return value
+
+
+def _sizes(value: object, where: str, depth: int) -> object:
+    """A shape with its tensors: one tensor, or a list of numbers and tensors."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return records.reference(value, where)
+    if isinstance(value, list) and not depth:
+        return [_sizes(item, where, 1) for item in value]
+    return value
+
+
+def _limit(
+    spec: Mapping[str, Any],
+    operands: list[object],
+    arguments: dict[str, Any],
+    where: str,
+) -> object:
+    """The limit of ``tf.range``, which starts at 0."""
+    limit = arguments.pop("limit", None)
+    if limit is not None and operands != [0]:
+        _refuse(
+            spec, "a range that does not start at 0; add the start to one that does"
+        )
+    return operands[0] if limit is None else _operand(limit, where)
 
 
 def _slicing(

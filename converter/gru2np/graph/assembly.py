@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from gru2np.errors import ModelFileError, Problem, UnsupportedModelError
 from gru2np.graph import floats
 from gru2np.graph.custom_functions import with_results
+from gru2np.graph.rows import BROADCASTING, SAMPLES, MixesSamplesError, rows_after
 from gru2np.graph.whole_numbers import dtype_problem
+from gru2np_runtime import layers as runtime
 from gru2np_runtime.errors import CustomObjectError, Unsupported
 from gru2np_runtime.graph import Node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gru2np.graph.rows import Rows
     from gru2np.ir import Shape
     from gru2np.layers.translate import Translator
     from gru2np_runtime import Layer
@@ -54,6 +57,8 @@ class Builder:
         policies: the dtypes that the layers of the model compute in, by path.
         floats: the floating point dtypes in Keras of the outputs of every input and
             node; empty for other dtypes.
+        rows: where the samples are in the outputs of a node, if not along axis 0 with
+            one row for each; None if they are the same for all samples.
     """
 
     def __init__(self, translator: Translator) -> None:
@@ -74,6 +79,7 @@ class Builder:
         self.first_masks: dict[str, Ref | None] = {}
         self.policies = translator.policies
         self.floats: dict[str, str] = {}
+        self.rows: dict[str, Rows | None] = {}
 
     def shape(self, ref: Ref) -> Shape:
         """The shape of a tensor."""
@@ -113,6 +119,8 @@ class Builder:
         """
         if layer is not None:
             self.layers[path] = layer
+        if isinstance(self.layers[path], BROADCASTING):
+            inputs = self._lifted(name, inputs)
         shapes = [self.shape(ref) for ref in inputs]
         dtypes = [self.dtypes[source] for source, _ in inputs]
         layer = with_results(self.layers[path], shapes, dtypes)
@@ -124,6 +132,7 @@ class Builder:
             )
         node = Node(name, path, inputs, mask)
         self._infer(node, layer)
+        self._note_rows(node, layer)
         self._check_mask(node, layer)
         self._check_dtypes(node, layer)
         self._check_floats(node, layer)
@@ -156,6 +165,32 @@ class Builder:
                 f"layer {node.name!r} ({layer.op}): its calls need different weights: "
                 f"{self.weights[node.layer]} and {weights}"
             )
+
+    def _lifted(self, name: str, inputs: Sequence[Ref]) -> list[Ref]:
+        """The inputs; those equal for all samples get the rank of the others."""
+        rows = [self.rows.get(source, SAMPLES) for source, _ in inputs]
+        if None not in rows or set(rows) == {None}:
+            return list(inputs)
+        rank = max(len(self.shape(ref)) for ref in inputs)
+        lifted = []
+        for i, (ref, row) in enumerate(zip(inputs, rows, strict=True)):
+            if row is None and len(self.shape(ref)) < rank:
+                path = f"{name}#lifted_{i}"
+                ref = self.add(path, path, [ref], layer=runtime.Lifted(rank=rank))
+            lifted.append(ref)
+        return lifted
+
+    def _note_rows(self, node: Node, layer: Layer) -> None:
+        """Where the samples are in the outputs, if not where they usually are."""
+        given = [self.rows.get(source, SAMPLES) for source, _ in node.inputs]
+        shapes = [self.shape(ref) for ref in node.inputs]
+        try:
+            rows = rows_after(layer, given, shapes, self.shapes[node.name])
+        except MixesSamplesError as error:
+            self.refuse(node.layer, self._class_name(node, layer), str(error))
+            return
+        if rows != SAMPLES:
+            self.rows[node.name] = rows
 
     def _check_mask(self, node: Node, layer: Layer) -> None:
         if node.mask is None:

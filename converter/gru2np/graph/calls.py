@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING
 
 from gru2np.graph.assembly import Value
 from gru2np.graph.masks import LayerCall
+from gru2np.graph.rows import SAMPLES
 from gru2np.layers import spec
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.activations import axes_of
@@ -181,6 +183,51 @@ def softmax(call: LayerCall) -> list[Value]:
     return call.add()
 
 
+def two_kinds(call: LayerCall) -> list[Value]:
+    """A call of TopK: a node for the values, and one for their indices."""
+    layer = call.builder.layers[call.path]
+    indices = type(layer)(**{**layer.attributes(), "function": "indices"})
+    values = call.builder.add(call.name, call.path, call.refs)
+    return [
+        Value(values, None),
+        Value(call.node("indices", call.refs, indices), None),
+    ]
+
+
+def reshaped(call: LayerCall) -> list[Value]:
+    """A call of Reshape with -1 as its first size, which may fold axes into the rows.
+
+    With -1 for a size after it, or with as many elements, the batch stays.
+    """
+    builder = call.builder
+    layer = builder.layers[call.path]
+    if isinstance(layer, runtime.Reshaped) and -1 not in layer.target_shape:
+        shape = builder.shape(call.refs[0])[1:]
+        known = prod(size for size in shape if size is not None)
+        wanted, free = prod(layer.target_shape), None in shape
+        usual = builder.rows.get(call.refs[0][0], SAMPLES) == SAMPLES
+        # With a free size, the batch stays for one length, which the runtime checks;
+        # for every length where the sizes that are known hold whole rows.
+        if not usual or (known % wanted == 0 if free else known != wanted):
+            sizes = ((-1,), *((size,) for size in layer.target_shape))
+            builder.layers[call.path] = runtime.Shaped(sizes=sizes)
+    return call.add()
+
+
+def fused(call: LayerCall) -> list[Value]:
+    """A call of DotProductAttention, its tensors by name and perhaps a mask."""
+    named = dict(zip(call.written.names, call.inputs, strict=True))
+    if not {"query", "key", "value"} <= set(named):
+        call.refuse("expected a query, a key and a value")
+        return [Value(call.refs[0], None)]
+    order = ("query", "key", "value", "bias")
+    refs = [named[name].ref for name in order if name in named]
+    mask = call.explicit[0]
+    if mask is not None:
+        refs.append(_boolean(call, "mask", mask))
+    return [Value(call.builder.add(call.name, call.path, refs), None)]
+
+
 def without_dropped_mask(builder: Builder, value: Value) -> Value:
     """A tensor, without its mask if an earlier call of attention has dropped it."""
     dropped = builder.dropped_masks
@@ -262,8 +309,11 @@ def _all(call: LayerCall, masks: Sequence[Ref]) -> Ref | None:
 # The function for a call, by the kind in its layer's row.
 CALLS: dict[str, Callable[[LayerCall], list[Value]]] = {
     spec.ATTENTION: attention,
+    spec.FUSED: fused,
     spec.HEADS: heads,
     spec.ORDINARY: LayerCall.add,
+    spec.RESHAPES: reshaped,
     spec.REVERSIBLE: reversible_embedding,
     spec.SCORES: softmax,
+    spec.TWO_KINDS: two_kinds,
 }

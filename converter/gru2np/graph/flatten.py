@@ -18,9 +18,10 @@ from gru2np.graph.mask_sources import UNUSABLE
 from gru2np.graph.masks import LayerCall
 from gru2np.graph.order import calls_by_depth, ordered_calls
 from gru2np.graph.ports import input_port, structure
+from gru2np.graph.rows import SAMPLES
 from gru2np.ir import leaves, walk_keras
 from gru2np.layers.recurrent import is_stateful, with_one_masked_output
-from gru2np.layers.spec import ORDINARY, computed_in, dtype_name, named_type
+from gru2np.layers.spec import FUSED, ORDINARY, computed_in, dtype_name, named_type
 from gru2np.layers.translate import Translator
 from gru2np_runtime import layers as runtime
 from gru2np_runtime.bundle.manifest import INPUT_DTYPES
@@ -224,6 +225,13 @@ def _output(builder: Builder, ref: TensorRef, value: Value) -> Port:
     if dtype not in INPUT_DTYPES:
         reason = "outputs of this dtype are not supported; cast them to float32"
         builder.refuse(ref.layer, "output", reason, "dtype", dtype)
+    rows = builder.rows.get(value.ref[0], SAMPLES)
+    if rows is None or rows.axis != 0:
+        reason = (
+            "an output whose samples are not along axis 0, along which predict of "
+            "Keras joins batches; transpose it back, or leave it out"
+        )
+        builder.refuse(ref.layer, "output", reason)
     return Port(ref.layer, builder.shape(value.ref), dtype, value.ref)
 
 
@@ -527,7 +535,8 @@ def _check_arguments(call: LayerCall) -> None:
     listed = isinstance(written.mask, tuple) and any(written.mask)
     if listed and layer.model is None and (spec is None or spec.call.kind == ORDINARY):
         call.refuse("a list of masks is not supported", "mask")
-    if written.names and written.mask is not None:
+    fused = spec is not None and spec.call.kind == FUSED
+    if written.names and written.mask is not None and not fused:
         call.refuse(UNKNOWN_ARGUMENT, "mask")
     named = spec is not None and bool(spec.call.tensors)
     if not named and not layer.class_name.startswith("ops."):

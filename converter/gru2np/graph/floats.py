@@ -25,6 +25,17 @@ MOVING = (
     *(runtime.Identity, runtime.Joined, runtime.Reshaped, runtime.Split),
     *(runtime.Squeeze, runtime.Stack, runtime.Transpose),
     *(runtime.OnesLike, runtime.ZerosLike),
+    *(
+        runtime.FirstItem,
+        runtime.Flip,
+        runtime.Moved,
+        runtime.Pad,
+        runtime.Repeat,
+        runtime.Roll,
+    ),
+    *(runtime.Triangle, runtime.Turned, runtime.Take, runtime.Pick, runtime.TakeAlong),
+    *(runtime.OneHot, runtime.Ordered, runtime.TopK, runtime.ArgExtreme),
+    *(runtime.Shaped, runtime.Full, runtime.Tile, runtime.Spread, runtime.Lifted),
 )
 
 

@@ -179,7 +179,7 @@ class LayerCall:
             return None
         rules = builder.meaning.masks
         passes = rules.idle_casts if rule.casts else rules.idle_operations
-        if passes is None:
+        if passes is None or not rule.measured:
             return IDLED
         # Along an axis of free size (except the batch) the operation may change it.
         certain = rule.casts or (before == after and None not in after[1:])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.records import is_integer
-from gru2np.ir import Numbers
+from gru2np.ir import ComputedSize, Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,10 @@ NUMBERS.update({name: name for name in ("int16", "int32", "int64", "uint16")})
 # Dtypes of constant arrays that no backend changes.
 ARRAYS = ("float32", "int32", "int64")
 MAX_CONSTANT = 100_000
+
+
+# The beginning of reasons: a version of Keras computes it, this project does not.
+NOT_HERE = "Keras has it, this version does not"
 
 
 def build(config: Config, kind: type[Layer], **attributes: Any) -> Layer:
@@ -106,8 +110,16 @@ def number_type(config: Config) -> str:
 def axes(config: Config, key: str = "axis") -> tuple[int, ...]:
     """One axis or a list of them, none of which is the batch."""
     value = config.value(key)
+    if value is None:
+        config.refuse(
+            f"{NOT_HERE}: over all axes, the batch too, so that samples are mixed and "
+            "the result depends on batch_size in predict; give the axes after the "
+            "batch axis",
+            key,
+            value,
+        )
     items = value if isinstance(value, list) else [value]
-    if value is None or 0 in items or not items:
+    if 0 in items or not items:
         config.refuse(
             "expected axes after the batch axis: every sample is computed "
             "independently",
@@ -117,13 +129,62 @@ def axes(config: Config, key: str = "axis") -> tuple[int, ...]:
     return config.axes(key)
 
 
-def axis(config: Config, default: Any = 0) -> int:
+def axis(config: Config, default: Any = 0, key: str = "axis") -> int:
     """One axis, which is not the batch."""
-    value = config.value("axis", default)
+    value = config.value(key, default)
+    if value is None:
+        config.refuse(
+            f"{NOT_HERE}: over all elements of a batch, so that samples are mixed; "
+            "give an axis after the batch axis",
+            key,
+            value,
+        )
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not is_integer(value) or abs(value) > 32:
-        config.refuse("expected an axis", "axis", value)
+        config.refuse("expected an axis", key, value)
     if value == 0:
-        config.refuse("expected an axis after the batch axis", "axis", value)
+        config.refuse("expected an axis after the batch axis", key, value)
     return value
+
+
+def flag(config: Config, key: str) -> bool:
+    """A boolean that is false where the file has none, or null."""
+    return False if config.value(key, None) is None else config.boolean(key)
+
+
+def whole_number(config: Config, key: str, value: Any) -> int:
+    """An int of 32 bits."""
+    if not is_integer(value) or abs(value) >= 2**31:
+        config.refuse("expected an integer", key, value)
+    return value
+
+
+def whole_numbers(config: Config, key: str, value: Any) -> list[int]:
+    """An int, or a list of one or more; always a list."""
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        config.refuse("expected integers", key, value)
+    return [whole_number(config, key, item) for item in items]
+
+
+def has_computed(shape: Any) -> bool:
+    """Whether a shape has sizes that the model computes."""
+    items = shape if isinstance(shape, list) else [shape]
+    return any(isinstance(item, ComputedSize) for item in items)
+
+
+def sizes(config: Config, key: str, shape: Any) -> list[tuple[int, ...]]:
+    """A shape as the runtime's ``sizing`` has it, for numbers and computed sizes."""
+    items = shape if isinstance(shape, list) else [shape]
+    found = []
+    for item in items:
+        if isinstance(item, ComputedSize):
+            found.append(item.size)
+        elif item is None:
+            found.append((-1,))
+        elif is_integer(item) and -1 <= item < 2**31 and item != 0:
+            found.append((item,))
+        else:
+            config.refuse("expected sizes of 1 or more", key, item)
+    return found

@@ -26,6 +26,7 @@ BINARY = {
     "GreaterEqual": "greater_equal",
     "Less": "less",
     "LessEqual": "less_equal",
+    "Logaddexp": "logaddexp",
     "LogicalXor": "logical_xor",
     "Maximum": "maximum",
     "Minimum": "minimum",
@@ -93,7 +94,16 @@ def where(config: Config) -> Layer:
     )
 
 
+def summed(config: Config) -> Layer:
+    """AddN of two tensors or more; of one it may return the tensor itself."""
+    tensors(config, None)
+    if sum(len(call.inputs) for call in config.layer.calls) < 2:
+        config.refuse("a sum of one tensor, which changes nothing; leave it out")
+    return build(config, runtime.Summed)
+
+
 LAYERS = {
+    "ops.AddN": operation(summed, STOPS),
     **{f"ops.{name}": operation(binary, STOPS) for name in BINARY},
     "ops.NotEqual": operation(not_equal, STOPS),
     "ops.Where": operation(where, STOPS),

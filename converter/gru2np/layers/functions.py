@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers import activations
-from gru2np.layers.arguments import build, tensors
+from gru2np.layers.arguments import NOT_HERE, axis, build, tensors
 from gru2np.layers.mask_rules import STOPS
 from gru2np.layers.spec import operation
 from gru2np_runtime import layers as runtime
@@ -29,6 +29,7 @@ UNARY = {
     "Cosh": "cosh",
     "Erf": "erf",
     "Exp": "exp",
+    "Exp2": "exp2",
     "Expm1": "expm1",
     "Floor": "floor",
     "Isfinite": "isfinite",
@@ -112,15 +113,53 @@ def softmax(config: Config) -> Any:
     return {"function": name, "axis": over}
 
 
+def glu(config: Config) -> Any:
+    """Glu, the first half of an axis times the sigmoid of the second."""
+    return {"function": "glu", "axis": axis(config, -1)}
+
+
+def sparsemax(config: Config) -> Any:
+    """Sparsemax over one axis."""
+    return {"function": "sparsemax", "axis": axis(config, -1)}
+
+
+def shrink(config: Config) -> Any:
+    """SoftShrink and HardShrink, with their threshold."""
+    name = {"SoftShrink": "soft_shrink", "HardShrink": "hard_shrink"}[config.operation]
+    return {"function": name, "threshold": config.number("threshold", 0.5)}
+
+
+def threshold(config: Config) -> Any:
+    """Threshold: x above the threshold, else a value."""
+    return {
+        "function": "threshold",
+        "threshold": config.number("threshold"),
+        "value": config.number("default_value"),
+    }
+
+
+def squareplus(config: Config) -> Any:
+    """Squareplus with ``b`` 4, which is Keras' default."""
+    if config.value("b", 4) != 4:
+        config.refuse(f"{NOT_HERE}: with another b", "b", config.value("b"))
+    return "squareplus"
+
+
 ACTIVATIONS: dict[str, Callable[[Config], Any]] = {
     **dict.fromkeys(NAMED, named),
     "Celu": elu,
     "Elu": elu,
     "Gelu": gelu,
+    "Glu": glu,
+    "HardShrink": shrink,
     "LeakyRelu": activations.leaky_relu,
     "LogSoftmax": softmax,
     "ReLU": activations.relu,
+    "SoftShrink": shrink,
     "Softmax": softmax,
+    "Sparsemax": sparsemax,
+    "Squareplus": squareplus,
+    "Threshold": threshold,
 }
 
 

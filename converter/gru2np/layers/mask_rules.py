@@ -73,15 +73,19 @@ class Idles:
     Attributes:
         moves: whether a layer changes its input even if shape and dtype stay.
         casts: ``MaskRules.idle_casts`` applies, else ``idle_operations``.
+        measured: whether these hold for the operation; else a mask that may pass is
+            refused where it is used.
     """
 
     moves: Callable[[Layer], bool]
     casts: bool
+    measured: bool = True
 
 
 MERGES = Merges(COUNTED, joins=False)
 CONCATENATES = Merges(COUNTED, joins=True)
 IDLES = Idles(lambda layer: False, casts=False)
+MAY_IDLE = Idles(lambda layer: False, casts=False, measured=False)
 CASTS = Idles(lambda layer: False, casts=True)
 
 MaskRule = str | Creates | Merges | Idles

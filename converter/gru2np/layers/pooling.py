@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np.layers.arguments import NOT_HERE, build, tensors
 from gru2np.layers.convolutional import check_backend, check_window, data_format
 from gru2np.layers.dtype_rules import AVERAGED, FLOATS, NUMBERS
-from gru2np.layers.mask_rules import MEASURED
-from gru2np.layers.spec import ON_INPUTS, LayerSpec, unmasked
+from gru2np.layers.mask_rules import MAY_IDLE, MEASURED
+from gru2np.layers.spec import ON_INPUTS, LayerSpec, operation, unmasked
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -50,6 +51,37 @@ def pooling(kind: type[Layer], rank: int) -> Callable[[Config], Layer]:
     return convert
 
 
+def pooled(config: Config) -> Layer:
+    """MaxPool and AveragePool of Keras 3 over windows of one size for each axis."""
+    tensors(config, 1)
+    size = config.value("pool_size")
+    if not isinstance(size, list):
+        config.refuse(
+            f"{NOT_HERE}: write a size for each spatial axis, as in (2, 2)",
+            "pool_size",
+            size,
+        )
+    rank = len(size)
+    sizes = config.integers("pool_size", length=rank)
+    given = config.value("strides", None)
+    strides = sizes if given is None else config.integers("strides", length=rank)
+    padding = config.choice("padding", ("valid", "same"), "valid")
+    check_window(config, padding, sizes, strides)
+    if config.value("data_format", None) is None:
+        layout = "channels_last"
+    else:
+        layout = data_format(config)
+    kind = {"MaxPool": runtime.MaxPooled, "AveragePool": runtime.AveragePooled}
+    return build(
+        config,
+        kind[config.operation],
+        pool_size=sizes,
+        strides=strides,
+        padding=padding,
+        data_format=layout,
+    )
+
+
 def global_pooling(kind: type[Layer]) -> Callable[[Config], Layer]:
     """Pooling over all steps; ``keepdims`` is new in tf.keras 2.6."""
 
@@ -72,6 +104,8 @@ LAYERS = {
         )
         for rank in (1, 2, 3)
     },
+    "ops.AveragePool": operation(pooled, MAY_IDLE),
+    "ops.MaxPool": operation(pooled, MAY_IDLE),
     **{
         f"Global{name}Pooling{rank}D": LayerSpec(
             global_pooling(kind),

@@ -5,9 +5,16 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from gru2np.layers.arguments import axes, axis, build, operands, tensors
+from gru2np.layers.arguments import (
+    axes,
+    axis,
+    build,
+    operands,
+    tensors,
+)
+from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import IDLES, STOPS, Idles
-from gru2np.layers.spec import operation
+from gru2np.layers.spec import RESHAPES, CallRule, LayerSpec, operation
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -24,6 +31,9 @@ def get_item(config: Config) -> Layer:
         config.refuse("expected a tensor and a key of numbers and slices")
     key = constants[0][1]
     items = [_item(config, item) for item in (key if isinstance(key, list) else [key])]
+    if len(items) == 1 and len(items[0]) == 1 and items[0][0] is not None:
+        # The graph refuses it for a tensor whose axis 0 is the batch.
+        return build(config, runtime.FirstItem, index=items[0][0])
     if not items or items[0] not in ([None], [None] * 3, [None, None, 1]):
         config.refuse(f"expected {BATCH}", "key", key)
     return build(config, runtime.GetItem, items=items)
@@ -55,8 +65,8 @@ def squeeze(config: Config) -> Layer:
 
 def reshape(config: Config) -> Layer:
     """Reshape that keeps the batch axis, written as -1 or null."""
-    tensors(config, 1)
     shape = config.value("newshape")
+    tensors(config, 1)
     if not isinstance(shape, list) or not shape or shape[0] not in (-1, None):
         config.refuse(
             "expected a shape whose first size is -1, the batch", "newshape", shape
@@ -66,15 +76,20 @@ def reshape(config: Config) -> Layer:
 
 
 def transpose(config: Config) -> Layer:
-    """Transpose that keeps the batch axis."""
+    """Transpose, which may move the batch axis."""
     tensors(config, 1)
     order = config.value("axes")
-    if not isinstance(order, list) or not order or order[0] != 0:
-        config.refuse("expected axes that begin with 0, the batch", "axes", order)
+    if not isinstance(order, list) or not order:
+        config.refuse(
+            "expected the axes in their new order; write them all", "axes", order
+        )
     rank = len(order)
     if not all(type(i) is int and -rank <= i < rank for i in order):
         config.refuse("expected every axis once", "axes", order)
-    return build(config, runtime.Transpose, dims=[i % rank for i in order[1:]])
+    order = [i % rank for i in order]
+    if order[0] != 0:
+        return build(config, runtime.Turned, order=order)
+    return build(config, runtime.Transpose, dims=order[1:])
 
 
 def concatenate(config: Config) -> Layer:
@@ -92,14 +107,14 @@ def stack(config: Config) -> Layer:
 def split(config: Config) -> Layer:
     """Split into equal pieces, at indices, or into pieces of certain sizes."""
     tensors(config, 1)
-    sizes = config.value("sizes", None)
-    pieces = config.value("indices_or_sections", None) if sizes is None else sizes
+    given = config.value("sizes", None)
+    pieces = config.value("indices_or_sections", None) if given is None else given
     items = pieces if isinstance(pieces, list) else [pieces]
     if not all(type(n) is int and 0 < n < 2**31 for n in items) or not items:
         config.refuse("expected positive numbers", "indices_or_sections", pieces)
     if not isinstance(pieces, list):
         return build(config, runtime.Split, axis=axis(config), sections=pieces)
-    bounds = pieces if sizes is None else list(accumulate(pieces))[:-1]
+    bounds = pieces if given is None else list(accumulate(pieces))[:-1]
     if not bounds:
         return build(config, runtime.Split, axis=axis(config), sections=1)
     return build(config, runtime.Split, axis=axis(config), bounds=bounds)
@@ -114,6 +129,8 @@ def unstack(config: Config) -> Layer:
 
 def _leaves_out(layer: Layer) -> bool:
     """Whether a slice drops or reorders items of an axis, whatever its size."""
+    if isinstance(layer, runtime.FirstItem):
+        return True
     assert isinstance(layer, runtime.GetItem)
     for item in layer.items:
         if len(item) != 3:
@@ -129,6 +146,8 @@ def _leaves_out(layer: Layer) -> bool:
 
 
 def _reorders(layer: Layer) -> bool:
+    if isinstance(layer, runtime.Turned):
+        return True
     assert isinstance(layer, runtime.Transpose)
     return list(layer.dims) != sorted(layer.dims)
 
@@ -136,7 +155,9 @@ def _reorders(layer: Layer) -> bool:
 LAYERS = {
     "ops.Concatenate": operation(concatenate, IDLES),
     "ops.GetItem": operation(get_item, Idles(_leaves_out, casts=False)),
-    "ops.Reshape": operation(reshape, IDLES),
+    "ops.Reshape": LayerSpec(
+        reshape, IDLES, False, CallRule(RESHAPES, (), (), False), None, UNCHECKED
+    ),
     "ops.Split": operation(split, STOPS),
     "ops.Squeeze": operation(squeeze, STOPS),
     "ops.Stack": operation(stack, STOPS),

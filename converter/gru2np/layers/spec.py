@@ -37,6 +37,9 @@ ATTENTION = "attention"  # with a list of query, value and key, each with a mask
 HEADS = "heads"  # with query, value and key by name, each with a mask
 REVERSIBLE = "reversible"  # forward or reverse
 SCORES = "scores"  # with scores, and a mask of their shape
+TWO_KINDS = "two kinds"  # with its input; the outputs are of two dtypes
+RESHAPES = "reshapes"  # with its input, whose shape decides what becomes of the rows
+FUSED = "fused"  # with query, key and value, and an explicit mask of scores
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class CallRule:
     """How a layer is called.
 
     Attributes:
-        kind: ``ORDINARY``, ``ATTENTION``, ``HEADS``, ``REVERSIBLE`` or ``SCORES``.
+        kind: ``ORDINARY`` or another of the constants above.
         tensors: arguments that are one tensor each, by position or by name; empty for
             one argument that is a tensor or a list of tensors.
         options: supported arguments that are not tensors, besides ``training``.

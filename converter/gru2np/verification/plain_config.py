@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.keras2 import ABSENT, CUDNN
 from gru2np.generations.records import objects
+from gru2np.generations.tensorflow_ops import CLASSES
 from gru2np.layers.custom import LAMBDA, function_name
 
 if TYPE_CHECKING:
@@ -98,6 +99,13 @@ def _name_models(config: dict[str, Any], model: KerasModel) -> None:
     specs = inner if isinstance(inner, list) else inner["layers"]
     specs = [spec for spec in specs if spec["class_name"] != "InputLayer"]
     layers = [layer for layer in model.layers if layer.class_name != "InputLayer"]
+    # Nodes of shapes that operations read themselves are no layers of the model.
+    names = {layer.name for layer in layers}
+    specs = [
+        spec
+        for spec in specs
+        if spec["class_name"] not in CLASSES or spec.get("name") in names
+    ]
     # The layers of branches that the first layer merges may come before it.
     for spec, layer in zip(specs, layers[-len(specs) :], strict=True):
         if layer.model is not None:

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.advanced_activations import SReLU as SReLU
     from gru2np_runtime.layers.arithmetic import Binary as Binary
     from gru2np_runtime.layers.arithmetic import Select as Select
+    from gru2np_runtime.layers.arithmetic import Summed as Summed
+    from gru2np_runtime.layers.attending import (
+        DotProductAttention as DotProductAttention,
+    )
     from gru2np_runtime.layers.attention import Attention as Attention
     from gru2np_runtime.layers.attention import MultiHeadAttention as MultiHeadAttention
     from gru2np_runtime.layers.cells import GRUCell as GRUCell
     from gru2np_runtime.layers.cells import LSTMCell as LSTMCell
     from gru2np_runtime.layers.cells import SimpleRNNCell as SimpleRNNCell
+    from gru2np_runtime.layers.contracting import Contraction as Contraction
+    from gru2np_runtime.layers.contracting import Einsum as Einsum
     from gru2np_runtime.layers.convolutional import Conv as Conv
     from gru2np_runtime.layers.convolutional_recurrent import ConvLSTM as ConvLSTM
     from gru2np_runtime.layers.core import Activation as Activation
@@ -44,6 +50,10 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.functions import Activated as Activated
     from gru2np_runtime.layers.functions import Clip as Clip
     from gru2np_runtime.layers.functions import Unary as Unary
+    from gru2np_runtime.layers.gathering import OneHot as OneHot
+    from gru2np_runtime.layers.gathering import Pick as Pick
+    from gru2np_runtime.layers.gathering import Take as Take
+    from gru2np_runtime.layers.gathering import TakeAlong as TakeAlong
     from gru2np_runtime.layers.locally_connected import (
         LocallyConnected as LocallyConnected,
     )
@@ -80,16 +90,29 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.ops import OnesLike as OnesLike
     from gru2np_runtime.layers.ops import Where as Where
     from gru2np_runtime.layers.ops import ZerosLike as ZerosLike
+    from gru2np_runtime.layers.ordering import ArgExtreme as ArgExtreme
+    from gru2np_runtime.layers.ordering import Cumulative as Cumulative
+    from gru2np_runtime.layers.ordering import Ordered as Ordered
+    from gru2np_runtime.layers.ordering import TopK as TopK
+    from gru2np_runtime.layers.pooling import AveragePooled as AveragePooled
     from gru2np_runtime.layers.pooling import AveragePooling as AveragePooling
     from gru2np_runtime.layers.pooling import (
         GlobalAveragePooling as GlobalAveragePooling,
     )
     from gru2np_runtime.layers.pooling import GlobalMaxPooling as GlobalMaxPooling
+    from gru2np_runtime.layers.pooling import MaxPooled as MaxPooled
     from gru2np_runtime.layers.pooling import MaxPooling as MaxPooling
     from gru2np_runtime.layers.preprocessing import Rescaling as Rescaling
     from gru2np_runtime.layers.preprocessing import Standardization as Standardization
     from gru2np_runtime.layers.products import Cosine as Cosine
     from gru2np_runtime.layers.products import Dot as Dot
+    from gru2np_runtime.layers.rearranging import Difference as Difference
+    from gru2np_runtime.layers.rearranging import Flip as Flip
+    from gru2np_runtime.layers.rearranging import Moved as Moved
+    from gru2np_runtime.layers.rearranging import Pad as Pad
+    from gru2np_runtime.layers.rearranging import Repeat as Repeat
+    from gru2np_runtime.layers.rearranging import Roll as Roll
+    from gru2np_runtime.layers.rearranging import Triangle as Triangle
     from gru2np_runtime.layers.recurrent import GRU as GRU
     from gru2np_runtime.layers.recurrent import LSTM as LSTM
     from gru2np_runtime.layers.recurrent import RNN as RNN
@@ -104,8 +127,19 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.reshaping import ZeroPadding as ZeroPadding
     from gru2np_runtime.layers.resizing import Resizing as Resizing
     from gru2np_runtime.layers.resizing import UpSampling as UpSampling
+    from gru2np_runtime.layers.scaling import Norm as Norm
+    from gru2np_runtime.layers.scaling import Normalized as Normalized
+    from gru2np_runtime.layers.scaling import Standardized as Standardized
     from gru2np_runtime.layers.separable import DepthwiseConv as DepthwiseConv
     from gru2np_runtime.layers.separable import SeparableConv as SeparableConv
+    from gru2np_runtime.layers.sizing import Counting as Counting
+    from gru2np_runtime.layers.sizing import Full as Full
+    from gru2np_runtime.layers.sizing import Lifted as Lifted
+    from gru2np_runtime.layers.sizing import Shaped as Shaped
+    from gru2np_runtime.layers.sizing import SizeOf as SizeOf
+    from gru2np_runtime.layers.sizing import Spread as Spread
+    from gru2np_runtime.layers.sizing import Tile as Tile
+    from gru2np_runtime.layers.slicing import FirstItem as FirstItem
     from gru2np_runtime.layers.slicing import GetItem as GetItem
     from gru2np_runtime.layers.slicing import Joined as Joined
     from gru2np_runtime.layers.slicing import Reshaped as Reshaped
@@ -113,6 +147,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.slicing import Squeeze as Squeeze
     from gru2np_runtime.layers.slicing import Stack as Stack
     from gru2np_runtime.layers.slicing import Transpose as Transpose
+    from gru2np_runtime.layers.slicing import Turned as Turned
     from gru2np_runtime.layers.transposed import ConvTranspose as ConvTranspose
     from gru2np_runtime.layers.wrappers import Bidirectional as Bidirectional
     from gru2np_runtime.layers.wrappers import TimeDistributed as TimeDistributed
@@ -125,8 +160,10 @@ FAMILY = {
     "adaptive_max_pooling": "adaptive_pooling.AdaptiveMaxPooling",
     "add": "merging.Add",
     "any": "ops.Any",
+    "arg_extreme": "ordering.ArgExtreme",
     "attention": "attention.Attention",
     "average": "merging.Average",
+    "average_pooled": "pooling.AveragePooled",
     "average_pooling": "pooling.AveragePooling",
     "batch_normalization": "normalization.BatchNormalization",
     "batch_normalization_over_axes": "normalization.BatchNormalizationOverAxes",
@@ -137,19 +174,28 @@ FAMILY = {
     "category_encoding": "encoding.CategoryEncoding",
     "clip": "functions.Clip",
     "concatenate": "merging.Concatenate",
+    "contraction": "contracting.Contraction",
     "conv": "convolutional.Conv",
     "conv_lstm": "convolutional_recurrent.ConvLSTM",
     "conv_transpose": "transposed.ConvTranspose",
     "cosine": "products.Cosine",
+    "counting": "sizing.Counting",
     "cropping": "reshaping.Cropping",
+    "cumulative": "ordering.Cumulative",
     "dense": "dense.Dense",
     "depthwise_conv": "separable.DepthwiseConv",
+    "difference": "rearranging.Difference",
     "discretization": "encoding.Discretization",
     "dot": "products.Dot",
+    "dot_product_attention": "attending.DotProductAttention",
+    "einsum": "contracting.Einsum",
     "einsum_dense": "dense.EinsumDense",
     "embedding": "core.Embedding",
     "expand_dims": "ops.ExpandDims",
+    "first_item": "slicing.FirstItem",
     "flatten": "reshaping.Flatten",
+    "flip": "rearranging.Flip",
+    "full": "sizing.Full",
     "function": "custom.Function",
     "get_item": "slicing.GetItem",
     "global_average_pooling": "pooling.GlobalAveragePooling",
@@ -162,6 +208,7 @@ FAMILY = {
     "integer_lookup": "encoding.IntegerLookup",
     "joined": "slicing.Joined",
     "layer_normalization": "normalization.LayerNormalization",
+    "lifted": "sizing.Lifted",
     "locally_connected": "locally_connected.LocallyConnected",
     "logical_and": "ops.LogicalAnd",
     "logical_or": "ops.LogicalOr",
@@ -169,18 +216,27 @@ FAMILY = {
     "lstm_cell": "cells.LSTMCell",
     "masking": "core.Masking",
     "matmul": "reducing.Matmul",
+    "max_pooled": "pooling.MaxPooled",
     "max_pooling": "pooling.MaxPooling",
     "maximum": "merging.Maximum",
     "maxout_dense": "dense.MaxoutDense",
     "minimum": "merging.Minimum",
+    "moved": "rearranging.Moved",
     "multi_head_attention": "attention.MultiHeadAttention",
     "multiply": "merging.Multiply",
+    "norm": "scaling.Norm",
+    "normalized": "scaling.Normalized",
     "not_equal": "ops.NotEqual",
+    "one_hot": "gathering.OneHot",
     "ones_like": "ops.OnesLike",
+    "ordered": "ordering.Ordered",
+    "pad": "rearranging.Pad",
     "parametric_softplus": "advanced_activations.ParametricSoftplus",
     "permute": "reshaping.Permute",
+    "pick": "gathering.Pick",
     "prelu": "advanced_activations.PReLU",
     "reduction": "reducing.Reduction",
+    "repeat": "rearranging.Repeat",
     "repeat_vector": "reshaping.RepeatVector",
     "rescaling": "preprocessing.Rescaling",
     "reshape": "reshaping.Reshape",
@@ -189,19 +245,31 @@ FAMILY = {
     "reversible_embedding": "core.ReversibleEmbedding",
     "rms_normalization": "normalization.RMSNormalization",
     "rnn": "recurrent.RNN",
+    "roll": "rearranging.Roll",
     "select": "arithmetic.Select",
     "separable_conv": "separable.SeparableConv",
+    "shaped": "sizing.Shaped",
     "simple_rnn": "recurrent.SimpleRNN",
     "simple_rnn_cell": "cells.SimpleRNNCell",
+    "size_of": "sizing.SizeOf",
     "softmax": "core.Softmax",
     "split": "slicing.Split",
+    "spread": "sizing.Spread",
     "squeeze": "slicing.Squeeze",
     "srelu": "advanced_activations.SReLU",
     "stack": "slicing.Stack",
     "standardization": "preprocessing.Standardization",
+    "standardized": "scaling.Standardized",
     "subtract": "merging.Subtract",
+    "summed": "arithmetic.Summed",
+    "take": "gathering.Take",
+    "take_along": "gathering.TakeAlong",
+    "tile": "sizing.Tile",
     "time_distributed": "wrappers.TimeDistributed",
+    "top_k": "ordering.TopK",
     "transpose": "slicing.Transpose",
+    "triangle": "rearranging.Triangle",
+    "turned": "slicing.Turned",
     "unary": "functions.Unary",
     "unit_normalization": "normalization.UnitNormalization",
     "up_sampling": "resizing.UpSampling",

@@ -9,6 +9,7 @@ it supports.
 
 from __future__ import annotations
 
+from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "divide_no_nan": _divide_no_nan,
     "floor_divide": np.floor_divide,
     "floor_of_quotient": _floor_of_quotient,
+    "logaddexp": np.logaddexp,
     "maximum": np.maximum,
     "minimum": np.minimum,
     "mod": np.mod,
@@ -83,7 +85,7 @@ LOGIC: dict[str, Callable[[Any, Any], Any]] = {
 BINARY = {**ARITHMETIC, **COMPARISONS, **LOGIC}
 # Integers become floats of the layer's dtype in these.
 QUOTIENTS = ("divide", "divide_no_nan")
-FLOATS_ONLY = ("arctan2", "squared_difference")
+FLOATS_ONLY = ("arctan2", "logaddexp", "squared_difference")
 # Functions that need no checks for two float arrays of one dtype and shape.
 UNCHECKED = ("add", "divide", "maximum", "minimum", "multiply", "subtract")
 # Functions with a breakpoint at each number of their constant, up to a limit.
@@ -315,4 +317,38 @@ class Select(Operation):
         return np.where(inputs[0], x, y)
 
 
-LAYERS = {layer.op: layer for layer in (Binary, Select)}
+class Summed(Operation):
+    """The sum of tensors of one shape and dtype, from the first to the last.
+
+    ``tf.math.add_n``.
+    """
+
+    op = "summed"
+    takes_several = True
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The shape of all."""
+        for sizes in zip(*shapes):
+            if len({*sizes} - {None}) > 1:
+                raise ValueError(f"summed: expected equal shapes, got {shapes}")
+        return (broadcast_shape(self.op, shapes),)
+
+    def output_dtype(self, *dtypes: str) -> str:
+        """The dtype of all."""
+        if len(set(dtypes)) > 1:
+            raise ValueError(f"summed: {' and '.join(dtypes)} together")
+        check_numbers(self.op, dtypes[0])
+        return dtypes[0]
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """Each x: (batch, ...)."""
+        if len({x.shape for x in inputs}) > 1:
+            shapes = ", ".join(str(x.shape) for x in inputs)
+            raise InputError(f"summed: expected equal shapes, got {shapes}")
+        with np.errstate(all="ignore"):
+            return reduce(np.add, inputs[1:], inputs[0])
+
+
+LAYERS = {layer.op: layer for layer in (Binary, Select, Summed)}

@@ -50,6 +50,7 @@ OF_FLOATS: dict[str, Callable[[Any], Any]] = {
     "cosh": np.cosh,
     "erf": erf,
     "exp": np.exp,
+    "exp2": np.exp2,
     "expm1": np.expm1,
     "floor": np.floor,
     "log": np.log,

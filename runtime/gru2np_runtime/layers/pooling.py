@@ -14,6 +14,7 @@ from gru2np_runtime.layers.axes import (
     check_per_axis,
     check_rank,
 )
+from gru2np_runtime.layers.operation import check_floats
 from gru2np_runtime.layers.windows import (
     Spatial,
     check_before,
@@ -126,6 +127,25 @@ class AveragePooling(Pooling):
         )
 
 
+class MaxPooled(MaxPooling):
+    """``MaxPooling`` as an operation: it keeps the dtype of its input."""
+
+    op = "max_pooled"
+    casts_floats = False
+
+
+class AveragePooled(AveragePooling):
+    """``AveragePooling`` as an operation: it keeps the dtype of its input, a float."""
+
+    op = "average_pooled"
+    casts_floats = False
+
+    def output_dtype(self, *dtypes: str) -> str:
+        """The dtype of x."""
+        check_floats(self.op, dtypes[0])
+        return dtypes[0]
+
+
 class GlobalPooling(Layer):
     """One number for each channel, over all spatial axes.
 
@@ -209,5 +229,8 @@ class GlobalAveragePooling(GlobalPooling):
 
 LAYERS = {
     layer.op: layer
-    for layer in (AveragePooling, GlobalAveragePooling, GlobalMaxPooling, MaxPooling)
+    for layer in (
+        *(AveragePooled, AveragePooling, GlobalAveragePooling, GlobalMaxPooling),
+        *(MaxPooled, MaxPooling),
+    )
 }

@@ -64,6 +64,7 @@ OF_NUMBERS = {
 OF_FLOATS = {
     "logsumexp": _logsumexp,
     "mean": _reduce(np.mean),
+    "median": _reduce(np.median),
     "std": _reduce(np.std),
     "var": _reduce(np.var),
 }

@@ -294,6 +294,70 @@ class Transpose(Permute):
         return PER_STEP if self.dims[:1] == (1,) else ACROSS
 
 
+class Turned(Operation):
+    """A transpose that moves the batch axis: axis i of the output is ``order[i]``.
+
+    The rows of the output are no samples, so the whole batch runs at once.  The
+    converter refuses graphs in which another layer would take its axis 0 for them.
+    """
+
+    op = "turned"
+    independent_rows = False
+    order: tuple[int, ...]
+
+    def check(self) -> None:
+        """``order`` has every axis once."""
+        if sorted(self.order) != list(range(len(self.order))):
+            raise ValueError(f"turned: expected every axis once, got {self.order}")
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The sizes in the new order."""
+        if len(shapes[0]) != len(self.order):
+            raise ValueError(
+                f"turned: expected {len(self.order)} axes, got {shapes[0]}"
+            )
+        return (tuple(shapes[0][axis] for axis in self.order),)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: any shape."""
+        return np.transpose(inputs[0], self.order)
+
+    def over_time(self, *shapes: Shape) -> str:
+        """All steps at once."""
+        return ACROSS
+
+
+class FirstItem(Operation):
+    """One item along axis 0, of a tensor whose axis 0 is not the batch.
+
+    ``x[index]`` after a transpose that moves the batch axis: see ``Turned``.
+    """
+
+    op = "first_item"
+    independent_rows = False
+    index: int
+
+    def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
+        """The sizes after axis 0."""
+        size = shapes[0][0] if len(shapes[0]) > 1 else 0
+        if size is not None and not -size <= self.index < size:
+            raise InputError(f"first_item: no item {self.index} in shape {shapes[0]}")
+        return (shapes[0][1:],)
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (items, ...)."""
+        self.output_shapes(inputs[0].shape)
+        return np.asarray(inputs[0][self.index])
+
+    def over_time(self, *shapes: Shape) -> str:
+        """All steps at once."""
+        return ACROSS
+
+
 class Reshaped(Reshape):
     """``Reshape`` as an operation: it keeps the dtype of its input."""
 
@@ -319,5 +383,8 @@ class Joined(Concatenate):
 
 LAYERS = {
     layer.op: layer
-    for layer in (GetItem, Joined, Reshaped, Split, Squeeze, Stack, Transpose)
+    for layer in (
+        *(GetItem, Joined, Reshaped, Split, Squeeze, Stack, Transpose, Turned),
+        FirstItem,
+    )
 }

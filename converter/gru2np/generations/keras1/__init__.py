@@ -131,6 +131,10 @@ def meaning(release: Release, backend: str) -> Meaning:
             bin_dtype="int64",
             lookup_gives_integers=False,
             rounds_to_half=False,
+            # It had no operations in graphs.
+            argmax_signs_zeros=False,
+            argmax_skips_nan=None,
+            top_k_signs_zeros=None,
         ),
         unsaved_arguments=frozenset({"mask"}),
         ignored_arguments=frozenset(),
