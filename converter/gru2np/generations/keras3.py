@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.errors import UnsupportedModelError
-from gru2np.generations import architecture, records
+from gru2np.generations import architecture, quantization, records
 from gru2np.generations.releases import line as line_of
 from gru2np.generations.values import plain
 from gru2np.ir import Call, KerasModel, TensorRef
@@ -68,7 +68,7 @@ def read(
 ) -> tuple[KerasModel, tuple[Release, ...], str | None]:
     """The model in one spelling, the releases that may have saved it, its backend."""
     spelling = architecture.Spelling(
-        spell=lambda name, options: _spelled(name, options, raw),
+        spell=lambda name, options: _spelled(name, options, raw, version),
         calls=_calls,
         class_name=writers.naming(_class_name),
         why_custom=writers.why,
@@ -79,13 +79,13 @@ def read(
 
 
 def _spelled(
-    class_name: str, options: dict[str, Any], raw: RawModel
+    class_name: str, options: dict[str, Any], raw: RawModel, version: Version
 ) -> architecture.Spelled:
     # Files of weights by path have the LoRA adapters merged into the kernels; legacy
     # groups do not (keras/src/layers/core/dense.py, save_own_variables).
-    adapters = () if raw.paths is None else ("lora_rank", "lora_alpha")
-    config = {k: v for k, v in options.items() if k not in adapters}
-    return architecture.Spelled(class_name, config)
+    container = "paths" if raw.paths is not None else "groups" if raw.groups else ""
+    config, forms = quantization.spelled(class_name, options, version, container)
+    return architecture.Spelled(class_name, config, forms)
 
 
 def meaning(release: Release, backend: str) -> Meaning:

@@ -13,6 +13,7 @@ from gru2np.layers.dtype_rules import (
     of_function,
 )
 from gru2np.layers.mask_rules import CASTS, MEASURED, Creates
+from gru2np.layers.quantized import built, rule
 from gru2np.layers.spec import (
     IN_LAYER,
     REVERSIBLE,
@@ -27,6 +28,7 @@ from gru2np_runtime.layers import (
     Embedding,
     Identity,
     Masking,
+    QuantizedReversibleEmbedding,
     ReversibleEmbedding,
 )
 
@@ -75,8 +77,10 @@ def reversible_embedding(config: Config) -> Layer:
     if config.value("reverse_dtype", None) not in (None, config.dtype()):
         config.refuse("computes the reverse in another dtype", "reverse_dtype")
     cap = config.value("logit_soft_cap", None)
-    return config.build(
+    return built(
+        config,
         ReversibleEmbedding,
+        QuantizedReversibleEmbedding,
         input_dim=config.integer("input_dim"),
         output_dim=config.integer("output_dim"),
         tie_weights=config.boolean("tie_weights", True),
@@ -131,7 +135,7 @@ LAYERS = {
         uses_mask=False,
         call=CallRule(REVERSIBLE, (), ("reverse",), takes_masks=False),
         weights=IN_LAYER,
-        dtypes=PROMOTED,
+        dtypes=rule(PROMOTED),
     ),
     **{
         f"SpatialDropout{rank}D": unmasked(

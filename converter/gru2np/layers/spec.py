@@ -9,7 +9,13 @@ from gru2np.errors import Problem
 from gru2np.generations.records import is_integer, is_number
 from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import SEQUENCE
-from gru2np.layers.options import HARMLESS, NEUTRAL, QUANTISED, REASONS, UNKNOWN
+from gru2np.layers.options import (
+    HARMLESS,
+    NEUTRAL,
+    REASONS,
+    UNKNOWN,
+    quantisation,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -371,9 +377,8 @@ class Config:
             value = self.default_dtype
         name = dtype_name(value)
         if name is None:
-            kind = value.get("class_name") if isinstance(value, dict) else None
-            if isinstance(kind, str) and kind.startswith(QUANTISED):
-                self.refuse("quantised to integers; save the model before quantize()")
+            if quantised := quantisation(value):
+                self.refuse(quantised)
             self.refuse("expected a floating point policy", "dtype", value)
         return computed_in(name)
 

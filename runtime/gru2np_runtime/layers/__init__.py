@@ -90,6 +90,13 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.preprocessing import Standardization as Standardization
     from gru2np_runtime.layers.products import Cosine as Cosine
     from gru2np_runtime.layers.products import Dot as Dot
+    from gru2np_runtime.layers.quantized import QuantizedDense as QuantizedDense
+    from gru2np_runtime.layers.quantized import (
+        QuantizedEinsumDense as QuantizedEinsumDense,
+    )
+    from gru2np_runtime.layers.quantized import (
+        QuantizedReversibleEmbedding as QuantizedReversibleEmbedding,
+    )
     from gru2np_runtime.layers.recurrent import GRU as GRU
     from gru2np_runtime.layers.recurrent import LSTM as LSTM
     from gru2np_runtime.layers.recurrent import RNN as RNN
@@ -180,6 +187,9 @@ FAMILY = {
     "parametric_softplus": "advanced_activations.ParametricSoftplus",
     "permute": "reshaping.Permute",
     "prelu": "advanced_activations.PReLU",
+    "quantized_dense": "quantized.QuantizedDense",
+    "quantized_einsum_dense": "quantized.QuantizedEinsumDense",
+    "quantized_reversible_embedding": "quantized.QuantizedReversibleEmbedding",
     "reduction": "reducing.Reduction",
     "repeat_vector": "reshaping.RepeatVector",
     "rescaling": "preprocessing.Rescaling",
