@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     Shapes = Mapping[str, Shape]
 
-_EQUATION = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->[.]*([a-zA-Z]+)[.]*")
+# Keras fails to quantise an equation with ``...``.
+_EQUATION = re.compile("[a-zA-Z]+,([a-zA-Z]+)->([a-zA-Z]+)")
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,7 @@ class Equation(NamedTuple):
     def parsed(cls, equation: object) -> Equation | None:
         """From the text; None if it is none that Keras knows."""
         match = _EQUATION.fullmatch(equation) if isinstance(equation, str) else None
-        return None if match is None else cls(match[4], match[5])
+        return None if match is None else cls(match[1], match[2])
 
     @property
     def summed(self) -> list[int]:
@@ -284,11 +285,15 @@ class Equation(NamedTuple):
         def join(shape: Sequence[int], stored: Sequence[Array]) -> Array:
             order = [self.output.index(i) for i in self.kernel if i in self.output]
             others = [i for i in range(len(self.output)) if i not in order]
-            scale = stored[1].transpose(*order, *others).reshape(
-                [
-                    1 if axis in self.summed else size
-                    for axis, size in enumerate(shape)
-                ]
+            scale = (
+                stored[1]
+                .transpose(*order, *others)
+                .reshape(
+                    [
+                        1 if axis in self.summed else size
+                        for axis, size in enumerate(shape)
+                    ]
+                )
             )
             return floats(numbers.join(shape, stored[:1])) / scale
 

@@ -1,9 +1,9 @@
 """Quantised layers and adapters of Keras 3, as plain layers with forms of weights.
 
 ``model.quantize()`` replaces kernels by whole numbers with scales, and states a dtype
-policy such as ``int8_from_float32``.  Where the layer also quantises its inputs, it gets
-the option ``inputs_quantizer``, with ``low``, ``high`` and ``epsilon``, and keeps the
-whole numbers.  Otherwise it is the same layer as before, with a kernel of floats.
+policy such as ``int8_from_float32``.  Where the layer also quantises its inputs, it
+gets the option ``inputs_quantizer``, with ``low``, ``high`` and ``epsilon``, and keeps
+the whole numbers.  Otherwise it is the same layer as before, with a kernel of floats.
 
 Measured on Keras 3.1 to 3.15: int8 since 3.1, int4 since 3.11, GPTQ since 3.12, AWQ
 since 3.14.  Since 3.14, int4 quantises inputs only if its configuration says so.
@@ -29,7 +29,7 @@ POLICIES = (
     *("Int4DTypePolicy", "GPTQDTypePolicy", "AWQDTypePolicy"),
 )
 # Options that this module adds: never those of a file.
-INPUTS, ADAPTED = "inputs_quantizer", "adapted"
+MODE, INPUTS, ADAPTED = "quantized", "inputs_quantizer", "adapted"
 CONFIG = "quantization_config"
 ADAPTERS = ("lora_rank", "lora_alpha")
 # The weight that adapters change, by class.
@@ -114,26 +114,25 @@ def spelled(
         container: ``paths`` if the adapters are merged into the kernels, ``groups`` if
             they are stored beside them, else another word.
     """
-    plain = {k: v for k, v in options.items() if k not in (INPUTS, ADAPTED)}
+    plain = {k: v for k, v in options.items() if k not in (MODE, INPUTS, ADAPTED)}
     policy = policy_of(options.get("dtype"))
     adapter = None
-    try:
-        if container != "paths" and options.get(ADAPTERS[0]):
-            adapter = _adapter(class_name, options, container)
-        if policy is None:
-            parts = [({}, False)]
-        else:
-            layer = _read(class_name, options, policy, version)
-            plain.update({"dtype": policy.source, CONFIG: None})
-            if layer.inputs is not None:
-                plain[INPUTS] = dict(layer.inputs)
-            parts = _parts(layer)
-    except Unknown:
-        return plain, (PLAIN,)
-    if adapter is not None:
-        _adapt(plain, parts, KERNELS[class_name], adapter)
+    if container == "groups":
+        adapter = _adapter(class_name, options, quantized=policy is not None)
     if container == "paths" or adapter is not None:
         plain = {k: v for k, v in plain.items() if k not in ADAPTERS}
+    parts: list[tuple[dict[str, Part], bool]] = [({}, False)]
+    if policy is not None:
+        try:
+            layer = _read(class_name, options, policy, version)
+            parts = PARTS[class_name, policy.mode](layer)
+        except Unknown:
+            return plain, (PLAIN,)
+        plain.update({"dtype": policy.source, CONFIG: None, MODE: policy.mode})
+        if layer.inputs is not None:
+            plain[INPUTS] = dict(layer.inputs)
+    if adapter is not None:
+        _adapt(plain, parts, KERNELS[class_name], adapter)
     return plain, tuple(_form(found, first) for found, first in parts)
 
 
@@ -206,16 +205,19 @@ def _inputs(value: object) -> Mapping[str, float] | None:
 
 
 def _adapter(
-    class_name: str, options: Mapping[str, Any], container: str
-) -> tuple[int, float]:
-    """The rank of adapters, and the factor of their product."""
+    class_name: str, options: Mapping[str, Any], *, quantized: bool
+) -> tuple[int, float] | None:
+    """The rank of adapters, and the factor of their product.
+
+    None if there are none, or no known ones.  The reverse of a quantised
+    ReversibleEmbedding ignores them.
+    """
     rank, alpha = (options.get(key) for key in ADAPTERS)
     alpha = rank if alpha is None else alpha
-    if container != "groups" or class_name not in KERNELS or not is_integer(rank):
-        raise Unknown
-    if rank < 1 or not is_number(alpha):
-        raise Unknown
-    return rank, alpha / rank
+    ignored = quantized and class_name == "ReversibleEmbedding"
+    if ignored or class_name not in KERNELS or not is_integer(rank):
+        return None
+    return (rank, alpha / rank) if rank > 0 and is_number(alpha) else None
 
 
 def _adapt(
@@ -233,8 +235,6 @@ def _adapt(
         adapter: their rank, and the factor of their product.
     """
     beside = INPUTS in options
-    if beside and main != "kernel":
-        return
     if beside:
         options[ADAPTED] = True
     for parts, _ in forms:
@@ -243,11 +243,6 @@ def _adapt(
             parts["adapter"] = delta
         else:
             parts[main] = packing.added(parts.get(main, packing.same(main)), delta)
-
-
-def _parts(layer: Quantized) -> list[tuple[dict[str, Part], bool]]:
-    """The parts of each form of a layer, and whether its bias comes first."""
-    return PARTS[layer.class_name, layer.policy.mode](layer)
 
 
 def _of_dense(layer: Quantized) -> list[tuple[dict[str, Part], bool]]:
@@ -285,7 +280,9 @@ def _of_table(layer: Quantized) -> list[tuple[dict[str, Part], bool]]:
     # Until 3.2 a column of the table shared a scale, then a row.
     axis = -1 if layer.version < (3, 3, 0) else 0
     if layer.block is not None:
-        return [({"embeddings": packing.grouped("embeddings", layer.block, 1, 0)}, False)]
+        return [
+            ({"embeddings": packing.grouped("embeddings", layer.block, 1, 0)}, False)
+        ]
     whole = packing.whole("embeddings")
     if layer.policy.mode == "int4":
         whole = packing.pairs("embeddings", -1)
@@ -327,6 +324,7 @@ def _of_bytes(layer: Quantized) -> list[tuple[dict[str, Part], bool]]:
     return [({"kernel": part}, True)]
 
 
+# By class and mode: the parts of each form, and whether the bias comes first.
 PARTS = {
     **dict.fromkeys((("Dense", "int8"), ("Dense", "int4")), _of_dense),
     **dict.fromkeys((("EinsumDense", "int8"), ("EinsumDense", "int4")), _of_einsum),

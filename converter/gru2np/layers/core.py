@@ -8,6 +8,7 @@ from gru2np.layers import activations
 from gru2np.layers.dtype_rules import (
     ANY,
     FLOATS,
+    IDS,
     PROMOTED,
     PROMOTED_NUMBERS,
     of_function,
@@ -135,7 +136,7 @@ LAYERS = {
         uses_mask=False,
         call=CallRule(REVERSIBLE, (), ("reverse",), takes_masks=False),
         weights=IN_LAYER,
-        dtypes=rule(PROMOTED),
+        dtypes=rule(PROMOTED, IDS),
     ),
     **{
         f"SpatialDropout{rank}D": unmasked(

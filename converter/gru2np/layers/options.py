@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gru2np.generations.quantization import POLICIES, policy_of
+from gru2np.generations.quantization import MODE, POLICIES, policy_of
 from gru2np.generations.training import TRAINING
 
 # Options that do not change the outputs of inference, with the reason.
@@ -14,6 +14,7 @@ HARMLESS = {
     "input_dtype": "read by the model's input",
     "input_length": "a hint of a shape",
     "name": "read by the graph",
+    MODE: "its weights have been dequantised, or its option inputs_quantizer is read",
     "use_cudnn": "another way to compute the same",
 }
 # Options that change nothing if they have one of these values.

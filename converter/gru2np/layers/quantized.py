@@ -1,4 +1,4 @@
-"""Converts layers that quantise their inputs; see the runtime's file of this name.
+"""Layers that quantise their inputs, beside the same layers that do not.
 
 The generation has dequantised all others: they are the layers that they were before
 ``model.quantize()``.
@@ -41,14 +41,13 @@ def built(
     return config.build(quantized, **attributes, **inputs)
 
 
-def rule(plain: AcceptedDtypes) -> Callable[[Any], AcceptedDtypes]:
-    """The dtype rule of a layer: only floats if it quantises its inputs.
+def rule(
+    plain: AcceptedDtypes, quantized: AcceptedDtypes = FLOATS
+) -> Callable[[Any], AcceptedDtypes]:
+    """The dtype rule of a layer: by default, only floats are quantised.
 
     Args:
-        plain: the rule if it does not.
+        plain: the rule if it does not quantise its inputs.
+        quantized: the rule if it does.
     """
-    return lambda layer: FLOATS if hasattr(layer, _MARK) else plain
-
-
-# Its layers are rows of other files: Dense, EinsumDense, ReversibleEmbedding.
-LAYERS: dict[str, Any] = {}
+    return lambda layer: quantized if hasattr(layer, _MARK) else plain

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gru2np.errors import Problem
+from gru2np.generations.quantization import MODE
 from gru2np.generations.records import is_integer, is_number
 from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import SEQUENCE
@@ -314,6 +315,12 @@ class Config:
         if layer is None:
             self.refuse(f"the layer inside is missing: {attribute}")
         self._children.add(attribute)
+        if layer.config.get(MODE) is not None:
+            self.refuse(
+                "the layer inside it is quantised, and Keras multiplies with its whole "
+                "numbers without their scales; save the model before quantize()",
+                attribute,
+            )
         config = {**layer.config, **(overrides or {})}
         if config.get("dtype") is None and self.layer.config.get("dtype"):
             # An inner layer that states no dtype has that of the layer around it.

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.core import Embedding as Embedding
     from gru2np_runtime.layers.core import Identity as Identity
     from gru2np_runtime.layers.core import Masking as Masking
+    from gru2np_runtime.layers.core import (
+        QuantizedReversibleEmbedding as QuantizedReversibleEmbedding,
+    )
     from gru2np_runtime.layers.core import ReversibleEmbedding as ReversibleEmbedding
     from gru2np_runtime.layers.core import Softmax as Softmax
     from gru2np_runtime.layers.custom import Function as Function
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.dense import EinsumDense as EinsumDense
     from gru2np_runtime.layers.dense import Highway as Highway
     from gru2np_runtime.layers.dense import MaxoutDense as MaxoutDense
+    from gru2np_runtime.layers.dense import QuantizedDense as QuantizedDense
+    from gru2np_runtime.layers.dense import QuantizedEinsumDense as QuantizedEinsumDense
     from gru2np_runtime.layers.encoding import CategoryEncoding as CategoryEncoding
     from gru2np_runtime.layers.encoding import Discretization as Discretization
     from gru2np_runtime.layers.encoding import IntegerLookup as IntegerLookup
@@ -90,13 +95,6 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.preprocessing import Standardization as Standardization
     from gru2np_runtime.layers.products import Cosine as Cosine
     from gru2np_runtime.layers.products import Dot as Dot
-    from gru2np_runtime.layers.quantized import QuantizedDense as QuantizedDense
-    from gru2np_runtime.layers.quantized import (
-        QuantizedEinsumDense as QuantizedEinsumDense,
-    )
-    from gru2np_runtime.layers.quantized import (
-        QuantizedReversibleEmbedding as QuantizedReversibleEmbedding,
-    )
     from gru2np_runtime.layers.recurrent import GRU as GRU
     from gru2np_runtime.layers.recurrent import LSTM as LSTM
     from gru2np_runtime.layers.recurrent import RNN as RNN
@@ -187,9 +185,9 @@ FAMILY = {
     "parametric_softplus": "advanced_activations.ParametricSoftplus",
     "permute": "reshaping.Permute",
     "prelu": "advanced_activations.PReLU",
-    "quantized_dense": "quantized.QuantizedDense",
-    "quantized_einsum_dense": "quantized.QuantizedEinsumDense",
-    "quantized_reversible_embedding": "quantized.QuantizedReversibleEmbedding",
+    "quantized_dense": "dense.QuantizedDense",
+    "quantized_einsum_dense": "dense.QuantizedEinsumDense",
+    "quantized_reversible_embedding": "core.QuantizedReversibleEmbedding",
     "reduction": "reducing.Reduction",
     "repeat_vector": "reshaping.RepeatVector",
     "rescaling": "preprocessing.Rescaling",
