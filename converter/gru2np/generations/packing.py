@@ -134,7 +134,8 @@ def scaled(name: str, numbers: Part, axis: int) -> Part:
 
     def join(shape: Sequence[int], stored: Sequence[Array]) -> Array:
         scale = np.expand_dims(stored[1], 1) if axis == 0 else stored[1]
-        return floats(numbers.join(shape, stored[:1])) / scale
+        quotient: Array = floats(numbers.join(shape, stored[:1])) / scale
+        return quotient
 
     return _dequantized((*numbers.sources, f"{name}_scale"), arrays, join, {name})
 
@@ -205,7 +206,8 @@ def transposed(bits: int, group: int, zero: str, activations: bool) -> Part:
         kernel = of_groups(numbers, stored[1], stored[2], stored[3], 1).T
         if activations:
             kernel = kernel / stored[4][:, None]
-        return kernel.reshape(shape)
+        reshaped: Array = kernel.reshape(shape)
+        return reshaped
 
     sources = ["kernel", "kernel_scale", zero, "g_idx"]
     if activations:
@@ -295,7 +297,8 @@ class Equation(NamedTuple):
                     ]
                 )
             )
-            return floats(numbers.join(shape, stored[:1])) / scale
+            quotient: Array = floats(numbers.join(shape, stored[:1])) / scale
+            return quotient
 
         names = (*numbers.sources, "kernel_scale")
         return _dequantized(names, arrays, join, {"kernel"})

@@ -128,7 +128,8 @@ def spelled(
             parts = PARTS[class_name, policy.mode](layer)
         except Unknown:
             return plain, (PLAIN,)
-        plain.update({"dtype": policy.source, CONFIG: None, MODE: policy.mode})
+        plain.pop(CONFIG, None)
+        plain.update({"dtype": policy.source, MODE: policy.mode})
         if layer.inputs is not None:
             plain[INPUTS] = dict(layer.inputs)
     if adapter is not None:
@@ -157,7 +158,7 @@ def _read(
         quantizes = policy.mode == "int8" or version < (3, 14, 0)
         if class_name == "ReversibleEmbedding":
             quantizes = True
-        inputs = ABS_MAX if quantizes else None
+        inputs: Mapping[str, float] | None = ABS_MAX if quantizes else None
     else:
         record = config.get("config") if isinstance(config, dict) else None
         if not isinstance(record, dict):
@@ -183,8 +184,10 @@ def _inputs(value: object) -> Mapping[str, float] | None:
     """How a quantizer of activations rounds; None without one."""
     if value is None:
         return None
-    config = value.get("config") if isinstance(value, dict) else None
-    if not isinstance(config, dict) or value.get("class_name") != "AbsMaxQuantizer":
+    if not isinstance(value, dict) or value.get("class_name") != "AbsMaxQuantizer":
+        raise Unknown
+    config = value.get("config")
+    if not isinstance(config, dict):
         raise Unknown
     bounds, epsilon = config.get("value_range"), config.get("epsilon")
     known = {"value_range", "epsilon", "output_dtype", "axis"}
@@ -194,7 +197,8 @@ def _inputs(value: object) -> Mapping[str, float] | None:
         or config.get("axis") not in (None, -1, [-1])
         or not isinstance(bounds, list)
         or len(bounds) != 2
-        or not all(map(is_number, [*bounds, epsilon]))
+        or not all(map(is_number, bounds))
+        or not is_number(epsilon)
     ):
         raise Unknown
     return {

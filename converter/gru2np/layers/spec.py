@@ -318,8 +318,7 @@ class Config:
         if layer.config.get(MODE) is not None:
             self.refuse(
                 "the layer inside it is quantised, and Keras multiplies with its whole "
-                "numbers without their scales; save the model before quantize()",
-                attribute,
+                "numbers without their scales; save the model before quantize()"
             )
         config = {**layer.config, **(overrides or {})}
         if config.get("dtype") is None and self.layer.config.get("dtype"):
