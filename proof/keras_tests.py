@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "reference" / "keras-tests.md"
 SUFFIXES = (".keras", ".h5")
+# Modes in which a layer is tried too, by class.
+QUANTIZED = dict.fromkeys(
+    ("Dense", "EinsumDense", "Embedding", "ReversibleEmbedding"), ("int8", "int4")
+)
 EQUAL, WRONG = "converted, equal", "converted, wrong"
 REFUSED, REFUSED_INPUT = "refused", "input refused"
 UNUSABLE = "no model of Keras"
@@ -65,6 +69,10 @@ class Test:
     dtypes: Any
     data: Any
     arguments: dict[str, Any]
+
+    def title(self, mode: str | None) -> str:
+        """Its class, and how it is quantised."""
+        return self.kind.__name__ + (f", {mode}" if mode else "")
 
 
 @dataclass(frozen=True)
@@ -177,25 +185,63 @@ def results(test: Test, seed: int = 0) -> Iterator[Result]:
 
     rng = np.random.default_rng([seed, *test.name.encode()])
     layer = test.kind.__name__
-    keras.backend.clear_session()
-    try:
-        model, x = _model(test, rng)
-        expected = [np.asarray(y) for y in keras.tree.flatten(_predict(model, x))]
-    except Exception as error:
-        yield Result(test.name, layer, ".keras", UNUSABLE, _plain(error))
-        return
+    modes = QUANTIZED.get(layer, ())
+    if "_from_" in str(test.options.get("dtype")):
+        modes = ()
+    for mode in (None, *modes):
+        keras.backend.clear_session()
+        title = test.title(mode)
+        try:
+            model, x = _model(test, rng)
+            if mode is not None:
+                model.quantize(mode)
+            expected = [np.asarray(y) for y in keras.tree.flatten(_predict(model, x))]
+        except Exception as error:
+            yield Result(test.name, title, ".keras", UNUSABLE, _plain(error))
+            continue
+        yield from _saved(model, x, expected, test, mode)
+
+
+def _saved(
+    model: Any, x: list[Any], expected: list[Any], test: Test, mode: str | None
+) -> Iterator[Result]:
+    """What becomes of a model in each container.
+
+    Args:
+        model: of Keras.
+        x: its inputs.
+        expected: what Keras predicts of them.
+        test: that the model is of.
+        mode: in which it is quantised, or None.
+    """
+    import keras
+
+    title = test.title(mode)
     for suffix in SUFFIXES:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"model{suffix}"
             try:
                 model.save(path)
             except Exception as error:
-                yield Result(test.name, layer, suffix, UNUSABLE, _plain(error))
+                yield Result(test.name, title, suffix, UNUSABLE, _plain(error))
                 continue
-            yield Result(test.name, layer, suffix, *_compared(path, x, expected))
+            if mode is not None and test.options.get("lora_rank"):
+                # An archive merges the adapters, and quantises the sum again.
+                loaded = keras.models.load_model(path)
+                expected = [*map(np.asarray, keras.tree.flatten(_predict(loaded, x)))]
+            found = _compared(path, x, expected, _tolerance(test))
+            yield Result(test.name, title, suffix, *found)
 
 
-def _compared(path: Path, x: list[Any], expected: list[Any]) -> tuple[str, str]:
+def _tolerance(test: Test) -> float:
+    """What the numbers may differ by, of the largest."""
+    policy = str(test.options.get("dtype"))
+    return 2e-2 if "bfloat16" in policy else 2e-3 if "float16" in policy else 1e-5
+
+
+def _compared(
+    path: Path, x: list[Any], expected: list[Any], tolerance: float
+) -> tuple[str, str]:
     bundle = path.with_suffix(".npz")
     try:
         gru2np.export(path, bundle)
@@ -212,16 +258,16 @@ def _compared(path: Path, x: list[Any], expected: list[Any]) -> tuple[str, str]:
     shapes = [y.shape for y in expected]
     if [y.shape for y in flat] != shapes:
         return WRONG, f"shapes {[y.shape for y in flat]} for {shapes}"
-    differences = _differences(expected, flat)
+    differences = _differences(expected, flat, tolerance)
     return (WRONG, differences[0]) if differences else (EQUAL, "")
 
 
-def _differences(expected: list[Any], found: list[Any]) -> list[str]:
+def _differences(expected: list[Any], found: list[Any], tolerance: float) -> list[str]:
     words = []
     for y, z in zip(expected, found, strict=True):
         y, z = np.asarray(y, np.float64), np.asarray(z, np.float64)
         size = np.abs(y[np.isfinite(y)]).max(initial=0.0)
-        close = np.isclose(z, y, rtol=0, atol=1e-6 + 1e-5 * size, equal_nan=True)
+        close = np.isclose(z, y, rtol=0, atol=1e-6 + tolerance * size, equal_nan=True)
         if not close.all():
             words.append(f"{(~close).sum()} of {close.size} numbers differ")
     return words
@@ -306,10 +352,20 @@ def _arrays(test: Test, rng: np.random.Generator) -> Any:
 def _randomize(model: Any, rng: np.random.Generator) -> None:
     for weight in model.weights:
         if "float" not in str(weight.dtype):
+            if str(weight.dtype) in ("int8", "uint8"):
+                weight.assign(rng.integers(0, 100, weight.shape))
             continue
-        positive = any(word in weight.name for word in ("variance", "std", "renorm"))
+        if weight.name == "g_idx":
+            continue  # which group of a quantised kernel a row is of
+        positive = any(
+            word in weight.name for word in ("variance", "std", "renorm", "scale")
+        )
         low = 0.2 if positive else -1.0
         weight.assign(rng.uniform(low, 1.0, weight.shape))
+    for layer in model.layers:
+        # Normalization computes with copies of its variables.
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
 
 
 def _plain(error: Exception) -> str:
