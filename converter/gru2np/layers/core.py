@@ -109,7 +109,7 @@ LAYERS = {
         activation,
         MEASURED,
         uses_mask=True,
-        call=CallRule(SCORES, (), (), takes_masks=False),
+        call=CallRule(SCORES, (), (), takes_masks=False, masked_second=True),
         weights=None,
         dtypes=FLOATS,
     ),
@@ -134,7 +134,9 @@ LAYERS = {
         reversible_embedding,
         NOT_0,
         uses_mask=False,
-        call=CallRule(REVERSIBLE, (), ("reverse",), takes_masks=False),
+        call=CallRule(
+            REVERSIBLE, (), ("reverse",), takes_masks=False, masked_second=False
+        ),
         weights=IN_LAYER,
         dtypes=rule(PROMOTED, IDS),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.layers.convolutional import check_backend, check_window, data_format
@@ -63,6 +64,7 @@ def global_pooling(kind: type[Layer]) -> Callable[[Config], Layer]:
     return convert
 
 
+MASKED_SECOND = replace(ON_INPUTS, masked_second=True)
 LAYERS = {
     **{
         f"{name}Pooling{rank}D": unmasked(pooling(kind, rank), MEASURED, None, dtypes)
@@ -77,7 +79,7 @@ LAYERS = {
             global_pooling(kind),
             MEASURED,
             uses_mask=name == "Average" and rank == 1,
-            call=ON_INPUTS,
+            call=MASKED_SECOND if name == "Average" and rank == 1 else ON_INPUTS,
             weights=None,
             dtypes=dtypes,
         )

@@ -55,15 +55,17 @@ class CallRule:
         options: supported arguments that are not tensors, besides ``training``.
         takes_masks: it removes the masks of its inputs with
             ``AttentionRules.heads_take_masks``.
+        masked_second: its second argument by position is its mask.
     """
 
     kind: str
     tensors: tuple[str, ...]
     options: tuple[str, ...]
     takes_masks: bool
+    masked_second: bool
 
 
-ON_INPUTS = CallRule(ORDINARY, (), (), takes_masks=False)
+ON_INPUTS = CallRule(ORDINARY, (), (), takes_masks=False, masked_second=False)
 
 
 @dataclass(frozen=True)
