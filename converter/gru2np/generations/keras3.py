@@ -70,7 +70,7 @@ def read(
     """The model in one spelling, the releases that may have saved it, its backend."""
     spelling = architecture.Spelling(
         spell=lambda name, options: _spelled(name, options, raw, version),
-        calls=_calls,
+        calls=lambda where, spec: _calls(where, spec, version),
         class_name=writers.naming(_class_name),
         why_custom=writers.why,
         output_base_apart=True,
@@ -214,10 +214,10 @@ def _tensor(value: object, where: str) -> TensorRef | None:
     return None
 
 
-def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
+def _calls(where: str, spec: Mapping[str, Any], version: Version) -> tuple[Call, ...]:
     """``[{"args": [...], "kwargs": {...}}, ...]``: a list of calls."""
     calls = []
-    names = _input_names(spec)
+    names = _input_names(spec, version)
     value = records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
     for i, item in enumerate(value):
         at = f"{where}.inbound_nodes[{i}]"
@@ -267,11 +267,11 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
     return tuple(calls)
 
 
-def _input_names(spec: Mapping[str, Any]) -> tuple[str, ...]:
+def _input_names(spec: Mapping[str, Any], version: Version) -> tuple[str, ...]:
     """The names of a model's inputs, as its calls flatten them; of a layer, none.
 
     Keras flattens a dict of inputs in the order of its keys, and finds the inputs of a
-    list by their names.
+    list by their names; 3.4 to 3.6 ignored these names (``models/functional.py``).
     """
     config = spec.get("config")
     if spec.get("class_name") not in MODEL_CLASSES or not isinstance(config, dict):
@@ -283,7 +283,8 @@ def _input_names(spec: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     refs = [inputs] if isinstance(inputs[0], str) else inputs
     names = [ref[0] for ref in refs if isinstance(ref, list) and ref]
-    return tuple(name for name in names if isinstance(name, str))
+    found = tuple(name for name in names if isinstance(name, str))
+    return tuple(sorted(found)) if (3, 4, 0) <= version < (3, 7, 0) else found
 
 
 def _structure(value: object, where: str) -> Iterator[TensorRef]:

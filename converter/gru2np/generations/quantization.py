@@ -5,7 +5,7 @@ policy such as ``int8_from_float32``.  Where the layer also quantises its inputs
 gets the option ``inputs_quantizer``, with ``low``, ``high`` and ``epsilon``, and keeps
 the whole numbers.  Otherwise it is the same layer as before, with a kernel of floats.
 
-Measured on Keras 3.1 to 3.15: int8 since 3.1, int4 since 3.11, GPTQ since 3.12, AWQ
+Measured on Keras 3.2 to 3.15: int8 since 3.2, int4 since 3.11, GPTQ since 3.12, AWQ
 since 3.14.  Since 3.14, int4 quantises inputs only if its configuration says so.
 """
 
@@ -147,7 +147,8 @@ def _read(
     """A quantised layer; ``Unknown`` if it is of no known kind."""
     config = options.get(CONFIG)
     block = policy.sizes[0] if policy.mode == "int4" and policy.sizes else -1
-    if (class_name, policy.mode) not in PARTS:
+    # Keras 3.1 stored the arrays in another order and form.
+    if (class_name, policy.mode) not in PARTS or version < (3, 2, 0):
         raise Unknown
     if policy.mode in ("gptq", "awq"):
         if len(policy.sizes) != 2 or policy.sizes[1] == 0:
@@ -251,10 +252,9 @@ def _adapt(
 
 def _of_dense(layer: Quantized) -> list[tuple[dict[str, Part], bool]]:
     if layer.policy.mode == "int8":
-        # Until 3.1 the bias came first.
         whole = packing.whole("kernel")
         kernel = whole if layer.inputs else packing.scaled("kernel", whole, -1)
-        return [({"kernel": kernel}, layer.version < (3, 2, 0))]
+        return [({"kernel": kernel}, False)]
     if layer.block is not None:
         return [({"kernel": packing.grouped("kernel", layer.block, 0, 1)}, False)]
     pairs = [packing.pairs("kernel", -1), packing.pairs("kernel", 0)]
@@ -270,7 +270,7 @@ def _of_einsum(layer: Quantized) -> list[tuple[dict[str, Part], bool]]:
     if layer.policy.mode == "int8":
         whole = packing.whole("kernel")
         kernel = whole if layer.inputs else equation.scaled(whole)
-        return [({"kernel": kernel}, layer.version < (3, 2, 0))]
+        return [({"kernel": kernel}, False)]
     flat: dict[str, Part] = {"kernel": equation.flat(layer.block)}
     if layer.version >= (3, 14, 0):
         if layer.inputs is not None:

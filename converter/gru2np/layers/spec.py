@@ -34,6 +34,8 @@ _REQUIRED: Any = object()
 # Half precision computes in float32.
 HALF = ("float16", "bfloat16")
 FLOATING = (*HALF, "float32", "float64")
+# Classes of dtype policies that are not quantised; Keras 3.4.0 wrote the last.
+POLICIES = ("DTypePolicy", "Policy", "PolicyV1", "FloatDTypePolicy")
 
 
 # How a layer is called, for ``graph/calls.py``.
@@ -409,7 +411,7 @@ def computed_in(name: str) -> str:
 def named_type(value: object) -> str | None:
     """The name of a dtype, or of a dtype policy; None if the value is neither."""
     if isinstance(value, dict):
-        if value.get("class_name") not in ("DTypePolicy", "Policy", "PolicyV1"):
+        if value.get("class_name") not in POLICIES:
             return None
         config = value.get("config")
         value = config.get("name") if isinstance(config, dict) else None
