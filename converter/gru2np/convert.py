@@ -79,10 +79,11 @@ class Conversion:
         return _Weights(self)
 
     def array(self, path: str) -> NDArray[Any]:
-        """A weight as the bundle holds it: float16, or the dtype of its layer."""
+        """A weight as the bundle holds it: float16, int8, or the dtype of its layer."""
         array = self.tensors[path].read()
         dtype = self.owners[path].dtype
-        if array.dtype == np.float16 and dtype == "float32":
+        small = array.dtype == np.float16 and dtype == "float32"
+        if small or array.dtype == np.int8:
             return array
         return array.astype(dtype, copy=False)
 

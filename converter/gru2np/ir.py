@@ -225,18 +225,21 @@ class Form:
         arrays: names and shapes of the arrays in the order of the file, from names and
             shapes of the weights.
         sources: the names of the arrays that a weight is computed from.
-        join: computes a weight from its name and those arrays.
+        join: computes a weight from its name, its shape and those arrays.
+        whole: names of arrays that hold integers; all others hold floating point
+            numbers.
         words: the conversion in words, for people; empty if there is none.
     """
 
     arrays: Callable[[Mapping[str, Shape]], dict[str, Shape]]
     sources: Callable[[str], tuple[str, ...]]
-    join: Callable[[str, Sequence[Array]], Array]
+    join: Callable[[str, Shape, Sequence[Array]], Array]
     words: str = ""
+    whole: frozenset[str] = frozenset()
 
 
 #: Every weight is one array, unchanged, under the weight's name.
-PLAIN = Form(dict, lambda name: (name,), lambda _name, arrays: arrays[0])
+PLAIN = Form(dict, lambda name: (name,), lambda _name, _shape, arrays: arrays[0])
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,12 @@ ELSEWHERE = {
         **INSIDE,
         "dtype": "of the input of a TimeDistributed; the layer inside has its own",
     },
-    3: {**INSIDE, "lora_alpha": ADAPTERS, "lora_rank": ADAPTERS},
+    3: {
+        **INSIDE,
+        "lora_alpha": ADAPTERS,
+        "lora_rank": ADAPTERS,
+        "quantization_config": "inputs_quantizer and the forms of the weights say it",
+    },
 }
 # Layers of Keras 1 that Keras 2 kept, options and all.
 KEPT = ("Highway", "MaxoutDense", "Merge")
@@ -100,6 +105,10 @@ KEPT = ("Highway", "MaxoutDense", "Merge")
 REWRITTEN = {
     ("BatchNormalization", "epsilon"): "added to the deviation before Keras 1.0.8",
     ("BatchNormalization", "gamma_regularizer"): "objects of Keras 1 have another form",
+    **{
+        (name, "dtype"): "of a quantised layer, the policy before quantize()"
+        for name in ("Dense", "EinsumDense", "Embedding", "ReversibleEmbedding")
+    },
     ("Dense", "activation"): "a LeakyReLU inside, in the one spelling",
     ("UpSampling2D", "interpolation"): "bilinear of TensorFlow 1",
     ("ZeroPadding2D", "padding"): "four numbers, or a dict",

@@ -13,6 +13,7 @@ from gru2np_runtime import layers
 from gru2np_runtime.run.dispatch import make_plan
 
 T = "T"
+INT8 = {"low": -127.0, "high": 127.0, "epsilon": 1e-7}
 FIRST = {"data_format": "channels_first"}
 WHOLE = (None, None, None)
 TWO = {"constant": [2.0], "constant_kind": "int"}
@@ -194,6 +195,34 @@ def examples(dtype):
             layers.EinsumDense(equation="...a,ab->...b", output_shape=(5,), **d),
             [(T, 4)],
         ),
+        (layers.QuantizedDense(units=3, activation="tanh", **INT8, **d), [(T, 4)]),
+        (
+            layers.QuantizedDense(units=3, use_bias=False, adapted=True, **INT8, **d),
+            [(4,)],
+        ),
+        (
+            layers.QuantizedEinsumDense(
+                equation="abc,cd->abd",
+                output_shape=(None, 5),
+                bias_axes="d",
+                adapted=True,
+                **INT8,
+                **d,
+            ),
+            [(T, 4)],
+        ),
+        (
+            layers.QuantizedReversibleEmbedding(
+                input_dim=5, output_dim=3, tie_weights=False, **INT8, **d
+            ),
+            [(T,), (T, 3)],
+        ),
+        (
+            layers.QuantizedReversibleEmbedding(
+                input_dim=5, output_dim=3, logit_soft_cap=2.0, **INT8, **d
+            ),
+            [(T,)],
+        ),
         (layers.GroupNormalization(groups=2, **d), [(T, 4)]),
         (layers.GroupNormalization(groups=-1, axis=1, **d), [(4, T)]),
         (layers.IntegerLookup(vocabulary=(3, 1), outside=2, **d), [(T,)]),
@@ -252,7 +281,7 @@ def sized(shapes, batch, steps):
 
 def inputs_of(layer, shapes, rng):
     """Arrays of these shapes that are legal inputs of the layer."""
-    if layer.op in ("embedding", "reversible_embedding"):
+    if layer.op.endswith("embedding"):
         ids = rng.integers(0, layer.input_dim, shapes[0])
         return [ids, *(rng.normal(size=s).astype(layer.dtype) for s in shapes[1:])]
     if layer.op in ("category_encoding", "integer_lookup"):

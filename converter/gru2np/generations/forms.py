@@ -53,7 +53,7 @@ def gate_by_gate(columns: str, stored: str) -> Form:
     def sources(name: str) -> tuple[str, ...]:
         return tuple(f"{LETTERS[name]}_{gate}" for gate in columns)
 
-    def join(_name: str, arrays: Sequence[Array]) -> Array:
+    def join(_name: str, _shape: Shape, arrays: Sequence[Array]) -> Array:
         return np.concatenate(arrays, axis=-1)
 
     return Form(arrays, sources, join, "matrices of single gates are joined")
@@ -68,7 +68,7 @@ def of_deviations(form: Form, epsilon: float, *, root: bool) -> Form:
         root: the file has variances instead of deviations.
     """
 
-    def join(name: str, arrays: Sequence[Array]) -> Array:
+    def join(name: str, shape: Shape, arrays: Sequence[Array]) -> Array:
         if name != "moving_variance":
             return arrays[0]
         deviation = np.sqrt(arrays[0]) if root else arrays[0]
@@ -103,7 +103,7 @@ def fused(gates: int) -> Form:
             for name, shape in weights.items()
         }
 
-    def join(name: str, arrays: Sequence[Array]) -> Array:
+    def join(name: str, shape: Shape, arrays: Sequence[Array]) -> Array:
         (stored,) = arrays
         if name == "bias":
             rows = stored.reshape(2, -1)
@@ -126,8 +126,8 @@ def flipped(form: Form, axes: int) -> Form:
         axes: the number of spatial axes, which are the kernel's first.
     """
 
-    def join(name: str, arrays: Sequence[Array]) -> Array:
-        weight = form.join(name, arrays)
+    def join(name: str, shape: Shape, arrays: Sequence[Array]) -> Array:
+        weight = form.join(name, shape, arrays)
         kernel = name.endswith("kernel")
         return np.flip(weight, tuple(range(axes))) if kernel else weight
 
@@ -151,9 +151,10 @@ def channels_first(form: Form) -> Form:
             for name, shape in form.arrays(weights).items()
         }
 
-    def join(name: str, arrays: Sequence[Array]) -> Array:
+    def join(name: str, shape: Shape, arrays: Sequence[Array]) -> Array:
         return form.join(
             name,
+            shape,
             [
                 np.moveaxis(array, (0, 1), (-1, -2)) if array.ndim > 1 else array
                 for array in arrays
@@ -177,8 +178,8 @@ def swapped(form: Form) -> Form:
     def arrays(weights: Shapes) -> dict[str, Shape]:
         return form.arrays({**weights, "kernel": swap(weights["kernel"])})
 
-    def join(name: str, arrays: Sequence[Array]) -> Array:
-        weight = form.join(name, arrays)
+    def join(name: str, shape: Shape, arrays: Sequence[Array]) -> Array:
+        weight = form.join(name, shape, arrays)
         return weight.swapaxes(-1, -2) if name == "kernel" else weight
 
     return replace(form, arrays=arrays, join=join)
@@ -204,10 +205,10 @@ def on_an_image(names: Mapping[str, str]) -> tuple[Form, Form]:
         steps, channels, filters = weights["kernel"]
         return {**form.arrays(weights), "W": (filters, channels, steps, 1)}
 
-    def join(name: str, arrays: Sequence[Array]) -> Array:
+    def join(name: str, shape: Shape, arrays: Sequence[Array]) -> Array:
         return arrays[0][:, 0] if name == "kernel" else arrays[0]
 
-    def join_older(name: str, arrays: Sequence[Array]) -> Array:
+    def join_older(name: str, shape: Shape, arrays: Sequence[Array]) -> Array:
         if name != "kernel":
             return arrays[0]
         kernel: Array = arrays[0][..., 0].transpose(2, 1, 0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gru2np.errors import UnsupportedModelError
-from gru2np.generations import architecture, records
+from gru2np.generations import architecture, quantization, records
+from gru2np.generations.architecture import MODEL_CLASSES
 from gru2np.generations.releases import line as line_of
 from gru2np.generations.values import plain
 from gru2np.ir import Call, KerasModel, TensorRef
@@ -19,7 +20,7 @@ from gru2np.meaning import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from gru2np.generations.releases import Release, Version, Writers
     from gru2np.ir import RawModel
@@ -68,8 +69,8 @@ def read(
 ) -> tuple[KerasModel, tuple[Release, ...], str | None]:
     """The model in one spelling, the releases that may have saved it, its backend."""
     spelling = architecture.Spelling(
-        spell=lambda name, options: _spelled(name, options, raw),
-        calls=_calls,
+        spell=lambda name, options: _spelled(name, options, raw, version),
+        calls=lambda where, spec: _calls(where, spec, version),
         class_name=writers.naming(_class_name),
         why_custom=writers.why,
         output_base_apart=True,
@@ -79,13 +80,13 @@ def read(
 
 
 def _spelled(
-    class_name: str, options: dict[str, Any], raw: RawModel
+    class_name: str, options: dict[str, Any], raw: RawModel, version: Version
 ) -> architecture.Spelled:
     # Files of weights by path have the LoRA adapters merged into the kernels; legacy
     # groups do not (keras/src/layers/core/dense.py, save_own_variables).
-    adapters = () if raw.paths is None else ("lora_rank", "lora_alpha")
-    config = {k: v for k, v in options.items() if k not in adapters}
-    return architecture.Spelled(class_name, config)
+    container = "paths" if raw.paths is not None else "groups" if raw.groups else ""
+    config, forms = quantization.spelled(class_name, options, version, container)
+    return architecture.Spelled(class_name, config, forms)
 
 
 def meaning(release: Release, backend: str) -> Meaning:
@@ -218,9 +219,10 @@ def _tensor(value: object, where: str) -> TensorRef | None:
     return None
 
 
-def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
+def _calls(where: str, spec: Mapping[str, Any], version: Version) -> tuple[Call, ...]:
     """``[{"args": [...], "kwargs": {...}}, ...]``: a list of calls."""
     calls = []
+    names = _input_names(spec, version)
     value = records.array(spec.get("inbound_nodes", []), f"{where}.inbound_nodes")
     for i, item in enumerate(value):
         at = f"{where}.inbound_nodes[{i}]"
@@ -231,7 +233,7 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
         positional = records.array(call.get("args"), at)
         left_out = False
         for position, argument in enumerate(positional):
-            refs = _tensors(argument, at)
+            refs = _tensors(argument, at, names)
             left_out = left_out or (bool(refs) and None in positional[:position])
             inputs.extend(refs)
             if not refs and argument is not None:
@@ -239,6 +241,10 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
             if isinstance(argument, dict) and refs:
                 arguments[position] = refs[0]
         keywords = dict(records.record(call.get("kwargs", {}), at))
+        masks = keywords.get("mask")
+        if isinstance(masks, dict) and set(masks) == set(names):
+            # A mask for each input that is called by name, in the same order.
+            keywords["mask"] = [masks[name] for name in names]
         # Numbers stay in the keywords, which are refused with a fitting reason.
         tensors = [
             keywords.pop(name)
@@ -266,16 +272,69 @@ def _calls(where: str, spec: Mapping[str, Any]) -> tuple[Call, ...]:
     return tuple(calls)
 
 
-def _tensors(value: object, where: str) -> list[TensorRef]:
-    """The tensors of an argument: one, or a flat list."""
+def _input_names(spec: Mapping[str, Any], version: Version) -> tuple[str, ...]:
+    """The names of a model's inputs, as its calls flatten them; of a layer, none.
+
+    Keras flattens a dict of inputs in the order of its keys, and finds the inputs of a
+    list by their names; 3.4 to 3.6 ignored these names (``models/functional.py``).
+    """
+    config = spec.get("config")
+    if spec.get("class_name") not in MODEL_CLASSES or not isinstance(config, dict):
+        return ()
+    inputs = config.get("input_layers")
+    if isinstance(inputs, dict):
+        return tuple(sorted(inputs))
+    if not isinstance(inputs, list) or not inputs:
+        return ()
+    refs = [inputs] if isinstance(inputs[0], str) else inputs
+    names = [ref[0] for ref in refs if isinstance(ref, list) and ref]
+    found = tuple(name for name in names if isinstance(name, str))
+    return tuple(sorted(found)) if (3, 4, 0) <= version < (3, 7, 0) else found
+
+
+def _structure(value: object, where: str) -> Iterator[TensorRef]:
+    """The tensors of nested lists, in their order.
+
+    Raises:
+        UnsupportedModelError: something else is among them.
+    """
+    for item in value if isinstance(value, list) else ():
+        one = _tensor(item, where)
+        if one is not None:
+            yield one
+        elif isinstance(item, list) and item:
+            yield from _structure(item, where)
+        else:
+            raise UnsupportedModelError(
+                f"{where}: a model called with something else than tensors among its "
+                "inputs is not supported"
+            )
+
+
+def _tensors(value: object, where: str, names: tuple[str, ...] = ()) -> list[TensorRef]:
+    """The tensors of an argument: one, or a flat list.
+
+    Args:
+        value: the argument.
+        where: it is, for messages.
+        names: of the inputs, if a model is called; it takes a dict by these, and lists
+            in lists.
+    """
     one = _tensor(value, where)
     if one is not None:
         return [one]
     if isinstance(value, dict) and any(_tensor(v, where) for v in value.values()):
+        by_name = {key: _tensor(item, where) for key, item in value.items()}
+        found = [ref for ref in map(by_name.get, names) if ref is not None]
+        if len(found) == len(by_name) == len(names):
+            return found
         raise UnsupportedModelError(
-            f"{where}: a layer called with a dict of tensors is not supported; "
-            "call it with a list, and save the model again"
+            f"{where}: a dict of tensors whose keys are not those of the inputs of a "
+            "model is not supported; call the layer with a list, and save the model "
+            "again"
         )
+    if names and isinstance(value, list) and any(isinstance(v, list) for v in value):
+        return list(_structure(value, where))
     if not isinstance(value, list):
         return []
     tensors = [_tensor(item, where) for item in value]

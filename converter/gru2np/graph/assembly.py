@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     Ref = tuple[str, int]
 
 MAX_NODES = 20_000
+# Why a layer cannot tell its shapes where only Python says so.
+MISFITS: dict[type[Exception], str] = {
+    IndexError: "it needs inputs of more axes",
+    TypeError: "it needs inputs of known sizes, or of another number of axes",
+}
 
 
 class Value(NamedTuple):
@@ -149,10 +154,12 @@ class Builder:
         except CustomObjectError:
             raise
         except (IndexError, TypeError, ValueError) as error:
+            # Python's own words for an axis that is not there say nothing.
+            reason = MISFITS.get(type(error), str(error))
             pairs = zip(dtypes, shapes, strict=True)
             text = (
                 f"layer {node.name!r} ({layer.op}) does not take inputs of shape "
-                f"{', '.join(f'{dtype} {shape}' for dtype, shape in pairs)}: {error}"
+                f"{', '.join(f'{dtype} {shape}' for dtype, shape in pairs)}: {reason}"
             )
             # The runtime's operations support fewer inputs than those of Keras, its
             # layers support the same.

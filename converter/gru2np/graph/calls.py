@@ -53,6 +53,15 @@ def with_named_inputs(call: Call, tensors: Sequence[str]) -> Call:
     )
 
 
+def with_second_mask(call: Call) -> Call:
+    """A call whose second argument by position, if it is a tensor, is its mask."""
+    mask = call.arguments.get(1)
+    if mask is None or call.mask is not None or len(call.inputs) != 2:
+        return call
+    arguments = {key: ref for key, ref in call.arguments.items() if key != 1}
+    return replace(call, inputs=call.inputs[:1], mask=mask, arguments=arguments)
+
+
 def attention(call: LayerCall) -> list[Value]:
     """A call of Attention or AdditiveAttention: query, value and perhaps key.
 

@@ -11,6 +11,7 @@ from gru2np.graph.calls import (
     CALLS,
     explicit_masks,
     with_named_inputs,
+    with_second_mask,
     without_dropped_mask,
 )
 from gru2np.graph.constants import constant_functions
@@ -330,6 +331,8 @@ def _read_call(
     spec = builder.specs.of(layer)
     if spec is not None and spec.call.tensors:
         written = with_named_inputs(written, spec.call.tensors)
+    if spec is not None and spec.call.masked_second:
+        written = with_second_mask(written)
     reader = f"layer {path!r}"
     inputs = [
         without_dropped_mask(builder, _look_up(values, ref, reader))

@@ -121,7 +121,7 @@ def _of_score(layer: Any) -> AcceptedDtypes:
 
 def scores(convert: Callable[[Config], Layer], dtypes: DtypeRule) -> LayerSpec:
     """A layer of query, value and key that may return its scores."""
-    call = CallRule(ATTENTION, (), OPTIONS, takes_masks=False)
+    call = CallRule(ATTENTION, (), OPTIONS, takes_masks=False, masked_second=False)
     return LayerSpec(convert, QUERY, True, call, IN_LAYER, dtypes)
 
 
@@ -129,7 +129,7 @@ def heads(
     convert: Callable[[Config], Layer], parts: Mapping[str, str], takes_masks: bool
 ) -> LayerSpec:
     """A layer of several heads, whose projections are inner layers."""
-    call = CallRule(HEADS, TENSORS, OPTIONS, takes_masks)
+    call = CallRule(HEADS, TENSORS, OPTIONS, takes_masks, masked_second=False)
     weights = Weights(parts=parts)
     return LayerSpec(convert, QUERY, True, call, weights, PROMOTED)
 

@@ -8,11 +8,13 @@ from gru2np.layers import activations
 from gru2np.layers.dtype_rules import (
     ANY,
     FLOATS,
+    IDS,
     PROMOTED,
     PROMOTED_NUMBERS,
     of_function,
 )
 from gru2np.layers.mask_rules import CASTS, MEASURED, Creates
+from gru2np.layers.quantized import built, rule
 from gru2np.layers.spec import (
     IN_LAYER,
     REVERSIBLE,
@@ -27,6 +29,7 @@ from gru2np_runtime.layers import (
     Embedding,
     Identity,
     Masking,
+    QuantizedReversibleEmbedding,
     ReversibleEmbedding,
 )
 
@@ -75,8 +78,10 @@ def reversible_embedding(config: Config) -> Layer:
     if config.value("reverse_dtype", None) not in (None, config.dtype()):
         config.refuse("computes the reverse in another dtype", "reverse_dtype")
     cap = config.value("logit_soft_cap", None)
-    return config.build(
+    return built(
+        config,
         ReversibleEmbedding,
+        QuantizedReversibleEmbedding,
         input_dim=config.integer("input_dim"),
         output_dim=config.integer("output_dim"),
         tie_weights=config.boolean("tie_weights", True),
@@ -104,7 +109,7 @@ LAYERS = {
         activation,
         MEASURED,
         uses_mask=True,
-        call=CallRule(SCORES, (), (), takes_masks=False),
+        call=CallRule(SCORES, (), (), takes_masks=False, masked_second=True),
         weights=None,
         dtypes=FLOATS,
     ),
@@ -129,9 +134,11 @@ LAYERS = {
         reversible_embedding,
         NOT_0,
         uses_mask=False,
-        call=CallRule(REVERSIBLE, (), ("reverse",), takes_masks=False),
+        call=CallRule(
+            REVERSIBLE, (), ("reverse",), takes_masks=False, masked_second=False
+        ),
         weights=IN_LAYER,
-        dtypes=PROMOTED,
+        dtypes=rule(PROMOTED, IDS),
     ),
     **{
         f"SpatialDropout{rank}D": unmasked(

@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING
 
 from gru2np.layers.dtype_rules import ANY, FLOATS, PROMOTED
 from gru2np.layers.mask_rules import MEASURED
+from gru2np.layers.quantized import built, rule
 from gru2np.layers.spec import IN_LAYER, unmasked
-from gru2np_runtime.layers import Dense, EinsumDense, Highway, MaxoutDense
+from gru2np_runtime.layers import (
+    Dense,
+    EinsumDense,
+    Highway,
+    MaxoutDense,
+    QuantizedDense,
+    QuantizedEinsumDense,
+)
 
 if TYPE_CHECKING:
     from gru2np.layers.spec import Config
@@ -16,8 +24,10 @@ if TYPE_CHECKING:
 
 def dense(config: Config) -> Layer:
     """Dense; without an activation it is linear."""
-    return config.build(
+    return built(
+        config,
         Dense,
+        QuantizedDense,
         units=config.integer("units"),
         activation=config.activation("activation"),
         use_bias=config.boolean("use_bias", True),
@@ -49,10 +59,12 @@ def einsum_dense(config: Config) -> Layer:
     shape = config.value("output_shape")
     if not isinstance(equation, str) or not isinstance(bias_axes, (str, type(None))):
         config.refuse("expected letters", "equation", [equation, bias_axes])
-    # Only quantised layers use it.
+    # Its kernel has these columns, as its shape says.
     config.value("gptq_unpacked_column_size", None)
-    return config.build(
+    return built(
+        config,
         EinsumDense,
+        QuantizedEinsumDense,
         equation=equation,
         output_shape=shape if isinstance(shape, list) else [shape],
         bias_axes=bias_axes or "",
@@ -61,8 +73,8 @@ def einsum_dense(config: Config) -> Layer:
 
 
 LAYERS = {
-    "Dense": unmasked(dense, MEASURED, IN_LAYER, ANY),
-    "EinsumDense": unmasked(einsum_dense, MEASURED, IN_LAYER, PROMOTED),
+    "Dense": unmasked(dense, MEASURED, IN_LAYER, rule(ANY)),
+    "EinsumDense": unmasked(einsum_dense, MEASURED, IN_LAYER, rule(PROMOTED)),
     "Highway": unmasked(highway, MEASURED, IN_LAYER, FLOATS),
     "MaxoutDense": unmasked(maxout_dense, MEASURED, IN_LAYER, FLOATS),
 }

@@ -52,6 +52,10 @@ def _beside_floats(dtypes: Sequence[str]) -> bool:
     return any(dtype.startswith("float") for dtype in dtypes)
 
 
+def _single(dtypes: Sequence[str]) -> bool:
+    return len(dtypes) == 1
+
+
 def _not_booleans_alone(dtypes: Sequence[str]) -> bool:
     return not _booleans(dtypes)
 
@@ -93,6 +97,8 @@ AVERAGED = AcceptedDtypes(_all, _booleans, masked=False)
 # If all inputs are integers, the output is float64, or integers.
 BESIDE_FLOATS = AcceptedDtypes(_beside_floats, _none)
 ADDED = AcceptedDtypes(_alike_signed, _none)
+# Ids, but not vectors beside them.
+IDS = AcceptedDtypes(_single, _none)
 # The rule of the inner layer.
 INSIDE = "inside"
 

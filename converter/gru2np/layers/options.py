@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gru2np.generations.quantization import MODE, POLICIES, policy_of
 from gru2np.generations.training import TRAINING
 
 # Options that do not change the outputs of inference, with the reason.
@@ -13,6 +14,7 @@ HARMLESS = {
     "input_dtype": "read by the model's input",
     "input_length": "a hint of a shape",
     "name": "read by the graph",
+    MODE: "its weights have been dequantised, or its option inputs_quantizer is read",
     "use_cudnn": "another way to compute the same",
 }
 # Options that change nothing if they have one of these values.
@@ -33,5 +35,21 @@ _ADAPTED = (
     "this file stores adapters (LoRA) separately from the kernels; save the model as "
     ".keras"
 )
-QUANTISED = ("Quantized", "Int", "Float8")
+_BEFORE = "save the model before quantize()"
+
+
+def quantisation(dtype: object) -> str:
+    """Why a quantised dtype policy is refused; empty for other values."""
+    policy = policy_of(dtype)
+    if policy is not None:
+        return (
+            f"quantised to {policy.mode} in a way that this version does not know; "
+            f"{_BEFORE}"
+        )
+    kind = dtype.get("class_name") if isinstance(dtype, dict) else None
+    if kind == "DTypePolicyMap":
+        return f"the layers inside it have dtype policies of their own; {_BEFORE}"
+    return f"a quantised dtype policy; {_BEFORE}" if kind in POLICIES else ""
+
+
 REASONS = {"lora_rank": _ADAPTED, "lora_alpha": _ADAPTED}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.layers.arguments import NOT_HERE, build, tensors
@@ -95,6 +96,7 @@ def global_pooling(kind: type[Layer]) -> Callable[[Config], Layer]:
     return convert
 
 
+MASKED_SECOND = replace(ON_INPUTS, masked_second=True)
 LAYERS = {
     **{
         f"{name}Pooling{rank}D": unmasked(pooling(kind, rank), MEASURED, None, dtypes)
@@ -111,7 +113,7 @@ LAYERS = {
             global_pooling(kind),
             MEASURED,
             uses_mask=name == "Average" and rank == 1,
-            call=ON_INPUTS,
+            call=MASKED_SECOND if name == "Average" and rank == 1 else ON_INPUTS,
             weights=None,
             dtypes=dtypes,
         )

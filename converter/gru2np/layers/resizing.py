@@ -99,7 +99,9 @@ LAYERS = {
         MOVES,
         uses_mask=False,
         # Keras 3.15 writes training=true into its calls, which changes nothing.
-        call=CallRule(ORDINARY, (), ("training",), takes_masks=False),
+        call=CallRule(
+            ORDINARY, (), ("training",), takes_masks=False, masked_second=False
+        ),
         weights=None,
         dtypes=ANY,
     ),

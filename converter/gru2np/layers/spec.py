@@ -6,10 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gru2np.errors import Problem
+from gru2np.generations.quantization import MODE
 from gru2np.generations.records import is_integer, is_number
 from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import SEQUENCE
-from gru2np.layers.options import HARMLESS, NEUTRAL, QUANTISED, REASONS, UNKNOWN
+from gru2np.layers.options import (
+    HARMLESS,
+    NEUTRAL,
+    REASONS,
+    UNKNOWN,
+    quantisation,
+)
 from gru2np_runtime.attributes import of_this_package
 from gru2np_runtime.custom import failed
 
@@ -29,6 +36,8 @@ _REQUIRED: Any = object()
 # Half precision computes in float32.
 HALF = ("float16", "bfloat16")
 FLOATING = (*HALF, "float32", "float64")
+# Classes of dtype policies that are not quantised; Keras 3.4.0 wrote the last.
+POLICIES = ("DTypePolicy", "Policy", "PolicyV1", "FloatDTypePolicy")
 
 
 # How a layer is called, for ``graph/calls.py``.
@@ -53,15 +62,17 @@ class CallRule:
         options: supported arguments that are not tensors, besides ``training``.
         takes_masks: it removes the masks of its inputs with
             ``AttentionRules.heads_take_masks``.
+        masked_second: its second argument by position is its mask.
     """
 
     kind: str
     tensors: tuple[str, ...]
     options: tuple[str, ...]
     takes_masks: bool
+    masked_second: bool
 
 
-ON_INPUTS = CallRule(ORDINARY, (), (), takes_masks=False)
+ON_INPUTS = CallRule(ORDINARY, (), (), takes_masks=False, masked_second=False)
 
 
 @dataclass(frozen=True)
@@ -313,6 +324,11 @@ class Config:
         if layer is None:
             self.refuse(f"the layer inside is missing: {attribute}")
         self._children.add(attribute)
+        if layer.config.get(MODE) is not None:
+            self.refuse(
+                "the layer inside it is quantised, and Keras multiplies with its whole "
+                "numbers without their scales; save the model before quantize()"
+            )
         config = {**layer.config, **(overrides or {})}
         if config.get("dtype") is None and self.layer.config.get("dtype"):
             # An inner layer that states no dtype has that of the layer around it.
@@ -380,9 +396,8 @@ class Config:
             value = self.default_dtype
         name = dtype_name(value)
         if name is None:
-            kind = value.get("class_name") if isinstance(value, dict) else None
-            if isinstance(kind, str) and kind.startswith(QUANTISED):
-                self.refuse("quantised to integers; save the model before quantize()")
+            if quantised := quantisation(value):
+                self.refuse(quantised)
             self.refuse("expected a floating point policy", "dtype", value)
         return computed_in(name)
 
@@ -405,7 +420,7 @@ def computed_in(name: str) -> str:
 def named_type(value: object) -> str | None:
     """The name of a dtype, or of a dtype policy; None if the value is neither."""
     if isinstance(value, dict):
-        if value.get("class_name") not in ("DTypePolicy", "Policy", "PolicyV1"):
+        if value.get("class_name") not in POLICIES:
             return None
         config = value.get("config")
         value = config.get("name") if isinstance(config, dict) else None

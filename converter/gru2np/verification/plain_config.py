@@ -31,7 +31,7 @@ _OBJECTS = re.compile(r"\w+_(initializer|regularizer|constraint)|compile_config"
 _KERAS = re.compile(
     r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras)(\.(api|src))*"
     r"(\.(activations|constraints|dtype_policies|engine|initializers|layers"
-    r"|mixed_precision|models|ops|regularizers)(\.\w+)*)?"
+    r"|mixed_precision|models|ops|quantizers|regularizers)(\.\w+)*)?"
 )
 # Names that TensorFlow 2.6 to 2.12 wrote and tf-keras does not know.
 _ACTIVATIONS = {"log_softmax_v2": "log_softmax", "softmax_v2": "softmax"}

@@ -12,7 +12,7 @@ from gru2np.layers.spec import FLOATING
 from gru2np.weights.pairing import pairs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np.ir import Form, KerasModel, RawModel, Shape
     from gru2np.layers.custom import Specs
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     Expected = Mapping[str, Shape]
     Pairs = list[tuple[Slot, StoredTensor]]
+
+
+# The integers that quantised kernels are stored in.
+WHOLE = ("int8", "uint8")
 
 
 def find(
@@ -42,10 +46,6 @@ def find(
         if not slot.used:
             continue
         arrays.setdefault(slot.leaf, {})[slot.name] = tensor
-        if tensor.dtype not in FLOATING:
-            problems.append(
-                f"{slot.path}: expected floating point numbers, got {tensor.dtype}"
-            )
     weights = {}
     for leaf, tensors in arrays.items():
         form = next(
@@ -53,7 +53,10 @@ def find(
         )
         if form is None:
             problems.extend(leaf.misfits(leaf.forms[0], tensors))
-        else:
+            continue
+        misfits = list(_other_numbers(leaf, form, tensors))
+        problems.extend(misfits)
+        if not misfits:
             weights.update(_joined(leaf, form, tensors))
     if problems:
         lines = "".join(f"\n  - {problem}" for problem in problems)
@@ -61,6 +64,17 @@ def find(
             f"{raw.file_name}: the weights do not fit the architecture:{lines}"
         )
     return weights
+
+
+def _other_numbers(
+    leaf: Leaf, form: Form, stored: Mapping[str, StoredTensor]
+) -> Iterator[str]:
+    """The problems of arrays that hold integers instead of floats, or floats."""
+    for name, tensor in stored.items():
+        whole = name in form.whole
+        if tensor.dtype not in (WHOLE if whole else FLOATING):
+            expected = " or ".join(WHOLE) if whole else "floating point numbers"
+            yield f"{leaf.path}{name}: expected {expected}, got {tensor.dtype}"
 
 
 def _joined(
@@ -79,15 +93,15 @@ def _joined(
 def _weight(
     form: Form, name: str, shape: Shape, tensors: Sequence[StoredTensor]
 ) -> StoredTensor:
-    first = tensors[0]
     if None in shape:
         # Arrays of one broadcast element give the shape before any array is read.
         empty = [np.broadcast_to(np.float32(), tensor.shape) for tensor in tensors]
-        shape = form.join(name, empty).shape
+        shape = form.join(name, shape, empty).shape
+    dtypes = [tensor.dtype for tensor in tensors if tensor.dtype in FLOATING]
     return StoredTensor(
         name=" and ".join(tensor.name for tensor in tensors),
         shape=tuple(size or 0 for size in shape),
-        dtype=first.dtype,
-        read=lambda: form.join(name, [tensor.read() for tensor in tensors]),
+        dtype=dtypes[0] if dtypes else "int8",
+        read=lambda: form.join(name, shape, [tensor.read() for tensor in tensors]),
         form=form.words,
     )

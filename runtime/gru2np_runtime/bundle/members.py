@@ -80,14 +80,14 @@ class WeightRecord(Member):
         return (self,) if self.scale is None else (self, self.scale)
 
     def value(self, stored: Mapping[str, Array]) -> Array:
-        """The weight; int8 is multiplied with its scales, which gives float32.
+        """The weight; int8 becomes float32, multiplied with its scales if it has some.
 
         Raises:
             BundleError: a scale is not a finite number of 0 or more.
         """
         array = stored[self.name]
         if self.scale is None:
-            return array
+            return array if self.dtype != "int8" else _floats(array)
         scales = stored[self.scale.name]
         # The comparison is false for NaN as well.
         if not ((scales >= 0) & (scales < np.inf)).all():
@@ -100,6 +100,13 @@ class WeightRecord(Member):
         value *= scales.reshape(shape)
         value.flags.writeable = False
         return value
+
+
+def _floats(array: Array) -> Array:
+    """Whole numbers as float32, in which layers compute."""
+    value: Array = array.astype(np.float32)
+    value.flags.writeable = False
+    return value
 
 
 def is_hash(text: str) -> bool:
@@ -147,9 +154,10 @@ def read_weight(record: Record, path: str, version: int) -> WeightRecord:
                 f"manifest: expected the weight's {dtype}, got {stored} - "
                 f"at `{storage.path}.dtype`"
             )
-    if dtype == "int8":
-        if storage is None:
-            storage = record.record("scale" if version == 1 else "storage")
+    if dtype == "int8" and version == 1:
+        storage = record.record("scale")
+    # Without a record of storage, int8 holds the weight as it is: whole numbers.
+    if dtype == "int8" and storage is not None:
         axis = storage.take("axis", int, "int")
         if not 0 <= axis < len(shape):
             raise wrong(f"an axis of {list(shape)}", axis, f"{storage.path}.axis")

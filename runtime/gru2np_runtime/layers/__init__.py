@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.core import Embedding as Embedding
     from gru2np_runtime.layers.core import Identity as Identity
     from gru2np_runtime.layers.core import Masking as Masking
+    from gru2np_runtime.layers.core import (
+        QuantizedReversibleEmbedding as QuantizedReversibleEmbedding,
+    )
     from gru2np_runtime.layers.core import ReversibleEmbedding as ReversibleEmbedding
     from gru2np_runtime.layers.core import Softmax as Softmax
     from gru2np_runtime.layers.custom import Function as Function
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     from gru2np_runtime.layers.dense import EinsumDense as EinsumDense
     from gru2np_runtime.layers.dense import Highway as Highway
     from gru2np_runtime.layers.dense import MaxoutDense as MaxoutDense
+    from gru2np_runtime.layers.dense import QuantizedDense as QuantizedDense
+    from gru2np_runtime.layers.dense import QuantizedEinsumDense as QuantizedEinsumDense
     from gru2np_runtime.layers.encoding import CategoryEncoding as CategoryEncoding
     from gru2np_runtime.layers.encoding import Discretization as Discretization
     from gru2np_runtime.layers.encoding import IntegerLookup as IntegerLookup
@@ -235,6 +240,9 @@ FAMILY = {
     "permute": "reshaping.Permute",
     "pick": "gathering.Pick",
     "prelu": "advanced_activations.PReLU",
+    "quantized_dense": "dense.QuantizedDense",
+    "quantized_einsum_dense": "dense.QuantizedEinsumDense",
+    "quantized_reversible_embedding": "core.QuantizedReversibleEmbedding",
     "reduction": "reducing.Reduction",
     "repeat": "rearranging.Repeat",
     "repeat_vector": "reshaping.RepeatVector",

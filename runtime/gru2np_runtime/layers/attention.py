@@ -254,10 +254,11 @@ class MultiHeadAttention(Layer):
                 f"{self.op}: expected a query with attention axes {axes} before the "
                 f"features, got {query}"
             )
-        if len(query) > 3 and (self.causal or self.sliding_window):
+        # Keras counts positions along axis 1, and fails with several axes.
+        if axes != (1,) and (self.causal or self.sliding_window):
             raise Unsupported(
-                f"{self.op}: causal or sliding_window with a query of rank "
-                f"{len(query)} is not supported, expected rank 3"
+                f"{self.op}: causal or sliding_window is supported with the attention "
+                f"axis 1 alone, got {axes}"
             )
         output = (*query[:-1], *self._output_features(query))
         if not self.return_scores:

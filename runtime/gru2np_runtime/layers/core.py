@@ -16,6 +16,7 @@ from gru2np_runtime.activations import (
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import (
     ACROSS,
+    FEW,
     PER_STEP,
     Elementwise,
     Layer,
@@ -28,6 +29,14 @@ from gru2np_runtime.layers.axes import (
     check_minimum,
     normalize_axis,
     per_step_unless_time_in,
+)
+from gru2np_runtime.layers.quantized import (
+    WHOLE,
+    check_features,
+    check_range,
+    descaled,
+    exact_product,
+    quantized,
 )
 from gru2np_runtime.layers.scores import MASKED_SCORES, masked_softmax
 
@@ -272,6 +281,69 @@ class ReversibleEmbedding(Embedding):
         return prod(outputs[0]) * self.output_dim if len(inputs) > 1 else 0
 
 
+class QuantizedReversibleEmbedding(ReversibleEmbedding):
+    """A ReversibleEmbedding of whole numbers, whose logits quantise their inputs.
+
+    Row ``i`` of the table is ``embeddings[i] / embeddings_scale[i]``.  Keras 3.15
+    ``keras/src/layers/core/reversible_embedding.py``, ``_int8_call``.
+
+    Args:
+        low: the least whole number for inputs.
+        high: the greatest.
+        epsilon: added to the largest input of a row, so that no scale is infinite.
+    """
+
+    op = "quantized_reversible_embedding"
+    storage_axes = stored(
+        embeddings=WHOLE,
+        embeddings_scale=FEW,
+        reverse_embeddings=WHOLE,
+        reverse_embeddings_scale=FEW,
+    )
+    low: float
+    high: float
+    epsilon: float
+
+    def check(self) -> None:
+        """The table has a row and a column, and the range is legal."""
+        super().check()
+        check_range(self)
+        check_features(self.op, self.output_dim)
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """embeddings (input_dim, output_dim), embeddings_scale (input_dim,).
+
+        If not tied, also reverse_embeddings (output_dim, input_dim) and
+        reverse_embeddings_scale (input_dim,).
+        """
+        expected: dict[str, Shape] = {}
+        for name, shape in super().weight_shapes(*shapes).items():
+            expected[name] = shape
+            expected[f"{name}_scale"] = (self.input_dim,)
+        return expected
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """ids (batch, ...); or any input and vectors (batch, ..., output_dim)."""
+        table, scales = weights["embeddings"], weights["embeddings_scale"]
+        if len(inputs) == 1:
+            rows: Array = super().forward(weights, *inputs)
+            by_row = {"embeddings": scales[:, None]}
+            return rows / super().forward(by_row, *inputs)
+        x = inputs[1].astype(self.dtype, copy=False)
+        kernel = table.T if self.tie_weights else weights["reverse_embeddings"]
+        if not self.tie_weights:
+            scales = weights["reverse_embeddings_scale"]
+        numbers, scale = quantized(x.reshape(-1, self.output_dim), (-1,), self)
+        y = descaled(exact_product(numbers, kernel), scale * scales)
+        logits = y.reshape(*x.shape[:-1], self.input_dim)
+        if not self.logit_soft_cap:
+            return logits
+        capped: Array = np.tanh(logits / self.logit_soft_cap) * self.logit_soft_cap
+        return capped
+
+
 LAYERS = {
     layer.op: layer
     for layer in (
@@ -279,6 +351,7 @@ LAYERS = {
         Embedding,
         Identity,
         Masking,
+        QuantizedReversibleEmbedding,
         ReversibleEmbedding,
         Softmax,
     )

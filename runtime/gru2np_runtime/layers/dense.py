@@ -18,6 +18,15 @@ from gru2np_runtime.layers.axes import (
     normalize_axis,
     per_step_unless_time_in,
 )
+from gru2np_runtime.layers.quantized import (
+    EXACT,
+    WHOLE,
+    check_features,
+    check_range,
+    descaled,
+    exact_product,
+    quantized,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -314,4 +323,143 @@ class EinsumDense(Layer):
         return prod(inputs[0]) * prod(new)
 
 
-LAYERS = {layer.op: layer for layer in (Dense, EinsumDense, Highway, MaxoutDense)}
+class QuantizedDense(Dense):
+    """``activation((q @ kernel) / (scale * kernel_scale) + bias)``.
+
+    ``q`` and ``scale`` are the inputs quantised row by row.  Keras 3.15
+    ``keras/src/layers/core/dense.py``, ``_int8_call`` and ``_int4_call``.
+
+    Args:
+        low: the least whole number for inputs.
+        high: the greatest.
+        epsilon: added to the largest input of a row, so that no scale is infinite.
+        adapted: the float inputs are multiplied with ``adapter`` too (LoRA).
+    """
+
+    op = "quantized_dense"
+    storage_axes = stored(kernel=WHOLE, bias=FEW, kernel_scale=FEW, adapter=-1)
+    low: float
+    high: float
+    epsilon: float
+    adapted: bool = False
+
+    def check(self) -> None:
+        """``units`` is at least 1, and the range is legal."""
+        super().check()
+        check_range(self)
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """kernel (features, units), bias (units,), kernel_scale (units,), adapter.
+
+        adapter: (features, units).
+        """
+        features = shapes[0][-1]
+        check_features(self.op, features)
+        expected = super().weight_shapes(*shapes)
+        expected["kernel_scale"] = (self.units,)
+        if self.adapted:
+            expected["adapter"] = (features, self.units)
+        return expected
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, ..., features) to (batch, ..., units)."""
+        x, kernel = inputs[0], weights["kernel"]
+        rows = x.reshape(prod(x.shape[:-1]), kernel.shape[0])
+        numbers, scale = quantized(rows, (-1,), self)
+        y = exact_product(numbers, kernel)
+        y = descaled(y, weights["kernel_scale"] * scale)
+        if self.adapted:
+            y = y + rows @ weights["adapter"]
+        if self.use_bias:
+            y = add_to(y, weights["bias"])
+        return activate(self.activation, y.reshape(*x.shape[:-1], kernel.shape[1]))
+
+
+class QuantizedEinsumDense(EinsumDense):
+    """EinsumDense of quantised inputs; the axes that a sum runs over share a scale.
+
+    Keras 3.15 ``keras/src/layers/core/einsum_dense.py``, ``_int8_call`` and
+    ``_int4_call``.
+
+    Args:
+        low: the least whole number for inputs.
+        high: the greatest.
+        epsilon: added to the largest input of a row, so that no scale is infinite.
+        adapted: the float inputs are multiplied with ``adapter`` too (LoRA).
+    """
+
+    op = "quantized_einsum_dense"
+    storage_axes = stored(
+        kernel=WHOLE, bias=FEW, kernel_scale=FEW, adapter="it belongs to such a kernel"
+    )
+    low: float
+    high: float
+    epsilon: float
+    adapted: bool = False
+
+    def check(self) -> None:
+        """The equation is one of EinsumDense without ``...``, and the range is legal.
+
+        Keras fails to quantise an equation with ``...``.
+        """
+        super().check()
+        check_range(self)
+        if "." in self.equation:
+            raise ValueError(
+                f"{self.op}: {self.equation!r} is never quantised by Keras"
+            )
+
+    def weight_shapes(self, *shapes: Shape) -> dict[str, Shape]:
+        """kernel and bias as EinsumDense, kernel_scale as the outputs, adapter.
+
+        kernel_scale: the kernel's sizes at its letters of the output, 1 at others.
+        adapter: as the kernel.
+        """
+        expected = super().weight_shapes(*shapes)
+        _, kernel, y = self.terms()
+        sizes = dict(zip(kernel, expected["kernel"]))
+        summed = [sizes[letter] or 1 for letter in kernel if letter not in y]
+        check_features(self.op, prod(summed))
+        expected["kernel_scale"] = tuple(sizes.get(letter, 1) for letter in y)
+        if self.adapted:
+            expected["adapter"] = expected["kernel"]
+        return expected
+
+    def forward(
+        self, weights: Mapping[str, Array], *inputs: Array, mask: Array | None = None
+    ) -> Array:
+        """x: (batch, ...)."""
+        x, kernel = inputs[0], weights["kernel"]
+        letters, _, y_letters = self.terms()
+        summed = [i for i, letter in enumerate(letters) if letter not in y_letters]
+        numbers, scale = quantized(x, summed, self)
+        wide = prod(x.shape[i] for i in summed) > EXACT
+        dtype = np.dtype(np.float64) if wide else numbers.dtype
+        factors = numbers.astype(dtype, copy=False), kernel.astype(dtype, copy=False)
+        y = np.einsum(self.equation, *factors, optimize=True).astype(numbers.dtype)
+        # The scales of the inputs, with the axes of the output.
+        kept = [letter for letter in y_letters if letter in letters]
+        order = [*map(letters.index, kept), *summed]
+        sizes = [x.shape[letters.index(i)] if i in kept else 1 for i in y_letters]
+        scale = scale.transpose(order).reshape(sizes)
+        y = descaled(y, scale * weights["kernel_scale"])
+        if self.adapted:
+            y = y + np.einsum(self.equation, x, weights["adapter"], optimize=True)
+        if self.bias_axes:
+            y = add_to(y, weights["bias"])
+        return activate(self.activation, y)
+
+
+LAYERS = {
+    layer.op: layer
+    for layer in (
+        Dense,
+        EinsumDense,
+        Highway,
+        MaxoutDense,
+        QuantizedDense,
+        QuantizedEinsumDense,
+    )
+}

@@ -151,7 +151,11 @@ STORAGE = {
         {**COST, "relative": -1},
         "expected 0 or more",
     ),
-    "no scale": ([*KERNEL, "storage"], DELETED, "got nothing"),
+    "no scale": (
+        [*KERNEL, "storage"],
+        DELETED,
+        "storage of weights of float",
+    ),
     "no axis": ([*KERNEL, "storage", "axis"], DELETED, "got nothing"),
     "axis": ([*KERNEL, "storage", "axis"], 2, r"an axis of \[4, 9\]"),
     "axis below 0": ([*KERNEL, "storage", "axis"], -1, r"an axis of \[4, 9\]"),
