@@ -46,7 +46,7 @@ LAYERS = {
         attention,
         STOPS,
         False,
-        CallRule(FUSED, ARGUMENTS, (), False),
+        CallRule(FUSED, ARGUMENTS, (), False, False),
         None,
         UNCHECKED,
     ),

@@ -96,6 +96,6 @@ LAYERS = {
     "ops.Cumsum": operation(cumulative, STOPS),
     "ops.Sort": operation(ordered, STOPS),
     "ops.TopK": LayerSpec(
-        top_k, STOPS, False, CallRule(TWO_KINDS, (), (), False), None, UNCHECKED
+        top_k, STOPS, False, CallRule(TWO_KINDS, (), (), False, False), None, UNCHECKED
     ),
 }

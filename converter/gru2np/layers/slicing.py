@@ -156,7 +156,7 @@ LAYERS = {
     "ops.Concatenate": operation(concatenate, IDLES),
     "ops.GetItem": operation(get_item, Idles(_leaves_out, casts=False)),
     "ops.Reshape": LayerSpec(
-        reshape, IDLES, False, CallRule(RESHAPES, (), (), False), None, UNCHECKED
+        reshape, IDLES, False, CallRule(RESHAPES, (), (), False, False), None, UNCHECKED
     ),
     "ops.Split": operation(split, STOPS),
     "ops.Squeeze": operation(squeeze, STOPS),
