@@ -89,7 +89,7 @@ def test_the_way_on_is_said_and_is_one(case):
     assert refusal(model).endswith(f"\nOr {way}")
     report = gru2np.inspect(model)
     assert report.ways_on == (way,)
-    assert f"  - {way}" in str(report)
+    assert way in " ".join(str(report).split())
     assert gru2np.inspect(model, outputs="letters").convertible
 
 
