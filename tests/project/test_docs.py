@@ -83,8 +83,8 @@ def test_a_proof_and_small_storage_fit_the_schema():
     weights = [own for layer in layers for own in layer["weights"].values()]
     small = next(own for own in weights if own["dtype"] == "int8")
     stored = small.pop("storage")
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(manifest, SCHEMA)
+    # Whole numbers, as a quantised model has them.
+    jsonschema.validate(manifest, SCHEMA)
     small.update(storage=stored, dtype="float16")
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(manifest, SCHEMA)

@@ -36,16 +36,23 @@ _ADAPTED = (
     ".keras"
 )
 _BEFORE = "save the model before quantize()"
+_BYTES = (
+    "Keras since 3.14 leaves a part of its weights out of the file, and cannot load "
+    "it; save the model as .h5"
+)
+_MODES = {
+    "awq": f"quantised by AWQ: {_BYTES}",
+    "float8": "quantised to float8, which this version does not compute",
+    "gptq": f"quantised by GPTQ: {_BYTES}",
+}
 
 
 def quantisation(dtype: object) -> str:
     """Why a quantised dtype policy is refused; empty for other values."""
     policy = policy_of(dtype)
     if policy is not None:
-        return (
-            f"quantised to {policy.mode} in a way that this version does not know; "
-            f"{_BEFORE}"
-        )
+        unknown = f"quantised to {policy.mode} in a way that this version does not know"
+        return f"{_MODES.get(policy.mode, unknown)}; {_BEFORE}"
     kind = dtype.get("class_name") if isinstance(dtype, dict) else None
     if kind == "DTypePolicyMap":
         return f"the layers inside it have dtype policies of their own; {_BEFORE}"

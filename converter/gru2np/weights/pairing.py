@@ -143,6 +143,7 @@ def _by_path(
             problems.append(
                 f"expected {len(slots)} arrays at {path}/vars "
                 f"({', '.join(slot.path for slot in slots)}), got {len(tensors)}"
+                f"{_quantised(tensors)}"
             )
         else:
             pairs.extend(zip(slots, tensors, strict=True))
@@ -153,6 +154,16 @@ def _by_path(
         if path not in owners and path not in elsewhere.values()
     ]
     return pairs, problems
+
+
+def _quantised(tensors: Sequence[StoredTensor]) -> str:
+    """The reason of too many arrays, if some hold bytes."""
+    if not any(tensor.dtype in ("int8", "uint8") for tensor in tensors):
+        return ""
+    return (
+        "; they are quantised, which the architecture does not say, so that Keras "
+        "itself cannot load the file: save the model before quantize()"
+    )
 
 
 def _slots_by_path(
