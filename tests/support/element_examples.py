@@ -76,6 +76,16 @@ def examples():
         (layers.Shaped(sizes=[BATCH, TIME, (2,), (2,)]), x),
         (layers.Shaped(sizes=[BATCH, (-1,)]), x),
         (layers.Shaped(sizes=[(1, 0, 0, 0, 1), (4,)]), x),
+        (layers.Select(condition=[1, 0, 1, 0], condition_shape=[4]), both),
+        (
+            layers.Select(
+                x=[0.5],
+                constant_kind="float",
+                condition=[1, 0, 1],
+                condition_shape=[3, 1],
+            ),
+            [(3, 4)],
+        ),
         (layers.SizeOf(axis=-1), x),
         (layers.Spread(sizes=[(0, 1)]), [(1, 4), (T, 4)]),
         (
