@@ -21,7 +21,12 @@ def examples():
     return [
         (layers.ArgExtreme(function="argmax", axis=-1, signs_zeros=True), x),
         (layers.ArgExtreme(function="argmin", axis=1, keepdims=True), x),
-        (layers.ArgExtreme(function="argmax", axis=2, skips_nan=True), x),
+        (
+            layers.ArgExtreme(
+                function="argmax", axis=2, skips_nan=True, refuses_ties=True
+            ),
+            x,
+        ),
         (pooled(layers.AveragePooled), x),
         (
             layers.Contraction(
