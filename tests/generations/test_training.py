@@ -135,6 +135,13 @@ def walk(spec, model):
             own = inside if isinstance(inside, list) else inside.get("layers", [branch])
             for layer in own:
                 yield from walk_layer(layer, named[layer["config"]["name"]])
+    # Nodes of shapes that operations read themselves have become nothing.
+    left = {layer.name for layer in model.layers}
+    specs = [
+        spec
+        for spec in specs
+        if spec["class_name"] not in OPERATIONS or spec.get("name") in left
+    ]
     # Input layers that the file leaves out, and those branches, stand in front.
     layers = model.layers[len(model.layers) - len(specs) :]
     for layer, found in zip(specs, layers, strict=True):

@@ -13,9 +13,11 @@ import gru2np
 from goldens import FIXTURES
 from gru2np.generations import interpret
 from gru2np.graph.flatten import build
+from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
 from gru2np.layers.custom import Specs
 from gru2np.readers import open_model
 from gru2np_runtime.bundle.manifest_writer import graph_record
+from meanings import meaning_of
 
 
 def architecture(path):
@@ -85,3 +87,27 @@ def test_a_mask_of_whole_steps_is_refused_where_heads_would_use_it(tmp_path):
     model.save(tmp_path / "model.keras")
     with pytest.raises(gru2np.UnsupportedModelError, match="inside TimeDistributed"):
         gru2np.export(tmp_path / "model.keras", io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    ("release", "before", "refuses"),
+    [
+        (("tf.keras", "2.10.1"), "Relu", True),
+        (("tf.keras", "2.10.1"), "Negative", False),
+        (("tf.keras", "2.10.1"), None, False),
+        (("keras-3", "3.15.1"), "Relu", False),
+    ],
+)
+def test_ties_behind_a_function_are_tensorflows(release, before, refuses):
+    """Its optimizer takes argmax(relu(x)) for argmax(x), measured: see ``extreme``."""
+    x = KerasLayer("InputLayer", "x", {"batch_shape": [None, 5]}, training={})
+    name = "x" if before is None else "f"
+    of_x = (Call((TensorRef("x", 0, 0),)),)
+    f = KerasLayer(f"ops.{before}", "f", {}, of_x, training={})
+    calls = (Call((TensorRef(name, 0, 0),)),)
+    y = KerasLayer("ops.Argmax", "y", {"axis": 1}, calls, training={})
+    inner = (x, y) if before is None else (x, f, y)
+    refs = ((TensorRef("x", 0, 0),), (TensorRef("y", 0, 0),))
+    model = KerasModel("model", inner, *refs, sequential=False, config={})
+    built = build(model, meaning_of(*release), Specs())
+    assert built.graph.layers["y"].refuses_ties is refuses

@@ -88,6 +88,17 @@ def test_operations_with_other_arguments_are_refused(class_name, options, call):
         (
             "Where",
             {},
+            Call((X,), constants=((0, [True, False]), (2, 0.0))),
+            layers.Select(
+                y=[0.0],
+                constant_kind="float",
+                condition=[1, 0],
+                condition_shape=[2],
+            ),
+        ),
+        (
+            "Where",
+            {},
             Call((C, X), constants=((2, 0.0),)),
             layers.Select(y=[0.0], constant_kind="float"),
         ),

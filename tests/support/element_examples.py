@@ -21,7 +21,12 @@ def examples():
     return [
         (layers.ArgExtreme(function="argmax", axis=-1, signs_zeros=True), x),
         (layers.ArgExtreme(function="argmin", axis=1, keepdims=True), x),
-        (layers.ArgExtreme(function="argmax", axis=2, skips_nan=True), x),
+        (
+            layers.ArgExtreme(
+                function="argmax", axis=2, skips_nan=True, refuses_ties=True
+            ),
+            x,
+        ),
         (pooled(layers.AveragePooled), x),
         (
             layers.Contraction(
@@ -76,6 +81,16 @@ def examples():
         (layers.Shaped(sizes=[BATCH, TIME, (2,), (2,)]), x),
         (layers.Shaped(sizes=[BATCH, (-1,)]), x),
         (layers.Shaped(sizes=[(1, 0, 0, 0, 1), (4,)]), x),
+        (layers.Select(condition=[1, 0, 1, 0], condition_shape=[4]), both),
+        (
+            layers.Select(
+                x=[0.5],
+                constant_kind="float",
+                condition=[1, 0, 1],
+                condition_shape=[3, 1],
+            ),
+            [(3, 4)],
+        ),
         (layers.SizeOf(axis=-1), x),
         (layers.Spread(sizes=[(0, 1)]), [(1, 4), (T, 4)]),
         (

@@ -292,7 +292,7 @@ def inputs_of(layer, shapes, rng):
         arrays[-1] = rng.integers(0, 2, shapes[-1])
     if layer.op.startswith("logical") or layer.op == "any":
         return [array > 0 for array in arrays]
-    if layer.op in ("select", "where"):
+    if layer.op in ("select", "where") and not getattr(layer, "condition", ()):
         arrays[0] = arrays[0] > 0
     return arrays
 

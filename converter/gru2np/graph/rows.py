@@ -150,6 +150,12 @@ def _axes(layer: Layer, axis: int, rank: int) -> bool:
     return all(over % rank != axis for over in layer.axes)
 
 
+def _chosen(layer: Layer, axis: int, rank: int) -> bool:
+    assert isinstance(layer, runtime.Select)
+    padded = (1,) * (rank - len(layer.condition_shape)) + layer.condition_shape
+    return padded[axis : axis + 1] in ((), (1,))
+
+
 def _joined(layer: Layer, axis: int, rank: int) -> bool:
     assert isinstance(layer, runtime.Concatenate)
     return layer.axis % rank != axis
@@ -168,7 +174,7 @@ _KEEPING: dict[type[Layer], Callable[[Layer, int, int], bool]] = {
     runtime.Joined: _joined,
     runtime.LayerNormalization: _axes,
     runtime.OnesLike: _always,
-    runtime.Select: _always,
+    runtime.Select: _chosen,
     runtime.Unary: _always,
     runtime.ZerosLike: _always,
 }

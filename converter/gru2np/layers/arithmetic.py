@@ -72,17 +72,25 @@ def not_equal(config: Config) -> Layer:
 
 
 def where(config: Config) -> Layer:
-    """Where, with a number or a tensor on either side."""
+    """Where, with a number or a tensor on either side, or a constant condition."""
     attributes: dict[str, Any] = {}
     kinds = set()
+    condition: dict[str, Any] = {}
     for position, value in operands(config):
+        if position == 0 and isinstance(value, list):
+            if getattr(value, "dtype", "bool") != "bool":
+                config.refuse("expected a condition of bool; compare it first")
+            chosen = constant(config, list(value))
+            condition["condition"] = [int(n != 0) for n in chosen["constant"]]
+            condition["condition_shape"] = chosen["constant_shape"]
+            continue
         if position not in (1, 2) or type(value) not in (int, float):
             config.refuse(f"expected a tensor as argument {position}", value=value)
         number = constant(config, value)
         attributes["x" if position == 1 else "y"] = number["constant"]
         kinds.add(number["constant_kind"])
     count = sum(len(call.inputs) for call in config.layer.calls)
-    if count + len(attributes) != 3:
+    if count + len(attributes) + bool(condition) != 3:
         config.refuse("expected a condition and two values")
     kind = "float" if "float" in kinds else "int" if kinds else ""
     return build(
@@ -91,6 +99,7 @@ def where(config: Config) -> Layer:
         constant_kind=kind,
         dtype=config.default_dtype,
         **attributes,
+        **condition,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gru2np.layers.arguments import NOT_HERE, axis, build, flag, tensors
 from gru2np.layers.dtype_rules import UNCHECKED
 from gru2np.layers.mask_rules import STOPS
-from gru2np.layers.spec import TWO_KINDS, CallRule, LayerSpec, operation
+from gru2np.layers.spec import EXTREME, TWO_KINDS, CallRule, LayerSpec, operation
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def extreme(config: Config) -> Layer:
         keepdims=config.boolean("keepdims", False),
         signs_zeros=rules.argmax_signs_zeros,
         skips_nan=rules.argmax_skips_nan,
+        # The graph clears it where the input comes from no such function.
+        refuses_ties=rules.argmax_skips_nan and not rules.argmax_signs_zeros,
         number=config.choice("output_type", ("int32", "int64"), "int32"),
     )
 
@@ -89,8 +91,12 @@ def cumulative(config: Config) -> Layer:
 
 
 LAYERS = {
-    "ops.Argmax": operation(extreme, STOPS),
-    "ops.Argmin": operation(extreme, STOPS),
+    **{
+        f"ops.{name}": LayerSpec(
+            extreme, STOPS, False, CallRule(EXTREME, (), (), False), None, UNCHECKED
+        )
+        for name in ("Argmax", "Argmin")
+    },
     "ops.Argsort": operation(ordered, STOPS),
     "ops.Cumprod": operation(cumulative, STOPS),
     "ops.Cumsum": operation(cumulative, STOPS),

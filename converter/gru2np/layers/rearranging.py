@@ -127,8 +127,6 @@ def swapped(config: Config) -> Layer:
     """Swapaxes of two axes other than the batch."""
     tensors(config, 1)
     first, second = (axis(config, None, key) for key in ("axis1", "axis2"))
-    if first == second:
-        config.refuse("axes that are the same, so that nothing moves; leave it out")
     return build(
         config, runtime.Moved, sources=[first, second], targets=[second, first]
     )

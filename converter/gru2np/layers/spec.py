@@ -46,6 +46,7 @@ ATTENTION = "attention"  # with a list of query, value and key, each with a mask
 HEADS = "heads"  # with query, value and key by name, each with a mask
 REVERSIBLE = "reversible"  # forward or reverse
 SCORES = "scores"  # with scores, and a mask of their shape
+EXTREME = "extreme"  # with its input, which TensorFlow may look behind
 TWO_KINDS = "two kinds"  # with its input; the outputs are of two dtypes
 RESHAPES = "reshapes"  # with its input, whose shape decides what becomes of the rows
 FUSED = "fused"  # with query, key and value, and an explicit mask of scores

@@ -255,6 +255,8 @@ class Select(Operation):
         x: the number used instead of the tensor x; empty for a tensor.
         y: the same for y.
         constant_kind: ``int`` or ``float``, as in ``Binary``; empty for two tensors.
+        condition: 1 for x and 0 for y, in C order; empty for a tensor.
+        condition_shape: its shape, without the batch.
         dtype: the float dtype for integers with a float constant.
     """
 
@@ -263,6 +265,8 @@ class Select(Operation):
     x: tuple[float, ...] = ()
     y: tuple[float, ...] = ()
     constant_kind: str = ""
+    condition: tuple[int, ...] = ()
+    condition_shape: tuple[int, ...] = ()
 
     def check(self) -> None:
         """x and y have at most one number each, and a kind where there is one."""
@@ -279,22 +283,40 @@ class Select(Operation):
             )
         if self.constant_kind == "int" and not all(n.is_integer() for n in numbers):
             raise ValueError(f"select: expected a constant of int, got {numbers}")
+        held = prod(self.condition_shape) if self.condition_shape else 0
+        if held != len(self.condition) or {*self.condition} - {0, 1}:
+            raise ValueError("select: the condition does not fit its shape")
+        if self.condition and not len(self.x) + len(self.y) < 2:
+            raise ValueError("select: expected a tensor")
 
     def output_shapes(self, *shapes: Shape) -> tuple[Shape, ...]:
         """The inputs' shapes, broadcast."""
-        count = 3 - len(self.x) - len(self.y)
+        count = 3 - len(self.x) - len(self.y) - bool(self.condition)
         if len(shapes) != count:
             raise ValueError(f"select: expected {count} inputs, got {len(shapes)}")
-        return (broadcast_shape(self.op, shapes),)
+        if not self.condition:
+            return (broadcast_shape(self.op, shapes),)
+        padded = self._padded(len(shapes[0]))
+        if len(padded) > len(shapes[0]) or padded[0] != 1:
+            raise ValueError(
+                f"select: expected a condition that broadcasts to {shapes[0]} without "
+                f"the batch axis, got shape {self.condition_shape}"
+            )
+        return (broadcast_shape(self.op, (*shapes, padded)),)
+
+    def _padded(self, rank: int) -> tuple[int, ...]:
+        """The shape of a constant condition, in the rank of the tensors."""
+        return (1,) * (rank - len(self.condition_shape)) + self.condition_shape
 
     def output_dtype(self, *dtypes: str) -> str:
         """The common dtype of x and y."""
-        if dtypes[0] != "bool":
+        values = dtypes if self.condition else dtypes[1:]
+        if not self.condition and dtypes[0] != "bool":
             raise ValueError(
                 f"select: expected a condition of bool, got {dtypes[0]}; "
                 "compare it first"
             )
-        kinds = (*dtypes[1:], *([self.constant_kind] if self.constant_kind else []))
+        kinds = (*values, *([self.constant_kind] if self.constant_kind else []))
         common = common_dtype(self.op, kinds, self.dtype)
         if common.startswith(("int", "uint")):
             for number in (*self.x, *self.y):
@@ -307,14 +329,23 @@ class Select(Operation):
     ) -> Array:
         """condition, and x and y unless they are numbers: (batch, ...)."""
         common = self.output_dtype(*(x.dtype.name for x in inputs))
-        tensors = list(broadcastable(self.op, inputs[1:]))
-        broadcastable(self.op, inputs)
+        arrays = inputs
+        if self.condition:
+            constant = np.array(self.condition, bool).reshape(self.condition_shape)
+            arrays = (constant, *inputs)
+        tensors = list(broadcastable(self.op, arrays[1:]))
+        broadcastable(self.op, arrays)
         operands = [
             np.array(number[0]).astype(common) if number else tensors.pop(0)
             for number in (self.x, self.y)
         ]
         x, y = (operand.astype(common, copy=False) for operand in operands)
-        return np.where(inputs[0], x, y)
+        return np.where(arrays[0], x, y)
+
+    def over_time(self, *shapes: Shape) -> str:
+        """Per step, unless the condition is another along the time axis."""
+        varies = self.condition and self._padded(len(shapes[0]))[1:2] not in ((), (1,))
+        return ACROSS if varies else super().over_time(*shapes)
 
 
 class Summed(Operation):

@@ -56,6 +56,8 @@ class ArgExtreme(Operation):
         signs_zeros: -0.0 is less than 0.0: since Keras 3.9.
         skips_nan: NaN is passed over, and all NaN give 0: on TensorFlow.  Else the
             first NaN is the extreme.
+        refuses_ties: several extremes are an error.  TensorFlow's optimizer may take
+            the extreme before a function, such as relu, that makes elements equal.
         number: the dtype of the output, int32 or int64.
     """
 
@@ -65,6 +67,7 @@ class ArgExtreme(Operation):
     keepdims: bool = False
     signs_zeros: bool = False
     skips_nan: bool = False
+    refuses_ties: bool = False
     number: str = "int32"
 
     def check(self) -> None:
@@ -99,10 +102,23 @@ class ArgExtreme(Operation):
         if self.skips_nan and x.dtype.kind == "f":
             worst = x.dtype.type(-np.inf if largest else np.inf)
             x = np.where(np.isnan(x), worst, x)
+        if self.refuses_ties:
+            self._check_ties(x)
         found = (np.argmax if largest else np.argmin)(x, self.axis)
         if self.keepdims:
             found = np.expand_dims(found, self.axis)
         return np.asarray(found).astype(self.number)
+
+    def _check_ties(self, x: Array) -> None:
+        """Raise ``InputError`` where several elements are the extreme."""
+        largest = self.function == "argmax"
+        extreme = (np.max if largest else np.min)(x, axis=self.axis, keepdims=True)
+        if x.size and ((x == extreme).sum(axis=self.axis) > 1).any():
+            raise InputError(
+                f"{self.function}: several elements are the extreme, behind a function "
+                "that may have made them equal; TensorFlow's optimizer then takes one "
+                "or another: take the extreme before that function"
+            )
 
     def over_time(self, *shapes: Shape) -> str:
         """Per step unless the axis is time."""

@@ -32,6 +32,13 @@ def test_the_extreme_is_that_of_keras(layer, x, expected):
     np.testing.assert_array_equal(y, [expected])
 
 
+def test_ties_that_tensorflow_may_move_are_refused():
+    layer = layers.ArgExtreme(function="argmax", axis=1, refuses_ties=True)
+    np.testing.assert_array_equal(run_operation(layer, np.float32([[0, 0, 2]])), [2])
+    with pytest.raises(InputError, match="take the extreme before that function"):
+        layer.forward({}, np.float32([[0, 2, 2]]))
+
+
 def test_equal_elements_stay_in_their_order():
     x = np.array([[2, 1, 2, 1, 0]], "int32")
     for descending, expected in ((False, [4, 1, 3, 0, 2]), (True, [0, 2, 1, 3, 4])):

@@ -58,6 +58,7 @@ def test_attributes_that_are_not_legal(kind, attributes):
         (layers.Triangle(highest=0), X * np.tri(3, 2, dtype="int32")),
         (layers.Difference(axis=1), np.full((2, 2, 2), 2, "int32")),
         (layers.Moved(sources=[2], targets=[1]), X.transpose(0, 2, 1)),
+        (layers.Moved(sources=[1, -2], targets=[-2, 1]), X),
     ],
 )
 def test_integers_stay_integers(layer, expected):
