@@ -93,7 +93,12 @@ def cumulative(config: Config) -> Layer:
 LAYERS = {
     **{
         f"ops.{name}": LayerSpec(
-            extreme, STOPS, False, CallRule(EXTREME, (), (), False, False), None, UNCHECKED
+            extreme,
+            STOPS,
+            False,
+            CallRule(EXTREME, (), (), False, False),
+            None,
+            UNCHECKED,
         )
         for name in ("Argmax", "Argmin")
     },
