@@ -85,3 +85,13 @@ def test_a_mask_of_whole_steps_is_refused_where_heads_would_use_it(tmp_path):
     model.save(tmp_path / "model.keras")
     with pytest.raises(gru2np.UnsupportedModelError, match="inside TimeDistributed"):
         gru2np.export(tmp_path / "model.keras", io.BytesIO())
+
+
+def test_a_missing_axis_is_said_in_words():
+    """Not in Python's, such as "tuple index out of range"."""
+    raw, config = architecture(FIXTURES / "keras-3.15" / "quantised" / "model.keras")
+    (spec,) = [s for s in config["config"]["layers"] if s["class_name"] == "InputLayer"]
+    spec["config"]["batch_shape"] = [None]
+    with pytest.raises(gru2np.Gru2npError) as refusal:
+        built(raw, config)
+    assert "index out of range" not in str(refusal.value)
