@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from needs_keras import needs_keras
-from proof import keras_tests
+from proof import ROOT, keras_tests
 from proof.keras_tests import EQUAL, REFUSED, Result
+
+# In a process of its own: Keras' tests use marks that pytest does not know here.
+CODE = """
+import sys
+from proof import ROOT, keras_tests
+module = sys.argv[1]
+assert module in keras_tests.files()
+for test in keras_tests.tests_of(module)[:2]:
+    for result in keras_tests.results(test):
+        print(result.outcome, result.suffix, result.layer, sep="|")
+"""
 
 
 @needs_keras
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["reshaping.flatten_test", "core.embedding_test"])
-def test_nothing_is_wrong(name):
+@pytest.mark.parametrize(
+    ("module", "layers"),
+    [
+        ("reshaping.flatten_test", {"Flatten"}),
+        (
+            "core.embedding_test",
+            {"Embedding", "Embedding, int4", "Embedding, int8"},
+        ),
+    ],
+)
+def test_nothing_is_wrong(module, layers):
     """Plain layers, and layers that are quantised too."""
-    module = f"keras.src.layers.{name}"
-    assert module in keras_tests.files()
-    tests = keras_tests.tests_of(module)
-    assert len(tests) > 2
-    found = [result for test in tests[:2] for result in keras_tests.results(test)]
-    assert {result.outcome for result in found} == {EQUAL}
-    modes = 1 + len(keras_tests.QUANTIZED.get(tests[0].kind.__name__, ()))
-    assert len(found) == 2 * modes * len(keras_tests.SUFFIXES)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CODE, f"keras.src.layers.{module}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = [tuple(line.split("|")) for line in done.stdout.split("\n") if "|" in line]
+    assert set(rows) == {
+        (EQUAL, suffix, layer) for suffix in keras_tests.SUFFIXES for layer in layers
+    }
 
 
 def test_the_page_counts_outcomes_and_reasons():
