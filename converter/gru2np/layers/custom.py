@@ -106,8 +106,8 @@ def lambda_facts(options: Mapping[str, Any]) -> str:
     facts = [f"the function {name!r}" if name else "a function without a name"]
     arguments = options.get("arguments")
     if isinstance(arguments, Mapping) and arguments:
-        options = ", ".join(f"{key}={shown(v)}" for key, v in arguments.items())
-        facts.append(f"with {options}")
+        values = ", ".join(f"{key}={shown(v)}" for key, v in arguments.items())
+        facts.append(f"with {values}")
     for words, value in zip(("defaults", "closure"), _captured(function), strict=True):
         if value:
             facts.append(f"{words} {shown(value)}")
