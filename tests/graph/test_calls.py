@@ -111,3 +111,13 @@ def test_ties_behind_a_function_are_tensorflows(release, before, refuses):
     model = KerasModel("model", inner, *refs, sequential=False, config={})
     built = build(model, meaning_of(*release), Specs())
     assert built.graph.layers["y"].refuses_ties is refuses
+
+
+def test_a_missing_axis_is_said_in_words():
+    """Not in Python's, such as "tuple index out of range"."""
+    raw, config = architecture(FIXTURES / "keras-3.15" / "quantised" / "model.keras")
+    (spec,) = [s for s in config["config"]["layers"] if s["class_name"] == "InputLayer"]
+    spec["config"]["batch_shape"] = [None]
+    with pytest.raises(gru2np.Gru2npError) as refusal:
+        built(raw, config)
+    assert "index out of range" not in str(refusal.value)

@@ -82,8 +82,8 @@ def test_a_proof_and_small_storage_fit_the_schema():
     layers = manifest["graph"]["layers"].values()
     weights = [own for layer in layers for own in layer["weights"].values()]
     small = next(own for own in weights if own["dtype"] == "int8")
+    # Without that record, bytes are whole numbers.
     stored = small.pop("storage")
-    # Whole numbers, as a quantised model has them.
     jsonschema.validate(manifest, SCHEMA)
     small.update(storage=stored, dtype="float16")
     with pytest.raises(jsonschema.ValidationError):

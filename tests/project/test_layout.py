@@ -19,7 +19,7 @@ TESTED_IN = {
     "generations/keras1/test_keras1.py": ["generations/keras1/layers.py"],
     "generations/test_architecture.py": ["generations/records.py"],
     "generations/test_quantization.py": [
-        *("generations/packing.py", "layers/quantized.py"),
+        *("generations/packing.py", "layers/options.py", "layers/quantized.py"),
     ],
     "generations/test_training.py": ["generations/keras1/training.py", "ir.py"],
     "graph/test_calls.py": ["layers/attention.py"],
