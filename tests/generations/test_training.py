@@ -137,11 +137,7 @@ def walk(spec, model):
                 yield from walk_layer(layer, named[layer["config"]["name"]])
     # Nodes of shapes that operations read themselves have become nothing.
     left = {layer.name for layer in model.layers}
-    specs = [
-        spec
-        for spec in specs
-        if spec["class_name"] not in OPERATIONS or spec.get("name") in left
-    ]
+    specs = [s for s in specs if s["class_name"] not in OPERATIONS or s["name"] in left]
     # Input layers that the file leaves out, and those branches, stand in front.
     layers = model.layers[len(model.layers) - len(specs) :]
     for layer, found in zip(specs, layers, strict=True):
@@ -246,11 +242,9 @@ def test_sequential_and_functional_models(name, sequential):
     assert ir_of(name).sequential is sequential
 
 
-@pytest.mark.parametrize(
-    "name", ["keras-3.3/frozen_nested", "keras-3.15/frozen_nested"]
-)
-def test_a_frozen_model_inside_another_is_marked(name):
-    model = ir_of(name)
+@pytest.mark.parametrize("generation", ["keras-3.3", "keras-3.15"])
+def test_a_frozen_model_inside_another_is_marked(generation):
+    model = ir_of(f"{generation}/frozen_nested")
     assert model.config == {"name": model.name, "trainable": True}
     inside = [layer for layer in model.layers if layer.model is not None]
     assert [layer.class_name for layer in inside] == ["Sequential", "Sequential"]

@@ -8,7 +8,11 @@ import gru2np
 from goldens import all_goldens, some
 
 CASES = [
-    g for g in all_goldens() if g.folder.parent.name in ("keras-2.2", "keras-3.15")
+    g
+    for g in all_goldens()
+    if g.folder.parent.name in ("keras-2.2", "keras-3.15")
+    # Its weights do not fit its architecture: an error, and no report.
+    and g.folder.name != "quantised_heads"
 ]
 
 

@@ -18,7 +18,7 @@ STANDARD = {
     *("importlib", "importlib._bootstrap", "importlib._bootstrap_external"),
 }
 # Families of layers a GRU with a Dense behind it is made of.
-FAMILIES = {"recurrent", "cells", "dense", "axes"}
+FAMILIES = {"recurrent", "cells", "dense", "quantized", "axes"}
 # What only some models or calls need.
 LATER = {
     "bind",

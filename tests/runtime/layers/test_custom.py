@@ -6,8 +6,15 @@ import threading
 import numpy as np
 import pytest
 
-from custom_models import ATTENTION, FUNCTIONS, OWN, golden, instead, model_of
-from gru2np_runtime import CustomObjectError, Gru2npError, Layer, layers, per_step
+from custom_models import ATTENTION, FILE, FUNCTIONS, OWN, golden, instead, model_of
+from gru2np_runtime import (
+    CustomObjectError,
+    Gru2npError,
+    Layer,
+    layers,
+    per_step,
+    read_custom_objects,
+)
 from gru2np_runtime.custom import CustomFunction
 from gru2np_runtime.run.dispatch import make_plan
 
@@ -198,7 +205,9 @@ def test_threads_share_a_model():
 
 @pytest.mark.parametrize("case", [ATTENTION, "keras-3.15/custom_steps"])
 def test_a_model_can_be_pickled_with_its_objects(case):
-    model, x = model_of(case), golden(case).arrays(0, "x")[0]
+    # As they are from the last reading of their file, which pickle looks at.
+    own = read_custom_objects(FILE)
+    model, x = model_of(case, own), golden(case).arrays(0, "x")[0]
     again = pickle.loads(pickle.dumps(model))
     for y, wanted in zip(again.predict(x), model.predict(x)):
         np.testing.assert_array_equal(y, wanted)
