@@ -150,7 +150,8 @@ def as_array(value: Data, what: str, dtype: str) -> Array:
             f"{_hints().no_numbers(value, array.dtype)}"
         )
     # NumPy drops the mask, and a masked number stands for none.
-    if isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):
+    mask = getattr(value, "mask", None) if isinstance(value, np.ndarray) else None
+    if mask is not None and np.any(mask):
         raise InputError(
             f"{what}: expected numbers ({dtype}), got masked ones: fill them with "
             "x.filled(value), where value is what the model masks"
