@@ -36,6 +36,7 @@ fixtures:
 # RELEASES='keras-1 tf.keras==2.4.4' measures some again; without it, all that is missing.
 measure:
 	$(PYTHON) fixtures/measure/run.py $(RELEASES)
+	$(PYTHON) fixtures/measure/operations.py
 
 kernel: $(VENV)/ready
 	$(RUN)python -m gru2np_runtime.build

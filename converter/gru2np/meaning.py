@@ -162,9 +162,12 @@ class NumberRules:
         lookup_gives_integers: IntegerLookup's vectors are integers.
         rounds_to_half: a cast to half precision rounds, whatever comes after it; None
             if unknown.
-        argmax_signs_zeros: argmax and argmin take -0.0 for less than 0.0.
+        argmax_signs_zeros: argmax and argmin take -0.0 for less than 0.0; None if
+            unknown.
         argmax_skips_nan: they pass over NaN, else take the first one; None if unknown.
         top_k_signs_zeros: top_k takes -0.0 for less than 0.0; None if unknown.
+        logsumexp_squeezes: logsumexp drops all axes of length 1, not those alone that
+            it sums; None if unknown.
     """
 
     hard_sigmoid_slope: float
@@ -177,9 +180,10 @@ class NumberRules:
     bin_dtype: str
     lookup_gives_integers: bool
     rounds_to_half: bool | None
-    argmax_signs_zeros: bool
+    argmax_signs_zeros: bool | None
     argmax_skips_nan: bool | None
     top_k_signs_zeros: bool | None
+    logsumexp_squeezes: bool | None
 
 
 @dataclass(frozen=True)

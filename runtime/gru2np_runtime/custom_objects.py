@@ -82,6 +82,11 @@ def read_custom_objects(path: str | os.PathLike[str]) -> CustomObjects:
     return objects_of(run_file(path), path)
 
 
+def given(path: str | None) -> CustomObjects | None:
+    """The custom objects of the file that a command is given; None without one."""
+    return None if path is None else read_custom_objects(path)
+
+
 def objects_of(module: ModuleType, path: str | os.PathLike[str]) -> CustomObjects:
     """The dict ``custom_objects`` of a module; ``path`` is for messages.
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 
 import goldens
+from gru2np.generations.releases import line
 from shared_files import CASES
 
 TABLES = goldens.ROOT / "converter" / "gru2np" / "generations" / "tables"
@@ -186,6 +187,44 @@ def test_no_honest_file_lacks_a_key_that_is_always_written():
     assert contradictions(tables, observed) == []
 
 
+def measured(folder, script, *arguments):
+    """What a script finds in the Keras that is installed, on TensorFlow."""
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "HOME": str(folder)}
+    environment |= {"KERAS_HOME": str(folder), "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(
+        [sys.executable, str(MEASURE / script), *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.tensorflow
+def test_the_installed_keras_gives_the_operations_of_its_release(tmp_path):
+    found = measured(tmp_path, "operations.py", "--probe")
+    version = found.pop("version")
+    if version not in load("keras-3")["releases"]:
+        pytest.skip(f"keras {version} is not in the table")
+    release = next(one for one in line("keras-3").releases if one.name == version)
+    assert line("keras-3").operations(release, "tensorflow") == found
+
+
+def test_operations_were_measured_in_every_release():
+    for facts in load("operations").values():
+        for spans in facts.values():
+            assert spans[0][0] == line("keras-3").releases[0].name
+            assert spans[-1][1] == line("keras-3").releases[-1].name
+    for release in line("keras-3").releases:
+        for backend in ("tensorflow", "jax"):
+            known = line("keras-3").operations(release, backend)
+            assert len(known) == 4
+            assert None not in known.values()
+        assert line("keras-3").operations(release, "torch") == {}
+
+
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("line", "package", "distribution"),
@@ -198,19 +237,10 @@ def test_the_installed_keras_gives_the_rows_of_its_release(
     table = load(line)
     if release not in table["releases"]:
         pytest.skip(f"{distribution} {release} is not in the table")
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "HOME": str(tmp_path)}
-    environment |= {"KERAS_HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "-1"}
-    done = subprocess.run(
-        [sys.executable, str(MEASURE / "measure.py"), line, package],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    found = measured(tmp_path, "measure.py", line, package)
     monkeypatch.syspath_prepend(MEASURE)
     merge = importlib.import_module("merge")
-    live = json.loads(json.dumps(merge.table(line, {release: json.loads(done.stdout)})))
+    live = json.loads(json.dumps(merge.table(line, {release: found})))
     releases = list(table["releases"])
     for part in ("classes", "functions", "operations", "operation_masks"):
         assert live[part] == only(table[part], releases, release)

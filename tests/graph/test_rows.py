@@ -142,19 +142,19 @@ def test_what_mixes_samples_is_refused(layer, given, shapes, message):
 
 
 @pytest.mark.parametrize(
-    ("target", "held", "kind"),
+    ("newshape", "held", "kind"),
     [
         # A free size may be the one with which the batch stays: the runtime checks it.
-        ([24], [None, 12], layers.Reshaped),
-        ([12], [None, 12], layers.Shaped),
-        ([12], [5, 12], layers.Shaped),
-        ([60], [5, 12], layers.Reshaped),
-        ([5, -1], [5, 12], layers.Reshaped),
+        ([-1, 24], [None, 12], layers.Reshaped),
+        ([-1, 12], [None, 12], layers.Shaped),
+        ([-1, 12], [5, 12], layers.Shaped),
+        ([-1, 60], [5, 12], layers.Reshaped),
+        ([None, 5, -1], [5, 12], layers.Reshaped),
     ],
 )
-def test_a_reshape_folds_what_it_must(target, held, kind):
+def test_a_reshape_folds_what_it_must(newshape, held, kind):
     x = KerasLayer("InputLayer", "x", {"batch_shape": [None, *held]}, training={})
-    options = {"newshape": [-1, *target]}
+    options = {"newshape": newshape}
     calls = (Call((TensorRef("x", 0, 0),)),)
     y = KerasLayer("ops.Reshape", "y", options, calls, training={})
     refs = ((TensorRef("x", 0, 0),), (TensorRef("y", 0, 0),))

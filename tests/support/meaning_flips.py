@@ -82,6 +82,7 @@ VALUES = {
     "numbers.argmax_signs_zeros": BOOL,
     "numbers.argmax_skips_nan": (False, True, None),
     "numbers.top_k_signs_zeros": (False, True, None),
+    "numbers.logsumexp_squeezes": (False, True, None),
 }
 # The names that a generation puts into each set; a fixture is flipped by each alone.
 MEMBERS = {

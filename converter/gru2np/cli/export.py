@@ -19,7 +19,6 @@ from gru2np.cli.options import (
     QUIET,
     SAVED_BY,
     WEIGHTS,
-    custom_objects,
 )
 from gru2np.cli.part_options import INPUTS, OUTPUTS
 
@@ -86,6 +85,7 @@ def export(
     """
     from gru2np.convert import convert
     from gru2np.exporting import export as export_model
+    from gru2np_runtime.custom_objects import given
     from gru2np_runtime.files.arrays import check_output
     from gru2np_runtime.files.commands import print_path
 
@@ -100,7 +100,7 @@ def export(
         model,
         target,
         weights=weights,
-        custom_objects=custom_objects(objects),
+        custom_objects=given(objects),
         saved_by=saved_by,
         store=store,
         outputs=part_outputs,

@@ -15,7 +15,6 @@ from gru2np.cli.options import (
     SAVED_BY,
     STORED,
     WEIGHTS,
-    custom_objects,
 )
 from gru2np.cli.part_options import INPUTS, OUTPUTS
 
@@ -59,8 +58,9 @@ def inspect(
     from gru2np.graph.parts import part_of
     from gru2np.inspection.inspect import inspecting
     from gru2np.inspection.render import render
+    from gru2np_runtime.custom_objects import given
 
-    own, part = custom_objects(objects), part_of(part_outputs, part_inputs)
+    own, part = given(objects), part_of(part_outputs, part_inputs)
     if page is None:
         with inspecting(
             file, weights, custom_objects=own, saved_by=saved_by, part=part

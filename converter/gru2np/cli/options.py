@@ -73,15 +73,6 @@ CUSTOM_OBJECTS = click.option(
 )
 
 
-def custom_objects(path: str | None) -> Any:
-    """The dict ``custom_objects`` of a file; None without a file."""
-    if path is None:
-        return None
-    from gru2np_runtime.custom_objects import read_custom_objects
-
-    return read_custom_objects(path)
-
-
 def _checked_keras(text: str | None) -> str | None:
     """The text, if it names a Keras."""
     if text is not None:

@@ -220,6 +220,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             argmax_signs_zeros=False,
             argmax_skips_nan=True,
             top_k_signs_zeros=False,
+            logsumexp_squeezes=False,
         ),
         # Measured: TensorFlow 2.4 wrote causal, 2.10 and tf-keras 2.21 do not.
         unsaved_arguments=frozenset({"causal" if in_tensorflow else "mask"}),

@@ -92,7 +92,8 @@ def _spelled(
 def meaning(release: Release, backend: str) -> Meaning:
     """The behaviour of a release of Keras 3 on a backend, from running it."""
     version, known = release.version, line_of(release.line)
-    jax, measured = backend == "jax", backend in ("tensorflow", "jax")
+    jax, facts = backend == "jax", known.operations(release, backend)
+    measured = bool(facts)
     return Meaning(
         writer=f"{release} on {BACKEND_NAMES[backend]}",
         recurrent=Recurrence(
@@ -156,11 +157,10 @@ def meaning(release: Release, backend: str) -> Meaning:
             # Measured: JAX 0.5.3 rounds; 0.4.30 does not if a cast back comes next.
             # No file names the version of JAX.
             rounds_to_half=True if backend == "tensorflow" else None,
-            # Measured on TensorFlow with 3.15 and on JAX with 3.5 and 3.10; the
-            # sources of 3.8.0 have no signs of zeros, those of 3.9.2 do.
-            argmax_signs_zeros=version >= (3, 9, 0),
-            argmax_skips_nan=not jax if measured else None,
-            top_k_signs_zeros=jax if measured else None,
+            argmax_signs_zeros=facts.get("argmax_signs_zeros"),
+            argmax_skips_nan=facts.get("argmax_skips_nan"),
+            top_k_signs_zeros=facts.get("top_k_signs_zeros"),
+            logsumexp_squeezes=facts.get("logsumexp_squeezes"),
         ),
         unsaved_arguments=frozenset(),
         # Measured on 3.0, 3.3, 3.10 and 3.15: every layer runs with training=False.

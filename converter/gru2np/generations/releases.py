@@ -144,6 +144,18 @@ class Line:
                     masks[f"{name} {option}"] = word
         return masks
 
+    def operations(self, release: Release, backend: str) -> Mapping[str, Any]:
+        """What operations of Keras 3 give, by the facts of ``tables/operations.json``.
+
+        Empty for a backend that was not measured.
+        """
+        index = self._index[release.name]
+        return {
+            fact: self._value(spans[backend], index)
+            for fact, spans in _table("operations").items()
+            if backend in spans
+        }
+
     @cache  # noqa: B019
     def functions(self, release: Release) -> frozenset[str]:
         """The names of the activation functions of a release."""
@@ -222,8 +234,14 @@ def _beyond(text: str, than: str, most: str, release: Release) -> str:
 @cache
 def line(name: str) -> Line:
     """A line of Keras: ``keras-1``, ``keras-2``, ``tf.keras`` or ``keras-3``."""
+    return Line(name, _table(name))
+
+
+@cache
+def _table(name: str) -> Mapping[str, Any]:
     source = files(__package__) / "tables" / f"{name}.json"
-    return Line(name, json.loads(source.read_text("utf-8")))
+    table: Mapping[str, Any] = json.loads(source.read_text("utf-8"))
+    return table
 
 
 def numbers(text: str) -> Version:

@@ -231,7 +231,8 @@ def two_kinds(call: LayerCall) -> list[Value]:
 def reshaped(call: LayerCall) -> list[Value]:
     """A call of Reshape with -1 as its first size, which may fold axes into the rows.
 
-    With -1 for a size after it, or with as many elements, the batch stays.
+    With null for the first and -1 for a size after it, or with as many elements, the
+    batch stays.
     """
     builder = call.builder
     layer = builder.layers[call.path]
@@ -246,6 +247,23 @@ def reshaped(call: LayerCall) -> list[Value]:
             sizes = ((-1,), *((size,) for size in layer.target_shape))
             builder.layers[call.path] = runtime.Shaped(sizes=sizes)
     return call.add()
+
+
+def squeezing(call: LayerCall) -> list[Value]:
+    """A call of Logsumexp, which some Kerases leave without axes of length 1."""
+    values = call.add()
+    layer = call.builder.layers[call.path]
+    assert isinstance(layer, runtime.Reduction)
+    squeezes = call.builder.meaning.numbers.logsumexp_squeezes
+    left = not layer.keepdims and 1 in call.builder.shape(values[0].ref)[1:]
+    if left and squeezes is not False:
+        drops = "drops" if squeezes else "may drop, which nobody has measured,"
+        call.refuse(
+            f"on its backend, this Keras {drops} every axis of length 1 here, and not "
+            "those alone that it sums, so that the shape depends on the sizes; sum "
+            "with keepdims=True"
+        )
+    return values
 
 
 def fused(call: LayerCall) -> list[Value]:
@@ -350,5 +368,6 @@ CALLS: dict[str, Callable[[LayerCall], list[Value]]] = {
     spec.RESHAPES: reshaped,
     spec.REVERSIBLE: reversible_embedding,
     spec.SCORES: softmax,
+    spec.SQUEEZES: squeezing,
     spec.TWO_KINDS: two_kinds,
 }

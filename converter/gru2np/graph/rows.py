@@ -34,6 +34,20 @@ class Rows(NamedTuple):
     times: int | None
 
 
+class Tensors(NamedTuple):
+    """What a layer is called with, and what it gives.
+
+    Attributes:
+        rows: of each input; None for one that is the same for all samples.
+        shapes: of the inputs.
+        outputs: shapes of the outputs.
+    """
+
+    rows: Sequence[Rows | None]
+    shapes: Sequence[Shape]
+    outputs: Sequence[Shape]
+
+
 # One row for each sample.
 SAMPLES = Rows(0, 1)
 # Layers that broadcast what is the same for all samples.
@@ -65,7 +79,7 @@ def rows_after(
     """
     rule = _SPECIAL.get(type(layer))
     if rule is not None:
-        return rule(layer, given, shapes, outputs)
+        return rule(layer, Tensors(given, shapes, outputs))
     varied = {row for row in given if row is not None}
     if not varied:
         return None
@@ -136,8 +150,7 @@ def _not_last(layer: Layer, axis: int, rank: int) -> bool:
 
 def _binary(layer: Layer, axis: int, rank: int) -> bool:
     assert isinstance(layer, runtime.Binary)
-    padded = (1,) * (rank - len(layer.constant_shape)) + layer.constant_shape
-    return padded[axis : axis + 1] in ((), (1,))
+    return _spreads(layer.constant_shape, axis, rank)
 
 
 def _channels(layer: Layer, axis: int, rank: int) -> bool:
@@ -152,7 +165,12 @@ def _axes(layer: Layer, axis: int, rank: int) -> bool:
 
 def _chosen(layer: Layer, axis: int, rank: int) -> bool:
     assert isinstance(layer, runtime.Select)
-    padded = (1,) * (rank - len(layer.condition_shape)) + layer.condition_shape
+    return _spreads(layer.condition_shape, axis, rank)
+
+
+def _spreads(constant: Sequence[int], axis: int, rank: int) -> bool:
+    """Whether a constant is the same along an axis of what it is broadcast to."""
+    padded = (*(1,) * (rank - len(constant)), *constant)
     return padded[axis : axis + 1] in ((), (1,))
 
 
@@ -180,14 +198,9 @@ _KEEPING: dict[type[Layer], Callable[[Layer, int, int], bool]] = {
 }
 
 
-def _of_turn(
-    layer: Layer,
-    given: Sequence[Rows | None],
-    shapes: Sequence[Shape],
-    outputs: Sequence[Shape],
-) -> Rows | None:
+def _of_turn(layer: Layer, of: Tensors) -> Rows | None:
     assert isinstance(layer, runtime.Turned)
-    (row,) = given
+    (row,) = of.rows
     if row is None:
         return None
     if row.times != 1:
@@ -195,14 +208,9 @@ def _of_turn(
     return Rows(layer.order.index(row.axis), 1)
 
 
-def _of_item(
-    layer: Layer,
-    given: Sequence[Rows | None],
-    shapes: Sequence[Shape],
-    outputs: Sequence[Shape],
-) -> Rows | None:
+def _of_item(layer: Layer, of: Tensors) -> Rows | None:
     """The first axis goes: that of the samples must be another one."""
-    (row,) = given
+    (row,) = of.rows
     if row is None:
         return None
     if row.axis == 0:
@@ -213,15 +221,10 @@ def _of_item(
     return Rows(row.axis - 1, 1)
 
 
-def _of_shape(
-    layer: Layer,
-    given: Sequence[Rows | None],
-    shapes: Sequence[Shape],
-    outputs: Sequence[Shape],
-) -> Rows | None:
+def _of_shape(layer: Layer, of: Tensors) -> Rows | None:
     """A reshape whose rows hold whole samples, or whole parts of one sample."""
     assert isinstance(layer, runtime.Shaped)
-    row, first = given[0], layer.sizes[0]
+    row, first = of.rows[0], layer.sizes[0]
     if row is None:
         return None
     if row.axis != 0:
@@ -230,19 +233,19 @@ def _of_shape(
             "transpose; transpose it back before"
         )
     if first != (-1,):
-        return _first_rows(first, given, shapes)
-    held = [size for size in shapes[0][1:] if size is not None]
-    wanted = [size for size in outputs[0][1:] if size is not None]
-    known = len(held) == len(shapes[0]) - 1 and len(wanted) == len(outputs[0]) - 1
+        return _first_rows(first, of)
+    held = [size for size in of.shapes[0][1:] if size is not None]
+    wanted = [size for size in of.outputs[0][1:] if size is not None]
+    known = len(held) == len(of.shapes[0]) - 1 and len(wanted) == len(of.outputs[0]) - 1
     if known:
         before, after = prod(held), prod(wanted)
         if row.times is not None and after and not row.times * before % after:
             return Rows(0, row.times * before // after)
         if row.times is None and after and not before % after:
             return row
-    elif row.times == 1 and len(wanted) == len(outputs[0]) - 1:
+    elif row.times == 1 and len(wanted) == len(of.outputs[0]) - 1:
         # Folded by a free axis: rows of known size in samples of unknown size.
-        free = [size for size in shapes[0][1:] if size is None]
+        free = [size for size in of.shapes[0][1:] if size is None]
         if len(free) == 1 and not prod(held) % max(1, prod(wanted)):
             return Rows(0, None)
     raise MixesSamplesError(
@@ -251,13 +254,11 @@ def _of_shape(
     )
 
 
-def _first_rows(
-    first: tuple[int, ...], given: Sequence[Rows | None], shapes: Sequence[Shape]
-) -> Rows:
+def _first_rows(first: tuple[int, ...], of: Tensors) -> Rows:
     """The rows for a first size that names the number of samples."""
     number, *places = first
     if number == 0:
-        row = given[places[0]]
+        row = of.rows[places[0]]
         if row is not None and row.axis == 0:
             return row
         raise MixesSamplesError(
@@ -266,10 +267,10 @@ def _first_rows(
     samples, times = 0, number
     free = False
     for i, axis in zip(places[::2], places[1::2], strict=True):
-        row, size = given[i], shapes[i][axis]
-        if row == SAMPLES and axis in (0, -len(shapes[i])):
+        row, size = of.rows[i], of.shapes[i][axis]
+        if row == SAMPLES and axis in (0, -len(of.shapes[i])):
             samples += 1
-        elif row is not None and axis % len(shapes[i]) == row.axis:
+        elif row is not None and axis % len(of.shapes[i]) == row.axis:
             raise MixesSamplesError(
                 "takes the number of rows of a reshaped tensor for that of the samples"
             )
@@ -284,47 +285,32 @@ def _first_rows(
     return Rows(0, None if free else times)
 
 
-def _of_full(
-    layer: Layer,
-    given: Sequence[Rows | None],
-    shapes: Sequence[Shape],
-    outputs: Sequence[Shape],
-) -> Rows | None:
+def _of_full(layer: Layer, of: Tensors) -> Rows | None:
     assert isinstance(layer, runtime.Full)
     for i, size in enumerate(layer.sizes):
         number, *places = size
         pairs = list(zip(places[::2], places[1::2], strict=False))
         of_rows = number == 0 or any(
-            given[k] is not None and axis % len(shapes[k]) == given[k].axis  # type: ignore[union-attr]
+            of.rows[k] is not None and axis % len(of.shapes[k]) == of.rows[k].axis  # type: ignore[union-attr]
             for k, axis in pairs
         )
         if of_rows and i:
             raise MixesSamplesError("has the number of samples as a later size")
         if of_rows:
-            return _first_rows(size, given, shapes)
+            return _first_rows(size, of)
     return None
 
 
-def _of_spread(
-    layer: Layer,
-    given: Sequence[Rows | None],
-    shapes: Sequence[Shape],
-    outputs: Sequence[Shape],
-) -> Rows | None:
+def _of_spread(layer: Layer, of: Tensors) -> Rows | None:
     assert isinstance(layer, runtime.Spread)
-    row = _first_rows(layer.sizes[0], given, shapes)
-    if given[0] not in (row, None):
+    row = _first_rows(layer.sizes[0], of)
+    if of.rows[0] not in (row, None):
         raise MixesSamplesError("broadcasts rows of one kind to those of another")
     return row
 
 
-def _of_tile(
-    layer: Layer,
-    given: Sequence[Rows | None],
-    shapes: Sequence[Shape],
-    outputs: Sequence[Shape],
-) -> Rows | None:
-    row = given[0]
+def _of_tile(layer: Layer, of: Tensors) -> Rows | None:
+    row = of.rows[0]
     if row is not None and row.axis != 0:
         raise MixesSamplesError(
             f"tiles a tensor whose samples are along axis {row.axis}; transpose it back"
@@ -332,27 +318,17 @@ def _of_tile(
     return row
 
 
-def _constant(
-    layer: Layer,
-    given: Sequence[Rows | None],
-    shapes: Sequence[Shape],
-    outputs: Sequence[Shape],
-) -> Rows | None:
+def _constant(layer: Layer, of: Tensors) -> Rows | None:
     """The same for all samples."""
-    (row,) = given
+    (row,) = of.rows
     assert isinstance(layer, (runtime.SizeOf, runtime.Counting))
     axis = getattr(layer, "axis", None)
-    if row is not None and axis is not None and axis % len(shapes[0]) == row.axis:
+    if row is not None and axis is not None and axis % len(of.shapes[0]) == row.axis:
         raise MixesSamplesError("computes with the number of samples in a batch")
     return None
 
 
-_SPECIAL: dict[
-    type[Layer],
-    Callable[
-        [Layer, Sequence[Rows | None], Sequence[Shape], Sequence[Shape]], Rows | None
-    ],
-] = {
+_SPECIAL: dict[type[Layer], Callable[[Layer, Tensors], Rows | None]] = {
     runtime.Counting: _constant,
     runtime.FirstItem: _of_item,
     runtime.Full: _of_full,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.layers.arguments import (
@@ -13,7 +14,7 @@ from gru2np.layers.arguments import (
     tensors,
 )
 from gru2np.layers.mask_rules import STOPS
-from gru2np.layers.spec import operation
+from gru2np.layers.spec import ON_INPUTS, SQUEEZES, operation
 from gru2np_runtime import layers as runtime
 
 if TYPE_CHECKING:
@@ -91,5 +92,8 @@ def _matmul_by(config: Config, numbers: dict[str, Any]) -> Layer:
 
 LAYERS = {
     **{f"ops.{name}": operation(reduction, STOPS) for name in REDUCTIONS},
+    "ops.Logsumexp": replace(
+        operation(reduction, STOPS), call=replace(ON_INPUTS, kind=SQUEEZES)
+    ),
     "ops.Matmul": operation(matmul, STOPS),
 }

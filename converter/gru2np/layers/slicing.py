@@ -71,6 +71,10 @@ def reshape(config: Config) -> Layer:
         config.refuse(
             "expected a shape whose first size is -1, the batch", "newshape", shape
         )
+    if shape.count(-1) > 1:
+        config.refuse(
+            "expected one -1 at most, got more than one -1", "newshape", shape
+        )
     target = [-1 if size is None else size for size in shape[1:]]
     return build(config, runtime.Reshaped, target_shape=target)
 

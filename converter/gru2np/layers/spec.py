@@ -49,6 +49,7 @@ SCORES = "scores"  # with scores, and a mask of their shape
 EXTREME = "extreme"  # with its input, which TensorFlow may look behind
 TWO_KINDS = "two kinds"  # with its input; the outputs are of two dtypes
 RESHAPES = "reshapes"  # with its input, whose shape decides what becomes of the rows
+SQUEEZES = "squeezes"  # with its input; may drop axes of length 1 that it does not sum
 FUSED = "fused"  # with query, key and value, and an explicit mask of scores
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime.bundle.opening import open_bundle
+from gru2np_runtime.custom_objects import given
 from gru2np_runtime.errors import BundleError
 from gru2np_runtime.files.arrays import Misuse, check_output, lacks_suffix
 from gru2np_runtime.files.prediction import Interrupted, predict_file
@@ -20,7 +21,6 @@ from gru2np_runtime.files.tables import TableOptions
 from gru2np_runtime.loading import load
 
 if TYPE_CHECKING:
-    from gru2np_runtime.custom_objects import CustomObjects
     from gru2np_runtime.files.prediction import Prediction, Progress
 
 
@@ -73,10 +73,10 @@ def predict(
             "one with -o"
         )
     if not piped and not lacks_suffix(output):
-        given = (bundle, source if source != "-" else None, custom_objects)
-        inputs = [path for path in given if path is not None]
+        paths = (bundle, source if source != "-" else None, custom_objects)
+        inputs = [path for path in paths if path is not None]
         check_output(output, force=force, inputs=inputs)
-    own = _read(custom_objects)
+    own = given(custom_objects)
     try:
         model = load(bundle, custom_objects=own)
     except BundleError as error:
@@ -161,7 +161,7 @@ def check(bundle: str, custom_objects: str | None = None) -> bool:
     """
     from gru2np_runtime.proof.checking import check as checked
 
-    own = _read(custom_objects)
+    own = given(custom_objects)
     try:
         opened = open_bundle(bundle, own)
         result = checked(opened, opened.model())
@@ -169,12 +169,3 @@ def check(bundle: str, custom_objects: str | None = None) -> bool:
         raise BundleError(f"{bundle}: {error}") from None
     print(f"{bundle}: {result}")
     return not result.differs
-
-
-def _read(path: str | None) -> CustomObjects | None:
-    """The custom objects of a file; None without a file."""
-    if path is None:
-        return None
-    from gru2np_runtime.custom_objects import read_custom_objects
-
-    return read_custom_objects(path)

@@ -135,6 +135,7 @@ def meaning(release: Release, backend: str) -> Meaning:
             argmax_signs_zeros=False,
             argmax_skips_nan=None,
             top_k_signs_zeros=None,
+            logsumexp_squeezes=False,
         ),
         unsaved_arguments=frozenset({"mask"}),
         ignored_arguments=frozenset(),
