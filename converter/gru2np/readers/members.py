@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gru2np.readers.source import Members
 
 CONFIG = "config.json"
-_METADATA = "metadata.json"
+METADATA = "metadata.json"
 _WEIGHTS = "model.weights.h5"
 _SHARDS = "model.weights.json"
 _PICKLED = "model.weights.npz"
@@ -52,10 +52,10 @@ def read_model(
         windows: returns the files whose SHA-256 identifies the model, after they were
             read.
     """
-    metadata = parse_object(*_text(members, _METADATA, stack))
+    metadata = parse_object(*_text(members, METADATA, stack))
     keras_version = metadata.get("keras_version")
     if not isinstance(keras_version, str):
-        where = f"{members.where} member {_METADATA}"
+        where = f"{members.where} member {METADATA}"
         raise broken(where, "the Keras version", shown(keras_version))
     config = architecture(*_text(members, CONFIG, stack))
     config.pop("compile_config", None)  # options of training

@@ -1,0 +1,201 @@
+"""A model on its way to Keras 3, and where each of its layers comes from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from gru2np.generations.architecture import Paths
+from gru2np.ir import PLAIN, TensorRef
+from gru2np_runtime.bundle.manifest_writer import encode_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gru2np.ir import Array, Call, KerasLayer, KerasModel
+
+
+@dataclass
+class Draft:
+    """A model in the spelling of Keras 3, being changed until it means the same.
+
+    Attributes:
+        model: the model.
+        origins: the paths of the old model's layers, by their paths in this one.
+        weights: what is made of an old weight, by its path in this model.
+        moved: weights of layers that were built anew: old paths by new prefixes.
+        settled: attributes of runtime layers that differ and whose weights make up for
+            it, as (old path, attribute).
+        words: what was written in other words, by old path.
+    """
+
+    model: KerasModel
+    origins: dict[str, str]
+    weights: dict[str, Callable[[Array], Array]] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
+    settled: set[tuple[str, str]] = field(default_factory=set)
+    words: dict[str, str] = field(default_factory=dict)
+
+    def source(self, path: str) -> str:
+        """The path of the old weight that a weight of this model is made of."""
+        for prefix, old in (*self.moved.items(), *self.origins.items()):
+            if path.startswith(f"{prefix}/"):
+                return old + path[len(prefix) :]
+        return path
+
+    def change(self, path: str, change: Callable[[Array], Array]) -> None:
+        """Change a weight, after all changes so far."""
+        first = self.weights.get(path)
+        self.weights[path] = change if first is None else lambda x: change(first(x))
+
+    def name(self, path: str) -> str:
+        """The path of an old layer in this model."""
+        return next(new for new, old in self.origins.items() if old == path)
+
+
+def numbered(model: KerasModel) -> KerasModel:
+    """The model with the weight paths and forms of Keras 3."""
+    paths = Paths("layers")
+    layers = []
+    for layer in model.layers:
+        operation = layer.class_name.startswith("ops.")
+        name = layer.class_name
+        if layer.model is not None:
+            name = "Sequential" if layer.model.sequential else "Functional"
+        path = "" if operation else paths.next(name)
+        layers.append(replace(_plain(layer), path=path))
+    return replace(model, layers=tuple(layers))
+
+
+def _plain(layer: KerasLayer) -> KerasLayer:
+    """A layer whose weights are stored as Keras 3 stores them, and those inside it."""
+    children = tuple((name, _plain(child)) for name, child in layer.children)
+    model = layer.model and numbered(layer.model)
+    return replace(layer, children=children, forms=(PLAIN,), model=model)
+
+
+def edited(
+    model: KerasModel, path: str, edit: Callable[[KerasLayer], KerasLayer]
+) -> KerasModel:
+    """The model with one layer edited.
+
+    Args:
+        model: the outermost model.
+        path: of the layer in the runtime's graph; it may be inside others.
+        edit: gives the new layer.
+    """
+    first, _, rest = path.partition("/")
+    layer = named(model, first)
+    return with_layer(model, _edited(layer, rest, edit))
+
+
+def _edited(
+    layer: KerasLayer, path: str, edit: Callable[[KerasLayer], KerasLayer]
+) -> KerasLayer:
+    if not path:
+        return edit(layer)
+    if layer.model is not None:
+        return replace(layer, model=edited(layer.model, path, edit))
+    first, _, rest = path.partition("/")
+    cell = re.fullmatch(r"cell_(\d+)", first)
+    if cell is not None and layer.class_name == "RNN":
+        return _edited(layer, f"cell/{path}", edit)
+    names = [name for name, _ in layer.children]
+    at = names[int(cell[1])] if cell is not None else first
+    children = tuple(
+        (name, _edited(child, rest, edit) if name == at else child)
+        for name, child in layer.children
+    )
+    return replace(layer, children=children)
+
+
+def changed(
+    model: KerasModel, path: str, change: Callable[[KerasModel, str], KerasModel]
+) -> KerasModel:
+    """The model, after a change of the model that holds the layer at a path.
+
+    Args:
+        model: the outermost model.
+        path: of the layer; it is not inside a wrapper.
+        change: takes the model that holds the layer, and the layer's name.
+    """
+    first, _, rest = path.partition("/")
+    layer = named(model, first)
+    if rest:
+        assert layer.model is not None
+        return with_layer(model, replace(layer, model=changed(layer.model, rest, change)))
+    return change(model, layer.name)
+
+
+def named(model: KerasModel, component: str) -> KerasLayer:
+    """The layer of a model by its name as a component of a path."""
+    return next(x for x in model.layers if encode_name(x.name) == component)
+
+
+def with_layer(model: KerasModel, layer: KerasLayer) -> KerasModel:
+    """The model with another layer of the same name."""
+    layers = tuple(layer if x.name == layer.name else x for x in model.layers)
+    return replace(model, layers=layers)
+
+
+def spliced(
+    model: KerasModel,
+    name: str,
+    layers: Sequence[KerasLayer],
+    outputs: Mapping[int, tuple[str, int]] | None = None,
+) -> KerasModel:
+    """The model with other layers in the place of one.
+
+    Args:
+        model: that holds the layer.
+        name: of the layer.
+        layers: in its place.
+        outputs: the new layer and output for each output of the old layer; None if the
+            new layers have one of the old name.
+    """
+    kept: list[KerasLayer] = []
+    for layer in model.layers:
+        kept.extend(layers if layer.name == name else (layer,))
+
+    def ref(old: TensorRef) -> TensorRef:
+        if outputs is None or old.layer != name:
+            return old
+        layer, output = outputs[old.output]
+        return TensorRef(layer, old.call, output)
+
+    added = {layer.name for layer in layers}
+    moved = [x if x.name in added else with_refs(x, ref) for x in kept]
+    ends = tuple(map(ref, model.outputs))
+    sequential = model.sequential and len(kept) == len(model.layers)
+    return replace(model, layers=tuple(moved), outputs=ends, sequential=sequential)
+
+
+def with_refs(
+    layer: KerasLayer, ref: Callable[[TensorRef], TensorRef]
+) -> KerasLayer:
+    """A layer whose calls read other tensors."""
+    return replace(layer, calls=tuple(_call(call, ref) for call in layer.calls))
+
+
+def _call(call: Call, ref: Callable[[TensorRef], TensorRef]) -> Call:
+    mask = call.mask
+    if isinstance(mask, tuple):
+        mask = tuple(one and ref(one) for one in mask)
+    elif mask is not None:
+        mask = ref(mask)
+    return replace(
+        call,
+        inputs=tuple(map(ref, call.inputs)),
+        mask=mask,
+        arguments={key: ref(value) for key, value in call.arguments.items()},
+    )
+
+
+def unique(model: KerasModel, name: str) -> str:
+    """The name, with a number if a layer of the model has it."""
+    names = {layer.name for layer in model.layers}
+    number, free = 1, name
+    while free in names:
+        free, number = f"{name}_{number}", number + 1
+    return free

@@ -1,0 +1,137 @@
+"""What Keras 3 means otherwise, said in other words: one function for each attribute.
+
+A function changes the draft so that the attribute of the runtime's layer is that of the
+old model, or its weights make up for it; it returns in words what it wrote, or None:
+there is no exact form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gru2np.ir import Call, KerasLayer, TensorRef
+from gru2np.upgrade.draft import changed, edited, named, spliced, unique
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gru2np.ir import Array, KerasModel
+    from gru2np.upgrade.comparing import AttributeDiffers
+    from gru2np.upgrade.draft import Draft
+    from gru2np_runtime import Layer
+
+    Rewrite = Callable[["Draft", AttributeDiffers, Layer], "str | None"]
+
+# The gates in the columns of the kernels, by class.
+COLUMNS = {"gru": "zrh", "lstm": "ifco", "simple_rnn": "h", "conv_lstm": "ifco"}
+COLUMNS |= {f"{name}_cell": gates for name, gates in COLUMNS.items()}
+# The gates that an activation is applied to, by option; LSTM applies its activation to
+# the new state too, which no weight scales.
+RECURRENT = {"activation": "h", "recurrent_activation": "zrifo"}
+# Layers whose activation is applied to what these weights give.
+LINEAR = {
+    "conv": ("kernel", "bias"),
+    "conv_transpose": ("kernel", "bias"),
+    "dense": ("kernel", "bias"),
+    "depthwise_conv": ("kernel", "bias"),
+    "einsum_dense": ("kernel", "bias"),
+    "locally_connected": ("kernel", "bias"),
+    "separable_conv": ("pointwise_kernel", "bias"),
+}
+# hard_sigmoid of Keras 3 is that of older Kerases of 1.2 times as much.
+STEEPER = 1.2
+
+
+def _hard_sigmoid(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
+    """Weights before hard_sigmoid are scaled: clip(0.2 x + 0.5) is that of Keras 3."""
+    if _function(found.before) != "hard_sigmoid" != _function(found.after):
+        return None
+    if layer.op == "activation":
+        return _rescaled(draft, found)
+    gates = COLUMNS.get(layer.op, "")
+    scaled = [gate in RECURRENT[found.attribute] for gate in gates]
+    if layer.op == "lstm" and found.attribute == "activation":
+        return None
+    names = LINEAR.get(layer.op, ())
+    if gates:
+        names = ("kernel", "recurrent_kernel", "bias")
+    for name in names:
+        path = f"{found.new}/{name}"
+        draft.change(path, lambda array: _scaled(array, scaled or [True]))
+    if not any(scaled) and not names:
+        return None
+    draft.settled.add((found.path, found.attribute))
+    return "weights before hard_sigmoid are multiplied by 1.2"
+
+
+def _function(value: Any) -> Any:
+    return value.get("function") if isinstance(value, dict) else value
+
+
+def _scaled(array: Array, gates: Sequence[bool]) -> Array:
+    """The array with some of its gates' columns scaled."""
+    factors = np.repeat(np.where(gates, STEEPER, 1.0), array.shape[-1] // len(gates))
+    scaled: Array = (array * factors.astype(array.dtype)).astype(array.dtype)
+    return scaled
+
+
+def _rescaled(draft: Draft, found: AttributeDiffers) -> str | None:
+    """A layer Rescaling before the activation."""
+
+    def change(model: KerasModel, name: str) -> KerasModel:
+        layer = named(model, name)
+        scale = unique(model, f"{name}_scaled")
+        options = {"scale": STEEPER, "offset": 0.0, "dtype": layer.config.get("dtype")}
+        before = KerasLayer(
+            "Rescaling", scale, options, training={}, calls=layer.calls
+        )
+        calls = tuple(
+            Call((TensorRef(scale, i, 0),), arguments={0: TensorRef(scale, i, 0)})
+            for i in range(len(layer.calls))
+        )
+        return spliced(model, name, [before, replace(layer, calls=calls)])
+
+    try:
+        draft.model = changed(draft.model, found.new, change)
+    except AssertionError:
+        return None
+    draft.settled |= {(found.path, found.attribute), (found.path, "inputs")}
+    return "the input of hard_sigmoid is multiplied by 1.2"
+
+
+def _option(key: str) -> Rewrite:
+    """The option has the value of the old attribute."""
+
+    def rewrite(draft: Draft, found: AttributeDiffers, _layer: Layer) -> str | None:
+        return _set(draft, found.new, key, found.before)
+
+    return rewrite
+
+
+def _set(draft: Draft, path: str, key: str, value: Any) -> str:
+    def edit(layer: KerasLayer) -> KerasLayer:
+        return replace(layer, config={**layer.config, key: value})
+
+    draft.model = edited(draft.model, path, edit)
+    return f"{key} is {value}"
+
+
+def _masked_output(draft: Draft, found: AttributeDiffers, _layer: Layer) -> str | None:
+    zero = str(found.before).startswith("zero")
+    if found.before == "state" or zero == str(found.after).startswith("zero"):
+        return None
+    return _set(draft, found.new, "zero_output_for_mask", zero)
+
+
+# By attribute of the runtime's layer.
+REWRITES: dict[str, Rewrite] = {
+    "activation": _hard_sigmoid,
+    "epsilon": _option("epsilon"),
+    "function": _hard_sigmoid,
+    "masked_output": _masked_output,
+    "recurrent_activation": _hard_sigmoid,
+    "stateful": _option("stateful"),
+}

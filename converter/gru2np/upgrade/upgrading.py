@@ -1,0 +1,117 @@
+"""Upgrade: from a saved model of any Keras to a file of the newest one."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gru2np.convert import convert
+from gru2np.errors import Problem, UnsupportedModelError
+from gru2np.graph.flatten import build
+from gru2np.graph.prune import needed
+from gru2np.upgrade import target
+from gru2np.upgrade.comparing import AttributeDiffers, Comparison
+from gru2np.upgrade.draft import Draft, numbered
+from gru2np.upgrade.masking import with_masks
+from gru2np.upgrade.options import unwritten
+from gru2np.upgrade.rewriting import REWRITES
+from gru2np.upgrade.writing import write
+from gru2np_runtime.graph import walk
+from gru2np.ir import walk_keras
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gru2np.convert import Conversion
+    from gru2np.ir import Array
+
+# Rounds of rewriting: a change of one layer may show a difference of another.
+ROUNDS = 8
+
+
+def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
+    """The file of a converted model, and what was changed.
+
+    Raises:
+        UnsupportedModelError: the model has no exact form in Keras 3; all reasons.
+    """
+    titles = conversion.built.titles
+    draft = Draft(numbered(conversion.model), {path: path for path in titles})
+    problems = list(_not_there(conversion))
+    if problems:
+        raise UnsupportedModelError(problems)
+    _rewrite(conversion, draft)
+
+    def weight(path: str) -> Array:
+        array = conversion.array(draft.source(path))
+        change = draft.weights.get(path)
+        return array if change is None else change(array)
+
+    memory = io.BytesIO()
+    write(memory, numbered(draft.model), conversion.specs, weight)
+    return memory.getvalue(), draft
+
+
+def _not_there(conversion: Conversion) -> Iterator[Problem]:
+    """Classes and options that Keras 3 does not have."""
+    for layer in walk_keras(conversion.model.layers):
+        name = layer.class_name
+        if layer.model is not None:
+            continue
+        if name.startswith("ops."):
+            if name.removeprefix("ops.") not in target.modules():
+                yield Problem(layer.name, name, "Keras 3 has no such operation")
+            continue
+        if name not in target.classes():
+            yield Problem(layer.name, name, "Keras 3 has no such layer")
+            continue
+        for key, value in unwritten(layer):
+            yield Problem(
+                layer.name, name, "Keras 3 has no such option", key, value
+            )
+
+
+def _rewrite(conversion: Conversion, draft: Draft) -> None:
+    """Change the draft until Keras 3 means by it what the old model meant.
+
+    Raises:
+        UnsupportedModelError: it has no exact form.
+    """
+    before = conversion.built.graph
+    layers = dict(walk(before))
+    tried: set[Any] = set()
+    for _ in range(ROUNDS):
+        after = needed(build(draft.model, target.meaning(), conversion.specs).graph)
+        comparison = Comparison(
+            before, after, conversion.built.titles, draft.origins
+        )
+        found = [x for x in comparison.differences() if not _settled(draft, x)]
+        if not found:
+            return
+        attributes = [x for x in found if isinstance(x, AttributeDiffers)]
+        problems = []
+        for one in attributes:
+            key = one.path, one.attribute
+            rewrite = None if key in tried else REWRITES.get(one.attribute)
+            tried.add(key)
+            words = rewrite and rewrite(draft, one, layers[one.path])
+            if words is None:
+                reason = (
+                    f"{one.attribute}: it means {one.before!r}, Keras 3 means "
+                    f"{one.after!r}, and there is no other exact form"
+                )
+                problems.append(Problem(one.path, layers[one.path].op, reason))
+            else:
+                draft.words[one.path] = words
+        if not attributes:
+            problems += with_masks(draft, comparison, found, tried)
+        if problems:
+            raise UnsupportedModelError(problems)
+    raise UnsupportedModelError([Problem("model", "model", "no end")])
+
+
+def _settled(draft: Draft, found: Any) -> bool:
+    if isinstance(found, AttributeDiffers):
+        return (found.path, found.attribute) in draft.settled
+    return not found.mask and (found.path, "inputs") in draft.settled
