@@ -13,10 +13,10 @@ import h5py
 from gru2np.graph.flatten import assemble, builder_of
 from gru2np.readers.members import CONFIG, METADATA, WEIGHTS
 from gru2np.readers.weights_h5 import variables_of
-from gru2np.upgrade import target
-from gru2np.upgrade.calls import node_of
-from gru2np.upgrade.options import options_of, policy
-from gru2np.upgrade.weights import variables
+from gru2np.upgrading import target
+from gru2np.upgrading.calls import node_of
+from gru2np.upgrading.options import options_of, policy
+from gru2np.upgrading.weights import variables
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gru2np.layers.options import HARMLESS, NEUTRAL
 from gru2np.generations.architecture import CHILDREN
 from gru2np.layers.spec import named_type
-from gru2np.upgrade import target
+from gru2np.upgrading import target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gru2np.ir import Call, KerasLayer, TensorRef
-from gru2np.upgrade.draft import changed, edited, named, spliced, unique
+from gru2np.upgrading.draft import changed, edited, named, spliced, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gru2np.ir import Array, KerasModel
-    from gru2np.upgrade.comparing import AttributeDiffers
-    from gru2np.upgrade.draft import Draft
+    from gru2np.upgrading.comparing import AttributeDiffers
+    from gru2np.upgrading.draft import Draft
     from gru2np_runtime import Layer
 
     Rewrite = Callable[["Draft", AttributeDiffers, Layer], "str | None"]

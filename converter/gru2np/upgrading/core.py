@@ -10,13 +10,13 @@ from gru2np.convert import convert
 from gru2np.errors import Problem, UnsupportedModelError
 from gru2np.graph.flatten import build
 from gru2np.graph.prune import needed
-from gru2np.upgrade import target
-from gru2np.upgrade.comparing import AttributeDiffers, Comparison
-from gru2np.upgrade.draft import Draft, numbered
-from gru2np.upgrade.masking import with_masks
-from gru2np.upgrade.options import unwritten
-from gru2np.upgrade.rewriting import REWRITES
-from gru2np.upgrade.writing import write
+from gru2np.upgrading import target
+from gru2np.upgrading.comparing import AttributeDiffers, Comparison
+from gru2np.upgrading.draft import Draft, numbered
+from gru2np.upgrading.masking import with_masks
+from gru2np.upgrading.options import unwritten
+from gru2np.upgrading.rewriting import REWRITES
+from gru2np.upgrading.writing import write
 from gru2np_runtime.graph import walk
 from gru2np.ir import walk_keras
 
