@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.errors import (
@@ -27,7 +28,7 @@ from gru2np_runtime.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
     "BundleError",
@@ -65,6 +66,30 @@ def check_path(value: object, name: str, example: str, *, other: str = "") -> No
     if not isinstance(value, (str, os.PathLike)):
         raise InputError(
             f"{name}: expected a path{other}, got {type(value).__name__}: {example}"
+        )
+
+
+def check_apart(
+    out: str | os.PathLike[str],
+    sources: Iterable[str | os.PathLike[str] | None],
+    suffix: str,
+) -> None:
+    """Refuse to replace a model by what is made of it.
+
+    Args:
+        out: path of the output.
+        sources: paths of the model and its weights.
+        suffix: of the output's name.
+
+    Raises:
+        InputError: the output is one of them.
+    """
+    target = Path(out)
+    paths = [Path(path) for path in sources if path is not None]
+    if target.exists() and any(p.exists() and target.samefile(p) for p in paths):
+        raise InputError(
+            f"out: {os.fspath(out)} is the model itself: name another file, "
+            f"out={str(target.with_suffix(suffix))!r}"
         )
 
 
@@ -123,6 +148,8 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
     Attributes:
         problems: all problems in the file; empty if the message is a text.
         ways_on: how to convert a part of the model without them.
+
+    ``cannot`` says what cannot be done.
     """
 
     def __init__(
@@ -130,17 +157,19 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
         problems: Sequence[Problem] | str,
         ways_on: Sequence[str] = (),
         notes: Sequence[str] = (),
+        *,
+        cannot: str = "be converted",
     ) -> None:
         self.problems = () if isinstance(problems, str) else tuple(problems)
         self.ways_on = tuple(ways_on)
         if isinstance(problems, str):
             text = problems
         elif len(problems) == 1:
-            text = f"this model cannot be converted: {problems[0]}"
+            text = f"this model cannot {cannot}: {problems[0]}"
         else:
             lines = "".join(f"\n  - {problem}" for problem in problems)
             count = f"{len(problems)} problems"
-            text = f"this model cannot be converted, {count}:{lines}"
+            text = f"this model cannot {cannot}, {count}:{lines}"
         super().__init__(
             "\n".join([text, *notes, *way_on(self.problems, self.ways_on)])
         )

@@ -58,7 +58,7 @@ def report(verification: Verification, source: str | None = None) -> Iterator[st
         yield from paragraph(text, _WIDTH, "")
         yield ""
     yield from _first_difference(verification)
-    yield _verdict(verification)
+    yield verdict(verification)
 
 
 def _sentence(clauses: Sequence[str]) -> str:
@@ -110,7 +110,8 @@ def _distances(comparison: Comparison) -> str:
     return f"{text}; last digits of all numbers move it {difference(float64.moved)}"
 
 
-def _verdict(verification: Verification) -> str:
+def verdict(verification: Verification) -> str:
+    """The last line: whether outputs agree, and with what they were compared."""
     outputs = plural(len(verification.outputs), "output")
     if _several(verification):
         outputs += f" in {len(verification.evidence.cases)} cases"

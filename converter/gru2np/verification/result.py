@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gru2np.verification.comparison import worst
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gru2np.verification.comparison import Comparison
     from gru2np.verification.evidence import Evidence
 
@@ -43,6 +45,15 @@ class Verification:
         """The Keras that the runtime was compared with, or ``recorded outputs``."""
         reference = self.evidence.reference
         return "recorded outputs" if reference is None else str(reference)
+
+    @property
+    def rewritten(self) -> Mapping[str, str] | None:
+        """What the upgraded file says in other words, by layer, if Keras ran that file.
+
+        None if Keras ran the model's own file, or did not run.
+        """
+        reference = self.evidence.reference
+        return None if reference is None else reference.rewritten
 
     @property
     def drawn(self) -> int | None:
@@ -86,6 +97,7 @@ class Verification:
 
         ``agree``, ``first_difference`` (a name or null) and ``notes`` are the summary;
         ``assumptions`` and ``missed`` list what an agreement does not prove.
+        ``rewritten`` is an object, by layer, if Keras ran the upgraded file, else null.
         ``cases`` holds a record for each set of inputs: ``name``, ``description``,
         ``seed`` (null for the user's inputs), ``calls``, ``agree``, ``inputs`` with
         shape and dtype, and ``outputs``.  The outer ``outputs`` and, with
@@ -107,6 +119,7 @@ class Verification:
             "written_by": self.written_by,
             "bundle": self.bundle,
             "reference": self.reference,
+            "rewritten": None if self.rewritten is None else dict(self.rewritten),
             "runtime": self.runtime,
             "seed": self.drawn,
             "cases": [case.as_json() for case in self.evidence.cases],
