@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gru2np.convert import convert, model_file
 from gru2np.errors import VerificationError, check_apart, check_path
-from gru2np.text import plural, readable
+from gru2np.text import by_words, plural
 from gru2np.upgrading.upgrade import upgrade_of, written_for
 from gru2np.verification import keras_objects
 from gru2np.verification.verify import Request, verify_conversion
@@ -64,7 +64,7 @@ class Upgraded:
         return [
             f"{plural(self.layers, 'layer')}, {plural(self.parameters, 'parameter')}, "
             f"for Keras {self.written_for}",
-            *(f"rewritten {readable(k)}: {v}" for k, v in self.rewritten.items()),
+            *(f"Rewritten: {text}" for text in by_words(self.rewritten)),
             *(f"Note: {text}" for text in self.notes),
         ]
 

@@ -34,6 +34,8 @@ def report(verification: Verification, source: str | None = None) -> Iterator[st
         f" as {verification.bundle}" if verification.bundle else ", exported in memory"
     )
     yield f"{verification.model} ({verification.written_by}){bundle}"
+    if verification.run_as is not None:
+        yield from paragraph(verification.run_as, _WIDTH, "")
     if _several(verification):
         yield ""
         yield from _case_table(verification)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.records import objects
 from gru2np.inspection import choices
-from gru2np.text import listed, readable
+from gru2np.text import by_words, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,8 +46,8 @@ def _upgraded(conversion: Conversion, rewritten: Mapping[str, str]) -> Iterator[
     """A clause for each thing that gru2np read in the file, and for each rewriting."""
     yield f"{conversion.meaning.writer} meant by this file what gru2np reads in it"
     yield from choices.of_conversion(conversion)
-    for path, words in rewritten.items():
-        yield f"rewritten in {readable(path)}: {words}"
+    for words in by_words(rewritten):
+        yield f"rewritten to the same effect: {words}"
 
 
 def _names(config: Any) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gru2np.text import by_words
 from gru2np.verification.comparison import worst
 
 if TYPE_CHECKING:
@@ -54,6 +55,16 @@ class Verification:
         """
         reference = self.evidence.reference
         return None if reference is None else reference.rewritten
+
+    @property
+    def run_as(self) -> str | None:
+        """How Keras ran the model if not from its own file, in words; else None."""
+        reference, rewritten = self.evidence.reference, self.rewritten
+        if reference is None or rewritten is None:
+            return None
+        words = "; ".join(by_words(rewritten)) or "nothing"
+        name = f"Keras {reference.version}"
+        return f"run as upgraded in {name}; rewritten: {words}"
 
     @property
     def drawn(self) -> int | None:
