@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.ir import Array
 
+# Names that files of Keras 3 cannot have, though its modules do.
+ALIASES = frozenset({"Merge", "ThresholdedReLU"})
 # Rounds of rewriting: a change of one layer may show a difference of another.
 ROUNDS = 8
 
@@ -37,7 +39,8 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
         UnsupportedModelError: the model has no exact form in Keras 3; all reasons.
     """
     titles = conversion.built.titles
-    draft = Draft(numbered(conversion.model), {path: path for path in titles})
+    model, before = numbered(conversion.model), conversion.built.graph
+    draft = Draft(model, before, {path: path for path in titles})
     problems = list(_not_there(conversion))
     if problems:
         raise UnsupportedModelError(problems)
@@ -57,13 +60,13 @@ def _not_there(conversion: Conversion) -> Iterator[Problem]:
     """Classes and options that Keras 3 does not have."""
     for layer in walk_keras(conversion.model.layers):
         name = layer.class_name
-        if layer.model is not None:
+        if layer.model is not None or name == "InputLayer":
             continue
         if name.startswith("ops."):
-            if name.removeprefix("ops.") not in target.modules():
+            if target.operation(name) is None:
                 yield Problem(layer.name, name, "Keras 3 has no such operation")
-            continue
-        if name not in target.classes():
+                continue
+        elif name not in target.classes() or name in ALIASES:
             yield Problem(layer.name, name, "Keras 3 has no such layer")
             continue
         for key, value in unwritten(layer):
@@ -78,14 +81,11 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
     Raises:
         UnsupportedModelError: it has no exact form.
     """
-    before = conversion.built.graph
-    layers = dict(walk(before))
+    layers = dict(walk(draft.before))
     tried: set[Any] = set()
     for _ in range(ROUNDS):
         after = needed(build(draft.model, target.meaning(), conversion.specs).graph)
-        comparison = Comparison(
-            before, after, conversion.built.titles, draft.origins
-        )
+        comparison = Comparison(draft, after, conversion.built.titles)
         found = [x for x in comparison.differences() if not _settled(draft, x)]
         if not found:
             return
@@ -105,7 +105,7 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
             else:
                 draft.words[one.path] = words
         if not attributes:
-            problems += with_masks(draft, comparison, found, tried)
+            problems += with_masks(draft, found, tried)
         if problems:
             raise UnsupportedModelError(problems)
     raise UnsupportedModelError([Problem("model", "model", "no end")])
@@ -114,4 +114,4 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
 def _settled(draft: Draft, found: Any) -> bool:
     if isinstance(found, AttributeDiffers):
         return (found.path, found.attribute) in draft.settled
-    return not found.mask and (found.path, "inputs") in draft.settled
+    return (found.path, "mask" if found.mask else "inputs") in draft.settled

@@ -14,6 +14,7 @@ import numpy as np
 
 from gru2np.ir import Call, KerasLayer, TensorRef
 from gru2np.upgrading.draft import changed, edited, named, spliced, unique
+from gru2np.upgrading.halves import HALVES, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,16 +120,60 @@ def _set(draft: Draft, path: str, key: str, value: Any) -> str:
     return f"{key} is {value}"
 
 
-def _masked_output(draft: Draft, found: AttributeDiffers, _layer: Layer) -> str | None:
+def _masked_output(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
+    """``zero_output_for_mask`` as it was; where Bidirectional forces it, two layers."""
     zero = str(found.before).startswith("zero")
     if found.before == "state" or zero == str(found.after).startswith("zero"):
         return None
-    return _set(draft, found.new, "zero_output_for_mask", zero)
+    outer, _, half = found.new.rpartition("/")
+    if half not in HALVES:
+        return _set(draft, found.new, "zero_output_for_mask", zero)
+    return "two layers and a merge" if "/" not in outer and split(draft, outer) else None
 
 
+def _padding(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
+    """Theano's padding, as a layer of its own before a convolution without."""
+    if layer.op not in PADDED or not found.before or found.new.count("/"):
+        return None
+    model = draft.model
+    conv = named(model, found.new)
+    sizes, dilation = layer.kernel_size, layer.dilation
+    fields = [(n - 1) * d + 1 for n, d in zip(sizes, dilation, strict=True)]
+    widths = [[b, n - 1 - b] for b, n in zip(found.before, fields, strict=True)]
+    name = unique(model, f"{conv.name}_padding")
+    rank = len(widths)
+    options = {
+        "padding": widths[0] if rank == 1 else widths,
+        "data_format": conv.config.get("data_format"),
+        "dtype": conv.config.get("dtype"),
+    }
+    before = KerasLayer(
+        f"ZeroPadding{rank}D", name, options, training={}, calls=conv.calls
+    )
+    conv = replace(
+        conv,
+        config={**conv.config, "padding": "valid"},
+        calls=_reading(name, len(conv.calls)),
+    )
+    draft.model = spliced(model, conv.name, [before, conv])
+    draft.settled |= {
+        (found.path, key) for key in ("before", "padding", "inputs")
+    }
+    return "zeros before and after, and no padding"
+
+
+def _reading(name: str, calls: int) -> tuple[Call, ...]:
+    """Calls that read the output of each call of a layer."""
+    refs = [TensorRef(name, i, 0) for i in range(calls)]
+    return tuple(Call((ref,), arguments={0: ref}) for ref in refs)
+
+
+# Layers that Theano padded, which Keras pads with zeros.
+PADDED = ("conv",)
 # By attribute of the runtime's layer.
 REWRITES: dict[str, Rewrite] = {
     "activation": _hard_sigmoid,
+    "before": _padding,
     "epsilon": _option("epsilon"),
     "function": _hard_sigmoid,
     "masked_output": _masked_output,
