@@ -104,14 +104,15 @@ class Comparison:
 
     def differences(self) -> Iterator[AttributeDiffers | TensorDiffers]:
         """Everything that differs, attributes first."""
-        new = {
+        counterparts = {
             (self.draft.origins[node.layer], _call(node)): node
             for node in self.after.nodes
             if node.layer in self.draft.origins
         }
+        names = {old: new for new, old in self.draft.origins.items()}
         seen = set()
         pairs = [
-            (node, new.get((node.layer, _call(node))))
+            (node, counterparts.get((node.layer, _call(node))))
             for node in self.before.nodes
             if "#" not in node.layer
         ]
@@ -126,8 +127,14 @@ class Comparison:
                 self.after.layers[other.layer],
             )
         for node, other in pairs:
+            new = names.get(node.layer)
             if other is not None:
                 yield from self._tensors(node, other)
+            elif new is not None and new + _call(node) in self._nodes:
+                # Other nodes around it give what it gave.
+                yield TensorDiffers(
+                    node.layer, new, _call(node), False, node.inputs[0], None
+                )
         for port, other_port in zip(
             self.before.outputs, self.after.outputs, strict=True
         ):
@@ -140,7 +147,7 @@ class Comparison:
 
     def _tensors(self, node: Node, other: Node) -> Iterator[TensorDiffers]:
         call = _call(node)
-        before, after = node.inputs, other.inputs
+        before, after = node.inputs, self._joined(other)
         if list(map(self._old, before)) != list(map(self._new, after)):
             yield TensorDiffers(
                 node.layer, other.layer, call, False, before[0], after[0]
@@ -150,6 +157,13 @@ class Comparison:
             yield TensorDiffers(
                 node.layer, other.layer, call, True, node.mask, other.mask
             )
+
+    def _joined(self, node: Node) -> tuple[Ref, ...]:
+        """The inputs of a node; of a merge of two after two, those of all."""
+        first = self._nodes.get(node.inputs[0][0])
+        if first is None or first.layer != node.layer or "#pair_" not in first.name:
+            return node.inputs
+        return (*self._joined(first), *node.inputs[1:])
 
     def _old(self, ref: Ref) -> tuple[int, int]:
         return self.old[ref[0]], ref[1]

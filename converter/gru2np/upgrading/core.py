@@ -13,6 +13,7 @@ from gru2np.graph.prune import needed
 from gru2np.upgrading import target
 from gru2np.upgrading.comparing import AttributeDiffers, Comparison
 from gru2np.upgrading.draft import Draft, numbered
+from gru2np.upgrading.gone import respelled
 from gru2np.upgrading.masking import with_masks
 from gru2np.upgrading.options import unwritten
 from gru2np.upgrading.rewriting import REWRITES
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gru2np.convert import Conversion
-    from gru2np.ir import Array
+    from gru2np.ir import Array, KerasModel
 
 # Names that files of Keras 3 cannot have, though its modules do.
 ALIASES = frozenset({"Merge", "ThresholdedReLU"})
@@ -39,9 +40,9 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
         UnsupportedModelError: the model has no exact form in Keras 3; all reasons.
     """
     titles = conversion.built.titles
-    model, before = numbered(conversion.model), conversion.built.graph
+    model, before = respelled(conversion.model), conversion.built.graph
     draft = Draft(model, before, {path: path for path in titles})
-    problems = list(_not_there(conversion))
+    problems = list(_not_there(model))
     if problems:
         raise UnsupportedModelError(problems)
     _rewrite(conversion, draft)
@@ -56,9 +57,9 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
     return memory.getvalue(), draft
 
 
-def _not_there(conversion: Conversion) -> Iterator[Problem]:
+def _not_there(model: KerasModel) -> Iterator[Problem]:
     """Classes and options that Keras 3 does not have."""
-    for layer in walk_keras(conversion.model.layers):
+    for layer in walk_keras(model.layers):
         name = layer.class_name
         if layer.model is not None or name == "InputLayer":
             continue
@@ -84,7 +85,7 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
     layers = dict(walk(draft.before))
     tried: set[Any] = set()
     for _ in range(ROUNDS):
-        after = needed(build(draft.model, target.meaning(), conversion.specs).graph)
+        after = needed(build(numbered(draft.model), target.meaning(), conversion.specs).graph)
         comparison = Comparison(draft, after, conversion.built.titles)
         found = [x for x in comparison.differences() if not _settled(draft, x)]
         if not found:
@@ -102,7 +103,7 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
                     f"{one.after!r}, and there is no other exact form"
                 )
                 problems.append(Problem(one.path, layers[one.path].op, reason))
-            else:
+            elif words:
                 draft.words[one.path] = words
         if not attributes:
             problems += with_masks(draft, found, tried)

@@ -18,10 +18,17 @@ HALVES = ("forward_layer", "backward_layer")
 MERGES = {"ave": "Average", "concat": "Concatenate", "mul": "Multiply", "sum": "Add"}
 
 
-def split(draft: Draft, path: str) -> bool:
-    """Replace a Bidirectional of the outermost model; False if that is not possible."""
+def split(draft: Draft, path: str, old: str) -> bool:
+    """Replace a Bidirectional of the outermost model; False if that is not possible.
+
+    Args:
+        draft: the draft.
+        path: of the layer.
+        old: its path in the old model.
+    """
+    if (old, "op") in draft.settled:  # because of its other half
+        return True
     layer = named(draft.model, path)
-    old = draft.origins[path]
     nodes = [node for node in draft.before.nodes if node.layer == old]
     if len(nodes) != len(layer.calls) or layer.calls[0].mask is not None:
         return False
@@ -64,9 +71,8 @@ def split(draft: Draft, path: str) -> bool:
         for i in range(1, 1 + _states(half) * half.config.get("return_state", False))
     ]
     outputs |= {start + i: end for i, end in enumerate(states)}
-    del draft.origins[path]
-    if mode is not None:
-        draft.origins[path] = old
+    if mode is None:
+        del draft.origins[path]
     for number, (name, output) in outputs.items():
         if mode is None or number:
             draft.outputs[encode_name(name), output] = (old, number)

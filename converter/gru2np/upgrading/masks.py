@@ -23,7 +23,7 @@ class NoMask(Exception):
 # How the runtime's operations on masks are written: class, options, constants.
 OPERATIONS: dict[str, tuple[str, Callable[[Any], dict[str, Any]], Callable[[Any], Any]]]
 OPERATIONS = {
-    "any": ("ops.Any", lambda x: {"axis": -1, "keepdims": False}, lambda x: ()),
+    "any": ("ops.Any", lambda x: {"axis": list(x.axes), "keepdims": False}, lambda x: ()),
     "concatenate": ("ops.Concatenate", lambda x: {"axis": x.axis}, lambda x: ()),
     "logical_and": ("ops.LogicalAnd", lambda x: {}, lambda x: ()),
     "logical_or": ("ops.LogicalOr", lambda x: {}, lambda x: ()),

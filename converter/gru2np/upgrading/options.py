@@ -19,9 +19,19 @@ if TYPE_CHECKING:
 SAID: dict[str, tuple[Any, ...]] = {
     **NEUTRAL,
     "groups": (1,),
+    "key_shape": (None,),
     "noise_shape": (None,),
+    "query_shape": (None,),
     "time_major": (False,),
+    "value_shape": (None,),
 }
+# Options that attributes of the runtime's layers state, which are compared.
+COMPARED = frozenset(
+    {
+        *("counts_padding", "reverse_state_order", "rng_type", "theta", "whole_as"),
+        "zeroes_masked",
+    }
+)
 # Values of options that Keras 3 has; generations add some of their own.
 LEGAL: dict[str, tuple[Any, ...]] = {
     "data_format": (None, "channels_first", "channels_last"),
@@ -135,7 +145,7 @@ def unwritten(layer: KerasLayer) -> Iterator[tuple[str, Any]]:
         facts = _operation(layer)
         names = {name for name, *_ in (*facts["call"], *facts["options"])}
         for key, value in layer.config.items():
-            if key not in names and key != "name":
+            if key not in names and key not in ("name", *COMPARED):
                 yield key, value
         return
     known = target.classes()[layer.class_name]
@@ -143,6 +153,8 @@ def unwritten(layer: KerasLayer) -> Iterator[tuple[str, Any]]:
         if key in LEGAL and isinstance(value, str) and value not in LEGAL[key]:
             yield key, value
         if key in known.always or key in known.sometimes or key in HARMLESS:
+            continue
+        if key in COMPARED:
             continue
         if any(value is legal for legal in SAID.get(key, ())):
             continue

@@ -128,38 +128,63 @@ def _masked_output(draft: Draft, found: AttributeDiffers, layer: Layer) -> str |
     outer, _, half = found.new.rpartition("/")
     if half not in HALVES:
         return _set(draft, found.new, "zero_output_for_mask", zero)
-    return "two layers and a merge" if "/" not in outer and split(draft, outer) else None
+    if "/" in outer or not split(draft, outer, found.path.rpartition("/")[0]):
+        return None
+    return "two layers and a merge"
 
 
 def _padding(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
-    """Theano's padding, as a layer of its own before a convolution without."""
-    if layer.op not in PADDED or not found.before or found.new.count("/"):
+    """Padding of other Kerases, as a layer of its own before one without."""
+    padded = layer.op in PADDED or getattr(layer, "counts_padding", False)
+    if not padded or found.new.count("/"):
+        return None
+    sizes = getattr(layer, "kernel_size", None) or layer.pool_size
+    dilation = getattr(layer, "dilation", None) or (1,) * len(sizes)
+    fields = [(n - 1) * d + 1 for n, d in zip(sizes, dilation, strict=True)]
+    if layer.padding == "full":
+        widths = [[n - 1, n - 1] for n in fields]
+    elif layer.padding == "same" and layer.before:
+        widths = [[b, n - 1 - b] for b, n in zip(layer.before, fields, strict=True)]
+    else:
         return None
     model = draft.model
     conv = named(model, found.new)
-    sizes, dilation = layer.kernel_size, layer.dilation
-    fields = [(n - 1) * d + 1 for n, d in zip(sizes, dilation, strict=True)]
-    widths = [[b, n - 1 - b] for b, n in zip(found.before, fields, strict=True)]
     name = unique(model, f"{conv.name}_padding")
     rank = len(widths)
     options = {
         "padding": widths[0] if rank == 1 else widths,
-        "data_format": conv.config.get("data_format"),
+        "data_format": conv.config.get("data_format") or "channels_last",
         "dtype": conv.config.get("dtype"),
     }
     before = KerasLayer(
         f"ZeroPadding{rank}D", name, options, training={}, calls=conv.calls
     )
-    conv = replace(
-        conv,
-        config={**conv.config, "padding": "valid"},
-        calls=_reading(name, len(conv.calls)),
-    )
+    config = {**conv.config, "padding": "valid"}
+    config.pop("counts_padding", None)
+    conv = replace(conv, config=config, calls=_reading(name, len(conv.calls)))
     draft.model = spliced(model, conv.name, [before, conv])
-    draft.settled |= {
-        (found.path, key) for key in ("before", "padding", "inputs")
-    }
+    keys = ("before", "counts_padding", "padding", "inputs")
+    draft.settled |= {(found.path, key) for key in keys}
     return "zeros before and after, and no padding"
+
+
+def _least_epsilon(draft: Draft, found: AttributeDiffers, layer: Layer) -> str:
+    """The epsilon that its Keras used, which had a least one."""
+    keys = ("epsilon", "least_epsilon", "least_epsilon_ranks")
+    draft.settled |= {(found.path, key) for key in keys}
+    return _set(draft, found.new, "epsilon", max(layer.epsilon, layer.least_epsilon))
+
+
+def _ranks(draft: Draft, found: AttributeDiffers, _layer: Layer) -> str | None:
+    """Dot of two inputs of rank 3 at most, which all Kerases contract alike."""
+    shapes, _ = draft.before.infer_nodes()
+    known = {port.name: (port.shape,) for port in draft.before.inputs} | shapes
+    nodes = [node for node in draft.before.nodes if node.layer == found.path]
+    read = [known[name][output] for node in nodes for name, output in node.inputs]
+    if any(len(shape) > 3 for shape in read):
+        return None
+    draft.settled.add((found.path, found.attribute))
+    return ""
 
 
 def _reading(name: str, calls: int) -> tuple[Call, ...]:
@@ -173,10 +198,15 @@ PADDED = ("conv",)
 # By attribute of the runtime's layer.
 REWRITES: dict[str, Rewrite] = {
     "activation": _hard_sigmoid,
+    "any_rank": _ranks,
     "before": _padding,
+    "counts_padding": _padding,
     "epsilon": _option("epsilon"),
     "function": _hard_sigmoid,
+    "least_epsilon": _least_epsilon,
+    "least_epsilon_ranks": _least_epsilon,
     "masked_output": _masked_output,
+    "padding": _padding,
     "recurrent_activation": _hard_sigmoid,
     "stateful": _option("stateful"),
 }
