@@ -130,17 +130,18 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
         problems: Sequence[Problem] | str,
         ways_on: Sequence[str] = (),
         notes: Sequence[str] = (),
+        what: str = "this model cannot be converted",
     ) -> None:
         self.problems = () if isinstance(problems, str) else tuple(problems)
         self.ways_on = tuple(ways_on)
         if isinstance(problems, str):
             text = problems
         elif len(problems) == 1:
-            text = f"this model cannot be converted: {problems[0]}"
+            text = f"{what}: {problems[0]}"
         else:
             lines = "".join(f"\n  - {problem}" for problem in problems)
             count = f"{len(problems)} problems"
-            text = f"this model cannot be converted, {count}:{lines}"
+            text = f"{what}, {count}:{lines}"
         super().__init__(
             "\n".join([text, *notes, *way_on(self.problems, self.ways_on)])
         )

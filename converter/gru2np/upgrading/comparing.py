@@ -147,7 +147,8 @@ class Comparison:
 
     def _tensors(self, node: Node, other: Node) -> Iterator[TensorDiffers]:
         call = _call(node)
-        before, after = node.inputs, self._joined(other)
+        before = _joined(node, self._old_nodes)
+        after = _joined(other, self._nodes)
         if list(map(self._old, before)) != list(map(self._new, after)):
             yield TensorDiffers(
                 node.layer, other.layer, call, False, before[0], after[0]
@@ -157,13 +158,6 @@ class Comparison:
             yield TensorDiffers(
                 node.layer, other.layer, call, True, node.mask, other.mask
             )
-
-    def _joined(self, node: Node) -> tuple[Ref, ...]:
-        """The inputs of a node; of a merge of two after two, those of all."""
-        first = self._nodes.get(node.inputs[0][0])
-        if first is None or first.layer != node.layer or "#pair_" not in first.name:
-            return node.inputs
-        return (*self._joined(first), *node.inputs[1:])
 
     def _old(self, ref: Ref) -> tuple[int, int]:
         return self.old[ref[0]], ref[1]
@@ -179,8 +173,20 @@ class Comparison:
         return self._number(("layer", moved[0], _call(node))), moved[1]
 
     @cached_property
+    def _old_nodes(self) -> dict[str, Node]:
+        return {node.name: node for node in self.before.nodes}
+
+    @cached_property
     def _nodes(self) -> dict[str, Node]:
         return {node.name: node for node in self.after.nodes}
+
+
+def _joined(node: Node, nodes: Mapping[str, Node]) -> tuple[Ref, ...]:
+    """The inputs of a node; of a merge of two after two, those of all."""
+    first = nodes.get(node.inputs[0][0])
+    if first is None or first.layer != node.layer or "#pair_" not in first.name:
+        return node.inputs
+    return (*_joined(first, nodes), *node.inputs[1:])
 
 
 def _attributes(

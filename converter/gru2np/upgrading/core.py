@@ -10,6 +10,7 @@ from gru2np.convert import convert
 from gru2np.errors import Problem, UnsupportedModelError
 from gru2np.graph.flatten import build
 from gru2np.graph.prune import needed
+from gru2np.layers import LAYERS
 from gru2np.upgrading import target
 from gru2np.upgrading.comparing import AttributeDiffers, Comparison
 from gru2np.upgrading.draft import Draft, numbered
@@ -17,18 +18,20 @@ from gru2np.upgrading.gone import respelled
 from gru2np.upgrading.masking import with_masks
 from gru2np.upgrading.options import unwritten
 from gru2np.upgrading.rewriting import REWRITES
+from gru2np.upgrading.weights import NEW
 from gru2np.upgrading.writing import write
 from gru2np_runtime.graph import walk
 from gru2np.ir import walk_keras
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from gru2np.convert import Conversion
     from gru2np.ir import Array, KerasModel
 
 # Names that files of Keras 3 cannot have, though its modules do.
 ALIASES = frozenset({"Merge", "ThresholdedReLU"})
+WAY_ON = "run it as it was meant, without Keras: gru2np export writes a bundle of it"
 # Rounds of rewriting: a change of one layer may show a difference of another.
 ROUNDS = 8
 
@@ -44,7 +47,7 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
     draft = Draft(model, before, {path: path for path in titles})
     problems = list(_not_there(model))
     if problems:
-        raise UnsupportedModelError(problems)
+        raise _refused(problems)
     _rewrite(conversion, draft)
 
     def weight(path: str) -> Array:
@@ -57,11 +60,20 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
     return memory.getvalue(), draft
 
 
+def _refused(problems: Sequence[Problem]) -> UnsupportedModelError:
+    what = f"this model has no exact form in Keras {target.release().writes}"
+    return UnsupportedModelError(problems, [WAY_ON], what=what)
+
+
 def _not_there(model: KerasModel) -> Iterator[Problem]:
     """Classes and options that Keras 3 does not have."""
     for layer in walk_keras(model.layers):
         name = layer.class_name
-        if layer.model is not None or name == "InputLayer":
+        if layer.model is not None:
+            continue
+        if name == "InputLayer":
+            if layer.config.get("batch_shape") is None:
+                yield Problem(layer.name, name, "the file does not state its shape")
             continue
         if name.startswith("ops."):
             if target.operation(name) is None:
@@ -70,6 +82,13 @@ def _not_there(model: KerasModel) -> Iterator[Problem]:
         elif name not in target.classes() or name in ALIASES:
             yield Problem(layer.name, name, "Keras 3 has no such layer")
             continue
+        for variable in LAYERS[name].weights.unused if LAYERS[name].weights else ():
+            option = variable.option
+            if variable.name not in NEW and (
+                not option or layer.config.get(option) is True
+            ):
+                reason = f"its variable {variable.name} acts in training only"
+                yield Problem(layer.name, name, f"{reason}, and is not carried over")
         for key, value in unwritten(layer):
             yield Problem(
                 layer.name, name, "Keras 3 has no such option", key, value
@@ -108,8 +127,8 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
         if not attributes:
             problems += with_masks(draft, found, tried)
         if problems:
-            raise UnsupportedModelError(problems)
-    raise UnsupportedModelError([Problem("model", "model", "no end")])
+            raise _refused(problems)
+    raise AssertionError("the draft and the model never agreed")
 
 
 def _settled(draft: Draft, found: Any) -> bool:

@@ -83,7 +83,15 @@ def numbered(model: KerasModel) -> KerasModel:
             name = "Sequential" if layer.model.sequential else "Functional"
         path = "" if operation else paths.next(name)
         layers.append(replace(_plain(layer), path=path))
-    return replace(model, layers=tuple(layers))
+    sequential = model.sequential and _is_chain(model)
+    return replace(model, layers=tuple(layers), sequential=sequential)
+
+
+def _is_chain(model: KerasModel) -> bool:
+    """Whether each layer reads the one before it; in Keras 1, the first may merge."""
+    before = [(TensorRef(layer.name, 0, 0),) for layer in model.layers]
+    read = [tuple(call.inputs for call in layer.calls) for layer in model.layers]
+    return read == [(), *((refs,) for refs in before[:-1])]
 
 
 def _plain(layer: KerasLayer) -> KerasLayer:

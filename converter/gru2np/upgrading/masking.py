@@ -37,7 +37,8 @@ def with_masks(
     if nested:
         return []
     problems = []
-    for one in found:
+    # Outputs of the model are those of layers, whose differences come first.
+    for one in [x for x in found if x.new] or found:
         key = one.path, one.call, one.mask
         reason = "used twice" if key in tried else _one(draft, one)
         tried.add(key)

@@ -18,18 +18,17 @@ if TYPE_CHECKING:
 # Options that Keras 3 does not have, and the values that say what it does anyway.
 SAID: dict[str, tuple[Any, ...]] = {
     **NEUTRAL,
+    "causal": (False,),
     "groups": (1,),
-    "key_shape": (None,),
     "noise_shape": (None,),
-    "query_shape": (None,),
     "time_major": (False,),
-    "value_shape": (None,),
 }
-# Options that attributes of the runtime's layers state, which are compared.
+# Options that attributes of the runtime's layers state, which are compared, and shapes
+# that Keras infers.
 COMPARED = frozenset(
     {
-        *("counts_padding", "reverse_state_order", "rng_type", "theta", "whole_as"),
-        "zeroes_masked",
+        *("counts_padding", "reverse_state_order", "rng_type", "whole_as"),
+        *("zeroes_masked", "query_shape", "key_shape", "value_shape"),
     }
 )
 # Values of options that Keras 3 has; generations add some of their own.
