@@ -148,8 +148,6 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
     Attributes:
         problems: all problems in the file; empty if the message is a text.
         ways_on: how to convert a part of the model without them.
-
-    ``cannot`` says what cannot be done.
     """
 
     def __init__(
@@ -157,19 +155,18 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
         problems: Sequence[Problem] | str,
         ways_on: Sequence[str] = (),
         notes: Sequence[str] = (),
-        *,
-        cannot: str = "be converted",
+        what: str = "this model cannot be converted",
     ) -> None:
         self.problems = () if isinstance(problems, str) else tuple(problems)
         self.ways_on = tuple(ways_on)
         if isinstance(problems, str):
             text = problems
         elif len(problems) == 1:
-            text = f"this model cannot {cannot}: {problems[0]}"
+            text = f"{what}: {problems[0]}"
         else:
             lines = "".join(f"\n  - {problem}" for problem in problems)
             count = f"{len(problems)} problems"
-            text = f"this model cannot {cannot}, {count}:{lines}"
+            text = f"{what}, {count}:{lines}"
         super().__init__(
             "\n".join([text, *notes, *way_on(self.problems, self.ways_on)])
         )

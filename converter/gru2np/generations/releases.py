@@ -162,11 +162,6 @@ class Line:
         functions = self._keys(self._table["functions"], self._index[release.name])
         return frozenset(functions)
 
-    def operation_names(self, release: Release) -> tuple[str, ...]:
-        """Modules and names of the operations of a release of Keras 3."""
-        index = self._index[release.name]
-        return tuple(self._keys(self._table["operations"], index))
-
     def _keys(self, spans: Mapping[str, Any], index: int) -> Iterator[str]:
         """The keys of a table that a release has."""
         return (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.layers import LAYERS
 from gru2np.layers.mask_rules import SEQUENCE
+from gru2np.upgrading.options import options_in_call, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
     from gru2np.ir import Call, KerasLayer, TensorRef
 
     Tensor = Callable[[TensorRef], dict[str, Any]]
+
+# Classes whose tensors are in one list, even if it is only one.
+TAKES_LISTS = frozenset(
+    {
+        *("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply"),
+        *("Subtract", "ops.Concatenate", "ops.Stack"),
+    }
+)
 
 
 def node_of(layer: KerasLayer, call: Call, tensor: Tensor) -> dict[str, Any]:
@@ -24,11 +33,17 @@ def node_of(layer: KerasLayer, call: Call, tensor: Tensor) -> dict[str, Any]:
         tensor: gives the record of a tensor.
     """
     keywords: dict[str, Any] = {
-        key: value for key, value in call.keywords.items() if key != "training"
+        name: tensor(ref)
+        for name, ref in call.arguments.items()
+        if isinstance(name, str)
     }
+    if layer.class_name.startswith("ops."):
+        keywords |= options_in_call(layer)
+        return {"args": _operands(layer, call, tensor), "kwargs": keywords}
+    keywords |= {key: x for key, x in call.keywords.items() if key != "training"}
     inputs = [tensor(ref) for ref in call.inputs]
-    by_position = {key: ref for key, ref in call.arguments.items() if type(key) is int}
     known = LAYERS.get(layer.class_name)
+    by_position = [ref for key, ref in call.arguments.items() if type(key) is int]
     if known is not None and known.mask == SEQUENCE:
         positional: list[Any] = inputs[:1]
         if len(inputs) > 1:
@@ -37,22 +52,31 @@ def node_of(layer: KerasLayer, call: Call, tensor: Tensor) -> dict[str, Any]:
         keys, single = layer.model.input_keys, layer.model.single[0]
         names = dict(zip(keys or (), inputs, strict=False))
         positional = [names or (inputs[0] if single else inputs)]
-    elif by_position or call.constants:
-        # Arguments after the last tensor are options of the operation.
-        places = [*by_position, *(position for position, _ in call.constants)]
-        positional = [None] * (max(places) + 1)
-        for position, ref in by_position.items():
-            assert type(position) is int
-            positional[position] = tensor(ref)
-        for position, value in call.constants:
-            positional[position] = value
+    elif known is not None and known.call.tensors:
+        positional = [tensor(ref) for ref in by_position]
     else:
-        positional = inputs if len(inputs) == 1 else [inputs]
-    for name, ref in call.arguments.items():
-        if isinstance(name, str):
-            keywords[name] = tensor(ref)
+        several = layer.class_name in TAKES_LISTS
+        positional = [inputs] if several or len(inputs) > 1 else inputs
     if isinstance(call.mask, tuple):
         keywords["mask"] = [None if ref is None else tensor(ref) for ref in call.mask]
     elif call.mask is not None:
         keywords["mask"] = tensor(call.mask)
     return {"args": positional, "kwargs": keywords}
+
+
+def _operands(layer: KerasLayer, call: Call, tensor: Tensor) -> list[Any]:
+    """The positional arguments of an operation: tensors and constants."""
+    constants = dict(call.constants)
+    tensors = [tensor(ref) for ref in call.inputs]
+    if layer.class_name in TAKES_LISTS and not constants:
+        return [tensors]
+    operands = []
+    while tensors or constants:
+        position = len(operands)
+        if position in constants:
+            operands.append(value_of(constants.pop(position)))
+        elif tensors:
+            operands.append(tensors.pop(0))
+        else:
+            operands.append(None)
+    return operands

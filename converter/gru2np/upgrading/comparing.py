@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from gru2np.upgrading.draft import Draft
 from gru2np_runtime.bundle.manifest_writer import json_value
 from gru2np_runtime.graph import Graph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Node, Ref
@@ -59,42 +61,41 @@ class TensorDiffers:
 
 
 class Comparison:
-    """Two graphs of one model.
+    """The old graph of a model, and that of its draft.
 
     Args:
-        before: the graph of the old model.
-        after: that of the new one.
+        draft: the draft.
+        after: its graph.
         titles: the paths of the old model's layers.
-        origins: the same by their paths in the new model.
     """
 
-    def __init__(
-        self,
-        before: Graph,
-        after: Graph,
-        titles: Mapping[str, Any],
-        origins: Mapping[str, str],
-    ) -> None:
-        self.before = before
+    def __init__(self, draft: Draft, after: Graph, titles: Iterable[str]) -> None:
+        self.draft = draft
+        self.before = draft.before
         self.after = after
         self.numbers: dict[Key, int] = {}
-        own = {path: path for path in titles}
-        self.old = self._numbered(before, own)
-        self.new = self._numbered(after, origins)
-        self.origins = origins
+        self.old = self._numbered(self.before, {path: path for path in titles}, ())
+        self.new = self._numbered(after, draft.origins, draft.plain)
 
-    def _numbered(self, graph: Graph, known: Mapping[str, str]) -> dict[str, int]:
+    def _numbered(
+        self, graph: Graph, known: Mapping[str, str], plain: Container[str]
+    ) -> dict[str, int]:
         """A number for each node; nodes of equal meaning have the same."""
         numbers = {
             port.name: self._number(("input", i)) for i, port in enumerate(graph.inputs)
         }
+        through: dict[str, Ref] = {}
         for node in graph.nodes:
+            if node.layer in plain:
+                source = node.inputs[0]
+                through[node.name] = through.get(source[0], source)
+                continue
             if node.layer in known:
                 key: Key = ("layer", known[node.layer], _call(node))
             else:
-                layer = graph.layers[node.layer]
-                refs = [(numbers[name], output) for name, output in node.inputs]
-                key = (layer.op, _text(layer), tuple(refs))
+                read = (through.get(ref[0], ref) for ref in node.inputs)
+                refs = [(numbers[name], output) for name, output in read]
+                key = (*_operation(graph.layers[node.layer]), *refs)
             numbers[node.name] = self._number(key)
         return numbers
 
@@ -103,14 +104,15 @@ class Comparison:
 
     def differences(self) -> Iterator[AttributeDiffers | TensorDiffers]:
         """Everything that differs, attributes first."""
-        new = {
-            (self.origins[node.layer], _call(node)): node
+        counterparts = {
+            (self.draft.origins[node.layer], _call(node)): node
             for node in self.after.nodes
-            if node.layer in self.origins
+            if node.layer in self.draft.origins
         }
+        names = {old: new for new, old in self.draft.origins.items()}
         seen = set()
         pairs = [
-            (node, new.get((node.layer, _call(node))))
+            (node, counterparts.get((node.layer, _call(node))))
             for node in self.before.nodes
             if "#" not in node.layer
         ]
@@ -125,8 +127,14 @@ class Comparison:
                 self.after.layers[other.layer],
             )
         for node, other in pairs:
+            new = names.get(node.layer)
             if other is not None:
                 yield from self._tensors(node, other)
+            elif new is not None and new + _call(node) in self._nodes:
+                # Other nodes around it give what it gave.
+                yield TensorDiffers(
+                    node.layer, new, _call(node), False, node.inputs[0], None
+                )
         for port, other_port in zip(
             self.before.outputs, self.after.outputs, strict=True
         ):
@@ -139,7 +147,8 @@ class Comparison:
 
     def _tensors(self, node: Node, other: Node) -> Iterator[TensorDiffers]:
         call = _call(node)
-        before, after = node.inputs, other.inputs
+        before = _joined(node, self._old_nodes)
+        after = _joined(other, self._nodes)
         if list(map(self._old, before)) != list(map(self._new, after)):
             yield TensorDiffers(
                 node.layer, other.layer, call, False, before[0], after[0]
@@ -154,7 +163,30 @@ class Comparison:
         return self.old[ref[0]], ref[1]
 
     def _new(self, ref: Ref) -> tuple[int, int]:
-        return self.new[ref[0]], ref[1]
+        name, output = ref
+        node = self._nodes.get(name)
+        if node is not None and node.layer in self.draft.plain:
+            return self._new(node.inputs[0])
+        moved = node and self.draft.outputs.get((node.layer, output))
+        if node is None or not moved:
+            return self.new[name], output
+        return self._number(("layer", moved[0], _call(node))), moved[1]
+
+    @cached_property
+    def _old_nodes(self) -> dict[str, Node]:
+        return {node.name: node for node in self.before.nodes}
+
+    @cached_property
+    def _nodes(self) -> dict[str, Node]:
+        return {node.name: node for node in self.after.nodes}
+
+
+def _joined(node: Node, nodes: Mapping[str, Node]) -> tuple[Ref, ...]:
+    """The inputs of a node; of a merge of two after two, those of all."""
+    first = nodes.get(node.inputs[0][0])
+    if first is None or first.layer != node.layer or "#pair_" not in first.name:
+        return node.inputs
+    return (*_joined(first, nodes), *node.inputs[1:])
 
 
 def _attributes(
@@ -165,7 +197,7 @@ def _attributes(
         return
     if isinstance(before, Graph) and isinstance(after, Graph):
         own = {name: name for name in before.layers if "#" not in name}
-        inner = Comparison(before, after, own, own)
+        inner = Comparison(Draft(None, before, own), after, own)
         for one in inner.differences():
             if isinstance(one, AttributeDiffers):
                 at, there = f"{path}/{one.path}", f"{new}/{one.new}"
@@ -186,8 +218,14 @@ def _attributes(
             yield AttributeDiffers(path, new, "layers", name, None)
 
 
-def _text(layer: Layer) -> str:
-    return json.dumps(json_value(layer.attributes()), sort_keys=True)
+def _operation(layer: Layer) -> tuple[str, str]:
+    """What a layer without weights computes, the same for all ways to write it."""
+    attributes = layer.attributes()
+    if layer.op == "binary" and not attributes.get("constant_kind"):
+        return str(attributes["function"]), ""
+    if layer.op in ("logical_and", "logical_or"):
+        return layer.op, ""
+    return layer.op, json.dumps(json_value(attributes), sort_keys=True)
 
 
 def _call(node: Node) -> str:

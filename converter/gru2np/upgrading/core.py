@@ -10,22 +10,28 @@ from gru2np.convert import convert
 from gru2np.errors import Problem, UnsupportedModelError
 from gru2np.graph.flatten import build
 from gru2np.graph.prune import needed
+from gru2np.layers import LAYERS
 from gru2np.upgrading import target
 from gru2np.upgrading.comparing import AttributeDiffers, Comparison
 from gru2np.upgrading.draft import Draft, numbered
+from gru2np.upgrading.gone import respelled
 from gru2np.upgrading.masking import with_masks
 from gru2np.upgrading.options import unwritten
 from gru2np.upgrading.rewriting import REWRITES
+from gru2np.upgrading.weights import NEW
 from gru2np.upgrading.writing import write
 from gru2np_runtime.graph import walk
 from gru2np.ir import walk_keras
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from gru2np.convert import Conversion
-    from gru2np.ir import Array
+    from gru2np.ir import Array, KerasModel
 
+# Names that files of Keras 3 cannot have, though its modules do.
+ALIASES = frozenset({"Merge", "ThresholdedReLU"})
+WAY_ON = "run it as it was meant, without Keras: gru2np export writes a bundle of it"
 # Rounds of rewriting: a change of one layer may show a difference of another.
 ROUNDS = 8
 
@@ -37,10 +43,11 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
         UnsupportedModelError: the model has no exact form in Keras 3; all reasons.
     """
     titles = conversion.built.titles
-    draft = Draft(numbered(conversion.model), {path: path for path in titles})
-    problems = list(_not_there(conversion))
+    model, before = respelled(conversion.model), conversion.built.graph
+    draft = Draft(model, before, {path: path for path in titles})
+    problems = list(_not_there(model))
     if problems:
-        raise UnsupportedModelError(problems)
+        raise _refused(problems)
     _rewrite(conversion, draft)
 
     def weight(path: str) -> Array:
@@ -53,19 +60,35 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
     return memory.getvalue(), draft
 
 
-def _not_there(conversion: Conversion) -> Iterator[Problem]:
+def _refused(problems: Sequence[Problem]) -> UnsupportedModelError:
+    what = f"this model has no exact form in Keras {target.release().writes}"
+    return UnsupportedModelError(problems, [WAY_ON], what=what)
+
+
+def _not_there(model: KerasModel) -> Iterator[Problem]:
     """Classes and options that Keras 3 does not have."""
-    for layer in walk_keras(conversion.model.layers):
+    for layer in walk_keras(model.layers):
         name = layer.class_name
         if layer.model is not None:
             continue
-        if name.startswith("ops."):
-            if name.removeprefix("ops.") not in target.modules():
-                yield Problem(layer.name, name, "Keras 3 has no such operation")
+        if name == "InputLayer":
+            if layer.config.get("batch_shape") is None:
+                yield Problem(layer.name, name, "the file does not state its shape")
             continue
-        if name not in target.classes():
+        if name.startswith("ops."):
+            if target.operation(name) is None:
+                yield Problem(layer.name, name, "Keras 3 has no such operation")
+                continue
+        elif name not in target.classes() or name in ALIASES:
             yield Problem(layer.name, name, "Keras 3 has no such layer")
             continue
+        for variable in LAYERS[name].weights.unused if LAYERS[name].weights else ():
+            option = variable.option
+            if variable.name not in NEW and (
+                not option or layer.config.get(option) is True
+            ):
+                reason = f"its variable {variable.name} acts in training only"
+                yield Problem(layer.name, name, f"{reason}, and is not carried over")
         for key, value in unwritten(layer):
             yield Problem(
                 layer.name, name, "Keras 3 has no such option", key, value
@@ -78,14 +101,11 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
     Raises:
         UnsupportedModelError: it has no exact form.
     """
-    before = conversion.built.graph
-    layers = dict(walk(before))
+    layers = dict(walk(draft.before))
     tried: set[Any] = set()
     for _ in range(ROUNDS):
-        after = needed(build(draft.model, target.meaning(), conversion.specs).graph)
-        comparison = Comparison(
-            before, after, conversion.built.titles, draft.origins
-        )
+        after = needed(build(numbered(draft.model), target.meaning(), conversion.specs).graph)
+        comparison = Comparison(draft, after, conversion.built.titles)
         found = [x for x in comparison.differences() if not _settled(draft, x)]
         if not found:
             return
@@ -102,16 +122,16 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
                     f"{one.after!r}, and there is no other exact form"
                 )
                 problems.append(Problem(one.path, layers[one.path].op, reason))
-            else:
+            elif words:
                 draft.words[one.path] = words
         if not attributes:
-            problems += with_masks(draft, comparison, found, tried)
+            problems += with_masks(draft, found, tried)
         if problems:
-            raise UnsupportedModelError(problems)
-    raise UnsupportedModelError([Problem("model", "model", "no end")])
+            raise _refused(problems)
+    raise AssertionError("the draft and the model never agreed")
 
 
 def _settled(draft: Draft, found: Any) -> bool:
     if isinstance(found, AttributeDiffers):
         return (found.path, found.attribute) in draft.settled
-    return not found.mask and (found.path, "inputs") in draft.settled
+    return (found.path, "mask" if found.mask else "inputs") in draft.settled

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gru2np.ir import Array, Call, KerasLayer, KerasModel
+    from gru2np_runtime.graph import Graph, Ref
 
 
 @dataclass
@@ -22,26 +23,38 @@ class Draft:
 
     Attributes:
         model: the model.
+        before: the graph of the old model.
         origins: the paths of the old model's layers, by their paths in this one.
         weights: what is made of an old weight, by its path in this model.
-        moved: weights of layers that were built anew: old paths by new prefixes.
-        settled: attributes of runtime layers that differ and whose weights make up for
-            it, as (old path, attribute).
+        moved: old paths of layers that were built anew, by their new paths.
+        outputs: outputs of old layers, as (path, number), by the new layer and number
+            that give them now.
+        settled: what differs from the old graph and was made up for, as (old path,
+            attribute), or ``inputs`` or ``mask`` for the attribute.
+        plain: layers that were added to stop a mask, and change nothing else.
+        masks: masks of the old graph that were built, by their place there.
         words: what was written in other words, by old path.
     """
 
     model: KerasModel
+    before: Graph
     origins: dict[str, str]
     weights: dict[str, Callable[[Array], Array]] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
+    outputs: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
     settled: set[tuple[str, str]] = field(default_factory=set)
+    plain: set[str] = field(default_factory=set)
+    masks: dict[Ref, TensorRef] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
 
     def source(self, path: str) -> str:
         """The path of the old weight that a weight of this model is made of."""
-        for prefix, old in (*self.moved.items(), *self.origins.items()):
-            if path.startswith(f"{prefix}/"):
-                return old + path[len(prefix) :]
+        known = {**self.origins, **self.moved}
+        parts = path.split("/")
+        for end in range(len(parts) - 1, 0, -1):
+            prefix = "/".join(parts[:end])
+            if prefix in known:
+                return "/".join([known[prefix], *parts[end:]])
         return path
 
     def change(self, path: str, change: Callable[[Array], Array]) -> None:
@@ -52,6 +65,11 @@ class Draft:
     def name(self, path: str) -> str:
         """The path of an old layer in this model."""
         return next(new for new, old in self.origins.items() if old == path)
+
+    def add(self, layer: KerasLayer) -> None:
+        """Add a layer to the outermost model, which is then no Sequential."""
+        layers = (*self.model.layers, layer)
+        self.model = replace(self.model, layers=layers, sequential=False)
 
 
 def numbered(model: KerasModel) -> KerasModel:
@@ -65,7 +83,15 @@ def numbered(model: KerasModel) -> KerasModel:
             name = "Sequential" if layer.model.sequential else "Functional"
         path = "" if operation else paths.next(name)
         layers.append(replace(_plain(layer), path=path))
-    return replace(model, layers=tuple(layers))
+    sequential = model.sequential and _is_chain(model)
+    return replace(model, layers=tuple(layers), sequential=sequential)
+
+
+def _is_chain(model: KerasModel) -> bool:
+    """Whether each layer reads the one before it; in Keras 1, the first may merge."""
+    before = [(TensorRef(layer.name, 0, 0),) for layer in model.layers]
+    read = [tuple(call.inputs for call in layer.calls) for layer in model.layers]
+    return read == [(), *((refs,) for refs in before[:-1])]
 
 
 def _plain(layer: KerasLayer) -> KerasLayer:
@@ -131,6 +157,62 @@ def changed(
 def named(model: KerasModel, component: str) -> KerasLayer:
     """The layer of a model by its name as a component of a path."""
     return next(x for x in model.layers if encode_name(x.name) == component)
+
+
+def inlined(draft: Draft, name: str) -> None:
+    """Replace a nested model of the outermost model by its layers."""
+    outer = next(x for x in draft.model.layers if x.name == name)
+    inner = outer.model
+    assert inner is not None
+    model = replace(draft.model, sequential=False)
+    names = {}
+    for layer in inner.layers:
+        if layer.class_name != "InputLayer":
+            names[layer.name] = unique(model, f"{name}_{layer.name}")
+    inputs = {ref.layer: i for i, ref in enumerate(inner.inputs)}
+    counts = {layer.name: len(layer.calls) for layer in inner.layers}
+
+    def inside(number: int) -> Callable[[TensorRef], TensorRef]:
+        def ref(old: TensorRef) -> TensorRef:
+            if old.layer in inputs:
+                return outer.calls[number].inputs[inputs[old.layer]]
+            call = number * counts[old.layer] + old.call
+            return TensorRef(names[old.layer], call, old.output)
+
+        return ref
+
+    added = []
+    for layer in inner.layers:
+        if layer.name in names:
+            calls = tuple(
+                call
+                for number in range(len(outer.calls))
+                for call in with_refs(layer, inside(number)).calls
+            )
+            added.append(replace(layer, name=names[layer.name], calls=calls))
+
+    def end(old: TensorRef) -> TensorRef:
+        while old.layer == name:
+            old = inside(old.call)(inner.outputs[old.output])
+        return old
+
+    layers = []
+    for layer in model.layers:
+        layers.extend(added if layer.name == name else (layer,))
+    moved = tuple(with_refs(layer, end) for layer in layers)
+    ends = tuple(map(end, model.outputs))
+    draft.model = replace(model, layers=moved, outputs=ends)
+    prefix = encode_name(name)
+    paths = {f"{prefix}/{encode_name(old)}": encode_name(new) for old, new in names.items()}
+    for table in (draft.origins, draft.moved):
+        for path in list(table):
+            first = "/".join(path.split("/")[:2])
+            if first in paths:
+                table[paths[first] + path[len(first) :]] = table.pop(path)
+    for path in list(draft.weights):
+        first = "/".join(path.split("/")[:2])
+        if first in paths:
+            draft.weights[paths[first] + path[len(first) :]] = draft.weights.pop(path)
 
 
 def with_layer(model: KerasModel, layer: KerasLayer) -> KerasModel:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gru2np.ir import Call, KerasLayer, TensorRef
 from gru2np.upgrading.draft import changed, edited, named, spliced, unique
+from gru2np.upgrading.halves import HALVES, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,19 +120,93 @@ def _set(draft: Draft, path: str, key: str, value: Any) -> str:
     return f"{key} is {value}"
 
 
-def _masked_output(draft: Draft, found: AttributeDiffers, _layer: Layer) -> str | None:
+def _masked_output(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
+    """``zero_output_for_mask`` as it was; where Bidirectional forces it, two layers."""
     zero = str(found.before).startswith("zero")
     if found.before == "state" or zero == str(found.after).startswith("zero"):
         return None
-    return _set(draft, found.new, "zero_output_for_mask", zero)
+    outer, _, half = found.new.rpartition("/")
+    if half not in HALVES:
+        return _set(draft, found.new, "zero_output_for_mask", zero)
+    if "/" in outer or not split(draft, outer, found.path.rpartition("/")[0]):
+        return None
+    return "two layers and a merge"
 
 
+def _padding(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
+    """Padding of other Kerases, as a layer of its own before one without."""
+    padded = layer.op in PADDED or getattr(layer, "counts_padding", False)
+    if not padded or found.new.count("/"):
+        return None
+    sizes = getattr(layer, "kernel_size", None) or layer.pool_size
+    dilation = getattr(layer, "dilation", None) or (1,) * len(sizes)
+    fields = [(n - 1) * d + 1 for n, d in zip(sizes, dilation, strict=True)]
+    if layer.padding == "full":
+        widths = [[n - 1, n - 1] for n in fields]
+    elif layer.padding == "same" and layer.before:
+        widths = [[b, n - 1 - b] for b, n in zip(layer.before, fields, strict=True)]
+    else:
+        return None
+    model = draft.model
+    conv = named(model, found.new)
+    name = unique(model, f"{conv.name}_padding")
+    rank = len(widths)
+    options = {
+        "padding": widths[0] if rank == 1 else widths,
+        "data_format": conv.config.get("data_format") or "channels_last",
+        "dtype": conv.config.get("dtype"),
+    }
+    before = KerasLayer(
+        f"ZeroPadding{rank}D", name, options, training={}, calls=conv.calls
+    )
+    config = {**conv.config, "padding": "valid"}
+    config.pop("counts_padding", None)
+    conv = replace(conv, config=config, calls=_reading(name, len(conv.calls)))
+    draft.model = spliced(model, conv.name, [before, conv])
+    keys = ("before", "counts_padding", "padding", "inputs")
+    draft.settled |= {(found.path, key) for key in keys}
+    return "zeros before and after, and no padding"
+
+
+def _least_epsilon(draft: Draft, found: AttributeDiffers, layer: Layer) -> str:
+    """The epsilon that its Keras used, which had a least one."""
+    keys = ("epsilon", "least_epsilon", "least_epsilon_ranks")
+    draft.settled |= {(found.path, key) for key in keys}
+    return _set(draft, found.new, "epsilon", max(layer.epsilon, layer.least_epsilon))
+
+
+def _ranks(draft: Draft, found: AttributeDiffers, _layer: Layer) -> str | None:
+    """Dot of two inputs of rank 3 at most, which all Kerases contract alike."""
+    shapes, _ = draft.before.infer_nodes()
+    known = {port.name: (port.shape,) for port in draft.before.inputs} | shapes
+    nodes = [node for node in draft.before.nodes if node.layer == found.path]
+    read = [known[name][output] for node in nodes for name, output in node.inputs]
+    if any(len(shape) > 3 for shape in read):
+        return None
+    draft.settled.add((found.path, found.attribute))
+    return ""
+
+
+def _reading(name: str, calls: int) -> tuple[Call, ...]:
+    """Calls that read the output of each call of a layer."""
+    refs = [TensorRef(name, i, 0) for i in range(calls)]
+    return tuple(Call((ref,), arguments={0: ref}) for ref in refs)
+
+
+# Layers that Theano padded, which Keras pads with zeros.
+PADDED = ("conv",)
 # By attribute of the runtime's layer.
 REWRITES: dict[str, Rewrite] = {
     "activation": _hard_sigmoid,
+    "any_rank": _ranks,
+    "before": _padding,
+    "counts_padding": _padding,
     "epsilon": _option("epsilon"),
     "function": _hard_sigmoid,
+    "least_epsilon": _least_epsilon,
+    "least_epsilon_ranks": _least_epsilon,
     "masked_output": _masked_output,
+    "padding": _padding,
     "recurrent_activation": _hard_sigmoid,
     "stateful": _option("stateful"),
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
-from typing import TYPE_CHECKING
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 from gru2np.generations import keras3
 from gru2np.generations.releases import line
@@ -36,16 +38,25 @@ def classes() -> Mapping[str, Class]:
 
 
 @cache
-def modules() -> Mapping[str, str]:
-    """The modules of its operations by class."""
-    names = line("keras-3").operation_names(release())
-    split = (name.rpartition(".") for name in names)
-    return {name: f"keras.src.{module}" for module, _, name in split}
+def written() -> Mapping[str, Any]:
+    """What real Keras writes, measured: see ``fixtures/measure/keras3_files.py``."""
+    source = files(__package__) / "tables" / "keras3.json"
+    table: Mapping[str, Any] = json.loads(source.read_text("utf-8"))
+    return table
+
+
+def operation(class_name: str) -> Mapping[str, Any] | None:
+    """How an operation is written; None if the class is none of Keras 3."""
+    if not class_name.startswith("ops."):
+        return None
+    name = class_name.removeprefix("ops.")
+    facts: Mapping[str, Any] | None = written()["operations"].get(name)
+    return facts
 
 
 def home(class_name: str) -> tuple[str, str, str | None]:
     """Module, class and registered name of a class, as files have them."""
-    if class_name.startswith("ops."):
-        name = class_name.removeprefix("ops.")
-        return modules()[name], name, name
-    return "keras.layers", class_name, None
+    facts = operation(class_name)
+    if facts is None:
+        return "keras.layers", class_name, None
+    return facts["module"], class_name.removeprefix("ops."), facts["registered_name"]

@@ -1,22 +1,16 @@
-"""The upgraded file of a model in memory, with what was changed; or why there is none."""
+"""The upgraded file of a model in memory, with what was changed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gru2np.errors import UnsupportedModelError
 from gru2np.upgrading import core, target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gru2np.convert import Conversion
-
-WAYS_ON = (
-    "the model runs all the same, with the numbers of its own Keras: gru2np export "
-    "writes a bundle of it",
-)
 
 
 @dataclass(frozen=True)
@@ -50,13 +44,6 @@ def upgrade_of(conversion: Conversion) -> Upgrade:
     Raises:
         UnsupportedModelError: the model has no exact form in Keras 3; all reasons.
     """
-    try:
-        data, draft = core.upgraded(conversion)
-    except UnsupportedModelError as error:
-        raise UnsupportedModelError(
-            error.problems or str(error),
-            WAYS_ON,
-            cannot=f"be written for Keras {written_for()}",
-        ) from None
+    data, draft = core.upgraded(conversion)
     notes = tuple(getattr(draft, "notes", ()))
     return Upgrade(data, dict(draft.words), dict(draft.origins), notes)

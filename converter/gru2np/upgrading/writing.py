@@ -16,7 +16,7 @@ from gru2np.readers.weights_h5 import variables_of
 from gru2np.upgrading import target
 from gru2np.upgrading.calls import node_of
 from gru2np.upgrading.options import options_of, policy
-from gru2np.upgrading.weights import variables
+from gru2np.upgrading.weights import NEW, variables
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
@@ -78,8 +78,9 @@ def _weights(
         for path, owner, arrays in variables(model, specs, builder.weights):
             group = file.create_group(variables_of(path))
             group.attrs["name"] = owner
-            for i, name in enumerate(arrays):
-                group.create_dataset(str(i), data=weight(name), track_times=False)
+            for i, slot in enumerate(arrays):
+                array = weight(slot.path) if slot.used else NEW[slot.name]
+                group.create_dataset(str(i), data=array, track_times=False)
     return memory.getvalue()
 
 
@@ -205,8 +206,11 @@ class _Architecture:
             output = layer.model.outputs[ref.output]
             return self._described(layer.model, f"{path}/", index, output)
         name = f"{path}#{index}" if index else path
+        shapes = self.builder.shapes[name]
+        if ref.output >= len(shapes):  # an operation of two nodes: indices
+            return shapes[0], "int32"
         dtype = self.builder.floats.get(name) or self.builder.dtypes[name]
-        return self.builder.shapes[name][ref.output], dtype
+        return shapes[ref.output], dtype
 
 
 def _record(

@@ -1,0 +1,81 @@
+"""Masks as tensors of a draft, and operations that stop a mask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gru2np.ir import Call, KerasLayer, TensorRef
+from gru2np.upgrading.draft import named, unique
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from gru2np.upgrading.draft import Draft
+    from gru2np_runtime import Layer
+    from gru2np_runtime.graph import Ref
+
+
+class NoMask(Exception):
+    """The draft has no tensor that is the mask."""
+
+
+# How the runtime's operations on masks are written: class, options, constants.
+OPERATIONS: dict[str, tuple[str, Callable[[Any], dict[str, Any]], Callable[[Any], Any]]]
+OPERATIONS = {
+    "any": ("ops.Any", lambda x: {"axis": list(x.axes), "keepdims": False}, lambda x: ()),
+    "concatenate": ("ops.Concatenate", lambda x: {"axis": x.axis}, lambda x: ()),
+    "logical_and": ("ops.LogicalAnd", lambda x: {}, lambda x: ()),
+    "logical_or": ("ops.LogicalOr", lambda x: {}, lambda x: ()),
+    "not_equal": ("ops.NotEqual", lambda x: {}, lambda x: ((1, x.value),)),
+}
+
+
+def mask_of(draft: Draft, ref: Ref) -> TensorRef:
+    """The tensor of the draft that is a tensor of the old graph; built if need be.
+
+    Raises:
+        NoMask: it is inside a nested model, or of an operation that is not written.
+    """
+    if ref not in draft.masks:
+        draft.masks[ref] = _built(draft, ref)
+    return draft.masks[ref]
+
+
+def _built(draft: Draft, ref: Ref) -> TensorRef:
+    name, output = ref
+    ports = [port.name for port in draft.before.inputs]
+    if name in ports:
+        return draft.model.inputs[ports.index(name)]
+    node = next(node for node in draft.before.nodes if node.name == name)
+    layer = draft.before.layers[node.layer]
+    if "#" not in node.layer:
+        try:
+            path = draft.name(node.layer)
+        except StopIteration:
+            raise NoMask(f"{node.layer} was built of several layers") from None
+        if "/" in path:
+            raise NoMask(f"{path} is in a nested model")
+        call = node.name[len(node.layer) :].removeprefix("#") or "0"
+        if not call.isdigit():
+            raise NoMask(f"{node.name} is inside a layer")
+        return TensorRef(named(draft.model, path).name, int(call), output)
+    return _operation(draft, node.layer, layer, [mask_of(draft, x) for x in node.inputs])
+
+
+def _operation(
+    draft: Draft, path: str, layer: Layer, inputs: list[TensorRef]
+) -> TensorRef:
+    if layer.op not in OPERATIONS:
+        raise NoMask(f"{layer.op} makes the mask")
+    class_name, options, constants = OPERATIONS[layer.op]
+    name = unique(draft.model, path.replace("#", "_").replace("/", "_"))
+    call = Call(tuple(inputs), constants=constants(layer))
+    draft.add(KerasLayer(class_name, name, options(layer), training={}, calls=(call,)))
+    return TensorRef(name, 0, 0)
+
+
+def stopped(name: str, ref: TensorRef) -> KerasLayer:
+    """An operation that returns a tensor without its mask: it multiplies by 1."""
+    call = Call((ref,), constants=((1, 1.0),))
+    return KerasLayer("ops.Multiply", name, {}, training={}, calls=(call,))
