@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The largest width of names, and of the shapes of inputs.
 _NAME, _SHAPES = 30, 36
+EITHER = "the fault is the runtime's or the upgraded file's"
 # The width of a paragraph, and the most clauses in it.
 _WIDTH, _CLAUSES = 100, 8
 
@@ -128,9 +129,10 @@ def verdict(verification: Verification) -> str:
         )
     wrong = [output for output in verification.outputs if not output.agrees]
     reasons = "; ".join(f"{comparison.name}: {comparison.why}" for comparison in wrong)
+    fault = "" if verification.rewritten is None else f"; {EITHER}"
     return (
         f"{click.style('differ', fg='red')}: {len(wrong)} of {outputs} ({reasons}), "
-        f"{both}"
+        f"{both}{fault}"
     )
 
 

@@ -45,7 +45,8 @@ class NoReader(VerificationError):
 
     def __init__(self, reason: str, mark: str = ": ") -> None:
         self.reason = reason
-        super().__init__(f"{reason}{mark}{INSTEAD}")
+        instead = "" if reason.endswith(INSTEAD) else f"{mark}{INSTEAD}"
+        super().__init__(f"{reason}{instead}")
 
     def with_more(self, more: str) -> NoReader:
         """The same error with a further reason."""

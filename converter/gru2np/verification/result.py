@@ -62,9 +62,9 @@ class Verification:
         reference, rewritten = self.evidence.reference, self.rewritten
         if reference is None or rewritten is None:
             return None
-        words = "; ".join(by_words(rewritten)) or "nothing"
-        name = f"Keras {reference.version}"
-        return f"run as upgraded in {name}; rewritten: {words}"
+        words = "; ".join(by_words(rewritten))
+        told = f"rewritten: {words}" if words else "nothing is rewritten"
+        return f"run as upgraded in Keras {reference.version}; {told}"
 
     @property
     def drawn(self) -> int | None:

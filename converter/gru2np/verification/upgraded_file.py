@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gru2np.convert import convert, converted
-from gru2np.errors import Gru2npError
+from gru2np.errors import Gru2npError, VerificationError
 from gru2np.generations import interpret
 from gru2np.layers.custom import Specs
 from gru2np.upgrading.target import BACKEND
 from gru2np.upgrading.upgrade import upgrade_of, written_for
+from gru2np.verification.installed_keras import SHOWN, NoReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gru2np.convert import Conversion
     from gru2np.upgrading.upgrade import Upgrade
-    from gru2np.verification.installed_keras import NoReader
     from gru2np.verification.keras_process import Answered
     from gru2np_runtime.custom_objects import CustomObjects
 
@@ -50,6 +50,10 @@ def opened(
         conversion: of the model's own file, or of a part of it.
         upgrade: of the whole model.
         custom_objects: custom classes by name.
+
+    Raises:
+        VerificationError: masks are inputs of the part.
+        InputError: the upgraded file has no such part.
     """
     with tempfile.TemporaryDirectory(prefix="gru2np-") as folder:
         path = Path(folder) / "upgraded.keras"
@@ -105,7 +109,10 @@ def refused(reason: NoReader, error: Gru2npError) -> NoReader:
         error: of the upgraded file.
     """
     problems = getattr(error, "problems", ())
-    lines = "".join(f"\n  - {problem}" for problem in problems) or f" {error}"
+    lines = [f"\n  - {problem}" for problem in problems[:SHOWN]]
+    more = len(problems) - SHOWN
+    lines += [f"\n  - and {more} more"] if more > 0 else []
     return reason.with_more(
-        f"Nor does Keras {written_for()} run it as upgraded (gru2np upgrade):{lines}"
+        f"Nor does Keras {written_for()} run it as upgraded (gru2np upgrade):"
+        f"{''.join(lines) or f' {error}'}"
     )
