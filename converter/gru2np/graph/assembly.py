@@ -62,6 +62,7 @@ class Builder:
         policies: the dtypes that the layers of the model compute in, by path.
         floats: the floating point dtypes in Keras of the outputs of every input and
             node; empty for other dtypes.
+        carried: the mask of a tensor, of those that have one.
         rows: where the samples are in the outputs of a node, if not along axis 0 with
             one row for each; None if they are the same for all samples.
     """
@@ -84,6 +85,7 @@ class Builder:
         self.first_masks: dict[str, Ref | None] = {}
         self.policies = translator.policies
         self.floats: dict[str, str] = {}
+        self.carried: dict[Ref, Ref] = {}
         self.rows: dict[str, Rows | None] = {}
 
     def shape(self, ref: Ref) -> Shape:

@@ -276,6 +276,8 @@ def flatten(
         outputs = _call_model(call, model) if layer.model else _call_layer(call)
         for output, value in enumerate(outputs):
             values[layer.name, index, output] = value
+            if value.mask is not None:
+                builder.carried[value.ref] = value.mask
     return [_look_up(values, ref, "an output of the model") for ref in model.outputs]
 
 

@@ -12,10 +12,12 @@ from gru2np.graph.flatten import build
 from gru2np.graph.prune import needed
 from gru2np.layers import LAYERS
 from gru2np.upgrading import target
+from gru2np.upgrading.checking import faults
 from gru2np.upgrading.comparing import AttributeDiffers, Comparison
 from gru2np.upgrading.draft import Draft, numbered
 from gru2np.upgrading.gone import respelled
 from gru2np.upgrading.masking import with_masks
+from gru2np.upgrading.order import UnclearOrder, ordered
 from gru2np.upgrading.options import unwritten
 from gru2np.upgrading.rewriting import REWRITES
 from gru2np.upgrading.weights import NEW
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 # Names that files of Keras 3 cannot have, though its modules do.
 ALIASES = frozenset({"Merge", "ThresholdedReLU"})
 WAY_ON = "run it as it was meant, without Keras: gru2np export writes a bundle of it"
+# The most faults that an error shows.
+MOST = 5
 # Rounds of rewriting: a change of one layer may show a difference of another.
 ROUNDS = 8
 
@@ -55,8 +59,19 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
         change = draft.weights.get(path)
         return array if change is None else change(array)
 
+    try:
+        model = numbered(ordered(numbered(draft.model), conversion.specs))
+    except UnclearOrder as error:
+        raise _refused([Problem("model", "Functional", str(error))]) from None
     memory = io.BytesIO()
-    write(memory, numbered(draft.model), conversion.specs, weight)
+    write(memory, model, conversion.specs, weight)
+    graph = needed(build(model, target.meaning(), conversion.specs).graph)
+    run = bool(draft.settled or draft.weights)
+    found = list(faults(conversion, memory.getvalue(), graph, weight, run=run))
+    if found:
+        what = "the file that was written is not what the model is: a fault of gru2np"
+        problems = [Problem("model", "Functional", text) for text in found[:MOST]]
+        raise UnsupportedModelError(problems, [WAY_ON], what=what)
     return memory.getvalue(), draft
 
 

@@ -1,0 +1,93 @@
+"""The new file, read again: it is the draft, and gives the numbers of the old model.
+
+Reader and writer could share a mistake, so this is no proof: ``upgrade --verify`` is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np.bundle import in_memory
+from gru2np.convert import convert
+from gru2np.errors import InputError, VerificationError
+from gru2np.verification.cases import draw
+from gru2np.verification.comparison import compare
+from gru2np.verification.samples import declared_batch, has_states
+from gru2np.verification.settings import RECORDED
+from gru2np_runtime import load
+from gru2np_runtime.bundle.manifest_writer import graph_record
+from gru2np_runtime.proof.replay import flat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gru2np.convert import Conversion
+    from gru2np.ir import Array
+    from gru2np_runtime import Model
+    from gru2np_runtime.graph import Graph
+
+
+def faults(
+    old: Conversion,
+    data: bytes,
+    graph: Graph,
+    weight: Callable[[str], Array],
+    *,
+    run: bool,
+) -> Iterator[str]:
+    """Where a new file is not what it should be, in words; nothing if it is right.
+
+    Args:
+        old: the old model.
+        data: the new file.
+        graph: that it should have.
+        weight: gives the array that it should have of a weight, by path.
+        run: whether to compare numbers too, where layers were written otherwise.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(data)
+        with convert(path) as new:
+            pair = (new.built.graph, graph)
+            read, meant = (graph_record(one, lambda path: {}) for one in pair)
+            if read != meant:
+                yield "its graph is another one"
+            for name in new.tensors:
+                if not np.array_equal(new.array(name), weight(name), equal_nan=True):
+                    yield f"the weight {name} is another one"
+            if run:
+                yield from _differing(old, new)
+
+
+def _differing(old: Conversion, new: Conversion) -> Iterator[str]:
+    """The outputs that differ on the inputs that ``verify`` draws."""
+    models = [
+        load(in_memory(one)[0]) for one in (old, new)
+    ]
+    first = models[0]
+    size = declared_batch(first.graph) if has_states(first.graph) else None
+    try:
+        drawn = draw(first.graph, first.weights, first.input_names, 0)
+    except VerificationError:
+        return
+    for case in drawn:
+        arrays = list(case.inputs.values())
+        results = [_outputs(model, arrays, size) for model in models]
+        for name, wanted, got in zip(first.output_names, *results, strict=True):
+            pair = compare(name, got, wanted, RECORDED)
+            if not pair.agrees:
+                yield f"output {name} differs by {pair.largest:.2g} ({case.description})"
+
+
+def _outputs(model: Model, arrays: list[Array], size: int | None) -> list[Array]:
+    """The outputs of a call that starts from the first states; empty if refused."""
+    model.reset_states()
+    inputs = dict(zip(model.input_names, arrays, strict=True))
+    try:
+        return flat(model.predict(inputs, size))
+    except InputError:
+        return []
