@@ -33,9 +33,7 @@ def edited(path, change):
 def test_a_model_of_keras_1_on_theano_is_run_as_upgraded(tmp_path):
     bundle, page = tmp_path / "m.npz", tmp_path / "page.html"
     gru2np.export(fixture(OLD), bundle)
-    result = run_verify(
-        fixture(OLD), bundle, "--layers", "--record", "--report", page
-    )
+    result = run_verify(fixture(OLD), bundle, "--layers", "--record", "--report", page)
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0] == "model.h5 (Keras 1.2.2 on Theano) as m.npz"
@@ -95,10 +93,10 @@ def test_a_folder_that_no_keras_opens_is_run_as_upgraded():
 @needs_keras
 def test_a_part_is_one_of_the_upgraded_file():
     path = fixture("keras-1.2-theano/mixed_stack")
-    verification = gru2np.verify(path, part_outputs="lstm_1", case="typical")
+    verification = gru2np.verify(path, part_outputs="lstm", case="typical")
     assert verification.agrees
     assert verification.rewritten is not None
-    assert [output.name for output in verification.outputs] == ["lstm_1"]
+    assert [output.name for output in verification.outputs] == ["lstm"]
 
 
 def test_a_part_that_takes_a_mask_is_refused(no_child):

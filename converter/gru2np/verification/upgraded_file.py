@@ -52,7 +52,6 @@ def opened(
         custom_objects: custom classes by name.
 
     Raises:
-        VerificationError: masks are inputs of the part.
         InputError: the upgraded file has no such part.
     """
     with tempfile.TemporaryDirectory(prefix="gru2np-") as folder:
@@ -76,7 +75,14 @@ def upgraded_whole(
     Raises:
         VerificationError: there is none; both reasons.
     """
+    seams = conversion.model.seams
     try:
+        if seams is not None and seams.masks:
+            # Keras 3 makes them from the tensors before the part.
+            raise VerificationError(
+                "masks are inputs of the part, and a part of the upgraded file has no "
+                f"such inputs: {', '.join(seams.masks.values())}"
+            )
         if conversion.part is not None:
             raw = conversion.raw
             conversion = converted(raw, *interpret(raw), Specs(custom_objects))
