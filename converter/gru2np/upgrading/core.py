@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.convert import convert
 from gru2np.errors import Problem, UnsupportedModelError
-from gru2np.graph.flatten import build
+from gru2np.graph.flatten import build, default_dtype
 from gru2np.graph.prune import needed
 from gru2np.layers import LAYERS
 from gru2np.upgrading import target
@@ -47,7 +47,8 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
         UnsupportedModelError: the model has no exact form in Keras 3; all reasons.
     """
     titles = conversion.built.titles
-    model, before = respelled(conversion.model), conversion.built.graph
+    dtype = default_dtype(conversion.model)
+    model, before = respelled(conversion.model, dtype), conversion.built.graph
     draft = Draft(model, before, {path: path for path in titles})
     problems = list(_not_there(model))
     if problems:
@@ -125,6 +126,8 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
         if not found:
             return
         attributes = [x for x in found if isinstance(x, AttributeDiffers)]
+        # It may take a layer apart, after all other changes of it.
+        attributes.sort(key=lambda x: x.attribute == "masked_output")
         problems = []
         for one in attributes:
             key = one.path, one.attribute
