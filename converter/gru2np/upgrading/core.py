@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.ir import Array, KerasModel
 
-# Names that files of Keras 3 cannot have, though its modules do.
-ALIASES = frozenset({"Merge", "ThresholdedReLU"})
 WAY_ON = "run it as it was meant, without Keras: gru2np export writes a bundle of it"
 # The most faults that an error shows.
 MOST = 5
@@ -95,7 +93,7 @@ def _not_there(model: KerasModel) -> Iterator[Problem]:
             if target.operation(name) is None:
                 yield Problem(layer.name, name, "Keras 3 has no such operation")
                 continue
-        elif name not in target.classes() or name in ALIASES:
+        elif name not in target.written()["layers"]:
             yield Problem(layer.name, name, "Keras 3 has no such layer")
             continue
         for variable in LAYERS[name].weights.unused if LAYERS[name].weights else ():
