@@ -34,9 +34,10 @@ fixtures:
 	fixtures/make/make.sh $(GENERATION)
 
 # RELEASES='keras-1 tf.keras==2.4.4' measures some again; without it, all that is missing.
-measure:
+measure: $(VENV)/ready
 	$(PYTHON) fixtures/measure/run.py $(RELEASES)
 	$(PYTHON) fixtures/measure/operations.py
+	$(RUN)python fixtures/measure/keras3_files.py
 
 kernel: $(VENV)/ready
 	$(RUN)python -m gru2np_runtime.build

@@ -345,6 +345,49 @@ def other_numbers() -> str:
     return table(["file", "what it shows", "largest difference"], rows)
 
 
+def upgraded_table() -> str:
+    """What today's Keras makes of the upgraded files of each generation."""
+    files = _upgraded()["files"]
+    groups = {_families([name]): f"{name}/" for name in GENERATIONS}
+    groups["models of other people"] = "models/"
+    outcomes = {
+        group: [file["outcome"] for name, file in files.items() if name.startswith(of)]
+        for group, of in groups.items()
+    }
+    outcomes["together"] = [file["outcome"] for file in files.values()]
+    faults = sorted({*outcomes["together"]} - {"equal", "refused"})
+    kinds = ["equal", "refused", *(faults or ["wrong"])]
+    rows = [
+        [group, len(found), *(found.count(kind) for kind in kinds)]
+        for group, found in outcomes.items()
+        if found
+    ]
+    return table(["saved by", "files", *kinds], rows)
+
+
+def upgrade_refusals() -> str:
+    """Why files are not upgraded: each reason, and in how many files it is found."""
+    found: dict[str, list[str]] = {}
+    for name, file in sorted(_upgraded()["files"].items()):
+        for reason in file.get("reasons", ()):
+            found.setdefault(reason, []).append(name)
+    ordered = sorted(found.items(), key=lambda row: (-len(row[1]), row[0]))
+    rows = [[why, len(names), names[0].split("/", 1)[-1]] for why, names in ordered]
+    return table(["why", "files", "for example"], rows)
+
+
+def _upgraded() -> dict[str, Any]:
+    """What ``proof/upgrading.py`` recorded."""
+    path = ROOT / "fixtures" / "upgraded.json"
+    data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return data
+
+
+def upgraded_with() -> str:
+    """The Keras that opened the upgraded files."""
+    return f"Keras {_upgraded()['keras']}"
+
+
 def short_layer_list() -> str:
     """The classes in a line for each family."""
     lines = []

@@ -283,6 +283,18 @@ def _keras(case: str, seed: int) -> int:
     return len(found.evidence.cases)
 
 
+def _upgrade(name: str, seed: int) -> int:
+    from proof import upgrading
+
+    return upgrading.check(name)
+
+
+def _upgraded() -> list[str]:
+    from proof import upgrading
+
+    return upgrading.names() if _has_keras() else []
+
+
 def _tables(subject: str, seed: int) -> int:
     """The tests that take some of the fixtures, with all of them."""
     kernel, name = subject.split(" ")
@@ -409,6 +421,14 @@ SEARCHES = {
         lambda: _converted() if _has_keras() else [],
         2,
         _keras,
+    ),
+    "upgrade": Search(
+        "Every file that is converted, upgraded and run by the Keras of today, gives "
+        "the numbers of the Keras that saved it, or is refused; and the table of "
+        "[upgraded files](upgrade.md) says which",
+        _upgraded,
+        1,
+        _upgrade,
     ),
     "tables": Search(
         "What `make test` holds of some fixtures holds of all",

@@ -52,7 +52,7 @@ def node_of(layer: KerasLayer, call: Call, tensor: Tensor) -> dict[str, Any]:
         keys, single = layer.model.input_keys, layer.model.single[0]
         names = dict(zip(keys or (), inputs, strict=False))
         positional = [names or (inputs[0] if single else inputs)]
-    elif known is not None and known.call.tensors:
+    elif (known is not None and known.call.tensors) or len(by_position) > 1:
         positional = [tensor(ref) for ref in by_position]
     else:
         several = layer.class_name in TAKES_LISTS

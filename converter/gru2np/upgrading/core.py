@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.convert import convert
 from gru2np.errors import Problem, UnsupportedModelError
-from gru2np.graph.flatten import build
+from gru2np.graph.flatten import build, default_dtype
 from gru2np.graph.prune import needed
 from gru2np.layers import LAYERS
 from gru2np.upgrading import target
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from gru2np.convert import Conversion
     from gru2np.ir import Array, KerasModel
 
-# Names that files of Keras 3 cannot have, though its modules do.
-ALIASES = frozenset({"Merge", "ThresholdedReLU"})
 WAY_ON = "run it as it was meant, without Keras: gru2np export writes a bundle of it"
 # The most faults that an error shows.
 MOST = 5
@@ -47,7 +45,8 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
         UnsupportedModelError: the model has no exact form in Keras 3; all reasons.
     """
     titles = conversion.built.titles
-    model, before = respelled(conversion.model), conversion.built.graph
+    dtype = default_dtype(conversion.model)
+    model, before = respelled(conversion.model, dtype), conversion.built.graph
     draft = Draft(model, before, {path: path for path in titles})
     problems = list(_not_there(model))
     if problems:
@@ -94,7 +93,7 @@ def _not_there(model: KerasModel) -> Iterator[Problem]:
             if target.operation(name) is None:
                 yield Problem(layer.name, name, "Keras 3 has no such operation")
                 continue
-        elif name not in target.classes() or name in ALIASES:
+        elif name not in target.written()["layers"]:
             yield Problem(layer.name, name, "Keras 3 has no such layer")
             continue
         for variable in LAYERS[name].weights.unused if LAYERS[name].weights else ():
@@ -125,6 +124,8 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
         if not found:
             return
         attributes = [x for x in found if isinstance(x, AttributeDiffers)]
+        # It may take a layer apart, after all other changes of it.
+        attributes.sort(key=lambda x: x.attribute == "masked_output")
         problems = []
         for one in attributes:
             key = one.path, one.attribute

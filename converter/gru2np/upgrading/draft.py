@@ -62,6 +62,11 @@ class Draft:
         first = self.weights.get(path)
         self.weights[path] = change if first is None else lambda x: change(first(x))
 
+    def rename(self, path: str, new: str) -> None:
+        """Give the changes of a layer's weights to another layer."""
+        for at in [at for at in self.weights if at.startswith(f"{path}/")]:
+            self.weights[new + at[len(path) :]] = self.weights.pop(at)
+
     def name(self, path: str) -> str:
         """The path of an old layer in this model."""
         return next(new for new, old in self.origins.items() if old == path)
@@ -209,10 +214,8 @@ def inlined(draft: Draft, name: str) -> None:
             first = "/".join(path.split("/")[:2])
             if first in paths:
                 table[paths[first] + path[len(first) :]] = table.pop(path)
-    for path in list(draft.weights):
-        first = "/".join(path.split("/")[:2])
-        if first in paths:
-            draft.weights[paths[first] + path[len(first) :]] = draft.weights.pop(path)
+    for path, new in paths.items():
+        draft.rename(path, new)
 
 
 def with_layer(model: KerasModel, layer: KerasLayer) -> KerasModel:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
+from gru2np.ir import KerasLayer, KerasModel
+from gru2np.upgrading.options import COMPARED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,13 +25,26 @@ RESPELLED: dict[str, Callable[[KerasLayer], KerasLayer]] = {
 }
 
 
-def respelled(model: KerasModel) -> KerasModel:
-    """The model with such layers in Keras 3's spelling."""
-    return replace(model, layers=tuple(map(_respelled, model.layers)))
+def respelled(model: KerasModel, dtype: str) -> KerasModel:
+    """The model with every layer in Keras 3's spelling.
+
+    Args:
+        model: the model.
+        dtype: of layers that state none.
+    """
+    layers = tuple(_respelled(layer, dtype) for layer in model.layers)
+    return replace(model, layers=layers)
 
 
-def _respelled(layer: KerasLayer) -> KerasLayer:
+def _respelled(layer: KerasLayer, dtype: str) -> KerasLayer:
     change = RESPELLED.get(layer.class_name)
     layer = layer if change is None else change(layer)
-    children = tuple((name, _respelled(child)) for name, child in layer.children)
-    return replace(layer, children=children, model=layer.model and respelled(layer.model))
+    config = {key: x for key, x in layer.config.items() if key not in COMPARED}
+    if not layer.class_name.startswith("ops."):
+        # What is inside a layer has its dtype.
+        dtype = config["dtype"] = config.get("dtype") or dtype
+    children = tuple(
+        (name, _respelled(child, dtype)) for name, child in layer.children
+    )
+    model = layer.model and respelled(layer.model, dtype)
+    return replace(layer, config=config, children=children, model=model)

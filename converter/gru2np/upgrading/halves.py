@@ -45,6 +45,7 @@ def split(draft: Draft, path: str, old: str) -> bool:
         name = unique(draft.model, direction + layer.name)
         halves.append(replace(half, name=name, calls=calls))
         draft.moved[encode_name(name)] = f"{old}/{attribute}"
+        draft.rename(f"{path}/{attribute}", encode_name(name))
     model = draft.model
     added: list[KerasLayer] = list(halves)
     ends = [(half.name, 0) for half in halves]
@@ -82,7 +83,7 @@ def split(draft: Draft, path: str, old: str) -> bool:
 
 
 def _states(half: KerasLayer) -> int:
-    return 2 if half.class_name in ("LSTM",) else 1
+    return 2 if "LSTM" in half.class_name else 1
 
 
 def _in_step(

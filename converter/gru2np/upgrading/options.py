@@ -38,6 +38,8 @@ LEGAL: dict[str, tuple[Any, ...]] = {
     "merge_mode": (None, "ave", "concat", "mul", "sum"),
     "padding": ("valid", "same", "causal"),
 }
+# Defaults that depend on other options or on settings of Keras, as tables lack them.
+DEFAULTS = {"data_format": "channels_last", "renorm_clipping": None}
 # Options whose loss changes nothing.
 UNMARKED = frozenset({"seed", "renorm_clipping", "renorm_momentum"})
 
@@ -91,6 +93,8 @@ def options_of(layer: KerasLayer) -> dict[str, Any]:
             options[key] = _value(layer.class_name, key, given[key], default)
         elif default:
             options[key] = default[0]
+        elif key in DEFAULTS:
+            options[key] = DEFAULTS[key]
     for key in sorted(known.sometimes & given.keys()):
         options[key] = _value(layer.class_name, key, given[key], ())
     options["dtype"] = policy(given.get("dtype") or "float32")
@@ -149,6 +153,9 @@ def unwritten(layer: KerasLayer) -> Iterator[tuple[str, Any]]:
         return
     known = target.classes()[layer.class_name]
     for key, value in layer.config.items():
+        if key == "axis" and layer.class_name == "BatchNormalization":
+            if isinstance(value, list) and len(value) != 1:
+                yield key, value
         if key in LEGAL and isinstance(value, str) and value not in LEGAL[key]:
             yield key, value
         if key in known.always or key in known.sometimes or key in HARMLESS:

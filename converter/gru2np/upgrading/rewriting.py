@@ -169,22 +169,31 @@ def _padding(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
 
 
 def _least_epsilon(draft: Draft, found: AttributeDiffers, layer: Layer) -> str:
-    """The epsilon that its Keras used, which had a least one."""
+    """The epsilon that its Keras used, which had a least one for some ranks."""
     keys = ("epsilon", "least_epsilon", "least_epsilon_ranks")
     draft.settled |= {(found.path, key) for key in keys}
-    return _set(draft, found.new, "epsilon", max(layer.epsilon, layer.least_epsilon))
+    epsilon = layer.epsilon
+    if _ranks(draft, found.path) & set(layer.least_epsilon_ranks):
+        epsilon = max(epsilon, layer.least_epsilon)
+    return _set(draft, found.new, "epsilon", epsilon)
 
 
-def _ranks(draft: Draft, found: AttributeDiffers, _layer: Layer) -> str | None:
+def _any_rank(draft: Draft, found: AttributeDiffers, _layer: Layer) -> str | None:
     """Dot of two inputs of rank 3 at most, which all Kerases contract alike."""
-    shapes, _ = draft.before.infer_nodes()
-    known = {port.name: (port.shape,) for port in draft.before.inputs} | shapes
-    nodes = [node for node in draft.before.nodes if node.layer == found.path]
-    read = [known[name][output] for node in nodes for name, output in node.inputs]
-    if any(len(shape) > 3 for shape in read):
+    if max(_ranks(draft, found.path), default=0) > 3:
         return None
     draft.settled.add((found.path, found.attribute))
     return ""
+
+
+def _ranks(draft: Draft, path: str) -> set[int]:
+    """The ranks of the inputs of a layer."""
+    known, _ = draft.before.infer_nodes()
+    known |= {port.name: (port.shape,) for port in draft.before.inputs}
+    nodes = [node for node in draft.before.nodes if node.layer == path]
+    return {
+        len(known[name][output]) for node in nodes for name, output in node.inputs
+    }
 
 
 def _reading(name: str, calls: int) -> tuple[Call, ...]:
@@ -198,7 +207,7 @@ PADDED = ("conv",)
 # By attribute of the runtime's layer.
 REWRITES: dict[str, Rewrite] = {
     "activation": _hard_sigmoid,
-    "any_rank": _ranks,
+    "any_rank": _any_rank,
     "before": _padding,
     "counts_padding": _padding,
     "epsilon": _option("epsilon"),
