@@ -56,8 +56,8 @@ SUFFIX = ".keras"
 @click.option(
     "--verify",
     is_flag=True,
-    help="Run the new file in the installed Keras 3 first, and write it if it gives the "
-    "numbers of the runtime.",
+    help="Run the new file in the installed Keras 3 first, and write it if it gives "
+    "the numbers of the runtime.",
 )
 @FORCE
 @JSON
