@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.ir import TensorRef
 from gru2np.layers import LAYERS
 from gru2np.layers.mask_rules import SEQUENCE
 from gru2np.upgrading.options import options_in_call, value_of
@@ -11,7 +12,7 @@ from gru2np.upgrading.options import options_in_call, value_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.ir import Call, KerasLayer, TensorRef
+    from gru2np.ir import Call, KerasLayer
 
     Tensor = Callable[[TensorRef], dict[str, Any]]
 
@@ -39,6 +40,8 @@ def node_of(layer: KerasLayer, call: Call, tensor: Tensor) -> dict[str, Any]:
     }
     if layer.class_name.startswith("ops."):
         keywords |= options_in_call(layer)
+        if isinstance(call.mask, TensorRef):
+            keywords["mask"] = tensor(call.mask)
         return {"args": _operands(layer, call, tensor), "kwargs": keywords}
     keywords |= call.keywords
     inputs = [tensor(ref) for ref in call.inputs]
