@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.ir import TensorRef
 from gru2np.layers import LAYERS
 from gru2np.layers.mask_rules import SEQUENCE
 from gru2np.upgrading.options import options_in_call, value_of
@@ -11,7 +12,7 @@ from gru2np.upgrading.options import options_in_call, value_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gru2np.ir import Call, KerasLayer, TensorRef
+    from gru2np.ir import Call, KerasLayer
 
     Tensor = Callable[[TensorRef], dict[str, Any]]
 
@@ -39,15 +40,17 @@ def node_of(layer: KerasLayer, call: Call, tensor: Tensor) -> dict[str, Any]:
     }
     if layer.class_name.startswith("ops."):
         keywords |= options_in_call(layer)
+        if isinstance(call.mask, TensorRef):
+            keywords["mask"] = tensor(call.mask)
         return {"args": _operands(layer, call, tensor), "kwargs": keywords}
-    keywords |= {key: x for key, x in call.keywords.items() if key != "training"}
+    keywords |= call.keywords
     inputs = [tensor(ref) for ref in call.inputs]
     known = LAYERS.get(layer.class_name)
     by_position = [ref for key, ref in call.arguments.items() if type(key) is int]
     if known is not None and known.mask == SEQUENCE:
         positional: list[Any] = inputs[:1]
         if len(inputs) > 1:
-            keywords["initial_state"] = inputs[1:]
+            keywords["initial_state"] = _states(layer, inputs[1:])
     elif layer.model is not None:
         keys, single = layer.model.input_keys, layer.model.single[0]
         names = dict(zip(keys or (), inputs, strict=False))
@@ -62,6 +65,24 @@ def node_of(layer: KerasLayer, call: Call, tensor: Tensor) -> dict[str, Any]:
     elif call.mask is not None:
         keywords["mask"] = tensor(call.mask)
     return {"args": positional, "kwargs": keywords}
+
+
+def _states(layer: KerasLayer, tensors: list[Any]) -> Any:
+    """Initial states as Keras takes them: of a stack of cells, those of each cell."""
+    cells = [
+        cell
+        for name, child in layer.children
+        if name == "cell"
+        for _, cell in child.children
+    ]
+    if not cells:
+        return tensors[0] if len(tensors) == 1 else tensors
+    states = []
+    for cell in cells:
+        count = 2 if cell.class_name == "LSTMCell" else 1
+        own, tensors = tensors[:count], tensors[count:]
+        states.append(own if count > 1 else own[0])
+    return states
 
 
 def _operands(layer: KerasLayer, call: Call, tensor: Tensor) -> list[Any]:

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.convert import convert
 from gru2np.errors import Problem, UnsupportedModelError
+from gru2np.generations.quantization import MODE
 from gru2np.graph.flatten import build, default_dtype
 from gru2np.graph.prune import needed
 from gru2np.layers import LAYERS
+from gru2np.text import listed
 from gru2np.upgrading import target
 from gru2np.upgrading.checking import faults
 from gru2np.upgrading.comparing import AttributeDiffers, Comparison
-from gru2np.upgrading.draft import Draft, numbered
+from gru2np.upgrading.draft import Draft, numbered, renamed
 from gru2np.upgrading.gone import respelled
 from gru2np.upgrading.masking import with_masks
 from gru2np.upgrading.order import UnclearOrder, ordered
-from gru2np.upgrading.options import unwritten
+from gru2np.upgrading.options import unkept, unwritten
 from gru2np.upgrading.rewriting import REWRITES
 from gru2np.upgrading.weights import NEW
 from gru2np.upgrading.writing import write
@@ -48,9 +50,11 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
     dtype = default_dtype(conversion.model)
     model, before = respelled(conversion.model, dtype), conversion.built.graph
     draft = Draft(model, before, {path: path for path in titles})
+    draft.model = renamed(model, draft)
     problems = list(_not_there(model))
     if problems:
         raise _refused(problems)
+    draft.notes += _notes(model)
     _rewrite(conversion, draft)
 
     def weight(path: str) -> Array:
@@ -72,6 +76,20 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
         problems = [Problem("model", "Functional", text) for text in found[:MOST]]
         raise UnsupportedModelError(problems, [WAY_ON], what=what)
     return memory.getvalue(), draft
+
+
+def _notes(model: KerasModel) -> Iterator[str]:
+    """What an upgraded model does not keep."""
+    yield "compile options and the state of the optimizer are not kept"
+    lost: dict[str, list[str]] = {}
+    for layer in walk_keras(model.layers):
+        if layer.config.get(MODE) is not None:
+            yield f"layer {layer.name!r}: its quantised weights are written in full"
+        if layer.model is None and not layer.class_name.startswith("ops."):
+            for key in unkept(layer):
+                lost.setdefault(key, []).append(layer.name)
+    for key, names in lost.items():
+        yield f"training differs: {key} of {listed(names, 5)} has no form in Keras 3"
 
 
 def _refused(problems: Sequence[Problem]) -> UnsupportedModelError:
@@ -139,7 +157,7 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
                 )
                 problems.append(Problem(one.path, layers[one.path].op, reason))
             elif words:
-                draft.words[one.path] = words
+                draft.say(one.path, words)
         if not attributes:
             problems += with_masks(draft, found, tried)
         if problems:

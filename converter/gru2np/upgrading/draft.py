@@ -11,7 +11,7 @@ from gru2np.ir import PLAIN, TensorRef
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gru2np.ir import Array, Call, KerasLayer, KerasModel
     from gru2np_runtime.graph import Graph, Ref
@@ -34,6 +34,7 @@ class Draft:
         plain: layers that were added to stop a mask, and change nothing else.
         masks: masks of the old graph that were built, by their place there.
         words: what was written in other words, by old path.
+        notes: what the user should know besides.
     """
 
     model: KerasModel
@@ -45,7 +46,8 @@ class Draft:
     settled: set[tuple[str, str]] = field(default_factory=set)
     plain: set[str] = field(default_factory=set)
     masks: dict[Ref, TensorRef] = field(default_factory=dict)
-    words: dict[str, str] = field(default_factory=dict)
+    words: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def source(self, path: str) -> str:
         """The path of the old weight that a weight of this model is made of."""
@@ -62,6 +64,12 @@ class Draft:
         first = self.weights.get(path)
         self.weights[path] = change if first is None else lambda x: change(first(x))
 
+    def say(self, path: str, words: str) -> None:
+        """Note what was written in other words, of an old layer."""
+        said = self.words.setdefault(path, [])
+        if words not in said:
+            said.append(words)
+
     def rename(self, path: str, new: str) -> None:
         """Give the changes of a layer's weights to another layer."""
         for at in [at for at in self.weights if at.startswith(f"{path}/")]:
@@ -75,6 +83,50 @@ class Draft:
         """Add a layer to the outermost model, which is then no Sequential."""
         layers = (*self.model.layers, layer)
         self.model = replace(self.model, layers=layers, sequential=False)
+
+
+def renamed(model: KerasModel, draft: Draft, new: str = "", old: str = "") -> KerasModel:
+    """The model with names that Keras 3 takes; it has none with a slash.
+
+    Args:
+        model: the model, or one nested in it.
+        draft: gets the new paths, and a note on each name.
+        new: prefix of the new paths of the model's layers.
+        old: the same of the old ones.
+    """
+    names: dict[str, str] = {}
+    layers = []
+    for layer in model.layers:
+        name = layer.name
+        if "/" in name:
+            name = unique(model, name.replace("/", "_"), names.values())
+            names[layer.name] = name
+            draft.notes.append(f"layer {layer.name!r} is now {name!r}")
+        at, before = new + encode_name(name), old + encode_name(layer.name)
+        if before in draft.origins:
+            del draft.origins[before]
+            draft.origins[at] = before
+        inner = layer.model and renamed(layer.model, draft, f"{at}/", f"{before}/")
+        layers.append(replace(_without_slashes(layer), name=name, model=inner))
+
+    def ref(tensor: TensorRef) -> TensorRef:
+        return replace(tensor, layer=names.get(tensor.layer, tensor.layer))
+
+    return replace(
+        model,
+        layers=tuple(with_refs(layer, ref) for layer in layers),
+        inputs=tuple(map(ref, model.inputs)),
+        outputs=tuple(map(ref, model.outputs)),
+    )
+
+
+def _without_slashes(layer: KerasLayer) -> KerasLayer:
+    """A layer whose inner layers have names without slashes."""
+    children = tuple(
+        (at, replace(_without_slashes(child), name=child.name.replace("/", "_")))
+        for at, child in layer.children
+    )
+    return replace(layer, children=children)
 
 
 def numbered(model: KerasModel) -> KerasModel:
@@ -170,10 +222,11 @@ def inlined(draft: Draft, name: str) -> None:
     inner = outer.model
     assert inner is not None
     model = replace(draft.model, sequential=False)
-    names = {}
+    names: dict[str, str] = {}
     for layer in inner.layers:
         if layer.class_name != "InputLayer":
-            names[layer.name] = unique(model, f"{name}_{layer.name}")
+            new = unique(model, f"{name}_{layer.name}", names.values())
+            names[layer.name] = new
     inputs = {ref.layer: i for i, ref in enumerate(inner.inputs)}
     counts = {layer.name: len(layer.calls) for layer in inner.layers}
 
@@ -277,9 +330,9 @@ def _call(call: Call, ref: Callable[[TensorRef], TensorRef]) -> Call:
     )
 
 
-def unique(model: KerasModel, name: str) -> str:
-    """The name, with a number if a layer of the model has it."""
-    names = {layer.name for layer in model.layers}
+def unique(model: KerasModel, name: str, others: Iterable[str] = ()) -> str:
+    """The name, with a number if a layer of the model or one of others has it."""
+    names = {layer.name for layer in model.layers} | set(others)
     number, free = 1, name
     while free in names:
         free, number = f"{name}_{number}", number + 1

@@ -33,7 +33,7 @@ def with_masks(
         if layer.model is None or any(call.mask is not None for call in layer.calls):
             return [Problem(path, layer.class_name, "masks inside it differ in Keras 3")]
         inlined(draft, layer.name)
-        draft.words[path] = TAKEN_APART
+        draft.say(path, TAKEN_APART)
     if nested:
         return []
     problems = []
@@ -70,7 +70,7 @@ def _one(draft: Draft, found: TensorDiffers) -> str:
     layer = named(draft.model, found.new)
     calls = (*layer.calls[:index], call, *layer.calls[index + 1 :])
     draft.model = with_layer(draft.model, replace(layer, calls=calls))
-    draft.words[found.path] = words
+    draft.say(found.path, words)
     return ""
 
 

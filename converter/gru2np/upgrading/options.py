@@ -129,6 +129,8 @@ def _function(value: Any) -> Any:
 
 def unkept(layer: KerasLayer) -> Iterator[str]:
     """Options that act in training only and that Keras 3 has no form for."""
+    if layer.class_name == "InputLayer":
+        return
     known = target.classes()[layer.class_name]
     for key, value in layer.training.items():
         if value is None or key in UNMARKED:
