@@ -142,7 +142,7 @@ LAYERS = {
         ("GroupQueryAttention", "GroupedQueryAttention"),
         heads(
             group_query_attention,
-            parts={part: f"_{attribute}" for part, attribute in PARTS.items()},
+            parts={part: f"_{at.lstrip('_')}" for part, at in PARTS.items()},
             takes_masks=False,
         ),
     ),
