@@ -37,7 +37,7 @@ OPTIONS = ("return_attention_scores", "use_causal_mask")
 # The attributes of the projections; in Keras 2 they begin with an underscore.
 PARTS = {
     "attention_output": "output_dense",
-    "gate": "gate_dense",
+    "gate": "_gate_dense",
     "key": "key_dense",
     "query": "query_dense",
     "value": "value_dense",
@@ -142,7 +142,7 @@ LAYERS = {
         ("GroupQueryAttention", "GroupedQueryAttention"),
         heads(
             group_query_attention,
-            parts={part: f"_{attribute}" for part, attribute in PARTS.items()},
+            parts={part: f"_{at.lstrip('_')}" for part, at in PARTS.items()},
             takes_masks=False,
         ),
     ),

@@ -17,7 +17,7 @@ from gru2np.upgrading import target
 from gru2np.upgrading.checking import faults
 from gru2np.upgrading.comparing import AttributeDiffers, Comparison
 from gru2np.upgrading.draft import Draft, numbered, renamed
-from gru2np.upgrading.gone import respelled
+from gru2np.upgrading.gone import built, respelled
 from gru2np.upgrading.masking import with_masks
 from gru2np.upgrading.order import UnclearOrder, ordered
 from gru2np.upgrading.options import unkept, unwritten
@@ -51,7 +51,8 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
     model, before = respelled(conversion.model, dtype), conversion.built.graph
     draft = Draft(model, before, {path: path for path in titles})
     draft.model = renamed(model, draft)
-    problems = list(_not_there(model))
+    built(draft, {path: one.shape for path, one in conversion.tensors.items()})
+    problems = list(_not_there(draft.model))
     if problems:
         raise _refused(problems)
     draft.notes += _notes(model)

@@ -27,6 +27,7 @@ class Draft:
         origins: the paths of the old model's layers, by their paths in this one.
         weights: what is made of an old weight, by its path in this model.
         moved: old paths of layers that were built anew, by their new paths.
+        taken: old paths of weights that another layer has now, by their new paths.
         outputs: outputs of old layers, as (path, number), by the new layer and number
             that give them now.
         settled: what differs from the old graph and was made up for, as (old path,
@@ -42,6 +43,7 @@ class Draft:
     origins: dict[str, str]
     weights: dict[str, Callable[[Array], Array]] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
+    taken: dict[str, str] = field(default_factory=dict)
     outputs: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
     settled: set[tuple[str, str]] = field(default_factory=set)
     plain: set[str] = field(default_factory=set)
@@ -51,6 +53,8 @@ class Draft:
 
     def source(self, path: str) -> str:
         """The path of the old weight that a weight of this model is made of."""
+        if path in self.taken:
+            return self.taken[path]
         known = {**self.origins, **self.moved}
         parts = path.split("/")
         for end in range(len(parts) - 1, 0, -1):
@@ -72,8 +76,9 @@ class Draft:
 
     def rename(self, path: str, new: str) -> None:
         """Give the changes of a layer's weights to another layer."""
-        for at in [at for at in self.weights if at.startswith(f"{path}/")]:
-            self.weights[new + at[len(path) :]] = self.weights.pop(at)
+        for table in (self.weights, self.taken):
+            for at in [at for at in table if at.startswith(f"{path}/")]:
+                table[new + at[len(path) :]] = table.pop(at)
 
     def name(self, path: str) -> str:
         """The path of an old layer in this model."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gru2np.ir import KerasLayer, KerasModel
+from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef, leaves
+from gru2np.upgrading.draft import changed, named, spliced, unique
 from gru2np.upgrading.options import COMPARED
+from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gru2np.ir import Array
+    from gru2np.upgrading.draft import Draft
 
 
 def _thresholded_relu(layer: KerasLayer) -> KerasLayer:
@@ -48,3 +53,159 @@ def _respelled(layer: KerasLayer, dtype: str) -> KerasLayer:
     )
     model = layer.model and respelled(layer.model, dtype)
     return replace(layer, config=config, children=children, model=model)
+
+
+def built(draft: Draft, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Build the layers that Keras 3 does not have, of several that it has.
+
+    Args:
+        draft: the draft.
+        shapes: of the old weights, by path.
+    """
+    for path, layer in list(leaves(draft.model)):
+        build = BUILT.get(layer.class_name)
+        old = draft.origins.get(path)
+        if build is None or old is None or _function(layer) == "hard_sigmoid":
+            continue
+        own = {
+            name.removeprefix(f"{old}/"): shape
+            for name, shape in shapes.items()
+            if name.startswith(f"{old}/")
+        }
+        draft.model = changed(
+            draft.model,
+            path,
+            lambda model, name, build=build, path=path, old=old, own=own: build(
+                _Place(draft, model, path, old, own), named(model, encode_name(name))
+            ),
+        )
+        draft.settled |= {(old, key) for key in ("op", "inputs", "mask")}
+        draft.say(old, "several layers do what it did")
+
+
+def _function(layer: KerasLayer) -> Any:
+    return layer.config.get("activation")
+
+
+class _Place(NamedTuple):
+    """Where a layer is built.
+
+    Attributes:
+        draft: the draft.
+        model: the model that holds it.
+        path: of the layer.
+        old: its path in the old model.
+        shapes: of its weights.
+    """
+
+    draft: Draft
+    model: KerasModel
+    path: str
+    old: str
+    shapes: Mapping[str, tuple[int, ...]]
+
+    def name(self, word: str) -> str:
+        """The name of a new layer."""
+        return unique(self.model, f"{self.path.rpartition('/')[2]}_{word}")
+
+    def take(
+        self, layer: str, weights: Mapping[str, str], change: Any = None
+    ) -> None:
+        """Give old weights to a new layer, by its names of them."""
+        at = self.path.rpartition("/")[0]
+        prefix = f"{at}/{layer}" if at else layer
+        for new, old in weights.items():
+            if old in self.shapes:
+                self.draft.taken[f"{prefix}/{new}"] = f"{self.old}/{old}"
+                if change is not None:
+                    self.draft.change(f"{prefix}/{new}", change)
+
+
+def _highway(place: _Place, layer: KerasLayer) -> KerasModel:
+    """Highway: ``t * activation(x W + b) + (1 - t) * x``, t another Dense."""
+    carry, new = place.name("carry"), place.name("transformed")
+    rest, kept, changed_ = (place.name(x) for x in ("rest", "kept", "changed"))
+    options = {
+        "units": place.shapes["kernel"][-1],
+        "use_bias": layer.config.get("use_bias", True),
+        "dtype": layer.config.get("dtype"),
+    }
+    training = {"trainable": layer.training.get("trainable", True)}
+    place.take(carry, {"kernel": "carry_kernel", "bias": "carry_bias"})
+    place.take(new, {"kernel": "kernel", "bias": "bias"})
+    count = len(layer.calls)
+
+    def dense(name: str, activation: Any) -> KerasLayer:
+        config = {**options, "activation": activation}
+        return KerasLayer("Dense", name, config, training=training, calls=layer.calls)
+
+    layers = [dense(carry, "sigmoid"), dense(new, layer.config.get("activation"))]
+    ends = []
+    for i, call in enumerate(layer.calls):
+        x, t, y = call.inputs[0], TensorRef(carry, i, 0), TensorRef(new, i, 0)
+        names = [f"{name}_{i}" if i else name for name in (rest, kept, changed_)]
+        layers += [
+            _operation("Subtract", names[0], (t,), ((0, 1.0),)),
+            _operation("Multiply", names[1], (x, TensorRef(names[0], 0, 0))),
+            _operation("Multiply", names[2], (y, t)),
+        ]
+        ends.append(Call((TensorRef(names[2], 0, 0), TensorRef(names[1], 0, 0))))
+    assert len(ends) == count
+    config = {"dtype": layer.config.get("dtype")}
+    layers.append(KerasLayer("Add", layer.name, config, training={}, calls=tuple(ends)))
+    return spliced(place.model, layer.name, layers)
+
+
+def _maxout_dense(place: _Place, layer: KerasLayer) -> KerasModel:
+    """MaxoutDense: the largest of several linear layers, side by side in one."""
+    pieces, features, units = place.shapes["kernel"]
+    linear, parts = place.name("linear"), place.name("pieces")
+    config = {
+        "units": pieces * units,
+        "activation": "linear",
+        "use_bias": layer.config.get("use_bias", True),
+        "dtype": layer.config.get("dtype"),
+    }
+    training = {"trainable": layer.training.get("trainable", True)}
+    place.take(linear, {"kernel": "kernel", "bias": "bias"}, _side_by_side)
+    calls = layer.calls
+    reshape = {"target_shape": [pieces, units], "dtype": layer.config.get("dtype")}
+    layers = [
+        KerasLayer("Dense", linear, config, training=training, calls=calls),
+        KerasLayer("Reshape", parts, reshape, training={}, calls=_reading(linear, calls)),
+        KerasLayer(
+            "GlobalMaxPooling1D",
+            layer.name,
+            {"dtype": layer.config.get("dtype"), "keepdims": False},
+            training={},
+            calls=_reading(parts, calls),
+        ),
+    ]
+    return spliced(place.model, layer.name, layers)
+
+
+def _side_by_side(array: Array) -> Array:
+    """The kernel (features, pieces * units), or the bias (pieces * units,)."""
+    if array.ndim == 2:
+        return array.reshape(-1)
+    flat: Array = array.transpose(1, 0, 2).reshape(array.shape[1], -1)
+    return flat
+
+
+def _operation(
+    name: str, at: str, inputs: tuple[TensorRef, ...], constants: Any = ()
+) -> KerasLayer:
+    call = Call(inputs, constants=constants)
+    return KerasLayer(f"ops.{name}", at, {}, training={}, calls=(call,))
+
+
+def _reading(name: str, calls: Sequence[Call]) -> tuple[Call, ...]:
+    refs = [TensorRef(name, i, 0) for i in range(len(calls))]
+    return tuple(Call((ref,), arguments={0: ref}) for ref in refs)
+
+
+# Classes that Keras 3 does not have, by the function that builds them.
+BUILT: dict[str, Callable[[_Place, KerasLayer], KerasModel]] = {
+    "Highway": _highway,
+    "MaxoutDense": _maxout_dense,
+}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gru2np.weights.slots import Slot
 
 # Variables that inference does not use, as Keras makes them, by name.
-NEW = {"count": np.zeros((), "int32")}
+NEW = {"count": np.zeros((), "int64")}
 
 
 def variables(
