@@ -106,11 +106,16 @@ def readable(path: str) -> str:
     return unquote(path, errors="replace")
 
 
-def by_words(words: Mapping[str, str]) -> list[str]:
-    """Sentences on layers, each once with the paths of its layers behind it."""
+def by_words(words: Mapping[str, Sequence[str]]) -> list[str]:
+    """Sentences on layers, each once with the paths of its layers behind it.
+
+    Args:
+        words: the sentences by the path of the layer.
+    """
     paths: dict[str, list[str]] = {}
-    for path, text in words.items():
-        paths.setdefault(text, []).append(readable(path))
+    for path, texts in words.items():
+        for text in texts:
+            paths.setdefault(text, []).append(readable(path))
     return [f"{text} ({listed(found, 4)})" for text, found in paths.items()]
 
 

@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from gru2np.verification.result import Verification
     from gru2np_runtime.custom_objects import CustomObjects
 
-UNTRAINED = (
-    "the loss, the metrics and the state of the optimizer are not in the new file: "
-    "compile the model before you train it"
-)
-
 
 @dataclass(frozen=True)
 class Upgraded:
@@ -42,8 +37,8 @@ class Upgraded:
         written_for: the version of Keras that the new file is for.
         rewritten: what the new file says in other words, so that this Keras computes
             what the old one did, by the path of the layer in the model.
-        notes: what else is different, and where the old file leaves open what the
-            model computes.
+        notes: what is not kept, new names of layers, and where the old file leaves
+            open what the model computes.
         verification: the comparison of the new file, run in Keras, with the runtime;
             None without ``verify``.
     """
@@ -52,7 +47,7 @@ class Upgraded:
     parameters: int
     keras_version: str | None
     written_for: str
-    rewritten: Mapping[str, str]
+    rewritten: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
     verification: Verification | None = None
 
@@ -178,6 +173,6 @@ def write_upgraded(
             keras_version=conversion.raw.keras_version,
             written_for=written_for(),
             rewritten=made.rewritten,
-            notes=(*made.notes, *built.notes, *built.warnings, UNTRAINED),
+            notes=(*made.notes, *built.notes, *built.warnings),
             verification=verification,
         )

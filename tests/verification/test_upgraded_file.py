@@ -69,7 +69,7 @@ def test_a_gate_of_another_slope_differs_from_the_upgraded_file(tmp_path):
     assert result.exit_code == 1, result.stderr
     answer = json.loads(result.stdout)
     assert answer["first_difference"] == "cpu"
-    assert answer["rewritten"] == {"cpu": SCALED, "gpu": SCALED}
+    assert answer["rewritten"] == {"cpu": [SCALED], "gpu": [SCALED]}
     assert not answer["outputs"][0]["agree"]
 
 

@@ -13,7 +13,7 @@ from gru2np.inspection import choices
 from gru2np.text import by_words, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np.convert import Conversion
     from gru2np.verification.evidence import Reference
@@ -42,7 +42,9 @@ def shared(conversion: Conversion, reference: Reference) -> tuple[str, ...]:
     return tuple(clauses)
 
 
-def _upgraded(conversion: Conversion, rewritten: Mapping[str, str]) -> Iterator[str]:
+def _upgraded(
+    conversion: Conversion, rewritten: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
     """A clause for each thing that gru2np read in the file, and for each rewriting."""
     yield f"{conversion.meaning.writer} meant by this file what gru2np reads in it"
     yield from choices.of_conversion(conversion)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gru2np.ir import Array
     from gru2np.verification.comparison import Comparison, Tolerance
@@ -27,7 +27,7 @@ class Reference:
     name: str
     version: str
     tensorflow: str
-    rewritten: Mapping[str, str] | None = None
+    rewritten: Mapping[str, Sequence[str]] | None = None
 
     def __str__(self) -> str:
         name = "Keras" if self.name == "keras" else self.name

@@ -9,7 +9,7 @@ from gru2np.text import by_words
 from gru2np.verification.comparison import worst
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gru2np.verification.comparison import Comparison
     from gru2np.verification.evidence import Evidence
@@ -48,7 +48,7 @@ class Verification:
         return "recorded outputs" if reference is None else str(reference)
 
     @property
-    def rewritten(self) -> Mapping[str, str] | None:
+    def rewritten(self) -> Mapping[str, Sequence[str]] | None:
         """What the upgraded file says in other words, by layer, if Keras ran that file.
 
         None if Keras ran the model's own file, or did not run.

@@ -100,11 +100,11 @@ def told(answered: Answered, upgrade: Upgrade, reason: NoReader | None) -> Answe
         reason: why no Keras reads the model's own file; None if it was not tried.
     """
     reference = replace(answered.reference, rewritten=upgrade.rewritten)
-    notes = (*answered.notes, *upgrade.notes)
-    if reason is not None:
-        notes = (f"Keras ran the model as upgraded: {reason.reason}", *notes)
-    origins = upgrade.origins
-    return replace(answered, reference=reference, notes=notes, origins=origins)
+    told = replace(answered, reference=reference, origins=upgrade.origins)
+    if reason is None:
+        return told
+    note = f"Keras ran the model as upgraded: {reason.reason}"
+    return replace(told, notes=(note, *answered.notes))
 
 
 def refused(reason: NoReader, error: Gru2npError) -> NoReader:
