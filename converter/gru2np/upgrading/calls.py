@@ -95,7 +95,9 @@ def _operands(layer: KerasLayer, call: Call, tensor: Tensor) -> list[Any]:
     while tensors or constants:
         position = len(operands)
         if position in constants:
-            operands.append(value_of(constants.pop(position)))
+            constant = constants.pop(position)
+            numbers = layer.class_name != "ops.GetItem"
+            operands.append(value_of(constant, numbers=numbers))
         elif tensors:
             operands.append(tensors.pop(0))
         else:
