@@ -95,9 +95,7 @@ def _operands(layer: KerasLayer, call: Call, tensor: Tensor) -> list[Any]:
     while tensors or constants:
         position = len(operands)
         if position in constants:
-            constant = constants.pop(position)
-            numbers = layer.class_name != "ops.GetItem"
-            operands.append(value_of(constant, numbers=numbers))
+            operands.append(value_of(constants.pop(position)))
         elif tensors:
             operands.append(tensors.pop(0))
         else:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gru2np.generations.training import OBJECTS, split
 from gru2np.ir import KerasLayer, Numbers
 from gru2np.layers.options import HARMLESS, NEUTRAL
@@ -53,18 +51,10 @@ def policy(value: Any) -> dict[str, Any]:
     return {**record, "config": config, "registered_name": None}
 
 
-def value_of(value: Any, *, numbers: bool = False) -> Any:
-    """A constant as files of Keras 3 have it.
-
-    Args:
-        value: the constant.
-        numbers: whether a list is an array, not a shape or the parts of a key.
-    """
-    dtype = value.dtype if isinstance(value, Numbers) else ""
-    if dtype or (numbers and isinstance(value, list)):
-        kind = np.asarray(value).dtype.kind
-        dtype = dtype or {"b": "bool", "i": "int32"}.get(kind, "float32")
-        config = {"value": list(value), "dtype": dtype}
+def value_of(value: Any) -> Any:
+    """A constant as files of Keras 3 have it."""
+    if isinstance(value, Numbers):
+        config = {"value": list(value), "dtype": value.dtype or "float32"}
         return {"class_name": "__numpy__", "config": config}
     return value
 
