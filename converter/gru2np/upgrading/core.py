@@ -81,7 +81,6 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
 
 def _notes(model: KerasModel) -> Iterator[str]:
     """What an upgraded model does not keep."""
-    yield "compile options and the state of the optimizer are not kept"
     lost: dict[str, list[str]] = {}
     for layer in walk_keras(model.layers):
         if layer.config.get(MODE) is not None:
