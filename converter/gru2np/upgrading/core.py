@@ -55,7 +55,7 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
     problems = list(_not_there(draft.model))
     if problems:
         raise _refused(problems)
-    draft.notes += _notes(model)
+    draft.notes += _notes(draft.model)
     _rewrite(conversion, draft)
 
     def weight(path: str) -> Array:
@@ -81,7 +81,6 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
 
 def _notes(model: KerasModel) -> Iterator[str]:
     """What an upgraded model does not keep."""
-    yield "compile options and the state of the optimizer are not kept"
     lost: dict[str, list[str]] = {}
     for layer in walk_keras(model.layers):
         if layer.config.get(MODE) is not None:
