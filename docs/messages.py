@@ -20,7 +20,7 @@ from textwrap import wrap
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"
 # What every new file loses is said once, at the top of the page.
-TRAINING = "Note: compile options"
+TRAINING = "Note: the loss, the metrics"
 
 
 @dataclass(frozen=True)

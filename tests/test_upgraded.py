@@ -31,7 +31,7 @@ def test_the_result_says_what_was_written(tmp_path):
     assert first == "3 layers, 243 parameters, for Keras 3.15.1"
     assert second.startswith("Rewritten: weights before hard_sigmoid are multiplied")
     assert second.endswith("(cpu and gpu)")
-    assert third.startswith("Note: compile options and the state of the optimizer")
+    assert third.startswith("Note: the loss, the metrics and the state of the optimi")
 
 
 def test_names_of_layers_are_shown_as_they_are():

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from gru2np.verification.result import Verification
     from gru2np_runtime.custom_objects import CustomObjects
 
+UNTRAINED = (
+    "the loss, the metrics and the state of the optimizer are not in the new file: "
+    "compile the model before you train it"
+)
+
 
 @dataclass(frozen=True)
 class Upgraded:
@@ -173,6 +178,6 @@ def write_upgraded(
             keras_version=conversion.raw.keras_version,
             written_for=written_for(),
             rewritten=made.rewritten,
-            notes=(*made.notes, *built.notes, *built.warnings),
+            notes=(*made.notes, *built.notes, *built.warnings, UNTRAINED),
             verification=verification,
         )

@@ -31,7 +31,7 @@ def test_upgrade_writes_next_to_the_model(model):
     wrote, rewritten, untrained, following = result.stderr.splitlines()
     assert wrote.startswith(f"wrote {new}: 2 layers, 33 parameters, for Keras 3.15.1, ")
     assert rewritten == f"Rewritten: {SCALED} (gru_1)"
-    assert untrained.startswith("Note: compile options and the state of the optimizer")
+    assert untrained.startswith("Note: the loss, the metrics and the state of the opti")
     assert following == f"Next, in Python: keras.models.load_model({str(new)!r})"
     with zipfile.ZipFile(new) as archive:
         assert sorted(archive.namelist()) == [
