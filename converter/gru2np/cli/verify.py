@@ -131,9 +131,10 @@ def verify(
     """Run MODEL in Keras and BUNDLE here, and compare the outputs.
 
     Keras runs in a child process: Keras 3 for files of Keras 3, tf-keras for files of
-    Keras 2. Without BUNDLE, the model is exported in memory. Two outputs agree if
-    their difference is at most A + R * max|y|, or if float64 shows that it is
-    rounding.
+    Keras 2. Where neither reads the file as it was meant, Keras 3 runs what upgrade
+    makes of it, and the report says so. Without BUNDLE, the model is exported in
+    memory. Two outputs agree if their difference is at most A + R * max|y|, or if
+    float64 shows that it is rounding.
 
     Without --input, inputs are drawn that make faults show: masks of every pattern,
     one time step and many, saturated gates, zeros, every id, both sides of every
@@ -144,7 +145,7 @@ def verify(
     keras_custom_objects, a function that takes the module of Keras and returns a dict.
 
     The exit code is 0 if every output agrees, 1 if one differs, and 3 if no installed
-    Keras reads the file as it was meant.
+    Keras reads the file as it was meant, nor as upgraded.
     """
     if expected is not None and inputs is None:
         raise click.UsageError(
