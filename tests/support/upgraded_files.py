@@ -51,8 +51,10 @@ def arrays_of(data):
         weights = io.BytesIO(archive.read("model.weights.h5"))
     with h5py.File(weights) as file:
         file.visititems(
-            lambda name, item: found.update({name: np.array(item)})
-            if isinstance(item, h5py.Dataset)
-            else None
+            lambda name, item: (
+                found.update({name: np.array(item)})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
         )
     return found

@@ -31,7 +31,11 @@ OWN = [
 ]
 # Keys of records that change nothing, and of calls that say what Keras does anyway.
 UNSAID = ("build_config", "compile_config", "shared_object_id")
-ANYWAY = {"mask": (None, [None, None]), "training": (False,), "constant_values": (None,)}
+ANYWAY = {
+    "mask": (None, [None, None]),
+    "training": (False,),
+    "constant_values": (None,),
+}
 
 
 def said(value):

@@ -65,9 +65,7 @@ def faults(
 
 def _differing(old: Conversion, new: Conversion) -> Iterator[str]:
     """The outputs that differ on the inputs that ``verify`` draws."""
-    models = [
-        load(in_memory(one)[0]) for one in (old, new)
-    ]
+    models = [load(in_memory(one)[0]) for one in (old, new)]
     first = models[0]
     size = declared_batch(first.graph) if has_states(first.graph) else None
     try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gru2np.convert import convert
 from gru2np.errors import Problem, UnsupportedModelError
 from gru2np.generations.quantization import MODE
 from gru2np.graph.flatten import build, default_dtype
 from gru2np.graph.prune import needed
+from gru2np.ir import walk_keras
 from gru2np.layers import LAYERS
 from gru2np.text import listed
 from gru2np.upgrading import target
@@ -19,13 +18,12 @@ from gru2np.upgrading.comparing import AttributeDiffers, Comparison
 from gru2np.upgrading.draft import Draft, numbered, renamed
 from gru2np.upgrading.gone import built, respelled
 from gru2np.upgrading.masking import with_masks
-from gru2np.upgrading.order import UnclearOrder, ordered
 from gru2np.upgrading.options import unkept, unwritten
+from gru2np.upgrading.order import UnclearOrder, ordered
 from gru2np.upgrading.rewriting import REWRITES
 from gru2np.upgrading.weights import NEW
 from gru2np.upgrading.writing import write
 from gru2np_runtime.graph import walk
-from gru2np.ir import walk_keras
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,9 +121,7 @@ def _not_there(model: KerasModel) -> Iterator[Problem]:
                 reason = f"its variable {variable.name} acts in training only"
                 yield Problem(layer.name, name, f"{reason}, and is not carried over")
         for key, value in unwritten(layer):
-            yield Problem(
-                layer.name, name, "Keras 3 has no such option", key, value
-            )
+            yield Problem(layer.name, name, "Keras 3 has no such option", key, value)
 
 
 def _rewrite(conversion: Conversion, draft: Draft) -> None:
@@ -137,7 +133,9 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
     layers = dict(walk(draft.before))
     tried: set[Any] = set()
     for _ in range(ROUNDS):
-        after = needed(build(numbered(draft.model), target.meaning(), conversion.specs).graph)
+        after = needed(
+            build(numbered(draft.model), target.meaning(), conversion.specs).graph
+        )
         comparison = Comparison(draft, after, conversion.built.titles)
         found = [x for x in comparison.differences() if not _settled(draft, x)]
         if not found:

@@ -90,7 +90,9 @@ class Draft:
         self.model = replace(self.model, layers=layers, sequential=False)
 
 
-def renamed(model: KerasModel, draft: Draft, new: str = "", old: str = "") -> KerasModel:
+def renamed(
+    model: KerasModel, draft: Draft, new: str = "", old: str = ""
+) -> KerasModel:
     """The model with names that Keras 3 takes; it has none with a slash.
 
     Args:
@@ -212,7 +214,9 @@ def changed(
     layer = named(model, first)
     if rest:
         assert layer.model is not None
-        return with_layer(model, replace(layer, model=changed(layer.model, rest, change)))
+        return with_layer(
+            model, replace(layer, model=changed(layer.model, rest, change))
+        )
     return change(model, layer.name)
 
 
@@ -266,7 +270,9 @@ def inlined(draft: Draft, name: str) -> None:
     ends = tuple(map(end, model.outputs))
     draft.model = replace(model, layers=moved, outputs=ends)
     prefix = encode_name(name)
-    paths = {f"{prefix}/{encode_name(old)}": encode_name(new) for old, new in names.items()}
+    paths = {
+        f"{prefix}/{encode_name(old)}": encode_name(new) for old, new in names.items()
+    }
     for table in (draft.origins, draft.moved):
         for path in list(table):
             first = "/".join(path.split("/")[:2])
@@ -314,9 +320,7 @@ def spliced(
     return replace(model, layers=tuple(moved), outputs=ends, sequential=sequential)
 
 
-def with_refs(
-    layer: KerasLayer, ref: Callable[[TensorRef], TensorRef]
-) -> KerasLayer:
+def with_refs(layer: KerasLayer, ref: Callable[[TensorRef], TensorRef]) -> KerasLayer:
     """A layer whose calls read other tensors."""
     return replace(layer, calls=tuple(_call(call, ref) for call in layer.calls))
 

@@ -48,9 +48,7 @@ def _respelled(layer: KerasLayer, dtype: str) -> KerasLayer:
     if not layer.class_name.startswith("ops."):
         # What is inside a layer has its dtype.
         dtype = config["dtype"] = config.get("dtype") or dtype
-    children = tuple(
-        (name, _respelled(child, dtype)) for name, child in layer.children
-    )
+    children = tuple((name, _respelled(child, dtype)) for name, child in layer.children)
     model = layer.model and respelled(layer.model, dtype)
     return replace(layer, config=config, children=children, model=model)
 
@@ -108,9 +106,7 @@ class _Place(NamedTuple):
         """The name of a new layer."""
         return unique(self.model, f"{self.path.rpartition('/')[2]}_{word}")
 
-    def take(
-        self, layer: str, weights: Mapping[str, str], change: Any = None
-    ) -> None:
+    def take(self, layer: str, weights: Mapping[str, str], change: Any = None) -> None:
         """Give old weights to a new layer, by its names of them."""
         at = self.path.rpartition("/")[0]
         prefix = f"{at}/{layer}" if at else layer
@@ -158,7 +154,7 @@ def _highway(place: _Place, layer: KerasLayer) -> KerasModel:
 
 def _maxout_dense(place: _Place, layer: KerasLayer) -> KerasModel:
     """MaxoutDense: the largest of several linear layers, side by side in one."""
-    pieces, features, units = place.shapes["kernel"]
+    pieces, _features, units = place.shapes["kernel"]
     linear, parts = place.name("linear"), place.name("pieces")
     config = {
         "units": pieces * units,
@@ -172,7 +168,9 @@ def _maxout_dense(place: _Place, layer: KerasLayer) -> KerasModel:
     reshape = {"target_shape": [pieces, units], "dtype": layer.config.get("dtype")}
     layers = [
         KerasLayer("Dense", linear, config, training=training, calls=calls),
-        KerasLayer("Reshape", parts, reshape, training={}, calls=_reading(linear, calls)),
+        KerasLayer(
+            "Reshape", parts, reshape, training={}, calls=_reading(linear, calls)
+        ),
         KerasLayer(
             "GlobalMaxPooling1D",
             layer.name,

@@ -31,7 +31,9 @@ def with_masks(
     for path in nested:
         layer = named(draft.model, path)
         if layer.model is None or any(call.mask is not None for call in layer.calls):
-            return [Problem(path, layer.class_name, "masks inside it differ in Keras 3")]
+            return [
+                Problem(path, layer.class_name, "masks inside it differ in Keras 3")
+            ]
         inlined(draft, layer.name)
         draft.say(path, TAKEN_APART)
     if nested:
@@ -44,7 +46,9 @@ def with_masks(
         tried.add(key)
         if reason:
             op = "mask" if one.mask else "input"
-            text = f"Keras 3 has another {op} here, and there is no exact form: {reason}"
+            text = (
+                f"Keras 3 has another {op} here, and there is no exact form: {reason}"
+            )
             problems.append(Problem(one.path, "layer", text))
     return problems
 
@@ -81,7 +85,8 @@ def _without_masks(draft: Draft, call: Call) -> Call:
         known = [
             layer
             for layer in draft.model.layers
-            if encode_name(layer.name) in draft.plain and layer.calls[0].inputs == (ref,)
+            if encode_name(layer.name) in draft.plain
+            and layer.calls[0].inputs == (ref,)
         ]
         if not known:
             name = unique(draft.model, f"{ref.layer}_unmasked")

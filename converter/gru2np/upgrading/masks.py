@@ -23,7 +23,11 @@ class NoMask(Exception):
 # How the runtime's operations on masks are written: class, options, constants.
 OPERATIONS: dict[str, tuple[str, Callable[[Any], dict[str, Any]], Callable[[Any], Any]]]
 OPERATIONS = {
-    "any": ("ops.Any", lambda x: {"axis": list(x.axes), "keepdims": False}, lambda x: ()),
+    "any": (
+        "ops.Any",
+        lambda x: {"axis": list(x.axes), "keepdims": False},
+        lambda x: (),
+    ),
     "concatenate": ("ops.Concatenate", lambda x: {"axis": x.axis}, lambda x: ()),
     "logical_and": ("ops.LogicalAnd", lambda x: {}, lambda x: ()),
     "logical_or": ("ops.LogicalOr", lambda x: {}, lambda x: ()),
@@ -60,7 +64,9 @@ def _built(draft: Draft, ref: Ref) -> TensorRef:
         if not call.isdigit():
             raise NoMask(f"{node.name} is inside a layer")
         return TensorRef(named(draft.model, path).name, int(call), output)
-    return _operation(draft, node.layer, layer, [mask_of(draft, x) for x in node.inputs])
+    return _operation(
+        draft, node.layer, layer, [mask_of(draft, x) for x in node.inputs]
+    )
 
 
 def _operation(

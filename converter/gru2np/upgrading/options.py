@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.generations.architecture import CHILDREN
 from gru2np.generations.training import OBJECTS, split
 from gru2np.ir import KerasLayer, Numbers
 from gru2np.layers.options import HARMLESS, NEUTRAL
-from gru2np.generations.architecture import CHILDREN
 from gru2np.layers.spec import named_type
 from gru2np.upgrading import target
 from gru2np.upgrading.objects import NoForm, object_of

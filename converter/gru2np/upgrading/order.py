@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.graph.flatten import assemble, builder_of
-from gru2np.ir import TensorRef
 from gru2np.upgrading import target
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gru2np.graph.assembly import Builder
-    from gru2np.ir import Call, KerasLayer, KerasModel
+    from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
     from gru2np.layers.custom import Specs
 
     # A call of a layer, or a node that makes a mask.
@@ -45,7 +44,10 @@ def ordered(model: KerasModel, specs: Specs) -> KerasModel:
             layer,
             model=layer.model and ordered(layer.model, specs),
             children=tuple(
-                (name, replace(child, model=child.model and ordered(child.model, specs)))
+                (
+                    name,
+                    replace(child, model=child.model and ordered(child.model, specs)),
+                )
                 for name, child in layer.children
             ),
         )

@@ -86,9 +86,7 @@ def _rescaled(draft: Draft, found: AttributeDiffers) -> str | None:
         layer = named(model, name)
         scale = unique(model, f"{name}_scaled")
         options = {"scale": STEEPER, "offset": 0.0, "dtype": layer.config.get("dtype")}
-        before = KerasLayer(
-            "Rescaling", scale, options, training={}, calls=layer.calls
-        )
+        before = KerasLayer("Rescaling", scale, options, training={}, calls=layer.calls)
         calls = tuple(
             Call((TensorRef(scale, i, 0),), arguments={0: TensorRef(scale, i, 0)})
             for i in range(len(layer.calls))
@@ -191,9 +189,7 @@ def _ranks(draft: Draft, path: str) -> set[int]:
     known, _ = draft.before.infer_nodes()
     known |= {port.name: (port.shape,) for port in draft.before.inputs}
     nodes = [node for node in draft.before.nodes if node.layer == path]
-    return {
-        len(known[name][output]) for node in nodes for name, output in node.inputs
-    }
+    return {len(known[name][output]) for node in nodes for name, output in node.inputs}
 
 
 def _reading(name: str, calls: int) -> tuple[Call, ...]:
