@@ -53,7 +53,7 @@ WIDER = {f"{OTHERS}/textgenrnn_cudnn/hacker_news_cudnn_full.h5": Tolerance(5e-5,
 # Cases of one process: what Keras keeps of its models is given back.
 LIFE = 60
 # What a message says of one model alone.
-OWN_WORDS = re.compile(r"'[^']*'|\"[^\"]*\"|/\S+|\d+(\.\d+)?(e-?\d+)?")
+OWN_WORDS = re.compile(r"'[^']*'|\"[^\"]*\"|/\S+|(?<!Keras )\b\d+(\.\d+)?(e-?\d+)?")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from gru2np.exporting import export
     from gru2np.inspection.inspect import Report, inspect
+    from gru2np.upgraded import Upgraded, upgrade
     from gru2np.verification.result import Verification
     from gru2np.verification.verify import verify
     from gru2np_runtime import __version__
@@ -38,11 +39,13 @@ __all__ = [
     "Problem",
     "Report",
     "UnsupportedModelError",
+    "Upgraded",
     "Verification",
     "VerificationError",
     "__version__",
     "export",
     "inspect",
+    "upgrade",
     "verify",
 ]
 
@@ -57,11 +60,13 @@ _HOME = {
     "Problem": "gru2np.errors",
     "Report": "gru2np.inspection.inspect",
     "UnsupportedModelError": "gru2np.errors",
+    "Upgraded": "gru2np.upgraded",
     "Verification": "gru2np.verification.result",
     "VerificationError": "gru2np.errors",
     "__version__": "gru2np_runtime",
     "export": "gru2np.exporting",
     "inspect": "gru2np.inspection.inspect",
+    "upgrade": "gru2np.upgraded",
     "verify": "gru2np.verification.verify",
 }
 

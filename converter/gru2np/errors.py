@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.errors import (
@@ -27,7 +28,7 @@ from gru2np_runtime.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
     "BundleError",
@@ -65,6 +66,30 @@ def check_path(value: object, name: str, example: str, *, other: str = "") -> No
     if not isinstance(value, (str, os.PathLike)):
         raise InputError(
             f"{name}: expected a path{other}, got {type(value).__name__}: {example}"
+        )
+
+
+def check_apart(
+    out: str | os.PathLike[str],
+    sources: Iterable[str | os.PathLike[str] | None],
+    suffix: str,
+) -> None:
+    """Refuse to replace a model by what is made of it.
+
+    Args:
+        out: path of the output.
+        sources: paths of the model and its weights.
+        suffix: of the output's name.
+
+    Raises:
+        InputError: the output is one of them.
+    """
+    target = Path(out)
+    paths = [Path(path) for path in sources if path is not None]
+    if target.exists() and any(p.exists() and target.samefile(p) for p in paths):
+        raise InputError(
+            f"out: {os.fspath(out)} is the model itself: name another file, "
+            f"out={str(target.with_suffix(suffix))!r}"
         )
 
 

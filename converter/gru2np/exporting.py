@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import os
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gru2np.bundle import Exported, write
 from gru2np.convert import convert, model_file
-from gru2np.errors import InputError, check_path
+from gru2np.errors import check_apart, check_path
 from gru2np.graph.parts import part_of
 from gru2np.verification.storage_cost import write_small
 from gru2np_runtime.files.arrays import replacing
@@ -79,19 +78,8 @@ def export(
             convert(path, weights, custom_objects, saved_by, part_of(outputs, inputs))
         )
         if isinstance(out, (str, os.PathLike)):
-            _check_apart(out, path, weights)
+            check_apart(out, (path, weights), ".npz")
             out = stack.enter_context(replacing(out))
         if store is None:
             return write(conversion, out)
         return write_small(conversion, out, store, custom_objects)
-
-
-def _check_apart(out: FilePath, model: FilePath, weights: FilePath | None) -> None:
-    """Refuse to replace the model by its bundle."""
-    target = Path(out)
-    sources = [Path(path) for path in (model, weights) if path is not None]
-    if target.exists() and any(p.exists() and target.samefile(p) for p in sources):
-        raise InputError(
-            f"out: {os.fspath(out)} is the model itself: name another file, "
-            f"out={str(target.with_suffix('.npz'))!r}"
-        )

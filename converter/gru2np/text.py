@@ -11,7 +11,7 @@ from gru2np_runtime.text import plural as plural
 from gru2np_runtime.text import table as columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # The width of the first column: wider leaves no room for the others, narrower makes
 # shortened names equal.
@@ -104,6 +104,14 @@ def listed(items: Sequence[str], most: int, last: str = "and") -> str:
 def readable(path: str) -> str:
     """A path of the bundle with its letters decoded: ``%C3%A9`` is é."""
     return unquote(path, errors="replace")
+
+
+def by_words(words: Mapping[str, str]) -> list[str]:
+    """Sentences on layers, each once with the paths of its layers behind it."""
+    paths: dict[str, list[str]] = {}
+    for path, text in words.items():
+        paths.setdefault(text, []).append(readable(path))
+    return [f"{text} ({listed(found, 4)})" for text, found in paths.items()]
 
 
 def size_text(size: int) -> str:

@@ -38,7 +38,7 @@ def test_every_help_ends_with_examples(command, option):
 
 def test_the_commands():
     assert sorted(cli.commands) == [
-        *("check", "export", "inspect", "predict", "ship", "verify")
+        *("check", "export", "inspect", "predict", "ship", "upgrade", "verify")
     ]
 
 

@@ -28,8 +28,10 @@ ORDER = {
             "convert",
             "inspection",
             "bundle",
+            "upgrading",
         ),
-        *("verification", "exporting", "ship", "reports", "", "cli", "__main__"),
+        *("verification", "exporting", "upgraded", "ship", "reports"),
+        *("", "cli", "__main__"),
     ),
     "gru2np_runtime": (
         *("version", "errors", "hints", "text", "functions", "custom", "activations"),

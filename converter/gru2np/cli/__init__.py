@@ -21,6 +21,7 @@ COMMANDS = (
     "gru2np.cli.inspect",
     "gru2np.cli.predict",
     "gru2np.cli.ship",
+    "gru2np.cli.upgrade",
     "gru2np.cli.verify",
 )
 
@@ -45,7 +46,8 @@ def cli(ctx: click.Context) -> None:
     export writes a bundle of a saved model. verify compares the bundle with Keras.
     inspect explains a saved model or a bundle. predict runs a bundle. check reads
     every byte of a bundle. ship writes a folder that runs a bundle on another
-    machine. Only verify needs Keras.
+    machine. upgrade writes a saved model as a file of today's Keras. Only verify needs
+    Keras.
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False

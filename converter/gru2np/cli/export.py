@@ -20,16 +20,13 @@ from gru2np.cli.options import (
     SAVED_BY,
     WEIGHTS,
 )
+from gru2np.cli.outputs import beside, named
 from gru2np.cli.part_options import INPUTS, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gru2np.bundle import Exported
-
-
-# Suffixes that stand for the format of a file, where others may be a part of its name.
-MODELS = (".h5", ".hdf5", ".keras", ".json", ".npy", ".zip", ".gz", ".csv", ".txt")
 
 
 @click.command(
@@ -89,7 +86,10 @@ def export(
     from gru2np_runtime.files.arrays import check_output
     from gru2np_runtime.files.commands import print_path
 
-    target = str(_default_output(Path(model))) if output is None else _named(output)
+    if output is None:
+        target = str(beside(Path(model), ".npz"))
+    else:
+        target = named(output, ".npz", "a bundle is one")
     inputs = [path for path in (model, weights, objects) if path is not None]
     if output is None and Path(target) == Path(model):
         # MODEL is an .npz: the error of the reader explains more than check_output's.
@@ -122,35 +122,6 @@ def export(
     )
     more = "".join(f" {key} {shlex.quote(value)}" for key, value in options if value)
     say(quiet)(f"Next: gru2np verify {shlex.quote(model)} {shlex.quote(target)}{more}")
-
-
-def _default_output(model: Path) -> Path:
-    """The path of the bundle: that of the model with the suffix ``.npz``."""
-    if not model.is_dir():
-        return model.with_suffix(".npz")
-    # The paths . and .. have no name.
-    folder = model if model.name.strip(".") else model.resolve()
-    return folder.with_name(f"{folder.name}.npz")
-
-
-def _named(output: str) -> str:
-    """The path of the bundle that a user named; ``.npz`` is added if it has no suffix.
-
-    Raises:
-        Misuse: it has another suffix.
-    """
-    from gru2np_runtime.files.arrays import Misuse, lacks_suffix
-
-    if lacks_suffix(output) and output != "-":
-        return f"{output}.npz"
-    suffix = Path(output).suffix
-    if suffix in ("", ".npz"):
-        return output
-    stem = output.removesuffix(suffix) if suffix in MODELS else output
-    raise Misuse(
-        f"{output!r}: expected a name that ends in .npz, as a bundle is one, got "
-        f"{suffix!r}: -o {shlex.quote(f'{stem}.npz')}"
-    )
 
 
 def _export_notes(

@@ -73,6 +73,21 @@ CUSTOM_OBJECTS = click.option(
 )
 
 
+def objects_of_both(path: str | None) -> tuple[Any, str | None]:
+    """The custom objects of a file, and the file if it has those of Keras too.
+
+    Args:
+        path: of the file, which is run; None if there is none.
+    """
+    if path is None:
+        return None, None
+    from gru2np.verification.keras_objects import KERAS_OBJECTS
+    from gru2np_runtime.custom_objects import objects_of, run_file
+
+    module = run_file(path)
+    return objects_of(module, path), path if hasattr(module, KERAS_OBJECTS) else None
+
+
 def _checked_keras(text: str | None) -> str | None:
     """The text, if it names a Keras."""
     if text is not None:

@@ -17,6 +17,7 @@ from gru2np.cli.options import (
     QUIET,
     SAVED_BY,
     WEIGHTS,
+    objects_of_both,
 )
 from gru2np.cli.part_options import INPUTS, OUTPUTS
 from gru2np.cli.progress import Status
@@ -164,18 +165,12 @@ def verify(
     status(f"reading {Path(model).name}")
     from gru2np.cli.verify_report import report
     from gru2np.graph.parts import part_of
-    from gru2np.verification.keras_objects import KERAS_OBJECTS
     from gru2np.verification.settings import Settings
     from gru2np.verification.verify import Request, verifying
-    from gru2np_runtime.custom_objects import objects_of, run_file
 
     # The page shows the differences of layers.
     settings = Settings(atol, rtol, layers or (page is not None and expected is None))
-    own, keras_objects = None, None
-    if objects is not None:
-        module = run_file(objects)
-        own = objects_of(module, objects)
-        keras_objects = objects if hasattr(module, KERAS_OBJECTS) else None
+    own, keras_objects = objects_of_both(objects)
     request = Request(
         *(inputs, expected, settings, seed, case, own, saved_by, keras_objects),
         force=force,

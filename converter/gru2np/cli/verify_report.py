@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The largest width of names, and of the shapes of inputs.
 _NAME, _SHAPES = 30, 36
+EITHER = "the fault is the runtime's or the upgraded file's"
 # The width of a paragraph, and the most clauses in it.
 _WIDTH, _CLAUSES = 100, 8
 
@@ -34,6 +35,8 @@ def report(verification: Verification, source: str | None = None) -> Iterator[st
         f" as {verification.bundle}" if verification.bundle else ", exported in memory"
     )
     yield f"{verification.model} ({verification.written_by}){bundle}"
+    if verification.run_as is not None:
+        yield from paragraph(verification.run_as, _WIDTH, "")
     if _several(verification):
         yield ""
         yield from _case_table(verification)
@@ -58,7 +61,7 @@ def report(verification: Verification, source: str | None = None) -> Iterator[st
         yield from paragraph(text, _WIDTH, "")
         yield ""
     yield from _first_difference(verification)
-    yield _verdict(verification)
+    yield verdict(verification)
 
 
 def _sentence(clauses: Sequence[str]) -> str:
@@ -110,7 +113,8 @@ def _distances(comparison: Comparison) -> str:
     return f"{text}; last digits of all numbers move it {difference(float64.moved)}"
 
 
-def _verdict(verification: Verification) -> str:
+def verdict(verification: Verification) -> str:
+    """The last line: whether outputs agree, and with what they were compared."""
     outputs = plural(len(verification.outputs), "output")
     if _several(verification):
         outputs += f" in {len(verification.evidence.cases)} cases"
@@ -125,9 +129,10 @@ def _verdict(verification: Verification) -> str:
         )
     wrong = [output for output in verification.outputs if not output.agrees]
     reasons = "; ".join(f"{comparison.name}: {comparison.why}" for comparison in wrong)
+    fault = "" if verification.rewritten is None else f"; {EITHER}"
     return (
         f"{click.style('differ', fg='red')}: {len(wrong)} of {outputs} ({reasons}), "
-        f"{both}"
+        f"{both}{fault}"
     )
 
 

@@ -67,6 +67,8 @@ def _verdict_lines(verification: Verification) -> Iterator[list[Markup | str]]:
 
 def notes(verification: Verification) -> Iterator[tuple[str, Markup | str]]:
     """Labels and texts: notes, and what an agreement does not prove."""
+    if verification.run_as is not None:
+        yield "In Keras", shorten(verification.run_as, 1200)
     for text in verification.notes[:_MOST_NOTES]:
         lines = text.splitlines()[:_MOST_NAMES]
         yield "Note", several_lines(shorten(line, 600) for line in lines)

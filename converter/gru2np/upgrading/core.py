@@ -53,7 +53,7 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
     problems = list(_not_there(draft.model))
     if problems:
         raise _refused(problems)
-    draft.notes += _notes(model)
+    draft.notes += _notes(draft.model)
     _rewrite(conversion, draft)
 
     def weight(path: str) -> Array:

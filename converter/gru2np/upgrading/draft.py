@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from gru2np_runtime.graph import Graph, Ref
 
 
+# Keras 3.15 keras/src/ops/operation.py refuses a slash; TensorFlow refuses others as
+# names of scopes.
+NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*", re.ASCII)
+
+
 @dataclass
 class Draft:
     """A model in the spelling of Keras 3, being changed until it means the same.
@@ -93,7 +98,7 @@ class Draft:
 def renamed(
     model: KerasModel, draft: Draft, new: str = "", old: str = ""
 ) -> KerasModel:
-    """The model with names that Keras 3 takes; it has none with a slash.
+    """The model with names that Keras 3 takes: letters, digits, ``_``, ``-``, ``.``.
 
     Args:
         model: the model, or one nested in it.
@@ -105,8 +110,8 @@ def renamed(
     layers = []
     for layer in model.layers:
         name = layer.name
-        if "/" in name:
-            name = unique(model, name.replace("/", "_"), names.values())
+        if not NAME.fullmatch(name):
+            name = unique(model, _legal(name), names.values())
             names[layer.name] = name
             draft.notes.append(f"layer {layer.name!r} is now {name!r}")
         at, before = new + encode_name(name), old + encode_name(layer.name)
@@ -114,7 +119,7 @@ def renamed(
             del draft.origins[before]
             draft.origins[at] = before
         inner = layer.model and renamed(layer.model, draft, f"{at}/", f"{before}/")
-        layers.append(replace(_without_slashes(layer), name=name, model=inner))
+        layers.append(replace(_with_names(layer), name=name, model=inner))
 
     def ref(tensor: TensorRef) -> TensorRef:
         return replace(tensor, layer=names.get(tensor.layer, tensor.layer))
@@ -127,13 +132,18 @@ def renamed(
     )
 
 
-def _without_slashes(layer: KerasLayer) -> KerasLayer:
-    """A layer whose inner layers have names without slashes."""
+def _with_names(layer: KerasLayer) -> KerasLayer:
+    """A layer whose inner layers have names that Keras 3 takes."""
     children = tuple(
-        (at, replace(_without_slashes(child), name=child.name.replace("/", "_")))
+        (at, replace(_with_names(child), name=_legal(child.name)))
         for at, child in layer.children
     )
     return replace(layer, children=children)
+
+
+def _legal(name: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9_.>-]", "_", name)
+    return name if NAME.fullmatch(name) else f"layer{name}"
 
 
 def numbered(model: KerasModel) -> KerasModel:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef, leaves
+import numpy as np
+
+from gru2np.ir import Call, KerasLayer, KerasModel, Numbers, TensorRef, leaves
+from gru2np.layers.arithmetic import BINARY
 from gru2np.upgrading.draft import changed, named, spliced, unique
 from gru2np.upgrading.options import COMPARED
 from gru2np_runtime.bundle.manifest_writer import encode_name
@@ -14,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gru2np.ir import Array
-    from gru2np.upgrading.draft import Draft
+    from gru2np.layers.arithmetic import BINARY
+from gru2np.upgrading.draft import Draft
 
 
 def _thresholded_relu(layer: KerasLayer) -> KerasLayer:
@@ -24,6 +28,8 @@ def _thresholded_relu(layer: KerasLayer) -> KerasLayer:
     return replace(layer, class_name="ReLU", config=config)
 
 
+# Operations on two tensors, either of which may be an array.
+ARITHMETIC = frozenset(f"ops.{name}" for name in BINARY)
 # Classes with another name and other options in Keras 3.
 RESPELLED: dict[str, Callable[[KerasLayer], KerasLayer]] = {
     "ThresholdedReLU": _thresholded_relu,
@@ -50,7 +56,23 @@ def _respelled(layer: KerasLayer, dtype: str) -> KerasLayer:
         dtype = config["dtype"] = config.get("dtype") or dtype
     children = tuple((name, _respelled(child, dtype)) for name, child in layer.children)
     model = layer.model and respelled(layer.model, dtype)
-    return replace(layer, config=config, children=children, model=model)
+    layer = replace(layer, config=config, children=children, model=model)
+    return _with_arrays(layer) if layer.class_name in ARITHMETIC else layer
+
+
+def _with_arrays(layer: KerasLayer) -> KerasLayer:
+    """An operation whose constants are arrays, where TensorFlow took lists too."""
+    calls = []
+    for call in layer.calls:
+        constants = []
+        for position, value in call.constants:
+            if isinstance(value, list) and not isinstance(value, Numbers):
+                kind = np.asarray(value).dtype.kind
+                value = Numbers(value)
+                value.dtype = {"b": "bool", "i": "int32"}.get(kind, "float32")
+            constants.append((position, value))
+        calls.append(replace(call, constants=tuple(constants)))
+    return replace(layer, calls=tuple(calls))
 
 
 def built(draft: Draft, shapes: Mapping[str, tuple[int, ...]]) -> None:

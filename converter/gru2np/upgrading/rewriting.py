@@ -198,6 +198,15 @@ def _reading(name: str, calls: int) -> tuple[Call, ...]:
     return tuple(Call((ref,), arguments={0: ref}) for ref in refs)
 
 
+def _constant_kind(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
+    """Numbers that took the dtype of the tensor beside them, which is float32."""
+    pair = found.before, found.after
+    if pair not in (("float", "float32"), ("int", "int32")) or layer.dtype != "float32":
+        return None
+    draft.settled.add((found.path, found.attribute))
+    return ""
+
+
 # Layers that Theano padded, which Keras pads with zeros.
 PADDED = ("conv",)
 # By attribute of the runtime's layer.
@@ -205,6 +214,7 @@ REWRITES: dict[str, Rewrite] = {
     "activation": _hard_sigmoid,
     "any_rank": _any_rank,
     "before": _padding,
+    "constant_kind": _constant_kind,
     "counts_padding": _padding,
     "epsilon": _option("epsilon"),
     "function": _hard_sigmoid,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.records import objects
 from gru2np.inspection import choices
-from gru2np.text import listed
+from gru2np.text import by_words, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from gru2np.convert import Conversion
     from gru2np.verification.evidence import Reference
@@ -33,11 +33,21 @@ def shared(conversion: Conversion, reference: Reference) -> tuple[str, ...]:
     clauses = [*_names(raw.config)]
     if raw.keras_version is None:
         clauses.append("this Keras saved the file, which names no version")
-    elif raw.keras_version != reference.version:
+    if reference.rewritten is not None:
+        return (*clauses, *_upgraded(conversion, reference.rewritten))
+    if raw.keras_version not in (None, reference.version):
         name = str(reference).partition(" (")[0]
         clauses.append(f"{name} computes what {conversion.meaning.writer} did")
     clauses += choices.unsaid(conversion.built.graph, conversion.meaning, raw.config)
     return tuple(clauses)
+
+
+def _upgraded(conversion: Conversion, rewritten: Mapping[str, str]) -> Iterator[str]:
+    """A clause for each thing that gru2np read in the file, and for each rewriting."""
+    yield f"{conversion.meaning.writer} meant by this file what gru2np reads in it"
+    yield from choices.of_conversion(conversion)
+    for words in by_words(rewritten):
+        yield f"rewritten to the same effect: {words}"
 
 
 def _names(config: Any) -> Iterator[str]:

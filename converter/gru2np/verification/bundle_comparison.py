@@ -179,7 +179,8 @@ class BundleComparison:
             again: the outputs of Keras with every number changed in its last digit.
         """
         tolerance = self.settings.tolerance(TOLERANCES[self.precision])
-        layerwise = self._layerwise(exact, tolerance)
+        upgraded = answered.reference.rewritten is not None
+        layerwise = self._layerwise(exact, tolerance, upgraded=upgraded)
         cases: list[Case] = []
         kept = 0
         for number in range(len(self.drawn)):
@@ -201,7 +202,9 @@ class BundleComparison:
         assumed = assumptions.shared(self.conversion, answered.reference)
         return self._verification(evidence, not_compared, assumed)
 
-    def _layerwise(self, exact: Exact | None, tolerance: Tolerance) -> Layerwise | None:
+    def _layerwise(
+        self, exact: Exact | None, tolerance: Tolerance, *, upgraded: bool
+    ) -> Layerwise | None:
         """Compares layers; None if not asked for, or if weights are stored small."""
         if not self.settings.layers:
             return None
@@ -210,7 +213,8 @@ class BundleComparison:
                 "layers are not compared: each with a kernel stored small differs"
             )
             return None
-        names = frozenset(unnamed(self.conversion.model))
+        # An upgraded file names every operation.
+        names = frozenset(() if upgraded else unnamed(self.conversion.model))
         plan, lenient = self.model.graph_plan, self.settings.lenient
         return Layerwise(plan, exact, names, tolerance, lenient)
 

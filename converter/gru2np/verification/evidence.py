@@ -20,15 +20,19 @@ class Reference:
         name: ``keras`` or ``tf-keras``.
         version: of the distribution.
         tensorflow: the version it ran on.
+        rewritten: what the upgraded file says in other words, by layer, if Keras ran
+            that file; None if it ran the model's own.
     """
 
     name: str
     version: str
     tensorflow: str
+    rewritten: Mapping[str, str] | None = None
 
     def __str__(self) -> str:
         name = "Keras" if self.name == "keras" else self.name
-        return f"{name} {self.version} (tensorflow {self.tensorflow})"
+        file = "" if self.rewritten is None else " on the upgraded file"
+        return f"{name} {self.version} (tensorflow {self.tensorflow}){file}"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,24 @@ SHOWN = 5
 UNNAMED = "/0"
 
 
+class NoReader(VerificationError):
+    """No installed Keras reads a file as it was meant.
+
+    Args:
+        reason: in words.
+        mark: between the reason and what to do instead.
+    """
+
+    def __init__(self, reason: str, mark: str = ": ") -> None:
+        self.reason = reason
+        instead = "" if reason.endswith(INSTEAD) else f"{mark}{INSTEAD}"
+        super().__init__(f"{reason}{instead}")
+
+    def with_more(self, more: str) -> NoReader:
+        """The same error with a further reason."""
+        return NoReader(f"{self.reason}\n{more}", "\n")
+
+
 @dataclass(frozen=True)
 class Keras:
     """An installed Keras.
@@ -59,15 +77,16 @@ def choose(conversion: Conversion) -> Keras:
     """The installed Keras that reads the file as it was meant.
 
     Raises:
-        VerificationError: there is none; the message says what to do.
+        NoReader: none would read it so; the message says what to do.
+        VerificationError: the one that would is not installed.
     """
     if conversion.raw.container == "tfjs":
-        raise VerificationError(f"no Keras opens a folder of TensorFlow.js: {INSTEAD}")
+        raise NoReader("no Keras opens a folder of TensorFlow.js")
     generation = generation_of(conversion.raw)
     if generation not in READERS:
-        raise VerificationError(
+        raise NoReader(
             f"{conversion.meaning.writer} saved this file, and no current Keras opens "
-            f"such files: {INSTEAD}"
+            "such files"
         )
     keras = _installed(generation)
     if keras is None or importlib.util.find_spec("tensorflow") is None:
@@ -82,10 +101,10 @@ def choose(conversion: Conversion) -> Keras:
         more = len(different) - SHOWN
         lines = [f"\n  - {line}" for line in different[:SHOWN]]
         rest = f"\n  - and {more} more" if more > 0 else ""
-        raise VerificationError(
+        raise NoReader(
             f"{keras} would give other numbers for this file than "
-            f"{conversion.meaning.writer}, which saved it:{''.join(lines)}{rest}\n"
-            f"{INSTEAD}"
+            f"{conversion.meaning.writer}, which saved it:{''.join(lines)}{rest}",
+            "\n",
         )
     return keras
 

@@ -31,7 +31,8 @@ from gru2np.verification import (
     plain_config,
 )
 from gru2np.verification.evidence import Reference
-from gru2np.verification.installed_keras import INSTEAD, SHOWN
+from gru2np.verification.installed_keras import INSTEAD, SHOWN, NoReader
+from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -94,6 +95,8 @@ class Answered:
         notes: sentences on changes that the file needed.
         folder: holds the arrays of layers.
         answer: of the child.
+        origins: paths of the model's layers by those in the file that Keras ran, if
+            that is another file than the model's own.
     """
 
     keras: Keras
@@ -102,15 +105,16 @@ class Answered:
     notes: tuple[str, ...]
     folder: Path
     answer: Mapping[str, Any]
+    origins: Mapping[str, str] | None = None
 
-    def nodes(self, case: int) -> dict[tuple[tuple[str, ...], int], NodeOutputs]:
-        """The outputs of every layer call in a case, by path and number of the call."""
+    def nodes(self, case: int) -> dict[str, NodeOutputs]:
+        """The outputs of every layer call in a case, by the name of the call's node."""
         records = self.answer["cases"][case].get("nodes")
         if not records:
             return {}
         arrays = _arrays(self.folder / f"nodes{case}.npz")
         return {
-            (tuple(node["path"]), node["call"]): NodeOutputs(
+            self._node(node["path"], node["call"]): NodeOutputs(
                 node["class_name"],
                 node["is_layer"],
                 [
@@ -120,6 +124,12 @@ class Answered:
             )
             for node in records
         }
+
+    def _node(self, path: Sequence[str], call: int) -> str:
+        """The name of the node of a call in the graph of the model."""
+        name = "/".join(map(encode_name, path))
+        origins = self.origins or {}
+        return origins.get(name, name) + (f"#{call}" if call else "")
 
 
 @contextmanager
@@ -170,9 +180,9 @@ def run(
         if not name.startswith(part_in_keras.PLACEHOLDER)
     ]
     if foreign:
-        raise VerificationError(
+        raise NoReader(
             f"the file names {', '.join(foreign)}, which Keras does not define, and "
-            f"loading it could run foreign code: {INSTEAD}"
+            "loading it could run foreign code"
         )
     structure = conversion.built.inputs
     request = {
@@ -224,7 +234,8 @@ def run(
             )
         outputs = [_outputs(case, folder, i) for i, case in enumerate(answer["cases"])]
         if all(case.refused for case in outputs):
-            raise _cannot(keras, "run this model", outputs[0].refused)
+            cannot = _cannot(keras, "run this model", outputs[0].refused)
+            raise VerificationError(f"{cannot}\n{INSTEAD}")
         yield Answered(
             keras,
             Reference(keras.name, keras.version, answer["tensorflow"]),
@@ -357,15 +368,15 @@ def _ask(folder: Path, keras: Keras, progress: Callable[[], object]) -> dict[str
             "part": "make a model of this part",
         }
         what = doing.get(answer["failed"], "run this model")
-        raise _cannot(keras, what, _last_line(answer["error"]))
+        cannot = _cannot(keras, what, _last_line(answer["error"]))
+        if answer["failed"] == "load":
+            raise NoReader(cannot, "\n")
+        raise VerificationError(f"{cannot}\n{INSTEAD}")
     return answer
 
 
-def _cannot(keras: Keras, what: str, reason: str) -> VerificationError:
-    return VerificationError(
-        f"{keras} is the right Keras for this file, but cannot {what}: "
-        f"{reason}\n{INSTEAD}"
-    )
+def _cannot(keras: Keras, what: str, reason: str) -> str:
+    return f"{keras} is the right Keras for this file, but cannot {what}: {reason}"
 
 
 def _last_line(text: str) -> str:

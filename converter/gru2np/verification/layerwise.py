@@ -23,7 +23,6 @@ from gru2np.verification.input_usage import Usage
 from gru2np.verification.landmarks import pool
 from gru2np.verification.node_runner import NodeRunner, joined
 from gru2np_runtime import InputError
-from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,13 +67,15 @@ class Layerwise:
         self,
         name: str,
         batches: Sequence[Sequence[Array]],
-        nodes: Mapping[tuple[tuple[str, ...], int], NodeOutputs],
+        theirs: Mapping[str, NodeOutputs],
     ) -> Iterator[tuple[list[Comparison], NodeEvidence]]:
-        """Every node of a case: a comparison for each output, and the arrays."""
-        theirs = {
-            _node_name(path, number): outputs
-            for (path, number), outputs in nodes.items()
-        }
+        """Every node of a case: a comparison for each output, and the arrays.
+
+        Args:
+            name: of the case.
+            batches: the inputs of each call.
+            theirs: Keras' outputs by the name of the node.
+        """
         ours = [node.name for node in self.plan.graph.nodes]
         # Nodes with # in their name compute masks, which Keras does inside layers.
         only_ours = [n for n in ours if n not in theirs and "#" not in n]
@@ -223,10 +224,6 @@ def _as_inputs(theirs: Sequence[Array], ours: Arrays) -> Arrays:
         for array, computed in zip(theirs, ours, strict=False)
     ]
     return (*outputs, *ours[len(outputs) :])
-
-
-def _node_name(path: Sequence[str], number: int) -> str:
-    return "/".join(map(encode_name, path)) + (f"#{number}" if number else "")
 
 
 def _columns(rows: Sequence[Sequence[Array]]) -> Arrays:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gru2np.text import by_words
 from gru2np.verification.comparison import worst
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gru2np.verification.comparison import Comparison
     from gru2np.verification.evidence import Evidence
 
@@ -43,6 +46,25 @@ class Verification:
         """The Keras that the runtime was compared with, or ``recorded outputs``."""
         reference = self.evidence.reference
         return "recorded outputs" if reference is None else str(reference)
+
+    @property
+    def rewritten(self) -> Mapping[str, str] | None:
+        """What the upgraded file says in other words, by layer, if Keras ran that file.
+
+        None if Keras ran the model's own file, or did not run.
+        """
+        reference = self.evidence.reference
+        return None if reference is None else reference.rewritten
+
+    @property
+    def run_as(self) -> str | None:
+        """How Keras ran the model if not from its own file, in words; else None."""
+        reference, rewritten = self.evidence.reference, self.rewritten
+        if reference is None or rewritten is None:
+            return None
+        words = "; ".join(by_words(rewritten))
+        told = f"rewritten: {words}" if words else "nothing is rewritten"
+        return f"run as upgraded in Keras {reference.version}; {told}"
 
     @property
     def drawn(self) -> int | None:
@@ -86,6 +108,7 @@ class Verification:
 
         ``agree``, ``first_difference`` (a name or null) and ``notes`` are the summary;
         ``assumptions`` and ``missed`` list what an agreement does not prove.
+        ``rewritten`` is an object, by layer, if Keras ran the upgraded file, else null.
         ``cases`` holds a record for each set of inputs: ``name``, ``description``,
         ``seed`` (null for the user's inputs), ``calls``, ``agree``, ``inputs`` with
         shape and dtype, and ``outputs``.  The outer ``outputs`` and, with
@@ -107,6 +130,7 @@ class Verification:
             "written_by": self.written_by,
             "bundle": self.bundle,
             "reference": self.reference,
+            "rewritten": None if self.rewritten is None else dict(self.rewritten),
             "runtime": self.runtime,
             "seed": self.drawn,
             "cases": [case.as_json() for case in self.evidence.cases],

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.bundle import in_memory
 from gru2np.convert import convert, model_file
-from gru2np.errors import ModelFileError, VerificationError, check_path, naming
+from gru2np.errors import (
+    Gru2npError,
+    ModelFileError,
+    VerificationError,
+    check_path,
+    naming,
+)
 from gru2np.graph.parts import Part, part_of
 from gru2np.inspection.inspect import is_bundle
 from gru2np.layers.spec import HALF
@@ -21,6 +27,7 @@ from gru2np.verification import (
     keras_objects,
     keras_process,
     samples,
+    upgraded_file,
 )
 from gru2np.verification.bundle_comparison import BundleComparison
 from gru2np.verification.float64 import Exact
@@ -37,8 +44,9 @@ if TYPE_CHECKING:
 
     from gru2np.convert import Conversion
     from gru2np.ir import Array, FilePath
+    from gru2np.upgrading.upgrade import Upgrade
     from gru2np.verification.bundle_comparison import Again
-    from gru2np.verification.keras_process import Outputs
+    from gru2np.verification.keras_process import Answered, Outputs
     from gru2np.verification.result import Verification
     from gru2np_runtime.custom_objects import CustomObjects
 
@@ -65,9 +73,9 @@ def verify(
     """Run a model in Keras and in the runtime, and compare the outputs.
 
     Keras runs in a child process: Keras 3 for files of Keras 3, tf-keras for files of
-    Keras 2.  It is refused if it would read the file differently from the Keras that
-    saved it.  The file is converted first, so that Keras never opens a file that gru2np
-    refuses.
+    Keras 2.  If it would read the file differently from the Keras that saved it, Keras
+    3 runs the file that ``upgrade`` makes of the model, and the result says so.  The
+    file is converted first, so that Keras never opens a file that gru2np refuses.
 
     Without inputs, several cases are made from the graph so that faults show: masks of
     every pattern, one step and many, saturated gates, zeros, every id of an Embedding,
@@ -106,8 +114,9 @@ def verify(
         ValueError: ``saved_by`` names no Keras.
         BundleError: the bundle breaks a rule.
         InputError: inputs or expected outputs do not fit the model.
-        VerificationError: no installed Keras can run the file as it was meant, the
-            model has no case of that name, or the bundle is of another file.
+        VerificationError: no installed Keras can run the file as it was meant, or as
+            upgraded, the model has no case of that name, or the bundle is of another
+            file.
     """
     settings = Settings(atol, rtol, layers)
     request = Request(
@@ -273,6 +282,7 @@ def verify_conversion(
     files: tuple[Path, Path | None],
     bundles: Sequence[FilePath | bytes | None],
     request: Request,
+    upgrade: Upgrade | None = None,
 ) -> list[Verification]:
     """Verify bundles of a model that has been converted; see ``verifying``.
 
@@ -281,6 +291,8 @@ def verify_conversion(
         files: paths of the model and, if they are in another file, of its weights.
         bundles: paths, bytes of a bundle, or None.
         request: what to compare.
+        upgrade: of the model, if Keras is to run that; None for the model's own file
+            where a Keras reads it.
     """
     sides = [_load(conversion, bundle, request) for bundle in bundles]
     drawn = _cases(conversion, request, sides)
@@ -290,17 +302,6 @@ def verify_conversion(
         side.predict(drawn)
     if request.expected is not None:
         return [side.compare_recorded(request.expected) for side in sides]
-    run = partial(
-        keras_process.run,
-        conversion,
-        installed_keras.choose(conversion),
-        files,
-        batch_size=samples.declared_batch(conversion.built.graph),
-        floatx=_floatx(conversion),
-        objects=request.keras_custom_objects,
-        progress=request.progress,
-        names=[case.name for case in drawn],
-    )
     inputs = [list(case.inputs.values()) for case in drawn]
     exact = None
     if precision(conversion) == "float32":
@@ -308,10 +309,79 @@ def verify_conversion(
         ports = conversion.built.graph.inputs
         pools = [pool(known[port.name], port.dtype, half=False) for port in ports]
         exact = Exact(conversion.built.graph, conversion.weights, pools)
-    with run(inputs, layers=request.settings.layers, nudged=False) as answered:
+    names = [case.name for case in drawn]
+    with ExitStack() as stack:
+        run, answered = _in_keras(
+            stack, conversion, files, request, inputs, names, upgrade
+        )
         request.progress("comparing", 0, 0)
         again = _nudged_keras(run, inputs, exact)
         return [side.compare_keras(answered, exact, again) for side in sides]
+
+
+def _in_keras(
+    stack: ExitStack,
+    conversion: Conversion,
+    files: tuple[Path, Path | None],
+    request: Request,
+    inputs: Sequence[Sequence[Array]],
+    names: Sequence[str],
+    upgrade: Upgrade | None,
+) -> tuple[Any, Answered]:
+    """The outputs of a Keras that reads the model as it was meant.
+
+    Args:
+        stack: keeps its files.
+        conversion: of the model.
+        files: as for ``verify_conversion``.
+        request: what to compare.
+        inputs: of the cases.
+        names: of the cases.
+        upgrade: to run in the place of the model's own file.
+
+    Returns:
+        A function that runs this Keras on cases, and its outputs.
+
+    Raises:
+        VerificationError: no installed Keras reads the model's own file, nor the
+            upgraded one.
+    """
+
+    def started(
+        of: Conversion, files: tuple[Path, Path | None]
+    ) -> tuple[Any, Answered]:
+        run = partial(
+            keras_process.run,
+            of,
+            installed_keras.choose(of),
+            files,
+            batch_size=samples.declared_batch(conversion.built.graph),
+            floatx=_floatx(conversion),
+            objects=request.keras_custom_objects,
+            progress=request.progress,
+            names=names,
+        )
+        layers = request.settings.layers
+        return run, stack.enter_context(run(inputs, layers=layers, nudged=False))
+
+    reason = None
+    if upgrade is None:
+        try:
+            return started(conversion, files)
+        except installed_keras.NoReader as error:
+            reason = error
+        upgrade = upgraded_file.upgraded_whole(
+            conversion, request.custom_objects, reason
+        )
+    try:
+        opened = upgraded_file.opened(conversion, upgrade, request.custom_objects)
+        file = stack.enter_context(opened)
+        run, answered = started(file.conversion, (file.path, None))
+    except Gru2npError as error:
+        if reason is None:
+            raise
+        raise upgraded_file.refused(reason, error) from None
+    return run, upgraded_file.told(answered, upgrade, reason)
 
 
 def _nudged_keras(
