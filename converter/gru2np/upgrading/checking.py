@@ -78,7 +78,8 @@ def _differing(old: Conversion, new: Conversion) -> Iterator[str]:
         for name, wanted, got in zip(first.output_names, *results, strict=True):
             pair = compare(name, got, wanted, RECORDED)
             if not pair.agrees:
-                yield f"output {name} differs by {pair.largest:.2g} ({case.description})"
+                why = f"by {pair.largest:.2g} ({case.description})"
+                yield f"output {name} differs {why}"
 
 
 def _outputs(model: Model, arrays: list[Array], size: int | None) -> list[Array]:

@@ -11,11 +11,10 @@ from gru2np.ir import PLAIN, TensorRef
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from gru2np.ir import Array, Call, KerasLayer, KerasModel
     from gru2np_runtime.graph import Graph, Ref
-
 
 # Keras 3.15 keras/src/ops/operation.py refuses a slash; TensorFlow refuses others as
 # names of scopes.
@@ -96,13 +95,18 @@ class Draft:
 
 
 def renamed(
-    model: KerasModel, draft: Draft, new: str = "", old: str = ""
+    model: KerasModel,
+    draft: Draft,
+    clashes: Container[str],
+    new: str = "",
+    old: str = "",
 ) -> KerasModel:
     """The model with names that Keras 3 takes: letters, digits, ``_``, ``-``, ``.``.
 
     Args:
         model: the model, or one nested in it.
         draft: gets the new paths, and a note on each name.
+        clashes: names that Keras 3 may give to operations of its own.
         new: prefix of the new paths of the model's layers.
         old: the same of the old ones.
     """
@@ -110,15 +114,23 @@ def renamed(
     layers = []
     for layer in model.layers:
         name = layer.name
-        if not NAME.fullmatch(name):
-            name = unique(model, _legal(name), names.values())
+        if not NAME.fullmatch(name) or name in clashes:
+            legal = f"{name}_layer" if name in clashes else _legal(name)
+            name = unique(model, legal, names.values())
             names[layer.name] = name
-            draft.notes.append(f"layer {layer.name!r} is now {name!r}")
+            why = (
+                "Keras 3 has this name for an operation on masks"
+                if layer.name in clashes
+                else "Keras 3 does not take every letter"
+            )
+            draft.notes.append(f"layer {layer.name!r} is now {name!r}: {why}")
         at, before = new + encode_name(name), old + encode_name(layer.name)
         if before in draft.origins:
             del draft.origins[before]
             draft.origins[at] = before
-        inner = layer.model and renamed(layer.model, draft, f"{at}/", f"{before}/")
+        inner = layer.model and renamed(
+            layer.model, draft, clashes, f"{at}/", f"{before}/"
+        )
         layers.append(replace(_with_names(layer), name=name, model=inner))
 
     def ref(tensor: TensorRef) -> TensorRef:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gru2np.ir import Array
-    from gru2np.layers.arithmetic import BINARY
-from gru2np.upgrading.draft import Draft
+    from gru2np.upgrading.draft import Draft
 
 
 def _thresholded_relu(layer: KerasLayer) -> KerasLayer:
@@ -29,7 +28,8 @@ def _thresholded_relu(layer: KerasLayer) -> KerasLayer:
 
 
 # Operations on two tensors, either of which may be an array.
-ARITHMETIC = frozenset(f"ops.{name}" for name in BINARY)
+PRODUCTS = ("Dot", "Matmul", "Tensordot")
+ARITHMETIC = frozenset(f"ops.{name}" for name in (*BINARY, *PRODUCTS))
 # Classes with another name and other options in Keras 3.
 RESPELLED: dict[str, Callable[[KerasLayer], KerasLayer]] = {
     "ThresholdedReLU": _thresholded_relu,

@@ -18,7 +18,7 @@ HALVES = ("forward_layer", "backward_layer")
 MERGES = {"ave": "Average", "concat": "Concatenate", "mul": "Multiply", "sum": "Add"}
 
 
-def split(draft: Draft, path: str, old: str) -> bool:
+def apart(draft: Draft, path: str, old: str) -> bool:
     """Replace a Bidirectional of the outermost model; False if that is not possible.
 
     Args:

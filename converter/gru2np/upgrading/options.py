@@ -40,6 +40,7 @@ LEGAL: dict[str, tuple[Any, ...]] = {
 }
 # Defaults that depend on other options or on settings of Keras, as tables lack them.
 DEFAULTS = {"data_format": "channels_last", "renorm_clipping": None}
+NO_OPTION = "Keras 3 has no such option, and nothing that does the same"
 # Options whose loss changes nothing.
 UNMARKED = frozenset({"seed", "renorm_clipping", "renorm_momentum"})
 
@@ -144,26 +145,26 @@ def unkept(layer: KerasLayer) -> Iterator[str]:
                 yield key
 
 
-def unwritten(layer: KerasLayer) -> Iterator[tuple[str, Any]]:
-    """Options that decide numbers and that Keras 3 has no key for."""
+def unwritten(layer: KerasLayer) -> Iterator[tuple[str, Any, str]]:
+    """Options that decide numbers and that Keras 3 has no form for: key, value, why."""
     if layer.class_name.startswith("ops."):
         facts = _operation(layer)
         names = {name for name, *_ in (*facts["call"], *facts["options"])}
         for key, value in layer.config.items():
             if key not in names and key not in ("name", *COMPARED):
-                yield key, value
+                yield key, value, NO_OPTION
         return
     known = target.classes()[layer.class_name]
     for key, value in layer.config.items():
-        if key == "axis" and layer.class_name == "BatchNormalization":
-            if isinstance(value, list) and len(value) != 1:
-                yield key, value
+        axes = value if key == "axis" and isinstance(value, list) else [key]
+        if layer.class_name == "BatchNormalization" and len(axes) != 1:
+            yield key, value, "Keras 3 normalizes over one axis only"
         if key in LEGAL and isinstance(value, str) and value not in LEGAL[key]:
-            yield key, value
+            yield key, value, "Keras 3 does not have this value of it"
         if key in known.always or key in known.sometimes or key in HARMLESS:
             continue
         if key in COMPARED:
             continue
         if any(value is legal for legal in SAID.get(key, ())):
             continue
-        yield key, value
+        yield key, value, NO_OPTION

@@ -14,7 +14,7 @@ import numpy as np
 
 from gru2np.ir import Call, KerasLayer, TensorRef
 from gru2np.upgrading.draft import changed, edited, named, spliced, unique
-from gru2np.upgrading.halves import HALVES, split
+from gru2np.upgrading.halves import HALVES, apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,7 +126,7 @@ def _masked_output(draft: Draft, found: AttributeDiffers, layer: Layer) -> str |
     outer, _, half = found.new.rpartition("/")
     if half not in HALVES:
         return _set(draft, found.new, "zero_output_for_mask", zero)
-    if "/" in outer or not split(draft, outer, found.path.rpartition("/")[0]):
+    if "/" in outer or not apart(draft, outer, found.path.rpartition("/")[0]):
         return None
     return "two layers and a merge"
 
