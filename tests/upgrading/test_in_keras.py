@@ -14,9 +14,6 @@ from needs_keras import needs_keras
 from proof import ROOT, upgrading
 from proof.upgrading import EQUAL, REFUSED
 
-if not hasattr(gru2np, "upgrade"):
-    pytest.skip("gru2np.upgrade is not here yet", allow_module_level=True)
-
 TABLE = json.loads(upgrading.RECORD.read_text("utf-8"))
 FILES = TABLE["files"]
 FIXTURES = {name: one for name, one in FILES.items() if not name.startswith("models/")}

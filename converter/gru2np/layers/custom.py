@@ -41,6 +41,7 @@ class Specs:
             or of a Keras class; functions, by the name of a layer or of a function.
 
     Attributes:
+        objects: the custom objects, as given.
         functions: the custom functions by name.
         used: the names of the objects that were used.
 
@@ -49,6 +50,7 @@ class Specs:
     """
 
     def __init__(self, custom_objects: CustomObjects | None = None) -> None:
+        self.objects = custom_objects
         self.functions: dict[str, CustomFunction] = {}
         self.used: set[str] = set()
         self._rows: dict[str, LayerSpec] = {}
@@ -58,6 +60,11 @@ class Specs:
                 self._rows[name] = _row_of_function(given)
             else:
                 self._rows[name] = _row_of_class(given)
+
+    def replaces(self, layer: KerasLayer) -> bool:
+        """Whether an object is used in the place of a layer of Keras."""
+        known = LAYERS.get(layer.class_name)
+        return known is not None and self.of(layer) not in (known, OF_CUSTOM_CELL)
 
     @property
     def names(self) -> set[str]:

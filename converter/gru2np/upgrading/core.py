@@ -11,6 +11,7 @@ from gru2np.graph.flatten import build, default_dtype
 from gru2np.graph.prune import needed
 from gru2np.ir import walk_keras
 from gru2np.layers import LAYERS
+from gru2np.layers.custom import LAMBDA
 from gru2np.text import listed, readable
 from gru2np.upgrading import target
 from gru2np.upgrading.checking import faults
@@ -18,7 +19,7 @@ from gru2np.upgrading.comparing import AttributeDiffers, Comparison, TensorDiffe
 from gru2np.upgrading.draft import Draft, numbered, renamed
 from gru2np.upgrading.gone import built, respelled
 from gru2np.upgrading.masking import with_masks
-from gru2np.upgrading.options import unkept, unwritten
+from gru2np.upgrading.options import FUNCTIONS, unkept, unwritten
 from gru2np.upgrading.order import UnclearOrder, ordered
 from gru2np.upgrading.reasons import reason
 from gru2np.upgrading.rewriting import REWRITES
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from gru2np.convert import Conversion
     from gru2np.ir import Array, KerasModel
+    from gru2np.layers.custom import Specs
     from gru2np_runtime.graph import Graph
 
 WAY_ON = "run it as it was meant, without Keras: gru2np export writes a bundle of it"
@@ -84,7 +86,7 @@ def _drafted(conversion: Conversion, clashes: set[str]) -> tuple[Draft, KerasMod
     draft = Draft(model, conversion.built.graph, {path: path for path in titles})
     draft.model = renamed(model, draft, clashes)
     built(draft, {path: one.shape for path, one in conversion.tensors.items()})
-    problems = list(_not_there(draft.model))
+    problems = [*_replaced(model, conversion.specs), *_not_there(draft.model)]
     if problems:
         raise _refused(problems)
     draft.notes += _notes(draft.model)
@@ -98,7 +100,6 @@ def _drafted(conversion: Conversion, clashes: set[str]) -> tuple[Draft, KerasMod
 
 def _notes(model: KerasModel) -> Iterator[str]:
     """What an upgraded model does not keep."""
-    yield "compile options and the state of the optimizer are not kept"
     lost: dict[str, list[str]] = {}
     for layer in walk_keras(model.layers):
         if layer.config.get(MODE) is not None:
@@ -115,6 +116,26 @@ def _refused(problems: Sequence[Problem]) -> UnsupportedModelError:
     return UnsupportedModelError(problems, [WAY_ON], what=what)
 
 
+def _replaced(model: KerasModel, specs: Specs) -> Iterator[Problem]:
+    """Custom objects in the place of Keras' own, or of a Lambda.
+
+    The new file would mean Keras' own.
+    """
+    for layer in walk_keras(model.layers):
+        name = layer.class_name
+        if layer.model is not None or target.is_own(name):
+            continue
+        if name == LAMBDA:
+            reason = "its code is in the file, and another file cannot hold it"
+            yield Problem(layer.name, name, f"{reason}: make it a class of your own")
+        elif specs.replaces(layer):
+            reason = "a custom object replaces it, and the new file names Keras' own"
+            yield Problem(layer.name, name, reason)
+    for name in sorted(specs.functions.keys() & specs.used & FUNCTIONS):
+        reason = "a custom object replaces it, and the new file names Keras' own"
+        yield Problem("model", "function", reason, "activation", name)
+
+
 def _not_there(model: KerasModel) -> Iterator[Problem]:
     """Classes and options that Keras 3 does not have."""
     for layer in walk_keras(model.layers):
@@ -124,6 +145,8 @@ def _not_there(model: KerasModel) -> Iterator[Problem]:
         if name == "InputLayer":
             if layer.config.get("batch_shape") is None:
                 yield Problem(layer.name, name, "the file does not state its shape")
+            continue
+        if target.is_own(name) or name == LAMBDA:
             continue
         if name.startswith("ops."):
             if target.operation(name) is None:

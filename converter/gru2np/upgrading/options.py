@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gru2np.generations.architecture import CHILDREN
 from gru2np.generations.training import OBJECTS, split
 from gru2np.ir import KerasLayer, Numbers
+from gru2np.layers.activations import NAMES
 from gru2np.layers.options import HARMLESS, NEUTRAL
 from gru2np.layers.spec import named_type
 from gru2np.upgrading import target
@@ -15,6 +16,8 @@ from gru2np.upgrading.objects import NoForm, object_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+# Names that are functions of Keras.
+FUNCTIONS = frozenset({*NAMES, "hard_sigmoid"})
 # Options that Keras 3 does not have, and the values that say what it does anyway.
 SAID: dict[str, tuple[Any, ...]] = {
     **NEUTRAL,
@@ -38,6 +41,8 @@ LEGAL: dict[str, tuple[Any, ...]] = {
     "merge_mode": (None, "ave", "concat", "mul", "sum"),
     "padding": ("valid", "same", "causal"),
 }
+# Options that older Kerases gave the first layer of a model.
+OF_INPUTS = frozenset({"batch_shape", "input_dtype"})
 # Defaults that depend on other options or on settings of Keras, as tables lack them.
 DEFAULTS = {"data_format": "channels_last", "renorm_clipping": None}
 NO_OPTION = "Keras 3 has no such option, and nothing that does the same"
@@ -85,6 +90,9 @@ def options_of(layer: KerasLayer) -> dict[str, Any]:
         shape = {"batch_shape": list(given["batch_shape"]), "dtype": dtype}
         others = {"sparse": False, "ragged": False, "optional": False}
         return {**shape, **others, "name": layer.name}
+    if target.is_own(layer.class_name):
+        options = {key: x for key, x in given.items() if key not in OF_INPUTS}
+        return {**options, "dtype": policy(given.get("dtype") or "float32")}
     known = target.classes()[layer.class_name]
     options = {}
     for key, default in known.always.items():
@@ -119,18 +127,26 @@ def _value(class_name: str, key: str, value: Any, default: tuple[Any, ...]) -> A
 def _function(value: Any) -> Any:
     """An activation: the name of a function, or a layer that is one."""
     if not isinstance(value, dict):
-        return value
+        own = isinstance(value, str) and value not in FUNCTIONS
+        return own_function(value) if own else value
     if value.get("class_name") == "function":
-        return value.get("config")
+        name = value.get("config")
+        return name if name in FUNCTIONS else own_function(name)
     config, training = split(value["config"])
     layer = KerasLayer(value["class_name"], "activation", config, training=training)
     record = {"module": "keras.layers", "class_name": layer.class_name}
     return {**record, "config": options_of(layer), "registered_name": None}
 
 
+def own_function(name: Any) -> dict[str, Any]:
+    """The record of a function of the user's own."""
+    record = {"module": "builtins", "class_name": "function", "config": name}
+    return {**record, "registered_name": "function"}
+
+
 def unkept(layer: KerasLayer) -> Iterator[str]:
     """Options that act in training only and that Keras 3 has no form for."""
-    if layer.class_name == "InputLayer":
+    if layer.class_name == "InputLayer" or target.is_own(layer.class_name):
         return
     known = target.classes()[layer.class_name]
     for key, value in layer.training.items():

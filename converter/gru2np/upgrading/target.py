@@ -54,8 +54,17 @@ def operation(class_name: str) -> Mapping[str, Any] | None:
     return facts
 
 
-def home(class_name: str) -> tuple[str, str, str | None]:
+def is_own(class_name: str) -> bool:
+    """Whether a class is of the user's own: ``package>Name``."""
+    return ">" in class_name
+
+
+def home(class_name: str) -> tuple[str | None, str, str | None]:
     """Module, class and registered name of a class, as files have them."""
+    if is_own(class_name):
+        # Keras finds it among the custom objects, and imports no module.
+        package, _, name = class_name.rpartition(">")
+        return None, name, name if package == "custom" else class_name
     facts = operation(class_name)
     if facts is None:
         return "keras.layers", class_name, None

@@ -45,5 +45,5 @@ def upgrade_of(conversion: Conversion) -> Upgrade:
         UnsupportedModelError: the model has no exact form in Keras 3; all reasons.
     """
     data, draft = core.upgraded(conversion)
-    notes = tuple(getattr(draft, "notes", ()))
-    return Upgrade(data, dict(draft.words), dict(draft.origins), notes)
+    rewritten = {path: "; ".join(words) for path, words in draft.words.items()}
+    return Upgrade(data, rewritten, dict(draft.origins), tuple(draft.notes))
