@@ -182,7 +182,9 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
         after = needed(
             build(numbered(draft.model), target.meaning(), conversion.specs).graph
         )
-        comparison = Comparison(draft, after, titles)
+        comparison = Comparison(
+            draft.before, after, titles, draft.origins, draft.plain, draft.outputs
+        )
         found = [x for x in comparison.differences() if not _settled(draft, x)]
         if not found:
             problems = list(_not_run(after, draft, titles))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.architecture import Paths
 from gru2np.ir import PLAIN, TensorRef
@@ -80,7 +80,8 @@ class Draft:
 
     def rename(self, path: str, new: str) -> None:
         """Give the changes of a layer's weights to another layer."""
-        for table in (self.weights, self.taken):
+        tables: tuple[dict[str, Any], ...] = (self.weights, self.taken)
+        for table in tables:
             for at in [at for at in table if at.startswith(f"{path}/")]:
                 table[new + at[len(path) :]] = table.pop(at)
 
@@ -285,7 +286,7 @@ def inlined(draft: Draft, name: str) -> None:
             old = inside(old.call)(inner.outputs[old.output])
         return old
 
-    layers = []
+    layers: list[KerasLayer] = []
     for layer in model.layers:
         layers.extend(added if layer.name == name else (layer,))
     moved = tuple(with_refs(layer, end) for layer in layers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -83,24 +84,33 @@ def built(draft: Draft, shapes: Mapping[str, tuple[int, ...]]) -> None:
         shapes: of the old weights, by path.
     """
     for path, layer in list(leaves(draft.model)):
-        build = BUILT.get(layer.class_name)
         old = draft.origins.get(path)
-        if build is None or old is None or _function(layer) == "hard_sigmoid":
+        known = layer.class_name in BUILT
+        if not known or old is None or _function(layer) == "hard_sigmoid":
             continue
         own = {
             name.removeprefix(f"{old}/"): shape
             for name, shape in shapes.items()
             if name.startswith(f"{old}/")
         }
-        draft.model = changed(
-            draft.model,
-            path,
-            lambda model, name, build=build, path=path, old=old, own=own: build(
-                _Place(draft, model, path, old, own), named(model, encode_name(name))
-            ),
-        )
+        model = draft.model
+        draft.model = changed(model, path, partial(_built, draft, path, old, own))
         draft.settled |= {(old, key) for key in ("op", "inputs", "mask")}
         draft.say(old, "several layers do what it did")
+
+
+def _built(
+    draft: Draft,
+    path: str,
+    old: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    model: KerasModel,
+    name: str,
+) -> KerasModel:
+    """The model with one of its layers built of several."""
+    layer = named(model, encode_name(name))
+    place = _Place(draft, model, path, old, shapes)
+    return BUILT[layer.class_name](place, layer)
 
 
 def _function(layer: KerasLayer) -> Any:

@@ -80,9 +80,9 @@ def _operation(layer: KerasLayer) -> Mapping[str, Any]:
 def options_of(layer: KerasLayer) -> dict[str, Any]:
     """The options of a layer, with every key that Keras 3 always writes."""
     if layer.class_name.startswith("ops."):
-        known = {key: default for key, *default in _operation(layer)["options"]}
-        options = {key: default[0] for key, default in known.items() if default}
-        given = {key: x for key, x in layer.config.items() if key in known}
+        defaults = {key: default for key, *default in _operation(layer)["options"]}
+        options = {key: default[0] for key, default in defaults.items() if default}
+        given = {key: x for key, x in layer.config.items() if key in defaults}
         return {"name": layer.name, **options, **given}
     given = {**layer.config, **layer.training, "name": layer.name}
     if layer.class_name == "InputLayer":

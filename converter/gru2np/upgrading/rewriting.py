@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from gru2np.ir import Array, KerasModel
     from gru2np.upgrading.comparing import AttributeDiffers
     from gru2np.upgrading.draft import Draft
-    from gru2np_runtime import Layer
 
-    Rewrite = Callable[["Draft", AttributeDiffers, Layer], "str | None"]
+    # The attributes of a layer of the runtime are those of its class.
+    Layer = Any
+    Rewrite = Callable[[Draft, AttributeDiffers, Layer], str | None]
 
 # The gates in the columns of the kernels, by class.
 COLUMNS = {"gru": "zrh", "lstm": "ifco", "simple_rnn": "h", "conv_lstm": "ifco"}
@@ -33,7 +34,7 @@ COLUMNS |= {f"{name}_cell": gates for name, gates in COLUMNS.items()}
 # the new state too, which no weight scales.
 RECURRENT = {"activation": "h", "recurrent_activation": "zrifo"}
 # Layers whose activation is applied to what these weights give.
-LINEAR = {
+LINEAR: dict[str, tuple[str, ...]] = {
     "conv": ("kernel", "bias"),
     "conv_transpose": ("kernel", "bias"),
     "dense": ("kernel", "bias"),
@@ -42,34 +43,30 @@ LINEAR = {
     "locally_connected": ("kernel", "bias"),
     "separable_conv": ("pointwise_kernel", "bias"),
 }
+RECURRENT_WEIGHTS = ("kernel", "recurrent_kernel", "bias")
+OLD_HARD_SIGMOID = {"function": "hard_sigmoid", "slope": 0.2}
+HARD_SIGMOID = {"function": "hard_sigmoid", "slope": 1 / 6}
 # hard_sigmoid of Keras 3 is that of older Kerases of 1.2 times as much.
 STEEPER = 1.2
 
 
 def _hard_sigmoid(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
     """Weights before hard_sigmoid are scaled: clip(0.2 x + 0.5) is that of Keras 3."""
-    if _function(found.before) != "hard_sigmoid" != _function(found.after):
+    if (found.before, found.after) != (OLD_HARD_SIGMOID, HARD_SIGMOID):
         return None
     if layer.op == "activation":
         return _rescaled(draft, found)
-    gates = COLUMNS.get(layer.op, "")
-    scaled = [gate in RECURRENT[found.attribute] for gate in gates]
-    if layer.op == "lstm" and found.attribute == "activation":
+    names, scaled = LINEAR.get(layer.op, ()), [True]
+    if layer.op in COLUMNS:
+        names = RECURRENT_WEIGHTS
+        gates = RECURRENT[found.attribute]
+        scaled = [gate in gates for gate in COLUMNS[layer.op]]
+    if not names or not any(scaled):
         return None
-    names = LINEAR.get(layer.op, ())
-    if gates:
-        names = ("kernel", "recurrent_kernel", "bias")
     for name in names:
-        path = f"{found.new}/{name}"
-        draft.change(path, lambda array: _scaled(array, scaled or [True]))
-    if not any(scaled) and not names:
-        return None
+        draft.change(f"{found.new}/{name}", lambda array: _scaled(array, scaled))
     draft.settled.add((found.path, found.attribute))
     return "weights before hard_sigmoid are multiplied by 1.2"
-
-
-def _function(value: Any) -> Any:
-    return value.get("function") if isinstance(value, dict) else value
 
 
 def _scaled(array: Array, gates: Sequence[bool]) -> Array:
