@@ -16,7 +16,7 @@ from gru2np.text import listed, readable
 from gru2np.upgrading import target
 from gru2np.upgrading.checking import faults
 from gru2np.upgrading.comparing import AttributeDiffers, Comparison, TensorDiffers
-from gru2np.upgrading.draft import Draft, numbered, renamed
+from gru2np.upgrading.draft import Draft, inside, numbered, renamed
 from gru2np.upgrading.gone import built, respelled
 from gru2np.upgrading.masking import with_masks
 from gru2np.upgrading.options import FUNCTIONS, unkept, unwritten
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 WAY_ON = "run it as it was meant, without Keras: gru2np export writes a bundle of it"
 # The most faults that an error shows.
 MOST = 5
-STACK_WITH_MASK = "Keras 3 does not run an RNN of several cells on a masked sequence"
+STACK_WITH_MASK = "Keras 3 does not run an RNN of a list of cells on a masked sequence"
 # Rounds of rewriting: a change of one layer may show a difference of another.
 ROUNDS = 8
 
@@ -234,9 +234,14 @@ def _not_run(
     ``keras/src/backend/tensorflow/rnn.py``.
     """
     for node in after.nodes:
-        layer = after.layers[node.layer]
-        stacks = [one for _, one in walk(layer) if one.op == "rnn" and one.layers]
-        if node.mask is not None and any(len(one.layers) > 1 for one in stacks):
+        layer = inside(draft.model, node.layer)
+        stacks = [
+            child
+            for one in walk_keras([] if layer is None else [layer])
+            for _, child in one.children
+            if child.class_name == "StackedRNNCells"
+        ]
+        if node.mask is not None and stacks:
             path = draft.origins.get(node.layer, node.layer)
             yield _problem(path, titles, STACK_WITH_MASK)
 

@@ -248,6 +248,15 @@ def named(model: KerasModel, component: str) -> KerasLayer:
     return next(x for x in model.layers if encode_name(x.name) == component)
 
 
+def inside(model: KerasModel, path: str) -> KerasLayer | None:
+    """The layer at a path, also in nested models; None if there is none."""
+    first, _, rest = path.partition("/")
+    layer = next((x for x in model.layers if encode_name(x.name) == first), None)
+    if not rest or layer is None or layer.model is None:
+        return None if rest else layer
+    return inside(layer.model, rest)
+
+
 def inlined(draft: Draft, name: str) -> None:
     """Replace a nested model of the outermost model by its layers."""
     outer = next(x for x in draft.model.layers if x.name == name)
