@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 WAY_ON = "run it as it was meant, without Keras: gru2np export writes a bundle of it"
 # The most faults that an error shows.
 MOST = 5
-STACK_WITH_MASK = "Keras 3 does not run an RNN of a list of cells on a masked sequence"
+LIST_WITH_MASK = "Keras 3 does not run an RNN of a list of one cell with a mask"
 # Rounds of rewriting: a change of one layer may show a difference of another.
 ROUNDS = 8
 
@@ -230,20 +230,20 @@ def _not_run(
 ) -> Iterator[Problem]:
     """What Keras 3 means as the old model did, and fails to run.
 
-    Its recurrence with a mask takes the states of one cell: Keras 3.15
-    ``keras/src/backend/tensorflow/rnn.py``.
+    Its stack of one cell does not return states as it takes them, which a mask needs:
+    Keras 3.15 ``keras/src/layers/rnn/stacked_rnn_cells.py``.
     """
     for node in after.nodes:
         layer = inside(draft.model, node.layer)
-        stacks = [
+        lists = [
             child
             for one in walk_keras([] if layer is None else [layer])
             for _, child in one.children
-            if child.class_name == "StackedRNNCells"
+            if child.class_name == "StackedRNNCells" and len(child.children) == 1
         ]
-        if node.mask is not None and stacks:
+        if node.mask is not None and lists:
             path = draft.origins.get(node.layer, node.layer)
-            yield _problem(path, titles, STACK_WITH_MASK)
+            yield _problem(path, titles, LIST_WITH_MASK)
 
 
 def _settled(draft: Draft, found: AttributeDiffers | TensorDiffers) -> bool:

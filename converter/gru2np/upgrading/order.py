@@ -64,7 +64,8 @@ def ordered(model: KerasModel, specs: Specs, clashes: set[str]) -> KerasModel:
     orders = [_Order(model, builder, length) for length in LENGTHS]
     names = [order.names() for order in orders]
     if orders[-1].makes_masks():
-        clashes |= {x.name for x in model.layers if OWN_NAMES.fullmatch(x.name)}
+        names_of_layers = {x.name for x in model.layers if not _is_operation(x)}
+        clashes |= set(filter(OWN_NAMES.fullmatch, names_of_layers))
     if model.sequential:
         return model
     by_class = [_by_class(model, one) for one in names]
@@ -85,9 +86,13 @@ def _by_class(model: KerasModel, names: Sequence[str]) -> dict[str, list[str]]:
     for name in names:
         layer = classes[name]
         # The weights of operations and inputs need no names.
-        if layer.class_name != "InputLayer" and not layer.class_name.startswith("ops."):
+        if layer.class_name != "InputLayer" and not _is_operation(layer):
             grouped[layer.class_name].append(name)
     return grouped
+
+
+def _is_operation(layer: KerasLayer) -> bool:
+    return layer.class_name.startswith("ops.")
 
 
 class _Order:
@@ -173,7 +178,8 @@ class _Order:
     def _masks(self, layer: KerasLayer, call: Call) -> list[Node]:
         masks = call.mask if isinstance(call.mask, tuple) else (call.mask,)
         explicit = [(ref.layer, ref.call) for ref in masks if ref is not None]
-        if explicit or not self.length or not _takes_mask(layer):
+        named = any(str(key).endswith("mask") for key in call.arguments)
+        if explicit or named or not self.length or not _takes_mask(layer):
             return explicit
         refs = [self._ref(ref) for ref in call.inputs]
         carried = [self.builder.carried.get(ref) for ref in refs]
