@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.architecture import Paths
-from gru2np.ir import PLAIN, TensorRef
+from gru2np.ir import PLAIN, Call, TensorRef
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
-    from gru2np.ir import Array, Call, KerasLayer, KerasModel
+    from gru2np.ir import Array, KerasLayer, KerasModel
     from gru2np_runtime.graph import Graph, Ref
 
 # Keras 3.15 keras/src/ops/operation.py refuses a slash; TensorFlow refuses others as
@@ -369,6 +369,12 @@ def _call(call: Call, ref: Callable[[TensorRef], TensorRef]) -> Call:
         mask=mask,
         arguments={key: ref(value) for key, value in call.arguments.items()},
     )
+
+
+def reading(name: str, calls: int) -> tuple[Call, ...]:
+    """Calls that read the output of each call of a layer."""
+    refs = [TensorRef(name, i, 0) for i in range(calls)]
+    return tuple(Call((ref,), arguments={0: ref}) for ref in refs)
 
 
 def unique(model: KerasModel, name: str, others: Iterable[str] = ()) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gru2np.ir import Call, KerasLayer, KerasModel, Numbers, TensorRef, leaves
 from gru2np.layers.arithmetic import BINARY
-from gru2np.upgrading.draft import changed, named, spliced, unique
+from gru2np.upgrading.draft import changed, named, reading, spliced, unique
 from gru2np.upgrading.options import COMPARED
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
@@ -28,6 +28,7 @@ def _thresholded_relu(layer: KerasLayer) -> KerasLayer:
     return replace(layer, class_name="ReLU", config=config)
 
 
+ZEROS = "zeros before and after, and no padding"
 # Operations on two tensors, either of which may be an array.
 PRODUCTS = ("Dot", "Matmul", "Tensordot")
 ARITHMETIC = frozenset(f"ops.{name}" for name in (*BINARY, *PRODUCTS))
@@ -83,6 +84,7 @@ def built(draft: Draft, shapes: Mapping[str, tuple[int, ...]]) -> None:
         draft: the draft.
         shapes: of the old weights, by path.
     """
+    _in_full(draft)
     for path, layer in list(leaves(draft.model)):
         old = draft.origins.get(path)
         known = layer.class_name in BUILT
@@ -201,14 +203,14 @@ def _maxout_dense(place: _Place, layer: KerasLayer) -> KerasModel:
     layers = [
         KerasLayer("Dense", linear, config, training=training, calls=calls),
         KerasLayer(
-            "Reshape", parts, reshape, training={}, calls=_reading(linear, calls)
+            "Reshape", parts, reshape, training={}, calls=reading(linear, len(calls))
         ),
         KerasLayer(
             "GlobalMaxPooling1D",
             layer.name,
             {"dtype": layer.config.get("dtype"), "keepdims": False},
             training={},
-            calls=_reading(parts, calls),
+            calls=reading(parts, len(calls)),
         ),
     ]
     return spliced(place.model, layer.name, layers)
@@ -229,9 +231,46 @@ def _operation(
     return KerasLayer(f"ops.{name}", at, {}, training={}, calls=(call,))
 
 
-def _reading(name: str, calls: Sequence[Call]) -> tuple[Call, ...]:
-    refs = [TensorRef(name, i, 0) for i in range(len(calls))]
-    return tuple(Call((ref,), arguments={0: ref}) for ref in refs)
+def with_zeros(
+    model: KerasModel, name: str, *, widths: Sequence[Sequence[int]]
+) -> KerasModel:
+    """The model with zeros before and after what one layer reads, which adds none.
+
+    Args:
+        model: that holds the layer.
+        name: of the layer, a convolution or a pooling.
+        widths: steps before and after, for each axis of its windows.
+    """
+    layer = named(model, encode_name(name))
+    before = unique(model, f"{name}_padding")
+    rank = len(widths)
+    options = {
+        "padding": list(widths[0]) if rank == 1 else [list(x) for x in widths],
+        "data_format": layer.config.get("data_format") or "channels_last",
+        "dtype": layer.config.get("dtype"),
+    }
+    zeros = KerasLayer(
+        f"ZeroPadding{rank}D", before, options, training={}, calls=layer.calls
+    )
+    config = {**layer.config, "padding": "valid"}
+    calls = reading(before, len(layer.calls))
+    return spliced(model, name, [zeros, replace(layer, config=config, calls=calls)])
+
+
+def _in_full(draft: Draft) -> None:
+    """Convolutions of every position where a kernel and the input overlap."""
+    for path, layer in list(leaves(draft.model)):
+        old = draft.origins.get(path)
+        if old is None or layer.config.get("padding") != "full":
+            continue
+        known: Any = draft.before.layers[old]
+        dilation = known.dilation or (1,) * len(known.kernel_size)
+        sizes = zip(known.kernel_size, dilation, strict=True)
+        more = [(n - 1) * d for n, d in sizes]
+        pad = partial(with_zeros, widths=[[n, n] for n in more])
+        draft.model = changed(draft.model, path, pad)
+        draft.settled |= {(old, key) for key in ("before", "inputs", "padding")}
+        draft.say(old, ZEROS)
 
 
 # Classes that Keras 3 does not have, by the function that builds them.

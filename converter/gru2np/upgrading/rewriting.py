@@ -8,13 +8,24 @@ there is no exact form.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.ir import Call, KerasLayer, TensorRef
-from gru2np.upgrading.draft import changed, edited, named, spliced, unique
+from gru2np.ir import KerasLayer
+from gru2np.upgrading.draft import (
+    changed,
+    edited,
+    inside,
+    named,
+    reading,
+    spliced,
+    unique,
+)
+from gru2np.upgrading.gone import ZEROS, with_zeros
 from gru2np.upgrading.halves import HALVES, apart
+from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,20 +91,16 @@ def _rescaled(draft: Draft, found: AttributeDiffers) -> str | None:
     """A layer Rescaling before the activation."""
 
     def change(model: KerasModel, name: str) -> KerasModel:
-        layer = named(model, name)
+        layer = named(model, encode_name(name))
         scale = unique(model, f"{name}_scaled")
         options = {"scale": STEEPER, "offset": 0.0, "dtype": layer.config.get("dtype")}
         before = KerasLayer("Rescaling", scale, options, training={}, calls=layer.calls)
-        calls = tuple(
-            Call((TensorRef(scale, i, 0),), arguments={0: TensorRef(scale, i, 0)})
-            for i in range(len(layer.calls))
-        )
-        return spliced(model, name, [before, replace(layer, calls=calls)])
+        after = replace(layer, calls=reading(scale, len(layer.calls)))
+        return spliced(model, name, [before, after])
 
-    try:
-        draft.model = changed(draft.model, found.new, change)
-    except AssertionError:
+    if inside(draft.model, found.new) is None:
         return None
+    draft.model = changed(draft.model, found.new, change)
     draft.settled |= {(found.path, found.attribute), (found.path, "inputs")}
     return "the input of hard_sigmoid is multiplied by 1.2"
 
@@ -129,38 +136,20 @@ def _masked_output(draft: Draft, found: AttributeDiffers, layer: Layer) -> str |
 
 
 def _padding(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
-    """Padding of other Kerases, as a layer of its own before one without."""
-    padded = layer.op in PADDED or getattr(layer, "counts_padding", False)
-    if not padded or found.new.count("/"):
+    """Zeros that Theano put elsewhere, as a layer of their own before one without."""
+    zeros = layer.op in PADDED or getattr(layer, "counts_padding", False)
+    shifted = layer.padding == "same" and layer.before
+    if not zeros or not shifted or inside(draft.model, found.new) is None:
         return None
     sizes = getattr(layer, "kernel_size", None) or layer.pool_size
     dilation = getattr(layer, "dilation", None) or (1,) * len(sizes)
     fields = [(n - 1) * d + 1 for n, d in zip(sizes, dilation, strict=True)]
-    if layer.padding == "full":
-        widths = [[n - 1, n - 1] for n in fields]
-    elif layer.padding == "same" and layer.before:
-        widths = [[b, n - 1 - b] for b, n in zip(layer.before, fields, strict=True)]
-    else:
-        return None
-    model = draft.model
-    conv = named(model, found.new)
-    name = unique(model, f"{conv.name}_padding")
-    rank = len(widths)
-    options = {
-        "padding": widths[0] if rank == 1 else widths,
-        "data_format": conv.config.get("data_format") or "channels_last",
-        "dtype": conv.config.get("dtype"),
-    }
-    before = KerasLayer(
-        f"ZeroPadding{rank}D", name, options, training={}, calls=conv.calls
-    )
-    config = {**conv.config, "padding": "valid"}
-    config.pop("counts_padding", None)
-    conv = replace(conv, config=config, calls=_reading(name, len(conv.calls)))
-    draft.model = spliced(model, conv.name, [before, conv])
+    widths = [[b, n - 1 - b] for b, n in zip(layer.before, fields, strict=True)]
+    pad = partial(with_zeros, widths=widths)
+    draft.model = changed(draft.model, found.new, pad)
     keys = ("before", "counts_padding", "padding", "inputs")
     draft.settled |= {(found.path, key) for key in keys}
-    return "zeros before and after, and no padding"
+    return ZEROS
 
 
 def _least_epsilon(draft: Draft, found: AttributeDiffers, layer: Layer) -> str:
@@ -187,12 +176,6 @@ def _ranks(draft: Draft, path: str) -> set[int]:
     known |= {port.name: (port.shape,) for port in draft.before.inputs}
     nodes = [node for node in draft.before.nodes if node.layer == path]
     return {len(known[name][output]) for node in nodes for name, output in node.inputs}
-
-
-def _reading(name: str, calls: int) -> tuple[Call, ...]:
-    """Calls that read the output of each call of a layer."""
-    refs = [TensorRef(name, i, 0) for i in range(calls)]
-    return tuple(Call((ref,), arguments={0: ref}) for ref in refs)
 
 
 def _constant_kind(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
