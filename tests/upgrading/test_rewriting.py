@@ -1,30 +1,31 @@
 """What Keras 3 means otherwise by the same words is said in other words."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
+from goldens import FIXTURES
 from gru2np.convert import convert
 from gru2np.errors import UnsupportedModelError
-from gru2np.upgrading.core import upgraded
-from modelfiles import changed
+from gru2np.upgrading.comparing import AttributeDiffers
+from gru2np.upgrading.draft import Draft
+from gru2np.upgrading.rewriting import REWRITES
+from modelfiles import changed, fixture
 from upgraded_files import (
     arrays_of,
     layers_of,
     old_weights,
-    refusal_of,
     sources_of,
     upgraded_file,
     upgraded_model,
 )
 
 SCALED = "weights before hard_sigmoid are multiplied by 1.2"
+CELLS = FIXTURES / "random_saved/tf-2.10/2/hdf5/model.h5"
 # The gates in the columns of the kernels, those of recurrent_activation marked.
 GATES = {
     "keras-2.2/gru": ("gru_1", "gru", [1, 1, 0]),
     "keras-2.2/lstm": ("lstm_1", "lstm", [1, 1, 0, 1]),
-    "keras-1.2/gru": ("gru_1", "gru", [1, 1, 0]),
+    "keras-1.2/lstm": ("lstm_1", "lstm", [1, 1, 0, 1]),
 }
 
 
@@ -61,13 +62,12 @@ def test_gates_of_hard_sigmoid_are_scaled_and_no_others(case):
 
 
 def test_both_biases_of_reset_after_are_scaled():
-    old = old_weights("keras-2.2/gru_reset_after")
-    data, draft = upgraded_file("keras-2.2/gru_reset_after")
-    (layer,) = draft.words
-    kernel, _, bias = arrays(data, "layers/gru/")
-    assert bias.shape == (2, kernel.shape[1])
-    factors = np.repeat(np.float32([1.2, 1.2, 1]), kernel.shape[1] // 3)
-    np.testing.assert_array_equal(bias, old[f"{layer}/bias"] * factors)
+    old = old_weights("keras-2.2/gru_reset_after")["reset_after_bias/bias"]
+    data, _ = upgraded_file("keras-2.2/gru_reset_after")
+    assert old.shape == (2, 9)
+    factors = np.repeat(np.float32([1.2, 1.2, 1]), 3)
+    bias = arrays_of(data)["layers/gru/cell/vars/2"]
+    np.testing.assert_array_equal(bias, old * factors)
 
 
 def test_the_candidate_of_a_gru_is_scaled_by_its_own_activation(tmp_path):
@@ -90,8 +90,11 @@ def test_the_activation_of_an_lstm_cannot_be_scaled(tmp_path):
 
 
 def test_hard_sigmoid_of_an_lstm_cell_is_refused_too():
-    error = refusal_of("random_saved_cells")
-    assert error.problems
+    with pytest.raises(UnsupportedModelError) as caught:
+        upgraded_model(CELLS)
+    problems = {problem.layer: problem for problem in caught.value.problems}
+    assert "applied to something else too" in problems["rnn_1/cell_1"].reason
+    assert problems["rnn_1/cell_1"].class_name == "RNN"
 
 
 @pytest.mark.parametrize("backend", ["keras-1.2", "keras-1.2-theano"])
@@ -130,19 +133,14 @@ def test_padding_same_of_theano_is_a_layer_before():
 
 
 def test_padding_full_of_theano_is_a_layer_before():
-    data, draft = upgraded_file(FULL)
-    padded = {
-        name: layer
-        for name, layer in layers_of(data).items()
-        if name.endswith("_padding")
-    }
-    assert padded
-    assert draft.words
-    for name, layer in padded.items():
-        conv = layers_of(data)[name.removesuffix("_padding")]["config"]
-        assert conv["padding"] == "valid"
-        size = (conv["kernel_size"][0] - 1) * conv["dilation_rate"][0]
-        assert layer["config"]["padding"] == [size, size]
+    data, draft = upgraded_file("keras-1.2-theano/convolution_full")
+    layers = layers_of(data)
+    for name, steps in (("full", 2), ("strided", 3)):
+        assert draft.words[name] == ["zeros before and after, and no padding"]
+        assert layers[name]["config"]["kernel_size"] in (steps + 1, [steps + 1])
+        assert layers[name]["config"]["padding"] == "valid"
+        assert layers[f"{name}_padding"]["config"]["padding"] == [steps, steps]
+        assert sources_of(layers[name]) == [[(f"{name}_padding", 0, 0)]]
 
 
 def test_the_least_epsilon_of_a_kernel_is_written():
@@ -170,20 +168,17 @@ def test_a_bidirectional_that_forgets_is_not_stateful():
 
 def test_a_layer_that_keeps_its_states_stays_stateful():
     data, _ = upgraded_file("keras-2.2/stateful")
-    (layer,) = (x for x in layers_of(data).values() if "stateful" in x["config"])
-    assert layer["config"]["stateful"] is True
+    for name in ("gru_1", "lstm_1", "simple_rnn_1"):
+        assert layers_of(data)[name]["config"]["stateful"] is True
 
 
-def test_another_slope_of_hard_sigmoid_is_refused():
-    """The factor is that of the two slopes that are known."""
-    with convert(GRU) as conversion:
+@pytest.mark.parametrize("slope", [0.2, 0.3])
+def test_the_factor_is_that_of_the_slopes_that_are_known(slope):
+    with convert(fixture("keras-2.2/gru")) as conversion:
         graph = conversion.built.graph
-        layer = graph.layers["gru_1"]
-        assert layer.recurrent_activation == {"function": "hard_sigmoid", "slope": 0.2}
-        steeper = {"function": "hard_sigmoid", "slope": 0.3}
-        attributes = {**layer.attributes(), "recurrent_activation": steeper}
-        layers = {**graph.layers, "gru_1": type(layer)(**attributes)}
-        changed_graph = dataclasses.replace(conversion.built.graph, layers=layers)
-        built = dataclasses.replace(conversion.built, graph=changed_graph)
-        with pytest.raises(UnsupportedModelError, match="hard_sigmoid has another"):
-            upgraded(dataclasses.replace(conversion, built=built))
+        draft = Draft(conversion.model, graph, {"gru_1": "gru_1"})
+        slopes = [{"function": "hard_sigmoid", "slope": x} for x in (slope, 1 / 6)]
+        found = AttributeDiffers("gru_1", "gru_1", "recurrent_activation", *slopes)
+        words = REWRITES[found.attribute](draft, found, graph.layers["gru_1"])
+    assert words == (SCALED if slope == 0.2 else None)
+    assert bool(draft.weights) == (slope == 0.2)
