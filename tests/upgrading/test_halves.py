@@ -1,11 +1,13 @@
 """A masked Bidirectional of an old Keras is two layers and a merge."""
 
+import h5py
 import numpy as np
 import pytest
 
 from modelfiles import changed
 from upgraded_files import (
     arrays_of,
+    config_of,
     layers_of,
     mask_of,
     old_weights,
@@ -23,15 +25,27 @@ def upgraded():
     return upgraded_file(CASE)
 
 
-def with_mode(path, mode):
-    """The model with another merge mode of the layer that returns all steps."""
+KEPT = ("input_1", "masking_1", "all")
+
+
+def alone(path, mode):
+    """The layer that returns all steps, alone behind its mask, with a merge mode."""
 
     def edit(config):
-        for spec in config["config"]["layers"]:
-            if spec["config"]["name"] == "all":
-                spec["config"]["merge_mode"] = mode
+        model = config["config"]
+        model["layers"] = [x for x in model["layers"] if x["name"] in KEPT]
+        model["layers"][-1]["config"]["merge_mode"] = mode
+        outputs = range(2 if mode is None else 1)
+        model["output_layers"] = [["all", 0, i] for i in outputs]
 
-    return changed(CASE, path, edit)
+    changed(CASE, path, edit)
+    with h5py.File(path, "r+") as file:
+        weights = file["model_weights"]
+        for name in [x for x in weights if x not in KEPT]:
+            del weights[name]
+        names = [x for x in weights.attrs["layer_names"] if x.decode() in KEPT]
+        weights.attrs["layer_names"] = names
+    return path
 
 
 def test_halves_get_the_mask_and_the_later_one_is_turned(upgraded):
@@ -79,16 +93,17 @@ def test_each_half_has_its_own_weights(upgraded):
 
 @pytest.mark.parametrize("mode", MERGES)
 def test_every_merge_mode_has_its_layer(tmp_path, mode):
-    # Other widths of the output do not fit the layer after it.
-    path = with_mode(tmp_path / "m.h5", mode)
-    try:
-        data, _ = upgraded_model(path)
-    except ValueError:
-        assert mode != "concat"
-        return
+    data, _ = upgraded_model(alone(tmp_path / "m.h5", mode))
     layer = layers_of(data)["all"]
     assert layer["class_name"] == MERGES[mode]
     assert layer["config"].get("axis", -1) == -1
+    assert config_of(data)["config"]["output_layers"] == ["all", 0, 0]
+
+
+def test_without_a_merge_the_model_has_two_outputs(tmp_path):
+    data, _ = upgraded_model(alone(tmp_path / "m.h5", None))
+    outputs = config_of(data)["config"]["output_layers"]
+    assert outputs == [["forward_all_steps", 0, 0], ["backward_all_steps", 0, 0]]
 
 
 def test_states_are_outputs_of_the_halves():

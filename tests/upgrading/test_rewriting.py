@@ -25,7 +25,6 @@ CELLS = FIXTURES / "random_saved/tf-2.10/2/hdf5/model.h5"
 GATES = {
     "keras-2.2/gru": ("gru_1", "gru", [1, 1, 0]),
     "keras-2.2/lstm": ("lstm_1", "lstm", [1, 1, 0, 1]),
-    "keras-1.2/lstm": ("lstm_1", "lstm", [1, 1, 0, 1]),
 }
 
 
