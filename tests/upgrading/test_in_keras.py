@@ -9,7 +9,6 @@ import h5py
 import pytest
 
 import goldens
-import gru2np
 from needs_keras import needs_keras
 from proof import ROOT, upgrading
 from proof.upgrading import EQUAL, REFUSED

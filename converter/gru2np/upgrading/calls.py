@@ -91,7 +91,7 @@ def _operands(layer: KerasLayer, call: Call, tensor: Tensor) -> list[Any]:
     tensors = [tensor(ref) for ref in call.inputs]
     if layer.class_name in TAKES_LISTS and not constants:
         return [tensors]
-    operands = []
+    operands: list[Any] = []
     while tensors or constants:
         position = len(operands)
         if position in constants:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gru2np.upgrading.draft import Draft
 from gru2np_runtime.bundle.manifest_writer import json_value
 from gru2np_runtime.graph import Graph
 
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
     from gru2np_runtime.graph import Node, Ref
 
     Key = Any
+
+
+NONE: Mapping[Any, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -64,18 +66,32 @@ class Comparison:
     """The old graph of a model, and that of its draft.
 
     Args:
-        draft: the draft.
-        after: its graph.
-        titles: the paths of the old model's layers.
+        before: the old graph.
+        after: the new one.
+        paths: of the old model's layers.
+        origins: these paths, by those of the new model.
+        plain: layers of the new model that return what they read.
+        outputs: outputs of old layers, as (path, number), by the new layer and number
+            that give them now.
     """
 
-    def __init__(self, draft: Draft, after: Graph, titles: Iterable[str]) -> None:
-        self.draft = draft
-        self.before = draft.before
+    def __init__(
+        self,
+        before: Graph,
+        after: Graph,
+        paths: Iterable[str],
+        origins: Mapping[str, str],
+        plain: Container[str] = (),
+        outputs: Mapping[tuple[str, int], tuple[str, int]] = NONE,
+    ) -> None:
+        self.before = before
         self.after = after
+        self.origins = origins
+        self.plain = plain
+        self.outputs = outputs
         self.numbers: dict[Key, int] = {}
-        self.old = self._numbered(self.before, {path: path for path in titles}, ())
-        self.new = self._numbered(after, draft.origins, draft.plain)
+        self.old = self._numbered(before, {path: path for path in paths}, ())
+        self.new = self._numbered(after, origins, plain)
 
     def _numbered(
         self, graph: Graph, known: Mapping[str, str], plain: Container[str]
@@ -105,11 +121,11 @@ class Comparison:
     def differences(self) -> Iterator[AttributeDiffers | TensorDiffers]:
         """Everything that differs, attributes first."""
         counterparts = {
-            (self.draft.origins[node.layer], _call(node)): node
+            (self.origins[node.layer], _call(node)): node
             for node in self.after.nodes
-            if node.layer in self.draft.origins
+            if node.layer in self.origins
         }
-        names = {old: new for new, old in self.draft.origins.items()}
+        names = {old: new for new, old in self.origins.items()}
         seen = set()
         pairs = [
             (node, counterparts.get((node.layer, _call(node))))
@@ -165,9 +181,9 @@ class Comparison:
     def _new(self, ref: Ref) -> tuple[int, int]:
         name, output = ref
         node = self._nodes.get(name)
-        if node is not None and node.layer in self.draft.plain:
+        if node is not None and node.layer in self.plain:
             return self._new(node.inputs[0])
-        moved = node and self.draft.outputs.get((node.layer, output))
+        moved = node and self.outputs.get((node.layer, output))
         if node is None or not moved:
             return self.new[name], output
         return self._number(("layer", moved[0], _call(node))), moved[1]
@@ -197,7 +213,7 @@ def _attributes(
         return
     if isinstance(before, Graph) and isinstance(after, Graph):
         own = {name: name for name in before.layers if "#" not in name}
-        inner = Comparison(Draft(None, before, own), after, own)
+        inner = Comparison(before, after, own, own)
         for one in inner.differences():
             if isinstance(one, AttributeDiffers):
                 at, there = f"{path}/{one.path}", f"{new}/{one.new}"

@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gru2np.convert import convert
 from gru2np.errors import Problem, UnsupportedModelError
 from gru2np.generations.quantization import MODE
 from gru2np.graph.flatten import build, default_dtype
 from gru2np.graph.prune import needed
+from gru2np.ir import walk_keras
 from gru2np.layers import LAYERS
 from gru2np.layers.custom import LAMBDA
-from gru2np.text import listed
+from gru2np.text import listed, readable
 from gru2np.upgrading import target
 from gru2np.upgrading.checking import faults
-from gru2np.upgrading.comparing import AttributeDiffers, Comparison
-from gru2np.upgrading.draft import Draft, numbered, renamed
+from gru2np.upgrading.comparing import AttributeDiffers, Comparison, TensorDiffers
+from gru2np.upgrading.draft import Draft, inside, numbered, renamed
 from gru2np.upgrading.gone import built, respelled
 from gru2np.upgrading.masking import with_masks
-from gru2np.upgrading.order import UnclearOrder, ordered
 from gru2np.upgrading.options import FUNCTIONS, unkept, unwritten
+from gru2np.upgrading.order import UnclearOrder, ordered
+from gru2np.upgrading.reasons import reason
 from gru2np.upgrading.rewriting import REWRITES
 from gru2np.upgrading.weights import NEW
 from gru2np.upgrading.writing import write
 from gru2np_runtime.graph import walk
-from gru2np.ir import walk_keras
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gru2np.convert import Conversion
     from gru2np.ir import Array, KerasModel
     from gru2np.layers.custom import Specs
+    from gru2np_runtime.graph import Graph
 
 WAY_ON = "run it as it was meant, without Keras: gru2np export writes a bundle of it"
 # The most faults that an error shows.
 MOST = 5
+LIST_WITH_MASK = "Keras 3 does not run an RNN of a list of one cell with a mask"
 # Rounds of rewriting: a change of one layer may show a difference of another.
 ROUNDS = 8
 
@@ -48,27 +49,16 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
     Raises:
         UnsupportedModelError: the model has no exact form in Keras 3; all reasons.
     """
-    titles = conversion.built.titles
-    dtype = default_dtype(conversion.model)
-    model, before = respelled(conversion.model, dtype), conversion.built.graph
-    draft = Draft(model, before, {path: path for path in titles})
-    draft.model = renamed(model, draft)
-    built(draft, {path: one.shape for path, one in conversion.tensors.items()})
-    problems = [*_replaced(model, conversion.specs), *_not_there(draft.model)]
-    if problems:
-        raise _refused(problems)
-    draft.notes += _notes(draft.model)
-    _rewrite(conversion, draft)
+    clashes: set[str] = set()
+    draft, model = _drafted(conversion, clashes)
+    if clashes:
+        draft, model = _drafted(conversion, clashes)
 
     def weight(path: str) -> Array:
         array = conversion.array(draft.source(path))
         change = draft.weights.get(path)
         return array if change is None else change(array)
 
-    try:
-        model = numbered(ordered(numbered(draft.model), conversion.specs))
-    except UnclearOrder as error:
-        raise _refused([Problem("model", "Functional", str(error))]) from None
     memory = io.BytesIO()
     write(memory, model, conversion.specs, weight)
     graph = needed(build(model, target.meaning(), conversion.specs).graph)
@@ -79,6 +69,33 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
         problems = [Problem("model", "Functional", text) for text in found[:MOST]]
         raise UnsupportedModelError(problems, [WAY_ON], what=what)
     return memory.getvalue(), draft
+
+
+def _drafted(conversion: Conversion, clashes: set[str]) -> tuple[Draft, KerasModel]:
+    """The draft of the upgraded model, and the model with its layers in Keras' order.
+
+    Args:
+        conversion: of the old model.
+        clashes: names that no layer may have; gets those that it finds.
+
+    Raises:
+        UnsupportedModelError: it has no exact form.
+    """
+    titles = conversion.built.titles
+    model = respelled(conversion.model, default_dtype(conversion.model))
+    draft = Draft(model, conversion.built.graph, {path: path for path in titles})
+    draft.model = renamed(model, draft, clashes)
+    built(draft, {path: one.shape for path, one in conversion.tensors.items()})
+    problems = [*_replaced(model, conversion.specs), *_not_there(draft.model)]
+    if problems:
+        raise _refused(problems)
+    draft.notes += _notes(draft.model)
+    _rewrite(conversion, draft)
+    try:
+        model = ordered(numbered(draft.model), conversion.specs, clashes)
+    except UnclearOrder as error:
+        raise _refused([Problem("model", "Functional", str(error))]) from None
+    return draft, numbered(model)
 
 
 def _notes(model: KerasModel) -> Iterator[str]:
@@ -138,17 +155,19 @@ def _not_there(model: KerasModel) -> Iterator[Problem]:
         elif name not in target.written()["layers"]:
             yield Problem(layer.name, name, "Keras 3 has no such layer")
             continue
-        for variable in LAYERS[name].weights.unused if LAYERS[name].weights else ():
+        weights = LAYERS[name].weights
+        for variable in () if weights is None else weights.unused:
             option = variable.option
             if variable.name not in NEW and (
                 not option or layer.config.get(option) is True
             ):
-                reason = f"its variable {variable.name} acts in training only"
-                yield Problem(layer.name, name, f"{reason}, and is not carried over")
-        for key, value in unwritten(layer):
-            yield Problem(
-                layer.name, name, "Keras 3 has no such option", key, value
-            )
+                text = (
+                    f"its variable {variable.name} acts in training only, and cannot "
+                    "be written yet"
+                )
+                yield Problem(layer.name, name, text)
+        for key, value, text in unwritten(layer):
+            yield Problem(layer.name, name, text, key, value)
 
 
 def _rewrite(conversion: Conversion, draft: Draft) -> None:
@@ -157,13 +176,20 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
     Raises:
         UnsupportedModelError: it has no exact form.
     """
-    layers = dict(walk(draft.before))
+    layers, titles = dict(walk(draft.before)), conversion.built.titles
     tried: set[Any] = set()
     for _ in range(ROUNDS):
-        after = needed(build(numbered(draft.model), target.meaning(), conversion.specs).graph)
-        comparison = Comparison(draft, after, conversion.built.titles)
+        after = needed(
+            build(numbered(draft.model), target.meaning(), conversion.specs).graph
+        )
+        comparison = Comparison(
+            draft.before, after, titles, draft.origins, draft.plain, draft.outputs
+        )
         found = [x for x in comparison.differences() if not _settled(draft, x)]
         if not found:
+            problems = list(_not_run(after, draft, titles))
+            if problems:
+                raise _refused(problems)
             return
         attributes = [x for x in found if isinstance(x, AttributeDiffers)]
         # It may take a layer apart, after all other changes of it.
@@ -175,21 +201,52 @@ def _rewrite(conversion: Conversion, draft: Draft) -> None:
             tried.add(key)
             words = rewrite and rewrite(draft, one, layers[one.path])
             if words is None:
-                reason = (
-                    f"{one.attribute}: it means {one.before!r}, Keras 3 means "
-                    f"{one.after!r}, and there is no other exact form"
-                )
-                problems.append(Problem(one.path, layers[one.path].op, reason))
+                problems.append(_problem(one.path, titles, reason(one)))
             elif words:
                 draft.say(one.path, words)
         if not attributes:
-            problems += with_masks(draft, found, tried)
+            tensors = [x for x in found if isinstance(x, TensorDiffers)]
+            problems += [
+                _problem(path, titles, text)
+                for path, text in with_masks(draft, tensors, tried)
+            ]
         if problems:
             raise _refused(problems)
-    raise AssertionError("the draft and the model never agreed")
+    text = f"after {ROUNDS} rounds of changes Keras 3 still means something else by it"
+    raise _refused([Problem("model", "Functional", text)])
 
 
-def _settled(draft: Draft, found: Any) -> bool:
+def _problem(path: str, titles: Mapping[str, tuple[str, str]], text: str) -> Problem:
+    """A problem of an old layer, or of one inside it."""
+    owner = path
+    while owner not in titles and "/" in owner:
+        owner = owner.rpartition("/")[0]
+    name, class_name = titles.get(owner, (path, "Functional"))
+    return Problem(name + readable(path[len(owner) :]), class_name, text)
+
+
+def _not_run(
+    after: Graph, draft: Draft, titles: Mapping[str, tuple[str, str]]
+) -> Iterator[Problem]:
+    """What Keras 3 means as the old model did, and fails to run.
+
+    Its stack of one cell does not return states as it takes them, which a mask needs:
+    Keras 3.15 ``keras/src/layers/rnn/stacked_rnn_cells.py``.
+    """
+    for node in after.nodes:
+        layer = inside(draft.model, node.layer)
+        lists = [
+            child
+            for one in walk_keras([] if layer is None else [layer])
+            for _, child in one.children
+            if child.class_name == "StackedRNNCells" and len(child.children) == 1
+        ]
+        if node.mask is not None and lists:
+            path = draft.origins.get(node.layer, node.layer)
+            yield _problem(path, titles, LIST_WITH_MASK)
+
+
+def _settled(draft: Draft, found: AttributeDiffers | TensorDiffers) -> bool:
     if isinstance(found, AttributeDiffers):
         return (found.path, found.attribute) in draft.settled
     return (found.path, "mask" if found.mask else "inputs") in draft.settled

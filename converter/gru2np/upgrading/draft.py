@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.architecture import Paths
-from gru2np.ir import PLAIN, TensorRef
+from gru2np.ir import PLAIN, Call, TensorRef
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
-    from gru2np.ir import Array, Call, KerasLayer, KerasModel
+    from gru2np.ir import Array, KerasLayer, KerasModel
     from gru2np_runtime.graph import Graph, Ref
-
 
 # Keras 3.15 keras/src/ops/operation.py refuses a slash; TensorFlow refuses others as
 # names of scopes.
@@ -81,7 +80,8 @@ class Draft:
 
     def rename(self, path: str, new: str) -> None:
         """Give the changes of a layer's weights to another layer."""
-        for table in (self.weights, self.taken):
+        tables: tuple[dict[str, Any], ...] = (self.weights, self.taken)
+        for table in tables:
             for at in [at for at in table if at.startswith(f"{path}/")]:
                 table[new + at[len(path) :]] = table.pop(at)
 
@@ -95,12 +95,19 @@ class Draft:
         self.model = replace(self.model, layers=layers, sequential=False)
 
 
-def renamed(model: KerasModel, draft: Draft, new: str = "", old: str = "") -> KerasModel:
+def renamed(
+    model: KerasModel,
+    draft: Draft,
+    clashes: Container[str],
+    new: str = "",
+    old: str = "",
+) -> KerasModel:
     """The model with names that Keras 3 takes: letters, digits, ``_``, ``-``, ``.``.
 
     Args:
         model: the model, or one nested in it.
         draft: gets the new paths, and a note on each name.
+        clashes: names that Keras 3 may give to operations of its own.
         new: prefix of the new paths of the model's layers.
         old: the same of the old ones.
     """
@@ -108,15 +115,23 @@ def renamed(model: KerasModel, draft: Draft, new: str = "", old: str = "") -> Ke
     layers = []
     for layer in model.layers:
         name = layer.name
-        if not NAME.fullmatch(name):
-            name = unique(model, _legal(name), names.values())
+        if not NAME.fullmatch(name) or name in clashes:
+            legal = f"{name}_layer" if name in clashes else _legal(name)
+            name = unique(model, legal, names.values())
             names[layer.name] = name
-            draft.notes.append(f"layer {layer.name!r} is now {name!r}")
+            why = (
+                "Keras 3 has this name for an operation on masks"
+                if layer.name in clashes
+                else "Keras 3 does not take every letter"
+            )
+            draft.notes.append(f"layer {layer.name!r} is now {name!r}: {why}")
         at, before = new + encode_name(name), old + encode_name(layer.name)
         if before in draft.origins:
             del draft.origins[before]
             draft.origins[at] = before
-        inner = layer.model and renamed(layer.model, draft, f"{at}/", f"{before}/")
+        inner = layer.model and renamed(
+            layer.model, draft, clashes, f"{at}/", f"{before}/"
+        )
         layers.append(replace(_with_names(layer), name=name, model=inner))
 
     def ref(tensor: TensorRef) -> TensorRef:
@@ -222,13 +237,24 @@ def changed(
     layer = named(model, first)
     if rest:
         assert layer.model is not None
-        return with_layer(model, replace(layer, model=changed(layer.model, rest, change)))
+        return with_layer(
+            model, replace(layer, model=changed(layer.model, rest, change))
+        )
     return change(model, layer.name)
 
 
 def named(model: KerasModel, component: str) -> KerasLayer:
     """The layer of a model by its name as a component of a path."""
     return next(x for x in model.layers if encode_name(x.name) == component)
+
+
+def inside(model: KerasModel, path: str) -> KerasLayer | None:
+    """The layer at a path, also in nested models; None if there is none."""
+    first, _, rest = path.partition("/")
+    layer = next((x for x in model.layers if encode_name(x.name) == first), None)
+    if not rest or layer is None or layer.model is None:
+        return None if rest else layer
+    return inside(layer.model, rest)
 
 
 def inlined(draft: Draft, name: str) -> None:
@@ -269,14 +295,16 @@ def inlined(draft: Draft, name: str) -> None:
             old = inside(old.call)(inner.outputs[old.output])
         return old
 
-    layers = []
+    layers: list[KerasLayer] = []
     for layer in model.layers:
         layers.extend(added if layer.name == name else (layer,))
     moved = tuple(with_refs(layer, end) for layer in layers)
     ends = tuple(map(end, model.outputs))
     draft.model = replace(model, layers=moved, outputs=ends)
     prefix = encode_name(name)
-    paths = {f"{prefix}/{encode_name(old)}": encode_name(new) for old, new in names.items()}
+    paths = {
+        f"{prefix}/{encode_name(old)}": encode_name(new) for old, new in names.items()
+    }
     for table in (draft.origins, draft.moved):
         for path in list(table):
             first = "/".join(path.split("/")[:2])
@@ -324,9 +352,7 @@ def spliced(
     return replace(model, layers=tuple(moved), outputs=ends, sequential=sequential)
 
 
-def with_refs(
-    layer: KerasLayer, ref: Callable[[TensorRef], TensorRef]
-) -> KerasLayer:
+def with_refs(layer: KerasLayer, ref: Callable[[TensorRef], TensorRef]) -> KerasLayer:
     """A layer whose calls read other tensors."""
     return replace(layer, calls=tuple(_call(call, ref) for call in layer.calls))
 
@@ -343,6 +369,12 @@ def _call(call: Call, ref: Callable[[TensorRef], TensorRef]) -> Call:
         mask=mask,
         arguments={key: ref(value) for key, value in call.arguments.items()},
     )
+
+
+def reading(name: str, calls: int) -> tuple[Call, ...]:
+    """Calls that read the output of each call of a layer."""
+    refs = [TensorRef(name, i, 0) for i in range(calls)]
+    return tuple(Call((ref,), arguments={0: ref}) for ref in refs)
 
 
 def unique(model: KerasModel, name: str, others: Iterable[str] = ()) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gru2np.ir import Call, KerasLayer, KerasModel, Numbers, TensorRef, leaves
 from gru2np.layers.arithmetic import BINARY
-from gru2np.upgrading.draft import changed, named, spliced, unique
+from gru2np.upgrading.draft import changed, named, reading, spliced, unique
 from gru2np.upgrading.options import COMPARED
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gru2np.ir import Array
-    from gru2np.layers.arithmetic import BINARY
-from gru2np.upgrading.draft import Draft
+    from gru2np.upgrading.draft import Draft
 
 
 def _thresholded_relu(layer: KerasLayer) -> KerasLayer:
@@ -28,8 +28,10 @@ def _thresholded_relu(layer: KerasLayer) -> KerasLayer:
     return replace(layer, class_name="ReLU", config=config)
 
 
+ZEROS = "zeros before and after, and no padding"
 # Operations on two tensors, either of which may be an array.
-ARITHMETIC = frozenset(f"ops.{name}" for name in BINARY)
+PRODUCTS = ("Dot", "Matmul", "Tensordot")
+ARITHMETIC = frozenset(f"ops.{name}" for name in (*BINARY, *PRODUCTS))
 # Classes with another name and other options in Keras 3.
 RESPELLED: dict[str, Callable[[KerasLayer], KerasLayer]] = {
     "ThresholdedReLU": _thresholded_relu,
@@ -54,9 +56,7 @@ def _respelled(layer: KerasLayer, dtype: str) -> KerasLayer:
     if not layer.class_name.startswith("ops."):
         # What is inside a layer has its dtype.
         dtype = config["dtype"] = config.get("dtype") or dtype
-    children = tuple(
-        (name, _respelled(child, dtype)) for name, child in layer.children
-    )
+    children = tuple((name, _respelled(child, dtype)) for name, child in layer.children)
     model = layer.model and respelled(layer.model, dtype)
     layer = replace(layer, config=config, children=children, model=model)
     return _with_arrays(layer) if layer.class_name in ARITHMETIC else layer
@@ -84,25 +84,35 @@ def built(draft: Draft, shapes: Mapping[str, tuple[int, ...]]) -> None:
         draft: the draft.
         shapes: of the old weights, by path.
     """
+    _in_full(draft)
     for path, layer in list(leaves(draft.model)):
-        build = BUILT.get(layer.class_name)
         old = draft.origins.get(path)
-        if build is None or old is None or _function(layer) == "hard_sigmoid":
+        known = layer.class_name in BUILT
+        if not known or old is None or _function(layer) == "hard_sigmoid":
             continue
         own = {
             name.removeprefix(f"{old}/"): shape
             for name, shape in shapes.items()
             if name.startswith(f"{old}/")
         }
-        draft.model = changed(
-            draft.model,
-            path,
-            lambda model, name, build=build, path=path, old=old, own=own: build(
-                _Place(draft, model, path, old, own), named(model, encode_name(name))
-            ),
-        )
+        model = draft.model
+        draft.model = changed(model, path, partial(_built, draft, path, old, own))
         draft.settled |= {(old, key) for key in ("op", "inputs", "mask")}
         draft.say(old, "several layers do what it did")
+
+
+def _built(
+    draft: Draft,
+    path: str,
+    old: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    model: KerasModel,
+    name: str,
+) -> KerasModel:
+    """The model with one of its layers built of several."""
+    layer = named(model, encode_name(name))
+    place = _Place(draft, model, path, old, shapes)
+    return BUILT[layer.class_name](place, layer)
 
 
 def _function(layer: KerasLayer) -> Any:
@@ -130,9 +140,7 @@ class _Place(NamedTuple):
         """The name of a new layer."""
         return unique(self.model, f"{self.path.rpartition('/')[2]}_{word}")
 
-    def take(
-        self, layer: str, weights: Mapping[str, str], change: Any = None
-    ) -> None:
+    def take(self, layer: str, weights: Mapping[str, str], change: Any = None) -> None:
         """Give old weights to a new layer, by its names of them."""
         at = self.path.rpartition("/")[0]
         prefix = f"{at}/{layer}" if at else layer
@@ -180,7 +188,7 @@ def _highway(place: _Place, layer: KerasLayer) -> KerasModel:
 
 def _maxout_dense(place: _Place, layer: KerasLayer) -> KerasModel:
     """MaxoutDense: the largest of several linear layers, side by side in one."""
-    pieces, features, units = place.shapes["kernel"]
+    pieces, _features, units = place.shapes["kernel"]
     linear, parts = place.name("linear"), place.name("pieces")
     config = {
         "units": pieces * units,
@@ -194,13 +202,15 @@ def _maxout_dense(place: _Place, layer: KerasLayer) -> KerasModel:
     reshape = {"target_shape": [pieces, units], "dtype": layer.config.get("dtype")}
     layers = [
         KerasLayer("Dense", linear, config, training=training, calls=calls),
-        KerasLayer("Reshape", parts, reshape, training={}, calls=_reading(linear, calls)),
+        KerasLayer(
+            "Reshape", parts, reshape, training={}, calls=reading(linear, len(calls))
+        ),
         KerasLayer(
             "GlobalMaxPooling1D",
             layer.name,
             {"dtype": layer.config.get("dtype"), "keepdims": False},
             training={},
-            calls=_reading(parts, calls),
+            calls=reading(parts, len(calls)),
         ),
     ]
     return spliced(place.model, layer.name, layers)
@@ -221,9 +231,46 @@ def _operation(
     return KerasLayer(f"ops.{name}", at, {}, training={}, calls=(call,))
 
 
-def _reading(name: str, calls: Sequence[Call]) -> tuple[Call, ...]:
-    refs = [TensorRef(name, i, 0) for i in range(len(calls))]
-    return tuple(Call((ref,), arguments={0: ref}) for ref in refs)
+def with_zeros(
+    model: KerasModel, name: str, *, widths: Sequence[Sequence[int]]
+) -> KerasModel:
+    """The model with zeros before and after what one layer reads, which adds none.
+
+    Args:
+        model: that holds the layer.
+        name: of the layer, a convolution or a pooling.
+        widths: steps before and after, for each axis of its windows.
+    """
+    layer = named(model, encode_name(name))
+    before = unique(model, f"{name}_padding")
+    rank = len(widths)
+    options = {
+        "padding": list(widths[0]) if rank == 1 else [list(x) for x in widths],
+        "data_format": layer.config.get("data_format") or "channels_last",
+        "dtype": layer.config.get("dtype"),
+    }
+    zeros = KerasLayer(
+        f"ZeroPadding{rank}D", before, options, training={}, calls=layer.calls
+    )
+    config = {**layer.config, "padding": "valid"}
+    calls = reading(before, len(layer.calls))
+    return spliced(model, name, [zeros, replace(layer, config=config, calls=calls)])
+
+
+def _in_full(draft: Draft) -> None:
+    """Convolutions of every position where a kernel and the input overlap."""
+    for path, layer in list(leaves(draft.model)):
+        old = draft.origins.get(path)
+        if old is None or layer.config.get("padding") != "full":
+            continue
+        known: Any = draft.before.layers[old]
+        dilation = known.dilation or (1,) * len(known.kernel_size)
+        sizes = zip(known.kernel_size, dilation, strict=True)
+        more = [(n - 1) * d for n, d in sizes]
+        pad = partial(with_zeros, widths=[[n, n] for n in more])
+        draft.model = changed(draft.model, path, pad)
+        draft.settled |= {(old, key) for key in ("before", "inputs", "padding")}
+        draft.say(old, ZEROS)
 
 
 # Classes that Keras 3 does not have, by the function that builds them.

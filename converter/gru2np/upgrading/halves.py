@@ -18,7 +18,7 @@ HALVES = ("forward_layer", "backward_layer")
 MERGES = {"ave": "Average", "concat": "Concatenate", "mul": "Multiply", "sum": "Add"}
 
 
-def split(draft: Draft, path: str, old: str) -> bool:
+def apart(draft: Draft, path: str, old: str) -> bool:
     """Replace a Bidirectional of the outermost model; False if that is not possible.
 
     Args:
@@ -51,7 +51,7 @@ def split(draft: Draft, path: str, old: str) -> bool:
     ends = [(half.name, 0) for half in halves]
     if halves[0].config.get("return_sequences"):
         added, ends = _in_step(model, layer, halves)
-    outputs = {i: end for i, end in enumerate(ends)}
+    outputs = dict(enumerate(ends))
     mode = layer.config.get("merge_mode")
     if mode is not None:
         calls = tuple(
@@ -103,6 +103,9 @@ def _in_step(
                     )
                 )
         else:
-            added += [stopped(f"{name}_{i}" if i else name, ref) for i, ref in enumerate(source)]
+            added += [
+                stopped(f"{name}_{i}" if i else name, ref)
+                for i, ref in enumerate(source)
+            ]
         ends.append((name, 0))
     return added, ends

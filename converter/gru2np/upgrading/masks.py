@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 
 class NoMask(Exception):
-    """The draft has no tensor that is the mask."""
+    """The draft has no tensor that is the mask; the message says why."""
 
 
 # How the runtime's operations on masks are written: class, options, constants.
 OPERATIONS: dict[str, tuple[str, Callable[[Any], dict[str, Any]], Callable[[Any], Any]]]
 OPERATIONS = {
-    "any": ("ops.Any", lambda x: {"axis": list(x.axes), "keepdims": False}, lambda x: ()),
+    "any": (
+        "ops.Any",
+        lambda x: {"axis": list(x.axes), "keepdims": False},
+        lambda x: (),
+    ),
     "concatenate": ("ops.Concatenate", lambda x: {"axis": x.axis}, lambda x: ()),
     "logical_and": ("ops.LogicalAnd", lambda x: {}, lambda x: ()),
     "logical_or": ("ops.LogicalOr", lambda x: {}, lambda x: ()),
@@ -53,21 +57,25 @@ def _built(draft: Draft, ref: Ref) -> TensorRef:
         try:
             path = draft.name(node.layer)
         except StopIteration:
-            raise NoMask(f"{node.layer} was built of several layers") from None
+            raise NoMask(
+                f"it comes from {node.layer!r}, which was built of several layers"
+            ) from None
         if "/" in path:
-            raise NoMask(f"{path} is in a nested model")
+            raise NoMask(f"it comes from {path!r}, which is in a nested model")
         call = node.name[len(node.layer) :].removeprefix("#") or "0"
         if not call.isdigit():
-            raise NoMask(f"{node.name} is inside a layer")
+            raise NoMask(f"it is made inside {node.layer!r}")
         return TensorRef(named(draft.model, path).name, int(call), output)
-    return _operation(draft, node.layer, layer, [mask_of(draft, x) for x in node.inputs])
+    return _operation(
+        draft, node.layer, layer, [mask_of(draft, x) for x in node.inputs]
+    )
 
 
 def _operation(
     draft: Draft, path: str, layer: Layer, inputs: list[TensorRef]
 ) -> TensorRef:
     if layer.op not in OPERATIONS:
-        raise NoMask(f"{layer.op} makes the mask")
+        raise NoMask(f"it is made by an operation that cannot be written ({layer.op})")
     class_name, options, constants = OPERATIONS[layer.op]
     name = unique(draft.model, path.replace("#", "_").replace("/", "_"))
     call = Call(tuple(inputs), constants=constants(layer))

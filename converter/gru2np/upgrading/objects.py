@@ -34,7 +34,8 @@ def object_of(key: str, value: Any) -> Any:
         return None
     module = MODULES[key.rpartition("_")[2]]
     facts = target.written()["objects"][module]
-    name, options = value, {}
+    name: Any = value
+    options: Any = {}
     if isinstance(value, dict):
         name, options = value.get("class_name"), value.get("config")
     name = facts["names"].get(name) if isinstance(name, str) else None

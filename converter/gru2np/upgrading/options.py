@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gru2np.generations.architecture import CHILDREN
 from gru2np.generations.training import OBJECTS, split
 from gru2np.ir import KerasLayer, Numbers
 from gru2np.layers.activations import NAMES
 from gru2np.layers.options import HARMLESS, NEUTRAL
-from gru2np.generations.architecture import CHILDREN
 from gru2np.layers.spec import named_type
 from gru2np.upgrading import target
 from gru2np.upgrading.objects import NoForm, object_of
@@ -45,6 +45,7 @@ LEGAL: dict[str, tuple[Any, ...]] = {
 OF_INPUTS = frozenset({"batch_shape", "input_dtype"})
 # Defaults that depend on other options or on settings of Keras, as tables lack them.
 DEFAULTS = {"data_format": "channels_last", "renorm_clipping": None}
+NO_OPTION = "Keras 3 has no such option, and nothing that does the same"
 # Options whose loss changes nothing.
 UNMARKED = frozenset({"seed", "renorm_clipping", "renorm_momentum"})
 
@@ -79,9 +80,9 @@ def _operation(layer: KerasLayer) -> Mapping[str, Any]:
 def options_of(layer: KerasLayer) -> dict[str, Any]:
     """The options of a layer, with every key that Keras 3 always writes."""
     if layer.class_name.startswith("ops."):
-        known = {key: default for key, *default in _operation(layer)["options"]}
-        options = {key: default[0] for key, default in known.items() if default}
-        given = {key: x for key, x in layer.config.items() if key in known}
+        defaults = {key: default for key, *default in _operation(layer)["options"]}
+        options = {key: default[0] for key, default in defaults.items() if default}
+        given = {key: x for key, x in layer.config.items() if key in defaults}
         return {"name": layer.name, **options, **given}
     given = {**layer.config, **layer.training, "name": layer.name}
     if layer.class_name == "InputLayer":
@@ -160,26 +161,26 @@ def unkept(layer: KerasLayer) -> Iterator[str]:
                 yield key
 
 
-def unwritten(layer: KerasLayer) -> Iterator[tuple[str, Any]]:
-    """Options that decide numbers and that Keras 3 has no key for."""
+def unwritten(layer: KerasLayer) -> Iterator[tuple[str, Any, str]]:
+    """Options that decide numbers and that Keras 3 has no form for: key, value, why."""
     if layer.class_name.startswith("ops."):
         facts = _operation(layer)
         names = {name for name, *_ in (*facts["call"], *facts["options"])}
         for key, value in layer.config.items():
             if key not in names and key not in ("name", *COMPARED):
-                yield key, value
+                yield key, value, NO_OPTION
         return
     known = target.classes()[layer.class_name]
     for key, value in layer.config.items():
-        if key == "axis" and layer.class_name == "BatchNormalization":
-            if isinstance(value, list) and len(value) != 1:
-                yield key, value
+        axes = value if key == "axis" and isinstance(value, list) else [key]
+        if layer.class_name == "BatchNormalization" and len(axes) != 1:
+            yield key, value, "Keras 3 normalizes over one axis only"
         if key in LEGAL and isinstance(value, str) and value not in LEGAL[key]:
-            yield key, value
+            yield key, value, "Keras 3 does not have this value of it"
         if key in known.always or key in known.sometimes or key in HARMLESS:
             continue
         if key in COMPARED:
             continue
         if any(value is legal for legal in SAID.get(key, ())):
             continue
-        yield key, value
+        yield key, value, NO_OPTION

@@ -1,17 +1,18 @@
 """The order in which Keras 3 numbers the layers of a model, which names their weights.
 
-A functional model that was opened has its layers by depth, not in the order of its file:
-Keras 3.15 ``keras/src/ops/function.py``, ``map_graph``.
+A functional model that was opened has its layers by depth, not in the order of its
+file: Keras 3.15 ``keras/src/ops/function.py``, ``map_graph``.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.graph.flatten import assemble, builder_of
-from gru2np.ir import TensorRef
+from gru2np.text import listed
 from gru2np.upgrading import target
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gru2np.graph.assembly import Builder
-    from gru2np.ir import Call, KerasLayer, KerasModel
+    from gru2np.ir import Call, KerasLayer, KerasModel, TensorRef
     from gru2np.layers.custom import Specs
 
     # A call of a layer, or a node that makes a mask.
@@ -28,43 +29,55 @@ if TYPE_CHECKING:
 # How many of its operations Keras may need where the graph has one that makes a mask:
 # orders that depend on it are refused.
 LENGTHS = (0, 1, 3)
+# What Keras calls these operations, with numbers that count on from model to model.
+OWN_NAMES = re.compile(
+    "(any|concatenate|expand_dims|logical_or|not_equal|ones_like|zeros_like)"
+    r"(_\d+)?"
+)
 
 
 class UnclearOrder(Exception):
     """Masks decide the order of layers of one class, in a way that is not known."""
 
 
-def ordered(model: KerasModel, specs: Specs) -> KerasModel:
+def ordered(model: KerasModel, specs: Specs, clashes: set[str]) -> KerasModel:
     """The model and all inside it, layers in Keras' order, unread ones left out.
+
+    Args:
+        model: the model.
+        specs: how its classes are converted.
+        clashes: gets the names of layers that Keras may give to its own operations on
+            masks, which makes the model one that it does not open.
 
     Raises:
         UnclearOrder: the order is not known.
     """
-    layers = [
-        replace(
-            layer,
-            model=layer.model and ordered(layer.model, specs),
-            children=tuple(
-                (name, replace(child, model=child.model and ordered(child.model, specs)))
-                for name, child in layer.children
-            ),
-        )
-        for layer in model.layers
-    ]
-    model = replace(model, layers=tuple(layers))
-    if model.sequential:
-        return model
+
+    def inside(layer: KerasLayer) -> KerasLayer:
+        children = tuple((name, inside(child)) for name, child in layer.children)
+        inner = layer.model and ordered(layer.model, specs, clashes)
+        return replace(layer, model=inner, children=children)
+
+    model = replace(model, layers=tuple(map(inside, model.layers)))
     builder = builder_of(model, target.meaning(), specs)
     assemble(builder, model)
-    orders = [_Order(model, builder, length).names() for length in LENGTHS]
-    by_class = [_by_class(model, names) for names in orders]
-    for name, first in by_class[0].items():
-        if any(other[name] != first for other in by_class[1:]):
+    orders = [_Order(model, builder, length) for length in LENGTHS]
+    names = [order.names() for order in orders]
+    if orders[-1].makes_masks():
+        names_of_layers = {x.name for x in model.layers if not _is_operation(x)}
+        clashes |= set(filter(OWN_NAMES.fullmatch, names_of_layers))
+    if model.sequential:
+        return model
+    by_class = [_by_class(model, one) for one in names]
+    for class_name, first in by_class[0].items():
+        if any(other[class_name] != first for other in by_class[1:]):
             raise UnclearOrder(
-                f"masks decide in which order Keras counts the layers {', '.join(first)}"
+                "Keras 3 stores the weights of the layers "
+                f"{listed(list(map(repr, first)), 5)} in an order that depends on "
+                "their masks, and this order was not measured"
             )
     known = {layer.name: layer for layer in model.layers}
-    return replace(model, layers=tuple(known[name] for name in orders[1]))
+    return replace(model, layers=tuple(known[name] for name in names[1]))
 
 
 def _by_class(model: KerasModel, names: Sequence[str]) -> dict[str, list[str]]:
@@ -73,9 +86,13 @@ def _by_class(model: KerasModel, names: Sequence[str]) -> dict[str, list[str]]:
     for name in names:
         layer = classes[name]
         # The weights of operations and inputs need no names.
-        if layer.class_name != "InputLayer" and not layer.class_name.startswith("ops."):
+        if layer.class_name != "InputLayer" and not _is_operation(layer):
             grouped[layer.class_name].append(name)
     return grouped
+
+
+def _is_operation(layer: KerasLayer) -> bool:
+    return layer.class_name.startswith("ops.")
 
 
 class _Order:
@@ -115,6 +132,10 @@ class _Order:
                 layers[ref.layer], self.indices[ref.layer] = 0, -1
         found = [name for name in layers if name in self.layers]
         return sorted(found, key=lambda name: (-layers[name], self.indices[name]))
+
+    def makes_masks(self) -> bool:
+        """Whether Keras adds operations that make masks, once ``names`` was called."""
+        return any(name not in self.layers for name in self.indices)
 
     def _visit(self, start: Node) -> None:
         """Visit a node and those before it, each once, in Keras' order."""
@@ -157,7 +178,8 @@ class _Order:
     def _masks(self, layer: KerasLayer, call: Call) -> list[Node]:
         masks = call.mask if isinstance(call.mask, tuple) else (call.mask,)
         explicit = [(ref.layer, ref.call) for ref in masks if ref is not None]
-        if explicit or not self.length or not _takes_mask(layer):
+        named = any(str(key).endswith("mask") for key in call.arguments)
+        if explicit or named or not self.length or not _takes_mask(layer):
             return explicit
         refs = [self._ref(ref) for ref in call.inputs]
         carried = [self.builder.carried.get(ref) for ref in refs]

@@ -8,13 +8,24 @@ there is no exact form.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np.ir import Call, KerasLayer, TensorRef
-from gru2np.upgrading.draft import changed, edited, named, spliced, unique
-from gru2np.upgrading.halves import HALVES, split
+from gru2np.ir import KerasLayer
+from gru2np.upgrading.draft import (
+    changed,
+    edited,
+    inside,
+    named,
+    reading,
+    spliced,
+    unique,
+)
+from gru2np.upgrading.gone import ZEROS, with_zeros
+from gru2np.upgrading.halves import HALVES, apart
+from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,9 +33,10 @@ if TYPE_CHECKING:
     from gru2np.ir import Array, KerasModel
     from gru2np.upgrading.comparing import AttributeDiffers
     from gru2np.upgrading.draft import Draft
-    from gru2np_runtime import Layer
 
-    Rewrite = Callable[["Draft", AttributeDiffers, Layer], "str | None"]
+    # The attributes of a layer of the runtime are those of its class.
+    Layer = Any
+    Rewrite = Callable[[Draft, AttributeDiffers, Layer], str | None]
 
 # The gates in the columns of the kernels, by class.
 COLUMNS = {"gru": "zrh", "lstm": "ifco", "simple_rnn": "h", "conv_lstm": "ifco"}
@@ -33,7 +45,7 @@ COLUMNS |= {f"{name}_cell": gates for name, gates in COLUMNS.items()}
 # the new state too, which no weight scales.
 RECURRENT = {"activation": "h", "recurrent_activation": "zrifo"}
 # Layers whose activation is applied to what these weights give.
-LINEAR = {
+LINEAR: dict[str, tuple[str, ...]] = {
     "conv": ("kernel", "bias"),
     "conv_transpose": ("kernel", "bias"),
     "dense": ("kernel", "bias"),
@@ -42,34 +54,30 @@ LINEAR = {
     "locally_connected": ("kernel", "bias"),
     "separable_conv": ("pointwise_kernel", "bias"),
 }
+RECURRENT_WEIGHTS = ("kernel", "recurrent_kernel", "bias")
+OLD_HARD_SIGMOID = {"function": "hard_sigmoid", "slope": 0.2}
+HARD_SIGMOID = {"function": "hard_sigmoid", "slope": 1 / 6}
 # hard_sigmoid of Keras 3 is that of older Kerases of 1.2 times as much.
 STEEPER = 1.2
 
 
 def _hard_sigmoid(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
     """Weights before hard_sigmoid are scaled: clip(0.2 x + 0.5) is that of Keras 3."""
-    if _function(found.before) != "hard_sigmoid" != _function(found.after):
+    if (found.before, found.after) != (OLD_HARD_SIGMOID, HARD_SIGMOID):
         return None
     if layer.op == "activation":
         return _rescaled(draft, found)
-    gates = COLUMNS.get(layer.op, "")
-    scaled = [gate in RECURRENT[found.attribute] for gate in gates]
-    if layer.op == "lstm" and found.attribute == "activation":
+    names, scaled = LINEAR.get(layer.op, ()), [True]
+    if layer.op in COLUMNS:
+        names = RECURRENT_WEIGHTS
+        gates = RECURRENT[found.attribute]
+        scaled = [gate in gates for gate in COLUMNS[layer.op]]
+    if not names or not any(scaled):
         return None
-    names = LINEAR.get(layer.op, ())
-    if gates:
-        names = ("kernel", "recurrent_kernel", "bias")
     for name in names:
-        path = f"{found.new}/{name}"
-        draft.change(path, lambda array: _scaled(array, scaled or [True]))
-    if not any(scaled) and not names:
-        return None
+        draft.change(f"{found.new}/{name}", lambda array: _scaled(array, scaled))
     draft.settled.add((found.path, found.attribute))
     return "weights before hard_sigmoid are multiplied by 1.2"
-
-
-def _function(value: Any) -> Any:
-    return value.get("function") if isinstance(value, dict) else value
 
 
 def _scaled(array: Array, gates: Sequence[bool]) -> Array:
@@ -83,22 +91,16 @@ def _rescaled(draft: Draft, found: AttributeDiffers) -> str | None:
     """A layer Rescaling before the activation."""
 
     def change(model: KerasModel, name: str) -> KerasModel:
-        layer = named(model, name)
+        layer = named(model, encode_name(name))
         scale = unique(model, f"{name}_scaled")
         options = {"scale": STEEPER, "offset": 0.0, "dtype": layer.config.get("dtype")}
-        before = KerasLayer(
-            "Rescaling", scale, options, training={}, calls=layer.calls
-        )
-        calls = tuple(
-            Call((TensorRef(scale, i, 0),), arguments={0: TensorRef(scale, i, 0)})
-            for i in range(len(layer.calls))
-        )
-        return spliced(model, name, [before, replace(layer, calls=calls)])
+        before = KerasLayer("Rescaling", scale, options, training={}, calls=layer.calls)
+        after = replace(layer, calls=reading(scale, len(layer.calls)))
+        return spliced(model, name, [before, after])
 
-    try:
-        draft.model = changed(draft.model, found.new, change)
-    except AssertionError:
+    if inside(draft.model, found.new) is None:
         return None
+    draft.model = changed(draft.model, found.new, change)
     draft.settled |= {(found.path, found.attribute), (found.path, "inputs")}
     return "the input of hard_sigmoid is multiplied by 1.2"
 
@@ -128,44 +130,26 @@ def _masked_output(draft: Draft, found: AttributeDiffers, layer: Layer) -> str |
     outer, _, half = found.new.rpartition("/")
     if half not in HALVES:
         return _set(draft, found.new, "zero_output_for_mask", zero)
-    if "/" in outer or not split(draft, outer, found.path.rpartition("/")[0]):
+    if "/" in outer or not apart(draft, outer, found.path.rpartition("/")[0]):
         return None
     return "two layers and a merge"
 
 
 def _padding(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
-    """Padding of other Kerases, as a layer of its own before one without."""
-    padded = layer.op in PADDED or getattr(layer, "counts_padding", False)
-    if not padded or found.new.count("/"):
+    """Zeros that Theano put elsewhere, as a layer of their own before one without."""
+    zeros = layer.op in PADDED or getattr(layer, "counts_padding", False)
+    shifted = layer.padding == "same" and layer.before
+    if not zeros or not shifted or inside(draft.model, found.new) is None:
         return None
     sizes = getattr(layer, "kernel_size", None) or layer.pool_size
     dilation = getattr(layer, "dilation", None) or (1,) * len(sizes)
     fields = [(n - 1) * d + 1 for n, d in zip(sizes, dilation, strict=True)]
-    if layer.padding == "full":
-        widths = [[n - 1, n - 1] for n in fields]
-    elif layer.padding == "same" and layer.before:
-        widths = [[b, n - 1 - b] for b, n in zip(layer.before, fields, strict=True)]
-    else:
-        return None
-    model = draft.model
-    conv = named(model, found.new)
-    name = unique(model, f"{conv.name}_padding")
-    rank = len(widths)
-    options = {
-        "padding": widths[0] if rank == 1 else widths,
-        "data_format": conv.config.get("data_format") or "channels_last",
-        "dtype": conv.config.get("dtype"),
-    }
-    before = KerasLayer(
-        f"ZeroPadding{rank}D", name, options, training={}, calls=conv.calls
-    )
-    config = {**conv.config, "padding": "valid"}
-    config.pop("counts_padding", None)
-    conv = replace(conv, config=config, calls=_reading(name, len(conv.calls)))
-    draft.model = spliced(model, conv.name, [before, conv])
+    widths = [[b, n - 1 - b] for b, n in zip(layer.before, fields, strict=True)]
+    pad = partial(with_zeros, widths=widths)
+    draft.model = changed(draft.model, found.new, pad)
     keys = ("before", "counts_padding", "padding", "inputs")
     draft.settled |= {(found.path, key) for key in keys}
-    return "zeros before and after, and no padding"
+    return ZEROS
 
 
 def _least_epsilon(draft: Draft, found: AttributeDiffers, layer: Layer) -> str:
@@ -191,15 +175,7 @@ def _ranks(draft: Draft, path: str) -> set[int]:
     known, _ = draft.before.infer_nodes()
     known |= {port.name: (port.shape,) for port in draft.before.inputs}
     nodes = [node for node in draft.before.nodes if node.layer == path]
-    return {
-        len(known[name][output]) for node in nodes for name, output in node.inputs
-    }
-
-
-def _reading(name: str, calls: int) -> tuple[Call, ...]:
-    """Calls that read the output of each call of a layer."""
-    refs = [TensorRef(name, i, 0) for i in range(calls)]
-    return tuple(Call((ref,), arguments={0: ref}) for ref in refs)
+    return {len(known[name][output]) for node in nodes for name, output in node.inputs}
 
 
 def _constant_kind(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:

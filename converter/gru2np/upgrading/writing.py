@@ -214,7 +214,7 @@ class _Architecture:
 
 
 def _record(
-    module: str, class_name: str, registered: str | None, config: dict[str, Any]
+    module: str | None, class_name: str, registered: str | None, config: dict[str, Any]
 ) -> dict[str, Any]:
     return {
         "module": module,
