@@ -51,6 +51,8 @@ TESTED_IN = {
     ],
     "test_convert.py": ["errors.py"],
     "test_custom_objects.py": ["layers/custom.py"],
+    "upgrading/test_masking.py": ["upgrading/masks.py"],
+    "upgrading/test_writing.py": ["upgrading/calls.py", "upgrading/target.py"],
     "verification/test_bundle_comparison.py": [
         *("verification/layerwise.py", "verification/node_runner.py"),
     ],

@@ -46,6 +46,12 @@ AGAINST = {
     ("gru2np_runtime.layer", "gru2np_runtime.bind"): (
         "Layer.bind is public, and gives a model"
     ),
+    **{
+        ("gru2np.upgrading.checking", f"gru2np.verification.{name}"): (
+            "a file is run on inputs as verify draws them before it is returned"
+        )
+        for name in ("cases", "comparison", "samples", "settings")
+    },
 }
 # Modules that import each other, each pair with its reason.
 PAIRS = {
