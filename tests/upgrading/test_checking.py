@@ -96,3 +96,9 @@ def test_an_upgraded_file_is_upgraded_to_itself(tmp_path):
     again, draft = upgraded_model(path)
     assert draft.words == {}
     assert again == data
+
+
+def test_a_file_that_cannot_be_read_again_is_a_fault(checked):
+    found = checked("keras-2.2/gru", data=b"no archive")
+    assert len(found) == 1
+    assert found[0].startswith("it cannot be read again: ")

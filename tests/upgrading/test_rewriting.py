@@ -14,6 +14,7 @@ from upgraded_files import (
     arrays_of,
     layers_of,
     old_weights,
+    refusal_of,
     sources_of,
     upgraded_file,
     upgraded_model,
@@ -181,3 +182,15 @@ def test_the_factor_is_that_of_the_slopes_that_are_known(slope):
         words = REWRITES[found.attribute](draft, found, graph.layers["gru_1"])
     assert words == (SCALED if slope == 0.2 else None)
     assert bool(draft.weights) == (slope == 0.2)
+
+
+def test_attention_without_a_mask_needs_no_rule_for_masked_scores():
+    data, draft = upgraded_file("tf-2.10/heads")
+    layers = layers_of(data)
+    assert layers["plain"]["class_name"] == "MultiHeadAttention"
+    assert "plain" not in draft.words
+
+
+def test_attention_with_a_mask_of_another_rule_is_refused():
+    error = refusal_of("tf-keras-2.21/softmax_masked")
+    assert any("masked score is lowered" in one.reason for one in error.problems)

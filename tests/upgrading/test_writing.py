@@ -9,7 +9,7 @@ import pytest
 import goldens
 from gru2np.errors import UnsupportedModelError
 from gru2np.upgrading import target
-from upgraded_files import arrays_of, config_of, upgraded_file
+from upgraded_files import arrays_of, config_of, layers_of, upgraded_file
 
 # Files that say it in other words, with the reason.
 OTHERWISE = {
@@ -124,3 +124,14 @@ def test_the_archive_is_that_of_keras():
         metadata = archive.read("metadata.json")
     assert names == ["metadata.json", "config.json", "model.weights.h5"]
     assert target.release().writes.encode() in metadata
+
+
+def test_tensors_that_are_passed_by_name_are_written_as_tensors():
+    data, _ = upgraded_file("tf-2.10/heads")
+    layers = layers_of(data)
+    (call,) = layers["plain"]["inbound_nodes"]
+    assert call["kwargs"]["value"]["config"]["keras_history"] == ["v", 0, 0]
+    # Keras would build the layer of the shape of the query alone.
+    assert "build_config" not in layers["plain"]
+    (call,) = layers["scores"]["inbound_nodes"]
+    assert call["kwargs"]["return_attention_scores"] is True

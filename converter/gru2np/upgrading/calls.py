@@ -43,7 +43,9 @@ def node_of(layer: KerasLayer, call: Call, tensor: Tensor) -> dict[str, Any]:
         if isinstance(call.mask, TensorRef):
             keywords["mask"] = tensor(call.mask)
         return {"args": _operands(layer, call, tensor), "kwargs": keywords}
-    keywords |= call.keywords
+    # The file has some tensors here, as its own Keras names them.
+    options = call.keywords.keys() - call.arguments.keys()
+    keywords |= {key: x for key, x in call.keywords.items() if key in options}
     inputs = [tensor(ref) for ref in call.inputs]
     known = LAYERS.get(layer.class_name)
     by_position = [ref for key, ref in call.arguments.items() if type(key) is int]

@@ -13,7 +13,12 @@ import numpy as np
 
 from gru2np.bundle import in_memory
 from gru2np.convert import converted
-from gru2np.errors import InputError, VerificationError
+from gru2np.errors import (
+    InputError,
+    ModelFileError,
+    UnsupportedModelError,
+    VerificationError,
+)
 from gru2np.generations import interpret
 from gru2np.readers import open_model
 from gru2np.verification.cases import draw
@@ -53,17 +58,27 @@ def faults(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         path.write_bytes(data)
-        with open_model(path, None) as raw:
-            new = converted(raw, *interpret(raw), old.specs)
-            pair = (new.built.graph, graph)
-            read, meant = (graph_record(one, lambda path: {}) for one in pair)
-            if read != meant:
-                yield "its graph is another one"
-            for name in new.tensors:
-                if not np.array_equal(new.array(name), weight(name), equal_nan=True):
-                    yield f"the weight {name} is another one"
-            if run:
-                yield from _differing(old, new)
+        try:
+            with open_model(path, None) as raw:
+                new = converted(raw, *interpret(raw), old.specs)
+                yield from _changed(new, graph, weight)
+                if run:
+                    yield from _differing(old, new)
+        except (ModelFileError, UnsupportedModelError) as error:
+            yield f"it cannot be read again: {error}"
+
+
+def _changed(
+    new: Conversion, graph: Graph, weight: Callable[[str], Array]
+) -> Iterator[str]:
+    """The layers, calls and weights that are not those of the graph."""
+    pair = (new.built.graph, graph)
+    read, meant = (graph_record(one, lambda path: {}) for one in pair)
+    if read != meant:
+        yield "its graph is another one"
+    for name in new.tensors:
+        if not np.array_equal(new.array(name), weight(name), equal_nan=True):
+            yield f"the weight {name} is another one"
 
 
 def _differing(old: Conversion, new: Conversion) -> Iterator[str]:

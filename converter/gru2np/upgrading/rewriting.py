@@ -187,6 +187,16 @@ def _constant_kind(draft: Draft, found: AttributeDiffers, layer: Layer) -> str |
     return ""
 
 
+def _masked_scores(draft: Draft, found: AttributeDiffers, layer: Layer) -> str | None:
+    """Attention and softmax without any mask, which all Kerases compute alike."""
+    nodes = [node for node in draft.before.nodes if node.layer == found.path]
+    hidden = getattr(layer, "causal", False) or getattr(layer, "sliding_window", 0)
+    if not nodes or hidden or any(node.mask is not None for node in nodes):
+        return None
+    draft.settled.add((found.path, found.attribute))
+    return ""
+
+
 # Layers that Theano padded, which Keras pads with zeros.
 PADDED = ("conv",)
 # By attribute of the runtime's layer.
@@ -201,6 +211,7 @@ REWRITES: dict[str, Rewrite] = {
     "least_epsilon": _least_epsilon,
     "least_epsilon_ranks": _least_epsilon,
     "masked_output": _masked_output,
+    "masked_scores": _masked_scores,
     "padding": _padding,
     "recurrent_activation": _hard_sigmoid,
     "stateful": _option("stateful"),

@@ -166,7 +166,7 @@ class _Architecture:
         module, class_name, registered = target.home(layer.class_name)
         record = _record(module, class_name, registered, config)
         calls = () if layer.class_name.startswith("ops.") else layer.calls[:1]
-        if calls and len(calls[0].inputs) == 1:
+        if calls and len(calls[0].references()) == 1:
             shape = self._tensor(calls[0].inputs[0])["config"]["shape"]
             record["build_config"] = {"input_shape": shape}
         return record
