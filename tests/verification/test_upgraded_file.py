@@ -115,7 +115,8 @@ def test_where_both_are_refused_both_reasons_are_given(no_child):
     assert first.startswith("Error: tf-keras ")
     assert "would give other numbers for this file than Keras 2.0" in first
     assert "Nor does Keras 3.15.1 run it as upgraded (gru2np upgrade):" in result.stderr
-    assert "  - layer 'lstm_1' (lstm): masked_output: it means 'state'" in result.stderr
+    reason = "at a masked step the output is the carried state"
+    assert f"  - layer 'lstm_1' (LSTM): {reason}" in result.stderr
     # What to do instead is said once, at the end.
     assert result.stderr.count("give gru2np verify outputs that were recorded") == 1
     assert result.stderr.splitlines()[-1].startswith("give gru2np verify outputs")

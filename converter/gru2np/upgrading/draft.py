@@ -122,7 +122,7 @@ def renamed(
             why = (
                 "Keras 3 has this name for an operation on masks"
                 if layer.name in clashes
-                else "Keras 3 does not take every letter"
+                else "Keras 3 does not take this name"
             )
             draft.notes.append(f"layer {layer.name!r} is now {name!r}: {why}")
         at, before = new + encode_name(name), old + encode_name(layer.name)
