@@ -156,15 +156,20 @@ class Chain:
     Attributes:
         dtype: of inputs, states and outputs; packed weights may have another.
         features: size of the input's last axis.
+        units: size of the output's last axis.
     """
 
-    def __init__(self, dtype: str, features: int) -> None:
+    # Whether ``run`` and ``Stepper.advance`` are there; else only single steps are.
+    runs_sequences: ClassVar[bool] = False
+
+    def __init__(self, dtype: str, features: int, units: int) -> None:
         self.dtype = np.dtype(dtype)
         self.features = features
+        self.units = units
 
     def accepts(self, x: Array) -> bool:
-        """Whether ``run`` can run on x; False if the kernel only runs single steps."""
-        return False
+        """Whether ``run`` can run on x."""
+        raise NotImplementedError
 
     def run(self, x: Array) -> Array:
         """Run whole sequences from zero states; x: (batch, time, features)."""
@@ -185,17 +190,54 @@ class Stepper:
 
     Attributes:
         chain: the chain.
+        dtype: of inputs and outputs.
         shape: of the input of a step, (rows, features).
+        output_shape: of the output of a step, (rows, units).
+        out: an array of that shape that steps write to; None if they return new ones.
     """
 
-    __slots__ = ("chain", "shape")
+    __slots__ = ("chain", "dtype", "out", "output_shape", "shape")
 
     def __init__(self, chain: Chain, rows: int) -> None:
         self.chain = chain
+        self.dtype = chain.dtype
         self.shape = (rows, chain.features)
+        self.output_shape = (rows, chain.units)
+        self.out: Array | None = None
 
-    def step(self, x: Array) -> Array:
-        """One step; x: (rows, features), in the chain's dtype; returns a new array."""
+    def step(self, x: Array, out: Array | None = None) -> Array:
+        """One step, written to ``out`` or to a new array, which is returned.
+
+        Args:
+            x: (rows, features), in the chain's dtype; may share memory with ``out``.
+            out: ``output_shape``, in the chain's dtype, of any layout.
+        """
+        raise NotImplementedError
+
+    def takes_block(self, x: Array) -> bool:
+        """Whether ``advance`` can run on x; else the input is checked, or refused."""
+        shape, (rows, features) = x.shape, self.shape
+        return (
+            len(shape) == 3
+            and shape[0] == rows
+            and shape[2] == features
+            and shape[1] > 0
+            and x.dtype == self.dtype
+            and self.chain.runs_sequences
+        )
+
+    def block_output_shape(self, time: int) -> tuple[int, ...]:
+        """Of the output of so many steps."""
+        raise NotImplementedError
+
+    def advance(self, x: Array, out: Array | None = None) -> Array:
+        """Some steps, written to ``out`` or to a new array, which is returned.
+
+        Args:
+            x: (rows, time, features), in the chain's dtype; may share memory with
+                ``out``.
+            out: ``block_output_shape``, in the chain's dtype, of any layout.
+        """
         raise NotImplementedError
 
     def move_states(self, carry: Carry | None, buffers: Sequence[Array]) -> None:

@@ -144,6 +144,38 @@ def check_units(library, width, units) -> None:
             near(chain_apart(library, parts, x[:rows]), wanted[:rows])
 
 
+def check_blocks(library, width, units) -> None:
+    """Two layers of so many units in blocks: as the whole, whatever the numbers are."""
+    rng = np.random.default_rng(units)
+    time, features = 19, units % 9 + 1
+    rows = 97 if units % 16 == 2 else (1, len(ROWS))[units % 2]
+    x = rng.normal(size=(rows, time, features)).astype(np.float32)
+    x[: len(ROWS), 3, 0] = ROWS[: min(rows, len(ROWS))]
+    x[0, 3, 0] = ROWS[units % len(ROWS)]
+    cls, options = KINDS[units % len(KINDS)]
+    parts, inputs = [], features
+    for i in range(2):
+        layer = cls(units=units, return_sequences=True, **options)
+        weights = random_weights(layer, inputs, rng)
+        packed = c_plans.pack_recurrent(library, layer, weights, width)
+        parts.append((str(i), packed, len(layer.state_sizes())))
+        inputs = units
+    for return_sequences in (True, False):
+        chain = c_chain.CompiledChain(parts, return_sequences=return_sequences)
+        whole = chain.stepper({}, rows).advance(x)
+        stepper, begin, found = chain.stepper({}, rows), 0, []
+        for end in (2, 17, time):
+            found.append(stepper.advance(x[:, begin:end]))
+            begin = end
+        y = np.concatenate(found, axis=1) if return_sequences else found[-1]
+        np.testing.assert_array_equal(y, whole)
+        stepper = chain.stepper({}, rows)
+        out = np.empty((rows, units), np.float32)
+        for t in range(time):
+            stepper.step(x[:, t], out)
+        near(out, whole[:, -1] if return_sequences else whole)
+
+
 def random_weights(layer, features, rng):
     shapes = layer.weight_shapes((None, None, features))
     return {
@@ -278,6 +310,7 @@ def main(path, cases) -> None:
         check_chain(found, width)
         for units in range(1, MOST_UNITS + 1):
             check_units(found, width, units)
+            check_blocks(found, width, units)
     print("checked", cases, "cases with widths up to", 4 << c_library.level(found))
 
 

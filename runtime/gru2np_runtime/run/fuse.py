@@ -10,10 +10,6 @@ Where extensions belong:
   compares only the dtypes that layers compute in.
 - Some rows of a large state: a parameter of ``Stepper.step``.  Only the stepper knows
   the layout of the state.
-- Outputs written into a given array: a parameter of ``Stepper.step`` and ``Chain.run``,
-  the only two functions that allocate outputs.
-- Several time steps from a given state: a method of ``Stepper``, which holds the states
-  that ``Chain.run`` starts from zero.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A chain of layers in one call of the compiled kernel.
 
 The states are in one block of memory that the kernel updates in place, for one time
-step or for a whole sequence.
+step, for a block of them or for a whole sequence.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _CHAIN = struct.Struct("5P8q")
 # Rows of one call: the states of more rows would not stay in the cache.
 ROWS = 960
+# Limits of the time steps of one call of ``advance``, and of the floats that it copies.
+STEPS, FLOATS = 512, 2**18
+# Unused buffers that a chain keeps for later calls.
+SPARE = 4
 
 
 class CompiledChain(Chain):
@@ -37,20 +41,23 @@ class CompiledChain(Chain):
         return_sequences: of the last recurrent layer.
     """
 
+    runs_sequences = True
+
     def __init__(
         self, layers: Sequence[tuple[str, Packed, int]], *, return_sequences: bool
     ) -> None:
         self.layers = list(layers)
         packed = [weights for _, weights, _ in self.layers]
-        super().__init__("float32", packed[0].features)
+        super().__init__("float32", packed[0].features, packed[-1].units)
         self.library: Any = packed[0].library
         self.addresses = np.array([weights.address for weights in packed], np.uintp)
-        self.units = packed[-1].units
         self.return_sequences = return_sequences
         self.products = sum(weights.products for weights in packed)
         self._address = self.addresses.ctypes.data
         # The last (rows, time), and the sizes for them.
         self._cached_sizes = (0, 0), (0, 0)
+        # Buffers that no call is using.
+        self._spare: list[Block] = []
 
     def workspace(self, rows: int, time: int) -> tuple[int, int]:
         """Sizes of the states and of the workspace, in floats."""
@@ -136,22 +143,91 @@ class CompiledChain(Chain):
         """Buffers of one state, and the call that runs one step in them."""
         return CompiledStepper(self, carries, rows)
 
+    def take_block(self, shape: tuple[int, ...]) -> Block:
+        """Buffers for an input of this shape: those of an earlier call, or new ones.
+
+        They belong to the chain: a state that waits for its next block is small.
+        """
+        if self._spare:
+            try:
+                block = self._spare.pop()
+                if block.inputs.shape == shape:
+                    return block
+            except IndexError:  # Another thread was faster.
+                pass
+        return Block(self, shape)
+
+    def keep_block(self, block: Block) -> None:
+        """Keep buffers for later calls."""
+        if len(self._spare) < SPARE:
+            self._spare.append(block)
+
+
+class Block:
+    """Inputs, outputs and workspace for blocks of time steps, all of one shape.
+
+    Attributes:
+        inputs: (rows, time, features).
+        outputs: (rows, time, units), or (rows, units) of the last step alone.
+    """
+
+    __slots__ = ("_call", "_chain", "_states", "_work", "inputs", "outputs")
+
+    def __init__(self, chain: CompiledChain, shape: tuple[int, ...]) -> None:
+        rows, time, _ = shape
+        steps = (time,) if chain.return_sequences else ()
+        self._chain = chain
+        self.inputs = np.empty(shape, np.float32)
+        self.outputs = np.empty((rows, *steps, chain.units), np.float32)
+        self._work = np.empty(chain.workspace(rows, time)[1], np.float32)
+        self._states, self._call = 0, b""
+
+    def call(self, states: int) -> bytes:
+        """The call of the kernel for states at this address; most often the last's."""
+        if self._states != states:
+            chain, (rows, time, features) = self._chain, self.inputs.shape
+            x, y, work = map(address_of, (self.inputs, self.outputs, self._work))
+            steps = time if chain.return_sequences else 1
+            self._call = chain.call(
+                (x, states, y, work),
+                (rows, time),
+                (
+                    time * features,
+                    features,
+                    steps * chain.units,
+                    chain.units if chain.return_sequences else 0,
+                ),
+                zero_states=False,
+            )
+            self._states = states
+        return self._call
+
 
 class CompiledStepper(Stepper):
-    """The states of a chain in one block, and the call of the kernel for one step."""
+    """The states of a chain in one block of memory, and the call for one step."""
 
-    __slots__ = ("_call", "_inputs", "_outputs", "_run", "_states")
+    __slots__ = (
+        "_call",
+        "_chain",
+        "_inputs",
+        "_longest",
+        "_outputs",
+        "_run",
+        "_start",
+        "_states",
+    )
 
     def __init__(
         self, chain: CompiledChain, carries: Mapping[str, Carry | None], rows: int
     ) -> None:
         super().__init__(chain, rows)
+        self._chain = chain
         states, work = chain.workspace(rows, 1)
         self._states = np.zeros(states + work, np.float32)
         self._inputs = np.zeros(self.shape, np.float32)
-        self._outputs = np.zeros((rows, chain.units), np.float32)
+        self._outputs = np.zeros(self.output_shape, np.float32)
         self._run = chain.library.gru2np_chain
-        start = address_of(self._states)
+        self._start = start = address_of(self._states)
         self._call = chain.call(
             (
                 address_of(self._inputs),
@@ -163,6 +239,8 @@ class CompiledStepper(Stepper):
             (chain.features, 0, chain.units, 0),
             zero_states=False,
         )
+        size = max(1, rows * (chain.features + chain.units))
+        self._longest = max(3, min(STEPS, FLOATS // size))
         position = 0
         for name, packed, count in chain.layers:
             views = []
@@ -172,12 +250,54 @@ class CompiledStepper(Stepper):
                 position += rows * packed.width
             self.move_states(carries.get(name), views)
 
-    def step(self, x: Array) -> Array:
-        """One step; x: (rows, features), float32; returns a new array."""
+    def step(self, x: Array, out: Array | None = None) -> Array:
+        """One step; with ``out`` it makes no array."""
         self._inputs[...] = x
         self._run(self._call)
-        y: Array = self._outputs.copy()
-        return y
+        if out is None:
+            y: Array = self._outputs.copy()
+            return y
+        out[...] = self._outputs
+        return out
+
+    def block_output_shape(self, time: int) -> tuple[int, ...]:
+        """(rows, time, units), or (rows, units) of the last step alone."""
+        if not self._chain.return_sequences:
+            return self.output_shape
+        rows, units = self.output_shape
+        return rows, time, units
+
+    def advance(self, x: Array, out: Array | None = None) -> Array:
+        """Some steps; with ``out``, and as many steps as before, it makes no array."""
+        chain, time = self._chain, x.shape[1]
+        if time > self._longest:
+            return self._advance_long(x, out)
+        block = chain.take_block(x.shape)
+        block.inputs[...] = x
+        self._run(block.call(self._start))
+        if out is None:
+            out = block.outputs.copy()
+        else:
+            out[...] = block.outputs
+        chain.keep_block(block)
+        return out
+
+    def _advance_long(self, x: Array, out: Array | None) -> Array:
+        """More steps than fit into the buffers."""
+        chain, time = self._chain, x.shape[1]
+        if out is None:
+            out = np.empty(self.block_output_shape(time), np.float32)
+        elif np.may_share_memory(x, out):
+            x = x.copy()
+        begin = 0
+        while begin < time:
+            end = begin + self._longest
+            # The kernel adds up one step alone in another order.
+            end = time if end > time else end - 1 if end == time - 1 else end
+            part = out[:, begin:end] if chain.return_sequences else out
+            self.advance(x[:, begin:end], part)
+            begin = end
+        return out
 
 
 def chain(links: Sequence[Link], dtype: str) -> Chain | None:

@@ -29,8 +29,8 @@ static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows)
     for (int64_t n = 0; n < chain->count; n++)
         if (chain->layers[n]->kind != DENSE)
             last_recurrent = n;
-    for (int64_t begin = 0; begin < chain->time; begin += tile) {
-        const int64_t steps = minimum(tile, chain->time - begin);
+    for (int64_t begin = 0, steps; begin < chain->time; begin += steps) {
+        steps = steps_of(tile, chain->time - begin);
         const int final = begin + steps == chain->time;
         int64_t inputs = steps * rows;
         float *state = chain->states, *work = aligned(chain->work);

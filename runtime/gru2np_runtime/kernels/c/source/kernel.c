@@ -314,6 +314,15 @@ static int64_t tile_of(int64_t rows, int64_t time)
     return minimum(time, steps < 1 ? 1 : steps);
 }
 
+/* Time steps of the next tile, of those that remain. One row alone is added up in another
+   order than several, so no tile of one step is left behind a longer one: the numbers do
+   not depend on where a sequence is cut. */
+static int64_t steps_of(int64_t tile, int64_t remaining)
+{
+    const int64_t steps = minimum(tile, remaining);
+    return steps > 2 && remaining - steps == 1 ? steps - 1 : steps;
+}
+
 /* Upper bounds for every chunk of a batch, the last and smaller one included: its rows,
    and the input rows of a tile (rows times time steps). */
 static int64_t max_rows(int64_t batch)

@@ -39,8 +39,8 @@ static void run_chunk(const struct layer *l, const struct call *call, int64_t fi
             memcpy(c + i * width, call->c + (first + i) * units, size);
         started[i] = call->mask == NULL;
     }
-    for (int64_t begin = 0; begin < call->time; begin += tile) {
-        const int64_t steps = minimum(tile, call->time - begin);
+    for (int64_t begin = 0, steps; begin < call->time; begin += steps) {
+        steps = steps_of(tile, call->time - begin);
         for (int64_t s = 0; s < steps; s++) {
             const int64_t t = call->backwards ? call->time - 1 - begin - s : begin + s;
             for (int64_t i = 0; i < rows; i++)
