@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.plan import Carry, Link
 
 # The fields of struct chain in chain.h.
-_CHAIN = struct.Struct("5P8q")
+_CHAIN = struct.Struct("6P8q")
 # Rows of one call: the states of more rows would not stay in the cache.
 ROWS = 960
 # Limits of the time steps of one call of ``advance``, and of the floats that it copies.
@@ -85,7 +85,7 @@ class CompiledChain(Chain):
         """A struct chain.
 
         Args:
-            addresses: of x, states, y and workspace.
+            addresses: of x, states, y, workspace, and the number of calls or 0.
             shape: rows and time steps.
             strides: x row, x time, y row, y time, in floats.
             zero_states: whether the kernel sets the states to zero first.
@@ -131,6 +131,7 @@ class CompiledChain(Chain):
                     address,
                     address_of(y) + 4 * first * y_row,
                     address + 4 * states,
+                    0,
                 )
                 shape = min(rows, stop - first), time
                 call = self.call(addresses, shape, strides, zero_states=True)
@@ -189,7 +190,7 @@ class Block:
             x, y, work = map(address_of, (self.inputs, self.outputs, self._work))
             steps = time if chain.return_sequences else 1
             self._call = chain.call(
-                (x, states, y, work),
+                (x, states, y, work, 0),
                 (rows, time),
                 (
                     time * features,
@@ -223,7 +224,8 @@ class CompiledStepper(Stepper):
         super().__init__(chain, rows)
         self._chain = chain
         states, work = chain.workspace(rows, 1)
-        self._states = np.zeros(states + work, np.float32)
+        # In the end the number of calls.
+        self._states = np.zeros(states + work + 1, np.float32)
         self._inputs = np.zeros(self.shape, np.float32)
         self._outputs = np.zeros(self.output_shape, np.float32)
         self._run = chain.library.gru2np_chain
@@ -234,6 +236,7 @@ class CompiledStepper(Stepper):
                 start,
                 address_of(self._outputs),
                 start + 4 * states,
+                start + 4 * (states + work),
             ),
             (rows, 1),
             (chain.features, 0, chain.units, 0),

@@ -25,7 +25,7 @@ LIBRARY = os.path.join(
     "libgru2np.dll" if sys.platform == "win32" else "libgru2np.so",
 )
 # What gru2np_abi must return; the same number as in kernel.c.
-ABI = 1
+ABI = 2
 # Result and arguments of each function, by name.
 _FUNCTIONS = {
     "gru2np_abi": ("int", ""),

@@ -11,17 +11,21 @@ EXPORT int64_t gru2np_chain_workspace(const struct layer *l, int64_t rows, int64
 
    states: h of each recurrent layer, and c of an LSTM, (rows, width) each, updated in
    place; y: every time step, or only the last where y_time is 0; work: the sum of
-   gru2np_chain_workspace. Strides in floats. rows and time are at least 1. */
+   gru2np_chain_workspace; turn: counts the calls of these states, or NULL: every other
+   call reads weights backwards, and finds first what the last one left in the cache.
+   Strides in floats. rows and time are at least 1. */
 struct chain {
     const struct layer *const *layers;
     const float *x;
     float *states, *y, *work;
+    uint32_t *turn;
     int64_t count, rows, time;
     int64_t x_row, x_time, y_row, y_time;
     int64_t zero_states; /* 1: set the states to zero first */
 };
 
-static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows)
+static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows,
+                        int64_t turn)
 {
     const int64_t tile = tile_of(rows, chain->time);
     const float *row[MAX_ROWS];
@@ -57,7 +61,7 @@ static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows)
                 f->product(&l->input, row, inputs, x, 0);
                 for (int64_t s = 0; s < steps; s++) {
                     f->step(l, rows, x + s * rows * projected, NULL, h, h + size,
-                            x + inputs * projected, (int)(s & 1));
+                            x + inputs * projected, (int)((s + turn) & 1));
                     if (steps > 1 && !last_only)
                         memcpy(out + s * rows * width, h,
                                (size_t)(rows * width) * sizeof(float));
@@ -86,6 +90,7 @@ static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows)
 EXPORT void gru2np_chain(const struct chain *chain)
 {
     const int64_t chunk = chunk_of(chain->rows);
+    const int64_t turn = chain->turn ? (*chain->turn)++ & 1 : 0;
     if (chain->zero_states) {
         int64_t size = 0;
         for (int64_t n = 0; n < chain->count; n++) {
@@ -95,5 +100,5 @@ EXPORT void gru2np_chain(const struct chain *chain)
         memset(chain->states, 0, (size_t)(size * chain->rows) * sizeof(float));
     }
     for (int64_t first = 0; first < chain->rows; first += chunk)
-        chain_chunk(chain, first, minimum(chunk, chain->rows - first));
+        chain_chunk(chain, first, minimum(chunk, chain->rows - first), turn);
 }
