@@ -20,6 +20,8 @@ GATES = {"gru": 3, "lstm": 4, "simple_rnn": 1}
 # Rows and steps that are compared with float64; all where there are fewer.
 CHECKED_ROWS = 64
 CHECKED_STEPS = 64
+# Blocks that are.
+CHECKED_BLOCKS = 3
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Workload:
         layers: how many recurrent layers stand on each other.
         head: units of a Dense layer on the last step; 0 for none.
         sequences: whether the last recurrent layer gives every step.
-        step: whether one time step is a call, with the state carried over.
+        step: whether the state is carried over, and a call is of ``time`` steps.
         network: a model of ``networks.py``, which Keras makes; all but the batch is
             said there.
     """
@@ -90,6 +92,18 @@ STEPS = [
     Workload("step-gru256", "GRU256, 64 features", units=256, features=64),
 ]
 STEPS = [replace(workload, time=1, step=True) for workload in STEPS]
+BLOCKS = [
+    Workload(
+        f"blocks-stack-t{time}",
+        f"3 x GRU64, 4 features, blocks of {time} steps",
+        features=4,
+        layers=3,
+        sequences=True,
+        time=time,
+        step=True,
+    )
+    for time in (16, 64, 128, 512)
+]
 
 
 def _sequence(name: str, title: str, time: int, **options: Any) -> Workload:
@@ -169,13 +183,18 @@ def _cell(
 
 
 def data_of(workload: Workload) -> Array:
-    """x: (batch, time, features) or the network's; stepped (steps, 1, features)."""
+    """x: (batch, time, features) or the network's.
+
+    Stepped (steps, 1, features); in blocks (blocks, 1, time, features).
+    """
     rng = np.random.default_rng(7)
     shape = (workload.batch, workload.time, workload.features)
     if workload.network:
         shape = (workload.batch, *NETWORKS_INPUTS[workload.network])
     if workload.step:
         shape = (CHECKED_STEPS, 1, workload.features)
+        if workload.time > 1:
+            shape = (CHECKED_BLOCKS, 1, workload.time, workload.features)
     return rng.normal(size=shape).astype(np.float32)
 
 
@@ -204,7 +223,7 @@ def write_data(folder: Path, workload: Workload) -> None:
     naive = Naive(workload, layers, head, np.float64)
     if workload.step:
         step = naive.begin()
-        y = np.stack([step(row.astype(np.float64)) for row in x])
+        y = np.stack([step(given.astype(np.float64)) for given in x])
     else:
         y = naive.run(x[:CHECKED_ROWS].astype(np.float64))
     np.save(folder / "y.npy", y)

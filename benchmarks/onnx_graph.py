@@ -72,7 +72,7 @@ def write_onnx(folder: Path, workload: Workload) -> None:
     outputs = []
     alone = graph.constant("direction_axis", np.array([1], np.int64))
     y = "x"
-    if not workload.step:
+    if not workload.step or workload.time > 1:
         y = graph.add("Transpose", ["x"], ["time_major"], perm=[1, 0, 2])
     for number in range(workload.layers):
         weights = _weights(graph, workload, number, layers)

@@ -10,7 +10,7 @@ from typing import Any
 
 import goals
 import tables
-from models import BATCHES, NETWORKS, SEQUENCES, STEPS
+from models import BATCHES, BLOCKS, NETWORKS, SEQUENCES, STEPS
 from peers import BASELINE, EXPLAINED, PEERS
 from plots import write_overview, write_plots, write_threads
 
@@ -40,6 +40,10 @@ STEP = """\
 One time step a call at batch 1, with the state carried over and a new output array, as
 for a microphone, a sensor or a ticker. The Keras model of one step is unrolled, for
 LiteRT and the export too: that is its fastest form.
+"""
+BLOCK = """\
+A block of time steps a call at batch 1, with the state carried over and a new output
+array, as for a sound card. The output has every step.
 """
 SEQUENCE = """\
 Batch 1, 32 features. The output is the whole sequence; of the stack it is the last
@@ -94,6 +98,7 @@ def write_report(path: Path, results: dict[str, Any]) -> None:
     lines += _overview(path, measured)
     for title, text, workloads, to in (
         ("Streaming", STEP, STEPS, BASELINE),
+        ("Blocks", BLOCK, BLOCKS, BASELINE),
         ("Sequences", SEQUENCE, SEQUENCES, BASELINE),
         ("Batches", BATCH, BATCHES, BASELINE),
         ("Whole networks", NETWORK, NETWORKS, goals.BATCH),

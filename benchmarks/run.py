@@ -15,7 +15,7 @@ import cold
 import goals
 import scaling
 from fleet import Fleet
-from models import BATCHES, NETWORKS, SEQUENCES, STEPS, Workload
+from models import BATCHES, BLOCKS, NETWORKS, SEQUENCES, STEPS, Workload
 from peers import PEERS
 from prepare import EXPORTED, FOLDER, LITERT, SAVED, prepare
 from report import load_average, machine_facts, write_report
@@ -114,7 +114,7 @@ def save(results: dict[str, Any]) -> None:
 def chosen(options: argparse.Namespace) -> tuple[list[Workload], list[str] | None]:
     """The workloads, those of long calls last, and the runtimes (None for all)."""
     # Of the last there is less where time is short: large batches.
-    workloads = [*STEPS, *SEQUENCES, *NETWORKS, *BATCHES]
+    workloads = [*STEPS, *BLOCKS, *SEQUENCES, *NETWORKS, *BATCHES]
     workloads.sort(key=lambda workload: workload.name in HUGE)
     names = options.only.split(",") if options.only else None
     if options.models:
@@ -248,7 +248,7 @@ def _rounds(
             names=[name for name in own if name in fleet.handles],
         )
         beside.append(max(0.0, elapsed() - begun - seconds))
-        if workload.step:
+        if workload in STEPS:
             running = [name for name, record in one.items() if "rounds" in record]
             parts = 1 if quick else 4
             latencies[workload.name] = fleet.latencies(running, COUNT, parts)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from fleet import ratio
 from goals import accuracy, speed, start
-from models import BATCHES, NETWORKS, SEQUENCES, STEPS
+from models import BATCHES, BLOCKS, NETWORKS, SEQUENCES, STEPS
 from peers import BASELINE, PEERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-TITLES = {w.name: w.title for w in (*SEQUENCES, *BATCHES, *NETWORKS)}
+TITLES = {w.name: w.title for w in (*SEQUENCES, *BLOCKS, *BATCHES, *NETWORKS)}
 TITLES |= {w.name: f"Step of {w.title}" for w in STEPS}
 # Calls from which a p99 says something.
 FEW = 200

@@ -154,6 +154,12 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("a number", "model.predict(1.0)"),
         ("a sequence for a step", "model.step(x, model.initial_state(5))"),
         ("a step of another batch", "model.step(x[:, 0], model.initial_state(4))"),
+        ("a step for a block", "model.advance(x[:, 0], model.initial_state(5))"),
+        ("an empty block", "model.advance(x[:, :0], model.initial_state(5))"),
+        (
+            "an output array of another dtype",
+            "model.step(x[:, 0], model.initial_state(5), out=np.zeros((5, 2)))",
+        ),
         ("one array for two inputs", "two.predict(x)"),
         (
             "a file with one array for two inputs",

@@ -39,7 +39,7 @@ def build(workload: Workload, folder: Path) -> Any:
             workload.units,
             return_sequences=workload.returns_sequences(number),
             return_state=workload.step,
-            unroll=workload.step,
+            unroll=workload.step and workload.time == 1,
         )
         if workload.bidirectional:
             layer = keras.layers.Bidirectional(layer)

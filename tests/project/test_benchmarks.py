@@ -51,7 +51,8 @@ def small(workload):
 def test_bundles_give_the_reference_s_numbers(bench, tmp_path):
     models, bundles = bench("models"), bench("bundles")
     ours = bench("peers.ours").Ours("numpy")
-    for workload in (*models.STEPS, *models.SEQUENCES[::2], models.BATCHES[0]):
+    some = (*models.STEPS, models.BLOCKS[0], *models.SEQUENCES[::2], models.BATCHES[0])
+    for workload in some:
         workload = small(workload)
         models.write_data(tmp_path, workload)
         bundles.write_bundle(tmp_path, workload)
@@ -93,7 +94,13 @@ def test_a_ratio_is_the_median_of_the_rounds(bench):
 
 def test_bounds_are_of_what_is_measured(bench):
     models, goals, peers = bench("models"), bench("goals"), bench("peers")
-    every = (models.STEPS, models.SEQUENCES, models.BATCHES, models.NETWORKS)
+    every = (
+        models.STEPS,
+        models.BLOCKS,
+        models.SEQUENCES,
+        models.BATCHES,
+        models.NETWORKS,
+    )
     known = {workload.name for workloads in every for workload in workloads}
     for name, bounds in goals.BOUNDS.items():
         assert name in peers.PEERS
