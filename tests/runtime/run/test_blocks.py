@@ -3,6 +3,7 @@
 import gc
 import pickle
 import sys
+import threading
 import tracemalloc
 
 import numpy as np
@@ -266,6 +267,30 @@ def test_inputs_of_different_lengths_are_refused():
     message = "input 'b', axis 1: expected 4 time steps as input 'a' has, got 3"
     with pytest.raises(InputError, match=message):
         model.advance({"a": x, "b": x[:, :3]}, model.initial_state())
+
+
+def test_streams_of_one_model_run_side_by_side(kernel):
+    """In threads, with blocks of several lengths; and a state of no row at all."""
+    case = Streaming(5, chain=True, rows=1)
+    model, (x,) = case.model, case.inputs
+    lengths = (2, 3, 5, 7)
+    wanted = {n: model.advance([x[:, :n]], model.initial_state())[0] for n in lengths}
+    wrong = []
+
+    def work(n):
+        for _ in range(200):
+            y, _ = model.advance([x[:, :n]], model.initial_state())
+            if not np.array_equal(y, wanted[n]):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in lengths * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    y, _ = model.advance([x[:0]], model.initial_state(0))
+    assert len(y) == 0
 
 
 @pytest.mark.parametrize("block", [1, 64])
