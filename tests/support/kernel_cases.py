@@ -262,7 +262,7 @@ def chain_apart(library, parts, x, *, return_sequences=True):
     strides = [stride // 4 for array in (x, y) for stride in array.strides[:2]]
     if not return_sequences:
         strides[3] = 0
-    places = [*(place(array) for array in (x, states, y, work)), 0]
+    places = [place(array) for array in (x, states, y, work)]
     library.gru2np_chain(chain.call(places, (rows, time), strides, zero_states=True))
     return y
 

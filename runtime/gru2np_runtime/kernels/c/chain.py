@@ -81,18 +81,19 @@ class CompiledChain(Chain):
         strides: Sequence[int],
         *,
         zero_states: bool,
+        turn: int = 0,
     ) -> bytes:
         """A struct chain.
 
         Args:
-            addresses: of x, states, y, workspace, and the number of calls or 0.
+            addresses: of x, states, y and workspace.
             shape: rows and time steps.
             strides: x row, x time, y row, y time, in floats.
             zero_states: whether the kernel sets the states to zero first.
+            turn: address of the number of calls, or 0.
         """
-        return _CHAIN.pack(
-            self._address, *addresses, len(self.layers), *shape, *strides, zero_states
-        )
+        fixed = self._address, *addresses, turn, len(self.layers)
+        return _CHAIN.pack(*fixed, *shape, *strides, zero_states)
 
     def accepts(self, x: Array) -> bool:
         """Whether ``run`` can run on x; else the graph runs, and checks the input."""
@@ -131,7 +132,6 @@ class CompiledChain(Chain):
                     address,
                     address_of(y) + 4 * first * y_row,
                     address + 4 * states,
-                    0,
                 )
                 shape = min(rows, stop - first), time
                 call = self.call(addresses, shape, strides, zero_states=True)
@@ -190,7 +190,7 @@ class Block:
             x, y, work = map(address_of, (self.inputs, self.outputs, self._work))
             steps = time if chain.return_sequences else 1
             self._call = chain.call(
-                (x, states, y, work, 0),
+                (x, states, y, work),
                 (rows, time),
                 (
                     time * features,
@@ -236,11 +236,11 @@ class CompiledStepper(Stepper):
                 start,
                 address_of(self._outputs),
                 start + 4 * states,
-                start + 4 * (states + work),
             ),
             (rows, 1),
             (chain.features, 0, chain.units, 0),
             zero_states=False,
+            turn=start + 4 * (states + work),
         )
         size = max(1, rows * (chain.features + chain.units))
         self._longest = max(3, min(STEPS, FLOATS // size))

@@ -24,9 +24,9 @@ struct chain {
     int64_t zero_states; /* 1: set the states to zero first */
 };
 
-static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows,
-                        int64_t turn)
+static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows)
 {
+    const int64_t turn = chain->turn ? *chain->turn & 1 : 0;
     const int64_t tile = tile_of(rows, chain->time);
     const float *row[MAX_ROWS];
     int64_t last_recurrent = 0;
@@ -90,7 +90,6 @@ static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows,
 EXPORT void gru2np_chain(const struct chain *chain)
 {
     const int64_t chunk = chunk_of(chain->rows);
-    const int64_t turn = chain->turn ? (*chain->turn)++ & 1 : 0;
     if (chain->zero_states) {
         int64_t size = 0;
         for (int64_t n = 0; n < chain->count; n++) {
@@ -100,5 +99,7 @@ EXPORT void gru2np_chain(const struct chain *chain)
         memset(chain->states, 0, (size_t)(size * chain->rows) * sizeof(float));
     }
     for (int64_t first = 0; first < chain->rows; first += chunk)
-        chain_chunk(chain, first, minimum(chunk, chain->rows - first), turn);
+        chain_chunk(chain, first, minimum(chunk, chain->rows - first));
+    if (chain->turn)
+        ++*chain->turn;
 }
