@@ -156,7 +156,12 @@ class Chain:
     Attributes:
         dtype: of inputs, states and outputs; packed weights may have another.
         features: size of the input's last axis.
+        states: node and units of each state array, where the chain gathers.
     """
+
+    # Whether ``advance_rows`` can run.
+    gathers: ClassVar[bool] = False
+    states: Sequence[tuple[str, int]] = ()
 
     def __init__(self, dtype: str, features: int) -> None:
         self.dtype = np.dtype(dtype)
@@ -168,6 +173,25 @@ class Chain:
 
     def run(self, x: Array) -> Array:
         """Run whole sequences from zero states; x: (batch, time, features)."""
+        raise NotImplementedError
+
+    def advance_rows(
+        self, x: Array, slabs: Sequence[Array], rows: Array, *, last_only: bool
+    ) -> Array:
+        """Run some time steps from states in rows of slabs, which it updates.
+
+        What a row gives does not depend on the other rows, on their number, or on how
+        many time steps are in one call, to the bit.
+
+        Args:
+            x: (rows, time, features), in the dtype of the chain; one time step or more.
+            slabs: one for each of ``states``, (any number, units), contiguous.
+            rows: int64, for each row of x its row in the slabs, each one once.
+            last_only: whether to return the last time step alone.
+
+        Returns:
+            (rows, time, units), or (rows, units).
+        """
         raise NotImplementedError
 
     def stepper(self, carries: Mapping[str, Carry | None], rows: int) -> Stepper:

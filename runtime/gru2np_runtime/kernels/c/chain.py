@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
 # The fields of struct chain in chain.h.
 _CHAIN = struct.Struct("5P8q")
+# The fields after the chain in struct sessions of chain.h.
+_SESSIONS = struct.Struct("2P")
 # Rows of one call: the states of more rows would not stay in the cache.
 ROWS = 960
+# MAX_ROWS and ALIGNMENT of kernel.c: rows that run through time together; floats.
+CHUNK, ALIGNMENT = 96, 16
 
 
 class CompiledChain(Chain):
@@ -37,12 +41,19 @@ class CompiledChain(Chain):
         return_sequences: of the last recurrent layer.
     """
 
+    gathers = True
+
     def __init__(
         self, layers: Sequence[tuple[str, Packed, int]], *, return_sequences: bool
     ) -> None:
         self.layers = list(layers)
         packed = [weights for _, weights, _ in self.layers]
         super().__init__("float32", packed[0].features)
+        self.states = [
+            (name, weights.units)
+            for name, weights, count in self.layers
+            for _ in range(count)
+        ]
         self.library: Any = packed[0].library
         self.addresses = np.array([weights.address for weights in packed], np.uintp)
         self.units = packed[-1].units
@@ -73,7 +84,7 @@ class CompiledChain(Chain):
         shape: Sequence[int],
         strides: Sequence[int],
         *,
-        zero_states: bool,
+        zero_states: bool = False,
     ) -> bytes:
         """A struct chain.
 
@@ -130,6 +141,46 @@ class CompiledChain(Chain):
                 part_calls.append(call)
             calls.append(part_calls)
         run_all(self.library.gru2np_chain, calls, (x, y, blocks, self))
+        return y
+
+    def advance_rows(
+        self, x: Array, slabs: Sequence[Array], rows: Array, *, last_only: bool
+    ) -> Array:
+        """The kernel gathers and scatters; it runs one session as two equal rows."""
+        count, time, _ = x.shape
+        if x.strides[2] != 4 or not x.flags.aligned:
+            x = np.ascontiguousarray(x)
+        row, step, _ = x.strides
+        if last_only:
+            y = np.empty((count, self.units), np.float32)
+            y_row, y_step = self.units, 0
+        else:
+            y = np.empty((count, time, self.units), np.float32)
+            y_row, y_step = time * self.units, self.units
+        if not count:
+            return y
+        addresses_of_slabs = np.array([address_of(slab) for slab in slabs], np.uintp)
+        slabs_address, rows_address = address_of(addresses_of_slabs), address_of(rows)
+        strides = row // 4, step // 4, y_row, y_step
+        calls, blocks = [], []
+        for start, stop in row_ranges(count, time * self.products):
+            states, work = self.workspace(min(max(stop - start, 2), CHUNK), time)
+            # The kernel starts the states at the next cache line.
+            states += ALIGNMENT
+            block = np.empty(states + work, np.float32)
+            blocks.append(block)
+            address = address_of(block)
+            addresses = (
+                address_of(x) + start * row,
+                address,
+                address_of(y) + 4 * start * y_row,
+                address + 4 * states,
+            )
+            chain = self.call(addresses, (stop - start, time), strides)
+            index = rows_address + start * rows.itemsize
+            calls.append([chain + _SESSIONS.pack(slabs_address, index)])
+        kept = (x, y, slabs, rows, addresses_of_slabs, blocks, self)
+        run_all(self.library.gru2np_sessions, calls, kept)
         return y
 
     def stepper(self, carries: Mapping[str, Carry | None], rows: int) -> Stepper:

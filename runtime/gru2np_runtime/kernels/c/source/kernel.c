@@ -17,7 +17,7 @@
 #include <string.h>
 
 /* Raise it whenever a record or the arguments of a function change. */
-#define ABI 1
+#define ABI 2
 
 #if defined(_WIN32)
 #define EXPORT __declspec(dllexport)

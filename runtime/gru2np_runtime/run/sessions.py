@@ -1,0 +1,322 @@
+"""Sessions: the streams of many users of one model, any of them in one batch."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gru2np_runtime.data import unpack
+from gru2np_runtime.errors import InputError
+from gru2np_runtime.graph import Port
+from gru2np_runtime.run.slabs import make_slabs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gru2np_runtime.data import Data, Structure
+    from gru2np_runtime.layer import Array
+    from gru2np_runtime.run.stream import Stream
+
+# An id is a row of the slabs, and above these bits how often it was used before.
+BITS = 32
+
+
+class Streams:
+    """Sessions of one model, each with a state; made by ``Model.streams``.
+
+    A session gives the same numbers, to the bit, whoever else is in the batch and in
+    which order.  Many threads can use one object: calls on different sessions run side
+    by side, and a session in two calls at once is an error.
+
+    Attributes:
+        capacity: sessions that there is memory for; ``open`` doubles it when needed.
+    """
+
+    def __init__(
+        self, stream: Stream, inputs: Structure, outputs: Structure, capacity: int
+    ) -> None:
+        self.capacity = capacity
+        self._stream = stream
+        self._inputs, self._outputs = inputs, outputs
+        ports = stream.plan.graph.inputs
+        self._ports = ports
+        # Blocks have any number of time steps, whatever the model declares.
+        self._block_ports = [
+            Port(port.name, (port.shape[0], None, *port.shape[2:]), port.dtype)
+            if per_step
+            else port
+            for port, per_step in zip(ports, stream.per_step_inputs)
+        ]
+        self._slabs = make_slabs(stream, capacity)
+        # By row: the id of its session or -1, how often the row was closed, whether a
+        # call uses it, whether it has no state yet.
+        self._ids = np.full(capacity, -1, np.int64)
+        self._closed = np.zeros(capacity, np.int64)
+        self._busy = np.zeros(capacity, bool)
+        self._fresh = np.zeros(capacity, bool)
+        # Shows a row that is twice in a call.
+        self._places = np.zeros(capacity, np.int64)
+        # The row that was free for the longest time is used first.
+        self._free = deque(range(capacity))
+        # Guards everything above; calls compute without it, and growth waits for them.
+        self._changed = threading.Condition()
+        self._running = 0
+        self._growing = False
+
+    def __len__(self) -> int:
+        """The number of open sessions."""
+        return self.capacity - len(self._free)
+
+    def __repr__(self) -> str:
+        return f"<gru2np streams: {len(self)} open, capacity {self.capacity}>"
+
+    def open(self) -> int:
+        """A new session, before its first time step.
+
+        Beyond the capacity it waits for calls that run, and doubles the slabs.
+
+        Returns:
+            Its id; an id is never used again.
+        """
+        with self._changed:
+            while not self._free:
+                if self._growing:
+                    self._changed.wait()
+                else:
+                    self._grow()
+            row = self._free[0]
+            self._slabs.clear(row)
+            self._free.popleft()
+            self._fresh[row] = True
+            session = int(self._closed[row]) << BITS | row
+            self._ids[row] = session
+            return session
+
+    def close(self, session: int) -> None:
+        """End a session; its id is an error from now on.
+
+        Args:
+            session: the id.
+
+        Raises:
+            InputError: there is no such session, or a call is using it.
+        """
+        with self._changed:
+            (row,) = self._rows(_as_ids([session]))
+            self._ids[row] = -1
+            self._closed[row] += 1
+            self._free.append(int(row))
+
+    def step(self, ids: Sequence[int], x: Data) -> Data:
+        """Run one time step of some sessions.
+
+        Args:
+            ids: of the sessions, in any order, each one once.
+            x: as for ``Model.step``, one row a session, in the order of the ids.
+
+        Returns:
+            The output for the sequence of each session so far, one row a session, as
+            a new array, list or dict.
+
+        Raises:
+            InputError: x does not fit, a session is closed, unknown, there twice, or
+                in use by another call.  No session has changed then.
+        """
+        arrays = unpack(
+            x, self._inputs.names, self._ports, self._stream.per_step_inputs
+        )
+        return self._run(ids, arrays, step=True)
+
+    def advance(self, ids: Sequence[int], x: Data) -> Data:
+        """Run a block of time steps of some sessions.
+
+        Args:
+            ids: of the sessions, in any order, each one once.
+            x: (sessions, time, features), one row a session, in the order of the ids;
+                (sessions, time) for ids; inputs without a time axis as they are.
+
+        Returns:
+            (sessions, time, ...); where the model gives the last step alone,
+            (sessions, ...); as a new array, list or dict.
+
+        Raises:
+            InputError: as for ``step``; or an output changes at earlier steps when the
+                sequence goes on, so that only ``step`` can give it.
+        """
+        stream = self._stream
+        for port in stream.plan.graph.outputs:
+            if port.source in stream.end_dependent:
+                raise InputError(
+                    f"output {port.name!r} changes at earlier steps when the sequence "
+                    "goes on, so that it cannot run in blocks: step(ids, x) gives it "
+                    "for the sequence so far"
+                )
+        arrays = unpack(x, self._inputs.names, self._block_ports)
+        lengths = {
+            array.shape[1]
+            for array, per_step in zip(arrays, stream.per_step_inputs)
+            if per_step
+        }
+        if len(lengths) != 1 or 0 in lengths:
+            raise InputError(
+                "expected one time step or more, and as many in each input, got "
+                f"{sorted(lengths)}"
+            )
+        return self._run(ids, arrays, step=False)
+
+    def save(self, session: int) -> dict[str, Array]:
+        """Copies of the states of a session, which ``np.savez`` can write.
+
+        Args:
+            session: the id.
+
+        Returns:
+            Arrays by ``node/0``, ``node/1``, the states in Keras' order, and
+            ``node/previous``, the output that a masked step may repeat; empty before
+            the first time step.
+
+        Raises:
+            InputError: there is no such session, or a call is using it.
+        """
+        rows = self._claim([session])
+        try:
+            return {} if self._fresh[rows[0]] else self._slabs.saved(int(rows[0]))
+        finally:
+            self._release(rows)
+
+    def restore(self, arrays: Mapping[str, Array]) -> int:
+        """A new session with the states that ``save`` gave, here or anywhere else.
+
+        Returns:
+            Its id.
+
+        Raises:
+            InputError: an array is missing, unknown, or does not fit.
+        """
+        checked = self._slabs.checked(arrays) if len(arrays) else {}
+        session = self.open()
+        if checked:
+            rows = self._claim([session])
+            try:
+                self._slabs.put(int(rows[0]), checked)
+                self._fresh[rows] = False
+            except BaseException:
+                self._release(rows)
+                self.close(session)
+                raise
+            self._release(rows)
+        return session
+
+    def _run(self, ids: Sequence[int], arrays: Sequence[Array], *, step: bool) -> Data:
+        """Run time steps; one array for each input, checked."""
+        found = _as_ids(ids)
+        for name, array in zip(self._inputs.names, arrays):
+            if array.shape[0] != len(found):
+                raise InputError(
+                    f"input {name!r}, axis 0: expected one row for each of the "
+                    f"{len(found)} ids, got {array.shape[0]}"
+                )
+        rows = self._claim(found)
+        try:
+            fresh = self._fresh[rows]
+            outputs = self._slabs.advance(arrays, rows, fresh, step=step)
+            self._fresh[rows] = False
+        finally:
+            self._release(rows)
+        return self._outputs.pack(outputs)
+
+    def _claim(self, ids: Sequence[int] | Array) -> Array:
+        """The rows of sessions, which no other call may use until ``_release``."""
+        found = _as_ids(ids)
+        with self._changed:
+            while self._growing:
+                self._changed.wait()
+            rows = self._rows(found)
+            self._busy[rows] = True
+            self._running += 1
+        return rows
+
+    def _release(self, rows: Array) -> None:
+        with self._changed:
+            self._busy[rows] = False
+            self._running -= 1
+            self._changed.notify_all()
+
+    def _rows(self, ids: Array) -> Array:
+        """The rows of sessions that no call is using."""
+        rows = ids & (2**BITS - 1)
+        known = rows < self.capacity
+        if not known.all() or (self._ids[rows] != ids).any():
+            known[known] = self._ids[rows[known]] == ids[known]
+            raise InputError(self._not_open(int(ids[~known][0])))
+        if self._busy[rows].any():
+            raise InputError(
+                f"session {ids[self._busy[rows]][0]} is in use by another call: a "
+                "session takes one call at a time"
+            )
+        places = np.arange(len(rows))
+        self._places[rows] = places
+        twice = self._places[rows] != places
+        if twice.any():
+            raise InputError(
+                f"session {ids[twice][0]} is there twice: give each id once, and "
+                "several time steps of a session with advance(ids, x)"
+            )
+        return rows
+
+    def _not_open(self, session: int) -> str:
+        row = session & (2**BITS - 1)
+        if 0 <= row < self.capacity and 0 <= session >> BITS < self._closed[row]:
+            return f"session {session} is closed: open() gives a new one"
+        return (
+            f"session {session} is unknown: expected an id that open() or restore(arrays) "
+            "of this object gave"
+        )
+
+    def _grow(self) -> None:
+        """Double the capacity, when no call runs; holds the lock."""
+        self._growing = True
+        try:
+            while self._running:
+                self._changed.wait()
+            capacity = 2 * self.capacity
+            more = capacity - self.capacity
+            self._slabs.grow(capacity)
+            self._ids = np.concatenate([self._ids, np.full(more, -1, np.int64)])
+            self._closed, self._places = (
+                np.concatenate([array, np.zeros(more, np.int64)])
+                for array in (self._closed, self._places)
+            )
+            self._busy, self._fresh = (
+                np.concatenate([array, np.zeros(more, bool)])
+                for array in (self._busy, self._fresh)
+            )
+            self._free.extend(range(self.capacity, capacity))
+            self.capacity = capacity
+        finally:
+            self._growing = False
+            self._changed.notify_all()
+
+
+def _as_ids(ids: Sequence[int] | Array) -> Array:
+    """Ids as an array.
+
+    Raises:
+        InputError: they are no integers in a row.
+    """
+    try:
+        found = np.asarray(ids)
+        if found.shape == (0,):
+            return np.empty(0, np.int64)
+        if found.ndim == 1 and found.dtype.kind in "iu":
+            return found.astype(np.int64)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    shown = repr(ids)
+    raise InputError(
+        "ids: expected a list of integers from open(), got "
+        f"{shown if len(shown) < 60 else type(ids).__name__}"
+    )
