@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # An id is a row of the slabs, and above these bits how often it was used before.
 BITS = 32
+CLOSED = -1
 
 
 class Streams:
@@ -51,14 +52,13 @@ class Streams:
             for port, per_step in zip(ports, stream.per_step_inputs)
         ]
         self._slabs = make_slabs(stream, capacity)
-        # By row: the id of its session or -1, how often the row was closed, whether a
-        # call uses it, whether it has no state yet.
-        self._ids = np.full(capacity, -1, np.int64)
+        # By row: the id of its session, CLOSED, or less while a call uses it; how many
+        # of its sessions were closed; whether its session has no state yet.
+        self._idle = np.full(capacity, CLOSED, np.int64)
         self._closed = np.zeros(capacity, np.int64)
-        self._busy = np.zeros(capacity, bool)
         self._fresh = np.zeros(capacity, bool)
-        # Shows a row that is twice in a call.
-        self._places = np.zeros(capacity, np.int64)
+        # What a call writes over ids: another number for each place in the call.
+        self._marks = CLOSED - 1 - np.arange(capacity)
         # The row that was free for the longest time is used first.
         self._free = deque(range(capacity))
         # Guards everything above; calls compute without it, and growth waits for them.
@@ -92,7 +92,7 @@ class Streams:
             self._free.popleft()
             self._fresh[row] = True
             session = int(self._closed[row]) << BITS | row
-            self._ids[row] = session
+            self._idle[row] = session
             return session
 
     def close(self, session: int) -> None:
@@ -105,8 +105,8 @@ class Streams:
             InputError: there is no such session, or a call is using it.
         """
         with self._changed:
-            (row,) = self._rows(_as_ids([session]))
-            self._ids[row] = -1
+            (row,) = self._mark(_as_ids([session]))
+            self._idle[row] = CLOSED
             self._closed[row] += 1
             self._free.append(int(row))
 
@@ -181,11 +181,12 @@ class Streams:
         Raises:
             InputError: there is no such session, or a call is using it.
         """
-        rows = self._claim([session])
+        ids = _as_ids([session])
+        rows = self._claim(ids)
         try:
             return {} if self._fresh[rows[0]] else self._slabs.saved(int(rows[0]))
         finally:
-            self._release(rows)
+            self._release(ids, rows)
 
     def restore(self, arrays: Mapping[str, Array]) -> int:
         """A new session with the states that ``save`` gave, here or anywhere else.
@@ -199,19 +200,20 @@ class Streams:
         checked = self._slabs.checked(arrays) if len(arrays) else {}
         session = self.open()
         if checked:
-            rows = self._claim([session])
+            ids = _as_ids([session])
+            rows = self._claim(ids)
             try:
                 self._slabs.put(int(rows[0]), checked)
                 self._fresh[rows] = False
             except BaseException:
-                self._release(rows)
+                self._release(ids, rows)
                 self.close(session)
                 raise
-            self._release(rows)
+            self._release(ids, rows)
         return session
 
     def _run(self, ids: Sequence[int], arrays: Sequence[Array], *, step: bool) -> Data:
-        """Run time steps; one array for each input, checked."""
+        """Run time steps of sessions; one array for each input."""
         found = _as_ids(ids)
         for name, array in zip(self._inputs.names, arrays):
             if array.shape[0] != len(found):
@@ -225,56 +227,66 @@ class Streams:
             outputs = self._slabs.advance(arrays, rows, fresh, step=step)
             self._fresh[rows] = False
         finally:
-            self._release(rows)
+            self._release(found, rows)
         return self._outputs.pack(outputs)
 
-    def _claim(self, ids: Sequence[int] | Array) -> Array:
+    def _claim(self, ids: Array) -> Array:
         """The rows of sessions, which no other call may use until ``_release``."""
-        found = _as_ids(ids)
         with self._changed:
             while self._growing:
                 self._changed.wait()
-            rows = self._rows(found)
-            self._busy[rows] = True
+            rows = self._mark(ids)
             self._running += 1
         return rows
 
-    def _release(self, rows: Array) -> None:
+    def _release(self, ids: Array, rows: Array) -> None:
         with self._changed:
-            self._busy[rows] = False
+            self._idle[rows] = ids
             self._running -= 1
-            self._changed.notify_all()
+            if self._growing:
+                self._changed.notify_all()
 
-    def _rows(self, ids: Array) -> Array:
-        """The rows of sessions that no call is using."""
-        rows = ids & (2**BITS - 1)
-        known = rows < self.capacity
-        if not known.all() or (self._ids[rows] != ids).any():
-            known[known] = self._ids[rows[known]] == ids[known]
-            raise InputError(self._not_open(int(ids[~known][0])))
-        if self._busy[rows].any():
-            raise InputError(
-                f"session {ids[self._busy[rows]][0]} is in use by another call: a "
-                "session takes one call at a time"
-            )
-        places = np.arange(len(rows))
-        self._places[rows] = places
-        twice = self._places[rows] != places
-        if twice.any():
-            raise InputError(
-                f"session {ids[twice][0]} is there twice: give each id once, and "
-                "several time steps of a session with advance(ids, x)"
-            )
-        return rows
-
-    def _not_open(self, session: int) -> str:
-        row = session & (2**BITS - 1)
-        if 0 <= row < self.capacity and 0 <= session >> BITS < self._closed[row]:
-            return f"session {session} is closed: open() gives a new one"
-        return (
-            f"session {session} is unknown: expected an id that open() or restore(arrays) "
-            "of this object gave"
+    def _mark(self, ids: Array) -> Array:
+        """The rows of sessions that no call uses, marked as used; holds the lock."""
+        rows: Array = ids & (2**BITS - 1)
+        # Comparing bytes is the fastest way for a few ids, and not slow for many.
+        try:
+            open_and_idle = self._idle[rows].tobytes() == ids.tobytes()
+        except IndexError:
+            open_and_idle = False
+        if not open_and_idle:
+            raise InputError(next(filter(None, map(self._refusal, ids.tolist()))))
+        marks = self._marks[: len(rows)]
+        if len(marks) == len(rows):
+            self._idle[rows] = marks
+            if self._idle[rows].tobytes() == marks.tobytes():
+                return rows
+            self._idle[rows] = ids
+        first = np.unique(ids, return_index=True)[1]
+        twice = np.delete(ids, first)[0]
+        raise InputError(
+            f"session {twice} is there twice: give each id once, and several time "
+            "steps of a session with advance(ids, x)"
         )
+
+    def _refusal(self, session: int) -> str:
+        """Why an id cannot be used; empty if it can."""
+        row, used = session & (2**BITS - 1), session >> BITS
+        closed = int(self._closed[row]) if row < self.capacity else 0
+        if 0 <= used < closed:
+            return f"session {session} is closed: open() gives a new one"
+        idle = int(self._idle[row]) if row < self.capacity else CLOSED
+        if used != closed or idle == CLOSED:
+            return (
+                f"session {session} is unknown: expected an id that open() or "
+                "restore(arrays) of this object gave"
+            )
+        if idle != session:
+            return (
+                f"session {session} is in use by another call: a session takes one "
+                "call at a time"
+            )
+        return ""
 
     def _grow(self) -> None:
         """Double the capacity, when no call runs; holds the lock."""
@@ -285,15 +297,10 @@ class Streams:
             capacity = 2 * self.capacity
             more = capacity - self.capacity
             self._slabs.grow(capacity)
-            self._ids = np.concatenate([self._ids, np.full(more, -1, np.int64)])
-            self._closed, self._places = (
-                np.concatenate([array, np.zeros(more, np.int64)])
-                for array in (self._closed, self._places)
-            )
-            self._busy, self._fresh = (
-                np.concatenate([array, np.zeros(more, bool)])
-                for array in (self._busy, self._fresh)
-            )
+            self._idle = np.concatenate([self._idle, np.full(more, CLOSED)])
+            self._closed = np.concatenate([self._closed, np.zeros(more, np.int64)])
+            self._fresh = np.concatenate([self._fresh, np.zeros(more, bool)])
+            self._marks = CLOSED - 1 - np.arange(capacity)
             self._free.extend(range(self.capacity, capacity))
             self.capacity = capacity
         finally:

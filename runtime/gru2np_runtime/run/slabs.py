@@ -112,12 +112,13 @@ class Slabs:
 
     def clear(self, row: int) -> None:
         """Set the states of a session to zero."""
-        for slab in self.arrays.values():
+        # A first call of other sessions may add slabs meanwhile.
+        for slab in list(self.arrays.values()):
             slab[row] = 0
 
     def saved(self, row: int) -> dict[str, Array]:
         """Copies of the states of a session."""
-        return {key: slab[row].copy() for key, slab in self.arrays.items()}
+        return {key: self.arrays[key][row].copy() for key in self._shapes}
 
     def put(self, row: int, arrays: Mapping[str, Array]) -> None:
         """Set the states of a session to what ``checked`` returned."""
