@@ -32,14 +32,14 @@ from gru2np_runtime import InputError, Model, load
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from websockets.asyncio.server import Server, ServerConnection
+    from websockets.asyncio.server import ServerConnection
 
 # Seconds that the first request of a batch waits for others.
 TICK = 0.005
 CLIENTS = 1000
 # Messages of a client that wait beside the one in work, and bytes of each.
 WAITING, BYTES = 4, 2**16
-# Codes of RFC 6455: the server ends, a message is wrong, try again later.
+# Codes that close a WebSocket: the message is wrong; try again later.
 WRONG, LATER = 1007, 1013
 
 
@@ -67,6 +67,21 @@ class StreamServer:
         self.arrived = asyncio.Event()
         # One thread: the kernel itself spreads large batches over processors.
         self.thread = ThreadPoolExecutor(1)
+
+    @contextlib.asynccontextmanager
+    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
+        """Serve at a port, 0 for a free one; at the end every connection is closed."""
+        batches = asyncio.create_task(self.batches())
+        limits = {"max_size": BYTES, "max_queue": WAITING}
+        try:
+            async with serve(
+                self.client, host, port, compression=None, **limits
+            ) as server:
+                yield next(iter(server.sockets)).getsockname()[1]
+            # Here every client is gone, and its requests are done.
+        finally:
+            batches.cancel()
+            self.thread.shutdown()
 
     async def client(self, connection: ServerConnection) -> None:
         """Serve one client, one message after the other, until it goes or crashes."""
@@ -135,34 +150,12 @@ class StreamServer:
             ids = [request.session for request in batch]
             return list(self.streams.advance(ids, np.stack([r.x for r in batch])))
         except InputError as error:
-            # No session has changed: each runs alone, and one of them is wrong.
             if len(batch) == 1:
                 return [error]
-            return [result for request in batch for result in self.compute([request])]
-
-
-@contextlib.asynccontextmanager
-async def serving(
-    model: Model, host: str, port: int, **options: Any
-) -> AsyncIterator[Server]:
-    """A server that runs inside the block; connections are closed at its end."""
-    server = StreamServer(model, **options)
-    batches = asyncio.create_task(server.batches())
-    try:
-        async with serve(
-            server.client,
-            host,
-            port,
-            max_size=BYTES,
-            max_queue=WAITING,
-            compression=None,
-        ) as listening:
-            listening.streams = server.streams
-            yield listening
-        # Every client is gone, and so are its requests.
-    finally:
-        batches.cancel()
-        server.thread.shutdown()
+        except Exception as error:
+            return [error] * len(batch)
+        # No session has changed: each runs alone, and only the wrong one fails.
+        return [result for request in batch for result in self.compute([request])]
 
 
 async def main() -> None:
@@ -178,14 +171,8 @@ async def main() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serving(
-        model,
-        options.host,
-        options.port,
-        tick=options.tick,
-        clients=options.clients,
-    ) as server:
-        port = server.sockets[0].getsockname()[1]
+    server = StreamServer(model, tick=options.tick, clients=options.clients)
+    async with server.listening(options.host, options.port) as port:
         print(f"serving {model.name} at ws://{options.host}:{port}", flush=True)
         await stop.wait()
     print("stopped")
