@@ -210,7 +210,7 @@ def test_less_is_measured_where_time_is_short(bench):
     folders = {workload.name: workload.name for workload in (usual, huge)}
     given = (Fleet(), [usual, huge], folders, False)
     measured, _, short = run._rounds(*given, run.elapsed() + 1e6, [])
-    assert asked[usual.name] == (run.MOST, list(peers.PEERS))
+    assert asked[usual.name] == (run.MOST, run.runtimes_of(usual))
     assert asked.pop(huge.name) == (run.MOST, run.FEW)
     assert not short
     measured, _, short = run._rounds(*given, -1e6, [])

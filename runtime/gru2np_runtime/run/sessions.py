@@ -58,7 +58,7 @@ class Streams:
         self._closed = np.zeros(capacity, np.int64)
         self._fresh = np.zeros(capacity, bool)
         # What a call writes over ids: another number for each place in the call.
-        self._marks = CLOSED - 1 - np.arange(capacity)
+        self._marks = CLOSED - 1 - np.arange(capacity, dtype=np.int64)
         # The row that was free for the longest time is used first.
         self._free = deque(range(capacity))
         # Guards everything above; calls compute without it, and growth waits for them.
@@ -297,10 +297,10 @@ class Streams:
             capacity = 2 * self.capacity
             more = capacity - self.capacity
             self._slabs.grow(capacity)
-            self._idle = np.concatenate([self._idle, np.full(more, CLOSED)])
+            self._idle = np.concatenate([self._idle, np.full(more, CLOSED, np.int64)])
             self._closed = np.concatenate([self._closed, np.zeros(more, np.int64)])
             self._fresh = np.concatenate([self._fresh, np.zeros(more, bool)])
-            self._marks = CLOSED - 1 - np.arange(capacity)
+            self._marks = CLOSED - 1 - np.arange(capacity, dtype=np.int64)
             self._free.extend(range(self.capacity, capacity))
             self.capacity = capacity
         finally:
