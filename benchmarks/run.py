@@ -54,11 +54,11 @@ WHOLE = [
     "Keras predict",
 ]
 # Those that keep states of sessions.
-KEEPING = ["ONNX Runtime", "gru2np c", "gru2np numpy", "one by one", "LiteRT"]
+KEEPING = ["ONNX Runtime", "gru2np c", "gru2np numpy", "gru2np one by one", "LiteRT"]
 COLD = "stack-t100"
 COUNT = 1000
 # Where time is short only these are measured.
-NEEDED = [*FEW, "gru2np plain", "one by one", "LiteRT", "Keras batch"]
+NEEDED = [*FEW, "gru2np plain", "gru2np one by one", "LiteRT", "Keras batch"]
 # Bounds in minutes, and how much of that is for what follows the tables.
 MINUTES, QUICK_MINUTES, REST = 13.5, 4.0, 0.4
 # Seconds for the rounds of a workload, at least and at most; of a huge one in all.
@@ -126,7 +126,7 @@ def runtimes_of(workload: Workload) -> list[str]:
         return list(KEEPING)
     if workload.network:
         return list(WHOLE)
-    return [name for name in PEERS if name != "one by one"]
+    return [name for name in PEERS if name != "gru2np one by one"]
 
 
 def chosen(options: argparse.Namespace) -> tuple[list[Workload], list[str] | None]:

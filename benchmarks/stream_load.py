@@ -49,6 +49,7 @@ def served(tick: float) -> Iterator[str]:
                 yield process.stdout.readline().split()[-1]
             finally:
                 process.terminate()
+                process.communicate(timeout=30)
 
 
 async def client(uri: str, number: int, end: float, taken: list[float]) -> None:

@@ -6,7 +6,7 @@ a ``Carry`` or a ``Stepper``, which belongs to a call or to the user.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -175,8 +175,16 @@ class Chain:
         """Run whole sequences from zero states; x: (batch, time, features)."""
         raise NotImplementedError
 
+    def locate(self, slabs: Sequence[Array]) -> Any:
+        """What ``advance_rows`` takes for slabs.
+
+        Args:
+            slabs: one for each of ``states``, (any number, units), contiguous.
+        """
+        raise NotImplementedError
+
     def advance_rows(
-        self, x: Array, slabs: Sequence[Array], rows: Array, *, last_only: bool
+        self, x: Array, slabs: Any, rows: Array, *, last_only: bool
     ) -> Array:
         """Run some time steps from states in rows of slabs, which it updates.
 
@@ -185,7 +193,7 @@ class Chain:
 
         Args:
             x: (rows, time, features), in the dtype of the chain; one time step or more.
-            slabs: one for each of ``states``, (any number, units), contiguous.
+            slabs: what ``locate`` gave for them.
             rows: int64, for each row of x its row in the slabs, each one once.
             last_only: whether to return the last time step alone.
 

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gru2np_runtime.custom import CustomFunction
 from gru2np_runtime.data import as_array
 from gru2np_runtime.errors import Gru2npError, InputError
-from gru2np_runtime.graph import walk
 from gru2np_runtime.layer import sized
 from gru2np_runtime.plan import Carry, CarryingPlan
+from gru2np_runtime.run.batches import splits_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -184,6 +183,12 @@ class ChainSlabs(Slabs):
         keys = [key for keys in self.keys.values() for key in keys]
         for key, (_, units) in zip(keys, self.chain.states):
             self.slab(key, (units,))
+        self._located = self.chain.locate(list(self.arrays.values()))
+
+    def grow(self, capacity: int) -> None:
+        """The slabs are elsewhere then."""
+        super().grow(capacity)
+        self._located = self.chain.locate(list(self.arrays.values()))
 
     def advance(
         self, inputs: Sequence[Array], rows: Array, fresh: Array, *, step: bool
@@ -191,8 +196,7 @@ class ChainSlabs(Slabs):
         """One call of the kernel; rows without a state are zero."""
         x = inputs[0][:, None] if step else inputs[0]
         last_only = step or not self.stream.per_step_outputs[0]
-        slabs = list(self.arrays.values())
-        return [self.chain.advance_rows(x, slabs, rows, last_only=last_only)]
+        return [self.chain.advance_rows(x, self._located, rows, last_only=last_only)]
 
 
 class GraphSlabs(Slabs):
@@ -208,7 +212,7 @@ class GraphSlabs(Slabs):
     def tile(self) -> int:
         """Rows of a tile; 1 where the place in a larger one changes the numbers."""
         if self._tile is None:
-            same = _rows_are_independent(self.stream) and all(
+            same = splits_rows(self.stream.plan.graph) and all(
                 self._same_in_every_place(steps) for steps in PIECES
             )
             self._tile = TILE if same else 1
@@ -354,18 +358,16 @@ class GraphSlabs(Slabs):
     def _same_in_every_place(self, steps: int) -> bool:
         """Whether a row of a tile gives the same bits wherever it is in the tile."""
         rng = np.random.default_rng(0)
-        inputs = []
-        ports = zip(self.stream.plan.graph.inputs, self.stream.per_step_inputs)
-        for port, per_step in ports:
+        graph, inputs = self.stream.plan.graph, []
+        readers = [node for node in graph.nodes if graph.layers[node.layer].ids]
+        ids = {name for node in readers for name, _ in node.inputs}
+        for port, per_step in zip(graph.inputs, self.stream.per_step_inputs):
             shape = sized(port.shape[2 if per_step else 1 :], OPEN_SIZE)
             over_time = (steps,) if per_step and steps > 1 else ()
             x = rng.normal(size=(CALLS, TILE, *over_time, *shape))
-            # 0 is an id of every table.
-            inputs.append(x.astype(port.dtype) if port.dtype[0] == "f" else x < -9)
-        inputs = [
-            x.astype(port.dtype, copy=False)
-            for x, port in zip(inputs, self.stream.plan.graph.inputs)
-        ]
+            # 1 is an id of nearly every table, and in masks it stands for valid.
+            numbers = port.dtype.startswith("float") and port.name not in ids
+            inputs.append((x if numbers else np.ones_like(x)).astype(port.dtype))
 
         def run(shift: int) -> list[Array]:
             state = self.stream.initial_state(TILE)
@@ -391,13 +393,3 @@ class GraphSlabs(Slabs):
         except Gru2npError:
             # Made-up inputs do not fit this model: nothing is known about it.
             return False
-
-
-def _rows_are_independent(stream: Stream) -> bool:
-    """Whether the model states that the rows of a batch do not depend on each other."""
-    graph = stream.plan.graph
-    return graph.independent_rows and not any(
-        isinstance(value, CustomFunction) and not value.per_step
-        for _, layer in walk(graph)
-        for value in layer.attributes().values()
-    )

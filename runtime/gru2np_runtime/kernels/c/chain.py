@@ -143,14 +143,20 @@ class CompiledChain(Chain):
         run_all(self.library.gru2np_chain, calls, (x, y, blocks, self))
         return y
 
+    def locate(self, slabs: Sequence[Array]) -> tuple[object, int]:
+        """What must be kept, and the address of the addresses of the slabs."""
+        addresses = np.array([address_of(slab) for slab in slabs], np.uintp)
+        return (slabs, addresses), address_of(addresses)
+
     def advance_rows(
-        self, x: Array, slabs: Sequence[Array], rows: Array, *, last_only: bool
+        self, x: Array, slabs: Any, rows: Array, *, last_only: bool
     ) -> Array:
         """The kernel gathers and scatters; it runs one session as two equal rows."""
         count, time, _ = x.shape
         if x.strides[2] != 4 or not x.flags.aligned:
             x = np.ascontiguousarray(x)
         row, step, _ = x.strides
+        _, slabs_address = slabs
         if last_only:
             y = np.empty((count, self.units), np.float32)
             y_row, y_step = self.units, 0
@@ -159,8 +165,7 @@ class CompiledChain(Chain):
             y_row, y_step = time * self.units, self.units
         if not count:
             return y
-        addresses_of_slabs = np.array([address_of(slab) for slab in slabs], np.uintp)
-        slabs_address, rows_address = address_of(addresses_of_slabs), address_of(rows)
+        x_address, y_address, rows_address = map(address_of, (x, y, rows))
         strides = row // 4, step // 4, y_row, y_step
         calls, blocks = [], []
         for start, stop in row_ranges(count, time * self.products):
@@ -171,15 +176,15 @@ class CompiledChain(Chain):
             blocks.append(block)
             address = address_of(block)
             addresses = (
-                address_of(x) + start * row,
+                x_address + start * row,
                 address,
-                address_of(y) + 4 * start * y_row,
+                y_address + 4 * start * y_row,
                 address + 4 * states,
             )
             chain = self.call(addresses, (stop - start, time), strides)
             index = rows_address + start * rows.itemsize
             calls.append([chain + _SESSIONS.pack(slabs_address, index)])
-        kept = (x, y, slabs, rows, addresses_of_slabs, blocks, self)
+        kept = (x, y, slabs, rows, blocks, self)
         run_all(self.library.gru2np_sessions, calls, kept)
         return y
 
