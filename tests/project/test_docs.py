@@ -30,6 +30,12 @@ def test_the_gru_by_hand_prints_what_the_page_shows():
     assert failed == 0
 
 
+def test_the_page_of_sessions_prints_what_it_shows():
+    failed, tried = doctest.testfile(str(DOCS / "sessions.md"), module_relative=False)
+    assert tried > 12
+    assert failed == 0
+
+
 def test_the_package_s_first_example_runs():
     failed, tried = doctest.testmod(gru2np_runtime)
     assert tried > 5
