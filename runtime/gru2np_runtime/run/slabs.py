@@ -136,6 +136,9 @@ class Slabs:
                 f"{type(arrays).__name__}"
             )
         given = set(arrays.keys())
+        if not given:
+            # A session before its first time step.
+            return {}
         for names, what in (
             (given - set(self._shapes), "unknown"),
             (set(self._shapes) - given, "missing"),

@@ -152,6 +152,7 @@ def test_what_cannot_be_restored(kernel):
         ({**saved, "gru/0": saved["lstm/0"]}, r"expected an array of shape \(11,\)"),
         ({**saved, "gru/0": ["a"] * 11}, "expected numbers"),
         ([1], "expected arrays by name"),
+        (3, "expected arrays by name"),
     ):
         with pytest.raises(InputError, match=message):
             streams.restore(arrays)

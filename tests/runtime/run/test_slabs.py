@@ -8,6 +8,7 @@ import pytest
 from goldens import flat, loaded
 from gru2np_runtime import InputError, Layer, layers
 from gru2np_runtime.graph import Graph, Node, Port
+from gru2np_runtime.kernels.c import threads as c_threads
 from gru2np_runtime.layer import PER_STEP
 from gru2np_runtime.model import Model
 from gru2np_runtime.run.slabs import TILE
@@ -115,6 +116,26 @@ def test_broken_numbers_stay_in_their_session(kernel):
     y = streams.advance(ids, x)
     assert not np.isfinite(y[1, 3:]).any()
     for row in range(8):
+        alone = model.streams(1)
+        wanted = alone.advance([alone.open()], x[row, None])
+        assert y[row].tobytes() == wanted[0].tobytes()
+
+
+@pytest.mark.parametrize("threads", ["1", "3", "16"])
+def test_threads_change_no_bit(library, use, monkeypatch, threads):
+    """Of sessions in the compiled kernel, which spreads rows over threads."""
+    use(library)
+    monkeypatch.setenv("GRU2NP_KERNEL", "c")
+    monkeypatch.setattr(c_threads, "WORTH", 1)
+    monkeypatch.setenv("GRU2NP_THREADS", threads)
+    model = chain_model(return_sequences=True)
+    x = np.random.default_rng(6).normal(size=(203, 9, 5)).astype(np.float32)
+    streams = model.streams(203)
+    ids = [streams.open() for _ in range(203)]
+    y = np.concatenate(
+        [streams.advance(ids, x[:, :4]), streams.advance(ids, x[:, 4:])], 1
+    )
+    for row in (0, 23, 24, 100, 202):
         alone = model.streams(1)
         wanted = alone.advance([alone.open()], x[row, None])
         assert y[row].tobytes() == wanted[0].tobytes()
