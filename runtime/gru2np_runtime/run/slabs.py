@@ -10,6 +10,7 @@ such a tile is tried once, and where it does not, each session runs alone.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from gru2np_runtime.layer import Array, Shape
     from gru2np_runtime.run.stream import State, Stream
 
+# Unused states with buffers that are kept for later steps.
+SPARE = 4
 # Rows of a tile; measured: fewer are slower for many sessions, more for few.
 TILE = 32
 # Time steps that run at once, the largest first: a block is cut into these.
@@ -225,30 +228,34 @@ class GraphSlabs(Slabs):
         self, inputs: Sequence[Array], rows: Array, fresh: Array, *, step: bool
     ) -> list[Array]:
         """Rows without a state run in tiles of their own: inputs may set it."""
+        stream = self.stream
         if not len(rows):
             return self._of_no_rows(inputs, step=step)
         outputs: list[Array] = []
-        after: list[tuple[Array, dict[str, Array]]] = []
-        for group in (np.flatnonzero(fresh), np.flatnonzero(~fresh)):
-            for start in range(0, len(group), self.tile):
-                part = group[start : start + self.tile]
-                # The last row fills up the tile.
-                places = np.arange(start, start + self.tile)
-                take = group[np.minimum(places, len(group) - 1)]
-                state = self._gathered(None if fresh[part[0]] else rows[take], step)
-                self._run_tile(inputs, take, part, state, outputs, step)
-                # Buffers are used again: the states of the tile are copied.
-                after.append((rows[part], self._carried(state, len(part))))
-                if step:
-                    self._spare.append(state)
-        slabs = {
-            key: self.slab(key, array.shape[1:])
-            for _, arrays in after
-            for key, array in arrays.items()
-        }
-        for at, arrays in after:
-            for key, array in arrays.items():
-                slabs[key][at] = array
+        # What rows held before, to put it back if a later tile fails.
+        before: list[tuple[Array, dict[str, Array]]] = []
+        try:
+            for group in (np.flatnonzero(fresh), np.flatnonzero(~fresh)):
+                for start in range(0, len(group), self.tile):
+                    part = group[start : start + self.tile]
+                    # The last row fills up the tile.
+                    places = np.arange(start, start + self.tile)
+                    take = group.take(places, mode="clip")
+                    if fresh[part[0]]:
+                        state = stream.initial_state(self.tile)
+                    else:
+                        arrays = self._gathered(rows[take])
+                        before.append((rows[part], arrays))
+                        state = self._loaded(arrays, step=step)
+                    self._run_tile(inputs, take, part, state, outputs, step)
+                    self._scatter(state, rows[part])
+                    if step and len(self._spare) < SPARE:
+                        self._spare.append(state)
+        except BaseException:
+            for at, arrays in before:
+                for key, array in arrays.items():
+                    self.arrays[key][at] = array[: len(at)]
+            raise
         return outputs
 
     def _run_tile(
@@ -262,7 +269,7 @@ class GraphSlabs(Slabs):
     ) -> None:
         """Run one tile, and write its rows into the outputs, made by the first one."""
         stream = self.stream
-        tile = [x[take] for x in inputs]
+        tile = [x.take(take, axis=0) for x in inputs]
         for when, results in self._pieces(tile, state, step=step):
             for i, (y, per_step) in enumerate(zip(results, stream.per_step_outputs)):
                 if y.shape[0] != len(take):
@@ -316,18 +323,25 @@ class GraphSlabs(Slabs):
         flags = self.stream.per_step_inputs
         return (next(x.shape[1] for x, per_step in zip(inputs, flags) if per_step),)
 
-    def _gathered(self, rows: Array | None, step: bool) -> State:
-        """The state of a tile; None: of sessions that have none yet."""
-        stream = self.stream
-        if rows is None:
-            return stream.initial_state(self.tile)
-        try:
-            # Blocks replace the arrays that a buffer shows.
-            state = self._spare.pop() if step else stream.initial_state(self.tile)
-        except IndexError:
-            state = stream.initial_state(self.tile)
+    def _gathered(self, rows: Array) -> dict[str, Array]:
+        """Copies of rows of all slabs; taking is far faster than indexing."""
+        return {
+            key: self.arrays[key].take(rows, axis=0)
+            for keys in self.keys.values()
+            for key in keys
+        }
+
+    def _loaded(self, arrays: dict[str, Array], *, step: bool) -> State:
+        """A state with these arrays, in the buffers of an earlier step if it is one."""
+        state = None
+        if step:
+            # Another thread may have taken the last one.
+            with suppress(IndexError):
+                state = self._spare.pop()
+        if state is None:
+            state = self.stream.initial_state(self.tile)
         for node, keys in self.keys.items():
-            found = [self.arrays[key][rows] for key in keys]
+            found = [arrays[key] for key in keys]
             carry = state.carries[node]
             if carry and (state.stepper is not None or node in state.node_steppers):
                 for buffer, array in zip(carry.states, found):
@@ -335,20 +349,28 @@ class GraphSlabs(Slabs):
                 continue
             masked = keys[-1] == f"{node}/previous"
             previous = found.pop() if masked else None
-            state.carries[node] = Carry(found, previous)
+            # The arrays are also what is put back after an error.
+            state.carries[node] = Carry(found, previous).copy()
         return state
 
-    def _carried(self, state: State, rows: int) -> dict[str, Array]:
-        """Copies of the first rows of a state, by key."""
+    def _scatter(self, state: State, rows: Array) -> None:
+        """Write the first rows of a state into the slabs."""
+        carried = self._carried(state)
+        slabs = [self.slab(key, array.shape[1:]) for key, array in carried.items()]
+        for slab, array in zip(slabs, carried.values()):
+            slab[rows] = array[: len(rows)]
+
+    def _carried(self, state: State) -> dict[str, Array]:
+        """The arrays of a state by key."""
         arrays = {}
         for node, keys in self.keys.items():
             carry = state.carries[node]
             assert carry is not None
             values = [*carry.states, carry.previous]
             for key, array in zip(keys, values):
-                if array is None:
-                    array = np.zeros_like(carry.states[0])
-                arrays[key] = array[:rows].copy()
+                # A plan that takes a mask has said what its last output was.
+                assert array is not None
+                arrays[key] = array
         return arrays
 
     def _of_no_rows(self, inputs: Sequence[Array], *, step: bool) -> list[Array]:
@@ -381,7 +403,7 @@ class GraphSlabs(Slabs):
                 found += [np.roll(y, -shift, axis=0) for y in one(rolled, state)]
             found += [
                 np.roll(array, -shift, axis=0)
-                for array in self._carried(state, TILE).values()
+                for array in self._carried(state).values()
             ]
             return found
 

@@ -11,7 +11,7 @@ from gru2np_runtime.graph import Graph, Node, Port
 from gru2np_runtime.kernels.c import threads as c_threads
 from gru2np_runtime.layer import PER_STEP
 from gru2np_runtime.model import Model
-from gru2np_runtime.run.slabs import TILE
+from gru2np_runtime.run.slabs import SPARE, TILE
 from kernel_cases import chain_model
 from streamed import CASES, RecurrentCase, Streamed
 
@@ -208,6 +208,16 @@ def test_an_error_changes_no_session(kernel):
     for y in flat(streams.step(ids, x)):
         for row in y:
             assert row.tobytes() == y[0].tobytes()
+
+
+def test_buffers_of_new_sessions_do_not_pile_up(monkeypatch):
+    monkeypatch.setenv("GRU2NP_KERNEL", "numpy")
+    streams = chain_model().streams(1)
+    for _ in range(3 * SPARE):
+        one = streams.open()
+        streams.step([one], np.ones((1, 5), np.float32))
+        streams.close(one)
+    assert len(streams._slabs._spare) == SPARE
 
 
 def test_pictures_of_another_size_need_streams_of_their_own():
