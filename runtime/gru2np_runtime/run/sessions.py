@@ -230,7 +230,7 @@ class Streams:
             if array.shape[0] != len(found):
                 raise InputError(
                     f"input {name!r}, axis 0: expected one row for each of the "
-                    f"{len(found)} ids, got {array.shape[0]}"
+                    f"{len(found)} ids, got {array.shape[0]}: x[i] is the row of ids[i]"
                 )
         rows = self._claim(found)
         try:
