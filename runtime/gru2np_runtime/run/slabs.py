@@ -206,23 +206,22 @@ class ChainSlabs(Slabs):
 
 
 class GraphSlabs(Slabs):
-    """A graph that runs in tiles of rows, each as large as the others."""
+    """A graph that runs in tiles of rows, each as large as the others.
+
+    Attributes:
+        tile: rows of a tile; 1 where the place in a larger one changes the numbers.
+    """
 
     def __init__(self, stream: Stream, capacity: int) -> None:
         super().__init__(stream, capacity)
         # States with buffers for single steps of a tile, which no call is using.
         self._spare: list[State] = []
-        self._tile: int | None = None
-
-    @property
-    def tile(self) -> int:
-        """Rows of a tile; 1 where the place in a larger one changes the numbers."""
-        if self._tile is None:
-            same = splits_rows(self.stream.plan.graph) and all(
+        if stream.tile is None:
+            same = splits_rows(stream.plan.graph) and all(
                 self._same_in_every_place(steps) for steps in PIECES
             )
-            self._tile = TILE if same else 1
-        return self._tile
+            stream.tile = TILE if same else 1
+        self.tile = stream.tile
 
     def advance(
         self, inputs: Sequence[Array], rows: Array, fresh: Array, *, step: bool
