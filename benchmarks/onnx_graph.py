@@ -59,7 +59,10 @@ def _weights(graph: _Graph, workload: Workload, number: int, layers: Any) -> lis
 
 
 def write_onnx(folder: Path, workload: Workload) -> None:
-    """Write ``native.onnx``: x (batch, time, features); states where it is stepped."""
+    """Write ``native.onnx``: x (batch, time, features).
+
+    A stepped model takes x (1, batch, features) and the states, and gives both.
+    """
     import onnx
     from onnx import TensorProto
 
@@ -68,6 +71,8 @@ def write_onnx(folder: Path, workload: Workload) -> None:
     floats = TensorProto.FLOAT
     value = graph.helper.make_tensor_value_info
     shape = [workload.batch, workload.time, workload.features]
+    if workload.step and workload.time == 1:
+        shape = [workload.time, workload.batch, workload.features]
     inputs = [value("x", floats, shape)]
     outputs = []
     alone = graph.constant("direction_axis", np.array([1], np.int64))
@@ -84,7 +89,7 @@ def write_onnx(folder: Path, workload: Workload) -> None:
             options["direction"] = "bidirectional"
         given = [y, *weights]
         if workload.step:
-            state = [1, 1, workload.units]
+            state = [1, workload.batch, workload.units]
             inputs.extend(value(name, floats, state) for name in names)
             outputs.extend(value(f"{name}_after", floats, state) for name in names)
             given = [y, *weights, "", *names]

@@ -10,7 +10,7 @@ from typing import Any
 
 import goals
 import tables
-from models import BATCHES, BLOCKS, NETWORKS, SEQUENCES, STEPS
+from models import BATCHES, BLOCKS, NETWORKS, SEQUENCES, SESSIONS, STEPS
 from peers import BASELINE, EXPLAINED, PEERS
 from plots import write_overview, write_plots, write_threads
 
@@ -41,6 +41,13 @@ One time step a call at batch 1, with the state carried over and a new output ar
 for a microphone, a sensor or a ticker. The Keras model of one step is unrolled, for
 LiteRT and the export too: that is its fastest form.
 """
+SESSION = """\
+3 x GRU64 + Dense2, 4 features; a call is one time step of all sessions or of some that
+are drawn anew, with the states carried over. gru2np runs `Streams.step`; ONNX Runtime
+and LiteRT run a model of that batch size, with rows of arrays of states that NumPy
+gathers and scatters. Differences are of the first 64 rows.
+"""
+RATE = "Sessions times steps a second, one thread, the best of the rounds:"
 BLOCK = """\
 A block of time steps a call at batch 1, with the state carried over and a new output
 array, as for a sound card. The output has every step.
@@ -99,6 +106,7 @@ def write_report(path: Path, results: dict[str, Any]) -> None:
     for title, text, workloads, to in (
         ("Streaming", STEP, STEPS, BASELINE),
         ("Blocks", BLOCK, BLOCKS, BASELINE),
+        ("Sessions", SESSION, SESSIONS, BASELINE),
         ("Sequences", SEQUENCE, SEQUENCES, BASELINE),
         ("Batches", BATCH, BATCHES, BASELINE),
         ("Whole networks", NETWORK, NETWORKS, goals.BATCH),
@@ -110,6 +118,8 @@ def write_report(path: Path, results: dict[str, Any]) -> None:
         if title == "Streaming" and (table := tables.latencies(results["latencies"])):
             lines += ["Single calls, one thread, as a user waits for them:", ""]
             lines += [*table, ""]
+        if title == "Sessions" and (table := tables.rates(SESSIONS, measured)):
+            lines += [RATE, "", *table, ""]
     lines += [*_left_out(results), ""]
     default = results["default"]
     if table := tables.ratios(list(default), default):

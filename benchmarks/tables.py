@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from fleet import ratio
 from goals import accuracy, speed, start
-from models import BATCHES, BLOCKS, NETWORKS, SEQUENCES, STEPS
+from models import BATCHES, BLOCKS, NETWORKS, SEQUENCES, SESSIONS, STEPS
 from peers import BASELINE, PEERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from models import Workload
+
 TITLES = {w.name: w.title for w in (*SEQUENCES, *BLOCKS, *BATCHES, *NETWORKS)}
-TITLES |= {w.name: f"Step of {w.title}" for w in STEPS}
+TITLES |= {w.name: f"Step of {w.title}" for w in (*STEPS, *SESSIONS)}
 # Calls from which a p99 says something.
 FEW = 200
 MET = "met"
@@ -146,6 +148,19 @@ def latencies(found: dict[str, Any]) -> list[str]:
                 [f"{TITLES[workload]}: {name}", *percentiles, str(record["count"])]
             )
     return table(["", "p50", "p90", "p99", "calls"], rows) if rows else []
+
+
+def rates(workloads: Sequence[Workload], measured: dict[str, Any]) -> list[str]:
+    """Rows of a batch a second."""
+    columns = _columns([w.name for w in workloads], measured)
+    rows = []
+    for workload in workloads:
+        found = measured.get(workload.name, {})
+        times = [found.get(name, {}).get("rounds") for name in columns]
+        if any(times):
+            cells = [number(workload.batch / min(t)) if t else "–" for t in times]
+            rows.append([TITLES[workload.name], *cells])
+    return table(["", *columns], rows) if rows else []
 
 
 def cold(found: dict[str, Any]) -> list[str]:

@@ -56,8 +56,9 @@ class Worker:
         self.run = self.begin()
         if workload.step:
             as_it_is = self.peer.step_rank == 2 or workload.time > 1
+            as_it_is = as_it_is or bool(workload.sessions)
             steps = [row if as_it_is else row[None] for row in x]
-            y = np.stack([np.array(self.run(row)) for row in steps])
+            y = np.stack([np.array(self.run(row))[:CHECKED_ROWS] for row in steps])
             y = y.reshape(expected.shape)
             self.x = steps[0]
             first = BLOCK

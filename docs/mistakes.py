@@ -166,6 +166,13 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "gru2np predict two.npz -i x.npy -o new.npz",
         ),
         ("a model that cannot step", "backwards.initial_state()"),
+        ("sessions of it", "backwards.streams(10)"),
+        ("no session at all", "model.streams(0)"),
+        ("a session that nobody opened", "model.streams(2).step([1], x[:1, 0])"),
+        ("a number for a list of sessions", "model.streams(2).step(0, x[:1, 0])"),
+        ("a row too many for the sessions", "model.streams(2).step([], x[:1, 0])"),
+        ("no arrays for a session", "model.streams(2).restore(x)"),
+        ("a layer's states under another name", "model.streams(2).restore({'h': x})"),
         (
             "a bias of one row",
             f"layers.{_GRU}.bind(kernel=K, recurrent_kernel=R, bias=B[0])",

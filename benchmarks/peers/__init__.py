@@ -54,6 +54,7 @@ PEERS = {
     "gru2np c": ("ours", "c"),
     "gru2np numpy": ("ours", "numpy"),
     "gru2np plain": ("ours", "plain"),
+    "gru2np one by one": ("ours", "one by one"),
     "naive NumPy": ("by_hand", "naive"),
     "LiteRT": ("litert", ""),
     "OpenVINO": ("open_vino", ""),
@@ -71,6 +72,7 @@ EXPLAINED = {
     "gru2np numpy": "NumPy alone, `GRU2NP_KERNEL=numpy`",
     "gru2np plain": "the reference loop, without any fast plan: gates fused, the "
     "input's product made for all time steps at once",
+    "gru2np one by one": "with the C kernel, sessions one by one with `Model.step`",
     "naive NumPy": "a loop with one product a gate, as answers on the web have it",
     "LiteRT": "converted by TensorFlow from the Keras model, fixed shapes",
     "OpenVINO": "the same hand-written graph as ONNX Runtime, float32",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models import sessions_of_calls
 from peers import Missing, why_not
 
 if TYPE_CHECKING:
@@ -52,6 +53,26 @@ class LiteRT:
         if not workload.step:
             return lambda: run
         pairs = list(zip(inputs[1:], outputs[1:], strict=True))
+        if workload.sessions:
+
+            def sessions() -> Run:
+                shape = (workload.sessions, workload.units)
+                slabs = [np.zeros(shape, np.float32) for _ in pairs]
+                calls = sessions_of_calls(workload)
+
+                def step_rows(x: Array) -> Array:
+                    rows = next(calls)
+                    put(inputs[0], x[:, None])
+                    for slab, (here, _) in zip(slabs, pairs, strict=True):
+                        put(here, slab[rows])
+                    invoke()
+                    for slab, (_, there) in zip(slabs, pairs, strict=True):
+                        slab[rows] = get(there)
+                    return get(outputs[0])
+
+                return step_rows
+
+            return sessions
 
         def begin() -> Run:
             for detail in details[1:]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.layer import Array, Shape
     from gru2np_runtime.plan import Stepper
     from gru2np_runtime.run.batches import Batches
+    from gru2np_runtime.run.sessions import Streams
     from gru2np_runtime.run.stateful import Stateful
     from gru2np_runtime.run.stream import State, Stream
     from gru2np_runtime.summary import ModelLayer
@@ -398,6 +399,25 @@ class Model:
                     f"{first!r} has, got {other}"
                 )
         return time
+
+    def streams(self, capacity: int) -> Streams:
+        """Sessions: the states of many streams, any of which run in one batch.
+
+        Args:
+            capacity: sessions to allocate memory for; more can be opened.
+
+        Raises:
+            InputError: the model cannot run step by step; the message names the layer.
+                Or ``capacity`` is no integer from 1.
+        """
+        from gru2np_runtime.run.sessions import Streams
+
+        return Streams(
+            self.stream,
+            self.input_structure,
+            self.output_structure,
+            whole_number(capacity, "capacity", 1),
+        )
 
     @property
     def stream(self) -> Stream:

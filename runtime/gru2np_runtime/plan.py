@@ -6,7 +6,7 @@ a ``Carry`` or a ``Stepper``, which belongs to a call or to the user.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -157,10 +157,14 @@ class Chain:
         dtype: of inputs, states and outputs; packed weights may have another.
         features: size of the input's last axis.
         units: size of the output's last axis.
+        states: node and units of each state array, where the chain gathers.
     """
 
     # Whether ``run`` and ``Stepper.advance`` are there; else only single steps are.
     runs_sequences: ClassVar[bool] = False
+    # Whether ``advance_rows`` is there.
+    gathers: ClassVar[bool] = False
+    states: Sequence[tuple[str, int]] = ()
 
     def __init__(self, dtype: str, features: int, units: int) -> None:
         self.dtype = np.dtype(dtype)
@@ -173,6 +177,33 @@ class Chain:
 
     def run(self, x: Array) -> Array:
         """Run whole sequences from zero states; x: (batch, time, features)."""
+        raise NotImplementedError
+
+    def locate(self, slabs: Sequence[Array]) -> Any:
+        """What ``advance_rows`` takes for slabs.
+
+        Args:
+            slabs: one for each of ``states``, (any number, units), contiguous.
+        """
+        raise NotImplementedError
+
+    def advance_rows(
+        self, x: Array, slabs: Any, rows: Array, *, last_only: bool
+    ) -> Array:
+        """Run some time steps from states in rows of slabs, which it updates.
+
+        What a row gives does not depend on the other rows, on their number, or on how
+        many time steps are in one call, to the bit.
+
+        Args:
+            x: (rows, time, features), in the dtype of the chain; one time step or more.
+            slabs: what ``locate`` gave for them.
+            rows: int64, for each row of x its row in the slabs, each one once.
+            last_only: whether to return the last time step alone.
+
+        Returns:
+            (rows, time, units), or (rows, units).
+        """
         raise NotImplementedError
 
     def stepper(self, carries: Mapping[str, Carry | None], rows: int) -> Stepper:

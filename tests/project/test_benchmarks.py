@@ -63,6 +63,34 @@ def test_bundles_give_the_reference_s_numbers(bench, tmp_path):
         np.testing.assert_allclose(y, expected, atol=3e-6, err_msg=workload.name)
 
 
+@pytest.mark.parametrize("variant", ["numpy", "one by one"])
+def test_sessions_give_the_reference_s_numbers(bench, tmp_path, variant):
+    models, bundles = bench("models"), bench("bundles")
+    ours = bench("peers.ours").Ours("numpy")
+    ours.kernel = variant
+    for workload in models.SESSIONS[1:5]:
+        models.write_data(tmp_path, workload)
+        bundles.write_bundle(tmp_path, workload)
+        x, expected = np.load(tmp_path / "x.npy"), np.load(tmp_path / "y.npy")
+        run = ours.load(workload, tmp_path)()
+        y = np.stack([run(row)[: models.CHECKED_ROWS] for row in x])
+        assert x.shape == (models.CHECKED_STEPS, workload.batch, 4)
+        np.testing.assert_allclose(y, expected, atol=3e-6, err_msg=workload.name)
+        # Calls after those that are checked are of other sessions.
+        calls = models.sessions_of_calls(workload)
+        rows = [next(calls).tolist() for _ in range(len(x) + 5)]
+        some = workload.batch < workload.sessions
+        assert len({tuple(row) for row in rows}) == (5 if some else 1)
+        assert all(len(set(row)) == workload.batch for row in rows)
+
+
+def test_rates_are_rows_a_second(bench):
+    workload = bench("models").SESSIONS[1]
+    measured = {workload.name: {"gru2np c": {"rounds": [2e-3, 1e-3]}}}
+    lines = bench("tables").rates([workload], measured)
+    assert lines[2] == f"| Step of {workload.title} | {workload.batch * 1000:,} |"
+
+
 def test_bundles_are_named_as_layers_are(bench, tmp_path):
     models, bundles = bench("models"), bench("bundles")
     workload = small(models.STEPS[0])
@@ -217,11 +245,12 @@ def test_less_is_measured_where_time_is_short(bench):
     folders = {workload.name: workload.name for workload in (usual, huge)}
     given = (Fleet(), [usual, huge], folders, False)
     measured, _, short = run._rounds(*given, run.elapsed() + 1e6, [])
-    assert asked[usual.name] == (run.MOST, list(peers.PEERS))
+    assert asked[usual.name] == (run.MOST, run.runtimes_of(usual))
     assert asked.pop(huge.name) == (run.MOST, run.FEW)
     assert not short
     measured, _, short = run._rounds(*given, -1e6, [])
-    assert asked.pop(usual.name) == (run.LEAST, run.NEEDED)
+    needed = [name for name in run.runtimes_of(usual) if name in run.NEEDED]
+    assert asked.pop(usual.name) == (run.LEAST, needed)
     assert not asked
     assert measured[huge.name] == {}
     assert short[0] == f"{huge.title}: no time was left"

@@ -142,6 +142,23 @@ def check_units(library, width, units) -> None:
                 near(state, expected[:rows])
             parts = [(layer.op, packed, len(states))]
             near(chain_apart(library, parts, x[:rows]), wanted[:rows])
+        check_sessions(library, parts, x, wanted, rng)
+
+
+def check_sessions(library, parts, x, wanted, rng) -> None:
+    """Sessions from zero: near the outputs wanted, and to the bit as each is alone."""
+    order = rng.permutation(len(x))
+    rows = rng.permutation(2 * len(x))[: len(x)]
+    y, slabs = sessions_apart(library, parts, x[order], rows)
+    near(y, wanted[order])
+    unused = np.setdiff1d(np.arange(2 * len(x)), rows)
+    for slab in slabs:
+        np.testing.assert_array_equal(slab[unused], 0.0)
+    for place, row in zip(order, rows):
+        one, alone = sessions_apart(library, parts, x[place, None], np.array([0]))
+        assert one.tobytes() == y[np.flatnonzero(order == place)].tobytes()
+        for slab, other in zip(slabs, alone):
+            assert other[0].tobytes() == slab[row].tobytes()
 
 
 def check_blocks(library, width, units) -> None:
@@ -267,6 +284,28 @@ def chain_apart(library, parts, x, *, return_sequences=True):
     return y
 
 
+def sessions_apart(library, parts, x, rows):
+    """Outputs and slabs of sessions in arrays that lie apart from each other.
+
+    Args:
+        rows: of the slabs, which have two for each session and start from zero.
+    """
+    count, time, _ = x.shape
+    x, rows = x.copy(), rows.astype(np.int64)
+    chain = c_chain.CompiledChain(parts, return_sequences=True)
+    slabs = [np.zeros((2 * count, n), np.float32) for _, n in chain.states]
+    sizes = chain.workspace(max(2, min(count, c_chain.CHUNK)), time)
+    states, work = (np.empty(n + c_chain.ALIGNMENT, np.float32) for n in sizes)
+    y = np.empty((count, time, chain.units), np.float32)
+    strides = [stride // 4 for array in (x, y) for stride in array.strides[:2]]
+    places = [place(array) for array in (x, states, y, work)]
+    slab_places = np.array([place(slab) for slab in slabs], np.uintp)
+    call = chain.call(places, (count, time), strides)
+    call += c_chain._SESSIONS.pack(place(slab_places), place(rows))
+    library.gru2np_sessions(call)
+    return y, slabs
+
+
 def check_chain(library, width) -> None:
     """Layers of every kind in one call, for batches and times around whole tiles."""
     rng = np.random.default_rng(width)
@@ -297,6 +336,8 @@ def check_chain(library, width) -> None:
                 chain_apart(library, parts, x, return_sequences=return_sequences),
                 wanted,
             )
+            if return_sequences:
+                check_sessions(library, parts, x, wanted, rng)
 
 
 def main(path, cases) -> None:

@@ -97,6 +97,7 @@ class Stream:
         block_shapes: of the inputs of a block of steps, of any length.
         chain: the whole graph as one chain, if it is one.
         single: otherwise, chains of single layers by node.
+        tile: rows of sessions that run together; None before ``run.slabs`` tried it.
 
     Raises:
         InputError: the graph cannot run step by step; the message names the layer.
@@ -128,6 +129,7 @@ class Stream:
         self.chain = plan.chain or fuse(graph, plan.plans)
         carrying = [node for node in graph.nodes if node.name in self.carried]
         self.single = {} if self.chain else fuse_single(carrying, plan.plans)
+        self.tile: int | None = None
 
     def _time_sources(self) -> set[str]:
         """Names of the inputs and nodes whose time axis reaches a layer over time."""

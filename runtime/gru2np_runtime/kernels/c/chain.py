@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
 # The fields of struct chain in chain.h.
 _CHAIN = struct.Struct("6P8q")
+# The fields after the chain in struct sessions of chain.h.
+_SESSIONS = struct.Struct("2P")
 # Rows of one call: the states of more rows would not stay in the cache.
 ROWS = 960
+# MAX_ROWS and ALIGNMENT of kernel.c: rows that run through time together; floats.
+CHUNK, ALIGNMENT = 96, 16
 # Limits of the time steps of one call of ``advance``, and of the floats that it copies.
 STEPS, FLOATS = 512, 2**18
 # Unused buffers that a chain keeps for later calls.
@@ -41,6 +45,7 @@ class CompiledChain(Chain):
         return_sequences: of the last recurrent layer.
     """
 
+    gathers = True
     runs_sequences = True
 
     def __init__(
@@ -49,6 +54,11 @@ class CompiledChain(Chain):
         self.layers = list(layers)
         packed = [weights for _, weights, _ in self.layers]
         super().__init__("float32", packed[0].features, packed[-1].units)
+        self.states = [
+            (name, weights.units)
+            for name, weights, count in self.layers
+            for _ in range(count)
+        ]
         self.library: Any = packed[0].library
         self.addresses = np.array([weights.address for weights in packed], np.uintp)
         self.return_sequences = return_sequences
@@ -80,7 +90,7 @@ class CompiledChain(Chain):
         shape: Sequence[int],
         strides: Sequence[int],
         *,
-        zero_states: bool,
+        zero_states: bool = False,
         turn: int = 0,
     ) -> bytes:
         """A struct chain.
@@ -138,6 +148,51 @@ class CompiledChain(Chain):
                 part_calls.append(call)
             calls.append(part_calls)
         run_all(self.library.gru2np_chain, calls, (x, y, blocks, self))
+        return y
+
+    def locate(self, slabs: Sequence[Array]) -> tuple[object, int]:
+        """What must be kept, and the address of the addresses of the slabs."""
+        addresses = np.array([address_of(slab) for slab in slabs], np.uintp)
+        return (slabs, addresses), address_of(addresses)
+
+    def advance_rows(
+        self, x: Array, slabs: Any, rows: Array, *, last_only: bool
+    ) -> Array:
+        """The kernel gathers and scatters; it runs one session as two equal rows."""
+        count, time, _ = x.shape
+        if x.strides[2] != 4 or not x.flags.aligned:
+            x = np.ascontiguousarray(x)
+        row, step, _ = x.strides
+        _, slabs_address = slabs
+        if last_only:
+            y = np.empty((count, self.units), np.float32)
+            y_row, y_step = self.units, 0
+        else:
+            y = np.empty((count, time, self.units), np.float32)
+            y_row, y_step = time * self.units, self.units
+        if not count:
+            return y
+        x_address, y_address, rows_address = map(address_of, (x, y, rows))
+        strides = row // 4, step // 4, y_row, y_step
+        calls, blocks = [], []
+        for start, stop in row_ranges(count, time * self.products):
+            states, work = self.workspace(min(max(stop - start, 2), CHUNK), time)
+            # The kernel starts the states at the next cache line.
+            states += ALIGNMENT
+            block = np.empty(states + work, np.float32)
+            blocks.append(block)
+            address = address_of(block)
+            addresses = (
+                x_address + start * row,
+                address,
+                y_address + 4 * start * y_row,
+                address + 4 * states,
+            )
+            chain = self.call(addresses, (stop - start, time), strides)
+            index = rows_address + start * rows.itemsize
+            calls.append([chain + _SESSIONS.pack(slabs_address, index)])
+        kept = (x, y, slabs, rows, blocks, self)
+        run_all(self.library.gru2np_sessions, calls, kept)
         return y
 
     def stepper(self, carries: Mapping[str, Carry | None], rows: int) -> Stepper:
@@ -198,7 +253,6 @@ class Block:
                     steps * chain.units,
                     chain.units if chain.return_sequences else 0,
                 ),
-                zero_states=False,
             )
             self._states = states
         return self._call
@@ -239,7 +293,6 @@ class CompiledStepper(Stepper):
             ),
             (rows, 1),
             (chain.features, 0, chain.units, 0),
-            zero_states=False,
             turn=start + 4 * (states + work),
         )
         size = max(1, rows * (chain.features + chain.units))

@@ -40,6 +40,7 @@ _FUNCTIONS = {
     "gru2np_run": ("", "pointer pointer"),
     "gru2np_width": ("long", "pointer"),
     "gru2np_chain": ("", "pointer"),
+    "gru2np_sessions": ("", "pointer"),
     "gru2np_chain_workspace": ("long", "pointer long long"),
     "gru2np_apply": ("", "int int float pointer long"),
 }

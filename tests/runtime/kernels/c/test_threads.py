@@ -1,6 +1,7 @@
 """The compiled kernel on several threads."""
 
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -51,6 +52,24 @@ def test_batches_split_over_threads_give_the_same(library, use, monkeypatch, thr
     monkeypatch.setenv("GRU2NP_THREADS", threads)
     assert case.batch > 2 * c_threads.TILE
     case.check(c_library.open_library(library), 0)
+
+
+def test_an_interrupt_waits_for_the_threads(monkeypatch):
+    """What they write to may be used by others when the call has ended."""
+    begun, done = threading.Event(), []
+
+    def call(record):
+        if record == b"second":
+            begun.set()
+            time.sleep(0.05)
+            done.append(record)
+        else:
+            assert begun.wait(10)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        c_threads.run_all(call, [[b"first"], [b"second"]], [])
+    assert done == [b"second"]
 
 
 def test_an_interrupt_leaves_the_threads_their_arrays(monkeypatch):

@@ -103,3 +103,61 @@ EXPORT void gru2np_chain(const struct chain *chain)
     if (chain->turn)
         ++*chain->turn;
 }
+
+/* A chain over the states of some sessions. Each state array is a slab with one row a
+   session; the kernel gathers the rows of a chunk, runs the chain, and scatters them.
+
+   chain: rows counts the sessions; its states and work are as large as the bounds of
+   gru2np_chain for a chunk, of two rows or more; zero_states is not read. slabs: for
+   each recurrent layer h, and c of an LSTM, (any number of rows, units). index: for
+   each session its row in the slabs; no row is there twice. */
+struct sessions {
+    struct chain chain;
+    float *const *slabs;
+    const int64_t *index;
+};
+
+/* Copies the states of a chunk from the slabs, or back. */
+static void move_states(const struct sessions *call, int64_t first, int64_t rows,
+                        int64_t padded, int scatter)
+{
+    float *state = aligned(call->chain.states);
+    int64_t slab = 0;
+    for (int64_t n = 0; n < call->chain.count; n++) {
+        const struct layer *l = call->chain.layers[n];
+        const int64_t units = l->units;
+        const size_t size = (size_t)units * sizeof(float);
+        for (int s = l->kind == DENSE ? 0 : l->kind == LSTM ? 2 : 1; s; s--) {
+            float *const from = call->slabs[slab++];
+            for (int64_t i = 0; i < (scatter ? rows : padded); i++) {
+                float *there = from + call->index[first + i % rows] * units;
+                float *here = state + i * l->width;
+                memcpy(scatter ? there : here, scatter ? here : there, size);
+                if (!scatter)
+                    memset(here + units, 0, (size_t)(l->width - units) * sizeof(float));
+            }
+            state += padded * l->width;
+        }
+    }
+}
+
+/* A session's numbers do not depend on the others: several rows add up their products
+   in an order that one row alone does not, so that one session runs as two rows. */
+EXPORT void gru2np_sessions(const struct sessions *call)
+{
+    const int64_t chunk = chunk_of(call->chain.rows);
+    for (int64_t first = 0; first < call->chain.rows; first += chunk) {
+        const int64_t rows = minimum(chunk, call->chain.rows - first);
+        const int64_t padded = rows == 1 ? 2 : rows;
+        struct chain part = call->chain;
+        part.states = aligned(part.states);
+        part.x += first * part.x_row;
+        part.y += first * part.y_row;
+        part.rows = padded;
+        if (padded != rows)
+            part.x_row = part.y_row = 0;
+        move_states(call, first, rows, padded, 0);
+        chain_chunk(&part, 0, padded);
+        move_states(call, first, rows, padded, 1);
+    }
+}
