@@ -8,7 +8,7 @@ import numpy as np
 
 from gru2np_runtime.data import Structure, unpack, whole_number
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.plan import CarryingPlan
+from gru2np_runtime.plan import CarryingPlan, Weights, small_of
 from gru2np_runtime.run.dispatch import make_plan
 from gru2np_runtime.run.execution import GraphPlan
 
@@ -68,7 +68,7 @@ class Model:
         self.source = dict(source or {})
         self.storage = None if storage is None else dict(storage)
         self.graph = graph
-        self.weights = dict(weights)
+        self.weights = Weights(weights, small_of(weights))
         self.titles = dict(titles or {})
         self.input_structure = inputs or Structure(
             "one", [p.name for p in graph.inputs]
