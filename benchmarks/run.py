@@ -16,8 +16,8 @@ import goals
 import scaling
 from fleet import Fleet
 from models import BATCHES, NETWORKS, SEQUENCES, STEPS, Workload
-from peers import PEERS
-from prepare import EXPORTED, FOLDER, LITERT, SAVED, prepare
+from peers import PEERS, SMALL
+from prepare import EXPORTED, FOLDER, LITERT, SAVED, SMALL_LITERT, prepare
 from report import load_average, machine_facts, write_report
 
 if TYPE_CHECKING:
@@ -49,7 +49,11 @@ WHOLE = [
 COLD = "stack-t100"
 COUNT = 1000
 # Where time is short only these are measured.
-NEEDED = [*FEW, "gru2np plain", "LiteRT", "Keras batch"]
+NEEDED = [
+    name
+    for name in PEERS
+    if name in (*FEW, *SMALL, "gru2np plain", "LiteRT", "Keras batch")
+]
 # Bounds in minutes, and how much of that is for what follows the tables.
 MINUTES, QUICK_MINUTES, REST = 13.5, 4.0, 0.4
 # Seconds for the rounds of a workload, at least and at most; of a huge one in all.
@@ -131,7 +135,11 @@ def made(
     names: list[str] | None,
 ) -> dict[str, Path]:
     """The folders of all models, by the workloads' names."""
-    readers = {LITERT: {"LiteRT"}, EXPORTED: {"Keras in ORT", "OpenVINO"}}
+    readers = {
+        LITERT: {"LiteRT"},
+        SMALL_LITERT: {"LiteRT int8"},
+        EXPORTED: {"Keras in ORT", "OpenVINO"},
+    }
     converted = [file for file in readers if readers[file] & set(names or PEERS)]
     wanted = {w: [] if w.name in HUGE else converted for w in workloads}
     for sizes in scaled.values():

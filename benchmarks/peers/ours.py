@@ -1,4 +1,4 @@
-"""gru2np: with the C kernel, with NumPy, and with the plain reference loop."""
+"""gru2np: with the C kernel, small weights in it, NumPy, and the plain loop."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ class Ours:
     step_rank = 2
 
     def __init__(self, kernel: str) -> None:
+        small = kernel in ("float16", "int8")
+        self.file = f"model.{kernel}.npz" if small else "model.npz"
+        kernel = "c" if small else kernel
         os.environ["GRU2NP_KERNEL"] = "c" if kernel == "c" else "numpy"
         import warnings
 
@@ -42,7 +45,7 @@ class Ours:
         """The bundle."""
         from gru2np_runtime import load
 
-        path = folder / "model.npz"
+        path = folder / self.file
         if not path.exists():
             raise Missing(why_not(path))
         model = load(path)
