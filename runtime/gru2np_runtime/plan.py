@@ -239,7 +239,8 @@ class Stepper:
 
 def child(weights: Mapping[str, Array], name: str) -> Weights:
     """The weights of the child layer of that name."""
-    return Weights(_below(weights, name), _below(small_of(weights), name))
+    small = small_of(weights)
+    return Weights(_below(weights, name), _below(small, name) if small else None)
 
 
 def small_of(weights: Mapping[str, Array]) -> Mapping[str, Small]:

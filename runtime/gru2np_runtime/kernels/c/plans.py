@@ -38,8 +38,9 @@ ACTIVATIONS = {
 SOFTMAX = ACTIVATIONS["softmax"]
 # Output of a masked step; the index of the state is added to "state".
 MASKED = {"previous": 0, "state": 1, "zero": 3, "zero_in_input_order": 0}
-# What kernels are packed as.
-_STORAGES = {"float32": 0, "float16": 1, "int8": 2}
+# What kernels are packed as, by the bytes of a number: the enumeration of kernel.c.
+_STORAGES = {4: 0, 2: 1, 1: 2}
+_DTYPES = {4: np.float32, 2: np.float16, 1: np.int8}
 # The fields of struct weights in kernel.c.
 _WEIGHTS = struct.Struct("3P")
 # The fields of struct call in run.h.
@@ -73,10 +74,10 @@ class Kernel:
         kernel, scales, bias = self.weights, None, self.bias
         if self.small is not None:
             array = self.small.array
-            if library.gru2np_stores(level, _STORAGES[array.dtype.name]):
+            if library.gru2np_stores(level, _STORAGES[array.itemsize]):
                 kernel, scales = array, self.small.scales
-        # An array in the byte order of this machine.
-        kernel = np.ascontiguousarray(kernel, kernel.dtype.name)
+        # In the byte order of this machine.
+        kernel = np.ascontiguousarray(kernel, _DTYPES[kernel.itemsize])
         return kernel, _floats(scales), _floats(bias)
 
 
@@ -109,12 +110,12 @@ class Packed:
         self.library = library
         self.features, self.units = features, units
         self._record = np.zeros(library.gru2np_record(), np.uint8)
-        self.address = self._record.ctypes.data
+        self.address = address_of(self._record)
         kernels = [kernel] if recurrent is None else [kernel, recurrent]
         stored = [k.stored(library, level) for k in kernels]
-        dtypes = [arrays[0].dtype for arrays in stored]
-        self.storage = min(dtypes, key=lambda dtype: dtype.itemsize).name
-        storages = [_STORAGES[dtype.name] for dtype in dtypes]
+        sizes = [arrays[0].itemsize for arrays in stored]
+        self.storage = _DTYPES[min(sizes)].__name__
+        storages = [_STORAGES[size] for size in sizes]
         size = library.gru2np_describe(
             self.address,
             level,
@@ -137,12 +138,8 @@ class Packed:
             _WEIGHTS.pack(*(0 if a is None else a.ctypes.data for a in arrays))
             for arrays in stored
         ]
-        library.gru2np_pack(
-            self.address,
-            records[0],
-            records[-1],
-            self._packed.ctypes.data,
-        )
+        packed = address_of(self._packed)
+        library.gru2np_pack(self.address, records[0], records[-1], packed)
         self.width = library.gru2np_width(self.address)
         self.products = sum(k.weights.size for k in kernels)
 
@@ -331,5 +328,5 @@ def _floats(array: Array | None) -> Array | None:
 def _aligned(size: int) -> Array:
     """An array of ``size`` bytes that starts at a cache line."""
     block = np.empty(size + _ALIGNMENT, np.uint8)
-    start = -block.ctypes.data % _ALIGNMENT
+    start = -address_of(block) % _ALIGNMENT
     return block[start : start + size]

@@ -171,16 +171,29 @@ EXPORT int32_t gru2np_abi(void)
     return ABI;
 }
 
+#if defined(X86)
+/* Older compilers do not know "f16c" by name. The instruction that asks is slow on
+   virtual machines, so its answer is kept: 1 for no, 2 for yes. */
+static int has_f16c(void)
+{
+    static int known;
+    int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (!answer) {
+        unsigned int a, b, c, d;
+        answer = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) ? 2 : 1;
+        __atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+    }
+    return answer == 2;
+}
+#endif
+
 /* The widest level of this machine: 0 for 4 lanes, 1 for 8, 2 for 16. */
 EXPORT int32_t gru2np_level(void)
 {
 #if defined(X86)
-    unsigned int a, b, c, d;
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
-        return 0;
-    /* Older compilers do not know "f16c" by name. */
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_F16C))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !has_f16c())
         return 0;
 #if defined(GRU2NP_EMULATE)
     return 2;
@@ -253,6 +266,21 @@ struct weights {
     const float *scales, *bias;
 };
 
+/* Copies a column of a kernel, of numbers of `size` bytes, into a panel. `group` terms
+   lie side by side; zeros fill up the terms, or all of them without a column. */
+static INLINE void pack_column(const size_t size, const int64_t group,
+                               const struct matrix *m, const uint8_t *column,
+                               int64_t columns, int64_t panel, uint8_t *out)
+{
+    for (int64_t k = 0; k < m->terms; k++) {
+        uint8_t *to = out + (k / group * group * panel + k % group) * (int64_t)size;
+        if (column && k < m->K)
+            memcpy(to, column + k * columns * (int64_t)size, size);
+        else
+            memset(to, 0, size);
+    }
+}
+
 /* Packs `gates` gates, from gate `first` on, of a kernel. Returns the end of what it
    wrote. */
 static uint8_t *pack_matrix(const struct layer *l, struct matrix *m,
@@ -261,31 +289,27 @@ static uint8_t *pack_matrix(const struct layer *l, struct matrix *m,
 {
     const int64_t lanes = FUNCTIONS[l->level]->lanes, panel = m->vectors * lanes;
     const int64_t side = m->vectors / gates, size = SIZES[m->storage];
-    /* Terms that lie side by side. */
-    const int64_t group = m->storage == INT8 ? 2 : 1;
     float *const biases = (float *)(out + m->panels * panel * m->terms * size);
     float *const scales = biases + m->panels * panel;
-    const uint8_t *const kernel = w->kernel;
     for (int64_t p = 0; p < m->panels; p++)
-        for (int64_t v = 0; v < m->vectors; v++)
-            for (int64_t i = 0; i < lanes; i++) {
-                const int64_t unit = (p * side + v % side) * lanes + i;
-                const int64_t column = (first + v / side) * l->units + unit;
-                const int64_t at = v * lanes + i;
-                const int real = unit < l->units;
-                for (int64_t k = 0; k < m->terms; k++) {
-                    uint8_t *to = out + ((p * m->terms + k / group * group) * panel +
-                                         at * group + k % group) * size;
-                    /* Zeros of every storage are zero bytes. */
-                    memset(to, 0, (size_t)size);
-                    if (real && k < m->K)
-                        memcpy(to, kernel + (k * columns + column) * size,
-                               (size_t)size);
-                }
-                biases[p * panel + at] = real && w->bias ? w->bias[column] : 0.0f;
-                if (m->storage == INT8)
-                    scales[p * panel + at] = real ? w->scales[column] : 0.0f;
-            }
+        for (int64_t at = 0; at < panel; at++) {
+            const int64_t v = at / lanes;
+            const int64_t unit = (p * side + v % side) * lanes + at % lanes;
+            const int64_t column = (first + v / side) * l->units + unit;
+            const int real = unit < l->units;
+            const uint8_t *from =
+                real ? (const uint8_t *)w->kernel + column * size : NULL;
+            uint8_t *to = out + p * panel * m->terms * size;
+            if (m->storage == FLOAT32)
+                pack_column(4, 1, m, from, columns, panel, to + 4 * at);
+            else if (m->storage == FLOAT16)
+                pack_column(2, 1, m, from, columns, panel, to + 2 * at);
+            else
+                pack_column(1, 2, m, from, columns, panel, to + 2 * at);
+            biases[p * panel + at] = real && w->bias ? w->bias[column] : 0.0f;
+            if (m->storage == INT8)
+                scales[p * panel + at] = real ? w->scales[column] : 0.0f;
+        }
     m->data = out;
     m->bias = biases;
     m->scales = m->storage == INT8 ? scales : NULL;
