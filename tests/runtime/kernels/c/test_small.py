@@ -1,8 +1,13 @@
 """Weights of float16 and int8 in the compiled kernel."""
 
+import io
+import pickle
+
 import numpy as np
 import pytest
 
+import goldens
+import gru2np
 import stored_small
 from gru2np_runtime import layers, load
 from gru2np_runtime.kernels.c import library as c_library
@@ -12,8 +17,9 @@ from gru2np_runtime.kernels.c.plans import (
     pack_recurrent,
 )
 from gru2np_runtime.plan import Small, Weights
-from gru2np_runtime.proof.replay import KERNELS
+from gru2np_runtime.proof.replay import KERNELS, ROUNDING
 from kernel_cases import chain_apart, random_weights, stored, widened
+from shared_files import ENTRIES, MODELS
 
 RNG = np.random.default_rng(3)
 
@@ -139,12 +145,14 @@ def test_small_weights_take_little_memory(library, storage, share, kind):
 def test_what_the_bundle_stores_is_what_runs(library, use, monkeypatch, storage):
     use(library)
     monkeypatch.setenv("GRU2NP_KERNEL", "c")
-    model = load(stored_small.exported(store=storage)[0])
-    plans = model.graph_plan.plans.values()
-    packed = [p.packed for p in plans if isinstance(p, CompiledRecurrence)]
-    assert {own.storage for own in packed} == {storage or "float32"}
-    text = "c" if storage is None else f"c, {storage} weights"
-    assert all(plan.description() == text for plan in plans if hasattr(plan, "packed"))
+    loaded = load(stored_small.exported(store=storage)[0])
+    for model in (loaded, pickle.loads(pickle.dumps(loaded))):
+        plans = model.graph_plan.plans.values()
+        packed = [p.packed for p in plans if isinstance(p, CompiledRecurrence)]
+        assert {own.storage for own in packed} == {storage or "float32"}
+        assert len(packed) == 3
+        text = "c" if storage is None else f"c, {storage} weights"
+        assert model.plan().count(text + "\n") == 3
 
 
 @pytest.mark.parametrize("storage", ["float16", "int8"])
@@ -162,3 +170,42 @@ def test_kernels_differ_by_a_small_share_of_the_cost(
     away = np.abs(outputs["c"] - outputs["numpy"]).max()
     (cost,) = facts.storage["outputs"].values()
     assert away <= KERNELS[storage] * cost["largest_difference"] + 1e-6
+
+
+FAITHFUL = [entry for entry in ENTRIES if entry["status"] in ("full", "derived")]
+
+
+@pytest.mark.skipif(not ENTRIES, reason="shared/models is not here")
+def test_kernels_differ_little_in_models_that_people_trained(library, use, monkeypatch):
+    use(library)
+    atol, rtol = ROUNDING["float32"]
+    small = 0
+    for entry in FAITHFUL:
+        folder = MODELS / entry["folder"]
+        weights = entry["weights"] and folder / entry["weights"]
+        data = [io.BytesIO(), io.BytesIO()]
+        for out, kind in zip(data, (None, "int8"), strict=True):
+            path = folder / entry["model"] if entry["model"] else None
+            facts = gru2np.export(path, out, weights=weights, store=kind)
+        if not facts.stored_small[0]:
+            continue
+        small += 1
+        with np.load(folder / entry["oracle"]) as arrays:
+            rows = entry["batch"] or 1
+            x = [arrays[name][:rows] for name in entry["inputs"]]
+        full, numpy, c = (
+            outputs(out.getvalue(), x, kernel, monkeypatch)
+            for out, kernel in ((data[0], "numpy"), (data[1], "numpy"), (data[1], "c"))
+        )
+        for exact, wanted, y in zip(full, numpy, c, strict=True):
+            cost, most = np.abs(wanted - exact).max(), np.abs(exact).max()
+            allowed = KERNELS["int8"] / 4 * cost + atol + rtol * most
+            assert np.abs(y - wanted).max() <= allowed, entry["model"]
+    assert small == 28
+
+
+def outputs(data, x, kernel, monkeypatch):
+    """What a bundle gives on a kernel, with zero states if it has some."""
+    monkeypatch.setenv("GRU2NP_KERNEL", kernel)
+    model = load(data)
+    return goldens.flat(model.predict(dict(zip(model.input_names, x, strict=True))))
