@@ -114,6 +114,19 @@ def write_onnx(folder: Path, workload: Workload) -> None:
     onnx.save(model, str(folder / "native.onnx"))
 
 
+def write_small_onnx(folder: Path, workload: Workload) -> None:
+    """Write ``small.onnx``, native.onnx with weights of int8.
+
+    Raises:
+        ValueError: ONNX Runtime has no such operator.
+    """
+    from onnxruntime.quantization import quantize_dynamic
+
+    if workload.cell != "lstm":
+        raise ValueError(f"there is no quantised {OPERATORS[workload.cell]}")
+    quantize_dynamic(folder / "native.onnx", folder / "small.onnx")
+
+
 def _joined(
     graph: _Graph, workload: Workload, number: int, every: str, last: str, alone: str
 ) -> str:

@@ -67,6 +67,12 @@ a softmax over 37 characters for each of 32 columns. The transformer encoder has
 blocks with 64 features, 4 heads, and 256 units between. ONNX Runtime and OpenVINO run
 what Keras exports. Here 1 is Keras' `predict_on_batch`.
 """
+SMALL = """\
+Bundles of `gru2np export --store`, and what others have for small weights. Here 1 is
+`gru2np c` with weights of float32. The second line is the largest difference from
+float64 with the weights as trained: it is what the smaller weights cost. The models
+have random weights, which lose more than trained ones.
+"""
 DEFAULT = """\
 No number of threads is set anywhere; wall time. Ratios are to ONNX Runtime with its own
 default threads.
@@ -120,6 +126,8 @@ def write_report(path: Path, results: dict[str, Any]) -> None:
             lines += [*table, ""]
         if title == "Sessions" and (table := tables.rates(SESSIONS, measured)):
             lines += [RATE, "", *table, ""]
+    if table := tables.small(measured):
+        lines += ["## Small weights, one thread", "", SMALL, *table, ""]
     lines += [*_left_out(results), ""]
     default = results["default"]
     if table := tables.ratios(list(default), default):

@@ -16,8 +16,8 @@ import goals
 import scaling
 from fleet import Fleet
 from models import BATCHES, BLOCKS, NETWORKS, SEQUENCES, SESSIONS, STEPS, Workload
-from peers import PEERS
-from prepare import EXPORTED, FOLDER, LITERT, SAVED, prepare
+from peers import PEERS, SMALL
+from prepare import EXPORTED, FOLDER, LITERT, SAVED, SMALL_LITERT, prepare
 from report import load_average, machine_facts, write_report
 
 if TYPE_CHECKING:
@@ -54,11 +54,31 @@ WHOLE = [
     "Keras predict",
 ]
 # Those that keep states of sessions.
-KEEPING = ["ONNX Runtime", "gru2np c", "gru2np numpy", "gru2np one by one", "LiteRT"]
+KEEPING = [
+    "ONNX Runtime",
+    "gru2np c",
+    "gru2np c float16",
+    "gru2np c int8",
+    "gru2np numpy",
+    "gru2np one by one",
+    "LiteRT",
+]
 COLD = "stack-t100"
 COUNT = 1000
 # Where time is short only these are measured.
-NEEDED = [*FEW, "gru2np plain", "gru2np one by one", "LiteRT", "Keras batch"]
+NEEDED = [
+    name
+    for name in PEERS
+    if name
+    in (
+        *FEW,
+        *SMALL,
+        "gru2np plain",
+        "gru2np one by one",
+        "LiteRT",
+        "Keras batch",
+    )
+]
 # Bounds in minutes, and how much of that is for what follows the tables.
 MINUTES, QUICK_MINUTES, REST = 13.5, 4.0, 0.4
 # Seconds for the rounds of a workload, at least and at most; of a huge one in all.
@@ -149,7 +169,11 @@ def made(
     names: list[str] | None,
 ) -> dict[str, Path]:
     """The folders of all models, by the workloads' names."""
-    readers = {LITERT: {"LiteRT"}, EXPORTED: {"Keras in ORT", "OpenVINO"}}
+    readers = {
+        LITERT: {"LiteRT"},
+        SMALL_LITERT: {"LiteRT int8"},
+        EXPORTED: {"Keras in ORT", "OpenVINO"},
+    }
     converted = [file for file in readers if readers[file] & set(names or PEERS)]
     wanted = {w: [] if w.name in HUGE else converted for w in workloads}
     for workload in SESSIONS:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import gru2np_runtime
 from goldens import flat
-from kernel_cases import chain_model
-from streamed import RecurrentCase
+from kernel_cases import STORAGES, chain_model
+from streams import Streaming
 
 X = np.random.default_rng(5).normal(size=(8, 64, 5)).astype(np.float32)
 
@@ -39,6 +39,7 @@ class Interleaved:
 
     def __init__(self, model, inputs) -> None:
         self.model, self.inputs = model, inputs
+        self.over_time = model.stream.per_step_inputs
         self.streams = [model.streams(1), model.streams(3)]
         # By session: which streams, its id, its row of the inputs, its blocks.
         self.sessions: list[list] = []
@@ -74,7 +75,8 @@ class Interleaved:
             for i, x in enumerate(self.inputs)
         ]
         if action == "step":
-            x = [a[:, 0] if i in self.over_time else a for i, a in enumerate(x)]
+            pairs = zip(x, self.over_time, strict=True)
+            x = [a[:, 0] if over else a for a, over in pairs]
         call = getattr(streams, action)
         outputs = call([s[1] for s in sessions], x if len(x) > 1 else x[0])
         outputs = outputs if isinstance(outputs, list) else [outputs]
@@ -83,11 +85,9 @@ class Interleaved:
             session[3].append((action, given, [y[place] for y in outputs]))
             session[4] += steps
 
-    over_time = (0,)
-
     def at(self, x, session, steps, i):
         row = x[session[2]]
-        if i not in self.over_time:
+        if not self.over_time[i]:
             return row
         return np.take(row, range(session[4], session[4] + steps), 0, mode="wrap")
 
@@ -102,10 +102,10 @@ class Interleaved:
                     assert got.tobytes() == wanted[0].tobytes()
 
 
-@given(actions=ACTIONS, sequences=st.booleans())
-@settings(max_examples=40, deadline=None)
-def check_chain(actions, sequences):
-    model = chain_model(return_sequences=sequences)
+@given(actions=ACTIONS, sequences=st.booleans(), storage=st.sampled_from(STORAGES))
+@settings(max_examples=60, deadline=None)
+def check_chain(actions, sequences, storage):
+    model = chain_model(return_sequences=sequences, storage=storage)
     run = Interleaved(model, [X])
     for action in actions:
         run.do(*action)
@@ -119,10 +119,8 @@ def test_any_interleaving_of_a_chain(kernel):
 @given(actions=ACTIONS, seed=st.integers(0, 200))
 @settings(max_examples=40, deadline=None)
 def check_layer(actions, seed):
-    case = RecurrentCase(seed)
-    inputs = case.inputs(np.random.default_rng(seed), 8, 40)
-    run = Interleaved(case.model(), inputs)
-    run.over_time = (0, 1) if case.masked else (0,)
+    case = Streaming(seed, storage=STORAGES[seed % 3])
+    run = Interleaved(case.model, case.drawn(8, 40))
     for action in actions:
         run.do(*action)
     run.check()
@@ -132,10 +130,14 @@ def test_any_interleaving_of_any_layer(kernel):
     check_layer()
 
 
-@given(cuts=st.lists(st.integers(1, 40), min_size=1, max_size=8), row=st.integers(0, 7))
+@given(
+    cuts=st.lists(st.integers(1, 40), min_size=1, max_size=8),
+    row=st.integers(0, 7),
+    storage=st.sampled_from(STORAGES),
+)
 @settings(max_examples=30, deadline=None)
-def check_cuts(cuts, row):
-    streams = chain_model(return_sequences=True).streams(2)
+def check_cuts(cuts, row, storage):
+    streams = chain_model(return_sequences=True, storage=storage).streams(2)
     cut, stepped = streams.open(), streams.open()
     times = np.arange(sum(cuts)) % X.shape[1]
     parts = np.split(X[row, None, times].swapaxes(0, 1), np.cumsum(cuts)[:-1], axis=1)

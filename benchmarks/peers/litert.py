@@ -22,18 +22,19 @@ class LiteRT:
 
     step_rank = 3
 
-    def __init__(self, threads: int | None) -> None:
+    def __init__(self, variant: str, threads: int | None) -> None:
         from importlib.metadata import version
 
         from ai_edge_litert.interpreter import Interpreter
 
         self.interpreter: Any = Interpreter
+        self.file = "small.tflite" if variant else "model.tflite"
         self.threads = threads
         self.version = f"ai-edge-litert {version('ai-edge-litert')}"
 
     def load(self, workload: Workload, folder: Path) -> Callable[[], Run]:
         """The interpreter; its first output is y, the others are states."""
-        path = folder / "model.tflite"
+        path = folder / self.file
         if not path.exists():
             raise Missing(why_not(path))
         interpreter = self.interpreter(str(path), num_threads=self.threads)
@@ -92,4 +93,4 @@ class LiteRT:
 
 def start(variant: str, threads: int | None) -> LiteRT:
     """Import it."""
-    return LiteRT(threads)
+    return LiteRT(variant, threads)

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from models import Array, Workload
     from peers import Run
 
-FILES = {"native": "native.onnx", "exported": "exported.onnx"}
+FILES = {
+    "native": "native.onnx",
+    "exported": "exported.onnx",
+    "int8": "small.onnx",
+}
 
 
 class OnnxRuntime:

@@ -1,4 +1,4 @@
-"""gru2np: with the C kernel, with NumPy, and with the plain reference loop."""
+"""gru2np: with the C kernel, small weights in it, NumPy, and the plain loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class Ours:
     step_rank = 2
 
     def __init__(self, kernel: str) -> None:
-        compiled = kernel in ("c", "one by one")
+        small = kernel in ("float16", "int8")
+        self.file = f"model.{kernel}.npz" if small else "model.npz"
+        compiled = small or kernel in ("c", "one by one")
         os.environ["GRU2NP_KERNEL"] = "c" if compiled else "numpy"
         import warnings
 
@@ -48,7 +50,7 @@ class Ours:
         """The bundle."""
         from gru2np_runtime import load
 
-        path = folder / "model.npz"
+        path = folder / self.file
         if not path.exists():
             raise Missing(why_not(path))
         model = load(path)

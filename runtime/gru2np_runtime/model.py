@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from gru2np_runtime.data import Structure, check_out, unpack, whole_number
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.plan import CarryingPlan
+from gru2np_runtime.plan import CarryingPlan, Weights, small_of
 from gru2np_runtime.run.dispatch import make_plan
 from gru2np_runtime.run.execution import GraphPlan
 
@@ -69,7 +69,7 @@ class Model:
         self.source = dict(source or {})
         self.storage = None if storage is None else dict(storage)
         self.graph = graph
-        self.weights = dict(weights)
+        self.weights = Weights(weights, small_of(weights))
         self.titles = dict(titles or {})
         self.input_structure = inputs or Structure(
             "one", [p.name for p in graph.inputs]
@@ -361,7 +361,7 @@ class Model:
                     f"{state.batch_size}, got {array.shape[0]}: "
                     f"state = model.initial_state({array.shape[0]})"
                 )
-        time = None if one else self._time_steps(arrays)
+        time = None if one else stream.time_steps(self.input_names, arrays)
         outs = None
         if out is not None:
             expected = stream.output_shapes(state.batch_size, time)
@@ -370,35 +370,6 @@ class Model:
         run = stream.step if one else stream.advance_block
         outputs = run(arrays, state, outs)
         return (self.output_structure.pack(outputs) if out is None else out), state
-
-    def _time_steps(self, arrays: Sequence[Array]) -> int:
-        """The number of time steps of a block.
-
-        Raises:
-            InputError: the model cannot run in blocks, there is no step, or the inputs
-                have different numbers of them.
-        """
-        self.stream.check_blocks()
-        times: list[tuple[str, int]] = [
-            (name, array.shape[1])
-            for name, array, per_step in zip(
-                self.input_names, arrays, self.stream.per_step_inputs
-            )
-            if per_step
-        ]
-        first, time = times[0]
-        if time == 0:
-            raise InputError(
-                f"input {first!r}, axis 1: expected at least one time step, got 0: "
-                "an empty block needs no call"
-            )
-        for name, other in times:
-            if other != time:
-                raise InputError(
-                    f"input {name!r}, axis 1: expected {time} time steps as input "
-                    f"{first!r} has, got {other}"
-                )
-        return time
 
     def streams(self, capacity: int) -> Streams:
         """Sessions: the states of many streams, any of which run in one batch.

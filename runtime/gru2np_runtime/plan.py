@@ -22,6 +22,35 @@ if TYPE_CHECKING:
     Parts = Mapping[str, "Plan"]
 
 
+class Small:
+    """A weight as the bundle stores it, if that is smaller than float32.
+
+    Attributes:
+        array: float16, or int8.
+        scales: of int8, float32, one for each index of the last axis; else None.
+    """
+
+    __slots__ = ("array", "scales")
+
+    def __init__(self, array: Array, scales: Array | None = None) -> None:
+        self.array = array
+        self.scales = scales
+
+
+class Weights(dict[str, "Array"]):
+    """Weights by path, in the dtype that layers compute in.
+
+    Attributes:
+        small: the same weights as they are stored, where that is small; by path.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, Array], small: Mapping[str, Small] | None = None
+    ) -> None:
+        super().__init__(weights)
+        self.small = dict(small or {})
+
+
 class Carry:
     """What one layer carries from one time step to the next.
 
@@ -281,7 +310,17 @@ class Stepper:
         carry.previous = None
 
 
-def child(weights: Mapping[str, Array], name: str) -> dict[str, Array]:
+def child(weights: Mapping[str, Array], name: str) -> Weights:
     """The weights of the child layer of that name."""
+    small = small_of(weights)
+    return Weights(_below(weights, name), _below(small, name) if small else None)
+
+
+def small_of(weights: Mapping[str, Array]) -> Mapping[str, Small]:
+    """The weights that are stored small, as they are stored; by path."""
+    return weights.small if isinstance(weights, Weights) else {}
+
+
+def _below(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
     prefix = name + "/"
-    return {k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)}
+    return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}

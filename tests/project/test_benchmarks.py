@@ -40,6 +40,7 @@ MODULES = {
     "run",
     "scaling",
     "tables",
+    "worker",
 }
 
 
@@ -286,3 +287,33 @@ def test_networks_give_what_keras_gives_in_float64(bench, tmp_path):
 @pytest.mark.parametrize(("seconds", "text"), [(2e-6, "2.00 µs"), (0.0123, "12.3 ms")])
 def test_durations_read_well(bench, seconds, text):
     assert bench("tables").duration(seconds) == text
+
+
+@pytest.mark.parametrize("kind", ["float16", "int8"])
+def test_small_bundles_hold_small_weights_of_the_same_model(bench, tmp_path, kind):
+    models, bundles = bench("models"), bench("bundles")
+    workload = small(models.STEPS[0])
+    models.write_data(tmp_path, workload)
+    bundles.write_bundle(tmp_path, workload, kind)
+    run = bench("peers.ours").Ours(kind).load(workload, tmp_path)()
+    y = np.stack([run(row) for row in np.load(tmp_path / "x.npy")])
+    away = np.abs(y - np.load(tmp_path / "y.npy")).max()
+    assert {"float16": 1e-5, "int8": 1e-4}[kind] < away < bench("worker").COARSE / 5
+    model = gru2np_runtime.load(tmp_path / f"model.{kind}.npz")
+    assert model.storage["dtype"] == kind
+
+
+def test_small_weights_have_a_table_of_their_own(bench):
+    rounds = {"gru2np c": 2.0, "gru2np c int8": 1.0, "ONNX Runtime": 4.0}
+    measured = {
+        "gru64-t100": {
+            name: {"rounds": [seconds], "difference": 1e-7}
+            for name, seconds in rounds.items()
+        }
+    }
+    tables = bench("tables")
+    (row,) = tables.small(measured)[2:]
+    assert row.count("–") == 4
+    assert "| **0.50**<br>1.0e-07 |" in row
+    assert "int8" not in tables.ratios(["gru64-t100"], measured)[0]
+    assert set(tables.BESIDE) > set(bench("peers").SMALL)

@@ -1,17 +1,30 @@
-"""Random models that stream, and sequences that are cut at random."""
+"""Models that stream, random ones and fixtures, and sequences cut at random."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from gru2np_runtime import Model, layers
+import goldens
+from goldens import flat
+from gru2np_runtime import InputError, Model, layers, load
 from gru2np_runtime.data import Structure
 from gru2np_runtime.graph import Graph, Node, Port
+from kernel_cases import HARD, stored
 from layer_examples import weights_of
 from spatial_examples import window
 
-HARD = {"function": "hard_sigmoid", "slope": 0.2}
 FEATURES = 5
+
+
+def cases(*generations):
+    """Fixtures of these, or of all."""
+    return [
+        golden
+        for golden in goldens.all_goldens()
+        if not goldens.refused(golden)
+        and (goldens.EVERY or golden.folder.parent.name in generations)
+    ]
 
 
 class Streaming:
@@ -21,9 +34,17 @@ class Streaming:
         seed: of everything.
         chain: consecutive recurrent and Dense layers alone, which a kernel fuses.
         rows: of the inputs; random by default.
+        storage: of the kernels of recurrent and Dense layers.
     """
 
-    def __init__(self, seed: int, *, chain: bool = False, rows: int = 0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        chain: bool = False,
+        rows: int = 0,
+        storage: str = "float32",
+    ) -> None:
         self.rng = rng = np.random.default_rng(seed)
         self.chain = chain
         self.rows = rows or int(rng.choice([1, 1, 2, 3, 40]))
@@ -36,6 +57,7 @@ class Streaming:
         self.ports = [Port("x", (None, None, FEATURES), self.dtype)]
         self.source, self.shape = ("x", 0), self.ports[0].shape
         self.every = self.chance()
+        self.recurrent: list[str] = []
         if self.masked:
             self.ports.append(Port("mask", (None, None), "bool"))
         if not chain and self.chance():
@@ -55,12 +77,16 @@ class Streaming:
                 self.add(layers.LayerNormalization(dtype=self.dtype))
             elif self.chance():
                 self.add(layers.Dense(units=int(rng.integers(1, 9)), dtype=self.dtype))
-        output = Port("y", self.shape, self.dtype, self.source)
-        graph = Graph(self.ports, self.nodes, [output], self.parts)
+        outputs = [Port("y", self.shape, self.dtype, self.source), *self.state_ports()]
+        names = [port.name for port in outputs]
+        graph = Graph(self.ports, self.nodes, outputs, self.parts)
         self.model = Model(
-            graph, self.weights, inputs=Structure("list", [p.name for p in self.ports])
+            graph,
+            stored(self.weights, storage),
+            inputs=Structure("list", [port.name for port in self.ports]),
+            outputs=Structure("list", names) if names[1:] else None,
         )
-        self.inputs = [self.values(port) for port in self.ports]
+        self.inputs = self.drawn(self.rows, self.time)
 
     def chance(self) -> bool:
         return bool(self.rng.integers(2))
@@ -104,14 +130,36 @@ class Streaming:
             shape = (None, layer.units)
             self.ports += [Port(name, shape, self.dtype) for name in states]
         self.add(layer, states, ("mask", 0) if self.masked else None)
+        self.recurrent.append(self.source[0])
 
-    def values(self, port: Port) -> np.ndarray:
-        """Random values of an input."""
-        sizes = (self.rows, self.time)[: 2 if port.name in ("x", "mask") else 1]
-        shape = (*sizes, *port.shape[len(sizes) :])
-        if port.name == "mask":
-            return self.rng.integers(0, 2, shape).astype(bool)
-        return self.rng.normal(size=shape).astype(port.dtype)
+    def state_ports(self) -> list[Port]:
+        """Outputs with the states of the last recurrent layer, if it returns them."""
+        node = next(n for n in reversed(self.nodes) if n.name in self.recurrent)
+        layer = self.parts[node.name]
+        if self.chain or not layer.return_state:
+            return []
+        shape = (None, layer.units)
+        return [
+            Port(f"after_{i}", shape, self.dtype, (node.name, 1 + i))
+            for i in range(len(layer.state_sizes()))
+        ]
+
+    def drawn(self, rows: int, time: int) -> list[np.ndarray]:
+        """Random inputs."""
+        arrays = []
+        for port in self.ports:
+            sizes = (rows, time)[: 2 if port.name in ("x", "mask") else 1]
+            shape = (*sizes, *port.shape[len(sizes) :])
+            if port.name == "mask":
+                arrays.append(self.rng.integers(0, 2, shape).astype(bool))
+            else:
+                arrays.append(self.rng.normal(size=shape).astype(port.dtype))
+        return arrays
+
+    def at(self, inputs, time):
+        """One time step of inputs."""
+        pairs = zip(inputs, self.model.stream.per_step_inputs, strict=True)
+        return [x[:, time] if over else x for x, over in pairs]
 
 
 def cut(rng, time: int, least: int = 1) -> list[slice]:
@@ -146,15 +194,73 @@ def run_parts(model, inputs, parts, state, *, steps=True):
         ]
         call = model.step if single else model.advance
         y, state = call(dict(zip(model.input_names, given, strict=True)), state)
-        y = [y] if isinstance(y, np.ndarray) else y
-        y = list(y.values()) if isinstance(y, dict) else y
         every = model.stream.per_step_outputs
-        found.append(
-            [z[:, None] if single and o else z for z, o in zip(y, every, strict=True)]
-        )
+        pairs = zip(flat(y), every, strict=True)
+        found.append([z[:, None] if single and over else z for z, over in pairs])
+    return joined(model, *found)
+
+
+def joined(model, *found):
+    """The outputs of consecutive parts of a sequence, as those of one part."""
     return [
         np.concatenate(ys, axis=1) if over else ys[-1]
         for ys, over in zip(
             zip(*found, strict=True), model.stream.per_step_outputs, strict=True
         )
     ]
+
+
+class Streamed:
+    """A model and what its sessions are given: recorded rows, repeated over time."""
+
+    def __init__(self, model, inputs) -> None:
+        self.model = model
+        self.inputs = inputs
+        self.over_time = model.stream.per_step_inputs
+
+    @classmethod
+    def of(cls, golden):
+        """A case; None where the model has no sessions because it has no steps."""
+        model = load(golden.bundle())
+        try:
+            model.initial_state(1)
+        except InputError as error:
+            reason = str(error)
+        else:
+            return cls(model, golden.arrays(0, "x"))
+        with pytest.raises(InputError) as refused:
+            model.streams(1)
+        assert str(refused.value) == reason
+        return None
+
+    def at(self, sessions, times):
+        """One time step of each session, at a time of its own."""
+        return [
+            np.stack(
+                [
+                    x[s % len(x), (s + t) % x.shape[1]] if over else x[s % len(x)]
+                    for s, t in zip(sessions, times, strict=True)
+                ]
+            )
+            for x, over in zip(self.inputs, self.over_time, strict=True)
+        ]
+
+    def block(self, sessions, start, stop):
+        """The same time steps of each session."""
+        steps = [self.at(sessions, [t] * len(sessions)) for t in range(start, stop)]
+        return [
+            np.stack([step[i] for step in steps], axis=1) if over else steps[0][i]
+            for i, over in enumerate(self.over_time)
+        ]
+
+    def step_alone(self, session, time):
+        """Every output of a session in streams of its own, single steps."""
+        streams = self.model.streams(1)
+        ids = [streams.open()]
+        return [flat(streams.step(ids, self.at([session], [t]))) for t in range(time)]
+
+    def blocks_alone(self, session, cuts):
+        """The same in blocks."""
+        streams = self.model.streams(1)
+        ids = [streams.open()]
+        return [flat(streams.advance(ids, self.block([session], *cut))) for cut in cuts]

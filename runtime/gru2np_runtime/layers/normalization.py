@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.activations import add_to
+from gru2np_runtime.functions import row_sums
 from gru2np_runtime.layer import ACROSS, FEW, Layer, no_products, stored
 from gru2np_runtime.layers.axes import normalize_axis, per_step_unless_time_in
 
@@ -365,16 +366,18 @@ class UnitNormalization(Layer):
 
 def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
     """Mean, variance and x - mean; mean and variance keep the axes with size 1."""
+    last = axes == (x.ndim - 1,)
+
+    def total(x: Array) -> Array:
+        sums: Array = row_sums(x) if last else x.sum(axis=axes, keepdims=True)
+        return sums
+
     # The mean of no elements is NaN, without a warning.
     with np.errstate(divide="ignore", invalid="ignore"):
         size = float(math.prod(x.shape[axis] for axis in axes))
-        mean = x.sum(axis=axes, keepdims=True) / size
+        mean = total(x) / size
         centered = x - mean
-        return (
-            mean,
-            (centered * centered).sum(axis=axes, keepdims=True) / size,
-            centered,
-        )
+        return mean, total(centered * centered) / size, centered
 
 
 LAYERS = {

@@ -4,12 +4,8 @@ The pass reads a graph and the plans of its layers.  A plan states which kernel 
 (``Plan.kernel``) and which plans a chain runs for it (``Plan.fused``).  The pass finds
 consecutive layers; the kernel packs them into a ``Chain``, or returns None.
 
-Where extensions belong:
-
-- Weights of another dtype (float16, int8 panels): the packing of the kernel.  The pass
-  compares only the dtypes that layers compute in.
-- Some rows of a large state: a parameter of ``Stepper.step``.  Only the stepper knows
-  the layout of the state.
+How weights are stored is the kernel's matter: the pass compares only the dtypes that
+layers compute in.
 """
 
 from __future__ import annotations

@@ -144,23 +144,12 @@ class Streams:
             (sessions, ...); as a new array, list or dict.
 
         Raises:
-            InputError: as for ``step``; or an output changes at earlier steps when the
-                sequence goes on, so that only ``step`` can give it.
+            InputError: as for ``step``; or as for ``Model.advance``.
         """
-        stream = self._stream
-        stream.check_blocks()
+        stream, names = self._stream, self._inputs.names
         shapes = stream.block_shapes
-        arrays = unpack(x, self._inputs.names, self._ports, shapes, call="advance")
-        lengths = {
-            array.shape[1]
-            for array, per_step in zip(arrays, stream.per_step_inputs)
-            if per_step
-        }
-        if len(lengths) != 1 or 0 in lengths:
-            raise InputError(
-                "expected one time step or more, and as many in each input, got "
-                f"{sorted(lengths)}"
-            )
+        arrays = unpack(x, names, self._ports, shapes, call="advance")
+        stream.time_steps(names, arrays)
         return self._run(ids, arrays, step=False)
 
     def save(self, session: int) -> dict[str, Array]:

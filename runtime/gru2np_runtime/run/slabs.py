@@ -214,7 +214,7 @@ class GraphSlabs(Slabs):
 
     def __init__(self, stream: Stream, capacity: int) -> None:
         super().__init__(stream, capacity)
-        # States with buffers for single steps of a tile, which no call is using.
+        # States with buffers for a tile, which no call is using.
         self._spare: list[State] = []
         if stream.tile is None:
             same = splits_rows(stream.plan.graph) and all(
@@ -245,10 +245,10 @@ class GraphSlabs(Slabs):
                     else:
                         arrays = self._gathered(rows[take])
                         before.append((rows[part], arrays))
-                        state = self._loaded(arrays, step=step)
+                        state = self._loaded(arrays)
                     self._run_tile(inputs, take, part, state, outputs, step)
                     self._scatter(state, rows[part])
-                    if step and len(self._spare) < SPARE:
+                    if len(self._spare) < SPARE:
                         self._spare.append(state)
         except BaseException:
             for at, arrays in before:
@@ -305,7 +305,7 @@ class GraphSlabs(Slabs):
                 for x, per_step in zip(inputs, stream.per_step_inputs)
             ]
             if steps > 1:
-                yield when, stream.advance(piece, state)
+                yield when, stream.advance_block(piece, state)
             else:
                 results = stream.step(piece, state)
                 yield (
@@ -330,13 +330,12 @@ class GraphSlabs(Slabs):
             for key in keys
         }
 
-    def _loaded(self, arrays: dict[str, Array], *, step: bool) -> State:
-        """A state with these arrays, in the buffers of an earlier step if it is one."""
+    def _loaded(self, arrays: dict[str, Array]) -> State:
+        """A state with these arrays, in the buffers of an earlier call if it can."""
         state = None
-        if step:
-            # Another thread may have taken the last one.
-            with suppress(IndexError):
-                state = self._spare.pop()
+        # Another thread may have taken the last one.
+        with suppress(IndexError):
+            state = self._spare.pop()
         if state is None:
             state = self.stream.initial_state(self.tile)
         for node, keys in self.keys.items():
@@ -375,9 +374,8 @@ class GraphSlabs(Slabs):
     def _of_no_rows(self, inputs: Sequence[Array], *, step: bool) -> list[Array]:
         """The outputs of an empty batch."""
         stream = self.stream
-        if step:
-            return stream.step(inputs, stream.initial_state(0))
-        return list(stream.advance(inputs, stream.initial_state(0)))
+        run = stream.step if step else stream.advance_block
+        return run(inputs, stream.initial_state(0))
 
     def _same_in_every_place(self, steps: int) -> bool:
         """Whether a row of a tile gives the same bits wherever it is in the tile."""
@@ -393,12 +391,13 @@ class GraphSlabs(Slabs):
             numbers = port.dtype.startswith("float") and port.name not in ids
             inputs.append((x if numbers else np.ones_like(x)).astype(port.dtype))
 
+        one = self.stream.step if steps == 1 else self.stream.advance_block
+
         def run(shift: int) -> list[Array]:
             state = self.stream.initial_state(TILE)
             found = []
             for call in range(CALLS):
                 rolled = [np.roll(x[call], shift, axis=0) for x in inputs]
-                one = self.stream.step if steps == 1 else self.stream.advance
                 found += [np.roll(y, -shift, axis=0) for y in one(rolled, state)]
             found += [
                 np.roll(array, -shift, axis=0)

@@ -362,11 +362,16 @@ class Stream:
         results = self.advance(inputs, state)
         return list(results) if outs is None else _write(results, outs)
 
-    def check_blocks(self) -> None:
-        """Check that the outputs of a block are those of its steps.
+    def time_steps(self, names: Sequence[str], inputs: Sequence[Array]) -> int:
+        """The number of time steps of a block.
+
+        Args:
+            names: of the inputs, for messages.
+            inputs: of ``block_shapes``.
 
         Raises:
-            InputError: an output is not; the message names it.
+            InputError: the outputs of a block are not those of its steps, there is no
+                step, or the inputs have different numbers of them.
         """
         for port in self.plan.graph.outputs:
             if port.source in self.end_dependent:
@@ -375,6 +380,24 @@ class Stream:
                     f"{port.name!r} changes at earlier steps too when the sequence "
                     "goes on; step(x, state) runs one step, predict(x) whole sequences"
                 )
+        times: list[tuple[str, int]] = [
+            (name, x.shape[1])
+            for name, x, per_step in zip(names, inputs, self.per_step_inputs)
+            if per_step
+        ]
+        first, time = times[0]
+        if time == 0:
+            raise InputError(
+                f"input {first!r}, axis 1: expected at least one time step, got 0: "
+                "an empty block needs no call"
+            )
+        for name, other in times:
+            if other != time:
+                raise InputError(
+                    f"input {name!r}, axis 1: expected {time} time steps as input "
+                    f"{first!r} has, got {other}"
+                )
+        return time
 
     def output_shapes(self, batch_size: int, time: int | None) -> list[Shape]:
         """Shapes of the outputs of a block, or of a step where ``time`` is None."""

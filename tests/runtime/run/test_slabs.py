@@ -12,8 +12,8 @@ from gru2np_runtime.kernels.c import threads as c_threads
 from gru2np_runtime.layer import PER_STEP
 from gru2np_runtime.model import Model
 from gru2np_runtime.run.slabs import SPARE, TILE
-from kernel_cases import chain_model
-from streamed import CASES, RecurrentCase, Streamed
+from kernel_cases import EXACT, IN_16_BITS, STORAGES, chain_model
+from streams import Streamed, Streaming, cases
 
 # What rounding grows to in many steps where an activation has no bound.
 GROWS = {"keras-3.15/gru_activations": 1e-5}
@@ -21,7 +21,7 @@ GROWS = {"keras-3.15/gru_activations": 1e-5}
 ROUNDS = ((0,), (2, 0, 1), (1, 0), (0, 2), (2, 1, 0), (1, 2), (1, 2))
 
 
-@pytest.mark.parametrize("golden", CASES, ids=lambda golden: golden.name)
+@pytest.mark.parametrize("golden", cases("keras-3.15"), ids=lambda golden: golden.name)
 def test_whatever_streams_has_sessions(golden, kernel):
     """Steps and blocks, to the bit as alone, and as near to ``step`` as float32 is."""
     case = Streamed.of(golden)
@@ -75,16 +75,16 @@ def check_blocks(case, limit):
             np.testing.assert_allclose(one, near, rtol=limit, atol=limit)
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(30))
 def test_every_recurrent_option(seed, kernel):
     """Forty sessions, two tiles of rows, in any order; masks and initial states too."""
-    case = RecurrentCase(seed)
-    model, rng = case.model(), np.random.default_rng(seed)
+    case = Streaming(seed, chain=seed % 5 > 2, storage=STORAGES[seed % 3])
+    model, rng = case.model, case.rng
     streams, sessions = model.streams(3), 40
     ids = [streams.open() for _ in range(sessions)]
-    first, last = case.inputs(rng, sessions, 1), case.inputs(rng, sessions, 21)
+    first, last = case.drawn(sessions, 1), case.drawn(sessions, 21)
     some = rng.permutation(sessions)[:7]
-    picked = [x[some] for x in case.one_step(first)]
+    picked = [x[some] for x in case.at(first, 0)]
     early = flat(streams.step([ids[s] for s in some], picked))
     order = rng.permutation(sessions)
     late = flat(streams.advance([ids[s] for s in order], [x[order] for x in last]))
@@ -104,6 +104,28 @@ def test_every_recurrent_option(seed, kernel):
         assert list(mine) == list(other)
         for key, array in mine.items():
             assert array.tobytes() == other[key].tobytes()
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_small_weights_in_sessions(library, use, monkeypatch, storage):
+    """Near to NumPy's, which widens weights at load, and to what ``step`` gives."""
+    use(library)
+    x = np.random.default_rng(1).normal(size=(5, 40, 5)).astype(np.float32)
+    found = {}
+    for kernel in ("numpy", "c"):
+        monkeypatch.setenv("GRU2NP_KERNEL", kernel)
+        model = chain_model(return_sequences=True, storage=storage)
+        streams = model.streams(5)
+        ids = [streams.open() for _ in range(5)]
+        parts = [streams.advance(ids, x[:, :33])]
+        parts += [streams.step(ids, x[:, t])[:, None] for t in range(33, 40)]
+        found[kernel] = np.concatenate(parts, axis=1)
+    np.testing.assert_allclose(found["c"], found["numpy"], rtol=EXACT, atol=EXACT)
+    state = model.initial_state(1)
+    most = IN_16_BITS if storage == "int8" else EXACT
+    for t in range(40):
+        y, state = model.step(x[:1, t], state)
+        np.testing.assert_allclose(y, found["c"][:1, t], rtol=EXACT, atol=most)
 
 
 def test_broken_numbers_stay_in_their_session(kernel):

@@ -33,9 +33,10 @@ _FUNCTIONS = {
     "gru2np_record": ("long", ""),
     "gru2np_describe": (
         "long",
-        "pointer int int int float int float long long",
+        "pointer int int int float int float long long int int",
     ),
-    "gru2np_pack": ("", "pointer pointer pointer pointer pointer pointer"),
+    "gru2np_stores": ("int", "int int"),
+    "gru2np_pack": ("", "pointer pointer pointer pointer"),
     "gru2np_workspace": ("long", "pointer long long"),
     "gru2np_run": ("", "pointer pointer"),
     "gru2np_width": ("long", "pointer"),
