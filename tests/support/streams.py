@@ -140,21 +140,14 @@ def run_parts(model, inputs, parts, state, *, steps=True):
     for part in parts:
         single = steps and part.stop - part.start == 1
         where = part.start if single else part
-        given = [
-            x[:, where] if over else x
-            for x, over in zip(inputs, over_time, strict=True)
-        ]
+        given = [x[:, where] if over else x for x, over in zip(inputs, over_time)]
         call = model.step if single else model.advance
-        y, state = call(dict(zip(model.input_names, given, strict=True)), state)
+        y, state = call(dict(zip(model.input_names, given)), state)
         y = [y] if isinstance(y, np.ndarray) else y
         y = list(y.values()) if isinstance(y, dict) else y
         every = model.stream.per_step_outputs
-        found.append(
-            [z[:, None] if single and o else z for z, o in zip(y, every, strict=True)]
-        )
+        found.append([z[:, None] if single and o else z for z, o in zip(y, every)])
     return [
         np.concatenate(ys, axis=1) if over else ys[-1]
-        for ys, over in zip(
-            zip(*found, strict=True), model.stream.per_step_outputs, strict=True
-        )
+        for ys, over in zip(zip(*found), model.stream.per_step_outputs)
     ]

@@ -324,7 +324,8 @@ def test_nothing_is_allocated(library, use, monkeypatch, block):
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert after - held < 200
-    assert grown < 5
+    # Python keeps some freed objects; one of every call would be 16,000 bytes or more.
+    assert after - held < 4000
+    assert grown < 50
     # What a call needs and frees is smaller than any of its arrays.
     assert peak - after < 500
