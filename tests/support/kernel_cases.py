@@ -177,7 +177,7 @@ def check_blocks(library, width, units, storage="float32") -> None:
     """Two layers of so many units in blocks: as the whole, whatever the numbers are."""
     rng = np.random.default_rng(units)
     time, features = 19, units % 9 + 1
-    rows = 97 if units % 16 == 2 else (1, len(ROWS))[units % 2]
+    rows = 97 if units in (2, 18) else (1, len(ROWS))[units % 2]
     x = rng.normal(size=(rows, time, features)).astype(np.float32)
     x[: len(ROWS), 3, 0] = ROWS[: min(rows, len(ROWS))]
     x[0, 3, 0] = ROWS[units % len(ROWS)]

@@ -158,7 +158,7 @@ class Streaming:
 
     def at(self, inputs, time):
         """One time step of inputs."""
-        pairs = zip(inputs, self.model.stream.per_step_inputs, strict=True)
+        pairs = zip(inputs, self.model.stream.per_step_inputs)
         return [x[:, time] if over else x for x, over in pairs]
 
 
@@ -188,14 +188,11 @@ def run_parts(model, inputs, parts, state, *, steps=True):
     for part in parts:
         single = steps and part.stop - part.start == 1
         where = part.start if single else part
-        given = [
-            x[:, where] if over else x
-            for x, over in zip(inputs, over_time, strict=True)
-        ]
+        given = [x[:, where] if over else x for x, over in zip(inputs, over_time)]
         call = model.step if single else model.advance
-        y, state = call(dict(zip(model.input_names, given, strict=True)), state)
+        y, state = call(dict(zip(model.input_names, given)), state)
         every = model.stream.per_step_outputs
-        pairs = zip(flat(y), every, strict=True)
+        pairs = zip(flat(y), every)
         found.append([z[:, None] if single and over else z for z, over in pairs])
     return joined(model, *found)
 
@@ -204,9 +201,7 @@ def joined(model, *found):
     """The outputs of consecutive parts of a sequence, as those of one part."""
     return [
         np.concatenate(ys, axis=1) if over else ys[-1]
-        for ys, over in zip(
-            zip(*found, strict=True), model.stream.per_step_outputs, strict=True
-        )
+        for ys, over in zip(zip(*found), model.stream.per_step_outputs)
     ]
 
 
@@ -239,10 +234,10 @@ class Streamed:
             np.stack(
                 [
                     x[s % len(x), (s + t) % x.shape[1]] if over else x[s % len(x)]
-                    for s, t in zip(sessions, times, strict=True)
+                    for s, t in zip(sessions, times)
                 ]
             )
-            for x, over in zip(self.inputs, self.over_time, strict=True)
+            for x, over in zip(self.inputs, self.over_time)
         ]
 
     def block(self, sessions, start, stop):
