@@ -61,6 +61,9 @@ enum { BLOCK = 128 };
 #define LIMIT 8.0f
 #define TINY 1e-30f
 enum { MOST_TERMS = 512, TERMS = 4 };
+/* Rows that are multiplied with small weights as they are stored, and as many of them
+   together as have their sums in registers. */
+enum { FEW_ROWS = 16, MOST_GROUP = 3 };
 
 /* Limits of a chunk (rows that run through time together) and of a tile (time steps
    whose inputs are projected together); alignment of workspaces in floats. */

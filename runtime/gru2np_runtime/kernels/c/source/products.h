@@ -145,8 +145,9 @@ static void NAME(product)(const struct matrix *m, const float *const *a, int64_t
                           float *out, int reverse)
 {
     const int64_t width = m->panels * m->vectors * LANES;
-    if (rows == 1 && m->storage != FLOAT32) {
-        SMALL(small_product)(m, m->vectors * LANES / SMALL_LANES, a[0], out, reverse);
+    if (rows <= FEW_ROWS && m->storage != FLOAT32) {
+        SMALL(small_product)
+        (m, m->vectors * LANES / SMALL_LANES, a, rows, out, reverse);
         return;
     }
     for (int64_t n = 0; n < m->panels; n++) {
