@@ -6,8 +6,8 @@ consecutive layers; the kernel packs them into a ``Chain``, or returns None.
 
 Where extensions belong:
 
-- Weights of another dtype (float16, int8 panels): the packing of the kernel.  The pass
-  compares only the dtypes that layers compute in.
+- Weights of another dtype: the packing of the kernel, where float16 and int8 are.  The
+  pass compares only the dtypes that layers compute in.
 - Some rows of a large state: a parameter of ``Stepper.step``.  Only the stepper knows
   the layout of the state.
 - Outputs written into a given array: a parameter of ``Stepper.step`` and ``Chain.run``,

@@ -8,8 +8,8 @@
    workspaces. The caller checks sizes (plans.py, chain.py).
 
    lanes.h holds everything that depends on the number of lanes of a vector. It is
-   compiled for 4 lanes (SSE2, NEON), 8 (AVX2 and FMA) and 16 (AVX-512); a layer's level
-   selects one. run.h runs one layer, chain.h a chain of layers. */
+   compiled for 4 lanes (SSE2, NEON), 8 (AVX2, FMA and F16C) and 16 (AVX-512); a layer's
+   level selects one. run.h runs one layer, chain.h a chain of layers. */
 
 #include <float.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ static const int64_t SIZES[] = {4, 2, 1};
 
 /* Terms that one accumulator adds up where several rows run together. */
 enum { BLOCK = 128 };
-/* One row times int8: the numbers of a row become int16, from -LARGEST to LARGEST. Rows
+/* Few rows times int8: the numbers of a row become int16, from -LARGEST to LARGEST. Rows
    with numbers above LIMIT stay floats, so that the rounding has a bound: LIMIT / 2^16.
    Of MOST_TERMS products no sum leaves int32: 512 * 32767 * 128 < 2^31. Terms are packed
    to a multiple of TERMS. */
@@ -69,7 +69,7 @@ enum { FEW_ROWS = 16, MOST_GROUP = 3 };
    whose inputs are projected together); alignment of workspaces in floats. */
 enum { MAX_ROWS = 96, MAX_TILE = 32, ALIGNMENT = 16 };
 
-/* terms: K, of int8 rounded up to a multiple of TERMS; the data is in panels, products.h. */
+/* terms: K, of int8 rounded up to a multiple of TERMS; data: panels, see lanes.h. */
 struct matrix {
     int64_t K, terms, vectors, panels, storage;
     const uint8_t *data;
