@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
-# Sums of rows as a product with ones: from so many numbers on it is faster than NumPy's
-# sum, and in rows up to this length it is as accurate.
+# ``row_sums`` is faster than NumPy's sum from so many numbers on, and as accurate in
+# rows of up to so many.
 FASTER, ACCURATE = 2048, 1024
 # By length and dtype.
 _ONES: dict[tuple[int, str], Array] = {}
 
 
 def row_sums(x: Array) -> Array:
-    """Sums over the last axis, which keeps the size 1."""
+    """Sums over the last axis, which keeps the size 1: a product with ones."""
     length = x.shape[-1]
-    if x.size < FASTER or length > ACCURATE or x.dtype.char not in "fd":
+    if length > ACCURATE or x.dtype.char not in "fd":
         total: Array = x.sum(axis=-1, keepdims=True)
         return total
     ones = _ONES.get((length, x.dtype.char))
@@ -128,7 +128,7 @@ def softmax(
     largest = x.max(axis=axes, keepdims=True, initial=-math.inf)
     y: Array = np.subtract(x, largest, out=out)
     np.exp(y, out=y)
-    last = axes in (-1, (-1,))
+    last = y.size >= FASTER and axes in (-1, (-1,))
     total = row_sums(y) if last else y.sum(axis=axes, keepdims=True)
     np.divide(y, total, out=y)
     return y

@@ -69,7 +69,8 @@ class Model:
         self.source = dict(source or {})
         self.storage = None if storage is None else dict(storage)
         self.graph = graph
-        self.weights = Weights(weights, small_of(weights))
+        small = small_of(weights)
+        self.weights = Weights(weights, small) if small else dict(weights)
         self.titles = dict(titles or {})
         self.input_structure = inputs or Structure(
             "one", [p.name for p in graph.inputs]

@@ -38,17 +38,17 @@ class Small:
 
 
 class Weights(dict[str, "Array"]):
-    """Weights by path, in the dtype that layers compute in.
+    """Weights by path, some of which are stored small.
 
     Attributes:
-        small: the same weights as they are stored, where that is small; by path.
+        small: these, as they are stored, by path.
     """
 
     def __init__(
-        self, weights: Mapping[str, Array], small: Mapping[str, Small] | None = None
+        self, weights: Mapping[str, Array], small: Mapping[str, Small]
     ) -> None:
         super().__init__(weights)
-        self.small = dict(small or {})
+        self.small = dict(small)
 
 
 class Carry:
@@ -310,10 +310,11 @@ class Stepper:
         carry.previous = None
 
 
-def child(weights: Mapping[str, Array], name: str) -> Weights:
+def child(weights: Mapping[str, Array], name: str) -> dict[str, Array]:
     """The weights of the child layer of that name."""
+    below = _below(weights, name)
     small = small_of(weights)
-    return Weights(_below(weights, name), _below(small, name) if small else None)
+    return Weights(below, _below(small, name)) if small else below
 
 
 def small_of(weights: Mapping[str, Array]) -> Mapping[str, Small]:

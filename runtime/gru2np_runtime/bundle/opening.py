@@ -56,9 +56,10 @@ class Opened:
         """The model, with its plans; float16 is converted to float32."""
         manifest = self.manifest
         weights = {path: _widened(array) for path, array in self.weights().items()}
+        small = self.small()
         return Model(
             manifest.graph,
-            Weights(weights, self.small()),
+            Weights(weights, small) if small else weights,
             name=manifest.name,
             inputs=manifest.inputs,
             outputs=manifest.outputs,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROUNDING = {"float32": (2e-5, 1e-4), "float64": (1e-11, 1e-9)}
 # How far kernels may be from each other beyond that, as a share of the measured cost of
 # small storage.  int8 weights keep 8 bits; beside them the C kernel keeps 16 bits of
-# the numbers of a single row, and beside float16 all.
+# the numbers of few rows, and beside float16 all.
 KERNELS = {"float16": 0.0, "int8": 1 / 32}
 # The case whose cost is measured by itself.
 SATURATED = "saturated"

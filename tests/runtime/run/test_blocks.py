@@ -21,10 +21,9 @@ from streams import Streaming, cases, cut, joined, run_parts
 
 def refused_to_stream(model, rows):
     try:
-        model.initial_state(rows)
+        return not model.initial_state(rows)
     except InputError:
         return True
-    return False
 
 
 CASES = cases("tf-2.10", "keras-3.15")
@@ -70,7 +69,10 @@ def test_any_cut_into_blocks_and_steps(kernel, seed):
     wanted = goldens.flat(model.predict(inputs))
     state = model.initial_state(case.rows)
     parts = cut(case.rng, case.time)
-    near(run_parts(model, inputs, parts, state), wanted)
+    # Normalization by a small variance amplifies rounding.
+    normalized = any("normalization" in name for name in case.parts)
+    most = 1e-5 if normalized else EXACT
+    near(run_parts(model, inputs, parts, state), wanted, most)
     # The same state in two processes; a copy goes its own way.
     middle = max(1, len(parts) // 2)
     state = model.initial_state(case.rows)
@@ -82,12 +84,12 @@ def test_any_cut_into_blocks_and_steps(kernel, seed):
         if middle == len(parts):
             continue
         rest = run_parts(model, inputs, parts[middle:], other)
-        near(joined(model, first, rest), wanted)
+        near(joined(model, first, rest), wanted, most)
 
 
-def near(outputs, wanted):
+def near(outputs, wanted, most):
     for y, expected in zip(outputs, wanted):
-        np.testing.assert_allclose(y, expected, rtol=EXACT, atol=EXACT)
+        np.testing.assert_allclose(y, expected, rtol=EXACT, atol=most)
 
 
 @pytest.mark.parametrize("storage", STORAGES)

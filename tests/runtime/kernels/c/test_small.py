@@ -18,7 +18,7 @@ from gru2np_runtime.kernels.c.plans import (
 )
 from gru2np_runtime.plan import Small, Weights
 from gru2np_runtime.proof.replay import KERNELS, ROUNDING
-from kernel_cases import chain_apart, random_weights, stored, widened
+from kernel_cases import FEW_ROWS, chain_apart, random_weights, stored, widened
 from shared_files import ENTRIES, MODELS
 
 RNG = np.random.default_rng(3)
@@ -115,9 +115,9 @@ def test_every_float16_is_exact(library):
 
 
 @pytest.mark.parametrize("storage", ["float16", "int8"])
-@pytest.mark.parametrize("rows", [2, 3, 7, 8, 9, 50])
+@pytest.mark.parametrize("rows", [17, 18, 24, 50])
 @pytest.mark.parametrize("terms", [1, 127, 128, 131, 300])
-def test_rows_together_are_those_of_widened_weights(library, storage, rows, terms):
+def test_many_rows_are_those_of_widened_weights(library, storage, rows, terms):
     """The very same numbers: weights are widened, rows stay as they are."""
     weights = {"kernel": RNG.normal(size=(terms, 45)).astype(np.float32)}
     small = stored(weights, storage).small["kernel"]
@@ -126,6 +126,31 @@ def test_rows_together_are_those_of_widened_weights(library, storage, rows, term
     pairs = zip(product(library, x, small), product(library, x, wide), strict=True)
     for y, wanted in pairs:
         np.testing.assert_array_equal(y, wanted)
+
+
+@pytest.mark.parametrize("rows", [*range(2, 11), FEW_ROWS])
+@pytest.mark.parametrize("columns", [3, 20, 37, 70, 130])
+def test_few_rows_beside_int8_are_those_of_each_alone(library, rows, columns):
+    """Sums are exact, so a row does not depend on the number of rows beside it."""
+    small = quantized(530, columns)
+    x = RNG.normal(size=(rows, 530)).astype(np.float32) / 2
+    # One that stays in float32, and one of zeros.
+    x[rows // 2] *= 30
+    x[rows // 3] = 0
+    together = product(library, x, small)
+    alone = zip(*(product(library, x[i : i + 1], small) for i in range(rows)))
+    for y, wanted in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(y, np.concatenate(wanted))
+
+
+@pytest.mark.parametrize("rows", [*range(1, 11), FEW_ROWS])
+@pytest.mark.parametrize("columns", [3, 20, 37, 70, 130])
+def test_few_rows_beside_float16_are_exact(library, rows, columns):
+    kernel = RNG.normal(size=(300, columns)).astype(np.float16)
+    x = RNG.normal(size=(rows, 300)).astype(np.float32)
+    wanted = x.astype(np.float64) @ kernel.astype(np.float64)
+    for y in product(library, x, Small(kernel)):
+        np.testing.assert_allclose(y, wanted, 2e-6, 2e-5)
 
 
 @pytest.mark.parametrize(("storage", "share"), [("float16", 0.51), ("int8", 0.27)])

@@ -24,7 +24,9 @@ struct chain {
     int64_t zero_states; /* 1: set the states to zero first */
 };
 
-static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows)
+/* `how` of every product: 0 or WIDENED. Inputs of several time steps are WIDENED, so that
+   the numbers do not depend on where a sequence is cut. */
+static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows, int how)
 {
     const int64_t turn = chain->turn ? *chain->turn & 1 : 0;
     const int64_t tile = tile_of(rows, chain->time);
@@ -49,7 +51,7 @@ static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows)
             const int64_t width = l->width, projected = projected_width(l);
             float *out = work;
             if (l->kind == DENSE) {
-                f->product(&l->input, row, inputs, out, 0);
+                f->product(&l->input, row, inputs, out, inputs > rows ? WIDENED : how);
                 for (int64_t i = 0; i < inputs; i++)
                     f->activate_row(l, out + i * width);
                 work += inputs * width;
@@ -58,10 +60,11 @@ static void chain_chunk(const struct chain *chain, int64_t first, int64_t rows)
                 const int64_t size = chain->rows * width;
                 float *h = state + first * width;
                 float *x = work + inputs * width;
-                f->product(&l->input, row, inputs, x, 0);
+                f->product(&l->input, row, inputs, x, inputs > rows ? WIDENED : how);
                 for (int64_t s = 0; s < steps; s++) {
                     f->step(l, rows, x + s * rows * projected, NULL, h, h + size,
-                            x + inputs * projected, (int)((s + turn) & 1));
+                            x + inputs * projected,
+                            how | ((s + turn) & 1 ? BACKWARDS : 0));
                     if (steps > 1 && !last_only)
                         memcpy(out + s * rows * width, h,
                                (size_t)(rows * width) * sizeof(float));
@@ -99,7 +102,7 @@ EXPORT void gru2np_chain(const struct chain *chain)
         memset(chain->states, 0, (size_t)(size * chain->rows) * sizeof(float));
     }
     for (int64_t first = 0; first < chain->rows; first += chunk)
-        chain_chunk(chain, first, minimum(chunk, chain->rows - first));
+        chain_chunk(chain, first, minimum(chunk, chain->rows - first), 0);
     if (chain->turn)
         ++*chain->turn;
 }
@@ -142,7 +145,8 @@ static void move_states(const struct sessions *call, int64_t first, int64_t rows
 }
 
 /* A session's numbers do not depend on the others: several rows add up their products
-   in an order that one row alone does not, so that one session runs as two rows. */
+   in an order that one row alone does not, so that one session runs as two rows, and few
+   sessions widen small weights as many do. */
 EXPORT void gru2np_sessions(const struct sessions *call)
 {
     const int64_t chunk = chunk_of(call->chain.rows);
@@ -157,7 +161,7 @@ EXPORT void gru2np_sessions(const struct sessions *call)
         if (padded != rows)
             part.x_row = part.y_row = 0;
         move_states(call, first, rows, padded, 0);
-        chain_chunk(&part, 0, padded);
+        chain_chunk(&part, 0, padded, WIDENED);
         move_states(call, first, rows, padded, 1);
     }
 }

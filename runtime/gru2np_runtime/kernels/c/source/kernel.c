@@ -8,8 +8,8 @@
    workspaces. The caller checks sizes (plans.py, chain.py).
 
    lanes.h holds everything that depends on the number of lanes of a vector. It is
-   compiled for 4 lanes (SSE2, NEON), 8 (AVX2 and FMA) and 16 (AVX-512); a layer's level
-   selects one. run.h runs one layer, chain.h a chain of layers. */
+   compiled for 4 lanes (SSE2, NEON), 8 (AVX2, FMA and F16C) and 16 (AVX-512); a layer's
+   level selects one. run.h runs one layer, chain.h a chain of layers. */
 
 #include <float.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ static const int64_t SIZES[] = {4, 2, 1};
 
 /* Terms that one accumulator adds up where several rows run together. */
 enum { BLOCK = 128 };
-/* One row times int8: the numbers of a row become int16, from -LARGEST to LARGEST. Rows
+/* Few rows times int8: the numbers of a row become int16, from -LARGEST to LARGEST. Rows
    with numbers above LIMIT stay floats, so that the rounding has a bound: LIMIT / 2^16.
    Of MOST_TERMS products no sum leaves int32: 512 * 32767 * 128 < 2^31. Terms are packed
    to a multiple of TERMS. */
@@ -61,12 +61,21 @@ enum { BLOCK = 128 };
 #define LIMIT 8.0f
 #define TINY 1e-30f
 enum { MOST_TERMS = 512, TERMS = 4 };
+/* Rows that are multiplied with small weights as they are stored, and as many of them
+   together as have their sums in registers. */
+enum { FEW_ROWS = 16, MOST_GROUP = 3 };
+
+/* How a product reads a matrix. BACKWARDS: from the last panel on; a caller that
+   alternates directions reads first what is still in the cache. WIDENED: as float32 also
+   for a few rows, so that the numbers do not depend on how many rows there are, if there
+   are two or more. */
+enum { BACKWARDS = 1, WIDENED = 2 };
 
 /* Limits of a chunk (rows that run through time together) and of a tile (time steps
    whose inputs are projected together); alignment of workspaces in floats. */
 enum { MAX_ROWS = 96, MAX_TILE = 32, ALIGNMENT = 16 };
 
-/* terms: K, of int8 rounded up to a multiple of TERMS; the data is in panels, products.h. */
+/* terms: K, of int8 rounded up to a multiple of TERMS; data: panels, see lanes.h. */
 struct matrix {
     int64_t K, terms, vectors, panels, storage;
     const uint8_t *data;

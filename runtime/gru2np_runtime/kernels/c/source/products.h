@@ -138,15 +138,17 @@ PANEL(3, 4)
 PANEL(4, 3)
 #endif
 
-/* out (rows, width) = a (rows, K) times the matrix, plus its bias. `reverse` starts at
-   the last panel: a caller that alternates directions reads first what is still in the
-   cache. */
+/* out (rows, width) = a (rows, K) times the matrix, plus its bias; `how`: BACKWARDS and
+   WIDENED. */
 static void NAME(product)(const struct matrix *m, const float *const *a, int64_t rows,
-                          float *out, int reverse)
+                          float *out, int how)
 {
     const int64_t width = m->panels * m->vectors * LANES;
-    if (rows == 1 && m->storage != FLOAT32) {
-        SMALL(small_product)(m, m->vectors * LANES / SMALL_LANES, a[0], out, reverse);
+    const int reverse = how & BACKWARDS;
+    const int64_t few = how & WIDENED ? 1 : FEW_ROWS;
+    if (rows <= few && m->storage != FLOAT32) {
+        SMALL(small_product)
+        (m, m->vectors * LANES / SMALL_LANES, a, rows, out, reverse);
         return;
     }
     for (int64_t n = 0; n < m->panels; n++) {
