@@ -27,13 +27,12 @@ def test_whatever_streams_has_sessions(golden, kernel):
     case = Streamed.of(golden)
     if case is None:
         return
-    limit = GROWS.get(golden.name, 2e-6)
-    check_steps(case, limit)
+    check_steps(case, 2e-6)
     stream = case.model.stream
     if stream.end_dependent.isdisjoint(
         port.source for port in case.model.graph.outputs
     ):
-        check_blocks(case, limit)
+        check_blocks(case, GROWS.get(golden.name, 2e-6))
     else:
         with pytest.raises(InputError, match="changes at earlier steps"):
             case.blocks_alone(0, ((0, 2),))

@@ -1,7 +1,6 @@
 """The compiled kernel on several threads."""
 
 import threading
-import time
 import weakref
 
 import numpy as np
@@ -61,7 +60,7 @@ def test_an_interrupt_waits_for_the_threads(monkeypatch):
     def call(record):
         if record == b"second":
             begun.set()
-            time.sleep(0.05)
+            threading.Event().wait(0.05)
             done.append(record)
         else:
             assert begun.wait(10)
