@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gru2np import storage
 from gru2np_runtime import __version__, layers
 from gru2np_runtime.bundle.container import MANIFEST, Writer, encode_manifest
 from gru2np_runtime.bundle.manifest import FORMAT, MANIFEST_VERSION, SOURCE
 from gru2np_runtime.bundle.manifest_writer import graph_record
+from gru2np_runtime.bundle.members import SCALE
 from gru2np_runtime.graph import Graph, Node, Port
 from models import Workload, read_weights
 
@@ -40,8 +42,8 @@ def recurrent(workload: Workload, number: int) -> Layer:
     return layers.Bidirectional(layers=halves)
 
 
-def write_bundle(folder: Path, workload: Workload) -> None:
-    """Write ``model.npz``."""
+def write_bundle(folder: Path, workload: Workload, kind: str = "") -> None:
+    """Write ``model.npz``; ``kind``: small weights, ``model.float16.npz``."""
     given, head = read_weights(folder)
     built: dict[str, Layer] = {}
     weights: dict[str, dict[str, Array]] = {}
@@ -69,21 +71,42 @@ def write_bundle(folder: Path, workload: Workload) -> None:
         [Port("y", shape, "float32", (sources[-1], 0))],
         built,
     )
-    with (folder / "model.npz").open("wb") as file:
+    name = f"model.{kind}.npz" if kind else "model.npz"
+    with (folder / name).open("wb") as file:
         writer = Writer(file)
         records: dict[str, dict[str, Any]] = {}
         for prefix, arrays in weights.items():
             record = records.setdefault(prefix.rstrip("/"), {})
+            op = "dense" if prefix == "dense/" else workload.cell
             for name, array in arrays.items():
-                data = writer.add_array(prefix + name, array)
-                record[name] = {
-                    "shape": list(array.shape),
-                    "dtype": "float32",
-                    "sha256": hashlib.sha256(data).hexdigest(),
-                }
+                record[name] = _write_array(writer, prefix + name, array, op, kind)
         manifest = _manifest(workload, graph, records)
+        if kind:
+            manifest["storage"] = storage.unknown(kind, ["y"])
         writer.add(MANIFEST, encode_manifest(manifest))
         writer.close()
+
+
+def _write_array(
+    writer: Writer, path: str, array: Array, op: str, kind: str
+) -> dict[str, Any]:
+    """Write a weight, small if that is asked for, and return its record."""
+    stored = storage.Stored(array)
+    if kind:
+        stored = storage.stored(array, path.rpartition("/")[2], op, kind)
+    data = writer.add_array(path, stored.array)
+    record: dict[str, Any] = {
+        "shape": list(array.shape),
+        "dtype": stored.array.dtype.name,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    if stored.array is not array:
+        record["storage"] = {"dtype": kind}
+    if stored.scales is not None:
+        data = writer.add_array(path + SCALE, stored.scales)
+        digest = hashlib.sha256(data).hexdigest()
+        record["storage"] |= {"axis": stored.axis, "sha256": digest}
+    return record
 
 
 def _manifest(
@@ -122,7 +145,8 @@ def main(folders: list[str]) -> None:
         if workload.network:
             export(folder)
         else:
-            write_bundle(folder, workload)
+            for kind in ("", *storage.KINDS):
+                write_bundle(folder, workload, kind)
 
 
 if __name__ == "__main__":

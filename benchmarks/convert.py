@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def litert(model: Any, path: Path) -> None:
-    """Write a LiteRT model of fixed shapes."""
+def litert(model: Any, path: Path, *, small: bool = False) -> None:
+    """Write a LiteRT model of fixed shapes; ``small``: dynamic-range quantised."""
     import tensorflow as tf
 
     specs = [
@@ -39,7 +39,14 @@ def litert(model: Any, path: Path) -> None:
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [function.get_concrete_function()]
     )
+    if small:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
     path.write_bytes(converter.convert())
+
+
+def small_litert(model: Any, path: Path) -> None:
+    """Write a LiteRT model with weights of int8."""
+    litert(model, path, small=True)
 
 
 def exported(model: Any, path: Path) -> None:
@@ -69,6 +76,7 @@ def exact(model: Any, path: Path) -> None:
 
 CONVERSIONS: dict[str, Callable[[Any, Path], None]] = {
     "model.tflite": litert,
+    "small.tflite": small_litert,
     "exported.onnx": exported,
     "model.keras": saved,
     "y.npy": exact,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import asdict, dataclass, replace
+from itertools import cycle, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     Array = np.ndarray[Any, Any]
@@ -20,6 +22,8 @@ GATES = {"gru": 3, "lstm": 4, "simple_rnn": 1}
 # Rows and steps that are compared with float64; all where there are fewer.
 CHECKED_ROWS = 64
 CHECKED_STEPS = 64
+# Blocks that are.
+CHECKED_BLOCKS = 3
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,9 @@ class Workload:
         layers: how many recurrent layers stand on each other.
         head: units of a Dense layer on the last step; 0 for none.
         sequences: whether the last recurrent layer gives every step.
-        step: whether one time step is a call, with the state carried over.
+        step: whether the state is carried over, and a call is of ``time`` steps.
+        sessions: states of streams that are kept; a call is a step of ``batch`` of
+            them.
         network: a model of ``networks.py``, which Keras makes; all but the batch is
             said there.
     """
@@ -50,6 +56,7 @@ class Workload:
     head: int = 0
     sequences: bool = False
     step: bool = False
+    sessions: int = 0
     network: str = ""
 
     @property
@@ -90,12 +97,37 @@ STEPS = [
     Workload("step-gru256", "GRU256, 64 features", units=256, features=64),
 ]
 STEPS = [replace(workload, time=1, step=True) for workload in STEPS]
+BLOCKS = [
+    Workload(
+        f"blocks-stack-t{time}",
+        f"3 x GRU64, 4 features, blocks of {time} steps",
+        features=4,
+        layers=3,
+        sequences=True,
+        time=time,
+        step=True,
+    )
+    for time in (16, 64, 128, 512)
+]
 
 
 def _sequence(name: str, title: str, time: int, **options: Any) -> Workload:
     return Workload(
         f"{name}-t{time}", f"{title}, T = {time}", time=time, sequences=True, **options
     )
+
+
+SESSIONS = [
+    replace(
+        STEPS[0],
+        name=f"sessions-{batch}-of-{sessions}",
+        title=f"{batch:,} of {sessions:,} sessions",
+        batch=batch,
+        sessions=sessions,
+    )
+    for sessions in (1, 100, 1000, 10_000)
+    for batch in sorted({sessions, max(1, sessions // 4)}, reverse=True)
+]
 
 
 SEQUENCES = [
@@ -169,14 +201,38 @@ def _cell(
 
 
 def data_of(workload: Workload) -> Array:
-    """x: (batch, time, features) or the network's; stepped (steps, 1, features)."""
+    """x: (batch, time, features) or the network's.
+
+    Stepped (steps, batch, features); in blocks (blocks, batch, time, features).
+    """
     rng = np.random.default_rng(7)
     shape = (workload.batch, workload.time, workload.features)
     if workload.network:
         shape = (workload.batch, *NETWORKS_INPUTS[workload.network])
     if workload.step:
-        shape = (CHECKED_STEPS, 1, workload.features)
+        shape = (CHECKED_STEPS, workload.batch, workload.features)
+        if workload.time > 1:
+            shape = (
+                CHECKED_BLOCKS,
+                workload.batch,
+                workload.time,
+                workload.features,
+            )
     return rng.normal(size=shape).astype(np.float32)
+
+
+def sessions_of_calls(workload: Workload) -> Iterator[Array]:
+    """Which sessions each call is of: the same for what is checked, then others.
+
+    All of them stand in order; some are drawn anew.
+    """
+    rng = np.random.default_rng(11)
+    everyone = np.arange(workload.sessions)
+    if workload.batch == workload.sessions:
+        yield from repeat(everyone)
+    drawn = [rng.permutation(everyone)[: workload.batch] for _ in range(16)]
+    yield from repeat(drawn[0], CHECKED_STEPS)
+    yield from cycle(drawn)
 
 
 def write_data(folder: Path, workload: Workload) -> None:
@@ -204,7 +260,8 @@ def write_data(folder: Path, workload: Workload) -> None:
     naive = Naive(workload, layers, head, np.float64)
     if workload.step:
         step = naive.begin()
-        y = np.stack([step(row.astype(np.float64)) for row in x])
+        rows = x[:, :CHECKED_ROWS].astype(np.float64)
+        y = np.stack([step(given) for given in rows])
     else:
         y = naive.run(x[:CHECKED_ROWS].astype(np.float64))
     np.save(folder / "y.npy", y)

@@ -59,7 +59,10 @@ def _weights(graph: _Graph, workload: Workload, number: int, layers: Any) -> lis
 
 
 def write_onnx(folder: Path, workload: Workload) -> None:
-    """Write ``native.onnx``: x (batch, time, features); states where it is stepped."""
+    """Write ``native.onnx``: x (batch, time, features).
+
+    A stepped model takes x (1, batch, features) and the states, and gives both.
+    """
     import onnx
     from onnx import TensorProto
 
@@ -68,11 +71,13 @@ def write_onnx(folder: Path, workload: Workload) -> None:
     floats = TensorProto.FLOAT
     value = graph.helper.make_tensor_value_info
     shape = [workload.batch, workload.time, workload.features]
+    if workload.step and workload.time == 1:
+        shape = [workload.time, workload.batch, workload.features]
     inputs = [value("x", floats, shape)]
     outputs = []
     alone = graph.constant("direction_axis", np.array([1], np.int64))
     y = "x"
-    if not workload.step:
+    if not workload.step or workload.time > 1:
         y = graph.add("Transpose", ["x"], ["time_major"], perm=[1, 0, 2])
     for number in range(workload.layers):
         weights = _weights(graph, workload, number, layers)
@@ -84,7 +89,7 @@ def write_onnx(folder: Path, workload: Workload) -> None:
             options["direction"] = "bidirectional"
         given = [y, *weights]
         if workload.step:
-            state = [1, 1, workload.units]
+            state = [1, workload.batch, workload.units]
             inputs.extend(value(name, floats, state) for name in names)
             outputs.extend(value(f"{name}_after", floats, state) for name in names)
             given = [y, *weights, "", *names]
@@ -107,6 +112,19 @@ def write_onnx(folder: Path, workload: Workload) -> None:
     model = graph.helper.make_model(made, opset_imports=opset, ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, str(folder / "native.onnx"))
+
+
+def write_small_onnx(folder: Path, workload: Workload) -> None:
+    """Write ``small.onnx``, native.onnx with weights of int8.
+
+    Raises:
+        ValueError: ONNX Runtime has no such operator.
+    """
+    from onnxruntime.quantization import quantize_dynamic
+
+    if workload.cell != "lstm":
+        raise ValueError(f"there is no quantised {OPERATORS[workload.cell]}")
+    quantize_dynamic(folder / "native.onnx", folder / "small.onnx")
 
 
 def _joined(

@@ -26,6 +26,7 @@ SOURCES = (
     "peers/keras_tensorflow.py",
 )
 LITERT, EXPORTED, SAVED = "model.tflite", "exported.onnx", "model.keras"
+SMALL_LITERT = "small.tflite"
 EXACT = "y.npy"
 # Seconds for all conversions.
 LIMIT = 600
@@ -96,11 +97,15 @@ def prepare(wanted: dict[Workload, list[str]]) -> dict[str, Path]:
 
 
 def _write_native(folder: Path, workload: Workload) -> None:
-    if workload.network or (folder / "native.onnx").exists():
+    if workload.network:
         return
-    try:
-        from onnx_graph import write_onnx
+    from onnx_graph import write_onnx, write_small_onnx
 
-        write_onnx(folder, workload)
-    except ImportError as error:
-        (folder / "native.onnx.error").write_text(str(error), "utf-8")
+    for name, write in (("native", write_onnx), ("small", write_small_onnx)):
+        path, error = folder / f"{name}.onnx", folder / f"{name}.onnx.error"
+        if path.exists() or error.exists():
+            continue
+        try:
+            write(folder, workload)
+        except (ImportError, ValueError) as caught:
+            error.write_text(str(caught), "utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 
 import goals
 import tables
-from models import BATCHES, NETWORKS, SEQUENCES, STEPS
+from models import BATCHES, BLOCKS, NETWORKS, SEQUENCES, SESSIONS, STEPS
 from peers import BASELINE, EXPLAINED, PEERS
 from plots import write_overview, write_plots, write_threads
 
@@ -41,6 +41,17 @@ One time step a call at batch 1, with the state carried over and a new output ar
 for a microphone, a sensor or a ticker. The Keras model of one step is unrolled, for
 LiteRT and the export too: that is its fastest form.
 """
+SESSION = """\
+3 x GRU64 + Dense2, 4 features; a call is one time step of all sessions or of some that
+are drawn anew, with the states carried over. gru2np runs `Streams.step`; ONNX Runtime
+and LiteRT run a model of that batch size, with rows of arrays of states that NumPy
+gathers and scatters. Differences are of the first 64 rows.
+"""
+RATE = "Sessions times steps a second, one thread, the best of the rounds:"
+BLOCK = """\
+A block of time steps a call at batch 1, with the state carried over and a new output
+array, as for a sound card. The output has every step.
+"""
 SEQUENCE = """\
 Batch 1, 32 features. The output is the whole sequence; of the stack it is the last
 step.
@@ -55,6 +66,12 @@ CRNN has two convolutions of 32 and 64 filters with pooling, a bidirectional GRU
 a softmax over 37 characters for each of 32 columns. The transformer encoder has two
 blocks with 64 features, 4 heads, and 256 units between. ONNX Runtime and OpenVINO run
 what Keras exports. Here 1 is Keras' `predict_on_batch`.
+"""
+SMALL = """\
+Bundles of `gru2np export --store`, and what others have for small weights. Here 1 is
+`gru2np c` with weights of float32. The second line is the largest difference from
+float64 with the weights as trained: it is what the smaller weights cost. The models
+have random weights, which lose more than trained ones.
 """
 DEFAULT = """\
 No number of threads is set anywhere; wall time. Ratios are to ONNX Runtime with its own
@@ -94,6 +111,8 @@ def write_report(path: Path, results: dict[str, Any]) -> None:
     lines += _overview(path, measured)
     for title, text, workloads, to in (
         ("Streaming", STEP, STEPS, BASELINE),
+        ("Blocks", BLOCK, BLOCKS, BASELINE),
+        ("Sessions", SESSION, SESSIONS, BASELINE),
         ("Sequences", SEQUENCE, SEQUENCES, BASELINE),
         ("Batches", BATCH, BATCHES, BASELINE),
         ("Whole networks", NETWORK, NETWORKS, goals.BATCH),
@@ -105,6 +124,10 @@ def write_report(path: Path, results: dict[str, Any]) -> None:
         if title == "Streaming" and (table := tables.latencies(results["latencies"])):
             lines += ["Single calls, one thread, as a user waits for them:", ""]
             lines += [*table, ""]
+        if title == "Sessions" and (table := tables.rates(SESSIONS, measured)):
+            lines += [RATE, "", *table, ""]
+    if table := tables.small(measured):
+        lines += ["## Small weights, one thread", "", SMALL, *table, ""]
     lines += [*_left_out(results), ""]
     default = results["default"]
     if table := tables.ratios(list(default), default):

@@ -128,7 +128,7 @@ WORKLOADS = [
     ),
     *(w for w in (*SEQUENCES, *BATCHES, *NETWORKS) if w.name in WANTED),
     *(
-        Workload(name, name, batch=batch, network=name, step=name.startswith("step"))
+        Workload(name, name, batch=batch, network=name, time=1, step="step" in name)
         for name, (_, batch, _) in MADE.items()
     ),
 ]

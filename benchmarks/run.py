@@ -15,22 +15,29 @@ import cold
 import goals
 import scaling
 from fleet import Fleet
-from models import BATCHES, NETWORKS, SEQUENCES, STEPS, Workload
-from peers import PEERS
-from prepare import EXPORTED, FOLDER, LITERT, SAVED, prepare
+from models import BATCHES, BLOCKS, NETWORKS, SEQUENCES, SESSIONS, STEPS, Workload
+from peers import PEERS, SMALL
+from prepare import EXPORTED, FOLDER, LITERT, SAVED, SMALL_LITERT, prepare
 from report import load_average, machine_facts, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = ("step-stack", "gru64-t100", "gru64-b32", "transformer-b1")
+QUICK = (
+    "step-stack",
+    "sessions-100-of-100",
+    "gru64-t100",
+    "gru64-b32",
+    "transformer-b1",
+)
 DEFAULT_THREADS = (
     "step-stack",
     "gru64-t100",
     "gru256-t100",
     "gru128-b32",
     "gru128-b256",
+    "sessions-10000-of-10000",
 )
 # One call takes seconds there: only these, once the others have been measured.
 HUGE = ("gru512-b4096",)
@@ -46,10 +53,32 @@ WHOLE = [
     "Keras batch",
     "Keras predict",
 ]
+# Those that keep states of sessions.
+KEEPING = [
+    "ONNX Runtime",
+    "gru2np c",
+    "gru2np c float16",
+    "gru2np c int8",
+    "gru2np numpy",
+    "gru2np one by one",
+    "LiteRT",
+]
 COLD = "stack-t100"
 COUNT = 1000
 # Where time is short only these are measured.
-NEEDED = [*FEW, "gru2np plain", "LiteRT", "Keras batch"]
+NEEDED = [
+    name
+    for name in PEERS
+    if name
+    in (
+        *FEW,
+        *SMALL,
+        "gru2np plain",
+        "gru2np one by one",
+        "LiteRT",
+        "Keras batch",
+    )
+]
 # Bounds in minutes, and how much of that is for what follows the tables.
 MINUTES, QUICK_MINUTES, REST = 13.5, 4.0, 0.4
 # Seconds for the rounds of a workload, at least and at most; of a huge one in all.
@@ -111,10 +140,19 @@ def save(results: dict[str, Any]) -> None:
     (FOLDER / "results.json").write_text(json.dumps(results, indent=1), "utf-8")
 
 
+def runtimes_of(workload: Workload) -> list[str]:
+    """Those that are measured on such a workload."""
+    if workload.sessions:
+        return list(KEEPING)
+    if workload.network:
+        return list(WHOLE)
+    return [name for name in PEERS if name != "gru2np one by one"]
+
+
 def chosen(options: argparse.Namespace) -> tuple[list[Workload], list[str] | None]:
     """The workloads, those of long calls last, and the runtimes (None for all)."""
     # Of the last there is less where time is short: large batches.
-    workloads = [*STEPS, *SEQUENCES, *NETWORKS, *BATCHES]
+    workloads = [*STEPS, *BLOCKS, *SESSIONS, *SEQUENCES, *NETWORKS, *BATCHES]
     workloads.sort(key=lambda workload: workload.name in HUGE)
     names = options.only.split(",") if options.only else None
     if options.models:
@@ -131,9 +169,16 @@ def made(
     names: list[str] | None,
 ) -> dict[str, Path]:
     """The folders of all models, by the workloads' names."""
-    readers = {LITERT: {"LiteRT"}, EXPORTED: {"Keras in ORT", "OpenVINO"}}
+    readers = {
+        LITERT: {"LiteRT"},
+        SMALL_LITERT: {"LiteRT int8"},
+        EXPORTED: {"Keras in ORT", "OpenVINO"},
+    }
     converted = [file for file in readers if readers[file] & set(names or PEERS)]
     wanted = {w: [] if w.name in HUGE else converted for w in workloads}
+    for workload in SESSIONS:
+        if workload in wanted:
+            wanted[workload] = [file for file in converted if file == LITERT]
     for sizes in scaled.values():
         files = [file for file in converted if file == LITERT]
         wanted |= dict.fromkeys(sizes.values(), files)
@@ -226,7 +271,7 @@ def _rounds(
     # What loading and first calls took, beside the rounds.
     beside = [8.0]
     for number, workload in enumerate(workloads):
-        own = list(WHOLE if workload.network else PEERS)
+        own = runtimes_of(workload)
         begun = elapsed()
         if begun > until + LONG and workload.name in HUGE:
             measured[workload.name] = {}
@@ -248,7 +293,7 @@ def _rounds(
             names=[name for name in own if name in fleet.handles],
         )
         beside.append(max(0.0, elapsed() - begun - seconds))
-        if workload.step:
+        if workload in STEPS:
             running = [name for name, record in one.items() if "rounds" in record]
             parts = 1 if quick else 4
             latencies[workload.name] = fleet.latencies(running, COUNT, parts)
@@ -268,7 +313,10 @@ def _default(
     with Fleet(None, names) as fleet:
         return {
             workload.name: fleet.measure(
-                folders[workload.name], rounds=7, seconds=seconds
+                folders[workload.name],
+                rounds=7,
+                seconds=seconds,
+                names=[n for n in runtimes_of(workload) if n in fleet.handles],
             )
             for workload in workloads
             if workload.name in DEFAULT_THREADS

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from fleet import ratio
 from goals import accuracy, speed, start
-from models import BATCHES, NETWORKS, SEQUENCES, STEPS
-from peers import BASELINE, PEERS
+from models import BATCHES, BLOCKS, NETWORKS, SEQUENCES, SESSIONS, STEPS
+from peers import BASELINE, PEERS, SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-TITLES = {w.name: w.title for w in (*SEQUENCES, *BATCHES, *NETWORKS)}
-TITLES |= {w.name: f"Step of {w.title}" for w in STEPS}
+    from models import Workload
+
+TITLES = {w.name: w.title for w in (*SEQUENCES, *BLOCKS, *BATCHES, *NETWORKS)}
+TITLES |= {w.name: f"Step of {w.title}" for w in (*STEPS, *SESSIONS)}
 # Calls from which a p99 says something.
 FEW = 200
 MET = "met"
 OURS = ("gru2np c", "gru2np numpy")
+# The table of small weights; its base is the first of ours.
+BESIDE = (*SMALL[:2], "LiteRT", "LiteRT int8", BASELINE, "ONNX Runtime int8")
 SHORT = (*OURS, BASELINE, "LiteRT", "Keras batch", "Keras predict")
 SUMMARY = (
     "step-stack",
@@ -60,7 +64,7 @@ def _columns(names: Iterable[str], measured: dict[str, Any]) -> list[str]:
         for name, found in measured.get(workload, {}).items()
         if found
     }
-    return [name for name in PEERS if name in there]
+    return [name for name in PEERS if name in there and name not in SMALL]
 
 
 def _base(names: Iterable[str], measured: dict[str, Any], to: str) -> str:
@@ -88,6 +92,19 @@ def ratios(
     return table(["", base, *others], rows)
 
 
+def small(measured: dict[str, Any]) -> list[str]:
+    """Ratios of small weights, and of other runtimes, to the C kernel in float32."""
+    base = OURS[0]
+    rows = []
+    for workload, found in measured.items():
+        if not any(ratio(found, name, base) for name in SMALL):
+            continue
+        cells = [TITLES.get(workload, workload), _absolute(found.get(base))]
+        cells.extend(_ratio(found, name, base) for name in BESIDE)
+        rows.append(cells)
+    return table(["", base, *BESIDE], rows) if rows else []
+
+
 def _absolute(record: dict[str, Any] | None) -> str:
     if not record or not record.get("rounds"):
         return "–"
@@ -99,7 +116,9 @@ def _ratio(found: dict[str, Any], name: str, base: str) -> str:
     got = ratio(found, name, base)
     if got is None:
         return "failed" if found.get(name, {}).get("error") else "–"
-    value = f"**{number(got[0])}**" if name in OURS else number(got[0])
+    value = number(got[0])
+    if name in (*OURS, *SMALL[:2]):
+        value = f"**{value}**"
     return f"{value}<br>{found[name]['difference']:.1e}"
 
 
@@ -146,6 +165,19 @@ def latencies(found: dict[str, Any]) -> list[str]:
                 [f"{TITLES[workload]}: {name}", *percentiles, str(record["count"])]
             )
     return table(["", "p50", "p90", "p99", "calls"], rows) if rows else []
+
+
+def rates(workloads: Sequence[Workload], measured: dict[str, Any]) -> list[str]:
+    """Rows of a batch a second."""
+    columns = _columns([w.name for w in workloads], measured)
+    rows = []
+    for workload in workloads:
+        found = measured.get(workload.name, {})
+        times = [found.get(name, {}).get("rounds") for name in columns]
+        if any(times):
+            cells = [number(workload.batch / min(t)) if t else "–" for t in times]
+            rows.append([TITLES[workload.name], *cells])
+    return table(["", *columns], rows) if rows else []
 
 
 def cold(found: dict[str, Any]) -> list[str]:
@@ -206,7 +238,7 @@ def losses(measured: dict[str, Any]) -> list[str]:
         for ours in OURS:
             faster = []
             for name in PEERS:
-                if name.startswith("gru2np"):
+                if name.startswith("gru2np") or name in SMALL:
                     continue
                 got = ratio(found, ours, name)
                 if got is not None and got[0] > 1.0:

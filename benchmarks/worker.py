@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 
 from models import CHECKED_ROWS, Workload
-from peers import PEERS, Missing
+from peers import PEERS, SMALL, Missing
 
 BLOCK = 1.5e-3
 BLOCKS = 6
 # Calls longer than this are measured in CPU time where there is one thread: other
 # processes interrupt them.
 LONG = 2e-3
+# What a right output may differ from float64 with the weights as trained.
+FINE, COARSE = 1e-4, 0.3
 # Letters of a reason.
 LENGTH = 240
 
@@ -36,6 +38,7 @@ class Worker:
         module, variant = PEERS[name]
         self.peer = importlib.import_module(f"peers.{module}").start(variant, threads)
         self.one_thread = threads == 1
+        self.most = COARSE if name in SMALL else FINE
         self.run: Any = None
         self.calls = 1
         self.seconds = 0.0
@@ -55,9 +58,10 @@ class Worker:
         x, expected = np.load(path / "x.npy"), np.load(path / "y.npy")
         self.run = self.begin()
         if workload.step:
-            rank = self.peer.step_rank
-            steps = [row if rank == 2 else row[None] for row in x]
-            y = np.stack([np.array(self.run(row)) for row in steps])
+            as_it_is = self.peer.step_rank == 2 or workload.time > 1
+            as_it_is = as_it_is or bool(workload.sessions)
+            steps = [row if as_it_is else row[None] for row in x]
+            y = np.stack([np.array(self.run(row))[:CHECKED_ROWS] for row in steps])
             y = y.reshape(expected.shape)
             self.x = steps[0]
             first = BLOCK
@@ -67,7 +71,7 @@ class Worker:
             first = time.perf_counter() - start
             self.x = x
         difference = float(np.abs(y.astype(np.float64) - expected).max())
-        if y.shape != expected.shape or not difference < 1e-4:
+        if y.shape != expected.shape or not difference < self.most:
             raise Missing(f"wrong: {difference:.1e} from float64")
         self.seconds = first
         if first < 1.0:

@@ -8,6 +8,7 @@ import io
 import os
 import random
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
+
+import numpy as np
 
 import goldens
 import gru2np
@@ -38,6 +41,7 @@ FILES = 25
 VALUES = 10
 LAYERS = 50
 CALLS = 2_000
+STEPS = 10_000_000
 MODELS = {"keras": 25, "tf_keras": 8}
 MASKED = 25
 # Between any two of them the rules of masks changed.
@@ -49,6 +53,8 @@ FOLDERS = ("tf-2.4", "tf-2.10")
 ENVIRONMENT = ROOT / "fixtures" / "make" / "environment.sh"
 # Bytes that they may leave behind: a leak leaves more than ten for each.
 LEFT_BEHIND = 10 * CALLS
+# What a process may grow by in all the steps of a stream, in kB.
+GROWN = 1_000
 SOAKED = (
     "keras-2.2/bidirectional",
     "keras-2.2/gru",
@@ -363,6 +369,42 @@ def _soak(subject: str, seed: int) -> int:
     return CALLS
 
 
+def _steps(subject: str, seed: int) -> int:
+    """One stream with one output array; in the end what it gave in the beginning."""
+    kernel, case = subject.split(" ")
+    golden = goldens.Golden(goldens.FIXTURES / case)
+    rng = np.random.default_rng(seed)
+    with mock.patch.dict(os.environ, GRU2NP_KERNEL=kernel):
+        model = load(golden.bundle())
+    x = list(rng.normal(size=(1000, 1, model.input_shapes[0][-1])).astype("float32"))
+
+    def first() -> list[bytes]:
+        state = model.initial_state()
+        return [model.step(one, state)[0].tobytes() for one in x]
+
+    began = first()
+    state = model.initial_state()
+    out = model.step(x[0], state)[0]
+
+    def steps(count: int) -> tuple[int, int]:
+        """Blocks of Python's and kB of the process afterwards."""
+        step, period = model.step, len(x)
+        for number in range(count):
+            step(x[number % period], state, out)
+        gc.collect()
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return sys.getallocatedblocks(), used
+
+    before = steps(STEPS // 10)
+    after = steps(STEPS - STEPS // 10)
+    assert np.isfinite(out).all()
+    assert first() == began
+    blocks, kilobytes = (new - old for new, old in zip(after, before, strict=True))
+    assert blocks < 100, f"{STEPS} steps leave {blocks} blocks behind"
+    assert kilobytes < GROWN, f"{STEPS} steps take {kilobytes} kB more"
+    return STEPS
+
+
 SEARCHES = {
     "architectures": Search(
         "A configuration damaged anywhere converts to a bundle that loads, or is "
@@ -448,5 +490,12 @@ SEARCHES = {
         lambda: [f"{kernel} {name}" for kernel in _kernels() for name in SOAKED],
         20,
         _soak,
+    ),
+    "steps": Search(
+        "Ten million steps of one stream in one process: memory stays as it is, and "
+        "the stream from its beginning gives the same bytes",
+        lambda: [f"{kernel} keras-3.15/gru" for kernel in _kernels()],
+        1,
+        _steps,
     ),
 }

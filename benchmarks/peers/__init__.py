@@ -52,10 +52,15 @@ class Peer(Protocol):
 PEERS = {
     "ONNX Runtime": ("onnx_runtime", "native"),
     "gru2np c": ("ours", "c"),
+    "gru2np c float16": ("ours", "float16"),
+    "gru2np c int8": ("ours", "int8"),
     "gru2np numpy": ("ours", "numpy"),
     "gru2np plain": ("ours", "plain"),
+    "gru2np one by one": ("ours", "one by one"),
     "naive NumPy": ("by_hand", "naive"),
     "LiteRT": ("litert", ""),
+    "LiteRT int8": ("litert", "int8"),
+    "ONNX Runtime int8": ("onnx_runtime", "int8"),
     "OpenVINO": ("open_vino", ""),
     "PyTorch": ("pytorch", ""),
     "Keras in ORT": ("onnx_runtime", "exported"),
@@ -64,15 +69,23 @@ PEERS = {
     "Keras predict": ("keras_tensorflow", "predict"),
 }
 BASELINE = "ONNX Runtime"
+# Those whose weights are smaller than float32; they have a table of their own.
+SMALL = ("gru2np c float16", "gru2np c int8", "LiteRT int8", "ONNX Runtime int8")
 EXPLAINED = {
     "ONNX Runtime": "a hand-written graph of native GRU, LSTM and RNN operators, the "
     "best it can do",
     "gru2np c": "with the C kernel, `GRU2NP_KERNEL=c`",
+    "gru2np c float16": "with the C kernel, a bundle of `--store float16`",
+    "gru2np c int8": "with the C kernel, a bundle of `--store int8`",
     "gru2np numpy": "NumPy alone, `GRU2NP_KERNEL=numpy`",
     "gru2np plain": "the reference loop, without any fast plan: gates fused, the "
     "input's product made for all time steps at once",
+    "gru2np one by one": "with the C kernel, sessions one by one with `Model.step`",
     "naive NumPy": "a loop with one product a gate, as answers on the web have it",
     "LiteRT": "converted by TensorFlow from the Keras model, fixed shapes",
+    "LiteRT int8": "the same with dynamic-range quantisation, `Optimize.DEFAULT`",
+    "ONNX Runtime int8": "the hand-written graph after `quantize_dynamic`, which has a "
+    "quantised LSTM alone",
     "OpenVINO": "the same hand-written graph as ONNX Runtime, float32",
     "PyTorch": "`torch.nn.GRU` and its relatives, `inference_mode`",
     "Keras in ORT": "ONNX Runtime with what `model.export(format='onnx')` gives",

@@ -108,10 +108,12 @@ class Naive:
         return self._finish(y)
 
     def begin(self) -> Run:
-        """A stream: (1, features) to (1, units)."""
+        """A stream: (1, features) to (1, units), or blocks (1, time, ...) of them."""
         carried = [self._zeros(1) for _ in self.layers]
 
         def step(x: Array) -> Array:
+            if x.ndim == 3:
+                return np.stack([step(x[:, t]) for t in range(x.shape[1])], axis=1)
             for number, (gates,) in enumerate(self.layers):
                 carried[number] = self.cell(x, carried[number], gates)
                 x = carried[number][0]

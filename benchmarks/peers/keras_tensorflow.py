@@ -23,7 +23,7 @@ CLASSES = {"gru": "GRU", "lstm": "LSTM", "simple_rnn": "SimpleRNN"}
 def build(workload: Workload, folder: Path) -> Any:
     """The Keras model with the folder's weights, or the network that Keras made.
 
-    A stepped model takes x (1, 1, features) and the states, and gives y and the
+    A stepped model takes x (batch, 1, features) and the states, and gives y and the
     states; its one step is unrolled, which is the fastest form for everyone.
     """
     import keras
@@ -39,7 +39,7 @@ def build(workload: Workload, folder: Path) -> Any:
             workload.units,
             return_sequences=workload.returns_sequences(number),
             return_state=workload.step,
-            unroll=workload.step,
+            unroll=workload.step and workload.time == 1,
         )
         if workload.bidirectional:
             layer = keras.layers.Bidirectional(layer)
@@ -47,7 +47,8 @@ def build(workload: Workload, folder: Path) -> Any:
         if workload.step:
             given = [
                 keras.Input(
-                    batch_shape=(1, workload.units), name=f"a{len(inputs) + state}"
+                    batch_shape=(workload.batch, workload.units),
+                    name=f"a{len(inputs) + state}",
                 )
                 for state in range(workload.states)
             ]

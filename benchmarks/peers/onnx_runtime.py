@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models import sessions_of_calls
 from peers import Missing, why_not
 
 if TYPE_CHECKING:
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     from models import Array, Workload
     from peers import Run
 
-FILES = {"native": "native.onnx", "exported": "exported.onnx"}
+FILES = {
+    "native": "native.onnx",
+    "exported": "exported.onnx",
+    "int8": "small.onnx",
+}
 
 
 class OnnxRuntime:
@@ -47,6 +52,8 @@ class OnnxRuntime:
         run = session.run
         if not workload.step:
             return lambda: lambda x: run(None, {names[0]: x})[0]
+        if workload.sessions:
+            return lambda: self._sessions(run, names, workload)
         shapes = [port.shape for port in session.get_inputs()[1:]]
         shapes = [[n if isinstance(n, int) else 1 for n in shape] for shape in shapes]
 
@@ -66,6 +73,22 @@ class OnnxRuntime:
             return step
 
         return begin
+
+    def _sessions(self, run: Any, names: list[str], workload: Workload) -> Run:
+        """Rows of arrays of states, gathered and scattered by hand."""
+        shape = (workload.sessions, workload.units)
+        slabs = [np.zeros(shape, np.float32) for _ in names[1:]]
+        calls = sessions_of_calls(workload)
+
+        def step(x: Array) -> Array:
+            rows = next(calls)
+            states = [slab[rows][None] for slab in slabs]
+            y, *after = run(None, dict(zip(names, [x[None], *states], strict=True)))
+            for slab, state in zip(slabs, after, strict=True):
+                slab[rows] = state[0]
+            return y
+
+        return step
 
 
 def start(variant: str, threads: int | None) -> OnnxRuntime:

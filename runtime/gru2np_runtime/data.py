@@ -38,13 +38,40 @@ class Structure:
             return arrays[0]
         return dict(zip(self.names, arrays)) if self.kind == "dict" else list(arrays)
 
+    def unpack_out(
+        self, out: Data, shapes: Sequence[Shape], dtypes: Sequence[str]
+    ) -> list[Array]:
+        """The arrays to write to, in order.
+
+        Args:
+            out: in this structure.
+            shapes: of the outputs; a size of None is one that is known too late.
+            dtypes: of the outputs.
+
+        Raises:
+            InputError: an array is missing or does not fit.
+        """
+        values = [out] if self.kind == "one" else out
+        if self.kind == "dict" and isinstance(out, dict) and set(out) == {*self.names}:
+            values = [out[name] for name in self.names]
+        if not isinstance(values, (list, tuple)) or len(values) != len(self.names):
+            kind = "dict" if self.kind == "dict" else "list"
+            raise InputError(
+                f"out: expected a {kind} of arrays for the outputs {self.names}, got "
+                f"a {type(out).__name__}: give what a call without out returned"
+            )
+        for name, array, shape, dtype in zip(self.names, values, shapes, dtypes):
+            check_out(array, name, shape, dtype)
+        return list(values)
+
 
 def unpack(
     x: Data,
     names: Sequence[str],
     ports: Sequence[Port],
-    without_time: Sequence[bool] | None = None,
+    shapes: Sequence[Shape] | None = None,
     *,
+    call: str = "predict",
     time_major: bool = False,
 ) -> list[Array]:
     """One checked array for each input, in order.
@@ -53,7 +80,8 @@ def unpack(
         x: an array, a list, or a dict by name.
         names: of the inputs.
         ports: the inputs.
-        without_time: for each input, whether it is one time step without time axis.
+        shapes: of the inputs, if they are not those of the ports.
+        call: the method that takes them, for messages.
         time_major: axis 0 of some inputs is time, so that its size may differ.
 
     Raises:
@@ -78,17 +106,15 @@ def unpack(
         values = list(x)
     else:
         values = [x]
-        step = without_time is not None and without_time[0]
-        rank = len(ports[0].shape) - step
+        rank = len(ports[0].shape if shapes is None else shapes[0])
         if isinstance(x, list) and len(x) == 1 and _rank(x[0]) == rank:
             values = x
-    arrays = []
-    for i, (name, port, value) in enumerate(zip(names, ports, values)):
-        shape = port.shape
-        if without_time is not None and without_time[i]:
-            shape = (shape[0], *shape[2:])
-        step = shape is not port.shape
-        arrays.append(_checked(name, value, shape, port.dtype, step=step))
+    if shapes is None:
+        shapes = [port.shape for port in ports]
+    arrays = [
+        _checked(name, value, shape, port.dtype, call)
+        for name, port, value, shape in zip(names, ports, values, shapes)
+    ]
     first = arrays[0].shape[0]
     for name, array in zip(names, arrays):
         if array.shape[0] != first and not time_major:
@@ -107,13 +133,44 @@ def _rank(value: Data) -> int | None:
         return None
 
 
-def _checked(name: str, value: Data, shape: Shape, dtype: str, *, step: bool) -> Array:
+def check_out(array: Data, name: str, shape: Shape, dtype: Any) -> None:
+    """Check an array that an output is to be written to.
+
+    Args:
+        array: what the caller gave.
+        name: of the output.
+        shape: of the output; a size of None is one that is known too late.
+        dtype: of the output.
+
+    Raises:
+        InputError: the output cannot be written there as it is.
+    """
+    if None in shape:
+        raise InputError(
+            f"out: the shape of output {name!r}, {shape_text(shape)}, is known only "
+            "when it is computed: call without out"
+        )
+    if not isinstance(array, np.ndarray):
+        got = f"a {type(array).__name__}"
+    elif array.shape != tuple(shape) or array.dtype != dtype:
+        got = f"{shape_text(array.shape)} of {array.dtype}"
+    elif not array.flags.writeable:
+        got = "one that is read-only"
+    else:
+        return
+    raise InputError(
+        f"out: expected an array {shape_text(shape)} of {dtype} for output {name!r}, "
+        f"got {got}: out = np.empty({shape_text(shape)}, {str(dtype)!r})"
+    )
+
+
+def _checked(name: str, value: Data, shape: Shape, dtype: str, call: str) -> Array:
     array = as_array(value, f"input {name!r}", dtype)
     if array.ndim != len(shape):
         raise InputError(
             f"input {name!r}: expected {len(shape)} axes {shape_text(shape)}, "
             f"got {array.ndim} axes {shape_text(array.shape)}: "
-            f"{_hints().axes(shape, array.shape, step=step)}"
+            f"{_hints().axes(shape, array.shape, call=call)}"
         )
     # A declared batch size binds only stateful models, which check it themselves.
     for axis in range(1, len(shape)):

@@ -80,13 +80,13 @@ def no_array(error: Exception) -> str:
     )
 
 
-def axes(shape: Shape, got: Sequence[int], *, step: bool) -> str:
+def axes(shape: Shape, got: Sequence[int], *, call: str) -> str:
     """What to do about an array with too many or too few axes.
 
     Args:
         shape: expected, batch axis first.
         got: shape of the array.
-        step: the shape is that of one time step.
+        call: the method that was called: predict, step or advance.
     """
     # Without a batch axis, or without the last axis of size 1, it would fit.
     ways = []
@@ -94,8 +94,10 @@ def axes(shape: Shape, got: Sequence[int], *, step: bool) -> str:
         ways.append("x[None] adds the batch axis")
     if shape[-1:] == (1,) and _fits(shape[:-1], got):
         ways.append("x[..., None] adds the last axis")
-    if step and _fits(shape, (*got[:1], *got[2:])):
-        ways.append("step takes one time step, x[:, t], and predict(x) the sequence")
+    if call == "step" and _fits(shape, (*got[:1], *got[2:])):
+        ways.append("step takes one time step, x[:, t], and advance(x, state) several")
+    elif call == "advance" and _fits((*shape[:1], *shape[2:]), got):
+        ways.append("advance takes several time steps, x[:, None] is one")
     elif got[:1] == (1,) and _fits(shape, got[1:]):
         ways.append("x[0] takes off the first axis")
     elif len(got) == len(shape) + 1:

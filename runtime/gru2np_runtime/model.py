@@ -1,14 +1,14 @@
-"""The model: prediction, single steps, state and summary."""
+"""The model: prediction, steps and blocks of them, state and summary."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from numpy import ndarray
 
-from gru2np_runtime.data import Structure, unpack, whole_number
+from gru2np_runtime.data import Structure, check_out, unpack, whole_number
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.plan import CarryingPlan
+from gru2np_runtime.plan import CarryingPlan, Weights, small_of
 from gru2np_runtime.run.dispatch import make_plan
 from gru2np_runtime.run.execution import GraphPlan
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.layer import Array, Shape
     from gru2np_runtime.plan import Stepper
     from gru2np_runtime.run.batches import Batches
+    from gru2np_runtime.run.sessions import Streams
     from gru2np_runtime.run.stateful import Stateful
     from gru2np_runtime.run.stream import State, Stream
     from gru2np_runtime.summary import ModelLayer
@@ -68,7 +69,8 @@ class Model:
         self.source = dict(source or {})
         self.storage = None if storage is None else dict(storage)
         self.graph = graph
-        self.weights = dict(weights)
+        small = small_of(weights)
+        self.weights = Weights(weights, small) if small else dict(weights)
         self.titles = dict(titles or {})
         self.input_structure = inputs or Structure(
             "one", [p.name for p in graph.inputs]
@@ -90,6 +92,9 @@ class Model:
             )
         self._cached_batches: Batches | None = None
         self._stream: Stream | None = None
+        # What the shortest way through ``step`` reads.
+        self._chain = plan.chain
+        self._gives_one = self.output_structure.kind == "one"
         self._time_major = any(
             plan.batch_axis
             for plan in self.graph_plan.plans.values()
@@ -199,11 +204,7 @@ class Model:
         if chain is not None and batch_size is None and not self.stateful:
             # The same checks as below, as fast as one call of the kernel.
             time = self.graph.inputs[0].shape[1]
-            if (
-                type(x) is np.ndarray
-                and chain.accepts(x)
-                and time in (None, x.shape[1])
-            ):
+            if type(x) is ndarray and chain.accepts(x) and time in (None, x.shape[1]):
                 return self.output_structure.pack((chain.run(x),))
         arrays = self.input_arrays(x)
         rows = arrays[0].shape[0]
@@ -259,7 +260,9 @@ class Model:
         """
         return self.stream.restore_state(arrays)
 
-    def step(self, x: Data, state: State) -> tuple[Data, State]:
+    def step(
+        self, x: Data, state: State, out: Data | None = None
+    ) -> tuple[Data, State]:
         """Run one time step.
 
         Args:
@@ -267,27 +270,91 @@ class Model:
                 ids; inputs without a time axis as they are; several: a list or dict.
             state: from ``initial_state`` or the previous step; its memory may be
                 reused.
+            out: where to write the output: an array, list or dict like the one that
+                is returned without it, of any layout; may share memory with x.
 
         Returns:
             The output for a sequence that ends at this step, as a new array, list or
-            dict; and the state for the next step.
+            dict, or ``out``; and the state for the next step.
 
         Raises:
-            InputError: x does not fit, its batch size is not the state's, or the state
-                is of another model.
+            InputError: x or ``out`` does not fit, the batch size of x is not the
+                state's, or the state is of another model.
         """
-        stream = self._stream or self.stream
+        # The same checks as in _run_steps, as fast as one call of the kernel.
         stepper: Stepper | None = getattr(state, "stepper", None)
         if (
             stepper is not None
-            and stepper.chain is stream.chain
-            and type(x) is np.ndarray
+            and stepper.chain is self._chain
+            and type(x) is ndarray
             and x.shape == stepper.shape
-            and x.dtype == stepper.chain.dtype
+            and x.dtype == stepper.dtype
+            and (out is stepper.out or self._takes_out(out, stepper))
         ):
-            return self.output_structure.pack((stepper.step(x),)), state
+            y = stepper.step(x, out)
+            return (y if self._gives_one else self.output_structure.pack((y,))), state
+        return self._run_steps(x, state, out, "step")
+
+    def advance(
+        self, x: Data, state: State, out: Data | None = None
+    ) -> tuple[Data, State]:
+        """Run a block of time steps: as many as x has, at least one.
+
+        Blocks of any sizes give what ``predict`` gives for the whole sequence.
+
+        Args:
+            x: (batch, time, features), or (batch, time) for ids; inputs without a time
+                axis as they are; several: a list or dict.
+            state: as for ``step``.
+            out: as for ``step``.
+
+        Returns:
+            The output: (batch, time, ...) where it has every step of a sequence, else
+            the one for a sequence that ends with the block; a new array, list or
+            dict, or ``out``; and the state for the next step or block.
+
+        Raises:
+            InputError: as for ``step``; or x has no time step, or inputs have different
+                numbers of them; or an output changes at earlier steps when the
+                sequence goes on.
+        """
+        stepper: Stepper | None = getattr(state, "stepper", None)
+        if (
+            stepper is not None
+            and stepper.chain is self._chain
+            and type(x) is ndarray
+            and stepper.takes_block(x)
+            and (self._gives_one or out is None)
+        ):
+            if out is not None:
+                shape = stepper.block_output_shape(x.shape[1])
+                check_out(out, self.output_structure.names[0], shape, stepper.dtype)
+            y = stepper.advance(x, out)
+            return (y if self._gives_one else self.output_structure.pack((y,))), state
+        return self._run_steps(x, state, out, "advance")
+
+    def _takes_out(self, out: Data | None, stepper: Stepper) -> bool:
+        """Whether a stepper can write to ``out``, which is remembered.
+
+        Raises:
+            InputError: it does not fit.
+        """
+        if out is not None:
+            if not self._gives_one:
+                return False
+            name = self.output_structure.names[0]
+            check_out(out, name, stepper.output_shape, stepper.dtype)
+        stepper.out = out
+        return True
+
+    def _run_steps(
+        self, x: Data, state: State, out: Data | None, call: str
+    ) -> tuple[Data, State]:
+        """``step`` or ``advance``, as ``call`` says."""
+        stream, one = self.stream, call == "step"
         stream.check_state(state)
-        arrays = self.input_arrays(x, stream.per_step_inputs)
+        shapes = stream.step_shapes if one else stream.block_shapes
+        arrays = self.input_arrays(x, shapes, call)
         for name, array in zip(self.input_names, arrays):
             if array.shape[0] != state.batch_size:
                 raise InputError(
@@ -295,7 +362,34 @@ class Model:
                     f"{state.batch_size}, got {array.shape[0]}: "
                     f"state = model.initial_state({array.shape[0]})"
                 )
-        return self.output_structure.pack(stream.step(arrays, state)), state
+        time = None if one else stream.time_steps(self.input_names, arrays)
+        outs = None
+        if out is not None:
+            expected = stream.output_shapes(state.batch_size, time)
+            dtypes = [port.dtype for port in self.graph.outputs]
+            outs = self.output_structure.unpack_out(out, expected, dtypes)
+        run = stream.step if one else stream.advance_block
+        outputs = run(arrays, state, outs)
+        return (self.output_structure.pack(outputs) if out is None else out), state
+
+    def streams(self, capacity: int) -> Streams:
+        """Sessions: the states of many streams, any of which run in one batch.
+
+        Args:
+            capacity: sessions to allocate memory for; more can be opened.
+
+        Raises:
+            InputError: the model cannot run step by step; the message names the layer.
+                Or ``capacity`` is no integer from 1.
+        """
+        from gru2np_runtime.run.sessions import Streams
+
+        return Streams(
+            self.stream,
+            self.input_structure,
+            self.output_structure,
+            whole_number(capacity, "capacity", 1),
+        )
 
     @property
     def stream(self) -> Stream:
@@ -308,6 +402,7 @@ class Model:
             from gru2np_runtime.run.stream import Stream
 
             self._stream = Stream(self.graph_plan)
+            self._chain = self._stream.chain
         return self._stream
 
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
@@ -326,19 +421,20 @@ class Model:
         return self._cached_batches
 
     def input_arrays(
-        self, x: Data, without_time: Sequence[bool] | None = None
+        self, x: Data, shapes: Sequence[Shape] | None = None, call: str = "predict"
     ) -> list[Array]:
         """The arrays of x in the order and the dtypes of the inputs, for tools.
 
         Args:
             x: as for ``predict``.
-            without_time: for each input, whether x lacks its time axis.
+            shapes: of the inputs, if they are not ``input_shapes``.
+            call: the method that x was given to, for messages.
 
         Raises:
             InputError: x does not fit the model's inputs.
         """
         names, ports = self.input_structure.names, self.graph.inputs
-        return unpack(x, names, ports, without_time, time_major=self._time_major)
+        return unpack(x, names, ports, shapes, call=call, time_major=self._time_major)
 
 
 def _rebuild(

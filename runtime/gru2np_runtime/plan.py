@@ -6,7 +6,7 @@ a ``Carry`` or a ``Stepper``, which belongs to a call or to the user.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,35 @@ if TYPE_CHECKING:
 
     # Plans of the layers inside a layer, by name.
     Parts = Mapping[str, "Plan"]
+
+
+class Small:
+    """A weight as the bundle stores it, if that is smaller than float32.
+
+    Attributes:
+        array: float16, or int8.
+        scales: of int8, float32, one for each index of the last axis; else None.
+    """
+
+    __slots__ = ("array", "scales")
+
+    def __init__(self, array: Array, scales: Array | None = None) -> None:
+        self.array = array
+        self.scales = scales
+
+
+class Weights(dict[str, "Array"]):
+    """Weights by path, some of which are stored small.
+
+    Attributes:
+        small: these, as they are stored, by path.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, Array], small: Mapping[str, Small]
+    ) -> None:
+        super().__init__(weights)
+        self.small = dict(small)
 
 
 class Carry:
@@ -156,18 +185,54 @@ class Chain:
     Attributes:
         dtype: of inputs, states and outputs; packed weights may have another.
         features: size of the input's last axis.
+        units: size of the output's last axis.
+        states: node and units of each state array, where the chain gathers.
     """
 
-    def __init__(self, dtype: str, features: int) -> None:
+    # Whether ``run`` and ``Stepper.advance`` are there; else only single steps are.
+    runs_sequences: ClassVar[bool] = False
+    # Whether ``advance_rows`` is there.
+    gathers: ClassVar[bool] = False
+    states: Sequence[tuple[str, int]] = ()
+
+    def __init__(self, dtype: str, features: int, units: int) -> None:
         self.dtype = np.dtype(dtype)
         self.features = features
+        self.units = units
 
     def accepts(self, x: Array) -> bool:
-        """Whether ``run`` can run on x; False if the kernel only runs single steps."""
-        return False
+        """Whether ``run`` can run on x."""
+        raise NotImplementedError
 
     def run(self, x: Array) -> Array:
         """Run whole sequences from zero states; x: (batch, time, features)."""
+        raise NotImplementedError
+
+    def locate(self, slabs: Sequence[Array]) -> Any:
+        """What ``advance_rows`` takes for slabs.
+
+        Args:
+            slabs: one for each of ``states``, (any number, units), contiguous.
+        """
+        raise NotImplementedError
+
+    def advance_rows(
+        self, x: Array, slabs: Any, rows: Array, *, last_only: bool
+    ) -> Array:
+        """Run some time steps from states in rows of slabs, which it updates.
+
+        What a row gives does not depend on the other rows, on their number, or on how
+        many time steps are in one call, to the bit.
+
+        Args:
+            x: (rows, time, features), in the dtype of the chain; one time step or more.
+            slabs: what ``locate`` gave for them.
+            rows: int64, for each row of x its row in the slabs, each one once.
+            last_only: whether to return the last time step alone.
+
+        Returns:
+            (rows, time, units), or (rows, units).
+        """
         raise NotImplementedError
 
     def stepper(self, carries: Mapping[str, Carry | None], rows: int) -> Stepper:
@@ -185,17 +250,54 @@ class Stepper:
 
     Attributes:
         chain: the chain.
+        dtype: of inputs and outputs.
         shape: of the input of a step, (rows, features).
+        output_shape: of the output of a step, (rows, units).
+        out: an array of that shape that steps write to; None if they return new ones.
     """
 
-    __slots__ = ("chain", "shape")
+    __slots__ = ("chain", "dtype", "out", "output_shape", "shape")
 
     def __init__(self, chain: Chain, rows: int) -> None:
         self.chain = chain
+        self.dtype = chain.dtype
         self.shape = (rows, chain.features)
+        self.output_shape = (rows, chain.units)
+        self.out: Array | None = None
 
-    def step(self, x: Array) -> Array:
-        """One step; x: (rows, features), in the chain's dtype; returns a new array."""
+    def step(self, x: Array, out: Array | None = None) -> Array:
+        """One step, written to ``out`` or to a new array, which is returned.
+
+        Args:
+            x: (rows, features), in the chain's dtype; may share memory with ``out``.
+            out: ``output_shape``, in the chain's dtype, of any layout.
+        """
+        raise NotImplementedError
+
+    def takes_block(self, x: Array) -> bool:
+        """Whether ``advance`` can run on x; else the input is checked, or refused."""
+        shape, (rows, features) = x.shape, self.shape
+        return (
+            len(shape) == 3
+            and shape[0] == rows
+            and shape[2] == features
+            and shape[1] > 0
+            and x.dtype == self.dtype
+            and self.chain.runs_sequences
+        )
+
+    def block_output_shape(self, time: int) -> tuple[int, ...]:
+        """Of the output of so many steps."""
+        raise NotImplementedError
+
+    def advance(self, x: Array, out: Array | None = None) -> Array:
+        """Some steps, written to ``out`` or to a new array, which is returned.
+
+        Args:
+            x: (rows, time, features), in the chain's dtype; may share memory with
+                ``out``.
+            out: ``block_output_shape``, in the chain's dtype, of any layout.
+        """
         raise NotImplementedError
 
     def move_states(self, carry: Carry | None, buffers: Sequence[Array]) -> None:
@@ -210,5 +312,16 @@ class Stepper:
 
 def child(weights: Mapping[str, Array], name: str) -> dict[str, Array]:
     """The weights of the child layer of that name."""
+    below = _below(weights, name)
+    small = small_of(weights)
+    return Weights(below, _below(small, name)) if small else below
+
+
+def small_of(weights: Mapping[str, Array]) -> Mapping[str, Small]:
+    """The weights that are stored small, as they are stored; by path."""
+    return weights.small if isinstance(weights, Weights) else {}
+
+
+def _below(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
     prefix = name + "/"
-    return {k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)}
+    return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}

@@ -40,6 +40,7 @@ MODULES = {
     "run",
     "scaling",
     "tables",
+    "worker",
 }
 
 
@@ -51,7 +52,8 @@ def small(workload):
 def test_bundles_give_the_reference_s_numbers(bench, tmp_path):
     models, bundles = bench("models"), bench("bundles")
     ours = bench("peers.ours").Ours("numpy")
-    for workload in (*models.STEPS, *models.SEQUENCES[::2], models.BATCHES[0]):
+    some = (*models.STEPS, models.BLOCKS[0], *models.SEQUENCES[::2], models.BATCHES[0])
+    for workload in some:
         workload = small(workload)
         models.write_data(tmp_path, workload)
         bundles.write_bundle(tmp_path, workload)
@@ -60,6 +62,34 @@ def test_bundles_give_the_reference_s_numbers(bench, tmp_path):
         y = np.stack([run(row) for row in x]) if workload.step else run(x)
         assert expected.dtype == np.float64
         np.testing.assert_allclose(y, expected, atol=3e-6, err_msg=workload.name)
+
+
+@pytest.mark.parametrize("variant", ["numpy", "one by one"])
+def test_sessions_give_the_reference_s_numbers(bench, tmp_path, variant):
+    models, bundles = bench("models"), bench("bundles")
+    ours = bench("peers.ours").Ours("numpy")
+    ours.kernel = variant
+    for workload in models.SESSIONS[1:5]:
+        models.write_data(tmp_path, workload)
+        bundles.write_bundle(tmp_path, workload)
+        x, expected = np.load(tmp_path / "x.npy"), np.load(tmp_path / "y.npy")
+        run = ours.load(workload, tmp_path)()
+        y = np.stack([run(row)[: models.CHECKED_ROWS] for row in x])
+        assert x.shape == (models.CHECKED_STEPS, workload.batch, 4)
+        np.testing.assert_allclose(y, expected, atol=3e-6, err_msg=workload.name)
+        # Calls after those that are checked are of other sessions.
+        calls = models.sessions_of_calls(workload)
+        rows = [next(calls).tolist() for _ in range(len(x) + 5)]
+        some = workload.batch < workload.sessions
+        assert len({tuple(row) for row in rows}) == (5 if some else 1)
+        assert all(len(set(row)) == workload.batch for row in rows)
+
+
+def test_rates_are_rows_a_second(bench):
+    workload = bench("models").SESSIONS[1]
+    measured = {workload.name: {"gru2np c": {"rounds": [2e-3, 1e-3]}}}
+    lines = bench("tables").rates([workload], measured)
+    assert lines[2] == f"| Step of {workload.title} | {workload.batch * 1000:,} |"
 
 
 def test_bundles_are_named_as_layers_are(bench, tmp_path):
@@ -93,7 +123,13 @@ def test_a_ratio_is_the_median_of_the_rounds(bench):
 
 def test_bounds_are_of_what_is_measured(bench):
     models, goals, peers = bench("models"), bench("goals"), bench("peers")
-    every = (models.STEPS, models.SEQUENCES, models.BATCHES, models.NETWORKS)
+    every = (
+        models.STEPS,
+        models.BLOCKS,
+        models.SEQUENCES,
+        models.BATCHES,
+        models.NETWORKS,
+    )
     known = {workload.name for workloads in every for workload in workloads}
     for name, bounds in goals.BOUNDS.items():
         assert name in peers.PEERS
@@ -210,11 +246,12 @@ def test_less_is_measured_where_time_is_short(bench):
     folders = {workload.name: workload.name for workload in (usual, huge)}
     given = (Fleet(), [usual, huge], folders, False)
     measured, _, short = run._rounds(*given, run.elapsed() + 1e6, [])
-    assert asked[usual.name] == (run.MOST, list(peers.PEERS))
+    assert asked[usual.name] == (run.MOST, run.runtimes_of(usual))
     assert asked.pop(huge.name) == (run.MOST, run.FEW)
     assert not short
     measured, _, short = run._rounds(*given, -1e6, [])
-    assert asked.pop(usual.name) == (run.LEAST, run.NEEDED)
+    needed = [name for name in run.runtimes_of(usual) if name in run.NEEDED]
+    assert asked.pop(usual.name) == (run.LEAST, needed)
     assert not asked
     assert measured[huge.name] == {}
     assert short[0] == f"{huge.title}: no time was left"
@@ -250,3 +287,33 @@ def test_networks_give_what_keras_gives_in_float64(bench, tmp_path):
 @pytest.mark.parametrize(("seconds", "text"), [(2e-6, "2.00 µs"), (0.0123, "12.3 ms")])
 def test_durations_read_well(bench, seconds, text):
     assert bench("tables").duration(seconds) == text
+
+
+@pytest.mark.parametrize("kind", ["float16", "int8"])
+def test_small_bundles_hold_small_weights_of_the_same_model(bench, tmp_path, kind):
+    models, bundles = bench("models"), bench("bundles")
+    workload = small(models.STEPS[0])
+    models.write_data(tmp_path, workload)
+    bundles.write_bundle(tmp_path, workload, kind)
+    run = bench("peers.ours").Ours(kind).load(workload, tmp_path)()
+    y = np.stack([run(row) for row in np.load(tmp_path / "x.npy")])
+    away = np.abs(y - np.load(tmp_path / "y.npy")).max()
+    assert {"float16": 1e-5, "int8": 1e-4}[kind] < away < bench("worker").COARSE / 5
+    model = gru2np_runtime.load(tmp_path / f"model.{kind}.npz")
+    assert model.storage["dtype"] == kind
+
+
+def test_small_weights_have_a_table_of_their_own(bench):
+    rounds = {"gru2np c": 2.0, "gru2np c int8": 1.0, "ONNX Runtime": 4.0}
+    measured = {
+        "gru64-t100": {
+            name: {"rounds": [seconds], "difference": 1e-7}
+            for name, seconds in rounds.items()
+        }
+    }
+    tables = bench("tables")
+    (row,) = tables.small(measured)[2:]
+    assert row.count("–") == 4
+    assert "| **0.50**<br>1.0e-07 |" in row
+    assert "int8" not in tables.ratios(["gru64-t100"], measured)[0]
+    assert set(tables.BESIDE) > set(bench("peers").SMALL)

@@ -22,11 +22,16 @@ DOCS = goldens.ROOT / "docs"
 SCHEMA = json.loads((DOCS / "bundle.schema.json").read_text("utf-8"))
 
 
-def test_the_gru_by_hand_prints_what_the_page_shows():
-    failed, tried = doctest.testfile(
-        str(DOCS / "gru-by-hand.md"), module_relative=False
-    )
+@pytest.mark.parametrize("page", ["gru-by-hand.md", "streaming.md"])
+def test_a_page_s_session_prints_what_it_shows(page):
+    failed, tried = doctest.testfile(str(DOCS / page), module_relative=False)
     assert tried > 20
+    assert failed == 0
+
+
+def test_the_page_of_sessions_prints_what_it_shows():
+    failed, tried = doctest.testfile(str(DOCS / "sessions.md"), module_relative=False)
+    assert tried > 12
     assert failed == 0
 
 

@@ -30,10 +30,10 @@ def stub(monkeypatch):
     monkeypatch.setattr(running.Worker, "command", (sys.executable, "-c", STUB))
 
 
-@pytest.mark.parametrize("name", ["architectures", "files", "layers", "soak"])
+@pytest.mark.parametrize("name", ["architectures", "files", "layers", "soak", "steps"])
 def test_a_search_runs(monkeypatch, name):
     """A little of one piece; the others run what the tests run too."""
-    for constant in ("ARCHITECTURES", "FILES", "LAYERS", "CALLS"):
+    for constant in ("ARCHITECTURES", "FILES", "LAYERS", "CALLS", "STEPS"):
         monkeypatch.setattr(searches, constant, 10)
     monkeypatch.setattr(searches, "LEFT_BEHIND", 1 << 20)
     if name == "layers" and kernel() != "c":

@@ -9,11 +9,12 @@ import pytest
 
 from gru2np_runtime.activations import (
     FUNCTIONS,
+    activate,
     axes_of,
     check_activation,
     function_of,
 )
-from gru2np_runtime.functions import erf
+from gru2np_runtime.functions import ACCURATE, FASTER, erf, relu, row_sums
 
 DTYPES = ("float32", "float64")
 
@@ -186,3 +187,24 @@ def test_sparsemax_is_that_of_keras():
     # Keras 3.15 printed these; the paper's would be 0.55, 0.45, 0.
     y = FUNCTIONS["sparsemax"](np.array([[0.5, 0.4, -1.0]]))
     np.testing.assert_allclose(y, [[0.3, 0.2, 0.0]], atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("length", [1, 64, 100, ACCURATE, ACCURATE + 1, 5000])
+def test_sums_of_rows_are_as_exact_as_those_of_numpy(length, dtype):
+    x = np.random.default_rng(0).normal(1, 1, (3, FASTER // length + 2, length))
+    x = x.astype(dtype)
+    x[0, 1, 0] = np.nan
+    got, wanted = row_sums(x), x.sum(axis=-1, keepdims=True, dtype=np.float64)
+    assert got.dtype == x.dtype
+    np.testing.assert_allclose(got, wanted, 20 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("shape", [(3,), (1025,), (5, 8192), (3, 5000, 7)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_relu_in_place_is_relu_at_every_size(shape, dtype):
+    x = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    x.reshape(-1)[:3] = np.nan, np.inf, -np.inf
+    np.testing.assert_array_equal(activate("relu", x.copy()), relu(x))
+    turned = np.asfortranarray(x)
+    np.testing.assert_array_equal(activate("relu", turned.copy(order="F")), relu(x))

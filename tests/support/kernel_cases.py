@@ -6,6 +6,7 @@ run under a sanitizer, in a process of its own.
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import numpy as np
@@ -17,15 +18,21 @@ from gru2np_runtime.kernels.c import library as c_library
 from gru2np_runtime.kernels.c import plans as c_plans
 from gru2np_runtime.kernels.plain.recurrent import Recurrence
 from gru2np_runtime.model import Model
+from gru2np_runtime.plan import Small, Weights
 from gru2np_runtime.run.dispatch import make_plan
 
+STORAGES = ("float32", "float16", "int8")
+# What a number may differ from float64 with the same weights.  Beside int8 weights, few
+# rows keep 16 bits of each number.
+EXACT, IN_16_BITS = 2e-6, 1e-4
+FEW_ROWS = 16
 HARD = {"function": "hard_sigmoid", "slope": 0.2}
 
 
 class Case:
     """A layer with random weights, inputs and options, all from one seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, storage: str = "float32") -> None:
         rng = np.random.default_rng(seed)
 
         def chance() -> bool:
@@ -56,12 +63,15 @@ class Case:
         scale = 0.7 / np.sqrt(max(self.features, self.units))
         if options["activation"] in ("relu", "linear"):
             scale *= 0.3
-        self.weights = {
-            name: (rng.normal(size=shape) * scale).astype(np.float32)
-            for name, shape in self.layer.weight_shapes(
-                (None, None, self.features)
-            ).items()
-        }
+        shapes = self.layer.weight_shapes((None, None, self.features))
+        self.weights = stored(
+            {
+                name: (rng.normal(size=shape) * scale).astype(np.float32)
+                for name, shape in shapes.items()
+            },
+            storage,
+        )
+        self.difference = IN_16_BITS if storage == "int8" else EXACT
         shape = (self.batch, self.time)
         if options["time_major"]:
             shape = shape[::-1]
@@ -106,7 +116,7 @@ class Case:
         for y, wanted in zip(got, expected):
             assert y.shape == wanted.shape
             assert y.dtype == np.float32
-            np.testing.assert_allclose(y, wanted, rtol=2e-6, atol=2e-6)
+            np.testing.assert_allclose(y, wanted, EXACT, self.difference)
 
 
 # Layers of every kind, and the rows they are given in one batch: what a broken sensor
@@ -122,7 +132,7 @@ ROWS = (0.5, np.nan, np.inf, -np.inf, 1e-42, 3e38, -0.0, -30.0)
 MOST_UNITS = 70
 
 
-def check_units(library, width, units) -> None:
+def check_units(library, width, units, storage="float32") -> None:
     """Layers of so many units, with every array as large as the library asks for."""
     rng = np.random.default_rng(units)
     features, time = units % 9 + 1, units % 4 + 1
@@ -130,18 +140,70 @@ def check_units(library, width, units) -> None:
     x[:, 0, 0] = ROWS
     for cls, options in KINDS:
         layer = cls(units=units, return_sequences=True, **options)
-        weights = random_weights(layer, features, rng)
+        weights = stored(random_weights(layer, features, rng), storage)
         plain = Recurrence(layer, weights)
         with np.errstate(all="ignore"):
             (wanted,), after = plain.advance(x, None, plain.begin(len(x), ()))
         packed = c_plans.pack_recurrent(library, layer, weights, width)
         for rows in (1, len(ROWS)):
+            most = IN_16_BITS if storage == "int8" else 1e-5
             y, states = run_apart(library, packed, x[:rows], len(after.states))
-            near(y, wanted[:rows])
+            near(y, wanted[:rows], most)
             for state, expected in zip(states, after.states):
-                near(state, expected[:rows])
+                near(state, expected[:rows], most)
             parts = [(layer.op, packed, len(states))]
-            near(chain_apart(library, parts, x[:rows]), wanted[:rows])
+            near(chain_apart(library, parts, x[:rows]), wanted[:rows], most)
+        check_sessions(library, parts, x, wanted, rng)
+
+
+def check_sessions(library, parts, x, wanted, rng) -> None:
+    """Sessions from zero: near the outputs wanted, and to the bit as each is alone."""
+    order = rng.permutation(len(x))
+    rows = rng.permutation(2 * len(x))[: len(x)]
+    y, slabs = sessions_apart(library, parts, x[order], rows)
+    near(y, wanted[order])
+    unused = np.setdiff1d(np.arange(2 * len(x)), rows)
+    for slab in slabs:
+        np.testing.assert_array_equal(slab[unused], 0.0)
+    for place, row in zip(order, rows):
+        one, alone = sessions_apart(library, parts, x[place, None], np.array([0]))
+        assert one.tobytes() == y[np.flatnonzero(order == place)].tobytes()
+        for slab, other in zip(slabs, alone):
+            assert other[0].tobytes() == slab[row].tobytes()
+
+
+def check_blocks(library, width, units, storage="float32") -> None:
+    """Two layers of so many units in blocks: as the whole, whatever the numbers are."""
+    rng = np.random.default_rng(units)
+    time, features = 19, units % 9 + 1
+    rows = 97 if units in (2, 18) else (1, len(ROWS))[units % 2]
+    x = rng.normal(size=(rows, time, features)).astype(np.float32)
+    x[: len(ROWS), 3, 0] = ROWS[: min(rows, len(ROWS))]
+    x[0, 3, 0] = ROWS[units % len(ROWS)]
+    cls, options = KINDS[units % len(KINDS)]
+    parts, inputs = [], features
+    for i in range(2):
+        layer = cls(units=units, return_sequences=True, **options)
+        weights = stored(random_weights(layer, inputs, rng), storage)
+        packed = c_plans.pack_recurrent(library, layer, weights, width)
+        parts.append((str(i), packed, len(layer.state_sizes())))
+        inputs = units
+    for return_sequences in (True, False):
+        chain = c_chain.CompiledChain(parts, return_sequences=return_sequences)
+        whole = chain.stepper({}, rows).advance(x)
+        stepper, begin, found = chain.stepper({}, rows), 0, []
+        for end in (2, 17, time):
+            found.append(stepper.advance(x[:, begin:end]))
+            begin = end
+        y = np.concatenate(found, axis=1) if return_sequences else found[-1]
+        np.testing.assert_array_equal(y, whole)
+        stepper = chain.stepper({}, rows)
+        out = np.empty((rows, units), np.float32)
+        for t in range(time):
+            stepper.step(x[:, t], out)
+        # A block widens the weights of its inputs.
+        most = 3 * IN_16_BITS if storage == "int8" else 1e-5
+        near(out, whole[:, -1] if return_sequences else whole, most)
 
 
 def random_weights(layer, features, rng):
@@ -158,7 +220,7 @@ def small_gru():
     return gru.bind(**random_weights(gru, 3, np.random.default_rng(3)))
 
 
-def chain_model(*, return_sequences=False):
+def chain_model(*, return_sequences=False, storage="float32"):
     """LSTM, Dense, GRU, SimpleRNN and Dense: every layer that a chain can hold."""
     parts = {
         "lstm": layers.LSTM(units=7, return_sequences=True),
@@ -178,11 +240,35 @@ def chain_model(*, return_sequences=False):
         source = (name, 0)
     inputs = [Port("x", (None, None, 5), "float32")]
     outputs = [Port("y", shape, "float32", source)]
-    return Model(Graph(inputs, nodes, outputs, parts), weights)
+    return Model(Graph(inputs, nodes, outputs, parts), stored(weights, storage))
 
 
-def near(y, wanted):
-    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
+def near(y, wanted, most=1e-5):
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=most)
+
+
+def stored(weights, storage):
+    """Weights whose matrices are stored so; the others keep their float32."""
+    if storage == "float32":
+        return weights
+    small = {}
+    for name, array in weights.items():
+        if not name.endswith("kernel") or array.shape[2:] or array.dtype != np.float32:
+            continue
+        if storage == "float16":
+            small[name] = Small(array.astype(np.float16))
+        else:
+            scales = np.abs(array).max(axis=0) / np.float32(127)
+            numbers = np.rint(array / np.where(scales > 0, scales, 1))
+            small[name] = Small(numbers.astype(np.int8), scales)
+    wide = {name: widened(weight) for name, weight in small.items()}
+    return Weights({**weights, **wide}, small)
+
+
+def widened(weight):
+    """A small weight in float32."""
+    wide = weight.array.astype(np.float32)
+    return wide if weight.scales is None else wide * weight.scales
 
 
 def place(array):
@@ -235,7 +321,29 @@ def chain_apart(library, parts, x, *, return_sequences=True):
     return y
 
 
-def check_chain(library, width) -> None:
+def sessions_apart(library, parts, x, rows):
+    """Outputs and slabs of sessions in arrays that lie apart from each other.
+
+    Args:
+        rows: of the slabs, which have two for each session and start from zero.
+    """
+    count, time, _ = x.shape
+    x, rows = x.copy(), rows.astype(np.int64)
+    chain = c_chain.CompiledChain(parts, return_sequences=True)
+    slabs = [np.zeros((2 * count, n), np.float32) for _, n in chain.states]
+    sizes = chain.workspace(max(2, min(count, c_chain.CHUNK)), time)
+    states, work = (np.empty(n + c_chain.ALIGNMENT, np.float32) for n in sizes)
+    y = np.empty((count, time, chain.units), np.float32)
+    strides = [stride // 4 for array in (x, y) for stride in array.strides[:2]]
+    places = [place(array) for array in (x, states, y, work)]
+    slab_places = np.array([place(slab) for slab in slabs], np.uintp)
+    call = chain.call(places, (count, time), strides)
+    call += c_chain._SESSIONS.pack(place(slab_places), place(rows))
+    library.gru2np_sessions(call)
+    return y, slabs
+
+
+def check_chain(library, width, storage="float32") -> None:
     """Layers of every kind in one call, for batches and times around whole tiles."""
     rng = np.random.default_rng(width)
     for return_sequences in (False, True):
@@ -248,13 +356,13 @@ def check_chain(library, width) -> None:
         )
         bound, parts, features = [], [], 5
         for layer in chain:
-            weights = random_weights(layer, features, rng)
+            weights = stored(random_weights(layer, features, rng), storage)
             bound.append((layer, weights))
             features = layer.units
             count = {"lstm": 2, "dense": 0}.get(layer.op, 1)
             pack = c_plans.pack_recurrent if count else c_plans.pack_dense
             parts.append((layer.op, pack(library, layer, weights, width), count))
-        for rows, time in ((1, 1), (1, 33), (2, 16), (97, 2), (200, 1)):
+        for rows, time in ((1, 1), (1, 65), (2, 33), (97, 2), (200, 1)):
             x = rng.normal(size=(rows, time, 5)).astype(np.float32)
             wanted = x
             for layer, weights in bound:
@@ -264,7 +372,10 @@ def check_chain(library, width) -> None:
             near(
                 chain_apart(library, parts, x, return_sequences=return_sequences),
                 wanted,
+                3 * IN_16_BITS if storage == "int8" else 1e-5,
             )
+            if return_sequences:
+                check_sessions(library, parts, x, wanted, rng)
 
 
 def main(path, cases) -> None:
@@ -272,12 +383,15 @@ def main(path, cases) -> None:
     found = c_library.open_library(path)
     if isinstance(found, str):
         sys.exit(found)
-    for width in range(c_library.level(found) + 1):
+    for width, storage in itertools.product(
+        range(c_library.level(found) + 1), STORAGES
+    ):
         for number in range(cases):
-            Case(number).check(found, width)
-        check_chain(found, width)
+            Case(number, storage).check(found, width)
+        check_chain(found, width, storage)
         for units in range(1, MOST_UNITS + 1):
-            check_units(found, width, units)
+            check_units(found, width, units, storage)
+            check_blocks(found, width, units, storage)
     print("checked", cases, "cases with widths up to", 4 << c_library.level(found))
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from gru2np.errors import VerificationError
 from gru2np.layers.spec import HALF
 from gru2np.verification import assumptions, float64, samples, storage_cost
-from gru2np.verification.cases import SATURATED
 from gru2np.verification.comparison import (
     NOT_FINITE,
     Comparison,
@@ -27,7 +26,7 @@ from gru2np.verification.layerwise import Layerwise, unnamed
 from gru2np.verification.result import Verification
 from gru2np.verification.settings import RECORDED, TOLERANCES, precision
 from gru2np_runtime import InputError, __version__
-from gru2np_runtime.proof.replay import flat
+from gru2np_runtime.proof.replay import SATURATED, flat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,6 +19,7 @@ from gru2np.verification import samples
 from gru2np.verification.input_usage import usages
 from gru2np.verification.landmarks import legal, pool
 from gru2np.verification.mask_patterns import PATTERNS, mask
+from gru2np_runtime.proof.replay import SATURATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 # The name of the case with the user's inputs.
 GIVEN = "given"
-SATURATED = "saturated"
 # Landmarks of the file, and those that only its bundle has.
 LANDMARKS, OTHERS = "landmarks", "bundle-landmarks"
 # Inputs times this number saturate gates.

@@ -10,11 +10,11 @@ import numpy as np
 from gru2np.bundle import in_memory, rewritten
 from gru2np.errors import InputError, VerificationError
 from gru2np.storage import measured_text
-from gru2np.verification.cases import SATURATED, draw
+from gru2np.verification.cases import draw
 from gru2np.verification.comparison import Tolerance
 from gru2np.verification.samples import declared_batch, has_states
 from gru2np_runtime import load
-from gru2np_runtime.proof.replay import difference, flat
+from gru2np_runtime.proof.replay import SATURATED, difference, flat, stated_cost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -176,13 +176,8 @@ def tolerance(
         full: the tolerance of the model in full precision.
         case: the name of the case.
     """
-    key = SATURATED if case == SATURATED and SATURATED in storage else "outputs"
-    cost = storage[key][output]
-    # An output of zeros only has no relative difference.
-    absolute = 0.0 if cost["relative"] else cost["largest_difference"]
-    return Tolerance(
-        full.atol + MARGIN * absolute, full.rtol + MARGIN * cost["relative"]
-    )
+    absolute, relative = stated_cost(storage, case, output)
+    return Tolerance(full.atol + MARGIN * absolute, full.rtol + MARGIN * relative)
 
 
 def note(storage: Mapping[str, Any]) -> str:

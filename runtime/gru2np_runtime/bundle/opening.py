@@ -11,6 +11,7 @@ from gru2np_runtime.bundle.container import MANIFEST, read_array, read_members
 from gru2np_runtime.bundle.manifest import Manifest, read_manifest
 from gru2np_runtime.errors import BundleError
 from gru2np_runtime.model import Model
+from gru2np_runtime.plan import Small, Weights
 
 if TYPE_CHECKING:
     import os
@@ -40,12 +41,25 @@ class Opened:
         weights = self.manifest.weights
         return {weight.path: weight.value(self.stored) for weight in weights}
 
+    def small(self) -> dict[str, Small]:
+        """The weights by path that a kernel can use as they are stored."""
+        small = {}
+        for weight in self.manifest.weights:
+            array = self.stored[weight.name]
+            if weight.dtype == "float16":
+                small[weight.path] = Small(array)
+            elif weight.scale is not None and weight.axis == array.ndim - 1:
+                small[weight.path] = Small(array, self.stored[weight.scale.name])
+        return small
+
     def model(self) -> Model:
         """The model, with its plans; float16 is converted to float32."""
         manifest = self.manifest
+        weights = {path: _widened(array) for path, array in self.weights().items()}
+        small = self.small()
         return Model(
             manifest.graph,
-            {path: _widened(array) for path, array in self.weights().items()},
+            Weights(weights, small) if small else weights,
             name=manifest.name,
             inputs=manifest.inputs,
             outputs=manifest.outputs,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.activations import add_to
+from gru2np_runtime.functions import FASTER, row_sums
 from gru2np_runtime.layer import ACROSS, FEW, Layer, no_products, stored
 from gru2np_runtime.layers.axes import normalize_axis, per_step_unless_time_in
 
@@ -368,6 +369,10 @@ def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
     # The mean of no elements is NaN, without a warning.
     with np.errstate(divide="ignore", invalid="ignore"):
         size = float(math.prod(x.shape[axis] for axis in axes))
+        if axes == (x.ndim - 1,) and x.size >= FASTER:
+            mean = row_sums(x) / size
+            centered = x - mean
+            return mean, row_sums(centered * centered) / size, centered
         mean = x.sum(axis=axes, keepdims=True) / size
         centered = x - mean
         return (

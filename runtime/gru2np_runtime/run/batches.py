@@ -13,6 +13,7 @@ from gru2np_runtime.graph import walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gru2np_runtime.graph import Graph
     from gru2np_runtime.layer import Array
     from gru2np_runtime.run.execution import GraphPlan
     from gru2np_runtime.run.stream import Stream
@@ -28,11 +29,7 @@ class Batches:
 
     def __init__(self, plan: GraphPlan) -> None:
         self.plan = plan
-        self.splits_rows = plan.graph.independent_rows and not any(
-            isinstance(value, CustomFunction) and not value.per_step
-            for _, layer in walk(plan.graph)
-            for value in layer.attributes().values()
-        )
+        self.splits_rows = splits_rows(plan.graph)
         self._row_bytes: tuple[object, float] | None = None
         self._stream: tuple[Stream | None] | None = None
 
@@ -136,6 +133,15 @@ class Batches:
             ]
             self._row_bytes = (key, 4.0 * sum(sizes))
         return self._row_bytes[1]
+
+
+def splits_rows(graph: Graph) -> bool:
+    """Whether the model states that the rows of a batch do not depend on each other."""
+    return graph.independent_rows and not any(
+        isinstance(value, CustomFunction) and not value.per_step
+        for _, layer in walk(graph)
+        for value in layer.attributes().values()
+    )
 
 
 def in_batches(

@@ -4,16 +4,8 @@ The pass reads a graph and the plans of its layers.  A plan states which kernel 
 (``Plan.kernel``) and which plans a chain runs for it (``Plan.fused``).  The pass finds
 consecutive layers; the kernel packs them into a ``Chain``, or returns None.
 
-Where extensions belong:
-
-- Weights of another dtype (float16, int8 panels): the packing of the kernel.  The pass
-  compares only the dtypes that layers compute in.
-- Some rows of a large state: a parameter of ``Stepper.step``.  Only the stepper knows
-  the layout of the state.
-- Outputs written into a given array: a parameter of ``Stepper.step`` and ``Chain.run``,
-  the only two functions that allocate outputs.
-- Several time steps from a given state: a method of ``Stepper``, which holds the states
-  that ``Chain.run`` starts from zero.
+How weights are stored is the kernel's matter: the pass compares only the dtypes that
+layers compute in.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from gru2np_runtime.graph import Node
     from gru2np_runtime.layer import Array, Shape
-    from gru2np_runtime.plan import Plan, Stepper
+    from gru2np_runtime.plan import Chain, Plan, Stepper
     from gru2np_runtime.run.execution import GraphPlan
 
 
@@ -93,8 +93,11 @@ class Stream:
         end_dependent: values with the time axis that change at earlier steps too when
             the sequence continues.
         carried: names of the nodes with a state.
+        step_shapes: of the inputs of a step, which lack the time axis.
+        block_shapes: of the inputs of a block of steps, of any length.
         chain: the whole graph as one chain, if it is one.
         single: otherwise, chains of single layers by node.
+        tile: rows of sessions that run together; None before ``run.slabs`` tried it.
 
     Raises:
         InputError: the graph cannot run step by step; the message names the layer.
@@ -115,9 +118,18 @@ class Stream:
         for node in graph.nodes:
             self._classify(node)
         self.per_step_outputs = [port.source in self.per_step for port in graph.outputs]
+        self.step_shapes: list[Shape] = []
+        self.block_shapes: list[Shape] = []
+        for port, per_step in zip(graph.inputs, self.per_step_inputs):
+            batch, *rest = port.shape
+            self.step_shapes.append((batch, *rest[per_step:]))
+            self.block_shapes.append(
+                (batch, None, *rest[1:]) if per_step else port.shape
+            )
         self.chain = plan.chain or fuse(graph, plan.plans)
         carrying = [node for node in graph.nodes if node.name in self.carried]
         self.single = {} if self.chain else fuse_single(carrying, plan.plans)
+        self.tile: int | None = None
 
     def _time_sources(self) -> set[str]:
         """Names of the inputs and nodes whose time axis reaches a layer over time."""
@@ -310,22 +322,99 @@ class Stream:
                 )
         return State(carries, batch_size or 0)
 
-    def step(self, inputs: Sequence[Array], state: State) -> list[Array]:
-        """Run one time step, and update the state; inputs without time axis."""
+    def step(
+        self, inputs: Sequence[Array], state: State, outs: Sequence[Array] | None = None
+    ) -> list[Array]:
+        """Run one time step, and update the state.
+
+        Args:
+            inputs: without time axis.
+            state: of the steps before.
+            outs: what ``output_shapes`` says, to write the outputs to.
+        """
         if self.chain is not None:
-            stepper = state.stepper
-            if stepper is None or stepper.chain is not self.chain:
-                stepper = self.chain.stepper(state.carries, state.batch_size)
-                state.stepper = stepper
-            return [stepper.step(inputs[0])]
+            stepper = self._stepper(self.chain, state)
+            stepper.out = None if outs is None else outs[0]
+            return [stepper.step(inputs[0], stepper.out)]
         arrays = [
             x[:, None] if per_step else x
             for x, per_step in zip(inputs, self.per_step_inputs)
         ]
-        return [
-            np.array(y[:, 0] if per_step else y)
+        results = [
+            y[:, 0] if per_step else y
             for y, per_step in zip(self.advance(arrays, state), self.per_step_outputs)
         ]
+        return [np.array(y) for y in results] if outs is None else _write(results, outs)
+
+    def advance_block(
+        self, inputs: Sequence[Array], state: State, outs: Sequence[Array] | None = None
+    ) -> list[Array]:
+        """Run a block of time steps, and update the state.
+
+        Args:
+            inputs: those with the time axis of the same length, from 1 on.
+            state: of the steps before.
+            outs: as for ``step``.
+        """
+        if self.chain is not None and self.chain.runs_sequences:
+            stepper = self._stepper(self.chain, state)
+            return [stepper.advance(inputs[0], None if outs is None else outs[0])]
+        results = self.advance(inputs, state)
+        return list(results) if outs is None else _write(results, outs)
+
+    def time_steps(self, names: Sequence[str], inputs: Sequence[Array]) -> int:
+        """The number of time steps of a block.
+
+        Args:
+            names: of the inputs, for messages.
+            inputs: of ``block_shapes``.
+
+        Raises:
+            InputError: the outputs of a block are not those of its steps, there is no
+                step, or the inputs have different numbers of them.
+        """
+        for port in self.plan.graph.outputs:
+            if port.source in self.end_dependent:
+                raise InputError(
+                    "this model cannot run in blocks of time steps: its output "
+                    f"{port.name!r} changes at earlier steps too when the sequence "
+                    "goes on; step(x, state) runs one step, predict(x) whole sequences"
+                )
+        times: list[tuple[str, int]] = [
+            (name, x.shape[1])
+            for name, x, per_step in zip(names, inputs, self.per_step_inputs)
+            if per_step
+        ]
+        first, time = times[0]
+        if time == 0:
+            raise InputError(
+                f"input {first!r}, axis 1: expected at least one time step, got 0: "
+                "an empty block needs no call"
+            )
+        for name, other in times:
+            if other != time:
+                raise InputError(
+                    f"input {name!r}, axis 1: expected {time} time steps as input "
+                    f"{first!r} has, got {other}"
+                )
+        return time
+
+    def output_shapes(self, batch_size: int, time: int | None) -> list[Shape]:
+        """Shapes of the outputs of a block, or of a step where ``time`` is None."""
+        shapes: list[Shape] = []
+        for port, per_step in zip(self.plan.graph.outputs, self.per_step_outputs):
+            rest = port.shape[1 + per_step :]
+            steps = (time,) if per_step and time is not None else ()
+            shapes.append((batch_size, *steps, *rest))
+        return shapes
+
+    def _stepper(self, chain: Chain, state: State) -> Stepper:
+        """The buffers of the state of a chain."""
+        stepper = state.stepper
+        if stepper is None or stepper.chain is not chain:
+            stepper = chain.stepper(state.carries, state.batch_size)
+            state.stepper = stepper
+        return stepper
 
     def advance(self, arrays: Sequence[Array], state: State) -> tuple[Array, ...]:
         """Run some time steps, inputs (batch, time, ...), and update the state."""
@@ -342,8 +431,13 @@ class Stream:
             if node.name in self.single and values[0].shape[1] == 1:
                 y = self._single_stepper(node.name, state).step(values[0][:, 0])
                 return (y[:, None] if (node.name, 0) in self.per_step else y,)
-            state.node_steppers.pop(node.name, None)
-            outputs, state.carries[node.name] = plan.advance(values[0], mask, carry)
+            outputs, after = plan.advance(values[0], mask, carry)
+            if state.stepper is None and node.name not in state.node_steppers:
+                state.carries[node.name] = after
+            else:
+                # Steps go on in the buffers that these are views of.
+                for kept, new in zip(carry.states, after.states):
+                    kept[...] = new
             return outputs
 
         return self.plan.outputs(self.plan.values(arrays, run=run, release=True))
@@ -361,6 +455,12 @@ class Stream:
         if not isinstance(plan, CarryingPlan):
             raise TypeError(f"{node.layer} has no carrying plan")
         return plan
+
+
+def _write(results: Sequence[Array], outs: Sequence[Array]) -> list[Array]:
+    for y, out in zip(results, outs):
+        out[...] = y
+    return list(outs)
 
 
 def _broadcasts(

@@ -115,5 +115,18 @@ def test_tiny_pieces_equal_keras(golden, monkeypatch):
             golden.close(y, wanted, f"call {call}")
 
 
+@pytest.mark.parametrize("shape", [(1, 40, 50), (5, 9, 70), (3, 300, 6), (9, 700)])
+def test_one_channel_is_one_of_two(shape):
+    """Windows of one channel are copied another way, in pieces of every shape."""
+    rng = np.random.default_rng(0)
+    rank = len(shape) - 1
+    x = rng.normal(size=(*shape, 2)).astype(np.float32)
+    kernel = rng.normal(size=(*(3,) * rank, 2, 5)).astype(np.float32)
+    kernel[..., 1, :] = 0
+    wanted = convolve(x, kernel, (2,) * rank, (1,) * rank)
+    one = convolve(x[..., :1], kernel[..., :1, :], (2,) * rank, (1,) * rank)
+    np.testing.assert_allclose(one, wanted, 1e-5, 1e-5)
+
+
 def test_there_are_cases():
     assert len(CASES) > 50

@@ -5,6 +5,7 @@ import pytest
 
 import goldens
 import proofs
+import stored_small
 from gru2np_runtime import BundleError, Model, kernel, load
 from gru2np_runtime.bundle.opening import open_bundle
 from gru2np_runtime.proof.checking import check
@@ -158,3 +159,17 @@ def test_a_stateful_model_carries_its_states_and_is_left_at_zero():
 )
 def test_differences(got, wanted, expected):
     assert difference(np.array(got), np.array(wanted)) == expected
+
+
+@pytest.mark.parametrize(("kind", "share"), [("float16", 0.0), ("int8", 1 / 32)])
+def test_kernels_may_differ_by_a_share_of_what_small_storage_costs(kind, share):
+    data, facts = stored_small.exported(store=kind)
+    model = load(data)
+    x = np.random.default_rng(2).normal(size=(5, 1, 4)).astype(np.float32)
+    y = model.predict(x, 1)
+    proved = proofs.proved(data, [x], [y], allowed=1e-3, calls=5)
+    case = checked(proved).whole[0]
+    (cost,) = facts.storage["outputs"].values()
+    own = share * cost["relative"] * float(np.abs(y).max())
+    assert case.allowed == pytest.approx(1e-3 + own)
+    assert (own > 1e-6) == (kind == "int8")

@@ -25,7 +25,7 @@ LIBRARY = os.path.join(
     "libgru2np.dll" if sys.platform == "win32" else "libgru2np.so",
 )
 # What gru2np_abi must return; the same number as in kernel.c.
-ABI = 1
+ABI = 2
 # Result and arguments of each function, by name.
 _FUNCTIONS = {
     "gru2np_abi": ("int", ""),
@@ -33,13 +33,15 @@ _FUNCTIONS = {
     "gru2np_record": ("long", ""),
     "gru2np_describe": (
         "long",
-        "pointer int int int float int float long long",
+        "pointer int int int float int float long long int int",
     ),
-    "gru2np_pack": ("", "pointer pointer pointer pointer pointer pointer"),
+    "gru2np_stores": ("int", "int int"),
+    "gru2np_pack": ("", "pointer pointer pointer pointer"),
     "gru2np_workspace": ("long", "pointer long long"),
     "gru2np_run": ("", "pointer pointer"),
     "gru2np_width": ("long", "pointer"),
     "gru2np_chain": ("", "pointer"),
+    "gru2np_sessions": ("", "pointer"),
     "gru2np_chain_workspace": ("long", "pointer long long"),
     "gru2np_apply": ("", "int int float pointer long"),
 }

@@ -15,7 +15,7 @@ import numpy as np
 from gru2np_runtime.kernels.c.library import level as widest_level
 from gru2np_runtime.kernels.c.threads import row_ranges, run_all
 from gru2np_runtime.kernels.plain.recurrent import Recurrence
-from gru2np_runtime.plan import Carry
+from gru2np_runtime.plan import Carry, small_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gru2np_runtime.kernels.c.library import Library
     from gru2np_runtime.layer import ActivationSpec, Array, Layer
     from gru2np_runtime.layers.recurrent import Recurrent
-    from gru2np_runtime.plan import Plan
+    from gru2np_runtime.plan import Plan, Small
 
 # The enumerations of kernel.c.
 GRU_AFTER, GRU_BEFORE, LSTM, SIMPLE_RNN, DENSE = range(5)
@@ -38,12 +38,47 @@ ACTIVATIONS = {
 SOFTMAX = ACTIVATIONS["softmax"]
 # Output of a masked step; the index of the state is added to "state".
 MASKED = {"previous": 0, "state": 1, "zero": 3, "zero_in_input_order": 0}
+# What kernels are packed as, by the bytes of a number: the enumeration of kernel.c.
+_STORAGES = {4: 0, 2: 1, 1: 2}
+_DTYPES = {4: np.float32, 2: np.float16, 1: np.int8}
+# The fields of struct weights in kernel.c.
+_WEIGHTS = struct.Struct("3P")
 # The fields of struct call in run.h.
 _CALL = struct.Struct("7P10q")
 # Only the newest type stubs declare that an array is a buffer.
 _BYTE: Any = ctypes.c_char.from_buffer
 # Weights start at a cache line; bytes.
 _ALIGNMENT = 64
+
+
+class Kernel:
+    """A kernel with its bias, to be packed.
+
+    Attributes:
+        weights: (terms, columns), float32.
+        bias: (columns,), float32; None for zeros.
+        small: the same kernel as the bundle stores it, if that is small.
+    """
+
+    def __init__(
+        self, weights: Array, bias: Array | None = None, small: Small | None = None
+    ) -> None:
+        self.weights = weights
+        self.bias = bias
+        self.small = small
+
+    def stored(
+        self, library: Library, level: int
+    ) -> tuple[Array, Array | None, Array | None]:
+        """Kernel, scales and bias as they are packed: small if the level can."""
+        kernel, scales, bias = self.weights, None, self.bias
+        if self.small is not None:
+            array = self.small.array
+            if library.gru2np_stores(level, _STORAGES[array.itemsize]):
+                kernel, scales = array, self.small.scales
+        # In the byte order of this machine.
+        kernel = np.ascontiguousarray(kernel, _DTYPES[kernel.itemsize])
+        return kernel, _floats(scales), _floats(bias)
 
 
 class Packed:
@@ -53,6 +88,7 @@ class Packed:
 
     Attributes:
         address: of the struct.
+        storage: the smallest dtype of its kernels as they are packed.
         width: units, padded to whole panels.
         products: multiplications for one row and one time step.
     """
@@ -62,50 +98,50 @@ class Packed:
         library: Library,
         kind: int,
         activations: tuple[int, float, int, float],
-        weights: tuple[Array, Array | None, Array | None, Array | None],
+        kernel: Kernel,
+        recurrent: Kernel | None = None,
         level: int | None = None,
     ) -> None:
-        kernel, recurrent, bias, recurrent_bias = weights
-        features = kernel.shape[0]
+        if level is None:
+            level = widest_level(library)
+        features, columns = kernel.weights.shape
         gates = {GRU_AFTER: 3, GRU_BEFORE: 3, LSTM: 4}.get(kind, 1)
-        units = kernel.shape[1] // gates
+        units = columns // gates
         self.library = library
         self.features, self.units = features, units
         self._record = np.zeros(library.gru2np_record(), np.uint8)
-        self.address = self._record.ctypes.data
+        self.address = address_of(self._record)
+        kernels = [kernel] if recurrent is None else [kernel, recurrent]
+        stored = [k.stored(library, level) for k in kernels]
+        sizes = [arrays[0].itemsize for arrays in stored]
+        self.storage = _DTYPES[min(sizes)].__name__
+        storages = [_STORAGES[size] for size in sizes]
         size = library.gru2np_describe(
             self.address,
-            widest_level(library) if level is None else level,
+            level,
             kind,
             *activations,
             features,
             units,
+            storages[0],
+            storages[-1],
         )
         if size < 0:
             raise ValueError(f"level {level} does not run on this machine")
         self._packed = _aligned(size)
-        arrays = [
-            None if w is None else np.ascontiguousarray(w, np.float32)
-            for w in (kernel, recurrent, bias, recurrent_bias)
+        for rows, (array, scales, bias) in zip((features, units), stored):
+            shapes = (rows, gates * units), (gates * units,), (gates * units,)
+            for given, shape in zip((array, scales, bias), shapes):
+                if given is not None and given.shape != shape:
+                    raise ValueError(f"expected weights of {shape}, got {given.shape}")
+        records = [
+            _WEIGHTS.pack(*(0 if a is None else a.ctypes.data for a in arrays))
+            for arrays in stored
         ]
-        shapes = [
-            (features, gates * units),
-            (units, gates * units),
-            (gates * units,),
-            (gates * units,),
-        ]
-        for array, shape in zip(arrays, shapes):
-            if array is not None and array.shape != shape:
-                raise ValueError(f"expected weights of {shape}, got {array.shape}")
-        library.gru2np_pack(
-            self.address,
-            *(None if w is None else w.ctypes.data for w in arrays),
-            self._packed.ctypes.data,
-        )
+        packed = address_of(self._packed)
+        library.gru2np_pack(self.address, records[0], records[-1], packed)
         self.width = library.gru2np_width(self.address)
-        self.products = sum(
-            array.size for array in (kernel, recurrent) if array is not None
-        )
+        self.products = sum(k.weights.size for k in kernels)
 
 
 class CompiledRecurrence(Recurrence):
@@ -123,8 +159,9 @@ class CompiledRecurrence(Recurrence):
             self.masked += layer.masked_state
 
     def description(self) -> str:
-        """In the compiled kernel."""
-        return "c"
+        """In the compiled kernel, and how it keeps the weights if that is small."""
+        storage = self.packed.storage
+        return "c" if storage == "float32" else f"c, {storage} weights"
 
     def advance(
         self, x: Array, mask: Array | None, carry: Carry
@@ -253,8 +290,12 @@ def pack_recurrent(
         kind = GRU_AFTER
         if bias is not None:
             bias, recurrent_bias = bias
-    arrays = (weights["kernel"], weights["recurrent_kernel"], bias, recurrent_bias)
-    return Packed(library, kind, (*activation, *gate), arrays, level)
+    small = small_of(weights)
+    kernel = Kernel(weights["kernel"], bias, small.get("kernel"))
+    recurrent = Kernel(
+        weights["recurrent_kernel"], recurrent_bias, small.get("recurrent_kernel")
+    )
+    return Packed(library, kind, (*activation, *gate), kernel, recurrent, level)
 
 
 def pack_dense(
@@ -264,8 +305,9 @@ def pack_dense(
     activation = _activation(layer.activation)
     if activation is None or any(w.dtype != np.float32 for w in weights.values()):
         return None
-    arrays = (weights["kernel"], None, weights.get("bias"), None)
-    return Packed(library, DENSE, (*activation, 0, 0.0), arrays, level)
+    small = small_of(weights).get("kernel")
+    kernel = Kernel(weights["kernel"], weights.get("bias"), small)
+    return Packed(library, DENSE, (*activation, 0, 0.0), kernel, level=level)
 
 
 def _activation(specification: ActivationSpec) -> tuple[int, float] | None:
@@ -279,8 +321,12 @@ def _activation(specification: ActivationSpec) -> tuple[int, float] | None:
     return None
 
 
-def _aligned(count: int) -> Array:
-    """An array of ``count`` floats that starts at a cache line."""
-    block = np.empty(count + _ALIGNMENT // 4, np.float32)
-    start = -block.ctypes.data % _ALIGNMENT // 4
-    return block[start : start + count]
+def _floats(array: Array | None) -> Array | None:
+    return None if array is None else np.ascontiguousarray(array, np.float32)
+
+
+def _aligned(size: int) -> Array:
+    """An array of ``size`` bytes that starts at a cache line."""
+    block = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -address_of(block) % _ALIGNMENT
+    return block[start : start + size]

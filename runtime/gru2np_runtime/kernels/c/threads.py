@@ -81,7 +81,16 @@ def run_all(
             # The system gives no more threads: the remaining parts run here.
             break
         started.append(thread)
-    for part in (calls[0], *calls[1 + len(started) :]):
-        run(part, arrays)
-    for thread in started:
-        thread.join()
+
+    def join() -> None:
+        for thread in started:
+            thread.join()
+
+    try:
+        for part in (calls[0], *calls[1 + len(started) :]):
+            run(part, arrays)
+        join()
+    except BaseException:
+        # After an interrupted call its sessions belong to others, so nobody may write.
+        join()
+        raise

@@ -36,7 +36,7 @@ class NumPyChain(Chain):
 
     def __init__(self, layers: Sequence[tuple[str, PackedStep]], dtype: str) -> None:
         self.layers = list(layers)
-        super().__init__(dtype, self.layers[0][1].features)
+        super().__init__(dtype, layers[0][1].features, layers[-1][1].units)
         self.size = self.features + sum(1 + layer.units for _, layer in self.layers) + 1
 
     def stepper(self, carries: Mapping[str, Carry | None], rows: int) -> Stepper:
@@ -70,14 +70,18 @@ class NumPyStepper(Stepper):
             self._result = _batch_first(slot.output).copy
             self.move_states(carries.get(name), [_batch_first(s) for s in states])
 
-    def step(self, x: Array) -> Array:
-        """One step; x: (rows, features), in the dtype of the chain."""
+    def step(self, x: Array, out: Array | None = None) -> Array:
+        """One step; NumPy makes arrays of the size of the output on the way."""
         self._input[...] = x
         # exp may overflow where a gate is closed; the result is right.
         with np.errstate(over="ignore", invalid="ignore"):
             for run_step in self._steps:
                 run_step()
-            return self._result()
+            y = self._result()
+        if out is None:
+            return y
+        out[...] = y
+        return out
 
 
 def _batch_first(buffer: Array) -> Array:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from gru2np_runtime.kernels.c import library as c_library
 from gru2np_runtime.kernels.c.chain import CompiledChain
-from kernel_cases import chain_model
+from kernel_cases import MOST_UNITS, STORAGES, chain_model, check_blocks
 
 
 @pytest.mark.parametrize("batch", [1, 3, 100, 200])
@@ -36,7 +37,7 @@ def test_a_chain_steps_in_one_call(library, use, monkeypatch, batch):
 
 
 @pytest.mark.parametrize("return_sequences", [False, True])
-@pytest.mark.parametrize("time", [1, 15, 16, 17, 50])
+@pytest.mark.parametrize("time", [1, 16, 31, 32, 33, 70])
 @pytest.mark.parametrize("batch", [1, 2, 97, 1000])
 def test_a_chain_predicts_in_one_call(
     library, use, monkeypatch, batch, time, return_sequences
@@ -53,3 +54,11 @@ def test_a_chain_predicts_in_one_call(
     nothing = np.zeros((0, time, 5), np.float32)
     assert model.predict(nothing).shape == (0, *wanted.shape[1:])
     assert model.step(nothing[:, 0], model.initial_state(0))[0].shape == (0, 3)
+
+
+@pytest.mark.parametrize("units", range(1, MOST_UNITS + 1))
+def test_blocks_of_every_number_of_units_and_no_number(library, units):
+    found = c_library.open_library(library)
+    for width in range(c_library.level(found) + 1):
+        for storage in STORAGES:
+            check_blocks(found, width, units, storage)

@@ -14,23 +14,25 @@ from gru2np_runtime import build, layers
 from gru2np_runtime.kernels.c import library as c_library
 from gru2np_runtime.kernels.c.plans import CompiledRecurrence, pack_recurrent
 from gru2np_runtime.kernels.plain.recurrent import Recurrence
-from kernel_cases import MOST_UNITS, Case, check_units
+from kernel_cases import MOST_UNITS, STORAGES, Case, check_units
 
 TANH, SIGMOID = 1, 2
 
 
+@pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("seed", range(120))
-def test_odd_sizes_and_options(library, seed):
+def test_odd_sizes_and_options(library, seed, storage):
     found = c_library.open_library(library)
     for width in range(c_library.level(found) + 1):
-        Case(seed).check(found, width)
+        Case(seed, storage).check(found, width)
 
 
+@pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("units", range(1, MOST_UNITS + 1))
-def test_every_number_of_units_and_no_number(library, units):
+def test_every_number_of_units_and_no_number(library, units, storage):
     found = c_library.open_library(library)
     for width in range(c_library.level(found) + 1):
-        check_units(found, width, units)
+        check_units(found, width, units, storage)
 
 
 def test_nothing_is_read_or_written_outside(compiler, tmp_path):

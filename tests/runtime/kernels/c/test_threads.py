@@ -53,6 +53,24 @@ def test_batches_split_over_threads_give_the_same(library, use, monkeypatch, thr
     case.check(c_library.open_library(library), 0)
 
 
+def test_an_interrupt_waits_for_the_threads(monkeypatch):
+    """What they write to may be used by others when the call has ended."""
+    begun, done = threading.Event(), []
+
+    def call(record):
+        if record == b"second":
+            begun.set()
+            threading.Event().wait(0.05)
+            done.append(record)
+        else:
+            assert begun.wait(10)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        c_threads.run_all(call, [[b"first"], [b"second"]], [])
+    assert done == [b"second"]
+
+
 def test_an_interrupt_leaves_the_threads_their_arrays(monkeypatch):
     """What a thread still writes to is not freed while it does."""
     go, done = threading.Event(), threading.Event()

@@ -98,7 +98,7 @@ static void NAME(finish)(const struct layer *l, int64_t count, const float *x, f
 /* One time step of `rows` rows; x: their projected inputs. A row whose `valid` is 0
    keeps its states. */
 static void NAME(step)(const struct layer *l, int64_t rows, const float *x,
-                       const uint8_t *valid, float *h, float *c, float *work, int reverse)
+                       const uint8_t *valid, float *h, float *c, float *work, int how)
 {
     const float *row[MAX_ROWS];
     const int64_t width = l->width;
@@ -112,14 +112,14 @@ static void NAME(step)(const struct layer *l, int64_t rows, const float *x,
         return;
     for (int64_t i = 0; i < rows; i++)
         row[i] = h + i * width;
-    NAME(product)(&l->recurrent, row, rows, work, reverse);
+    NAME(product)(&l->recurrent, row, rows, work, how);
     if (l->kind == GRU_BEFORE) {
         float *reset = work + rows * size;
         candidate = reset + rows * width;
         NAME(gru_gates)(l, l->gate, rows * width, x, work, h, reset);
         for (int64_t i = 0; i < rows; i++)
             row[i] = reset + i * width;
-        NAME(product)(&l->candidate, row, rows, candidate, reverse);
+        NAME(product)(&l->candidate, row, rows, candidate, how);
     }
     if (active == rows) {
         NAME(finish)(l, rows * width, x, work, candidate, h, c);

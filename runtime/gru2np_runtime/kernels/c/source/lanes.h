@@ -2,7 +2,7 @@
 
    Included once for each, with LANES (floats in a vector), WIDE (1 where there are 32
    vector registers) and NAME(x) (adds the suffix of these functions) defined. Vectors
-   are the vector extension of GCC and Clang; there are no intrinsics.
+   are the vector extension of GCC and Clang; what that lacks is in instructions.h.
 
    Matrices are packed in panels (kernel.c, pack_matrix): panel p holds `vectors`
    consecutive vectors for every row k of the kernel. A GRU's panel is LANES units wide
@@ -56,6 +56,18 @@ static INLINE vec NAME(select)(ivec condition, vec yes, vec no)
 }
 
 #include "activations.h"
+#if LANES == 4
+#define SMALL_LANES 4
+#define SMALL(x) x##_4
+#include "small.h"
+#elif LANES == 8
+#define SMALL_LANES 8
+#define SMALL(x) x##_8
+#include "small.h"
+#else
+#define SMALL_LANES 8
+#define SMALL(x) x##_8
+#endif
 #include "products.h"
 #include "cells.h"
 
@@ -67,7 +79,7 @@ static void NAME(apply)(int32_t kind, float slope, float *x, int64_t count)
 }
 
 static const struct functions NAME(functions) = {
-    LANES, NAME(product), NAME(step), NAME(activate_row), NAME(apply),
+    LANES, SMALL(HALVES), NAME(product), NAME(step), NAME(activate_row), NAME(apply),
 };
 
 #undef vec
@@ -78,6 +90,8 @@ static const struct functions NAME(functions) = {
 #undef STORE
 #undef SPLAT
 #undef ROUND
+#undef SMALL
+#undef SMALL_LANES
 #undef PANEL
 #undef SOME_ROWS
 #undef MORE_ROWS_3

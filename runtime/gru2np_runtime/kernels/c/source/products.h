@@ -33,8 +33,9 @@ static INLINE void NAME(row)(const int vectors, const float *a, int64_t K,
     }
 }
 
-/* Several rows times the terms k to end of one panel, every sum in a register. The
-   first block starts from the bias, the others add to `out`. */
+/* Several rows times the terms k to end of one panel, every sum in a register; w: the
+   weights from term k on. The first block starts from the bias, the others add to
+   `out`. */
 static INLINE void NAME(rows)(const int count, const int vectors,
                               const float *const *a, int64_t k, int64_t end,
                               const float *w, const float *bias, float *out,
@@ -48,7 +49,7 @@ static INLINE void NAME(rows)(const int count, const int vectors,
         UNROLL for (int v = 0; v < vectors; v++)
             sum[i][v] = first ? LOAD(bias + v * LANES) : V(0.0f);
     }
-    for (w += k * vectors * LANES; k < end; k++) {
+    for (; k < end; k++) {
         vec weight[4];
         UNROLL for (int v = 0; v < vectors; v++)
             weight[v] = LOAD(w + v * LANES);
@@ -74,16 +75,22 @@ static INLINE void NAME(rows)(const int count, const int vectors,
         NAME(rows)(count, vectors, b, k, end, w, bias, o, out_row);                \
         break;
 
-/* A block of terms stays in the L1 cache while all rows use it, and sums of blocks
-   round less than one long sum. Where a matrix is larger than that cache, each group of
-   rows prefetches its part of the next block. */
+/* Panel p of a matrix. A block of terms stays in the L1 cache while all rows use it, and
+   sums of blocks round less than one long sum. Where a matrix is larger than that cache,
+   each group of rows prefetches its part of the next block. */
 #define PANEL(vectors, group)                                                      \
-    static void NAME(panel##vectors)(const float *const *a, int64_t rows,          \
-                                     int64_t K, const float *w, const float *bias, \
+    static void NAME(panel##vectors)(const struct matrix *m, int64_t p,            \
+                                     const float *const *a, int64_t rows,          \
                                      float *out, int64_t out_row)                  \
     {                                                                              \
+        const int64_t K = m->K, width = vectors * LANES;                           \
+        const int64_t term = width * SIZES[m->storage];                            \
+        const uint8_t *data = m->data + p * m->terms * term;                       \
+        const float *bias = m->bias + p * width;                                   \
+        float wide[BLOCK * vectors * LANES] __attribute__((aligned(64)));          \
+        out += p * width;                                                          \
         if (rows == 1) {                                                           \
-            NAME(row)(vectors, a[0], K, w, bias, out);                             \
+            NAME(row)(vectors, a[0], K, (const float *)data, bias, out);           \
             return;                                                                \
         }                                                                          \
         for (int64_t k = 0; k == 0 || k < K; k += BLOCK) {                         \
@@ -91,8 +98,14 @@ static INLINE void NAME(rows)(const int count, const int vectors,
             const float *const *b = a;                                             \
             int64_t remaining = rows;                                              \
             float *o = out;                                                        \
-            const int64_t size = K > BLOCK ? (end - k) * vectors * LANES * 4 : 0;  \
-            uintptr_t next = (uintptr_t)(w + end * vectors * LANES);               \
+            const int64_t size = K > BLOCK ? (end - k) * term : 0;                 \
+            uintptr_t next = (uintptr_t)(data + end * term);                       \
+            const float *w = (const float *)(data + k * term);                     \
+            if (m->storage != FLOAT32) {                                           \
+                const float *scales = m->storage == INT8 ? m->scales + p * width : NULL; \
+                SMALL(widen)(m, width, w, end - k, scales, wide);                  \
+                w = wide;                                                          \
+            }                                                                      \
             for (; remaining >= group; remaining -= group) {                       \
                 next = prefetch(next, size * group / rows);                        \
                 NAME(rows)(group, vectors, b, k, end, w, bias, o, out_row);        \
@@ -125,27 +138,28 @@ PANEL(3, 4)
 PANEL(4, 3)
 #endif
 
-/* out (rows, width) = a (rows, K) times the matrix, plus its bias. `reverse` starts at
-   the last panel: a caller that alternates directions reads first what is still in the
-   cache. */
+/* out (rows, width) = a (rows, K) times the matrix, plus its bias; `how`: BACKWARDS and
+   WIDENED. */
 static void NAME(product)(const struct matrix *m, const float *const *a, int64_t rows,
-                          float *out, int reverse)
+                          float *out, int how)
 {
-    const int64_t panel_width = m->vectors * LANES;
-    const int64_t width = m->panels * panel_width;
-    const float *bias = m->data + width * m->K;
+    const int64_t width = m->panels * m->vectors * LANES;
+    const int reverse = how & BACKWARDS;
+    const int64_t few = how & WIDENED ? 1 : FEW_ROWS;
+    if (rows <= few && m->storage != FLOAT32) {
+        SMALL(small_product)
+        (m, m->vectors * LANES / SMALL_LANES, a, rows, out, reverse);
+        return;
+    }
     for (int64_t n = 0; n < m->panels; n++) {
         const int64_t p = reverse ? m->panels - 1 - n : n;
-        const float *w = m->data + p * panel_width * m->K;
-        const float *b = bias + p * panel_width;
-        float *o = out + p * panel_width;
         if (m->vectors == 3)
-            NAME(panel3)(a, rows, m->K, w, b, o, width);
+            NAME(panel3)(m, p, a, rows, out, width);
         else if (m->vectors == 4)
-            NAME(panel4)(a, rows, m->K, w, b, o, width);
+            NAME(panel4)(m, p, a, rows, out, width);
         else if (m->vectors == 2)
-            NAME(panel2)(a, rows, m->K, w, b, o, width);
+            NAME(panel2)(m, p, a, rows, out, width);
         else
-            NAME(panel1)(a, rows, m->K, w, b, o, width);
+            NAME(panel1)(m, p, a, rows, out, width);
     }
 }

@@ -39,15 +39,15 @@ static void run_chunk(const struct layer *l, const struct call *call, int64_t fi
             memcpy(c + i * width, call->c + (first + i) * units, size);
         started[i] = call->mask == NULL;
     }
-    for (int64_t begin = 0; begin < call->time; begin += tile) {
-        const int64_t steps = minimum(tile, call->time - begin);
+    for (int64_t begin = 0, steps; begin < call->time; begin += steps) {
+        steps = steps_of(tile, call->time - begin);
         for (int64_t s = 0; s < steps; s++) {
             const int64_t t = call->backwards ? call->time - 1 - begin - s : begin + s;
             for (int64_t i = 0; i < rows; i++)
                 row[s * rows + i] =
                     call->x + (first + i) * call->x_row + t * call->x_time;
         }
-        f->product(&l->input, row, steps * rows, x, 0);
+        f->product(&l->input, row, steps * rows, x, steps > 1 ? WIDENED : 0);
         for (int64_t s = 0; s < steps; s++) {
             const int64_t at = begin + s;
             const int64_t t = call->backwards ? call->time - 1 - at : at;
@@ -57,7 +57,7 @@ static void run_chunk(const struct layer *l, const struct call *call, int64_t fi
                     valid[i] = call->mask[(first + i) * call->mask_row +
                                           t * call->mask_time] != 0;
             f->step(l, rows, x + s * rows * projected, call->mask ? valid : NULL, h, c,
-                    work, (int)(at & 1));
+                    work, at & 1 ? BACKWARDS : 0);
             if (!final && !call->y)
                 if (!call->mask)
                     continue;
