@@ -20,7 +20,7 @@ def test_a_model_of_unknown_meaning_is_refused(golden, tmp_path):
     out = tmp_path / "m.npz"
     refusals = (gru2np.UnsupportedModelError, gru2np.ModelFileError)
     with pytest.raises(refusals):
-        gru2np.export(model, out, weights=weights)
+        gru2np.export(model, out, weights=weights, saved_by=golden.saved_by)
     assert not list(tmp_path.iterdir())
 
 
