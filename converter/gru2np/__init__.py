@@ -24,12 +24,14 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from gru2np.exporting import export
+    from gru2np.inspection.audit import Audit, audit
     from gru2np.inspection.inspect import Report, inspect
     from gru2np.verification.result import Verification
     from gru2np.verification.verify import verify
     from gru2np_runtime import __version__
 
 __all__ = [
+    "Audit",
     "BundleError",
     "Exported",
     "Gru2npError",
@@ -41,6 +43,7 @@ __all__ = [
     "Verification",
     "VerificationError",
     "__version__",
+    "audit",
     "export",
     "inspect",
     "verify",
@@ -49,6 +52,7 @@ __all__ = [
 # Where each name is: looked up on first use, for NumPy and h5py take longer to import
 # than `gru2np --help` to answer.
 _HOME = {
+    "Audit": "gru2np.inspection.audit",
     "BundleError": "gru2np.errors",
     "Exported": "gru2np.bundle",
     "Gru2npError": "gru2np.errors",
@@ -60,6 +64,7 @@ _HOME = {
     "Verification": "gru2np.verification.result",
     "VerificationError": "gru2np.errors",
     "__version__": "gru2np_runtime",
+    "audit": "gru2np.inspection.audit",
     "export": "gru2np.exporting",
     "inspect": "gru2np.inspection.inspect",
     "verify": "gru2np.verification.verify",
