@@ -90,7 +90,7 @@ THREATS = {
     ),
     "hdf5": Threat(
         "HDF5 links to other files, external and virtual data, filters of plug-ins",
-        "CVE-2026-1669; links and virtual data, keras 22899 and 22976",
+        "CVE-2026-1669; links and virtual data, keras#22899 and keras#22976",
         "Only hard links are followed, and arrays must lie in the file. HDF5 reads "
         "from a Python file object, so it has no path from which to open others.",
         ("link", "filter"),
@@ -98,14 +98,14 @@ THREATS = {
     ),
     "soft": Threat(
         "A soft link, which other tools resolve",
-        "keras 22899",
+        "keras#22899",
         "Soft links are refused, also those within the file.",
         (),
         (f"{_HOSTILE}[soft link]",),
     ),
     "bomb": Threat(
         "Shapes, chunks and archives that declare or unpack to far more than is there",
-        "CVE-2026-0897; in archives, keras 23010",
+        "CVE-2026-0897; in archives, keras#23010",
         "Sizes are compared with the bytes that are there before memory is taken; "
         "nothing may unpack to more than 100 times its size.",
         (),
@@ -116,7 +116,7 @@ THREATS = {
     ),
     "member": Threat(
         "Names of members that climb out of the archive",
-        "CVE-2025-12060 and keras 22973, in archives that Keras fetches",
+        "CVE-2025-12060 and keras#22973, in archives that Keras fetches",
         "Archives are read by exact name and never extracted; one such name refuses "
         "the whole archive.",
         ("member",),
@@ -131,7 +131,7 @@ THREATS = {
     ),
     "symlink": Threat(
         "Links in a folder to files outside of it",
-        "keras 22896 (assets of a model in a folder)",
+        "keras#22896 (assets of a model in a folder)",
         "Assets are never opened. The files of the model itself may be links, as hubs "
         "store them; one file by two names is refused.",
         ("link",),

@@ -15,7 +15,10 @@ import pytest
 
 import goldens
 import gru2np
+import hostile
 import threat_files
+from gru2np.readers import open_model
+from small_models import arrays
 from watching import opened_files
 
 DOCS = goldens.ROOT / "docs"
@@ -34,9 +37,9 @@ def module():
 
 THREATS = module()
 FILES = [
-    pytest.param(build, id=f"{key}: {name}")
-    for key, builds in threat_files.FILES.items()
-    for name, build in builds.items()
+    pytest.param(attack.build, id=f"{key}: {name}")
+    for key, attacks in threat_files.FILES.items()
+    for name, attack in attacks.items()
 ]
 
 
@@ -65,25 +68,40 @@ def files_below(folder):
 
 @pytest.mark.parametrize("key", THREATS.THREATS)
 def test_the_file_does_nothing(key, nothing_else, tmp_path):
-    for number, (name, build) in enumerate(threat_files.FILES[key].items()):
+    for number, (name, attack) in enumerate(threat_files.FILES[key].items()):
         folder = nothing_else / str(number)
         folder.mkdir()
-        path = build(folder)
+        path = attack.build(folder)
         before = files_below(nothing_else)
         tracemalloc.start()
         try:
-            with (
-                opened_files(folder) as opened,
-                pytest.raises(gru2np.Gru2npError) as refusal,
-            ):
-                gru2np.export(path, tmp_path / "out.npz")
+            with opened_files(folder) as opened:
+                said = refusal(path, tmp_path / "out.npz", name, attack)
             assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY, name
         finally:
             tracemalloc.stop()
+        assert attack.message in said, name
         # The model, and no canary: neither read nor made.
         assert opened <= {path.name}, name
         assert files_below(nothing_else) == before, name
-        assert "Traceback" not in str(refusal.value)
+
+
+def refusal(path, target, name, attack):
+    """What export says; nothing of an honest model."""
+    if name in hostile.ATTACKS:
+        # Its architecture is too small for an export: its reader refuses it before.
+        with pytest.raises(gru2np.Gru2npError):
+            gru2np.export(path, target)
+        with pytest.raises(attack.error) as caught, open_model(path) as raw:
+            arrays(raw)
+        return str(caught.value)
+    if attack.message == threat_files.HONEST:
+        gru2np.export(path, target)
+        target.unlink()
+        return ""
+    with pytest.raises(attack.error) as caught:
+        gru2np.export(path, target)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("build", FILES)
@@ -106,10 +124,11 @@ def test_an_audit_does_nothing_either(build, nothing_else):
 )
 def test_the_audit_finds_it(key, tmp_path):
     found = set()
-    for number, (name, build) in enumerate(threat_files.FILES[key].items()):
+    for number, (name, attack) in enumerate(threat_files.FILES[key].items()):
         folder = tmp_path / str(number)
         folder.mkdir()
-        rules = {finding.rule for finding in gru2np.audit(build(folder)).findings}
+        path = attack.build(folder)
+        rules = {finding.rule for finding in gru2np.audit(path).findings}
         assert rules & set(THREATS.THREATS[key].audit), name
         found |= rules
     assert set(THREATS.THREATS[key].audit) <= found

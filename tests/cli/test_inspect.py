@@ -67,7 +67,7 @@ def test_an_audit_of_nothing_ends_with_0():
 
 
 def test_an_audit_ends_with_1_and_gives_sarif(tmp_path):
-    path = threat_files.FILES["guard"]["guard off, then code"](tmp_path)
+    path = threat_files.FILES["guard"]["guard off, then code"].build(tmp_path)
     result = run("inspect", path, "--audit")
     assert result.exit_code == 1
     assert "enable_unsafe_deserialization" in result.stdout

@@ -14,7 +14,7 @@ from gru2np.inspection import audit as auditing
 from gru2np.inspection.findings import RULES
 from modelfiles import bundle_of, model_of
 
-BYTECODE = threat_files.FILES["bytecode"]["Lambda in .keras"]
+BYTECODE = threat_files.FILES["bytecode"]["Lambda in .keras"].build
 #: What every consumer of SARIF 2.1.0 asks of a run: keys that the standard requires
 #: (3.13, 3.14, 3.18, 3.19, 3.27 to 3.29, 3.33), and no others at the top.
 SARIF = {

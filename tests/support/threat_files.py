@@ -10,15 +10,19 @@ import base64
 import io
 import marshal
 import pickle
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import checkpoint_writer
+import goldens
 import hostile
 import lambda_models
 import small_models
+from attack import Attack
+from gru2np.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     Build = Callable[[Path], Path]
 
 CANARY = "canary"
+#: In place of a refusal: the model converts, and its canary is left alone.
+HONEST = ""
 
 
 class Planted:
@@ -48,8 +54,7 @@ def _keras_3(*layers: Callable[[Path], dict[str, Any]]) -> Build:
     """A ``.keras`` file of a Sequential model, whose layers know the folder."""
 
     def build(folder: Path) -> Path:
-        source = {"batch_shape": [None, None, 3], "dtype": "float32", "name": "x"}
-        records = [lambda_models.record("x", "InputLayer", source)]
+        records = [lambda_models.record(*lambda_models.source()[:3])]
         records += [layer(folder) for layer in layers]
         config = {
             "module": "keras",
@@ -67,10 +72,15 @@ def _keras_3(*layers: Callable[[Path], dict[str, Any]]) -> Build:
 def _layer(
     class_name: str, options: Callable[[Path], dict[str, Any]], **keys: Any
 ) -> Callable[[Path], dict[str, Any]]:
-    """A layer of Keras 3; ``keys`` are of its record."""
+    """A layer of Keras 3, by default called ``own``; ``keys`` are of its record."""
 
     def make(folder: Path) -> dict[str, Any]:
-        config = {"name": "own", "trainable": True, **options(folder)}
+        config = {
+            "name": "own",
+            "trainable": True,
+            "dtype": lambda_models.FLOAT32,
+            **options(folder),
+        }
         return {**lambda_models.record("own", class_name, config), **keys}
 
     return make
@@ -140,16 +150,32 @@ def _foreign_graph(folder: Path) -> Path:
     return _keras_3(_layer("TFSMLayer", lambda _: options))(folder)
 
 
+#: What Keras 3.15 writes of a lookup or of a vectorization.
+LOOKUP = {
+    **dict.fromkeys(("invert", "sparse", "pad_to_max_tokens", "ragged"), False),
+    **dict.fromkeys(("max_tokens", "mask_token", "idf_weights", "salt", "ngrams")),
+    **dict.fromkeys(("output_sequence_length", "vocabulary_size", "split")),
+    "num_oov_indices": 1,
+    "oov_token": -1,
+    "output_mode": "int",
+    "vocabulary_dtype": "int64",
+    "oov_method": "floormod",
+    "encoding": "utf-8",
+    "standardize": "lower",
+}
+
+
 def _vocabulary(class_name: str, value: str | None = None) -> Build:
     def options(folder: Path) -> dict[str, Any]:
         (folder / CANARY).write_text("1\n2\n")
-        return {"vocabulary": value or str(folder / CANARY)}
+        return {**LOOKUP, "vocabulary": value or str(folder / CANARY)}
 
     return _keras_3(_layer(class_name, options))
 
 
 def _outside_assets(folder: Path) -> Path:
-    path = small_models.write_folder(folder / "model", small_models.members())
+    path = folder / "model"
+    shutil.copytree(goldens.FIXTURES / "keras-3.15" / "gru_directory" / "model", path)
     (folder / CANARY).write_text("secret")
     (path / "assets").mkdir()
     (path / "assets" / "vocabulary.txt").symlink_to(folder / CANARY)
@@ -166,54 +192,82 @@ def _registered(**keys: Any) -> Build:
     return _keras_3(_layer("Dense", lambda _: options, **keys))
 
 
-def _of_hostile(*names: str) -> dict[str, Build]:
+def _of_hostile(*names: str) -> dict[str, Attack]:
     """Files of the tables of hostile files, each with a canary of its own."""
-    return {name: hostile.ATTACKS[name].build for name in names}
+    return {name: hostile.ATTACKS[name] for name in names}
 
 
-#: By the key of a row, files by what they are.
-FILES: dict[str, dict[str, Build]] = {
+def _refused(build: Build, message: str) -> Attack:
+    return Attack(build, message, UnsupportedModelError)
+
+
+def _never_run(build: Build) -> Attack:
+    return _refused(build, "(Lambda): Python code, which is never run from a file")
+
+
+#: By the key of a row, files by what they are; ``HONEST`` for one that converts.
+FILES: dict[str, dict[str, Attack]] = {
     "bytecode": {
-        "Lambda in .keras": _keras_3(_layer("Lambda", _by_code)),
-        "Lambda in .h5": _lambda_h5,
+        "Lambda in .keras": _never_run(_keras_3(_layer("Lambda", _by_code))),
+        "Lambda in .h5": _never_run(_lambda_h5),
     },
     "module": {
-        "function of subprocess": _keras_3(
-            _calling("subprocess", "check_output", args=["touch", CANARY])
+        "function of subprocess": _never_run(
+            _keras_3(_calling("subprocess", "check_output", args=["touch", CANARY]))
         ),
-        "class of another package": _keras_3(
-            _layer("Dense", lambda _: {"units": 1}, module="antigravity")
+        "eval": _never_run(_keras_3(_calling("builtins", "eval", source="1"))),
+        "function of os in .h5": _never_run(_function_h5),
+        "class of another package": _refused(
+            _keras_3(_layer("Dense", lambda _: {"units": 1}, module="antigravity")),
+            "(antigravity>Dense): a custom class, from antigravity",
         ),
-        "eval": _keras_3(_calling("builtins", "eval", source="1")),
-        "function of os in .h5": _function_h5,
     },
     "function": {
-        "get_file": _keras_3(
-            _calling("keras.utils", "get_file", origin="https://example.invalid/x.tar")
+        "get_file": _never_run(
+            _keras_3(_calling("keras.utils", "get_file", origin="https://x.invalid/x"))
         ),
-        "load_model": _keras_3(_calling("keras.saving", "load_model", filepath="x.h5")),
+        "load_model": _never_run(
+            _keras_3(_calling("keras.saving", "load_model", filepath="x.h5"))
+        ),
     },
     "guard": {
-        "guard off, then code": _keras_3(
-            _calling("keras.config", "enable_unsafe_deserialization"),
-            _layer("Lambda", _by_code),
+        "guard off, then code": _never_run(
+            _keras_3(
+                _calling("keras.config", "enable_unsafe_deserialization"),
+                _layer("Lambda", lambda folder: {**_by_code(folder), "name": "b"}),
+            )
         ),
     },
     "pickle": {
-        "TorchModuleWrapper": _keras_3(_layer("TorchModuleWrapper", _torch)),
-        "weights as npz": _pickled_weights,
-        "pickle called .h5": _pickle_alone,
+        "TorchModuleWrapper": _refused(
+            _keras_3(_layer("TorchModuleWrapper", _torch)),
+            "(TorchModuleWrapper): a program of another framework, which is never run",
+        ),
+        "weights as npz": _refused(_pickled_weights, "only pickle can read"),
+        "pickle called .h5": Attack(_pickle_alone, "got a pickle"),
         **_of_hostile("object array"),
     },
     "graph": {
-        "TFSMLayer": _foreign_graph,
+        "TFSMLayer": _refused(
+            _foreign_graph,
+            "(TFSMLayer): a program of another framework, which is never run",
+        ),
     },
     "vocabulary": {
-        "StringLookup of a file": _vocabulary("StringLookup"),
-        "IntegerLookup of a file": _vocabulary("IntegerLookup"),
-        "TextVectorization of a file": _vocabulary("TextVectorization"),
-        "StringLookup of an address": _vocabulary(
-            "StringLookup", "http://169.254.169.254/latest/meta-data"
+        "IntegerLookup of a file": _refused(
+            _vocabulary("IntegerLookup"),
+            "the vocabulary is in another file than the architecture",
+        ),
+        "StringLookup of a file": _refused(
+            _vocabulary("StringLookup"), "(StringLookup): strings are not supported"
+        ),
+        "StringLookup of an address": _refused(
+            _vocabulary("StringLookup", "http://169.254.169.254/latest/meta-data"),
+            "(StringLookup): strings are not supported",
+        ),
+        "TextVectorization of a file": _refused(
+            _vocabulary("TextVectorization"),
+            "(TextVectorization): strings are not supported",
         ),
     },
     "hdf5": _of_hostile(
@@ -233,13 +287,21 @@ FILES: dict[str, dict[str, Build]] = {
     "name": _of_hostile(
         *("name that climbs", "absolute name", "climbing shard", "absolute shard"),
     ),
-    "symlink": {"link among the assets": _outside_assets},
+    "symlink": {"link among the assets": Attack(_outside_assets, HONEST)},
     "registered": {
-        "Dense registered by another package": _registered(
-            module="evil", registered_name="evil>Dense"
+        "Dense registered by another package": _refused(
+            _registered(module="evil", registered_name="evil>Dense"),
+            "(evil>Dense): a custom class, from evil",
         ),
-        "Dense of Keras by another name": _registered(registered_name="evil>Dense"),
+        "Dense of Keras by another name": _refused(
+            _registered(registered_name="evil>Dense"),
+            "(evil>Dense): a custom class, from evil",
+        ),
     },
-    "format": {"SavedModel and Keras 3 in one folder": _two_formats},
+    "format": {
+        "SavedModel and Keras 3 in one folder": Attack(
+            _two_formats, "expected a folder of one model, got saved_model.pb and"
+        )
+    },
     "twice": _of_hostile("duplicate member", "duplicate key", "overlapping members"),
 }

@@ -24,7 +24,7 @@ from gru2np.cli.part_options import INPUTS, OUTPUTS
     examples=(
         "gru2np inspect model.h5",
         "gru2np inspect model.npz --report page.html",
-        "gru2np inspect download.keras --audit",
+        "gru2np inspect model.h5 --audit",
     ),
 )
 @click.argument("file", metavar="MODEL|BUNDLE|WEIGHTS", type=STORED)
