@@ -15,6 +15,7 @@ import pytest
 import gru2np
 from checkpoint_writer import pb, saved_model, write
 from gru2np.inspection import audit_parts
+from gru2np.inspection.findings import RULES
 from hostile import ATTACKS
 from small_models import members, write_folder, write_h5, write_zip
 
@@ -39,34 +40,35 @@ def array(value):
     return out.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "expected"),
-    [
-        ("x.json", URL, [("url", "")]),
-        ("x.json.gz", gzip.compress(URL), [("url", "x.json")]),
-        (
-            "x.zip",
-            zipped({"m.keras": zipped({"c.json": URL})}),
-            [("url", "m.keras/c.json")],
-        ),
-        ("x.zip", zipped({"a/config.json": b"{"}), [("unread", "a/config.json")]),
-        ("x.zip", zipped({"note.txt": b"http://x"}), []),
-        ("x.zip", zipped({"code.py": b'"""Text."""'}), []),
-        ("x.zip", zipped({"data.pkl": b"("}), [("pickle", "data.pkl")]),
-        ("x.zip", zipped({"a.bin": pickle.dumps([1])}), [("pickle", "a.bin")]),
-        ("x.zip", zipped({"a.bin": b"\x80\x02\x00\x3f"}), []),
-        ("x.zip", zipped({"a.data-00000-of-00001": b"\x80\x02\x00\x3f"}), []),
-        ("x.npy", array(np.array([{}], object)), [("pickle", "")]),
-        (
-            "x.npy",
-            array(np.array([(1, {})], [("a", "i4"), ("b", "O")])),
-            [("pickle", "")],
-        ),
-        ("x.npy", array(np.zeros(3, [("O", "f4")])), []),
-        ("x.yaml", b"a: 1\nb: !!python/object/apply:os.system [x]", [("yaml", "")]),
-        ("x.yaml", b"backend: !!python/tuple [1]", []),
-    ],
-)
+FILES = [
+    ("x.json", URL, [("url", "")]),
+    ("x.json.gz", gzip.compress(URL), [("url", "x.json")]),
+    (
+        "x.zip",
+        zipped({"m.keras": zipped({"c.json": URL})}),
+        [("url", "m.keras/c.json")],
+    ),
+    ("x.zip", zipped({"a/config.json": b"{"}), [("unread", "a/config.json")]),
+    ("x.zip", zipped({"note.txt": b"http://x"}), []),
+    ("x.zip", zipped({"code.py": b'"""Text."""'}), []),
+    ("x.zip", zipped({"data.pkl": b"("}), [("pickle", "data.pkl")]),
+    ("x.zip", zipped({"a.bin": pickle.dumps([1])}), [("pickle", "a.bin")]),
+    ("x.zip", zipped({"a.bin": b"\x80\x02\x00\x3f"}), []),
+    ("x.zip", zipped({"a.data-00000-of-00001": b"\x80\x02\x00\x3f"}), []),
+    ("x.npy", array(np.array([{}], object)), [("pickle", "")]),
+    (
+        "x.npy",
+        array(np.array([(1, {})], [("a", "i4"), ("b", "O")])),
+        [("pickle", "")],
+    ),
+    ("x.npy", array(np.zeros(3, [("O", "f4")])), []),
+    ("x.yaml", b"a: 1\nb: !!python/object/apply:os.system [x]", [("yaml", "")]),
+    ("x.yaml", b"backend: !!python/tuple [1]", []),
+]
+
+
+# Bytes of archives hold the time, so they are no names for workers to agree on.
+@pytest.mark.parametrize(("name", "data", "expected"), FILES, ids=range(len(FILES)))
 def test_a_file(name, data, expected, tmp_path):
     path = tmp_path / name
     path.write_bytes(data)
@@ -116,8 +118,10 @@ def test_a_folder(tmp_path):
     (path / "round").symlink_to(path)
     (path / "here.json").symlink_to(path / "more.json")
     (path / "etc").symlink_to("/etc")
+    (path / "self").symlink_to("self")
     assert sorted(found(path)) == [
         ("link", "etc"),
+        ("link", "self"),
         ("url", "here.json"),
         ("url", "inner/a.json"),
         ("url", "more.json"),
@@ -137,6 +141,28 @@ def test_a_folder_of_very_many_files(tmp_path, monkeypatch):
     monkeypatch.setattr(audit_parts, "MOST_FILES", 2)
     path = write_folder(tmp_path / "model", members())
     assert found(path) == [("unread", "")]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("weights-7", []), ("../../other", ["path"]), ("/etc/passwd", ["path"])],
+)
+def test_the_newest_checkpoint(name, expected, tmp_path):
+    text = f'model_checkpoint_path: "{name}"\n'.encode()
+    path = write(tmp_path / "model", {"checkpoint": text})
+    assert [rule for rule, _ in found(path)] == expected
+
+
+def test_thousands_of_members_are_not_open_at_once(tmp_path):
+    resource = pytest.importorskip("resource")
+    given = {f"{number}.json": b"{}" for number in range(600)}
+    path = write_zip(tmp_path / "x.zip", given, zipfile.ZIP_DEFLATED)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        assert found(path) == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_operations_of_a_saved_model(tmp_path):
@@ -161,3 +187,14 @@ def test_the_metadata_of_every_object(tmp_path):
     files["keras_metadata.pb"] += more
     (finding,) = gru2np.audit(write(tmp_path / "model", files)).findings
     assert (finding.rule, finding.part) == ("url", "keras_metadata.pb object 1")
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_no_attack_on_the_readers_stops_an_audit(name, tmp_path):
+    path = ATTACKS[name].build(tmp_path)
+    try:
+        audit = gru2np.audit(path)
+    except gru2np.ModelFileError:
+        return
+    assert all(str(one).isprintable() for one in audit.findings)
+    assert {one.rule for one in audit.findings} <= set(RULES)

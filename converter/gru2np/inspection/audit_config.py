@@ -106,11 +106,12 @@ def _in_value(
             yield from _in_string(value, part, keys, owner, inside)
         elif _URL.match(value):
             yield Finding("url", part, place, f"{owner}{shown(value)}")
-        elif _is_path(value) or (value and keys and keys[-1] in _FILES):
+        elif is_path(value) or (value and keys and keys[-1] in _FILES):
             yield Finding("path", part, place, f"{owner}{shown(value)}")
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
+    """Whether a text leads out of the folder of a model."""
     # Bytecode of Keras 1 is text too, with the path of its source in it.
     return text.isprintable() and _PATH.match(text) is not None
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gru2np.errors import Gru2npError
 from gru2np.errors import shown as shown
-from gru2np.inspection.audit_config import in_json
+from gru2np.inspection.audit_config import in_json, is_path
 from gru2np.inspection.findings import Finding
 from gru2np.readers import packed, saved_model
 from gru2np.readers.safe.damage import reading
@@ -64,6 +64,7 @@ _PICKLE_NAMES = (".pkl", ".pickle", ".joblib", ".dill")
 _NUMBERS = re.compile(r".*\.data-\d+-of-\d+|.*\.bin")
 #: The type of an array or of a field, not the name of a field.
 _OBJECTS = re.compile(rb"('descr': |, )'[|<>=]?O\d*'")
+_NEWEST = re.compile(rb'checkpoint_paths?: *"([^"]*)"')
 _YAML = re.compile(rb"!!python/(?!tuple|str|unicode|none|bool|int|float|list|dict)\S+")
 
 
@@ -117,7 +118,10 @@ def in_folder(folder: Path) -> Iterator[Finding]:
 
 def _stays(path: Path, top: Path) -> bool:
     """Whether a link leads into the folder, or to where a hub keeps the same file."""
-    target = path.resolve()
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError):  # a link to itself
+        return False
     # The cache of a hub: snapshots/<version>/<name> is a link to blobs/<hash>.
     return target.is_relative_to(top) or (
         target.parent.name == "blobs"
@@ -149,6 +153,8 @@ def _reader(part: Part) -> Callable[[Part, ExitStack], Iterator[Finding]] | None
         return _in_saved_model
     if part.file == saved_model.METADATA:
         return _in_metadata
+    if part.file == "checkpoint":
+        return _in_newest
     if _NUMBERS.fullmatch(part.file) and not start.startswith(b"PK"):
         return _in_pickle if _SURELY_PICKLED.match(start) else None
     if start.startswith(b"\x93NUMPY"):
@@ -180,12 +186,14 @@ def _in_zip(part: Part, stack: ExitStack) -> Iterator[Finding]:
         if name.endswith("/"):
             continue
         inner = "/".join(filter(None, (part.name, name)))
-        try:
-            window = archive.window(name, stack)
-        except Gru2npError as error:
-            yield Finding("unread", inner, "", str(error))
-            continue
-        yield from _deeper(part, inner, name.rpartition("/")[2], window)
+        # One member after the other: thousands may not be open at once.
+        with ExitStack() as opened:
+            try:
+                window = archive.window(name, opened)
+            except Gru2npError as error:
+                yield Finding("unread", inner, "", str(error))
+                continue
+            yield from _deeper(part, inner, name.rpartition("/")[2], window)
 
 
 def _in_gzip(part: Part, stack: ExitStack) -> Iterator[Finding]:
@@ -230,6 +238,14 @@ def _in_yaml(part: Part, _: ExitStack) -> Iterator[Finding]:
         yield Finding("yaml", part.name, f"line {line}", shown(text))
     if part.window.size > MOST_BYTES:
         yield Finding("unread", part.name, "", f"more than {MOST_BYTES} bytes of text")
+
+
+def _in_newest(part: Part, _: ExitStack) -> Iterator[Finding]:
+    """The file of a checkpoint that names the newest one."""
+    for match in _NEWEST.finditer(part.window.at(0, MOST_BYTES)):
+        path = match[1].decode(errors="replace")
+        if is_path(path):
+            yield Finding("path", part.name, "", shown(path))
 
 
 def _in_array(part: Part, _: ExitStack) -> Iterator[Finding]:
