@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from gru2np.exporting import export
+    from gru2np.inspection.audit import Audit, audit
     from gru2np.inspection.inspect import Report, inspect
     from gru2np.upgraded import Upgraded, upgrade
     from gru2np.verification.result import Verification
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from gru2np_runtime import __version__
 
 __all__ = [
+    "Audit",
     "BundleError",
     "Exported",
     "Gru2npError",
@@ -43,6 +45,7 @@ __all__ = [
     "Verification",
     "VerificationError",
     "__version__",
+    "audit",
     "export",
     "inspect",
     "upgrade",
@@ -52,6 +55,7 @@ __all__ = [
 # Where each name is: looked up on first use, for NumPy and h5py take longer to import
 # than `gru2np --help` to answer.
 _HOME = {
+    "Audit": "gru2np.inspection.audit",
     "BundleError": "gru2np.errors",
     "Exported": "gru2np.bundle",
     "Gru2npError": "gru2np.errors",
@@ -64,6 +68,7 @@ _HOME = {
     "Verification": "gru2np.verification.result",
     "VerificationError": "gru2np.errors",
     "__version__": "gru2np_runtime",
+    "audit": "gru2np.inspection.audit",
     "export": "gru2np.exporting",
     "inspect": "gru2np.inspection.inspect",
     "upgrade": "gru2np.upgraded",

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import gru2np
+import threat_files
 from command_line import run
 from modelfiles import fixture
 from report_pages import (
@@ -57,3 +58,31 @@ def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path):
     assert result.exit_code in (2, 3)
     assert "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_audit_of_nothing_ends_with_0():
+    result = run("inspect", fixture(GRU), "--audit")
+    assert result.exit_code == 0
+    assert "nothing that another loader would run" in result.stdout
+
+
+def test_an_audit_ends_with_1_and_gives_sarif(tmp_path):
+    path = threat_files.FILES["guard"]["guard off, then code"].build(tmp_path)
+    result = run("inspect", path, "--audit")
+    assert result.exit_code == 1
+    assert "enable_unsafe_deserialization" in result.stdout
+    result = run("inspect", path, "--audit", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == gru2np.audit(path).sarif()
+    results = json.loads(result.stdout)["runs"][0]["results"]
+    assert [one["ruleId"] for one in results] == ["function", "bytecode"]
+
+
+def test_an_audit_takes_no_other_option(tmp_path):
+    page = tmp_path / "page.html"
+    result = run("inspect", fixture(GRU), "--audit", "--report", page)
+    assert result.exit_code == 2
+    assert "--report has no meaning with --audit" in result.stderr
+    assert not page.exists()
+    (tmp_path / "x.txt").write_text("x")
+    assert run("inspect", tmp_path / "x.txt", "--audit").exit_code == 3

@@ -127,7 +127,7 @@ def test_no_class_is_both_converted_and_refused():
 PAGES = sorted(DOCS.rglob("*.md"))
 FOLDERS = ("examples", "fixtures", "benchmarks", "runtime", "tests")
 OTHERS = [
-    *(goldens.ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *(goldens.ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")),
     *(goldens.ROOT / folder / "README.md" for folder in FOLDERS),
 ]
 

@@ -30,6 +30,7 @@ TESTED_IN = {
     "graph/test_masks.py": [
         *("graph/mask_sources.py", "graph/time_distributed.py", "layers/mask_rules.py"),
     ],
+    "inspection/test_audit.py": ["inspection/findings.py"],
     "inspection/test_inspect.py": ["inspection/facts.py"],
     "inspection/test_weights.py": [
         *("inspection/layer_guesses.py", "readers/weights_file.py"),

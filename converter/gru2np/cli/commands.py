@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # The runtime's command line has the same table.
 EXIT_CODES = {
     "done": 0,
-    "differs": 1,  # verify ran, and outputs differ
+    "differs": 1,  # verify ran, and outputs differ; an audit found something
     "usage": 2,  # an argument, a missing path, an existing output without --force
     "refused": 3,  # any Gru2npError: the model, the bundle or the data; a missing extra
     "internal": 70,  # an error of this program, with its traceback

@@ -20,7 +20,7 @@ from gru2np.readers import (
     saved_model,
     tensorflowjs,
 )
-from gru2np.readers.members import CONFIG
+from gru2np.readers.members import CONFIG, WEIGHTS
 from gru2np.readers.safe.damage import broken, reading
 from gru2np.readers.safe.folder import SafeFolder
 from gru2np.readers.safe.json_text import MOST_BYTES, parse_object
@@ -102,11 +102,21 @@ def _read_folder(
     if weights is not None:
         raise _has_weights(folder.name, "a directory")
     files = SafeFolder(folder, folder.name)
+    _check_one_format(files)
     if files.has(tensorflowjs.MODEL) and not files.has(CONFIG):
         return _read(open_source(folder / tensorflowjs.MODEL, stack), None, stack)
     if files.has(saved_model.MODEL):
         return saved_model.read(files, folder.name, stack)
     return keras_folder.read(folder, stack)
+
+
+def _check_one_format(files: SafeFolder) -> None:
+    """Refuse a folder of two formats: loaders differ in which model they find in it."""
+    whole = files.has(CONFIG) and any(map(files.has, WEIGHTS))
+    if whole and files.has(saved_model.MODEL):
+        got = f"{saved_model.MODEL} and {CONFIG}, of a SavedModel and of Keras 3"
+        advice = "put the files of the one that is meant into a folder of its own"
+        raise broken(files.where, "a folder of one model", got, advice)
 
 
 def _has_weights(name: str, got: str) -> ModelFileError:

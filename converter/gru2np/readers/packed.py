@@ -97,7 +97,7 @@ def read_zip(source: Source, stack: ExitStack) -> RawModel:
 def read_gzip(source: Source, stack: ExitStack) -> RawModel:
     """The model in a ``.gz``."""
     name = source.name.removesuffix(".gz")
-    inner = Source(f"{source.name}/{name}", _unzipped(source, stack), source.folder)
+    inner = Source(f"{source.name}/{name}", unzipped(source, stack), source.folder)
     return _noted(_inside(inner, stack), name, source)
 
 
@@ -160,7 +160,7 @@ def _recognise(names: list[str]) -> tuple[str, str]:
     return f"a zip archive of {shown(names[:5])}", SAVE
 
 
-def _unzipped(source: Source, stack: ExitStack) -> Window:
+def unzipped(source: Source, stack: ExitStack) -> Window:
     """What a ``.gz`` holds, unpacked to a file without a name.
 
     Raises:
@@ -201,7 +201,7 @@ def unpacked(path: Path, folder: Path) -> Path:
         kind = kind_of(source)
         target = folder / "unpacked"
         if kind == "gzip":
-            _write(_unzipped(source, stack), target)
+            _write(unzipped(source, stack), target)
             return target
         archive = SafeZip(source.window, path.name, stack) if kind == "zip" else None
         if archive is None or archive.has(CONFIG):

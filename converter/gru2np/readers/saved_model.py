@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gru2np.readers.source import Files
 
 MODEL = "saved_model.pb"
-_METADATA = "keras_metadata.pb"
+METADATA = "keras_metadata.pb"
 #: The largest object that is read; that of a model is its JSON.
 MOST_OBJECT_BYTES = 16 << 20
 _KERAS = "_tf_keras"
@@ -110,6 +110,25 @@ def _version_and_objects(
     return version, objects
 
 
+def all_metadata(window: Window, where: str) -> Iterator[bytes]:
+    """The JSON of every Keras object in ``saved_model.pb``, as TensorFlow up to 2.4
+    wrote it there, or in ``keras_metadata.pb``.
+
+    Raises:
+        ModelFileError: the file is damaged.
+    """
+    with reading(where):
+        if where.endswith(METADATA):
+            for part in _field_values(window, 1, where):
+                yield _in_memory(part, where).data(5)
+            return
+        for graph in _field_values(window, 2, where):
+            for objects in _field_values(graph, 7, where):
+                for part in _field_values(objects, 1, where):
+                    for record in _in_memory(part, where).messages(4):
+                        yield record.data(3)
+
+
 def _field_values(message: Window, field: int, where: str) -> list[Window]:
     """The values of a field."""
     return [part for number, part in parts(message, where) if number == field]
@@ -145,10 +164,10 @@ def _root(
 ) -> _Record:
     """The metadata of the model itself."""
     root = None
-    if folder.has(_METADATA):
-        where = f"{name}/{_METADATA}"
+    if folder.has(METADATA):
+        where = f"{name}/{METADATA}"
         with reading(where):
-            root = _root_of_metadata(folder.window(_METADATA, stack), where)
+            root = _root_of_metadata(folder.window(METADATA, stack), where)
     elif objects is not None:
         where = f"{name}/{MODEL}"
         with reading(where):
@@ -161,7 +180,7 @@ def _root(
         )
     if not root.metadata.strip():
         raise UnsupportedModelError(
-            f"{name}: a SavedModel without {_METADATA}, which has the architecture: it "
+            f"{name}: a SavedModel without {METADATA}, which has the architecture: it "
             "is missing, or tf.saved_model.save wrote the folder, which "
             "leaves it out; fetch the file that belongs here, or save the model itself "
             'with model.save("model.keras")'

@@ -23,19 +23,20 @@ def parse_object(data: bytes, where: str) -> dict[str, Any]:
     NaN and Infinity are not JSON, but Keras writes them (``mask_value``): they are
     read as floats.
     """
-    return _object_of(_parse(data, where), where)
+    return _object_of(parse(data, where), where)
 
 
 def architecture(data: bytes, where: str) -> dict[str, Any]:
     """A Keras architecture: a JSON object with ``class_name`` and ``config``."""
-    value = _parse(data, where)
+    value = parse(data, where)
     if isinstance(value, str):
         # json.dump(model.to_json()): the text of the object, as a string.
-        value = _parse(value.encode(), where)
+        value = parse(value.encode(), where)
     return checked(_object_of(value, where), where)
 
 
-def _parse(data: bytes, where: str) -> Any:
+def parse(data: bytes, where: str) -> Any:
+    """Any value of JSON; one too large or too deep is refused unparsed."""
     if len(data) > MOST_BYTES:
         got = f"{len(data)} bytes"
         raise broken(where, f"at most {MOST_BYTES} bytes of JSON", got)

@@ -10,8 +10,9 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
+from gru2np.errors import ModelFileError
 from gru2np.readers.safe.damage import broken, reading, shown
 from gru2np.readers.safe.window import BLOCK, Window
 
@@ -30,12 +31,41 @@ _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 _METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
 
 
-class SafeZip:
-    """A zip archive, checked as a whole when it is opened."""
+class WrongMember(NamedTuple):
+    """A member that is left out.
 
-    def __init__(self, window: Window, where: str, stack: ExitStack) -> None:
+    Attributes:
+        name: its name.
+        leaves: whether the name leads out of the archive.
+        reason: what is wrong.
+    """
+
+    name: str
+    leaves: bool
+    reason: str
+
+
+class SafeZip:
+    """A zip archive, checked as a whole when it is opened.
+
+    Args:
+        window: its bytes.
+        where: for messages.
+        stack: closes it.
+        wrong: collects what is wrong with members, which are then left out; by
+            default any of it is raised.
+    """
+
+    def __init__(
+        self,
+        window: Window,
+        where: str,
+        stack: ExitStack,
+        wrong: list[WrongMember] | None = None,
+    ) -> None:
         self.where = where
         self._window = window
+        self._wrong = wrong
         with reading(where):
             view = Window(window)
             view.most = MOST_DIRECTORY_BYTES  # zipfile reads the directory in one go
@@ -120,25 +150,44 @@ class SafeZip:
             where = f"{self.where} member {shown(name)}"
             # zipfile returns the last of two members, other libraries the first.
             if name in members:
-                raise broken(where, "one member by this name", "several")
-            if name != member.filename or not _harmless(name):
+                self._refuse(name, broken(where, "one member by this name", "several"))
+            elif name != member.filename or not _harmless(name):
                 advice = (
                     "such a name points outside the archive: save the model again with "
                     'model.save("model.keras")'
                 )
-                raise broken(where, "a plain relative name", shown(name), advice)
-            if member.flag_bits & _ENCRYPTED:
+                error = broken(where, "a plain relative name", shown(name), advice)
+                self._refuse(name, error, leaves=True)
+            elif member.flag_bits & _ENCRYPTED:
                 advice = "unpack it and save the model again"
-                raise broken(where, "a readable member", "an encrypted one", advice)
-            members[name] = member
+                error = broken(where, "a readable member", "an encrypted one", advice)
+                self._refuse(name, error)
+            else:
+                members[name] = member
         return members
+
+    def _refuse(self, name: str, error: ModelFileError, leaves: bool = False) -> None:
+        """Raise what is wrong with a member, or collect it."""
+        if self._wrong is None:
+            raise error
+        self._wrong.append(WrongMember(name, leaves, str(error)))
 
     def _check_places(self) -> dict[str, int]:
         """The offset of the bytes of each member, after its own header."""
         starts: dict[str, int] = {}
         free = 0
         for member in sorted(self._members.values(), key=lambda m: m.header_offset):
-            where = f"{self.where} member {member.filename}"
+            try:
+                starts[member.filename], free = self._place(member, free)
+            except ModelFileError as error:
+                self._refuse(member.filename, error)
+                del self._members[member.filename]
+        return starts
+
+    def _place(self, member: zipfile.ZipInfo, free: int) -> tuple[int, int]:
+        """Where the bytes of a member begin and end; none may begin before ``free``."""
+        where = f"{self.where} member {member.filename}"
+        with reading(where):
             header = self._window.at(member.header_offset, _LOCAL_HEADER.size)
             fields = _LOCAL_HEADER.unpack(header)
             magic, _, flags, method, *_, name_size, extra_size = fields
@@ -154,11 +203,10 @@ class SafeZip:
             start = member.header_offset + len(header) + name_size + extra_size
             if member.header_offset < free or start < 0:
                 raise broken(where, "bytes of its own", "bytes of another member too")
-            free = start + member.compress_size
-            if free > self._zip.start_dir:
+            end = start + member.compress_size
+            if end > self._zip.start_dir:
                 raise broken(where, "bytes within the archive", "bytes beyond them")
-            starts[member.filename] = start
-        return starts
+        return start, end
 
 
 def _harmless(name: str) -> bool:
