@@ -17,8 +17,7 @@ DEMO = goldens.ROOT / "examples" / "demo"
 RUN = """
 import sys
 import numpy as np
-from gru2np_runtime import __file__ as package, load
-from gru2np_runtime.kernels.c.library import kernel
+from gru2np_runtime import __file__ as package, kernel, load
 
 model = load("digits.npz")
 x = np.load("pictures.npy")
