@@ -56,12 +56,15 @@ bench: .venv-bench/ready
 dist: $(VENV)/ready
 	$(RUN)python release/dist.py
 
-# What pip installs with the wheels, as CycloneDX.
+# What pip installs with the wheels, as CycloneDX; no path of this machine is in it.
+INSTALLED = build/installed
 sbom: dist
-	mkdir -p build && $(PYTHON) -m venv --clear build/installed
-	build/installed/bin/pip install -q dist/gru2np-*.whl dist/gru2np_runtime-*-any.whl
 	$(RUN)pip install -q --group sbom
-	$(RUN)cyclonedx-py environment --of JSON -o build/sbom.json build/installed
+	$(RUN)python -m venv --clear --without-pip $(INSTALLED)
+	$(RUN)pip --python $(INSTALLED)/bin/python install -q dist/gru2np-*.whl \
+		dist/gru2np_runtime-*-any.whl
+	rm $(INSTALLED)/lib/python*/site-packages/gru2np*.dist-info/direct_url.json
+	$(RUN)cyclonedx-py environment --of JSON -o build/sbom.json $(INSTALLED)/bin/python
 
 # The second needs Node.
 workflows: $(VENV)/ready

@@ -99,6 +99,14 @@ def test_a_wheel_holds_its_package_and_nothing_else(wheels, name):
     assert found == kept
 
 
+@EACH
+def test_no_file_has_the_time_at_which_it_was_built(wheels, name):
+    """So the same sources give the same bytes."""
+    with zipfile.ZipFile(wheels[name]) as archive:
+        times = {info.date_time for info in archive.infolist()}
+    assert times == {(2020, 2, 2, 0, 0, 0)}
+
+
 def test_an_index_and_its_users_take_the_files(files, wheels, capfd):
     dist.check(files)
     out = capfd.readouterr().out
