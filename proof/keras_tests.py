@@ -194,7 +194,7 @@ def _cases(suite: Any) -> Iterator[Any]:
             yield item
 
 
-def results(test: Test, seed: int = 0) -> Iterator[Result]:
+def results(test: Test, seed: int = 0, saved_by: str | None = None) -> Iterator[Result]:
     """What becomes of a test in each container."""
     import keras
 
@@ -214,11 +214,16 @@ def results(test: Test, seed: int = 0) -> Iterator[Result]:
         except Exception as error:
             yield Result(test.name, title, ".keras", UNUSABLE, _plain(error))
             continue
-        yield from _saved(model, x, expected, test, mode)
+        yield from _saved(model, x, expected, test, mode, saved_by)
 
 
 def _saved(
-    model: Any, x: list[Any], expected: list[Any], test: Test, mode: str | None
+    model: Any,
+    x: list[Any],
+    expected: list[Any],
+    test: Test,
+    mode: str | None,
+    saved_by: str | None,
 ) -> Iterator[Result]:
     """What becomes of a model in each container.
 
@@ -228,6 +233,7 @@ def _saved(
         expected: what Keras predicts of them.
         test: that the model is of.
         mode: in which it is quantised, or None.
+        saved_by: the Keras as which its files are read, or None for that they name.
     """
     import keras
 
@@ -244,7 +250,7 @@ def _saved(
                 # An archive merges the adapters, and quantises the sum again.
                 loaded = keras.models.load_model(path)
                 expected = [*map(np.asarray, keras.tree.flatten(_predict(loaded, x)))]
-            found = _compared(path, x, expected, _tolerance(test))
+            found = _compared(path, x, expected, _tolerance(test), saved_by)
             yield Result(test.name, title, suffix, *found)
 
 
@@ -255,11 +261,15 @@ def _tolerance(test: Test) -> float:
 
 
 def _compared(
-    path: Path, x: list[Any], expected: list[Any], tolerance: float
+    path: Path,
+    x: list[Any],
+    expected: list[Any],
+    tolerance: float,
+    saved_by: str | None,
 ) -> tuple[str, str]:
     bundle = path.with_suffix(".npz")
     try:
-        gru2np.export(path, bundle)
+        gru2np.export(path, bundle, saved_by=saved_by)
     except gru2np.UnsupportedModelError as error:
         reasons = dict.fromkeys(problem.reason for problem in error.problems)
         return REFUSED, "; ".join(reasons) or _plain(error)
@@ -430,11 +440,12 @@ def page(found: list[Result], version: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Run the tests of all files, or of those whose names hold a word."""
+def main() -> int:
+    """Run the tests of all files, or of those whose names hold a word; 1 if wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", help="words of the files' names")
     parser.add_argument("-o", "--output", type=Path, default=PAGE)
+    parser.add_argument("--saved-by", help="the Keras as which a newer one is read")
     arguments = parser.parse_args()
     import keras
 
@@ -442,9 +453,11 @@ def main() -> None:
     for module in files():
         if arguments.only and not any(word in module for word in arguments.only):
             continue
-        found += [result for test in tests_of(module) for result in results(test)]
+        for test in tests_of(module):
+            found += results(test, saved_by=arguments.saved_by)
         print(f"{len(found):5} {module}", file=sys.stderr, flush=True)
     arguments.output.write_text(page(found, keras.__version__), "utf-8")
+    return 1 if any(result.outcome == WRONG for result in found) else 0
 
 
 if __name__ == "__main__":
@@ -452,4 +465,4 @@ if __name__ == "__main__":
     os.environ["KERAS_BACKEND"] = "tensorflow"
     warnings.simplefilter("ignore")
     logging.getLogger("absl").setLevel(logging.ERROR)
-    main()
+    sys.exit(main())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What a result hangs on.
-SOURCES = ("converter", "runtime", "tests", "proof", "fixtures")
+SOURCES = ("converter", "runtime", "tests", "proof", "release", "fixtures")
 SUFFIXES = {".py", ".c", ".h", ".json", ".h5", ".keras", ".npz"}
 
 

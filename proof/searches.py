@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # Cases of one piece, which takes some seconds.
 ARCHITECTURES = 50
 FILES = 25
+# The oldest NumPy of the converter; of the runtime each Python has its own.
+OLDEST_NUMPY, OLDEST_PYTHON = (1, 26, 0), (3, 10)
 # Parts of all changes of the values of a configuration.
 VALUES = 10
 LAYERS = 50
@@ -319,6 +321,68 @@ def _tables(subject: str, seed: int) -> int:
     return int(passed[1])
 
 
+def _installs() -> list[str]:
+    """Python, distribution, NumPy and kernel, for every Python that is installed."""
+    from matrix import OLDEST, pythons
+
+    rows = []
+    for python in pythons():
+        oldest = OLDEST[python]
+        rows.append(("gru2np-runtime", python, oldest))
+        if _numbers(python) >= OLDEST_PYTHON:
+            own = max(_numbers(oldest), OLDEST_NUMPY)
+            rows.append(("gru2np", python, ".".join(map(str, own))))
+    return [
+        f"{python} {name} {numpy} {kernel}"
+        for name, python, oldest in rows
+        for numpy in (oldest, "newest")
+        for kernel in ("c", "numpy")
+    ]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+@cache
+def _distributions() -> tuple[tempfile.TemporaryDirectory[str], list[Path]]:
+    """The built wheels, in a folder that goes when the process does."""
+    from release import dist
+
+    folder = tempfile.TemporaryDirectory()
+    return folder, dist.make(Path(folder.name))
+
+
+def _wheels(subject: str, seed: int) -> int:
+    """The wheels, not the sources, in an environment of their own."""
+    from main_job import main_job
+    from matrix import environment, pythons
+
+    python, name, numpy, kernel = subject.split(" ")
+    _, files = _distributions()
+    pure = kernel == "numpy"
+    install: list[str | Path] = [
+        path
+        for path in files
+        if path.match("gru2np_runtime-*.whl") and path.match("*-any.whl") == pure
+    ]
+    if name == "gru2np":
+        install += [path for path in files if path.match("gru2np-*.whl")]
+    install.append("numpy" if numpy == "newest" else f"numpy=={numpy}")
+    with tempfile.TemporaryDirectory() as folder:
+        program = environment(pythons()[python], Path(folder) / "environment", *install)
+        bundle = io.BytesIO()
+        gru2np.export(ROOT / "examples" / "demo" / "digits.h5", bundle)
+        work = Path(folder) / "work"
+        work.mkdir()
+        alone = None if name == "gru2np" else bundle.getvalue()
+        version, used, package = main_job(program, work, bundle=alone)
+        assert Path(package).is_relative_to(Path(folder).resolve())
+    assert used == kernel
+    assert numpy in ("newest", version)
+    return 1
+
+
 def _layers(subject: str, seed: int) -> int:
     from kernel_cases import Case
 
@@ -477,6 +541,14 @@ SEARCHES = {
         lambda: [f"{kernel} {name}" for kernel in _kernels() for name in SAMPLED],
         1,
         _tables,
+    ),
+    "wheels": Search(
+        "The built wheels install on every Python here, with the oldest and the newest "
+        "NumPy, with the compiled kernel and without, and do the work of the demo "
+        "where there is no compiler",
+        _installs,
+        1,
+        _wheels,
     ),
     "layers": Search(
         "A random recurrent layer gives on the C kernel, with vectors of every width, "

@@ -49,17 +49,23 @@ def make_bundles() -> Path:
     return folder
 
 
-def run(version: str, program: str, numpy: str, bundles: Path) -> bool:
-    """Set up one environment and run the tests in it; whether they passed."""
-    folder = BUILD / f"python{version}-{numpy.strip('=<>') or 'newest'}"
+def environment(program: str, folder: Path, *packages: str | Path) -> Path:
+    """The Python of a new virtual environment with packages and what they need."""
     python = folder / "bin" / "python"
     subprocess.run([program, "-m", "venv", "--clear", folder], check=True)
     install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*install, f"numpy{numpy}", "pytest"], check=True)
-    subprocess.run([*install, "--no-deps", goldens.ROOT / "runtime"], check=True)
-    environment = {**os.environ, "GRU2NP_BUNDLES": str(bundles)}
+    subprocess.run([*install, *packages], check=True)
+    return python
+
+
+def run(version: str, program: str, numpy: str, bundles: Path) -> bool:
+    """Set up one environment and run the tests in it; whether they passed."""
+    folder = BUILD / f"python{version}-{numpy.strip('=<>') or 'newest'}"
+    runtime = goldens.ROOT / "runtime"
+    python = environment(program, folder, f"numpy{numpy}", "pytest", runtime)
+    variables = {**os.environ, "GRU2NP_BUNDLES": str(bundles)}
     tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/runtime"]
-    done = subprocess.run(tests, cwd=goldens.ROOT, env=environment, check=False)
+    done = subprocess.run(tests, cwd=goldens.ROOT, env=variables, check=False)
     return done.returncode == 0
 
 

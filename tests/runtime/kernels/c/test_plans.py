@@ -1,6 +1,7 @@
 """Recurrent layers in the compiled kernel: their numbers, and the bounds of arrays."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -35,16 +36,28 @@ def test_every_number_of_units_and_no_number(library, units, storage):
         check_units(found, width, units, storage)
 
 
+def sanitizers(compiler):
+    """Options, and the library that must be loaded first, if the compiler has them."""
+
+    def said(option):
+        command = [*compiler, option]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+    clang = "clang" in said("--version")
+    name = f"libclang_rt.asan-{platform.machine()}.so" if clang else "libasan.so"
+    library = said(f"-print-file-name={name}")
+    if not Path(library).is_absolute():
+        return [], {}
+    options = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    options += ["-shared-libasan"] if clang else []
+    return options, {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
+
+
 def test_nothing_is_read_or_written_outside(compiler, tmp_path):
     """Under sanitizers where there are any, with 16 lanes that run on AVX2."""
-    options = ["-O0", "-DGRU2NP_EMULATE"]
-    environment = dict(os.environ)
-    sanitizer = subprocess.run(
-        [*compiler, "-print-file-name=libasan.so"], capture_output=True, text=True
-    ).stdout.strip()
-    if Path(sanitizer).is_absolute():
-        options += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-        environment |= {"LD_PRELOAD": sanitizer, "ASAN_OPTIONS": "detect_leaks=0"}
+    found, variables = sanitizers(compiler)
+    options = ["-O0", "-DGRU2NP_EMULATE", *found]
+    environment = {**os.environ, **variables}
     path = str(tmp_path / build.NAME)
     source = str(build.FOLDER / "kernel.c")
     command = [*compiler, *build.OPTIONS, *build.POSITION_INDEPENDENT, *options]
