@@ -389,7 +389,7 @@ class Stream:
         if time == 0:
             raise InputError(
                 f"input {first!r}, axis 1: expected at least one time step, got 0: "
-                "an empty block needs no call"
+                "no call is needed where x.shape[1] is 0"
             )
         for name, other in times:
             if other != time:

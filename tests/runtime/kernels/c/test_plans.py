@@ -75,7 +75,7 @@ def test_nothing_is_read_or_written_outside(compiler, tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.startswith("checked 24 ")

@@ -146,7 +146,7 @@ static void move_states(const struct sessions *call, int64_t first, int64_t rows
 
 /* A session's numbers do not depend on the others: several rows add up their products
    in an order that one row alone does not, so that one session runs as two rows, and few
-   sessions widen small weights as many do. */
+   sessions widen weights of int8 as many do. */
 EXPORT void gru2np_sessions(const struct sessions *call)
 {
     const int64_t chunk = chunk_of(call->chain.rows);

@@ -66,9 +66,9 @@ enum { MOST_TERMS = 512, TERMS = 4 };
 enum { FEW_ROWS = 16, MOST_GROUP = 3 };
 
 /* How a product reads a matrix. BACKWARDS: from the last panel on; a caller that
-   alternates directions reads first what is still in the cache. WIDENED: as float32 also
-   for a few rows, so that the numbers do not depend on how many rows there are, if there
-   are two or more. */
+   alternates directions reads first what is still in the cache. WIDENED: int8 as float32
+   also for a few rows, so that the numbers do not depend on how many rows there are, if
+   there are two or more; those of float16 never do. */
 enum { BACKWARDS = 1, WIDENED = 2 };
 
 /* Limits of a chunk (rows that run through time together) and of a tile (time steps

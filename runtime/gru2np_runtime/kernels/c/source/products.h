@@ -145,7 +145,7 @@ static void NAME(product)(const struct matrix *m, const float *const *a, int64_t
 {
     const int64_t width = m->panels * m->vectors * LANES;
     const int reverse = how & BACKWARDS;
-    const int64_t few = how & WIDENED ? 1 : FEW_ROWS;
+    const int64_t few = how & WIDENED && m->storage == INT8 ? 1 : FEW_ROWS;
     if (rows <= few && m->storage != FLOAT32) {
         SMALL(small_product)
         (m, m->vectors * LANES / SMALL_LANES, a, rows, out, reverse);

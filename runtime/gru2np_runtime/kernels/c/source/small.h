@@ -47,13 +47,17 @@ static INLINE void NAME(rows_float16)(const int count, const int vectors,
                                       const float *start, int64_t start_row, float *out,
                                       int64_t out_row)
 {
-    /* Enough sums to hide the latency of the additions. */
-    const int sums = count * vectors;
-    const int partials = sums == 1 ? 8 : sums < 4 ? 4 : sums < 8 ? 2 : 1;
+    /* Enough sums to hide the latency of the additions. Several rows add up as NAME(rows)
+       does, so that a row does not depend on how many are beside it. */
+    const int alone = vectors == 1 ? 8 : vectors < 4 ? 4 : vectors < 8 ? 2 : 1;
+    const int partials = count > 1 ? 1 : alone;
+    const int first = count == 1 || k == 0;
     vec sum[8][3][8];
     UNROLL for (int i = 0; i < count; i++)
         UNROLL for (int v = 0; v < vectors; v++) {
-            sum[0][i][v] = LOAD(start + i * start_row + v * LANES);
+            sum[0][i][v] = V(0.0f);
+            if (first)
+                sum[0][i][v] = LOAD(start + i * start_row + v * LANES);
             UNROLL for (int s = 1; s < partials; s++)
                 sum[s][i][v] = V(0.0f);
         }
@@ -75,6 +79,8 @@ static INLINE void NAME(rows_float16)(const int count, const int vectors,
             UNROLL for (int step = partials / 2; step; step /= 2)
                 UNROLL for (int s = 0; s < step; s++)
                     sum[s][i][v] += sum[s + step][i][v];
+            if (!first)
+                sum[0][i][v] += LOAD(out + i * out_row + v * LANES);
             STORE(out + i * out_row + v * LANES, sum[0][i][v]);
         }
 }
