@@ -24,6 +24,9 @@ TAKES_LISTS = frozenset(
     }
 )
 
+# Arguments that Keras wants though they have defaults: it infers shapes without these.
+LEAST = {"ops.LayerNorm": 3}
+
 
 def node_of(layer: KerasLayer, call: Call, tensor: Tensor) -> dict[str, Any]:
     """The record of one call.
@@ -102,4 +105,5 @@ def _operands(layer: KerasLayer, call: Call, tensor: Tensor) -> list[Any]:
             operands.append(tensors.pop(0))
         else:
             operands.append(None)
+    operands += [None] * (LEAST.get(layer.class_name, 0) - len(operands))
     return operands
