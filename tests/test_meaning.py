@@ -33,7 +33,9 @@ VERSIONS = {
     "keras_version": {
         "bundle.py": "told to whoever exports",
         "cli/export.py": "the same, as JSON",
+        "cli/upgrade.py": "the same, as JSON",
         "inspection/inspect.py": "where the model comes from, of what is refused",
+        "upgraded.py": "told to whoever upgrades",
         "verification/assumptions.py": "in sentences",
     },
     "writer": {
@@ -46,7 +48,8 @@ VERSIONS = {
         "verification/assumptions.py": "in sentences",
     },
     "generation_of": {
-        "verification/installed_keras.py": "which Keras of today can stand in"
+        "upgrading/core.py": "what a frozen layer freezes, which is training alone",
+        "verification/installed_keras.py": "which Keras of today can stand in",
     },
 }
 # Fields that several files read, each for its own part of the subject.
@@ -58,6 +61,10 @@ SHARED = {
     "masks.explicit_spreads": {"graph/calls.py", "graph/masks.py"},
     "masks.merged": {"graph/masks.py", "inspection/choices.py"},
     "masks.models_mark_inputs": {"graph/cutting.py", "graph/flatten.py"},
+    "numbers.least_epsilon_ranks": {
+        "layers/normalization.py",
+        "upgrading/rewriting.py",
+    },
     "recurrent.first_mask_stays": {"graph/cutting.py", "graph/flatten.py"},
     "recurrent.masked_output": {
         "layers/convolutional_recurrent.py",

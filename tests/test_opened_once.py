@@ -30,6 +30,8 @@ WATCHED = {
 ONCE = {"opened": 1, "interpreted": 1, "converted": 1}
 # Of the Keras that is asked, it must be known what the file means to it.
 TWICE = {"opened": 1, "interpreted": 2, "converted": 2}
+# What was written is read again, to know that it is what was meant.
+AGAIN = {"opened": 2, "interpreted": 2, "converted": 2}
 
 COMMANDS = {
     "export m.keras": ONCE,
@@ -44,6 +46,7 @@ COMMANDS = {
     "inspect refused.keras --report p.html": ONCE,
     "inspect b.npz --report p.html": {},
     "check b.npz": {},
+    "upgrade m.keras": AGAIN,
     "verify m.keras -i x.npy --expected y.npy": ONCE,
     "verify m.keras b.npz -i x.npy --expected y.npy --json": ONCE,
     "verify m.keras b.npz -i x.npy --expected y.npy --record": ONCE,

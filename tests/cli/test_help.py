@@ -65,6 +65,8 @@ def folder(tmp_path):
 def test_the_examples_of_the_help_run(example, folder):
     if "export" in example:
         (folder / "model.npz").unlink()
+    if "upgrade" in example:
+        (folder / "model.keras").unlink()
     if "--expected" not in example:
         (folder / "y.npy").unlink()
     if "device/" in example:

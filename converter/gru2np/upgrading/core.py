@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from gru2np.errors import Problem, UnsupportedModelError
+from gru2np.generations import generation_of
 from gru2np.generations.quantization import MODE
 from gru2np.graph.flatten import build, default_dtype
 from gru2np.graph.prune import needed
@@ -82,7 +83,9 @@ def _drafted(conversion: Conversion, clashes: set[str]) -> tuple[Draft, KerasMod
         UnsupportedModelError: it has no exact form.
     """
     titles = conversion.built.titles
-    model = respelled(conversion.model, default_dtype(conversion.model))
+    freezes = generation_of(conversion.raw) < 3
+    dtype = default_dtype(conversion.model)
+    model = respelled(conversion.model, dtype, freezes=freezes)
     draft = Draft(model, conversion.built.graph, {path: path for path in titles})
     draft.model = renamed(model, draft, clashes)
     built(draft, {path: one.shape for path, one in conversion.tensors.items()})

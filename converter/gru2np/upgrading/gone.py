@@ -38,28 +38,44 @@ RESPELLED: dict[str, Callable[[KerasLayer], KerasLayer]] = {
 }
 
 
-def respelled(model: KerasModel, dtype: str) -> KerasModel:
+def respelled(model: KerasModel, dtype: str, *, freezes: bool) -> KerasModel:
     """The model with every layer in Keras 3's spelling.
 
     Args:
         model: the model.
         dtype: of layers that state none.
+        freezes: a layer that is not trainable freezes what is inside it, as in all
+            Kerases before 3; Keras 3 trains the layers inside one that it opened.
     """
-    layers = tuple(_respelled(layer, dtype) for layer in model.layers)
+    layers = tuple(_respelled(layer, dtype, freezes) for layer in model.layers)
     return replace(model, layers=layers)
 
 
-def _respelled(layer: KerasLayer, dtype: str) -> KerasLayer:
+def _respelled(layer: KerasLayer, dtype: str, freezes: bool) -> KerasLayer:
     change = RESPELLED.get(layer.class_name)
     layer = layer if change is None else change(layer)
     config = {key: x for key, x in layer.config.items() if key not in COMPARED}
     if not layer.class_name.startswith("ops."):
         # What is inside a layer has its dtype.
         dtype = config["dtype"] = config.get("dtype") or dtype
-    children = tuple((name, _respelled(child, dtype)) for name, child in layer.children)
-    model = layer.model and respelled(layer.model, dtype)
+    children = tuple(
+        (name, _respelled(child, dtype, freezes)) for name, child in layer.children
+    )
+    if freezes and layer.training.get("trainable") is False:
+        children = tuple((name, _frozen(child)) for name, child in children)
+    model = layer.model and respelled(layer.model, dtype, freezes=freezes)
     layer = replace(layer, config=config, children=children, model=model)
     return _with_arrays(layer) if layer.class_name in ARITHMETIC else layer
+
+
+def _frozen(layer: KerasLayer) -> KerasLayer:
+    """A layer that is not trainable, and nothing inside it either."""
+    children = tuple((name, _frozen(child)) for name, child in layer.children)
+    model = layer.model
+    if model is not None:
+        model = replace(model, layers=tuple(map(_frozen, model.layers)))
+    training = {**layer.training, "trainable": False}
+    return replace(layer, training=training, children=children, model=model)
 
 
 def _with_arrays(layer: KerasLayer) -> KerasLayer:
