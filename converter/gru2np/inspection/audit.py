@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from gru2np.errors import check_path
-from gru2np.errors import shown as shown
+from gru2np.errors import check_path, shown
 from gru2np.inspection.audit_parts import Part, in_folder, in_part, known
 from gru2np.inspection.findings import RULES, Finding
 from gru2np.readers.source import as_folder, kind_of, open_source

@@ -10,8 +10,7 @@ import builtins
 import re
 from typing import TYPE_CHECKING, Any
 
-from gru2np.errors import ModelFileError
-from gru2np.errors import shown as shown
+from gru2np.errors import ModelFileError, shown
 from gru2np.inspection.findings import Finding
 from gru2np.readers.safe.json_text import parse
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gru2np.errors import Gru2npError
-from gru2np.errors import shown as shown
+from gru2np.errors import Gru2npError, shown
 from gru2np.inspection.audit_config import in_json, is_path
 from gru2np.inspection.findings import Finding
 from gru2np.readers import packed, saved_model
