@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from gru2np.convert import convert
-from gru2np.errors import UnsupportedModelError
-from gru2np.upgrading import core
-from gru2np.upgrading.checking import faults
+from gru2np.errors import UnsupportedModelError, VerificationError
+from gru2np.upgrading import checking, core
+from gru2np.upgrading.checking import differences, faults
 from gru2np.upgrading.writing import write
 from upgraded_files import converted, upgraded_file, upgraded_model
 
@@ -31,15 +31,9 @@ def checked(tmp_path):
                 return array if change is None else change(array)
 
             weight = weight or (lambda name, array: array)
-            return list(
-                faults(
-                    old,
-                    data or written,
-                    graph,
-                    lambda name: weight(name, own(name)),
-                    run=run,
-                )
-            )
+            file = data or written
+            found = faults(old, file, graph, lambda name: weight(name, own(name)))
+            return [*found, *(differences(old, file) if run else ())]
 
     return check
 
@@ -87,6 +81,15 @@ def test_a_file_with_faults_is_refused(monkeypatch):
     with pytest.raises(UnsupportedModelError, match="a fault of gru2np") as caught:
         upgraded_file("keras-2.2/gru")
     assert [problem.reason for problem in caught.value.problems] == ["a fault"]
+
+
+def test_it_is_said_where_a_file_was_not_run(monkeypatch):
+    def refuse(*_):
+        raise VerificationError("no inputs")
+
+    monkeypatch.setattr(checking, "draw", refuse)
+    _, draft = upgraded_file("keras-2.2/gru")
+    assert draft.notes == ["the new file was not run beside the old one: no inputs"]
 
 
 def test_an_upgraded_file_is_upgraded_to_itself(tmp_path):

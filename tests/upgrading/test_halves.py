@@ -115,3 +115,25 @@ def test_states_are_outputs_of_the_halves():
         assert state in sources_of(layers[half])[0]
         given = layers[half]["inbound_nodes"][0]["kwargs"]["initial_state"]
         assert tuple(given["config"]["keras_history"]) == state
+
+
+def test_a_mask_made_in_a_model_takes_the_model_apart():
+    """The layer is called twice, with a mask of its own each time."""
+    data, draft = upgraded_file("keras-2.2/mask_bidirectional_shared")
+    layers = layers_of(data)
+    assert draft.words["inner"] == [
+        "written as its layers, which have masks of their own"
+    ]
+    assert "inner" not in layers
+    for half in ("forward_both", "backward_both"):
+        calls = layers[half]["inbound_nodes"]
+        masks = [c["kwargs"]["mask"]["config"]["keras_history"][0] for c in calls]
+        assert len(set(masks)) == 2
+    merges = [
+        [x["config"]["keras_history"] for x in call["args"][0]]
+        for call in layers["both"]["inbound_nodes"]
+    ]
+    assert merges == [
+        [["forward_both_steps", 0, 0], ["backward_both_steps", 0, 0]],
+        [["forward_both_steps_1", 0, 0], ["backward_both_steps_1", 0, 0]],
+    ]

@@ -6,6 +6,7 @@ Reader and writer could share a mistake, so this is no proof: ``upgrade --verify
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,7 @@ import numpy as np
 
 from gru2np.bundle import in_memory
 from gru2np.convert import converted
-from gru2np.errors import (
-    InputError,
-    ModelFileError,
-    UnsupportedModelError,
-    VerificationError,
-)
+from gru2np.errors import InputError, ModelFileError, UnsupportedModelError
 from gru2np.generations import interpret
 from gru2np.readers import open_model
 from gru2np.verification.cases import draw
@@ -39,12 +35,7 @@ if TYPE_CHECKING:
 
 
 def faults(
-    old: Conversion,
-    data: bytes,
-    graph: Graph,
-    weight: Callable[[str], Array],
-    *,
-    run: bool,
+    old: Conversion, data: bytes, graph: Graph, weight: Callable[[str], Array]
 ) -> Iterator[str]:
     """Where a new file is not what it should be, in words; nothing if it is right.
 
@@ -53,19 +44,22 @@ def faults(
         data: the new file.
         graph: that it should have.
         weight: gives the array that it should have of a weight, by path.
-        run: whether to compare numbers too, where layers were written otherwise.
     """
+    try:
+        with _read(old, data) as new:
+            yield from _changed(new, graph, weight)
+    except (ModelFileError, UnsupportedModelError) as error:
+        yield f"it cannot be read again: {error}"
+
+
+@contextmanager
+def _read(old: Conversion, data: bytes) -> Iterator[Conversion]:
+    """The new file, converted."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         path.write_bytes(data)
-        try:
-            with open_model(path, None) as raw:
-                new = converted(raw, *interpret(raw), old.specs)
-                yield from _changed(new, graph, weight)
-                if run:
-                    yield from _differing(old, new)
-        except (ModelFileError, UnsupportedModelError) as error:
-            yield f"it cannot be read again: {error}"
+        with open_model(path, None) as raw:
+            yield converted(raw, *interpret(raw), old.specs)
 
 
 def _changed(
@@ -81,17 +75,24 @@ def _changed(
             yield f"the weight {name} is another one"
 
 
-def _differing(old: Conversion, new: Conversion) -> Iterator[str]:
-    """The outputs that differ on the inputs that ``verify`` draws."""
-    models = [
-        load(in_memory(one)[0], custom_objects=old.specs.objects) for one in (old, new)
-    ]
+def differences(old: Conversion, data: bytes) -> Iterator[str]:
+    """The outputs that differ on the inputs that ``verify`` draws, in words.
+
+    Args:
+        old: the old model.
+        data: the new file, which has no faults.
+
+    Raises:
+        VerificationError: no drawn inputs fit the model.
+    """
+    with _read(old, data) as new:
+        models = [
+            load(in_memory(one)[0], custom_objects=old.specs.objects)
+            for one in (old, new)
+        ]
     first = models[0]
     size = declared_batch(first.graph) if has_states(first.graph) else None
-    try:
-        drawn = draw(first.graph, first.weights, first.input_names, 0)
-    except VerificationError:
-        return
+    drawn = draw(first.graph, first.weights, first.input_names, 0)
     for case in drawn:
         arrays = list(case.inputs.values())
         wanted, got = (_outputs(model, arrays, size) for model in models)

@@ -156,7 +156,8 @@ class Comparison:
         ):
             assert port.source is not None
             assert other_port.source is not None
-            if self._old(port.source) != self._new(other_port.source):
+            same = self._old(port.source) == self._new(other_port.source)
+            if not same or port.dtype != other_port.dtype:
                 yield TensorDiffers(
                     port.name, "", "", False, port.source, other_port.source
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from gru2np.errors import Problem, UnsupportedModelError
+from gru2np.errors import Problem, UnsupportedModelError, VerificationError
 from gru2np.generations import generation_of
 from gru2np.generations.quantization import MODE
 from gru2np.graph.flatten import build, default_dtype
@@ -15,7 +15,7 @@ from gru2np.layers import LAYERS
 from gru2np.layers.custom import LAMBDA
 from gru2np.text import listed, readable
 from gru2np.upgrading import target
-from gru2np.upgrading.checking import faults
+from gru2np.upgrading.checking import differences, faults
 from gru2np.upgrading.comparing import AttributeDiffers, Comparison, TensorDiffers
 from gru2np.upgrading.draft import Draft, inside, numbered, renamed
 from gru2np.upgrading.gone import built, respelled
@@ -61,15 +61,19 @@ def upgraded(conversion: Conversion) -> tuple[bytes, Draft]:
         return array if change is None else change(array)
 
     memory = io.BytesIO()
-    write(memory, model, conversion.specs, weight)
-    graph = needed(build(model, target.meaning(), conversion.specs).graph)
-    run = bool(draft.settled or draft.weights)
-    found = list(faults(conversion, memory.getvalue(), graph, weight, run=run))
+    graph = needed(write(memory, model, conversion.specs, weight))
+    file = memory.getvalue()
+    found = list(faults(conversion, file, graph, weight))
+    if (draft.words or draft.settled) and not found:
+        try:
+            found = list(differences(conversion, file))
+        except VerificationError as error:
+            draft.notes.append(f"the new file was not run beside the old one: {error}")
     if found:
         what = "the file that was written is not what the model is: a fault of gru2np"
         problems = [Problem("model", "Functional", text) for text in found[:MOST]]
         raise UnsupportedModelError(problems, [WAY_ON], what=what)
-    return memory.getvalue(), draft
+    return file, draft
 
 
 def _drafted(conversion: Conversion, clashes: set[str]) -> tuple[Draft, KerasModel]:

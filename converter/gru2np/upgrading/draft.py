@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gru2np.generations.architecture import Paths
-from gru2np.ir import PLAIN, Call, TensorRef
+from gru2np.ir import PLAIN, Call, KerasLayer, TensorRef
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
-    from gru2np.ir import Array, KerasLayer, KerasModel
+    from gru2np.ir import Array, KerasModel
     from gru2np_runtime.graph import Graph, Ref
 
 # Keras 3.15 keras/src/ops/operation.py refuses a slash; TensorFlow refuses others as
@@ -257,11 +257,14 @@ def inside(model: KerasModel, path: str) -> KerasLayer | None:
     return inside(layer.model, rest)
 
 
-def inlined(draft: Draft, name: str) -> None:
-    """Replace a nested model of the outermost model by its layers."""
-    outer = next(x for x in draft.model.layers if x.name == name)
-    inner = outer.model
-    assert inner is not None
+def inlined(draft: Draft, path: str) -> str:
+    """Replace a nested model of the outermost model by its layers; returns why not."""
+    outer = named(draft.model, path)
+    name, inner = outer.name, outer.model
+    if inner is None:
+        return f"it is inside {name!r}"
+    if any(call.mask is not None for call in outer.calls):
+        return f"the model {name!r} is called with a mask"
     model = replace(draft.model, sequential=False)
     names: dict[str, str] = {}
     for layer in inner.layers:
@@ -271,7 +274,7 @@ def inlined(draft: Draft, name: str) -> None:
     inputs = {ref.layer: i for i, ref in enumerate(inner.inputs)}
     counts = {layer.name: len(layer.calls) for layer in inner.layers}
 
-    def inside(number: int) -> Callable[[TensorRef], TensorRef]:
+    def of_call(number: int) -> Callable[[TensorRef], TensorRef]:
         def ref(old: TensorRef) -> TensorRef:
             if old.layer in inputs:
                 return outer.calls[number].inputs[inputs[old.layer]]
@@ -286,13 +289,13 @@ def inlined(draft: Draft, name: str) -> None:
             calls = tuple(
                 call
                 for number in range(len(outer.calls))
-                for call in with_refs(layer, inside(number)).calls
+                for call in with_refs(layer, of_call(number)).calls
             )
             added.append(replace(layer, name=names[layer.name], calls=calls))
 
     def end(old: TensorRef) -> TensorRef:
         while old.layer == name:
-            old = inside(old.call)(inner.outputs[old.output])
+            old = of_call(old.call)(inner.outputs[old.output])
         return old
 
     layers: list[KerasLayer] = []
@@ -301,17 +304,18 @@ def inlined(draft: Draft, name: str) -> None:
     moved = tuple(with_refs(layer, end) for layer in layers)
     ends = tuple(map(end, model.outputs))
     draft.model = replace(model, layers=moved, outputs=ends)
-    prefix = encode_name(name)
     paths = {
-        f"{prefix}/{encode_name(old)}": encode_name(new) for old, new in names.items()
+        f"{path}/{encode_name(old)}": encode_name(new) for old, new in names.items()
     }
     for table in (draft.origins, draft.moved):
-        for path in list(table):
-            first = "/".join(path.split("/")[:2])
+        for at in list(table):
+            first = "/".join(at.split("/")[:2])
             if first in paths:
-                table[paths[first] + path[len(first) :]] = table.pop(path)
-    for path, new in paths.items():
-        draft.rename(path, new)
+                table[paths[first] + at[len(first) :]] = table.pop(at)
+    for at, new in paths.items():
+        draft.rename(at, new)
+    draft.say(path, "written as its layers, which have masks of their own")
+    return ""
 
 
 def with_layer(model: KerasModel, layer: KerasLayer) -> KerasModel:
@@ -375,6 +379,27 @@ def reading(name: str, calls: int) -> tuple[Call, ...]:
     """Calls that read the output of each call of a layer."""
     refs = [TensorRef(name, i, 0) for i in range(calls)]
     return tuple(Call((ref,), arguments={0: ref}) for ref in refs)
+
+
+def operation(
+    class_name: str,
+    name: str,
+    inputs: Sequence[TensorRef],
+    options: Mapping[str, Any] | None = None,
+    constants: tuple[tuple[int, Any], ...] = (),
+) -> KerasLayer:
+    """An operation of Keras 3, called once.
+
+    Args:
+        class_name: its class, such as ``Multiply``.
+        name: of the layer.
+        inputs: the tensors, in order.
+        options: of its constructor.
+        constants: arguments of the call that are no tensors, by position.
+    """
+    call = Call(tuple(inputs), constants=constants)
+    config = dict(options or {})
+    return KerasLayer(f"ops.{class_name}", name, config, training={}, calls=(call,))
 
 
 def unique(model: KerasModel, name: str, others: Iterable[str] = ()) -> str:

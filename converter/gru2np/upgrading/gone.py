@@ -10,7 +10,14 @@ import numpy as np
 
 from gru2np.ir import Call, KerasLayer, KerasModel, Numbers, TensorRef, leaves
 from gru2np.layers.arithmetic import BINARY
-from gru2np.upgrading.draft import changed, named, reading, spliced, unique
+from gru2np.upgrading.draft import (
+    changed,
+    named,
+    operation,
+    reading,
+    spliced,
+    unique,
+)
 from gru2np.upgrading.options import COMPARED
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
@@ -28,6 +35,8 @@ def _thresholded_relu(layer: KerasLayer) -> KerasLayer:
     return replace(layer, class_name="ReLU", config=config)
 
 
+# The tensors that Highway is made of, beside its two Dense: 1 - t and two products.
+PARTS = ("rest", "kept", "changed")
 ZEROS = "zeros before and after, and no padding"
 # Operations on two tensors, either of which may be an array.
 PRODUCTS = ("Dot", "Matmul", "Tensordot")
@@ -170,7 +179,6 @@ class _Place(NamedTuple):
 def _highway(place: _Place, layer: KerasLayer) -> KerasModel:
     """Highway: ``t * activation(x W + b) + (1 - t) * x``, t another Dense."""
     carry, new = place.name("carry"), place.name("transformed")
-    rest, kept, changed_ = (place.name(x) for x in ("rest", "kept", "changed"))
     options = {
         "units": place.shapes["kernel"][-1],
         "use_bias": layer.config.get("use_bias", True),
@@ -179,7 +187,6 @@ def _highway(place: _Place, layer: KerasLayer) -> KerasModel:
     training = {"trainable": layer.training.get("trainable", True)}
     place.take(carry, {"kernel": "carry_kernel", "bias": "carry_bias"})
     place.take(new, {"kernel": "kernel", "bias": "bias"})
-    count = len(layer.calls)
 
     def dense(name: str, activation: Any) -> KerasLayer:
         config = {**options, "activation": activation}
@@ -189,14 +196,15 @@ def _highway(place: _Place, layer: KerasLayer) -> KerasModel:
     ends = []
     for i, call in enumerate(layer.calls):
         x, t, y = call.inputs[0], TensorRef(carry, i, 0), TensorRef(new, i, 0)
-        names = [f"{name}_{i}" if i else name for name in (rest, kept, changed_)]
+        taken = [one.name for one in layers]
+        names = [unique(place.model, place.name(word), taken) for word in PARTS]
+        rest, kept, changed_ = (TensorRef(name, 0, 0) for name in names)
         layers += [
-            _operation("Subtract", names[0], (t,), ((0, 1.0),)),
-            _operation("Multiply", names[1], (x, TensorRef(names[0], 0, 0))),
-            _operation("Multiply", names[2], (y, t)),
+            operation("Subtract", rest.layer, [t], constants=((0, 1.0),)),
+            operation("Multiply", kept.layer, [x, rest]),
+            operation("Multiply", changed_.layer, [y, t]),
         ]
-        ends.append(Call((TensorRef(names[2], 0, 0), TensorRef(names[1], 0, 0))))
-    assert len(ends) == count
+        ends.append(Call((changed_, kept)))
     config = {"dtype": layer.config.get("dtype")}
     layers.append(KerasLayer("Add", layer.name, config, training={}, calls=tuple(ends)))
     return spliced(place.model, layer.name, layers)
@@ -238,13 +246,6 @@ def _side_by_side(array: Array) -> Array:
         return array.reshape(-1)
     flat: Array = array.transpose(1, 0, 2).reshape(array.shape[1], -1)
     return flat
-
-
-def _operation(
-    name: str, at: str, inputs: tuple[TensorRef, ...], constants: Any = ()
-) -> KerasLayer:
-    call = Call(inputs, constants=constants)
-    return KerasLayer(f"ops.{name}", at, {}, training={}, calls=(call,))
 
 
 def with_zeros(

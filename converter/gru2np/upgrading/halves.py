@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gru2np.ir import Call, KerasLayer, TensorRef
-from gru2np.upgrading.draft import named, spliced, unique
-from gru2np.upgrading.masks import mask_of, stopped
+from gru2np.upgrading.draft import named, operation, spliced, unique
+from gru2np.upgrading.masks import NoMask, mask_of, stopped
 from gru2np_runtime.bundle.manifest_writer import encode_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gru2np.ir import KerasModel
     from gru2np.upgrading.draft import Draft
 
@@ -28,11 +30,17 @@ def apart(draft: Draft, path: str, old: str) -> bool:
     """
     if (old, "op") in draft.settled:  # because of its other half
         return True
-    layer = named(draft.model, path)
     nodes = [node for node in draft.before.nodes if node.layer == old]
-    if len(nodes) != len(layer.calls) or layer.calls[0].mask is not None:
+    try:
+        masks = [node.mask and mask_of(draft, node.mask) for node in nodes]
+    except NoMask:
         return False
-    masks = [node.mask and mask_of(draft, node.mask) for node in nodes]
+    layer = named(draft.model, path)
+    mode = layer.config.get("merge_mode")
+    # Without a merge, the steps of each call are outputs of an operation of their own.
+    several = mode is None and len(layer.calls) > 1
+    if len(nodes) != len(layer.calls) or layer.calls[0].mask is not None or several:
+        return False
     halves = []
     for attribute, half in layer.children:
         count = (len(layer.calls[0].inputs) - 1) // 2
@@ -46,21 +54,17 @@ def apart(draft: Draft, path: str, old: str) -> bool:
         halves.append(replace(half, name=name, calls=calls))
         draft.moved[encode_name(name)] = f"{old}/{attribute}"
         draft.rename(f"{path}/{attribute}", encode_name(name))
-    model = draft.model
     added: list[KerasLayer] = list(halves)
-    ends = [(half.name, 0) for half in halves]
+    # For each call, the outputs of both halves.
+    pairs = [[TensorRef(x.name, i, 0) for x in halves] for i in range(len(layer.calls))]
     if halves[0].config.get("return_sequences"):
-        added, ends = _in_step(model, layer, halves)
-    outputs = dict(enumerate(ends))
-    mode = layer.config.get("merge_mode")
+        pairs = [_in_step(draft.model, halves, pair, added) for pair in pairs]
+    outputs = {i: (ref.layer, ref.output) for i, ref in enumerate(pairs[0])}
     if mode is not None:
-        calls = tuple(
-            Call(tuple(TensorRef(name, i, output) for name, output in ends))
-            for i in range(len(layer.calls))
-        )
         options = {"dtype": layer.config.get("dtype")}
         if mode == "concat":
             options["axis"] = -1
+        calls = tuple(Call(tuple(pair)) for pair in pairs)
         added.append(
             KerasLayer(MERGES[mode], layer.name, options, training={}, calls=calls)
         )
@@ -77,7 +81,7 @@ def apart(draft: Draft, path: str, old: str) -> bool:
     for number, (name, output) in outputs.items():
         if mode is None or number:
             draft.outputs[encode_name(name), output] = (old, number)
-    draft.model = spliced(model, layer.name, added, outputs)
+    draft.model = spliced(draft.model, layer.name, added, outputs)
     draft.settled |= {(old, key) for key in ("op", "inputs", "mask")}
     return True
 
@@ -87,25 +91,27 @@ def _states(half: KerasLayer) -> int:
 
 
 def _in_step(
-    model: KerasModel, layer: KerasLayer, halves: list[KerasLayer]
-) -> tuple[list[KerasLayer], list[tuple[str, int]]]:
-    """The halves with the steps of their outputs in the same order, without masks."""
-    added, ends = list(halves), []
-    for half in halves:
-        name = unique(model, f"{half.name}_steps")
-        source = [TensorRef(half.name, i, 0) for i in range(len(layer.calls))]
-        if half.config.get("go_backwards"):
-            for i, ref in enumerate(source):
-                at = f"{name}_{i}" if i else name
-                added.append(
-                    KerasLayer(
-                        "ops.Flip", at, {"axis": 1}, training={}, calls=(Call((ref,)),)
-                    )
-                )
-        else:
-            added += [
-                stopped(f"{name}_{i}" if i else name, ref)
-                for i, ref in enumerate(source)
-            ]
-        ends.append((name, 0))
-    return added, ends
+    model: KerasModel,
+    halves: Sequence[KerasLayer],
+    pair: Sequence[TensorRef],
+    added: list[KerasLayer],
+) -> list[TensorRef]:
+    """The outputs of both halves at one call, steps in one order, without masks.
+
+    Args:
+        model: that the layers will be in.
+        halves: forwards and backwards.
+        pair: the outputs of the halves.
+        added: gets an operation for each.
+    """
+    steps = []
+    for half, ref in zip(halves, pair, strict=True):
+        name = unique(model, f"{half.name}_steps", [layer.name for layer in added])
+        turned = half.config.get("go_backwards")
+        added.append(
+            operation("Flip", name, [ref], {"axis": 1})
+            if turned
+            else stopped(name, ref)
+        )
+        steps.append(TensorRef(name, 0, 0))
+    return steps

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 PASSED = "its mask is passed as an argument"
 STOPPED = "the masks of its inputs are removed"
-TAKEN_APART = "written as its layers, which have masks of their own"
 INSIDE = "masks inside it are other ones in Keras 3, and cannot be passed into it"
 OTHER_MASK = "Keras 3 gives it another mask, and its own cannot be passed to it"
 OTHER_INPUT = "Keras 3 computes what it reads in another way"
@@ -40,14 +39,8 @@ def with_masks(
     """
     nested = {one.new.partition("/")[0]: one for one in found if "/" in one.new}
     for path, one in nested.items():
-        layer = named(draft.model, path)
-        if layer.model is None:
-            yield one.path, INSIDE
-        elif any(call.mask is not None for call in layer.calls):
-            yield one.path, f"{INSIDE}, and the model is called with a mask"
-        else:
-            inlined(draft, layer.name)
-            draft.say(path, TAKEN_APART)
+        if why := inlined(draft, path):
+            yield one.path, f"{INSIDE}: {why}"
     if nested:
         return
     # Outputs of the model are those of layers, whose differences come first.
@@ -66,20 +59,21 @@ def _one(draft: Draft, found: TensorDiffers) -> str:
     number = found.call.removeprefix("#") or "0"
     if not number.isdigit():
         return "it is inside the layer"
-    index = int(number)
-    call = named(draft.model, found.new).calls[index]
-    if found.mask and found.before is not None:
+    index, passed = int(number), found.mask and found.before is not None
+    mask = None
+    if passed:
+        assert found.before is not None
         try:
-            call, words = replace(call, mask=mask_of(draft, found.before)), PASSED
+            mask = mask_of(draft, found.before)
         except NoMask as error:
             return str(error)
-    else:
-        call, words = _without_masks(draft, call), STOPPED
-    # What makes the mask may have been added to the model.
+    # Read after the mask was built, which may have changed the model.
+    call = named(draft.model, found.new).calls[index]
+    call = replace(call, mask=mask) if passed else _without_masks(draft, call)
     layer = named(draft.model, found.new)
     calls = (*layer.calls[:index], call, *layer.calls[index + 1 :])
     draft.model = with_layer(draft.model, replace(layer, calls=calls))
-    draft.say(found.path, words)
+    draft.say(found.path, PASSED if passed else STOPPED)
     return ""
 
 

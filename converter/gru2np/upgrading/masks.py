@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gru2np.ir import Call, KerasLayer, TensorRef
-from gru2np.upgrading.draft import named, unique
+from gru2np.ir import TensorRef
+from gru2np.upgrading.draft import inlined, named, operation, unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from gru2np.ir import KerasLayer
     from gru2np.upgrading.draft import Draft
     from gru2np_runtime import Layer
     from gru2np_runtime.graph import Ref
@@ -23,23 +24,22 @@ class NoMask(Exception):
 # How the runtime's operations on masks are written: class, options, constants.
 OPERATIONS: dict[str, tuple[str, Callable[[Any], dict[str, Any]], Callable[[Any], Any]]]
 OPERATIONS = {
-    "any": (
-        "ops.Any",
-        lambda x: {"axis": list(x.axes), "keepdims": False},
-        lambda x: (),
-    ),
-    "concatenate": ("ops.Concatenate", lambda x: {"axis": x.axis}, lambda x: ()),
-    "logical_and": ("ops.LogicalAnd", lambda x: {}, lambda x: ()),
-    "logical_or": ("ops.LogicalOr", lambda x: {}, lambda x: ()),
-    "not_equal": ("ops.NotEqual", lambda x: {}, lambda x: ((1, x.value),)),
+    "any": ("Any", lambda x: {"axis": list(x.axes), "keepdims": False}, lambda x: ()),
+    "concatenate": ("Concatenate", lambda x: {"axis": x.axis}, lambda x: ()),
+    "logical_and": ("LogicalAnd", lambda x: {}, lambda x: ()),
+    "logical_or": ("LogicalOr", lambda x: {}, lambda x: ()),
+    "not_equal": ("NotEqual", lambda x: {}, lambda x: ((1, x.value),)),
 }
 
 
 def mask_of(draft: Draft, ref: Ref) -> TensorRef:
     """The tensor of the draft that is a tensor of the old graph; built if need be.
 
+    A nested model that it is in is replaced by its layers, so that calls must be read
+    from the draft after this.
+
     Raises:
-        NoMask: it is inside a nested model, or of an operation that is not written.
+        NoMask: it is inside another layer, or of an operation that is not written.
     """
     if ref not in draft.masks:
         draft.masks[ref] = _built(draft, ref)
@@ -53,22 +53,19 @@ def _built(draft: Draft, ref: Ref) -> TensorRef:
         return draft.model.inputs[ports.index(name)]
     node = next(node for node in draft.before.nodes if node.name == name)
     layer = draft.before.layers[node.layer]
-    if "#" not in node.layer:
-        try:
-            path = draft.name(node.layer)
-        except StopIteration:
-            raise NoMask(
-                f"it comes from {node.layer!r}, which was built of several layers"
-            ) from None
-        if "/" in path:
-            raise NoMask(f"it comes from {path!r}, which is in a nested model")
-        call = node.name[len(node.layer) :].removeprefix("#") or "0"
-        if not call.isdigit():
-            raise NoMask(f"it is made inside {node.layer!r}")
-        return TensorRef(named(draft.model, path).name, int(call), output)
-    return _operation(
-        draft, node.layer, layer, [mask_of(draft, x) for x in node.inputs]
-    )
+    if "#" in node.layer:
+        inputs = [mask_of(draft, x) for x in node.inputs]
+        return _operation(draft, node.layer, layer, inputs)
+    if node.layer not in draft.origins.values():
+        why = "which was built of several layers"
+        raise NoMask(f"it comes from {node.layer!r}, {why}")
+    while "/" in (path := draft.name(node.layer)):
+        if why := inlined(draft, path.partition("/")[0]):
+            raise NoMask(f"it comes from {path!r}, and {why}")
+    call = node.name[len(node.layer) :].removeprefix("#") or "0"
+    if not call.isdigit():
+        raise NoMask(f"it is made inside {node.layer!r}")
+    return TensorRef(named(draft.model, path).name, int(call), output)
 
 
 def _operation(
@@ -78,12 +75,10 @@ def _operation(
         raise NoMask(f"it is made by an operation that cannot be written ({layer.op})")
     class_name, options, constants = OPERATIONS[layer.op]
     name = unique(draft.model, path.replace("#", "_").replace("/", "_"))
-    call = Call(tuple(inputs), constants=constants(layer))
-    draft.add(KerasLayer(class_name, name, options(layer), training={}, calls=(call,)))
+    draft.add(operation(class_name, name, inputs, options(layer), constants(layer)))
     return TensorRef(name, 0, 0)
 
 
 def stopped(name: str, ref: TensorRef) -> KerasLayer:
     """An operation that returns a tensor without its mask: it multiplies by 1."""
-    call = Call((ref,), constants=((1, 1.0),))
-    return KerasLayer("ops.Multiply", name, {}, training={}, calls=(call,))
+    return operation("Multiply", name, [ref], constants=((1, 1.0),))

@@ -73,7 +73,7 @@ def options_in_call(layer: KerasLayer) -> dict[str, Any]:
 
 def _operation(layer: KerasLayer) -> Mapping[str, Any]:
     facts = target.operation(layer.class_name)
-    assert facts is not None  # ``missing`` has named all others
+    assert facts is not None  # ``core`` has refused all others
     return facts
 
 

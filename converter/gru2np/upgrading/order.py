@@ -11,7 +11,6 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gru2np.graph.flatten import assemble, builder_of
 from gru2np.text import listed
 from gru2np.upgrading import target
 from gru2np_runtime.bundle.manifest_writer import encode_name
@@ -59,8 +58,7 @@ def ordered(model: KerasModel, specs: Specs, clashes: set[str]) -> KerasModel:
         return replace(layer, model=inner, children=children)
 
     model = replace(model, layers=tuple(map(inside, model.layers)))
-    builder = builder_of(model, target.meaning(), specs)
-    assemble(builder, model)
+    builder, _ = target.graph_of(model, specs)
     orders = [_Order(model, builder, length) for length in LENGTHS]
     names = [order.names() for order in orders]
     if orders[-1].makes_masks():

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np.generations import keras3
 from gru2np.generations.releases import line
+from gru2np.graph.flatten import assemble, builder_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gru2np.generations.releases import Class, Release
+    from gru2np.graph.assembly import Builder
+    from gru2np.ir import KerasModel
+    from gru2np.layers.custom import Specs
     from gru2np.meaning import Meaning
+    from gru2np_runtime.graph import Graph
 
 # The backend that its numbers are compared on.
 BACKEND = "tensorflow"
@@ -29,6 +34,12 @@ def release() -> Release:
 def meaning() -> Meaning:
     """What its layers mean."""
     return keras3.meaning(release(), BACKEND)
+
+
+def graph_of(model: KerasModel, specs: Specs) -> tuple[Builder, Graph]:
+    """What a model means, with the shapes and dtypes of its tensors."""
+    builder = builder_of(model, meaning(), specs)
+    return builder, assemble(builder, model)
 
 
 @cache

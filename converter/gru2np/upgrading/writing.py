@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from gru2np.graph.flatten import assemble, builder_of
 from gru2np.readers.members import CONFIG, METADATA, WEIGHTS
 from gru2np.readers.weights_h5 import variables_of
 from gru2np.upgrading import target
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from gru2np.graph.assembly import Builder
     from gru2np.ir import Array, KerasLayer, KerasModel, TensorRef
     from gru2np.layers.custom import Specs
+    from gru2np_runtime.graph import Graph
 
 # Two files of one model are equal, so neither has the date of its making.
 DATE = "1980-01-01@00:00:00"
@@ -37,7 +37,7 @@ def write(
     model: KerasModel,
     specs: Specs,
     weight: Callable[[str], Array],
-) -> None:
+) -> Graph:
     """Write a model and its weights.
 
     Args:
@@ -45,8 +45,11 @@ def write(
         model: in the spelling of Keras 3.
         specs: how its classes are converted.
         weight: gives the array of a weight by its path in a bundle of the model.
+
+    Returns:
+        The graph of the model.
     """
-    builder = _built(model, specs)
+    builder, graph = target.graph_of(model, specs)
     metadata = {"keras_version": target.release().writes, "date_saved": DATE}
     config = _Architecture(specs, builder, model).record()
     members = {
@@ -57,13 +60,7 @@ def write(
     with zipfile.ZipFile(file, "w") as archive:
         for name, data in members.items():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
-
-
-def _built(model: KerasModel, specs: Specs) -> Builder:
-    """The graph of a model, with the shapes and dtypes of its tensors."""
-    builder = builder_of(model, target.meaning(), specs)
-    assemble(builder, model)
-    return builder
+    return graph
 
 
 def _weights(
@@ -174,7 +171,7 @@ class _Architecture:
     def _inside(self, layer: KerasLayer) -> dict[str, Any]:
         """The record of a layer inside another."""
         if layer.model is not None:
-            builder = _built(layer.model, self.specs)
+            builder, _ = target.graph_of(layer.model, self.specs)
             return _Architecture(self.specs, builder, layer.model).record()
         return self._layer(layer)
 
