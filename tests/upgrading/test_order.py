@@ -10,7 +10,7 @@ from gru2np.generations import interpret
 from gru2np.ir import RawModel
 from gru2np.layers.custom import Specs
 from gru2np.upgrading.draft import numbered
-from gru2np.upgrading.order import OWN_NAMES, ordered
+from gru2np.upgrading.order import OWN_NAMES, UnclearOrder, ordered
 from modelfiles import with_keys
 from upgraded_files import arrays_of, layers_of, old_weights, upgraded_file
 
@@ -109,3 +109,55 @@ def test_names_that_keras_gives_to_its_own_operations(name):
 @pytest.mark.parametrize("name", ["concatenate_layer", "many", "concatenate_a", "gru"])
 def test_other_names_are_no_clash(name):
     assert not OWN_NAMES.fullmatch(name)
+
+
+def branches(width):
+    """A model of 2021: a Dense before a mask, a Dense before ``width`` layers."""
+
+    def layer(class_name, name, source, **options):
+        config = {"name": name, **options}
+        nodes = [[[source, 0, 0, {}]]] if isinstance(source, str) else source
+        return {
+            "class_name": class_name,
+            "name": name,
+            "config": config,
+            "inbound_nodes": nodes,
+        }
+
+    layers = [
+        layer("InputLayer", "x", [], batch_input_shape=[None, 4, 3], dtype="float32"),
+        layer("Dense", "masked", "x", units=3, activation="linear", use_bias=True),
+        layer("Masking", "masking", "masked", mask_value=0.0),
+        layer("Dense", "other", "x", units=3, activation="linear", use_bias=True),
+    ]
+    last = "other"
+    for number in range(width):
+        name = f"act_{number}"
+        layers.append(layer("Activation", name, last, activation="tanh"))
+        last = name
+    layers += [
+        layer("GRU", "left", "masking", units=2),
+        layer("GRU", "right", last, units=2),
+        layer("Concatenate", "out", [[["left", 0, 0, {}], ["right", 0, 0, {}]]]),
+    ]
+    config = {
+        "name": "m",
+        "layers": [with_keys(one, "tf.keras", "2.10.1") for one in layers],
+        "input_layers": [["x", 0, 0]],
+        "output_layers": [["out", 0, 0]],
+    }
+    spec = {"class_name": "Functional", "config": config}
+    raw = RawModel(spec, "2.10.0", "tensorflow", "hdf5", "m.h5", "")
+    return interpret(raw)[0]
+
+
+def test_an_order_that_only_the_masks_decide_is_refused():
+    with pytest.raises(UnclearOrder, match="'other' and 'masked' in an order"):
+        ordered(branches(2), Specs(None), set())
+
+
+@pytest.mark.parametrize(("width", "first"), [(0, "masked"), (9, "other")])
+def test_an_order_that_masks_cannot_change(width, first):
+    model = ordered(branches(width), Specs(None), set())
+    names = [layer.name for layer in model.layers if layer.class_name == "Dense"]
+    assert names[0] == first
