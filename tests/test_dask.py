@@ -16,7 +16,7 @@ SEVERAL = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "several_inputs_outpu
 TRAINED = goldens.Golden(goldens.FIXTURES / "keras-3.15" / "trained")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def default_port_taken():
     """As if another cluster ran on this machine."""
     with socket.socket() as taken:
@@ -26,7 +26,7 @@ def default_port_taken():
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(tmp_path_factory, default_port_taken):
     folder = tmp_path_factory.mktemp("dask")
     with DASK.cluster(2, folder) as processes, Client(processes) as connected:
