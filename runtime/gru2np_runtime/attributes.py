@@ -13,7 +13,7 @@ from gru2np_runtime.activations import check_activation
 from gru2np_runtime.custom import OWN, CustomFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from typing_extensions import dataclass_transform
 else:
@@ -280,6 +280,15 @@ class Attributes:
 
     def check(self) -> None:
         """Raise ``ValueError`` if attributes are illegal, alone or together."""
+
+    def order_layers(self, names: Iterable[str]) -> None:
+        """Put the child layers in the order of their model; a manifest has none.
+
+        Args:
+            names: of all child layers.
+        """
+        layers = {name: self.layers[name] for name in names}
+        object.__setattr__(self, "layers", layers)
 
 
 def _rebuild(

@@ -180,16 +180,20 @@ class Model(Generic[Output]):
 
     @property
     def layers(self) -> list[ModelLayer]:
-        """The layers in the order of their first call."""
+        """The layers in the order of their model, as ``summary`` lists them."""
         from gru2np_runtime.summary import model_layers
 
         return model_layers(self.graph, self.weights, self.titles)
 
     def get_layer(self, name: str) -> ModelLayer:
-        """The layer of that name or path.
+        """The layer of that name.
+
+        Args:
+            name: as ``summary`` shows it; the models that the layer is nested in may
+                be left out.
 
         Raises:
-            InputError: there is no such layer; the message lists all names.
+            InputError: there is no such layer, or several; the message lists the names.
         """
         from gru2np_runtime.summary import layer_named
 
@@ -202,19 +206,20 @@ class Model(Generic[Output]):
     def __str__(self) -> str:
         from gru2np_runtime.summary import summary
 
-        return summary(
-            self.name,
-            list(zip(self.input_names, self.input_shapes)),
-            self.layers,
-            self.count_params(),
-            None if self.storage is None else self.storage["dtype"],
-        )
+        return summary(self)
 
     def __repr__(self) -> str:
-        return f"<gru2np model {self.name!r}>"
+        from gru2np_runtime.summary import describe
+
+        return f"<gru2np model {describe(self)}>"
+
+    def _repr_html_(self) -> str:
+        from gru2np_runtime.summary import html
+
+        return html(self)
 
     def summary(self) -> None:
-        """Print the layers, their shapes and parameters."""
+        """Print the layers of the model, their shapes and parameters."""
         print(self)
 
     def plan(self) -> str:
@@ -265,16 +270,28 @@ class Model(Generic[Output]):
     __call__ = predict
 
     def activations(self, x: Inputs) -> dict[str, Outputs]:
-        """Outputs of every node by name; a list if a node has several.
+        """Outputs of the layers by name, in their order.
 
         Uses the states of a stateful model and does not change them.
+
+        Args:
+            x: as for ``predict``.
+
+        Returns:
+            An array (batch, ...) for each call of a layer, or a list if the layer has
+            several outputs; ``#1`` and ``#2`` behind the name are a second and a third
+            call.
+
+        Raises:
+            InputError: x does not fit the model's inputs.
         """
+        from gru2np_runtime.text import shown_paths
+
         values = (self.stateful or self.graph_plan).values(self.input_arrays(x))
+        names = shown_paths(node.name for node in self.graph.nodes if node.is_call)
         return {
-            node.name: values[node.name][0]
-            if len(values[node.name]) == 1
-            else list(values[node.name])
-            for node in self.graph.nodes
+            name: values[node][0] if len(values[node]) == 1 else list(values[node])
+            for node, name in names.items()
         }
 
     def reset_states(self) -> None:

@@ -276,7 +276,11 @@ def _of_bundle(
 
     source = manifest.source
     version = source.get("keras_version")
-    shapes = {record.path: record.shape for record in manifest.weights}
+    stored = {record.path: record.shape for record in manifest.weights}
+    ports = manifest.graph.inputs
+    # In Keras' order; a manifest has none.
+    expected = manifest.graph.weight_shapes(*(port.shape for port in ports))
+    shapes = {path: stored[path] for path in expected}
     opened = Opened(manifest.graph, manifest.titles, frozenset(arrays), read)
     report = Report(
         str(path),
