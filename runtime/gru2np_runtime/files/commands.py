@@ -18,6 +18,7 @@ from gru2np_runtime.errors import BundleError
 from gru2np_runtime.files.arrays import Misuse, check_output, lacks_suffix
 from gru2np_runtime.files.prediction import Interrupted, predict_file
 from gru2np_runtime.files.tables import TableOptions
+from gru2np_runtime.kernels.c.library import missing
 from gru2np_runtime.loading import load
 
 if TYPE_CHECKING:
@@ -168,4 +169,10 @@ def check(bundle: str, custom_objects: str | None = None) -> bool:
     except BundleError as error:
         raise BundleError(f"{bundle}: {error}") from None
     print(f"{bundle}: {result}")
+    reason = missing()
+    if reason:
+        print(
+            f"Note: the compiled kernel does not run, NumPy does: {reason}",
+            file=sys.stderr,
+        )
     return not result.differs
