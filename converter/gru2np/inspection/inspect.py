@@ -119,9 +119,12 @@ class Report:
         return "\n".join(render(self))
 
     def as_dict(self) -> dict[str, Any]:
-        """The report for JSON, with the attributes as keys."""
+        """The report as ``inspect --json`` prints it, with the attributes as keys.
+
+        ``docs/output.schema.json`` describes every key.
+        """
         record: dict[str, Any] = json_value(asdict(self))
-        return record
+        return {"schema": "gru2np/inspect/1", **record}
 
 
 def inspect(

@@ -125,6 +125,7 @@ def print_path(path: str) -> None:
 def _record(prediction: Prediction) -> dict[str, Any]:
     """What ``predict --json`` prints."""
     return {
+        "schema": "gru2np/predict/1",
         "output": prediction.target,
         "rows": prediction.rows,
         "batch_size": prediction.batch_size,
