@@ -8,7 +8,7 @@ import pytest
 
 import goldens
 from goldens import loaded
-from gru2np_runtime import InputError, layers
+from gru2np_runtime import InputError, State, layers
 from gru2np_runtime.summary import layer_named
 
 # Rows of summary(expand_nested=True) in Keras 3.15.1, without those of inputs and of
@@ -177,6 +177,19 @@ def test_a_state_in_a_shell_says_what_it_holds():
     _, state = model.step(np.ones((2, 2)), state)
     assert repr(state) == shown
     assert '<td style="text-align: left">(2, 3), (2, 3)</td>' in state._repr_html_()
+
+
+def test_a_name_of_a_stranger_steers_no_terminal():
+    wild = "\x1b[2J<b>"
+    state = State({wild: None}, batch_size=1)
+    assert repr(state) == (
+        "<gru2np state: batch size 1; '\\x1b[2J<b>' the initial state is an input>"
+    )
+    assert "&#x27;\\x1b[2J&lt;b&gt;&#x27;" in state._repr_html_()
+    _, model = loaded("keras-3.15/gru")
+    model.name = wild
+    assert repr(model).startswith("<gru2np model '\\x1b[2J<b>' of Keras")
+    assert "<b>" not in model._repr_html_()
 
 
 def test_a_notebook_shows_the_summary():
