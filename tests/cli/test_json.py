@@ -115,7 +115,7 @@ def test_weights_alone_and_a_refused_model(tmp_path):
     assert record["problems"] or record["refusal"]
 
 
-@pytest.mark.parametrize("golden", some(all_goldens(), 25), ids=lambda x: x.name)
+@pytest.mark.parametrize("golden", some(all_goldens(), 60), ids=lambda x: x.name)
 def test_every_file_is_described_as_the_schema_says(golden):
     try:
         report = inspect(*golden.files(), saved_by=golden.saved_by)
