@@ -6,12 +6,22 @@ import pytest
 
 import goldens
 import gru2np
+import gru2np_runtime
 
 
 def test_every_public_name_is_found():
     assert sorted(gru2np.__all__) == gru2np.__all__ == sorted(gru2np._HOME)
     for name in gru2np.__all__:
         assert getattr(gru2np, name) is not None
+
+
+@pytest.mark.parametrize("module", [gru2np, gru2np_runtime, gru2np_runtime.layers])
+def test_an_editor_lists_the_public_names(module):
+    assert dir(module) == sorted(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="'another'"):
+        _ = module.another
 
 
 @pytest.mark.parametrize("wrong", [None, 3, b"model.h5", [], object()])

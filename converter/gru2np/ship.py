@@ -78,7 +78,7 @@ gru2np_runtime {version}, under the terms in LICENSE
 
 @dataclass(frozen=True)
 class Shipped:
-    """The result of ``ship``, as ``--json`` prints it."""
+    """The result of ``ship``; its fields are keys of what ``--json`` prints."""
 
     folder: str
     files: int

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gru2np_runtime import Gru2npError, __version__
 from gru2np_runtime.files import commands
 from gru2np_runtime.files.arrays import Misuse
+from gru2np_runtime.kernels.c.library import status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m gru2np_runtime", description="Run gru2np bundles with NumPy."
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="print the version and the kernel"
+    )
     parsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     predict = _command(parsers, "predict", "run a bundle on the rows of a file")
     predict.add_argument(
@@ -146,6 +149,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_custom_objects(check)
     check.set_defaults(run=_check)
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version and the kernel, which is looked for only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_given: object) -> None:
+        print(f"{__version__}\n{status()}")
+        parser.exit()
 
 
 def _add_custom_objects(parser: argparse.ArgumentParser) -> None:

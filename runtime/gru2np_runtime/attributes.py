@@ -13,7 +13,7 @@ from gru2np_runtime.activations import check_activation
 from gru2np_runtime.custom import OWN, CustomFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from typing_extensions import dataclass_transform
 else:
@@ -144,12 +144,54 @@ def of_this_package(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
+class _Annotation(str):
+    """The text of an annotation, which ``help`` shows without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class _Signature:
+    """The signature of a class: its attributes by name, those to be given first.
+
+    Made when ``help`` or an editor asks for it: the start must be fast.
+    """
+
+    def __get__(self, instance: object, owner: type[Attributes]) -> Any:
+        if instance is not None or owner.__init__ is not Attributes.__init__:
+            raise AttributeError("__signature__")
+        from inspect import Parameter, Signature
+
+        parameters = [
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=getattr(owner, name, Parameter.empty),
+                annotation=_Annotation(kind),
+            )
+            for name, kind in owner.attribute_kinds().items()
+        ]
+        # What most callers leave out comes last.
+        parameters.sort(key=lambda p: (p.default is not p.empty, p.name == "dtype"))
+        layers = Parameter(
+            "layers",
+            Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=_Annotation("Mapping[str, Layer] | None"),
+        )
+        return Signature([*parameters, layers])
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Attributes:
     """Base of classes whose annotated class attributes are checked attributes."""
 
     op: ClassVar[str] = ""
     _kinds: ClassVar[dict[str, str]] = {}
+    if not TYPE_CHECKING:  # a type checker reads the attributes
+        __signature__ = _Signature()
 
     if TYPE_CHECKING:
         layers: Mapping[str, Any]
@@ -238,6 +280,15 @@ class Attributes:
 
     def check(self) -> None:
         """Raise ``ValueError`` if attributes are illegal, alone or together."""
+
+    def order_layers(self, names: Iterable[str]) -> None:
+        """Put the child layers in the order of their model; a manifest has none.
+
+        Args:
+            names: of all child layers.
+        """
+        layers = {name: self.layers[name] for name in names}
+        object.__setattr__(self, "layers", layers)
 
 
 def _rebuild(

@@ -14,12 +14,14 @@ from gru2np_runtime.model import Model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gru2np_runtime.layer import Array, Layer, Shape
+    from numpy.typing import ArrayLike
+
+    from gru2np_runtime.layer import Layer, Shape
 
 __all__ = ["Model", "bind"]
 
 
-def bind(layer: Layer, weights: Mapping[str, Array]) -> Model:
+def bind(layer: Layer, weights: Mapping[str, ArrayLike]) -> Model:
     """A model of this one layer, for inputs (batch, time, features).
 
     The features are the first size of ``kernel``; free for layers without one.

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 
 from gru2np_runtime.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+    from typing_extensions import TypeAlias, TypeVar
 
     from gru2np_runtime.graph import Port
     from gru2np_runtime.layer import Array, Shape
 
-    # One array, a list of arrays, or arrays by name.
-    Data = Any
+    # One array, a list of arrays, or arrays by name; of any type, as a caller gave it.
+    Data: TypeAlias = Any
+    # The same, of types that NumPy reads as arrays.
+    Inputs: TypeAlias = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
+    # What is known of the outputs of a model before ``Model.giving``: only the bundle
+    # says whether they are one array, as most are, a list or a dict.  A type checker
+    # refuses what no array can do, and lets a program look for a list or a dict.
+    Outputs: TypeAlias = NDArray[Any] | Any
+    # Arrays to write to, as the model gives them.
+    Outs: TypeAlias = (
+        NDArray[Any]
+        | list[NDArray[Any]]
+        | tuple[NDArray[Any], ...]
+        | dict[str, NDArray[Any]]
+    )
+    Output = TypeVar("Output", covariant=True, default=Outputs)
+else:
+    from typing import TypeVar
+
+    Output = TypeVar("Output", covariant=True)
 
 
-class Structure:
+# What a model gives, by the kind of its structure.
+KINDS: dict[str, type] = {"one": np.ndarray, "list": list, "dict": dict}
+
+
+class Structure(Generic[Output]):
     """Whether a model takes or returns one array, a list, or a dict.
 
     Attributes:
@@ -32,11 +57,17 @@ class Structure:
         self.kind = kind
         self.names = list(names)
 
-    def pack(self, arrays: Sequence[Array]) -> Data:
+    def pack(self, arrays: Sequence[Array]) -> Output:
         """The arrays in this structure."""
+        packed: Any = arrays
         if self.kind == "one":
-            return arrays[0]
-        return dict(zip(self.names, arrays)) if self.kind == "dict" else list(arrays)
+            packed = arrays[0]
+        elif self.kind == "dict":
+            packed = dict(zip(self.names, arrays))
+        else:
+            packed = list(arrays)
+        output: Output = packed
+        return output
 
     def unpack_out(
         self, out: Data, shapes: Sequence[Shape], dtypes: Sequence[str]

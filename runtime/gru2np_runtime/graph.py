@@ -56,6 +56,15 @@ class Node:
         self.inputs = tuple(inputs)
         self.mask = mask
 
+    @property
+    def is_call(self) -> bool:
+        """Whether a layer of the model gives its output, not a mask or a part of one.
+
+        The name of such a node is a path alone, or with the number of the call.
+        """
+        _, _, number = self.name.partition("#")
+        return not number or number.isdigit()
+
     def references(self) -> tuple[Ref, ...]:
         """The inputs, then the mask if there is one."""
         return self.inputs if self.mask is None else (*self.inputs, self.mask)
@@ -100,6 +109,8 @@ class Graph(Layer):
                 if name not in known:
                     raise ValueError(f"node {node.name!r}: {name!r} is not before it")
             known.add(node.name)
+        called = (node.layer for node in nodes)
+        self.order_layers(dict.fromkeys((*called, *self.layers)))
         for port in outputs:
             if port.source is None or port.source[0] not in known:
                 raise ValueError(f"output {port.name!r}: no node {port.source!r}")

@@ -11,7 +11,7 @@ from gru2np_runtime.errors import CustomObjectError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from gru2np_runtime.bind import Model
 
@@ -246,7 +246,7 @@ class Layer(Attributes):
         """
         return ()
 
-    def bind(self, *unnamed: object, **weights: Array) -> Model:
+    def bind(self, *unnamed: object, **weights: ArrayLike) -> Model:
         """Give the layer its weights: a model of this one layer.
 
         Args:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from numpy import ndarray
 
-from gru2np_runtime.data import Structure, check_out, unpack, whole_number
+from gru2np_runtime.data import (
+    KINDS,
+    Output,
+    Structure,
+    check_out,
+    unpack,
+    whole_number,
+)
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.plan import CarryingPlan, Weights, small_of
 from gru2np_runtime.run.dispatch import make_plan
@@ -15,7 +22,7 @@ from gru2np_runtime.run.execution import GraphPlan
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.data import Data
+    from gru2np_runtime.data import Data, Inputs, Outputs, Outs
     from gru2np_runtime.graph import Graph
     from gru2np_runtime.layer import Array, Shape
     from gru2np_runtime.plan import Stepper
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
 SMALL = 4096
 
 
-class Model:
+class Model(Generic[Output]):
     """A model loaded from a bundle; made by ``gru2np_runtime.load``.
 
     Immutable except for the states of a model saved with ``stateful=True``: many
@@ -60,7 +67,7 @@ class Model:
         *,
         name: str = "model",
         inputs: Structure | None = None,
-        outputs: Structure | None = None,
+        outputs: Structure[Output] | None = None,
         titles: Mapping[str, tuple[str, str]] | None = None,
         source: Mapping[str, Any] | None = None,
         storage: Mapping[str, Any] | None = None,
@@ -75,7 +82,7 @@ class Model:
         self.input_structure = inputs or Structure(
             "one", [p.name for p in graph.inputs]
         )
-        self.output_structure = outputs or Structure(
+        self.output_structure: Structure[Output] = outputs or Structure(
             "one", [p.name for p in graph.outputs]
         )
         plan = make_plan(graph, weights)
@@ -136,18 +143,57 @@ class Model:
         """Shapes of the outputs, batch axis included; None where the input decides."""
         return [port.shape for port in self.graph.outputs]
 
+    @overload
+    def giving(self, kind: type[ndarray[Any, Any]]) -> Model[Array]: ...
+    @overload
+    def giving(self, kind: type[list[Any]]) -> Model[list[Array]]: ...
+    @overload
+    def giving(self, kind: type[dict[Any, Any]]) -> Model[dict[str, Array]]: ...
+    def giving(self, kind: type) -> Model[Any]:
+        """This model, whose outputs are checked to be of one type.
+
+        A type checker then knows what ``predict``, ``step`` and ``advance`` give::
+
+            model = load("model.npz").giving(dict)
+
+        Without it a type checker takes the outputs for one array, as those of most
+        models are, or for what ``isinstance`` shows them to be.
+
+        Args:
+            kind: ``numpy.ndarray``, ``list`` or ``dict``.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            InputError: it gives something else.
+        """
+        gives = KINDS[self.output_structure.kind]
+        if kind is not gives:
+            raise InputError(
+                f"model {self.name!r}: expected one that gives "
+                f"{getattr(kind, '__name__', repr(kind))}, got one that gives "
+                f"{gives.__name__} for the outputs {self.output_names}: "
+                f"model.giving({gives.__name__})"
+            )
+        return self
+
     @property
     def layers(self) -> list[ModelLayer]:
-        """The layers in the order of their first call."""
+        """The layers in the order of their model, as ``summary`` lists them."""
         from gru2np_runtime.summary import model_layers
 
         return model_layers(self.graph, self.weights, self.titles)
 
     def get_layer(self, name: str) -> ModelLayer:
-        """The layer of that name or path.
+        """The layer of that name.
+
+        Args:
+            name: as ``summary`` shows it; the models that the layer is nested in may
+                be left out.
 
         Raises:
-            InputError: there is no such layer; the message lists all names.
+            InputError: there is no such layer, or several; the message lists the names.
         """
         from gru2np_runtime.summary import layer_named
 
@@ -160,19 +206,20 @@ class Model:
     def __str__(self) -> str:
         from gru2np_runtime.summary import summary
 
-        return summary(
-            self.name,
-            list(zip(self.input_names, self.input_shapes)),
-            self.layers,
-            self.count_params(),
-            None if self.storage is None else self.storage["dtype"],
-        )
+        return summary(self)
 
     def __repr__(self) -> str:
-        return f"<gru2np model {self.name!r}>"
+        from gru2np_runtime.summary import describe
+
+        return f"<gru2np model {describe(self)}>"
+
+    def _repr_html_(self) -> str:
+        from gru2np_runtime.summary import html
+
+        return html(self)
 
     def summary(self) -> None:
-        """Print the layers, their shapes and parameters."""
+        """Print the layers of the model, their shapes and parameters."""
         print(self)
 
     def plan(self) -> str:
@@ -185,7 +232,7 @@ class Model:
 
         return plan_table(self.graph_plan.plans, lambda: self.stream)
 
-    def predict(self, x: Data, batch_size: int | None = None) -> Data:
+    def predict(self, x: Inputs, batch_size: int | None = None) -> Output:
         """Run the model.
 
         Args:
@@ -222,17 +269,29 @@ class Model:
 
     __call__ = predict
 
-    def activations(self, x: Data) -> dict[str, Data]:
-        """Outputs of every node by name; a list if a node has several.
+    def activations(self, x: Inputs) -> dict[str, Outputs]:
+        """Outputs of the layers by name, in their order.
 
         Uses the states of a stateful model and does not change them.
+
+        Args:
+            x: as for ``predict``.
+
+        Returns:
+            An array (batch, ...) for each call of a layer, or a list if the layer has
+            several outputs; ``#1`` and ``#2`` behind the name are a second and a third
+            call.
+
+        Raises:
+            InputError: x does not fit the model's inputs.
         """
+        from gru2np_runtime.text import shown_paths
+
         values = (self.stateful or self.graph_plan).values(self.input_arrays(x))
+        names = shown_paths(node.name for node in self.graph.nodes if node.is_call)
         return {
-            node.name: values[node.name][0]
-            if len(values[node.name]) == 1
-            else list(values[node.name])
-            for node in self.graph.nodes
+            name: values[node][0] if len(values[node]) == 1 else list(values[node])
+            for node, name in names.items()
         }
 
     def reset_states(self) -> None:
@@ -261,8 +320,8 @@ class Model:
         return self.stream.restore_state(arrays)
 
     def step(
-        self, x: Data, state: State, out: Data | None = None
-    ) -> tuple[Data, State]:
+        self, x: Inputs, state: State, out: Outs | None = None
+    ) -> tuple[Output, State]:
         """Run one time step.
 
         Args:
@@ -291,13 +350,14 @@ class Model:
             and x.dtype == stepper.dtype
             and (out is stepper.out or self._takes_out(out, stepper))
         ):
-            y = stepper.step(x, out)
+            # _takes_out checked it.
+            y: Any = stepper.step(x, out)  # type: ignore[arg-type]
             return (y if self._gives_one else self.output_structure.pack((y,))), state
         return self._run_steps(x, state, out, "step")
 
     def advance(
-        self, x: Data, state: State, out: Data | None = None
-    ) -> tuple[Data, State]:
+        self, x: Inputs, state: State, out: Outs | None = None
+    ) -> tuple[Output, State]:
         """Run a block of time steps: as many as x has, at least one.
 
         Blocks of any sizes give what ``predict`` gives for the whole sequence.
@@ -329,11 +389,11 @@ class Model:
             if out is not None:
                 shape = stepper.block_output_shape(x.shape[1])
                 check_out(out, self.output_structure.names[0], shape, stepper.dtype)
-            y = stepper.advance(x, out)
+            y: Any = stepper.advance(x, out)  # type: ignore[arg-type]
             return (y if self._gives_one else self.output_structure.pack((y,))), state
         return self._run_steps(x, state, out, "advance")
 
-    def _takes_out(self, out: Data | None, stepper: Stepper) -> bool:
+    def _takes_out(self, out: Data, stepper: Stepper) -> bool:
         """Whether a stepper can write to ``out``, which is remembered.
 
         Raises:
@@ -348,8 +408,8 @@ class Model:
         return True
 
     def _run_steps(
-        self, x: Data, state: State, out: Data | None, call: str
-    ) -> tuple[Data, State]:
+        self, x: Inputs, state: State, out: Data, call: str
+    ) -> tuple[Output, State]:
         """``step`` or ``advance``, as ``call`` says."""
         stream, one = self.stream, call == "step"
         stream.check_state(state)
@@ -372,7 +432,7 @@ class Model:
         outputs = run(arrays, state, outs)
         return (self.output_structure.pack(outputs) if out is None else out), state
 
-    def streams(self, capacity: int) -> Streams:
+    def streams(self, capacity: int) -> Streams[Output]:
         """Sessions: the states of many streams, any of which run in one batch.
 
         Args:
@@ -421,7 +481,7 @@ class Model:
         return self._cached_batches
 
     def input_arrays(
-        self, x: Data, shapes: Sequence[Shape] | None = None, call: str = "predict"
+        self, x: Inputs, shapes: Sequence[Shape] | None = None, call: str = "predict"
     ) -> list[Array]:
         """The arrays of x in the order and the dtypes of the inputs, for tools.
 

@@ -1,4 +1,4 @@
-"""The layers of a model, and the tables of ``summary`` and ``plan``."""
+"""The layers of a model, and how ``repr``, ``summary`` and ``plan`` show it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from gru2np_runtime.data import shape_text
 from gru2np_runtime.errors import InputError
-from gru2np_runtime.text import table
+from gru2np_runtime.text import html_table, shown_name, shown_paths, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gru2np_runtime.graph import Graph
     from gru2np_runtime.layer import Array, Layer, Shape
+    from gru2np_runtime.model import Model
     from gru2np_runtime.plan import Plan
     from gru2np_runtime.run.stream import Stream
 
@@ -24,7 +25,7 @@ class ModelLayer:
     """A layer of a model, for inspection.
 
     Attributes:
-        name: its path; ``/`` separates a nested model from its layers.
+        name: in Keras; with ``/`` behind those of the models that it is nested in.
         class_name: its Keras class.
         layer: the runtime layer with its attributes.
         weights: its arrays by name, read-only.
@@ -48,7 +49,7 @@ class ModelLayer:
         self.output_shapes = list(output_shapes)
 
     def __repr__(self) -> str:
-        return f"<{self.class_name} {self.name!r}, {self.count_params()} parameters>"
+        return f"<{self.class_name} {self.name!r}, {self.count_params():,} parameters>"
 
     def count_params(self) -> int:
         """The number of parameters of the layer."""
@@ -58,7 +59,7 @@ class ModelLayer:
 def model_layers(
     graph: Graph, weights: Mapping[str, Array], titles: Mapping[str, tuple[str, str]]
 ) -> list[ModelLayer]:
-    """The layers of a graph in the order of their first call.
+    """The layers of a graph in the order of their model, without those of masks.
 
     Args:
         graph: the graph.
@@ -66,14 +67,15 @@ def model_layers(
         titles: name and Keras class by path of the layer.
     """
     known, expected = graph.infer_nodes()
+    names = shown_paths(node.layer for node in graph.nodes if "#" not in node.layer)
     layers: dict[str, ModelLayer] = {}
     for node in graph.nodes:
-        if node.layer not in layers:
-            name, class_name = titles.get(node.layer, (node.layer, ""))
+        if node.layer in names and node.layer not in layers:
+            _, class_name = titles.get(node.layer, ("", ""))
             layer = graph.layers[node.layer]
             layers[node.layer] = ModelLayer(
-                name,
-                class_name or layer.op,
+                names[node.layer],
+                shown_name(class_name or layer.op),
                 layer,
                 {k: weights[f"{node.layer}/{k}"] for k in expected[node.layer]},
                 known[node.name],
@@ -82,14 +84,20 @@ def model_layers(
 
 
 def layer_named(layers: Sequence[ModelLayer], name: str) -> ModelLayer:
-    """The layer of that name or path.
+    """The layer of that name, which may leave out the models that it is nested in.
 
     Raises:
-        InputError: there is no such layer; the message lists all names.
+        InputError: there is no such layer, or several; the message lists the names.
     """
-    for layer in layers:
-        if layer.name == name:
-            return layer
+    found = [layer for layer in layers if layer.name == name]
+    found = found or [x for x in layers if x.name.rpartition("/")[2] == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(
+            f"{len(found)} layers are called {name!r}: give the whole name, one of "
+            f"{', '.join(repr(layer.name) for layer in found)}"
+        )
     # Imported only for an error: the start must be fast.
     from gru2np_runtime.hints import nearest
 
@@ -100,32 +108,49 @@ def layer_named(layers: Sequence[ModelLayer], name: str) -> ModelLayer:
     )
 
 
-def summary(
-    title: str,
-    inputs: Sequence[tuple[str, Shape]],
-    layers: Sequence[ModelLayer],
-    params: int,
-    stored: str | None,
-) -> str:
-    """A title line, and a table with a row for each layer.
+HEADER = ("layer", "class", "output shape", "parameters")
+RIGHT = {3}
 
-    Args:
-        title: the model's name.
-        inputs: name and shape of each.
-        layers: in the order of the rows.
-        params: number of parameters.
-        stored: the smaller dtype that kernels are stored in; None for none.
-    """
-    shapes = ", ".join(f"{name} {shape_text(shape)}" for name, shape in inputs)
-    head = f"{title}: {shapes}, {params:,} parameters"
-    if stored is not None:
-        head += f", kernels stored as {stored}"
-    header = ("layer", "class", "output shape", "parameters")
-    rows = []
-    for layer in layers:
-        shapes = ", ".join(shape_text(shape) for shape in layer.output_shapes)
-        rows.append((layer.name, layer.class_name, shapes, f"{layer.count_params():,}"))
-    return "\n".join([head, *table(header, rows, right={3})])
+
+def describe(model: Model) -> str:
+    """A line with the model's Keras, its inputs and outputs, and its size."""
+    version = model.source.get("keras_version")
+    keras = f" of Keras {shown_name(version)}" if isinstance(version, str) else ""
+    inputs = _tensors(model.input_names, model.input_shapes)
+    outputs = _tensors(model.output_names, model.output_shapes)
+    stored = "" if model.storage is None else model.storage["dtype"]
+    return (
+        f"{shown_name(model.name)}{keras}: {inputs} -> {outputs}, "
+        f"{model.count_params():,} parameters"
+        f"{stored and f', kernels stored as {stored}'}"
+    )
+
+
+def _tensors(names: Sequence[str], shapes: Sequence[Shape]) -> str:
+    pairs = zip(map(shown_name, names), map(shape_text, shapes))
+    return ", ".join(f"{name} {shape}" for name, shape in pairs)
+
+
+def summary(model: Model) -> str:
+    """The description of a model, and a table with a row for each layer."""
+    return "\n".join([describe(model), *table(HEADER, _rows(model), RIGHT)])
+
+
+def html(model: Model) -> str:
+    """The summary as HTML, for notebooks."""
+    return html_table(describe(model), HEADER, _rows(model), RIGHT)
+
+
+def _rows(model: Model) -> list[tuple[str, ...]]:
+    return [
+        (
+            layer.name,
+            layer.class_name,
+            ", ".join(map(shape_text, layer.output_shapes)),
+            f"{layer.count_params():,}",
+        )
+        for layer in model.layers
+    ]
 
 
 def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> str:

@@ -10,6 +10,7 @@ import gru2np
 from command_line import program, run
 from gru2np.cli import cli
 from gru2np.cli.commands import EXIT_CODES
+from gru2np_runtime.kernels.c.library import status
 from modelfiles import with_class
 
 GRU = "keras-2.2/get_weights_explained"
@@ -43,7 +44,8 @@ def test_the_commands():
 
 
 def test_version():
-    assert run("--version").stdout == f"gru2np {gru2np.__version__}\n"
+    expected = f"gru2np {gru2np.__version__}\n{status()}\n"
+    assert run("--version").stdout == expected
 
 
 def test_help_imports_neither_numpy_nor_h5py():

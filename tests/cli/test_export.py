@@ -37,6 +37,7 @@ def test_export_json(model, tmp_path):
     record = json.loads(run("export", model, "-o", out, "--json").stdout)
     assert record.pop("meaning")[0].startswith("hard_sigmoid is clip(0.2 * x + 0.5")
     assert record == {
+        "schema": "gru2np/export/1",
         "output": str(out),
         "sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
         "bytes": out.stat().st_size,

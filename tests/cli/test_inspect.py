@@ -21,6 +21,7 @@ GRU = "keras-2.2/get_weights_explained"
 def test_json_has_the_documented_keys():
     result = run("inspect", fixture(GRU), "--json")
     record = json.loads(result.stdout)
+    assert record.pop("schema") == "gru2np/inspect/1"
     assert sorted(record) == sorted(gru2np.Report.__dataclass_fields__)
     for name in record:
         assert f"        {name}: " in gru2np.Report.__doc__

@@ -52,6 +52,7 @@ def test_upgrade_json(model, tmp_path):
     (note,) = record.pop("notes")
     assert "optimizer" in note
     assert record == {
+        "schema": "gru2np/upgrade/1",
         "output": str(out),
         "sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
         "bytes": out.stat().st_size,

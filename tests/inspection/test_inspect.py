@@ -1,10 +1,12 @@
 """Inspect: what it says of files, layers and bundles."""
 
 import io
+import json
 
 import numpy as np
 import pytest
 
+import goldens
 import gru2np
 from gru2np_runtime import load
 from modelfiles import fixture
@@ -77,3 +79,32 @@ def test_an_architecture_needs_its_weights():
         gru2np.inspect(folder / "architecture.json")
     report = gru2np.inspect(folder / "architecture.json", folder / "weights.h5")
     assert report.source["container"] == "json+hdf5"
+
+
+CASES = [golden for golden in goldens.all_goldens() if not goldens.refused(golden)]
+
+
+@pytest.mark.parametrize(
+    "golden", goldens.some(CASES, 60), ids=lambda golden: golden.name
+)
+def test_a_bundle_has_the_order_of_its_model(golden, tmp_path):
+    """Of layers, of halves and cells inside them, and of weights."""
+    (tmp_path / "m.npz").write_bytes(golden.bundle())
+    model, weights = golden.files()
+    expected = gru2np.inspect(model, weights, saved_by=golden.saved_by)
+    found = gru2np.inspect(tmp_path / "m.npz")
+    assert json.dumps(found.as_dict()["layers"]) == json.dumps(
+        expected.as_dict()["layers"]
+    )
+
+
+def test_halves_and_cells_are_in_order(tmp_path):
+    for case, path, expected in (
+        ("bidirectional", "bidirectional", ["forward_layer", "backward_layer"]),
+        ("stacked_cells", "rnn", ["cell_0", "cell_1", "cell_2"]),
+    ):
+        _, model = goldens.loaded(f"keras-3.15/{case}")
+        layer = model.get_layer(path)
+        assert list(layer.layer.layers) == expected
+        prefixes = [name.partition("/")[0] for name in layer.weights]
+        assert list(dict.fromkeys(prefixes)) == expected

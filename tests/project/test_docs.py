@@ -29,6 +29,12 @@ def test_a_page_s_session_prints_what_it_shows(page):
     assert failed == 0
 
 
+def test_the_page_of_python_prints_what_it_shows():
+    failed, tried = doctest.testfile(str(DOCS / "python.md"), module_relative=False)
+    assert tried > 10
+    assert failed == 0
+
+
 def test_the_page_of_sessions_prints_what_it_shows():
     failed, tried = doctest.testfile(str(DOCS / "sessions.md"), module_relative=False)
     assert tried > 12

@@ -10,10 +10,11 @@ import pytest
 
 import goldens
 import gru2np_runtime.__main__ as runtime_main
-from gru2np_runtime import Gru2npError
+from gru2np_runtime import Gru2npError, __version__
 from gru2np_runtime.__main__ import EXIT_CODES
 from gru2np_runtime.files import commands
 from gru2np_runtime.files.arrays import Misuse
+from gru2np_runtime.kernels.c import library as c_library
 
 GRU = goldens.Golden(goldens.FIXTURES / "keras-2.2" / "get_weights_explained")
 
@@ -107,3 +108,21 @@ def test_runtime_as_a_process(bundle, data):
 
 def test_a_misuse_is_no_error_of_the_data():
     assert not issubclass(Misuse, Gru2npError)
+
+
+def test_the_version_and_the_kernel_are_said(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main("--version")
+    assert not stopped.value.code
+    assert capsys.readouterr().out == f"{__version__}\n{c_library.status()}\n"
+
+
+def test_check_says_that_there_is_no_kernel(bundle, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("GRU2NP_KERNEL", raising=False)
+    monkeypatch.setattr(c_library, "LIBRARY", str(tmp_path / "libgru2np.so"))
+    assert main("check", bundle) == 0
+    note = "Note: the compiled kernel does not run, NumPy does: there is no libgru2np"
+    assert capsys.readouterr().err.startswith(note)
+    monkeypatch.setenv("GRU2NP_KERNEL", "numpy")
+    assert main("check", bundle) == 0
+    assert capsys.readouterr().err == ""

@@ -86,6 +86,25 @@ def test_one_model_serves_many_threads():
     assert not wrong
 
 
+@pytest.mark.parametrize(
+    ("case", "gives"),
+    [
+        ("gru", np.ndarray),
+        ("several_inputs_outputs", list),
+        ("dict_outputs", dict),
+    ],
+)
+def test_a_program_says_what_a_model_gives(case, gives):
+    """For type checkers; it is true, or an error."""
+    golden, model = loaded(f"keras-3.15/{case}")
+    inputs = dict(zip(model.input_names, golden.arrays(0, "x")))
+    assert type(model.giving(gives).predict(inputs)) is gives
+    for other in {np.ndarray, list, dict, int, None} - {gives}:
+        way = rf"got one that gives {gives.__name__} .*: model.giving\({gives.__name__}"
+        with pytest.raises(InputError, match=way):
+            model.giving(other)
+
+
 def test_nan_in_gives_nan_out_and_no_warning():
     golden, model = loaded("keras-3.15/lstm")
     x = golden.arrays(0, "x")[0].copy()

@@ -5,12 +5,20 @@ import sys
 
 from click.testing import CliRunner
 
+import output_schema
 from gru2np.cli import cli
 
 
 def run(*arguments, **options):
-    """The result: exit code, standard output and standard error."""
-    return CliRunner().invoke(cli, [str(a) for a in arguments], **options)
+    """The result: exit code, standard output and standard error.
+
+    What --json prints is checked against its schema.
+    """
+    words = [str(a) for a in arguments]
+    result = CliRunner().invoke(cli, words, **options)
+    if "--json" in words and "--audit" not in words and result.exit_code < 2:
+        output_schema.check(words[0], result.stdout)
+    return result
 
 
 def program(*arguments, **options):

@@ -37,7 +37,7 @@ COMMANDS = (
     expose_value=False,
     is_eager=True,
     callback=print_version,
-    help="Print the version and exit.",
+    help="Print the version and the kernel, and exit.",
 )
 @click.pass_context
 def cli(ctx: click.Context) -> None:

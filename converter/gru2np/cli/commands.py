@@ -130,11 +130,12 @@ def _shown(error: Exception) -> click.ClickException | None:
 
 
 def print_version(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
-    """Print the version; unlike click's option it is imported only when asked for."""
+    """Print version and kernel; unlike click's option it imports them only then."""
     if value and not ctx.resilient_parsing:
         from gru2np_runtime import __version__
+        from gru2np_runtime.kernels.c.library import status
 
-        click.echo(f"gru2np {__version__}")
+        click.echo(f"gru2np {__version__}\n{status()}")
         ctx.exit()
 
 

@@ -159,6 +159,7 @@ def _exported_record(exported: Exported, target: str, size: int) -> dict[str, An
     import hashlib
 
     return {
+        "schema": "gru2np/export/1",
         "output": target,
         "sha256": hashlib.sha256(Path(target).read_bytes()).hexdigest(),
         "bytes": size,

@@ -56,7 +56,8 @@ def ship(
         bundle, folder, force=force, compiled=compiled, custom_objects=objects
     )
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(shipped), indent=2))
+        record = {"schema": "gru2np/ship/1", **dataclasses.asdict(shipped)}
+        click.echo(json.dumps(record, indent=2))
     elif not sys.stdout.isatty():
         # On a terminal the next line has the path.
         print_path(folder)

@@ -24,12 +24,17 @@ from gru2np.cli.outputs import beside, named
 from gru2np.cli.progress import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from gru2np.upgraded import Upgraded
     from gru2np.verification.result import Verification
 
 SUFFIX = ".keras"
+# Facts of a new file in what --json prints; null where no file is written.
+WRITTEN = (
+    *("output", "sha256", "bytes", "layers", "parameters"),
+    *("keras_version", "written_for", "rewritten", "notes"),
+)
 
 
 @click.command(
@@ -117,7 +122,8 @@ def upgrade(
         context.exit(EXIT_CODES["differs"])
     size = Path(target).stat().st_size
     if as_json:
-        click.echo(json.dumps(_record(upgraded, target, size), indent=2))
+        record = _record(_written(upgraded, target, size), upgraded.verification)
+        click.echo(json.dumps(record, indent=2, allow_nan=False))
     elif not sys.stdout.isatty():
         # On a terminal the next line has the path.
         print_path(target)
@@ -151,18 +157,28 @@ def _show_difference(verification: Verification, *, as_json: bool) -> None:
     from gru2np.cli.verify_report import report
 
     if as_json:
-        record = {"output": None, "verification": verification.as_json()}
+        record = _record(dict.fromkeys(WRITTEN), verification)
         click.echo(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False))
         return
     for line in report(verification):
         click.echo(line)
 
 
-def _record(upgraded: Upgraded, target: str, size: int) -> dict[str, Any]:
+def _record(
+    written: Mapping[str, Any], verification: Verification | None
+) -> dict[str, Any]:
     """What ``upgrade --json`` prints."""
+    return {
+        "schema": "gru2np/upgrade/1",
+        **written,
+        "verification": None if verification is None else verification.as_json(),
+    }
+
+
+def _written(upgraded: Upgraded, target: str, size: int) -> dict[str, Any]:
+    """The facts of a new file, with the keys of ``WRITTEN``."""
     import hashlib
 
-    verification = upgraded.verification
     return {
         "output": target,
         "sha256": hashlib.sha256(Path(target).read_bytes()).hexdigest(),
@@ -173,5 +189,4 @@ def _record(upgraded: Upgraded, target: str, size: int) -> dict[str, Any]:
         "written_for": upgraded.written_for,
         "rewritten": dict(upgraded.rewritten),
         "notes": list(upgraded.notes),
-        "verification": None if verification is None else verification.as_json(),
     }

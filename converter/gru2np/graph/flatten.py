@@ -17,7 +17,7 @@ from gru2np.graph.calls import (
 from gru2np.graph.constants import constant_functions
 from gru2np.graph.mask_sources import UNUSABLE
 from gru2np.graph.masks import LayerCall
-from gru2np.graph.order import calls_by_depth, ordered_calls
+from gru2np.graph.order import calls_by_depth, in_file_order, ordered_calls
 from gru2np.graph.ports import input_port, structure
 from gru2np.graph.rows import SAMPLES
 from gru2np.ir import leaves, walk_keras
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gru2np.meaning import Meaning
     from gru2np_runtime import Layer
     from gru2np_runtime.data import Structure
+    from gru2np_runtime.graph import Node
 
     # The tensors of one call of a model: layer, call of it, output of that.
     Values = dict[tuple[str, int, int], Value]
@@ -270,7 +271,10 @@ def flatten(
         (ref.layer, ref.call, ref.output): value
         for ref, value in zip(model.inputs, inputs, strict=True)
     }
+    start = len(builder.nodes)
+    nodes: dict[tuple[str, int], list[Node]] = {}
     for layer, index in _order(builder, model, prefix):
+        first = len(builder.nodes)
         path = prefix + encode_name(layer.name)
         call = _read_call(builder, layer, path, number, index, values)
         outputs = _call_model(call, model) if layer.model else _call_layer(call)
@@ -278,6 +282,9 @@ def flatten(
             values[layer.name, index, output] = value
             if value.mask is not None:
                 builder.carried[value.ref] = value.mask
+        nodes[layer.name, index] = builder.nodes[first:]
+    several = [layer.name for layer in model.layers if _carries_states(layer)]
+    builder.nodes[start:] = in_file_order(model, nodes, several)
     return [_look_up(values, ref, "an output of the model") for ref in model.outputs]
 
 

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 from gru2np.errors import ModelFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from gru2np.ir import KerasLayer, KerasModel
+    from gru2np_runtime.graph import Node
+
+    # The name of a layer, and the number of a call of it.
+    CallName = tuple[str, int]
 
 
 def calls_by_depth(model: KerasModel) -> list[tuple[KerasLayer, int]]:
@@ -62,8 +66,14 @@ def _from_outputs(
     return finished
 
 
-def ordered_calls(model: KerasModel) -> Iterator[tuple[KerasLayer, int]]:
+def ordered_calls(
+    model: KerasModel, after: Mapping[CallName, CallName] | None = None
+) -> Iterator[tuple[KerasLayer, int]]:
     """The calls, each after those it reads; otherwise in the order of the file.
+
+    Args:
+        model: that has the calls.
+        after: calls, each with one that must come before it.
 
     Raises:
         ModelFileError: calls wait for each other in a circle.
@@ -79,6 +89,9 @@ def ordered_calls(model: KerasModel) -> Iterator[tuple[KerasLayer, int]]:
                     position, source = by_name[ref.layer]
                     if ref.call < len(source.calls):
                         needs.add((position, ref.call))
+            if after and (layer.name, k) in after:
+                name, number = after[layer.name, k]
+                needs.add((by_name[name][0], number))
             waiting[i, k] = needs
             for need in needs:
                 readers.setdefault(need, []).append((i, k))
@@ -98,3 +111,26 @@ def ordered_calls(model: KerasModel) -> Iterator[tuple[KerasLayer, int]]:
         raise ModelFileError(
             f"architecture: layer {name!r} waits for itself in a circle"
         )
+
+
+def in_file_order(
+    model: KerasModel,
+    nodes: Mapping[CallName, Sequence[Node]],
+    several: Collection[str],
+) -> list[Node]:
+    """The nodes in the order of the file, which is that of Keras' ``summary()``.
+
+    Args:
+        model: that is called.
+        nodes: of each call, in the order in which Keras runs them.
+        several: layers whose calls pass states on, and keep that order.
+    """
+    after: dict[CallName, CallName] = {}
+    for name in several:
+        calls = [call for call in nodes if call[0] == name]
+        after.update(zip(calls[1:], calls, strict=False))
+    return [
+        node
+        for layer, index in ordered_calls(model, after)
+        for node in nodes[layer.name, index]
+    ]

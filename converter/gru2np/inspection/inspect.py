@@ -119,9 +119,12 @@ class Report:
         return "\n".join(render(self))
 
     def as_dict(self) -> dict[str, Any]:
-        """The report for JSON, with the attributes as keys."""
+        """The report as ``inspect --json`` prints it, with the attributes as keys.
+
+        ``docs/output.schema.json`` describes every key.
+        """
         record: dict[str, Any] = json_value(asdict(self))
-        return record
+        return {"schema": "gru2np/inspect/1", **record}
 
 
 def inspect(
@@ -276,7 +279,11 @@ def _of_bundle(
 
     source = manifest.source
     version = source.get("keras_version")
-    shapes = {record.path: record.shape for record in manifest.weights}
+    stored = {record.path: record.shape for record in manifest.weights}
+    ports = manifest.graph.inputs
+    # In Keras' order; a manifest has none.
+    expected = manifest.graph.weight_shapes(*(port.shape for port in ports))
+    shapes = {path: stored[path] for path in expected}
     opened = Opened(manifest.graph, manifest.titles, frozenset(arrays), read)
     report = Report(
         str(path),

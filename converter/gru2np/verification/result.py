@@ -106,25 +106,14 @@ class Verification:
     def as_json(self) -> dict[str, Any]:
         """The verification as ``verify --json`` prints it, one object.
 
-        ``agree``, ``first_difference`` (a name or null) and ``notes`` are the summary;
-        ``assumptions`` and ``missed`` list what an agreement does not prove.
-        ``rewritten`` is an object, by layer, if Keras ran the upgraded file, else null.
-        ``cases`` holds a record for each set of inputs: ``name``, ``description``,
-        ``seed`` (null for the user's inputs), ``calls``, ``agree``, ``inputs`` with
-        shape and dtype, and ``outputs``.  The outer ``outputs`` and, with
-        ``--layers``, ``layers`` are the worst of each over all cases.
-
-        A comparison has ``name``, ``class_name`` of a layer, ``case``, ``agree``,
-        ``verdict`` (``agree``, ``rounding`` or ``differ``), ``reason`` of a
-        difference, both shapes and dtypes, ``largest_difference`` with ``at``,
-        ``value`` and ``expected`` there, ``largest_relative_difference`` with
-        ``relative_at``, ``tolerance``, and ``float64``: the largest distance of
-        ``expected`` and of ``value`` from the float64 result, null if that was not
-        computed.  Numbers that are not finite are strings.
+        ``agree``, ``first_difference`` and ``notes`` are the summary; ``assumptions``
+        and ``missed`` list what an agreement does not prove.  Numbers that are not
+        finite are strings.  ``docs/output.schema.json`` describes every key.
         """
         first = self.first_difference
         layers = self.layers
         return {
+            "schema": "gru2np/verify/1",
             "agree": self.agrees,
             "model": self.model,
             "written_by": self.written_by,

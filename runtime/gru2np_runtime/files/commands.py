@@ -18,6 +18,7 @@ from gru2np_runtime.errors import BundleError
 from gru2np_runtime.files.arrays import Misuse, check_output, lacks_suffix
 from gru2np_runtime.files.prediction import Interrupted, predict_file
 from gru2np_runtime.files.tables import TableOptions
+from gru2np_runtime.kernels.c.library import missing
 from gru2np_runtime.loading import load
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def print_path(path: str) -> None:
 def _record(prediction: Prediction) -> dict[str, Any]:
     """What ``predict --json`` prints."""
     return {
+        "schema": "gru2np/predict/1",
         "output": prediction.target,
         "rows": prediction.rows,
         "batch_size": prediction.batch_size,
@@ -168,4 +170,10 @@ def check(bundle: str, custom_objects: str | None = None) -> bool:
     except BundleError as error:
         raise BundleError(f"{bundle}: {error}") from None
     print(f"{bundle}: {result}")
+    reason = missing()
+    if reason:
+        print(
+            f"Note: the compiled kernel does not run, NumPy does: {reason}",
+            file=sys.stderr,
+        )
     return not result.differs

@@ -20,7 +20,7 @@ from gru2np_runtime.loading import load
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gru2np_runtime.data import Data
+    from gru2np_runtime.data import Inputs, Outputs
     from gru2np_runtime.graph import Port
     from gru2np_runtime.layer import Array, Layer, Shape
     from gru2np_runtime.model import Model
@@ -108,7 +108,7 @@ class Scorer:
             )
         return model
 
-    def __call__(self, *blocks: Data) -> Data:
+    def __call__(self, *blocks: Inputs) -> Outputs:
         """The outputs for a block of rows.
 
         Args:
@@ -124,7 +124,7 @@ class Scorer:
             InputError: the block does not fit the model.
         """
         model, names = self.model, self.model.input_names
-        block = blocks[0] if len(blocks) == 1 else list(blocks)
+        block: Any = blocks[0] if len(blocks) == 1 else list(blocks)
         if not isinstance(block, dict):
             return model.predict(block, self.batch_size)
         if len(names) == len(block) == 1:
@@ -136,7 +136,7 @@ class Scorer:
         inputs = {name: block[name] for name in names}
         return self._by_name(model.predict(inputs, self.batch_size))
 
-    def _by_name(self, outputs: Data) -> dict[str, Any]:
+    def _by_name(self, outputs: Outputs) -> dict[str, Any]:
         if isinstance(outputs, dict):
             return outputs
         listed = outputs if isinstance(outputs, list) else [outputs]
@@ -177,7 +177,7 @@ class Scorer:
         return dtypes[0] if len(dtypes) == 1 else dtypes
 
     @property
-    def meta(self) -> Data:
+    def meta(self) -> Outputs:
         """An output without rows, for Dask's ``meta``; a list for several outputs."""
         metas = [
             np.empty((0, *(n or 0 for n in shape[1:])), port.dtype)
@@ -185,7 +185,7 @@ class Scorer:
         ]
         return metas[0] if len(metas) == 1 else metas
 
-    def make_predict_fn(self) -> Callable[..., Data]:
+    def make_predict_fn(self) -> Callable[..., Outputs]:
         """A function for Spark's ``predict_batch_udf``.
 
         Spark counts its parameters, so it has one for each input. It gives an array, or
@@ -193,7 +193,7 @@ class Scorer:
         """
         import inspect
 
-        def predict(*blocks: Data) -> Data:
+        def predict(*blocks: Inputs) -> Outputs:
             outputs = self(*blocks)
             return self._by_name(outputs) if isinstance(outputs, list) else outputs
 

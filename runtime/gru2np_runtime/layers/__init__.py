@@ -301,20 +301,22 @@ def layer_class(op: str) -> type[Layer]:
     return layer
 
 
-def __getattr__(name: str) -> type[Layer]:
-    if name not in _CLASSES:
-        guess = ""
-        # Python itself asks for names such as __wrapped__.
-        if not name.startswith("_"):
-            # Imported only for an error: the start must be fast.
-            from gru2np_runtime.hints import nearest
+if not TYPE_CHECKING:  # which would take any name for a layer
 
-            guess = nearest(name, __all__)
-        raise AttributeError(f"module {__name__!r} has no layer {name!r}{guess}")
-    family = _CLASSES[name].split(".")[0]
-    layer: type[Layer] = getattr(import_module(f"{__name__}.{family}"), name)
-    return layer
+    def __getattr__(name: str) -> type[Layer]:
+        if name not in _CLASSES:
+            guess = ""
+            # Python itself asks for names such as __wrapped__.
+            if not name.startswith("_"):
+                # Imported only for an error: the start must be fast.
+                from gru2np_runtime.hints import nearest
+
+                guess = nearest(name, __all__)
+            raise AttributeError(f"module {__name__!r} has no layer {name!r}{guess}")
+        family = _CLASSES[name].split(".")[0]
+        layer: type[Layer] = getattr(import_module(f"{__name__}.{family}"), name)
+        return layer
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "FAMILY", "layer_class"]
+    return __all__

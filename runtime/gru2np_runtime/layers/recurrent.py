@@ -170,6 +170,7 @@ class RNN(Recurrent):
             raise ValueError(
                 f"rnn: expected child layers cell_0, cell_1, ..., got {[*self.layers]}"
             )
+        self.order_layers(names)
         if not all(isinstance(cell, Cell) for cell in self.layers.values()):
             raise ValueError("rnn: every child layer must be a cell")
 

@@ -23,6 +23,9 @@ MERGES: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
+HALVES = ("forward_layer", "backward_layer")
+
+
 class Wrapper(Layer):
     """A layer that runs one or two child layers over the time axis."""
 
@@ -47,11 +50,12 @@ class Bidirectional(Wrapper):
 
     def check(self) -> None:
         """Both halves are recurrent, with equal outputs and opposite directions."""
-        if set(self.layers) != {"forward_layer", "backward_layer"}:
+        if set(self.layers) != set(HALVES):
             raise ValueError(
                 "bidirectional: expected child layers forward_layer and "
                 f"backward_layer, got {[*self.layers]}"
             )
+        self.order_layers(HALVES)
         if self.merge_mode != "none" and self.merge_mode not in MERGES:
             raise ValueError(
                 f"bidirectional: merge_mode is {self.merge_mode!r}, expected one of "
@@ -86,7 +90,7 @@ class Bidirectional(Wrapper):
         """Weight shapes of both halves, by ``name of the half/weight``."""
         return {
             f"{name}/{weight}": shape
-            for name in ("forward_layer", "backward_layer")
+            for name in HALVES
             for weight, shape in self.layers[name].weight_shapes(shapes[0]).items()
         }
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 
-from gru2np_runtime.data import unpack
+from gru2np_runtime.data import Output, unpack
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.run.slabs import make_slabs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gru2np_runtime.data import Data, Structure
+    from gru2np_runtime.data import Inputs, Structure
     from gru2np_runtime.layer import Array
     from gru2np_runtime.run.stream import Stream
 
@@ -24,7 +24,7 @@ BITS = 32
 CLOSED = -1
 
 
-class Streams:
+class Streams(Generic[Output]):
     """Sessions of one model, each with a state; made by ``Model.streams``.
 
     A session gives the same numbers, to the bit, whoever else is in the batch and in
@@ -36,7 +36,11 @@ class Streams:
     """
 
     def __init__(
-        self, stream: Stream, inputs: Structure, outputs: Structure, capacity: int
+        self,
+        stream: Stream,
+        inputs: Structure,
+        outputs: Structure[Output],
+        capacity: int,
     ) -> None:
         self.capacity = capacity
         self._stream = stream
@@ -101,7 +105,7 @@ class Streams:
             self._closed[row] += 1
             self._free.append(int(row))
 
-    def step(self, ids: Sequence[int], x: Data) -> Data:
+    def step(self, ids: Sequence[int], x: Inputs) -> Output:
         """Run one time step of some sessions.
 
         Args:
@@ -131,7 +135,7 @@ class Streams:
             arrays = unpack(x, self._inputs.names, self._ports, shapes, call="step")
         return self._run(ids, arrays, step=True)
 
-    def advance(self, ids: Sequence[int], x: Data) -> Data:
+    def advance(self, ids: Sequence[int], x: Inputs) -> Output:
         """Run a block of time steps of some sessions.
 
         Args:
@@ -197,7 +201,9 @@ class Streams:
             self._release(ids, rows)
         return session
 
-    def _run(self, ids: Sequence[int], arrays: Sequence[Array], *, step: bool) -> Data:
+    def _run(
+        self, ids: Sequence[int], arrays: Sequence[Array], *, step: bool
+    ) -> Output:
         """Run time steps of sessions; one array for each input."""
         found = _as_ids(ids)
         for name, array in zip(self._inputs.names, arrays):

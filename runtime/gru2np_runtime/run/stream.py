@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gru2np_runtime.custom import CustomFunction
-from gru2np_runtime.data import as_array
+from gru2np_runtime.data import as_array, shape_text
 from gru2np_runtime.errors import InputError
 from gru2np_runtime.layer import (
     ACROSS,
@@ -25,6 +25,7 @@ from gru2np_runtime.layer import (
 from gru2np_runtime.layers.recurrent import Recurrent
 from gru2np_runtime.plan import Carry, CarryingPlan
 from gru2np_runtime.run.fuse import fuse, fuse_single
+from gru2np_runtime.text import html_table, shown_name, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,26 @@ class State:
         self.stepper: Stepper | None = None
         self.node_steppers: dict[str, Stepper] = {}
         self.checked: Stream | None = None
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """Name and shapes of the states of each layer, to print."""
+        return [
+            (
+                shown_name(shown_path(name)),
+                "the initial state is an input"
+                if carry is None
+                else ", ".join(shape_text(array.shape) for array in carry.states),
+            )
+            for name, carry in self.carries.items()
+        ]
+
+    def __repr__(self) -> str:
+        layers = "".join(f"; {name} {shapes}" for name, shapes in self._rows())
+        return f"<gru2np state: batch size {self.batch_size}{layers}>"
+
+    def _repr_html_(self) -> str:
+        title = f"state, batch size {self.batch_size}"
+        return html_table(title, ("layer", "shapes"), self._rows())
 
     def __reduce__(self) -> tuple[object, ...]:
         return State, (self.copy().carries, self.batch_size)

@@ -66,17 +66,12 @@ def library() -> Library | None:
     Raises:
         InputError: ``GRU2NP_KERNEL`` is neither ``c`` nor ``numpy``.
     """
-    wanted = os.environ.get("GRU2NP_KERNEL", "")
-    if wanted not in ("", "c", "numpy"):
-        raise InputError(f"GRU2NP_KERNEL: expected c or numpy, got {wanted!r}")
+    wanted = _wanted()
     if wanted == "numpy":
         return None
-    loaded = _loaded.get(LIBRARY)
-    if loaded is None:
-        loaded = _loaded[LIBRARY] = open_library(LIBRARY)
-    if not isinstance(loaded, str):
-        return loaded
-    reason = loaded
+    reason = _found()
+    if not isinstance(reason, str):
+        return reason
     # A wheel without the library is normal, a broken library is not.
     if (wanted == "c" or os.path.exists(LIBRARY)) and reason not in _warned:
         _warned.add(reason)
@@ -86,6 +81,38 @@ def library() -> Library | None:
             stacklevel=2,
         )
     return None
+
+
+def _wanted() -> str:
+    wanted = os.environ.get("GRU2NP_KERNEL", "")
+    if wanted not in ("", "c", "numpy"):
+        raise InputError(f"GRU2NP_KERNEL: expected c or numpy, got {wanted!r}")
+    return wanted
+
+
+def _found() -> Library | str:
+    """The compiled library, or the reason why it does not load."""
+    loaded = _loaded.get(LIBRARY)
+    if loaded is None:
+        loaded = _loaded[LIBRARY] = open_library(LIBRARY)
+    return loaded
+
+
+def missing() -> str:
+    """Why NumPy runs, where nobody asked for it and no warning says it; else empty."""
+    if _wanted() == "numpy":
+        return ""
+    reason = _found()
+    return reason if isinstance(reason, str) and reason not in _warned else ""
+
+
+def status() -> str:
+    """``describe``, and the reason if the compiled kernel does not run, to print."""
+    try:
+        reason = "GRU2NP_KERNEL says so" if _wanted() == "numpy" else _found()
+    except InputError as error:
+        return f"kernel: none: {error}"
+    return f"kernel: numpy: {reason}" if isinstance(reason, str) else describe()
 
 
 def describe() -> str:

@@ -32,6 +32,27 @@ def test_without_a_library_numpy_runs_in_silence(tmp_path, use, monkeypatch):
     use(tmp_path / build.NAME)
     monkeypatch.delenv("GRU2NP_KERNEL", raising=False)
     assert gru2np_runtime.kernel() == "numpy"
+    small_gru().predict(np.zeros((1, 2, 3), np.float32))
+    # What check and --version say of it.
+    assert c_library.missing().startswith(f"there is no {build.NAME}; build it with")
+    assert c_library.status() == f"kernel: numpy: {c_library.missing()}"
+
+
+def test_what_was_asked_for_is_not_missed(tmp_path, use, monkeypatch):
+    use(tmp_path / build.NAME)
+    monkeypatch.setenv("GRU2NP_KERNEL", "numpy")
+    assert c_library.missing() == ""
+    assert c_library.status() == "kernel: numpy: GRU2NP_KERNEL says so"
+    monkeypatch.setenv("GRU2NP_KERNEL", "fortran")
+    assert c_library.status().endswith("expected c or numpy, got 'fortran'")
+
+
+def test_a_library_that_runs_is_said(library, use, monkeypatch):
+    use(Path(library))
+    monkeypatch.delenv("GRU2NP_KERNEL", raising=False)
+    assert c_library.missing() == ""
+    assert c_library.status() == c_library.describe()
+    assert c_library.status().startswith("kernel: c, ")
 
 
 def test_asked_for_and_missing_warns_once(tmp_path, use, monkeypatch):
@@ -65,6 +86,9 @@ def test_a_damaged_library_warns_once(library, tmp_path, use, monkeypatch, damag
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert gru2np_runtime.kernel() == "numpy"
+    # The warning has said it.
+    assert c_library.missing() == ""
+    assert c_library.status().startswith("kernel: numpy: libgru2np.so ")
 
 
 def test_another_interface_is_not_called(compiler, tmp_path, use, monkeypatch):
