@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.data import shape_text
-from gru2np_runtime.errors import InputError
+from gru2np_runtime.errors import InputError, plain
 from gru2np_runtime.text import table
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def summary(
     for layer in layers:
         shapes = ", ".join(shape_text(shape) for shape in layer.output_shapes)
         rows.append((layer.name, layer.class_name, shapes, f"{layer.count_params():,}"))
-    return "\n".join([head, *table(header, rows, right={3})])
+    return "\n".join([plain(head), *table(header, rows, right={3})])
 
 
 def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> str:
@@ -153,4 +153,5 @@ def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> st
         steps = str(error)
     else:
         steps = "all layers in one chain" if chain else "layer by layer"
-    return "\n".join([*table(("layer", "op", "runs"), rows), f"step: {steps}"])
+    last = plain(f"step: {steps}")
+    return "\n".join([*table(("layer", "op", "runs"), rows), last])

@@ -1,0 +1,177 @@
+"""One target in a process of its own: with Atheris, or a fixed number of inputs.
+
+A fault of Python is written down, once for each place in the sources, and the search
+goes on; what ends the process is for whoever started it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import faulthandler
+import hashlib
+import json
+import os
+import random
+import resource
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.fuzz import CORPUS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PACKAGES = ("gru2np", "gru2np_runtime")
+# Of this target the edges of the C code count; Python under sanitizers is slow enough.
+IN_C = "kernel"
+# Until a single input counts as a hang; generous, for machines are busy.
+SECONDS = 120
+# A file may not be larger than this, whatever is written.
+LARGEST = 1 << 30
+MOST_INPUT = 1 << 16
+
+
+def main() -> int:
+    """Run a target; 1 if there are faults."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target")
+    parser.add_argument("--replay", type=int, help="so many changes of the seeds")
+    parser.add_argument("--inputs", type=Path, nargs="*", help="these alone, in whole")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--folder", type=Path, help="for corpus and faults")
+    options = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(
+        dir=memory if os.access(memory, os.W_OK) else None
+    ) as work:
+        tempfile.tempdir = work  # for what is unpacked
+        if options.inputs is not None:
+            return replayed(options.target, work, map(Path.read_bytes, options.inputs))
+        if options.replay is not None:
+            return replayed(options.target, work, None, options.replay)
+        return fuzzed(options.target, Path(work), options.folder, options.seconds)
+
+
+def corpus(name: str) -> list[bytes]:
+    """The inputs that are kept for a target."""
+    folder = CORPUS / name
+    return [path.read_bytes() for path in sorted(folder.glob("*"))]
+
+
+def replayed(
+    name: str, work: str, inputs: Iterable[bytes] | None, changes: int = 0
+) -> int:
+    """Run some inputs; by default the corpus, the seeds, and the same changes of them.
+
+    Raises:
+        BaseException: the first input that breaks a promise; it is printed.
+    """
+    from tests.fuzz.mutation import flipped
+    from tests.fuzz.oracle import watch
+    from tests.fuzz.targets import TARGETS
+
+    target = TARGETS[name]()
+    own = watch(Path(work))
+    rng = random.Random(name)
+    seeds = list(target.seeds())
+
+    def every() -> Iterable[bytes]:
+        yield from corpus(name)
+        yield from seeds
+        for _ in range(changes):
+            seed = rng.choice(seeds)
+            yield target.changed(seed, rng, lambda data: flipped(data, rng))
+
+    warm(target, seeds, own)
+    count = 0
+    for data in every() if inputs is None else inputs:
+        faulthandler.dump_traceback_later(SECONDS, exit=True)
+        try:
+            known = target.run(data, own)
+        except BaseException:
+            print(f"{name}, input {count}: {data[:1000]!r}", file=sys.stderr)
+            raise
+        if not known:
+            raise ValueError(f"{name}: no place of this name: {data[:100]!r}")
+        count += 1
+    faulthandler.cancel_dump_traceback_later()
+    print(f"{name}: {count} inputs")
+    return 0
+
+
+def warm(target: Any, seeds: Iterable[bytes], own: Any) -> None:
+    """Run the seeds, so that everything is imported; from then on nothing may be."""
+    for data in seeds:
+        target.run(data, own)
+    own.armed = True
+
+
+def fuzzed(name: str, work: Path, folder: Path, seconds: int) -> int:
+    """Search for so long; corpus, faults and what libFuzzer says stay in the folder."""
+    import atheris
+
+    counted = atheris.instrument_imports(include=PACKAGES)
+    with contextlib.nullcontext() if name == IN_C else counted:
+        from tests.fuzz.oracle import watch
+        from tests.fuzz.targets import TARGETS
+
+        target = TARGETS[name]()
+        own = watch(work)
+    inputs, faults = folder / "corpus", folder / "faults"
+    for path in (inputs, faults):
+        path.mkdir(parents=True, exist_ok=True)
+    seeds = list(target.seeds())
+    warm(target, seeds, own)
+    for data in [*corpus(name), *seeds]:
+        (inputs / hashlib.sha1(data).hexdigest()).write_bytes(data)
+
+    def one(data: bytes) -> int:
+        try:
+            return 0 if target.run(data, own) else -1
+        except BaseException as error:
+            write_fault(faults, data, error)
+            return 0
+
+    def change(data: bytes, most: int, seed: int) -> bytes:
+        rng = random.Random(seed)
+        found = target.changed(data, rng, lambda own: atheris.Mutate(own, most))
+        return found[:most]
+
+    arguments = [
+        sys.argv[0],
+        str(inputs),
+        f"-max_total_time={seconds}",
+        f"-max_len={MOST_INPUT}",
+        f"-timeout={SECONDS}",
+        "-rss_limit_mb=3072",
+        f"-artifact_prefix={faults}/",
+        "-print_final_stats=1",
+    ]
+    atheris.Setup(arguments, one, custom_mutator=change)
+    atheris.Fuzz()
+    return 0
+
+
+def write_fault(faults: Path, data: bytes, error: BaseException) -> None:
+    """Write an input down, the first of each kind of fault."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if any(f"/{name}/" in f.filename for name in PACKAGES)]
+    last = (own or frames)[-1]
+    text = f"{type(error).__name__} {last.filename}:{last.lineno}"
+    name = hashlib.sha1(text.encode()).hexdigest()[:12]
+    if not (faults / name).exists():
+        (faults / name).write_bytes(data)
+        said = "".join(traceback.format_exception(error))
+        record: dict[str, Any] = {"where": text, "said": said[-6000:]}
+        (faults / f"{name}.json").write_text(json.dumps(record, indent=1))
+        print(f"fault {name}: {text}: {str(error)[:300]}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
