@@ -19,7 +19,7 @@ from tests.fuzz import ABOUT, ROOT
 
 # The widest vectors run on every machine, if slowly.
 SANITIZED = (
-    *("-O1", "-g1", "-DGRU2NP_EMULATE", "-fno-sanitize-recover=all"),
+    *("-O0", "-g1", "-DGRU2NP_EMULATE", "-fno-sanitize-recover=all"),
     "-fsanitize=address,undefined,fuzzer-no-link",
 )
 # Python keeps what it has; to remember where it was taken is slow.
@@ -53,9 +53,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     options = parser.parse_args()
     if find_spec("atheris") is None:
-        print(
-            "no Atheris here: it has wheels for CPython 3.11 and newer on Linux x86-64"
-        )
+        print("no Atheris here: it has wheels for CPython from 3.11 on Linux, x86-64")
         return 2
     results = {}
     for name in [options.only] if options.only else ABOUT:

@@ -89,30 +89,30 @@ def _json(data: bytes, rng: random.Random, blind: Change) -> bytes | None:
 
 
 def _protobuf(data: bytes, rng: random.Random, blind: Change) -> bytes | None:
-    fields = _fields(data)
-    if not fields:
+    found = fields(data)
+    if not found:
         return None
-    index = rng.randrange(len(fields))
-    number, wire, value = fields[index]
+    index = rng.randrange(len(found))
+    number, wire, value = found[index]
     kind = rng.randrange(6)
     if kind == 0:
-        del fields[index]
+        del found[index]
     elif kind == 1:
-        fields.insert(rng.randrange(len(fields) + 1), fields[index])
+        found.insert(rng.randrange(len(found) + 1), found[index])
     elif kind == 2:
-        fields[index] = rng.choice((number + 1, rng.randrange(1, 20))), wire, value
+        found[index] = rng.choice((number + 1, rng.randrange(1, 20))), wire, value
     elif wire == 0:
-        fields[index] = number, wire, varint(rng.choice(NUMBERS))
+        found[index] = number, wire, varint(rng.choice(NUMBERS))
     elif wire == 2:
         inner = _protobuf(value, rng, blind) if kind < 5 else None
         inner = _json(value, rng, blind) if inner is None else inner
-        fields[index] = number, wire, blind(value) if inner is None else inner
+        found[index] = number, wire, blind(value) if inner is None else inner
     else:
-        fields[index] = number, wire, rng.randbytes(len(value))
-    return b"".join(map(_encoded, fields))
+        found[index] = number, wire, rng.randbytes(len(value))
+    return b"".join(map(_encoded, found))
 
 
-def _fields(data: bytes) -> list[Field] | None:
+def fields(data: bytes) -> list[Field] | None:
     """The fields of a message; None if it is none."""
     found, position = [], 0
     try:

@@ -46,6 +46,9 @@ FORBIDDEN = (
 PATHS = ("open", "os.remove", "os.mkdir", "os.rmdir", "os.listdir", "os.scandir")
 
 
+PACKAGES = (*gru2np.__path__, *gru2np_runtime.__path__)
+
+
 class Fault(BaseException):
     """An input that breaks a promise; no reader can take it for damage of a file."""
 
@@ -67,23 +70,28 @@ class Watch:
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         """For ``sys.addaudithook``."""
-        if not self.active:
-            return
-        if event in PATHS:
-            path = arguments[0]
-            # A number is a file that is open already, None the current folder.
-            if isinstance(path, int) or self._inside(path):
-                return
-        elif not event.startswith(FORBIDDEN) or _is_parsed(event, arguments):
+        if not self.active or self._allows(event, arguments):
             return
         self.active = False
         what = f"{event} {arguments!r}"[:500]
         self.seen.append(what)
         raise Fault(what)
 
-    def _inside(self, path: Any) -> bool:
-        path = os.path.abspath(os.fsdecode("." if path is None else path))  # noqa: PTH100
-        return path == self._path or path.startswith(self._path + os.sep)
+    def _allows(self, event: str, arguments: tuple[Any, ...]) -> bool:
+        if event not in PATHS:
+            return not event.startswith(FORBIDDEN) or _is_parsed(event, arguments)
+        path = arguments[0]
+        # A number is a file that is open already, None the current folder.
+        if isinstance(path, int) or _inside(path, self._path):
+            return True
+        # Tables of the packages themselves are read when they are needed.
+        reads = event == "open" and arguments[1] in ("r", "rb")
+        return reads and any(_inside(path, own) for own in PACKAGES)
+
+
+def _inside(path: Any, folder: str) -> bool:
+    path = os.path.abspath(os.fsdecode("." if path is None else path))  # noqa: PTH100
+    return path == folder or path.startswith(folder + os.sep)
 
 
 def _is_parsed(event: str, arguments: tuple[Any, ...]) -> bool:

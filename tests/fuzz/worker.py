@@ -11,7 +11,6 @@ import contextlib
 import faulthandler
 import hashlib
 import json
-import os
 import random
 import resource
 import sys
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from tests.fuzz import CORPUS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 PACKAGES = ("gru2np", "gru2np_runtime")
 # Of this target the edges of the C code count; Python under sanitizers is slow enough.
@@ -39,35 +38,34 @@ def main() -> int:
     """Run a target; 1 if there are faults."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target")
-    parser.add_argument("--replay", type=int, help="so many changes of the seeds")
-    parser.add_argument("--inputs", type=Path, nargs="*", help="these alone, in whole")
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--folder", type=Path, help="for corpus and faults")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--inputs", type=Path, nargs="+", help="files, each an input")
+    how.add_argument("--changes", type=int, help="corpus, seeds, so many changes")
+    how.add_argument("--seconds", type=int, help="search for so long")
+    how.add_argument("--runs", type=int, help="search, so many inputs")
+    parser.add_argument("--folder", type=Path, help="of a search: corpus and faults")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(
-        dir=memory if os.access(memory, os.W_OK) else None
-    ) as work:
-        tempfile.tempdir = work  # for what is unpacked
-        if options.inputs is not None:
-            return replayed(options.target, work, map(Path.read_bytes, options.inputs))
-        if options.replay is not None:
-            return replayed(options.target, work, None, options.replay)
-        return fuzzed(options.target, Path(work), options.folder, options.seconds)
+    if options.folder is None:
+        with tempfile.TemporaryDirectory() as work:
+            paths, changes = options.inputs, options.changes
+            return replayed(options.target, Path(work), paths, changes)
+    limit = [f"-max_total_time={options.seconds}"]
+    if options.runs is not None:
+        limit = [f"-runs={options.runs}", "-seed=1"]
+    return fuzzed(options.target, options.folder, limit)
 
 
-def corpus(name: str) -> list[bytes]:
+def corpus(name: str) -> list[Path]:
     """The inputs that are kept for a target."""
-    folder = CORPUS / name
-    return [path.read_bytes() for path in sorted(folder.glob("*"))]
+    return sorted((CORPUS / name).glob("*"))
 
 
 def replayed(
-    name: str, work: str, inputs: Iterable[bytes] | None, changes: int = 0
+    name: str, work: Path, paths: Sequence[Path] | None, changes: int | None
 ) -> int:
-    """Run some inputs; by default the corpus, the seeds, and the same changes of them.
+    """Run inputs of files; by default the corpus, the seeds, and changes of the seeds.
 
     Raises:
         BaseException: the first input that breaks a promise; it is printed.
@@ -77,20 +75,21 @@ def replayed(
     from tests.fuzz.targets import TARGETS
 
     target = TARGETS[name]()
-    own = watch(Path(work))
+    tempfile.tempdir = str(work)  # for what is unpacked
+    own = watch(work)
     rng = random.Random(name)
     seeds = list(target.seeds())
 
     def every() -> Iterable[bytes]:
-        yield from corpus(name)
-        yield from seeds
-        for _ in range(changes):
+        for path in paths or corpus(name):
+            yield path.read_bytes()
+        for _ in range(changes or 0):
             seed = rng.choice(seeds)
             yield target.changed(seed, rng, lambda data: flipped(data, rng))
 
     warm(target, seeds, own)
-    count = 0
-    for data in every() if inputs is None else inputs:
+    count = len(seeds)
+    for data in every():
         faulthandler.dump_traceback_later(SECONDS, exit=True)
         try:
             known = target.run(data, own)
@@ -100,7 +99,7 @@ def replayed(
         if not known:
             raise ValueError(f"{name}: no place of this name: {data[:100]!r}")
         count += 1
-    faulthandler.cancel_dump_traceback_later()
+        faulthandler.cancel_dump_traceback_later()
     print(f"{name}: {count} inputs")
     return 0
 
@@ -112,10 +111,15 @@ def warm(target: Any, seeds: Iterable[bytes], own: Any) -> None:
     own.armed = True
 
 
-def fuzzed(name: str, work: Path, folder: Path, seconds: int) -> int:
-    """Search for so long; corpus, faults and what libFuzzer says stay in the folder."""
+def fuzzed(name: str, folder: Path, limit: list[str]) -> int:
+    """Search until the limits of libFuzzer; corpus and faults stay in the folder."""
     import atheris
 
+    # libFuzzer ends the process, so nothing is cleaned up at its end.
+    work, inputs, faults = (folder / part for part in ("work", "corpus", "faults"))
+    for path in (work, inputs, faults):
+        path.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(work)
     counted = atheris.instrument_imports(include=PACKAGES)
     with contextlib.nullcontext() if name == IN_C else counted:
         from tests.fuzz.oracle import watch
@@ -123,12 +127,9 @@ def fuzzed(name: str, work: Path, folder: Path, seconds: int) -> int:
 
         target = TARGETS[name]()
         own = watch(work)
-    inputs, faults = folder / "corpus", folder / "faults"
-    for path in (inputs, faults):
-        path.mkdir(parents=True, exist_ok=True)
     seeds = list(target.seeds())
     warm(target, seeds, own)
-    for data in [*corpus(name), *seeds]:
+    for data in [*map(Path.read_bytes, corpus(name)), *seeds]:
         (inputs / hashlib.sha1(data).hexdigest()).write_bytes(data)
 
     def one(data: bytes) -> int:
@@ -146,7 +147,7 @@ def fuzzed(name: str, work: Path, folder: Path, seconds: int) -> int:
     arguments = [
         sys.argv[0],
         str(inputs),
-        f"-max_total_time={seconds}",
+        *limit,
         f"-max_len={MOST_INPUT}",
         f"-timeout={SECONDS}",
         "-rss_limit_mb=3072",
