@@ -1,4 +1,4 @@
-"""One target in a process of its own: with Atheris, or a fixed number of inputs.
+"""Targets in a process of their own: a search with Atheris, or inputs that are known.
 
 A fault of Python is written down, once for each place in the sources, and the search
 goes on; what ends the process is for whoever started it.
@@ -28,16 +28,16 @@ PACKAGES = ("gru2np", "gru2np_runtime")
 # Of this target the edges of the C code count; Python under sanitizers is slow enough.
 IN_C = "kernel"
 # Until a single input counts as a hang; generous, for machines are busy.
-SECONDS = 120
+SECONDS = 600
 # A file may not be larger than this, whatever is written.
 LARGEST = 1 << 30
 MOST_INPUT = 1 << 16
 
 
 def main() -> int:
-    """Run a target; 1 if there are faults."""
+    """Run inputs of some targets, or search with the first."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target")
+    parser.add_argument("targets", nargs="+")
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--inputs", type=Path, nargs="+", help="files, each an input")
     how.add_argument("--changes", type=int, help="corpus, seeds, so many changes")
@@ -49,12 +49,14 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if options.folder is None:
         with tempfile.TemporaryDirectory() as work:
-            paths, changes = options.inputs, options.changes
-            return replayed(options.target, Path(work), paths, changes)
+            for name in options.targets:
+                run_known(name, Path(work), options.inputs, options.changes)
+        return 0
     limit = [f"-max_total_time={options.seconds}"]
     if options.runs is not None:
         limit = [f"-runs={options.runs}", "-seed=1"]
-    return fuzzed(options.target, options.folder, limit)
+    search(options.targets[0], options.folder, limit)
+    return 0
 
 
 def corpus(name: str) -> list[Path]:
@@ -62,9 +64,9 @@ def corpus(name: str) -> list[Path]:
     return sorted((CORPUS / name).glob("*"))
 
 
-def replayed(
+def run_known(
     name: str, work: Path, paths: Sequence[Path] | None, changes: int | None
-) -> int:
+) -> None:
     """Run inputs of files; by default the corpus, the seeds, and changes of the seeds.
 
     Raises:
@@ -101,7 +103,6 @@ def replayed(
         count += 1
         faulthandler.cancel_dump_traceback_later()
     print(f"{name}: {count} inputs")
-    return 0
 
 
 def warm(target: Any, seeds: Iterable[bytes], own: Any) -> None:
@@ -111,7 +112,7 @@ def warm(target: Any, seeds: Iterable[bytes], own: Any) -> None:
     own.armed = True
 
 
-def fuzzed(name: str, folder: Path, limit: list[str]) -> int:
+def search(name: str, folder: Path, limit: list[str]) -> None:
     """Search until the limits of libFuzzer; corpus and faults stay in the folder."""
     import atheris
 
@@ -156,7 +157,6 @@ def fuzzed(name: str, folder: Path, limit: list[str]) -> int:
     ]
     atheris.Setup(arguments, one, custom_mutator=change)
     atheris.Fuzz()
-    return 0
 
 
 def write_fault(faults: Path, data: bytes, error: BaseException) -> None:
