@@ -23,11 +23,11 @@ class Gru2npError(Exception):
 class BundleError(Gru2npError, ValueError):
     """A bundle that breaks a rule of ``docs/bundle.md``.
 
-    Its message is one line that a terminal can show, whatever the bundle's names are.
+    Its message has lines that a terminal can show, whatever the bundle's names are.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(plain(message))
+        super().__init__("\n".join(map(plain, message.split("\n"))))
 
 
 class CustomObjectError(Gru2npError, TypeError):
