@@ -158,6 +158,7 @@ def _memory() -> int:
     """The most memory that this process ever had, in bytes; touched or not."""
     try:
         status = Path("/proc/self/status").read_text()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    except OSError:  # only what was touched, in bytes on macOS
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most << 10
     return int(status.partition("VmPeak:")[2].split()[0]) << 10

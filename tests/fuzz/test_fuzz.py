@@ -98,7 +98,7 @@ DEEDS = {
     "pickle.loads(pickle.dumps(random.Random))": "pickle.find_class",
     "marshal.loads(bytes([233, 1, 0, 0, 0]))": "marshal.loads",
     "in_silence('/etc/hostname')": "open ('/etc/hostname'",
-    "np.empty(1 << 29, np.uint8)": "takes 5",
+    "np.ones(1 << 29, np.uint8)": "takes 5",
     "oracle.said(ValueError())": "ValueError with a text of 0 characters",
     "oracle.said(ValueError(chr(27)))": "ValueError with control characters",
     "(work / 'x').write_text('x')": "nothing",
