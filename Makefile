@@ -6,7 +6,7 @@ NIGHTLY = $(if $(NIGHTLY_INDEX),--extra-index-url $(NIGHTLY_INDEX))
 KERNEL = runtime/gru2np_runtime/kernels/c/source/libgru2np.so
 PAGES = README.md docs/*.md docs/reference/*.md fixtures/README.md
 
-.PHONY: demo test proof lint types matrix docs fixtures measure kernel bench dist sbom \
+.PHONY: demo test proof fuzz lint types matrix docs fixtures measure kernel bench dist sbom \
 	workflows nightly-numpy nightly-keras clean
 
 demo: .venv-demo/ready
@@ -18,6 +18,11 @@ test: $(VENV)/ready $(KERNEL)
 # Hours; started again, it goes on. PROOF='--minutes 10' does a part of everything.
 proof: $(VENV)/ready $(KERNEL)
 	$(RUN)python -m proof $(PROOF)
+
+# Ten minutes for each target; FUZZ='--minutes 1 --only bundle' for less.
+fuzz: $(VENV)/ready $(KERNEL)
+	$(RUN)pip install -q --group fuzz
+	$(RUN)python -m tests.fuzz $(FUZZ)
 
 lint: $(VENV)/ready
 	$(RUN)ruff check . && $(RUN)ruff format --check .

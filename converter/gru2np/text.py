@@ -6,6 +6,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from gru2np_runtime.errors import plain
 from gru2np_runtime.proof.replay import short
 from gru2np_runtime.text import plural as plural
 from gru2np_runtime.text import table as columns
@@ -83,14 +84,18 @@ def _wrapped(
 
 
 def paragraph(text: str, width: int, first: str) -> list[str]:
-    """The text wrapped, with ``first`` before it and later lines indented as far."""
-    return wrap(
+    """The text wrapped, with ``first`` before it and later lines indented as far.
+
+    A terminal can show all of it, whatever names are in it.
+    """
+    lines = wrap(
         text,
         width,
         initial_indent=first,
         subsequent_indent=" " * len(first),
         break_on_hyphens=False,
     )
+    return [*map(plain, lines)]
 
 
 def listed(items: Sequence[str], most: int, last: str = "and") -> str:

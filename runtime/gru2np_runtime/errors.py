@@ -7,12 +7,27 @@ Gru2npError
 """
 
 
+def plain(text: str) -> str:
+    """A text with names from a file, without line breaks and codes of terminals."""
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else "?"
+
+
 class Gru2npError(Exception):
     """The base class of every error that gru2np raises on purpose."""
 
 
 class BundleError(Gru2npError, ValueError):
-    """A bundle that breaks a rule of ``docs/bundle.md``."""
+    """A bundle that breaks a rule of ``docs/bundle.md``.
+
+    Its message has lines that a terminal can show, whatever the bundle's names are.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("\n".join(map(plain, message.split("\n"))))
 
 
 class CustomObjectError(Gru2npError, TypeError):

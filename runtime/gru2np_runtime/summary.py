@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gru2np_runtime.data import shape_text
-from gru2np_runtime.errors import InputError
-from gru2np_runtime.text import html_table, shown_name, shown_paths, table
+from gru2np_runtime.errors import InputError, plain
+from gru2np_runtime.text import html_table, shown_paths, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +75,7 @@ def model_layers(
             layer = graph.layers[node.layer]
             layers[node.layer] = ModelLayer(
                 names[node.layer],
-                shown_name(class_name or layer.op),
+                plain(class_name or layer.op),
                 layer,
                 {k: weights[f"{node.layer}/{k}"] for k in expected[node.layer]},
                 known[node.name],
@@ -115,19 +115,19 @@ RIGHT = {3}
 def describe(model: Model) -> str:
     """A line with the model's Keras, its inputs and outputs, and its size."""
     version = model.source.get("keras_version")
-    keras = f" of Keras {shown_name(version)}" if isinstance(version, str) else ""
+    keras = f" of Keras {plain(version)}" if isinstance(version, str) else ""
     inputs = _tensors(model.input_names, model.input_shapes)
     outputs = _tensors(model.output_names, model.output_shapes)
     stored = "" if model.storage is None else model.storage["dtype"]
     return (
-        f"{shown_name(model.name)}{keras}: {inputs} -> {outputs}, "
+        f"{plain(model.name)}{keras}: {inputs} -> {outputs}, "
         f"{model.count_params():,} parameters"
         f"{stored and f', kernels stored as {stored}'}"
     )
 
 
 def _tensors(names: Sequence[str], shapes: Sequence[Shape]) -> str:
-    pairs = zip(map(shown_name, names), map(shape_text, shapes))
+    pairs = zip(map(plain, names), map(shape_text, shapes))
     return ", ".join(f"{name} {shape}" for name, shape in pairs)
 
 
@@ -178,4 +178,5 @@ def plan_table(plans: Mapping[str, Plan], streaming: Callable[[], Stream]) -> st
         steps = str(error)
     else:
         steps = "all layers in one chain" if chain else "layer by layer"
-    return "\n".join([*table(("layer", "op", "runs"), rows), f"step: {steps}"])
+    last = plain(f"step: {steps}")
+    return "\n".join([*table(("layer", "op", "runs"), rows), last])

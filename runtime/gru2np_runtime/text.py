@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gru2np_runtime.errors import plain
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
@@ -21,20 +23,21 @@ def table(
     rows: Sequence[Sequence[str]],
     right: Collection[int] = (),
 ) -> list[str]:
-    """The lines of a table, with a rule below its header.
+    """The lines of a table, with a rule below its header; a terminal can show them all.
 
     Args:
         header: titles of the columns.
         rows: one cell per column.
         right: indices of the columns that are aligned to the right.
     """
-    widths = [max(map(len, column)) for column in zip(header, *rows)]
+    cells = [[*map(plain, row)] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells)]
     lines = [
         "  ".join(
             cell.rjust(width) if i in right else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths))
         ).rstrip()
-        for row in (header, *rows)
+        for row in cells
     ]
     lines.insert(1, "  ".join("─" * width for width in widths))
     return lines
@@ -71,11 +74,6 @@ def html_table(
         f"<table><thead><tr>{line(header, 'th')}</tr></thead>"
         f"<tbody>{body}</tbody></table></details>"
     )
-
-
-def shown_name(text: str) -> str:
-    """A name as it is, or quoted if a terminal would not print it as it is."""
-    return text if text.isprintable() else repr(text)
 
 
 def shown_path(path: str) -> str:

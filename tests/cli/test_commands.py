@@ -12,7 +12,7 @@ import pytest
 
 import gru2np_runtime.__main__ as runtime_main
 from command_line import run
-from goldens import FIXTURES
+from goldens import FIXTURES, Golden
 from gru2np.cli.commands import EXIT_CODES
 from modelfiles import recorded
 
@@ -165,3 +165,31 @@ def test_damage_is_reported_with_the_name_of_the_bundle(model, bundle, tmp_path)
         result = run(*arguments)
         assert result.exit_code == EXIT_CODES["refused"]
         assert result.stderr.startswith(f"Error: {bundle}: ")
+
+
+def test_names_in_a_model_give_a_terminal_no_commands(tmp_path):
+    codes = "a\x1b[2J\x9b1m\u202eb"
+    source = FIXTURES / "keras-2.2" / "gru_json"
+    config = json.loads((source / "architecture.json").read_text())
+    config["config"]["name"] = codes
+    for layer in config["config"]["layers"]:
+        layer["config"]["name"] += codes
+    model, bundle = tmp_path / "a.json", tmp_path / "a.npz"
+    model.write_text(json.dumps(config))
+    x, y = tmp_path / "x.npy", tmp_path / "y.npy"
+    np.save(x, Golden(source).arrays(0, "x")[0])
+    more = ("--weights", source / "weights.h5")
+    for arguments in (
+        ("export", model, *more, "-o", bundle),
+        ("inspect", model, *more),
+        ("inspect", bundle),
+        ("predict", bundle, "-i", x, "-o", y),
+        ("verify", model, *more, "--input", x, "--expected", y),
+        ("verify", model, *more, "--input", x, "--expected", x),
+        ("export", model, *more, "--outputs", "nothing", "-o", tmp_path / "b.npz"),
+    ):
+        result = run(*arguments)
+        said = result.stdout + result.stderr
+        assert "a?[2J?1m?b" in said or arguments[:1] == ("export",), said
+        assert result.exit_code in (0, 1, 3)
+        assert all(line.isprintable() for line in said.split("\n")), said

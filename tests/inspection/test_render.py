@@ -5,7 +5,7 @@ import json
 import pytest
 
 import gru2np
-from goldens import all_goldens, some
+from goldens import FIXTURES, all_goldens, some
 
 CASES = [
     g
@@ -26,3 +26,19 @@ def test_reports_fit_the_terminal(width):
         json.dumps(report.as_dict(), allow_nan=False)
         for line in list(render(report, width))[1:]:
             assert len(line) <= width, f"{golden.name}: {line}"
+
+
+def test_names_in_a_file_give_a_terminal_no_commands(tmp_path):
+    """A terminal takes some characters as commands; a report shows ? for them."""
+    codes = "a\x1b[2J\x9b1m\u202eb"
+    text = (FIXTURES / "keras-2.2" / "gru_json" / "architecture.json").read_text()
+    config = json.loads(text)
+    config["config"]["name"] = codes
+    for layer in config["config"]["layers"]:
+        layer["config"]["name"] += codes
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(config))
+    report = gru2np.inspect(path, FIXTURES / "keras-2.2" / "gru_json" / "weights.h5")
+    assert codes in report.name
+    assert str(report).count("a?[2J?1m?b") > 1
+    assert all(line.isprintable() for line in str(report).split("\n"))

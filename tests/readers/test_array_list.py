@@ -1,12 +1,15 @@
 """The arrays of ``get_weights()`` in an .npz, and an architecture dumped as text."""
 
 import json
+import zipfile
 
 import h5py
 import numpy as np
+import pytest
 
 from exports import assert_same_weights, exported, refusal
 from goldens import FIXTURES
+from small_models import CONFIG
 
 HDF5 = FIXTURES / "tf-2.10" / "mixed_stack" / "model.h5"
 
@@ -38,3 +41,23 @@ def test_a_list_of_arrays_and_an_architecture_dumped_as_text(tmp_path):
     np.savez(tmp_path / "p.npz", np.array([{}], object))
     pickled = refusal(tmp_path / "a.json", weights=tmp_path / "p.npz")
     assert "expected an array of numbers, got pickled objects" in pickled
+
+
+# NumPy reads what is no literal of Python as its tokens, which fails in other ways.
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2L,",
+        "x\n    y\n  z",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': '''(2, 3), }",
+        "(" * 500,
+    ],
+)
+def test_a_header_that_is_no_literal_is_refused(header, tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(CONFIG))
+    size = len(header).to_bytes(2, "little")
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        data = b"\x93NUMPY\1\0" + size + header.encode() + bytes(24)
+        archive.writestr("arr_0.npy", data)
+    said = refusal(tmp_path / "a.json", weights=tmp_path / "w.npz")
+    assert "w.npz member arr_0.npy: cannot be read" in said

@@ -1,14 +1,16 @@
 """What a model prints of itself, beside what Keras prints of it."""
 
+import json
 import pickle
 import re
 
 import numpy as np
 import pytest
 
-import goldens
-from goldens import loaded
-from gru2np_runtime import InputError, State, layers
+from bundle_edits import first_layer, written
+from goldens import FIXTURES, Golden, loaded
+from gru2np_runtime import BundleError, InputError, State, layers, load
+from gru2np_runtime.bundle.container import MANIFEST, read_members
 from gru2np_runtime.summary import layer_named
 
 # Rows of summary(expand_nested=True) in Keras 3.15.1, without those of inputs and of
@@ -183,20 +185,42 @@ def test_a_name_of_a_stranger_steers_no_terminal():
     wild = "\x1b[2J<b>"
     state = State({wild: None}, batch_size=1)
     assert repr(state) == (
-        "<gru2np state: batch size 1; '\\x1b[2J<b>' the initial state is an input>"
+        "<gru2np state: batch size 1; ?[2J<b> the initial state is an input>"
     )
-    assert "&#x27;\\x1b[2J&lt;b&gt;&#x27;" in state._repr_html_()
+    assert "?[2J&lt;b&gt;" in state._repr_html_()
     _, model = loaded("keras-3.15/gru")
     model.name = wild
-    assert repr(model).startswith("<gru2np model '\\x1b[2J<b>' of Keras")
+    assert repr(model).startswith("<gru2np model ?[2J<b> of Keras")
     assert "<b>" not in model._repr_html_()
 
 
 def test_a_notebook_shows_the_summary():
-    golden = goldens.Golden(goldens.FIXTURES / "keras-3.10" / "odd_names")
+    golden = Golden(FIXTURES / "keras-3.10" / "odd_names")
     _, model = loaded(golden.name)
     shown = model._repr_html_()
     assert "of Keras 3.10.0: the input (None, 5, 3) -&gt; vars (None, 2)" in shown
     assert shown.count("<tr>") == 1 + len(model.layers)
     assert "größe_модель" in shown
     assert "<script" not in shown
+
+
+# What a terminal would take as a command, and what turns the text around.
+CODES = "a\x1b[2J\r\u202eb"
+
+
+def test_names_in_a_bundle_give_a_terminal_no_commands():
+    """Names are those of the model; they are shown with ? for what is no character."""
+    data = Golden(FIXTURES / "keras-2.2" / "gru").bundle()
+    manifest = json.loads(bytes(read_members(data)[MANIFEST]))
+    manifest["name"] = CODES
+    first_layer(manifest)["keras"]["class_name"] = CODES
+    model = load(written(data, manifest))
+    assert model.name == CODES
+    assert str(model).startswith("a?[2J??b of Keras 2.2")
+    assert str(model).count("a?[2J??b") == 2
+    assert all(line.isprintable() for line in str(model).split("\n"))
+    manifest["inputs"]["kind"] = CODES
+    with pytest.raises(BundleError) as caught:
+        load(written(data, manifest))
+    assert "got `a?[2J??b`" in str(caught.value)
+    assert str(caught.value).isprintable()

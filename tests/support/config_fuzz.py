@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from gru2np.inspection.inspect import Report
     from gru2np.ir import RawModel
 
     # A container of the architecture, with one of its keys.
@@ -184,7 +185,7 @@ def damages(case: Path, seed: int, count: int = EACH) -> Iterator[Damage]:
         text = json.dumps(raw.config)
         for _ in range(count):
             config = json.loads(text)
-            words = [_damage(config, rng) for _ in range(rng.choice((1, 1, 1, 2)))]
+            words = [damage(config, rng) for _ in range(rng.choice((1, 1, 1, 2)))]
             changed, more = replace(raw, config=config), []
             if rng.random() < 0.1:
                 changed, said = _elsewhere(changed, rng)
@@ -195,7 +196,7 @@ def damages(case: Path, seed: int, count: int = EACH) -> Iterator[Damage]:
 def escape(raw: RawModel) -> Exception | None:
     """The error that is none of ours, if converting or inspecting a model ends so."""
     try:
-        _try(raw)
+        check(raw)
     except gru2np.Gru2npError:
         return None
     except Exception as error:
@@ -203,7 +204,16 @@ def escape(raw: RawModel) -> Exception | None:
     return None
 
 
-def _try(raw: RawModel) -> None:
+def check(raw: RawModel) -> Report:
+    """Convert and inspect a model; what is taken must give a bundle that loads.
+
+    Returns:
+        What inspect says of it.
+
+    Raises:
+        Gru2npError: it is refused.
+        AssertionError: the runtime refuses its bundle.
+    """
     # As a reader would read it.
     config = architecture(json.dumps(raw.config).encode(), raw.file_name)
     raw = replace(raw, config=config)
@@ -218,7 +228,7 @@ def _try(raw: RawModel) -> None:
     assert str(report)
     json.dumps(report.as_dict())
     if conversion is None:
-        return
+        return report
     memory = io.BytesIO()
     write(conversion, memory)
     try:
@@ -230,9 +240,10 @@ def _try(raw: RawModel) -> None:
     if generation in READERS:
         plain_config.foreign(raw.config)
         plain_config.plain(conversion, keras2=generation == 2)
+    return report
 
 
-def _damage(config: dict[str, Any], rng: random.Random) -> str:
+def damage(config: dict[str, Any], rng: random.Random) -> str:
     """Damage an architecture in place; what was done, in words."""
     every = list(_places(config, "$"))
     if rng.random() < 0.8:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from gru2np_runtime.graph import Graph, Node, Port
 from gru2np_runtime.kernels.c import chain as c_chain
 from gru2np_runtime.kernels.c import library as c_library
 from gru2np_runtime.kernels.c import plans as c_plans
+from gru2np_runtime.kernels.c.chain import CompiledChain
 from gru2np_runtime.kernels.plain.recurrent import Recurrence
 from gru2np_runtime.model import Model
 from gru2np_runtime.plan import Small, Weights
@@ -30,10 +32,14 @@ HARD = {"function": "hard_sigmoid", "slope": 0.2}
 
 
 class Case:
-    """A layer with random weights, inputs and options, all from one seed."""
+    """A layer with random weights, inputs and options, all from one seed.
 
-    def __init__(self, seed: int, storage: str = "float32") -> None:
-        rng = np.random.default_rng(seed)
+    Args:
+        rng: draws in the place of a generator with the seed.
+    """
+
+    def __init__(self, seed: int, storage: str = "float32", rng: Any = None) -> None:
+        rng = np.random.default_rng(seed) if rng is None else rng
 
         def chance() -> bool:
             return bool(rng.integers(2))
@@ -64,13 +70,11 @@ class Case:
         if options["activation"] in ("relu", "linear"):
             scale *= 0.3
         shapes = self.layer.weight_shapes((None, None, self.features))
-        self.weights = stored(
-            {
-                name: (rng.normal(size=shape) * scale).astype(np.float32)
-                for name, shape in shapes.items()
-            },
-            storage,
-        )
+        plain = {
+            name: (rng.normal(size=shape) * scale).astype(np.float32)
+            for name, shape in shapes.items()
+        }
+        self.weights = stored(plain, storage)
         self.difference = IN_16_BITS if storage == "int8" else EXACT
         shape = (self.batch, self.time)
         if options["time_major"]:
@@ -78,6 +82,9 @@ class Case:
         self.x = rng.normal(size=(*shape, self.features)).astype(np.float32)
         if seed % 5 == 0:
             self.x = np.asfortranarray(self.x)
+        if seed % 7 == 0:
+            self.x = unaligned(self.x)
+            self.weights = stored({k: unaligned(w) for k, w in plain.items()}, storage)
         self.mask = rng.integers(0, 2, shape).astype(bool) if chance() else None
         states = [
             rng.normal(size=(self.batch, self.units)).astype(np.float32)
@@ -189,7 +196,7 @@ def check_blocks(library, width, units, storage="float32") -> None:
         parts.append((str(i), packed, len(layer.state_sizes())))
         inputs = units
     for return_sequences in (True, False):
-        chain = c_chain.CompiledChain(parts, return_sequences=return_sequences)
+        chain = CompiledChain(parts, return_sequences=return_sequences)
         whole = chain.stepper({}, rows).advance(x)
         stepper, begin, found = chain.stepper({}, rows), 0, []
         for end in (2, 17, time):
@@ -265,6 +272,15 @@ def stored(weights, storage):
     return Weights({**weights, **wide}, small)
 
 
+def unaligned(array):
+    """The same numbers in C order, none of them at a multiple of its size."""
+    y = np.frombuffer(bytearray(array.nbytes + 1), array.dtype, array.size, 1)
+    y = y.reshape(array.shape)
+    y[...] = array
+    assert not array.size or not y.flags.aligned
+    return y
+
+
 def widened(weight):
     """A small weight in float32."""
     wide = weight.array.astype(np.float32)
@@ -310,7 +326,7 @@ def chain_apart(library, parts, x, *, return_sequences=True):
     """Outputs of a chain whose arrays lie apart from each other."""
     rows, time, _ = x.shape
     x = x.copy()
-    chain = c_chain.CompiledChain(parts, return_sequences=return_sequences)
+    chain = CompiledChain(parts, return_sequences=return_sequences)
     states, work = (np.empty(n, np.float32) for n in chain.workspace(rows, time))
     y = np.empty((rows, time if return_sequences else 1, chain.units), np.float32)
     strides = [stride // 4 for array in (x, y) for stride in array.strides[:2]]
@@ -329,7 +345,7 @@ def sessions_apart(library, parts, x, rows):
     """
     count, time, _ = x.shape
     x, rows = x.copy(), rows.astype(np.int64)
-    chain = c_chain.CompiledChain(parts, return_sequences=True)
+    chain = CompiledChain(parts, return_sequences=True)
     slabs = [np.zeros((2 * count, n), np.float32) for _, n in chain.states]
     sizes = chain.workspace(max(2, min(count, c_chain.CHUNK)), time)
     states, work = (np.empty(n + c_chain.ALIGNMENT, np.float32) for n in sizes)
@@ -376,6 +392,19 @@ def check_chain(library, width, storage="float32") -> None:
             )
             if return_sequences:
                 check_sessions(library, parts, x, wanted, rng)
+            check_unaligned(CompiledChain(parts, return_sequences=return_sequences), x)
+
+
+def check_unaligned(chain, x) -> None:
+    """Inputs that the library cannot read where they are."""
+    np.testing.assert_array_equal(chain.run(unaligned(x)), chain.run(x))
+    y = []
+    for given in (x, unaligned(x)):
+        slabs = [np.zeros((len(x), n), np.float32) for _, n in chain.states]
+        rows = np.arange(len(x))
+        located = chain.locate(slabs)
+        y.append(chain.advance_rows(given, located, rows, last_only=False))
+    np.testing.assert_array_equal(*y)
 
 
 def main(path, cases) -> None:

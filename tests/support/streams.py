@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,7 @@ class Streaming:
         chain: consecutive recurrent and Dense layers alone, which a kernel fuses.
         rows: of the inputs; random by default.
         storage: of the kernels of recurrent and Dense layers.
+        rng: draws in the place of a generator with the seed.
     """
 
     def __init__(
@@ -44,8 +47,10 @@ class Streaming:
         chain: bool = False,
         rows: int = 0,
         storage: str = "float32",
+        rng: Any = None,
     ) -> None:
-        self.rng = rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed) if rng is None else rng
+        self.rng = rng
         self.chain = chain
         self.rows = rows or int(rng.choice([1, 1, 2, 3, 40]))
         self.time = int(rng.integers(20, 50))

@@ -132,6 +132,7 @@ def _export_notes(
     note: Callable[[str], None],
 ) -> None:
     from gru2np.text import plural, size_text
+    from gru2np_runtime.errors import plain
 
     note(
         f"wrote {target}: {plural(exported.layers, 'layer')}, "
@@ -145,13 +146,13 @@ def _export_notes(
         note(f"Note: no weight is large enough for {store}: all are stored in full.")
     if exported.half_precision:
         policies = ", ".join(exported.half_precision)
-        note(f"Note: saved with the policy {policies}, computed in float32.")
+        note(plain(f"Note: saved with the policy {policies}, computed in float32."))
     for text in exported.notes:
-        note(f"Note: {text}")
+        note(plain(f"Note: {text}"))
     if exported.not_finite:
         paths = ", ".join(exported.not_finite)
         text = f"Warning: weights hold NaN or infinity: {paths}"
-        click.secho(text, err=True, fg="yellow")
+        click.secho(plain(text), err=True, fg="yellow")
 
 
 def _exported_record(exported: Exported, target: str, size: int) -> dict[str, Any]:

@@ -143,8 +143,9 @@ def _notes(
 ) -> None:
     from gru2np.cli.verify_report import verdict
     from gru2np.text import size_text
+    from gru2np_runtime.errors import plain
 
-    first, *lines = upgraded.lines()
+    first, *lines = map(plain, upgraded.lines())
     note(f"wrote {target}: {first}, {size_text(size)}")
     for line in lines:
         note(line)

@@ -168,6 +168,7 @@ def verify(
     from gru2np.graph.parts import part_of
     from gru2np.verification.settings import Settings
     from gru2np.verification.verify import Request, verifying
+    from gru2np_runtime.errors import plain
 
     # The page shows the differences of layers.
     settings = Settings(atol, rtol, layers or (page is not None and expected is None))
@@ -184,7 +185,7 @@ def verify(
     ):
         status.clear()
         for note in verification.notes:
-            say(quiet)(f"Note: {note}")
+            say(quiet)(plain(f"Note: {note}"))
         if as_json:
             facts = verification.as_json()
             click.echo(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))

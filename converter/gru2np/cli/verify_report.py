@@ -8,6 +8,7 @@ import click
 
 from gru2np.text import difference, paragraph, plural, shorten
 from gru2np_runtime.data import shape_text
+from gru2np_runtime.errors import plain
 from gru2np_runtime.text import table
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def report(verification: Verification, source: str | None = None) -> Iterator[st
     bundle = (
         f" as {verification.bundle}" if verification.bundle else ", exported in memory"
     )
-    yield f"{verification.model} ({verification.written_by}){bundle}"
+    yield plain(f"{verification.model} ({verification.written_by}){bundle}")
     if verification.run_as is not None:
         yield from paragraph(verification.run_as, _WIDTH, "")
     if _several(verification):
@@ -47,7 +48,7 @@ def report(verification: Verification, source: str | None = None) -> Iterator[st
     if verification.layers is not None:
         yield from _layer_table(verification)
         if verification.not_compared:
-            yield f"not compared: {', '.join(verification.not_compared)}"
+            yield plain(f"not compared: {', '.join(verification.not_compared)}")
         yield ""
     yield from _output_table(verification)
     yield ""
@@ -81,7 +82,7 @@ def _inputs(case: Case, source: str | None) -> Iterator[str]:
     source = source or f"seed {case.seed}, case {case.name}"
     for i, (name, x) in enumerate(case.inputs.items()):
         head = "" if i else "input"
-        yield f"{head:<6}{name} {shape_text(x.shape)} {x.dtype}, {source}"
+        yield plain(f"{head:<6}{name} {shape_text(x.shape)} {x.dtype}, {source}")
 
 
 def _first_difference(verification: Verification) -> Iterator[str]:
@@ -89,7 +90,7 @@ def _first_difference(verification: Verification) -> Iterator[str]:
     first = verification.first_difference
     if first is not None:
         case = f", case {first.case}" if _several(verification) else ""
-        yield (
+        yield plain(
             f"first difference: layer {first.name} ({first.kind}){case}: "
             f"{first.why}{_distances(first)}"
         )
@@ -128,7 +129,7 @@ def verdict(verification: Verification) -> str:
             f"{largest} of {allowed} allowed{rounding}, {both}"
         )
     wrong = [output for output in verification.outputs if not output.agrees]
-    reasons = "; ".join(f"{comparison.name}: {comparison.why}" for comparison in wrong)
+    reasons = plain("; ".join(f"{output.name}: {output.why}" for output in wrong))
     fault = "" if verification.rewritten is None else f"; {EITHER}"
     return (
         f"{click.style('differ', fg='red')}: {len(wrong)} of {outputs} ({reasons}), "

@@ -19,6 +19,7 @@ from gru2np.text import (
 )
 from gru2np_runtime.custom import CustomFunction
 from gru2np_runtime.data import shape_text
+from gru2np_runtime.errors import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -250,7 +251,7 @@ def _gates(gates: Sequence[Gates], width: int) -> Iterator[str]:
     for number, cell in enumerate(gates):
         if number:
             yield ""
-        yield (
+        yield plain(
             f"  {readable(cell.layer)}: {cell.class_name}, "
             f"{plural(cell.units, 'unit')}, {plural(cell.features, 'feature')}"
         )

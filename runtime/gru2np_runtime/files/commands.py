@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gru2np_runtime.bundle.opening import open_bundle
 from gru2np_runtime.custom_objects import given
-from gru2np_runtime.errors import BundleError
+from gru2np_runtime.errors import BundleError, plain
 from gru2np_runtime.files.arrays import Misuse, check_output, lacks_suffix
 from gru2np_runtime.files.prediction import Interrupted, predict_file
 from gru2np_runtime.files.tables import TableOptions
@@ -108,7 +108,8 @@ def predict(
         kind = Path(written).suffix
         print(f"Note: {output} has no suffix, so {kind} is added", file=sys.stderr)
     for name, shape, dtype in prediction.outputs:
-        print(f"wrote {written}: {name} {shape} {dtype}", file=sys.stderr)
+        text = plain(f"wrote {written}: {name} {shape} {dtype}")
+        print(text, file=sys.stderr)
 
 
 def print_path(path: str) -> None:

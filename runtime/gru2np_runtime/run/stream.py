@@ -13,7 +13,7 @@ import numpy as np
 
 from gru2np_runtime.custom import CustomFunction
 from gru2np_runtime.data import as_array, shape_text
-from gru2np_runtime.errors import InputError
+from gru2np_runtime.errors import InputError, plain
 from gru2np_runtime.layer import (
     ACROSS,
     CARRIED,
@@ -25,7 +25,7 @@ from gru2np_runtime.layer import (
 from gru2np_runtime.layers.recurrent import Recurrent
 from gru2np_runtime.plan import Carry, CarryingPlan
 from gru2np_runtime.run.fuse import fuse, fuse_single
-from gru2np_runtime.text import html_table, shown_name, shown_path
+from gru2np_runtime.text import html_table, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ class State:
         """Name and shapes of the states of each layer, to print."""
         return [
             (
-                shown_name(shown_path(name)),
+                plain(shown_path(name)),
                 "the initial state is an input"
                 if carry is None
                 else ", ".join(shape_text(array.shape) for array in carry.states),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tokenize
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,13 +11,15 @@ from zipfile import BadZipFile
 
 from gru2np.errors import Gru2npError, ModelFileError
 from gru2np.errors import shown as shown
+from gru2np_runtime.errors import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: All errors that h5py, zipfile and json raised on damaged files.
+#: All errors that h5py, zipfile, json and NumPy raised on damaged files.
 #: UnicodeError and JSONDecodeError are ValueErrors, RecursionError and zipfile's
 #: NotImplementedError are RuntimeErrors; h5py raises TypeError for unknown types.
+#: NumPy reads the header of an array as tokens of Python if it is no literal.
 DAMAGE = (
     BadZipFile,
     EOFError,
@@ -25,9 +28,11 @@ DAMAGE = (
     OSError,
     OverflowError,
     RuntimeError,
+    SyntaxError,
     TypeError,
     ValueError,
     struct.error,
+    tokenize.TokenError,
     zlib.error,
 )
 
@@ -43,9 +48,9 @@ def broken(where: str, expected: str, got: str, advice: str = "") -> ModelFileEr
 
 def _plain(text: str, limit: int = 200) -> str:
     # Names in the text come from the file: no line breaks, terminal codes, long texts.
-    plain = "".join(c if c.isprintable() else "?" for c in text)
+    text = plain(text)
     half = limit // 2 - 2
-    return plain if len(plain) <= limit else f"{plain[:half]}...{plain[-half:]}"
+    return text if len(text) <= limit else f"{text[:half]}...{text[-half:]}"
 
 
 @contextmanager

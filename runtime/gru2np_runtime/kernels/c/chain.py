@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gru2np_runtime.kernels.c.plans import CompiledRecurrence, address_of, pack_dense
+from gru2np_runtime.kernels.c.plans import (
+    CompiledRecurrence,
+    address_of,
+    pack_dense,
+    readable,
+)
 from gru2np_runtime.kernels.c.threads import row_ranges, run_all
 from gru2np_runtime.kernels.plain.pointwise import DensePlan
 from gru2np_runtime.plan import Chain, Stepper
@@ -119,7 +124,7 @@ class CompiledChain(Chain):
         """x: (batch, time, features), float32, no size 0; starts from zero states."""
         batch, time, _ = x.shape
         if x.strides[2] != 4 or not x.flags.aligned:
-            x = np.ascontiguousarray(x)
+            x = readable(x)
         row, step, _ = x.strides
         if self.return_sequences:
             y = np.empty((batch, time, self.units), np.float32)
@@ -161,7 +166,7 @@ class CompiledChain(Chain):
         """The kernel gathers and scatters; it runs one session as two equal rows."""
         count, time, _ = x.shape
         if x.strides[2] != 4 or not x.flags.aligned:
-            x = np.ascontiguousarray(x)
+            x = readable(x)
         row, step, _ = x.strides
         _, slabs_address = slabs
         if last_only:

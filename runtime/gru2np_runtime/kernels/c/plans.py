@@ -77,7 +77,7 @@ class Kernel:
             if library.gru2np_stores(level, _STORAGES[array.itemsize]):
                 kernel, scales = array, self.small.scales
         # In the byte order of this machine.
-        kernel = np.ascontiguousarray(kernel, _DTYPES[kernel.itemsize])
+        kernel = readable(kernel, _DTYPES[kernel.itemsize])
         return kernel, _floats(scales), _floats(bias)
 
 
@@ -184,7 +184,7 @@ class CompiledRecurrence(Recurrence):
             # Nothing to run, or sizes for which the plain recurrence raises an error.
             return super().advance(x, mask, carry)
         if x.strides[2] != 4 or not x.flags.aligned:
-            x = np.ascontiguousarray(x)
+            x = readable(x)
         library = packed.library
         size, count = batch * units, len(carry.states)
         ranges = row_ranges(batch, time * packed.products)
@@ -263,6 +263,14 @@ def address_of(array: Array) -> int:
         return address
 
 
+def readable(array: Array, dtype: Any = np.float32) -> Array:
+    """The array in C order, each number at a multiple of its size: a copy if it is not.
+
+    ``np.ascontiguousarray`` returns an array that is contiguous and not aligned.
+    """
+    return np.require(array, dtype, ("C", "A"))
+
+
 def compiled(
     library: Library, layer: Layer, weights: Mapping[str, Array]
 ) -> Plan | None:
@@ -322,7 +330,7 @@ def _activation(specification: ActivationSpec) -> tuple[int, float] | None:
 
 
 def _floats(array: Array | None) -> Array | None:
-    return None if array is None else np.ascontiguousarray(array, np.float32)
+    return None if array is None else readable(array)
 
 
 def _aligned(size: int) -> Array:
