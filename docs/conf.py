@@ -14,6 +14,7 @@ from pathlib import Path
 from docutils import nodes
 from pygments.lexers.special import TextLexer
 from sphinx import addnodes
+from sphinx.errors import SphinxError
 from sphinx.parsers import Parser
 
 from gru2np_runtime import __version__
@@ -191,11 +192,13 @@ def start_report(app):
 
 def finish(app, exception):
     """The first page is what the root shows; its report is there."""
+    if exception is not None:
+        app.report.kill()
+        return
     out, _ = app.report.communicate()
-    if exception is None:
-        if app.report.returncode:
-            raise RuntimeError(f"gru2np verify made no report:\n{out}")
-        shutil.copy(app.outdir / "README.html", app.outdir / "index.html")
+    if app.report.returncode:
+        raise SphinxError(f"gru2np verify made no report:\n{out}")
+    shutil.copy(app.outdir / "README.html", app.outdir / "index.html")
 
 
 def setup(app):
