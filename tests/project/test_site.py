@@ -1,5 +1,7 @@
 """The site is whole: pages, links, names, and what a browser makes of it."""
 
+import builtins
+import collections.abc
 import fcntl
 import inspect
 import os
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
@@ -155,16 +158,23 @@ def test_what_writes_a_page_is_not_on_it(site):
         assert "cog.outl" not in path.read_text("utf-8"), path
 
 
-def entries(site):
-    """The signatures of the pages on Python, by name."""
+def plain(html):
+    return unescape(re.sub("<[^>]+>", "", html))
+
+
+def entries(path):
+    """The signatures of a page on Python in HTML, by name."""
+    text = path.read_text("utf-8")
+    pairs = re.findall(r'<dt [^>]*id="([^"]+)">(.*?)</dt>', text, re.S)
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def all_entries(site):
     found = {}
     for path in (site / "docs" / "api").glob("*.html"):
-        text = path.read_text("utf-8")
-        for name, signature in re.findall(
-            r'<dt [^>]*id="([^"]+)">(.*?)</dt>', text, re.S
-        ):
-            assert name not in found
-            found[name] = unescape(re.sub("<[^>]+>", "", signature))
+        assert found.keys().isdisjoint(entries(path))
+        found |= entries(path)
     return found
 
 
@@ -174,7 +184,7 @@ def test_every_public_name_has_its_place(site):
         f"{module.__name__}.{name}" for module in PUBLIC for name in module.__all__
     }
     assert len(names) > 140
-    missing = names - entries(site).keys()
+    missing = names - all_entries(site).keys()
     assert missing == {"gru2np_runtime.layers"}
     assert 'id="module-gru2np_runtime.layers"' in (
         site / "docs" / "api" / "layers.html"
@@ -184,18 +194,33 @@ def test_every_public_name_has_its_place(site):
 @needs_keras
 @pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
 def test_signatures_have_names_and_types(site, module):
-    shown = entries(site)
+    shown = all_entries(site)
     tried = 0
     for name in module.__all__:
         value = getattr(module, name)
         if inspect.isfunction(value) or module is layers:
-            signature = shown[f"{module.__name__}.{name}"]
+            signature = plain(shown[f"{module.__name__}.{name}"])
             for parameter in inspect.signature(value).parameters:
                 assert re.search(rf"\b{parameter}: \w", signature), signature
                 tried += 1
             if inspect.isfunction(value):
                 assert re.search(r"→ [\w.]+", signature), signature
     assert tried
+
+
+@needs_keras
+@pytest.mark.parametrize("page", ["gru2np", "gru2np_runtime", "layers"])
+def test_words_of_signatures_are_explained(site, page):
+    """Names of types that are neither Python's nor linked are told of in the text."""
+    path = site / "docs" / "api" / f"{page}.html"
+    known = {*dir(builtins), *dir(typing), *dir(collections.abc)}
+    words = set()
+    for signature in entries(path).values():
+        text = plain(re.sub('<a class="reference.*?</a>', "", signature, flags=re.S))
+        text = text.partition("(" if "(" in text else ":")[2]
+        words.update(re.findall(r"(?<![\w.])[A-Z]\w+", re.sub("'.*?'", "", text)))
+    said = re.findall(r'<span class="pre">(\w+)</span></code>', path.read_text("utf-8"))
+    assert words - known <= set(said)
 
 
 @pytest.fixture(scope="module")
