@@ -102,8 +102,8 @@ REPORT = """\
 <figure class="report">
 <iframe src="report.html" title="The report of gru2np verify"></iframe>
 <figcaption><a href="report.html">The page that <code>gru2np verify digits.h5 --input
-pictures.npy --layers --report</code> writes</a>: the same comparison, with a Keras that
-ran when this site was built.</figcaption>
+pictures.npy --layers --report</code> writes</a>: the same pictures, in a Keras of today
+that ran when this site was built.</figcaption>
 </figure>
 """
 
