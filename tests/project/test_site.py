@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 import typing
 from html import unescape
 from html.parser import HTMLParser
@@ -244,15 +243,6 @@ def window(site, opened):
         assert address.startswith((f"{site.as_uri()}/", "data:")), address
 
 
-def once(window, script):
-    """What a script gives as soon as it gives something."""
-    for _ in range(1000):
-        if found := window.run(script):
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"never true: {script}")
-
-
 WIDTHS = (390, 1280)
 SIZES = "return [document.documentElement.scrollWidth, innerWidth]"
 
@@ -284,7 +274,7 @@ def test_the_report_is_shown_on_the_first_page(site, window, width, scheme):
     window.enter(0)
     try:
         verdict = "return document.querySelector('.verdict')?.innerText"
-        assert once(window, verdict).startswith("Agrees")
+        assert window.wait_for(verdict).startswith("Agrees")
         assert is_light(window) is (scheme == "light")
         inside, outside = window.run(SIZES)
         assert inside <= outside <= width
@@ -309,6 +299,8 @@ def test_the_button_makes_the_report_dark_too(site, window):
 @needs_keras
 def test_the_search_finds_a_word_without_a_server(site, window):
     window.open(site / "search.html", 390, query="?q=stateful")
-    links = "return [...document.querySelectorAll('.search li a')].map(a => a.href)"
-    found = {urlsplit(link).path for link in once(window, links)}
-    assert str(site / "docs" / "meaning.html") in found
+    wanted = str(site / "docs" / "meaning.html")
+    window.wait_for(
+        "return [...document.querySelectorAll('.search li a')]"
+        f".some(a => new URL(a.href).pathname === '{wanted}')"
+    )

@@ -68,6 +68,15 @@ class Browser:
         """What a function body gives."""
         return self._post("execute/sync", {"script": script, "args": []})
 
+    def wait_for(self, script):
+        """What a function body gives, as soon as it gives something true."""
+        look = (
+            "const done = arguments[0], body = () => {" + script + "};"
+            "const look = () => { const found = body();"
+            " if (found) done(found); else setTimeout(look, 20); }; look();"
+        )
+        return self._post("execute/async", {"script": look, "args": []})
+
     def screenshot(self, scale=1):
         """The whole page as PNG."""
         size = self.cdp("Page.getLayoutMetrics")["cssContentSize"]
