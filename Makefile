@@ -4,10 +4,10 @@ VENV = .venv
 RUN = $(VENV)/bin/
 NIGHTLY = $(if $(NIGHTLY_INDEX),--extra-index-url $(NIGHTLY_INDEX))
 KERNEL = runtime/gru2np_runtime/kernels/c/source/libgru2np.so
-PAGES = README.md docs/*.md docs/reference/*.md fixtures/README.md
+PAGES = README.md docs/*.md docs/*/*.md fixtures/README.md
 
-.PHONY: demo test proof fuzz lint types matrix docs fixtures measure kernel bench dist sbom \
-	workflows nightly-numpy nightly-keras clean
+.PHONY: demo test proof fuzz lint types matrix docs site browser fixtures measure kernel bench \
+	dist sbom workflows nightly-numpy nightly-keras clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python examples/demo/demo.py
@@ -36,6 +36,16 @@ matrix: $(VENV)/ready
 
 docs: $(VENV)/ready
 	$(RUN)cog -r -I docs $(PAGES)
+
+# Its first page is build/site/index.html.
+site: $(VENV)/ready
+	$(RUN)sphinx-build -q -W --keep-going -E -d build/doctrees -c docs . build/site
+
+# For the tests of the site and of reports, which are skipped without it.
+browser:
+	@command -v chromedriver || { [ "$$(id -u)" = 0 ] && apt-get update -qq \
+		&& apt-get install -y -qq --no-install-recommends chromium chromium-driver; } \
+		|| echo 'no Chromium with its driver: the tests in a browser will be skipped'
 
 fixtures:
 	fixtures/make/make.sh $(GENERATION)

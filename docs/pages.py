@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 from functools import cache
+from importlib import import_module
+from inspect import getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ from gru2np.layers.options import HARMLESS
 from gru2np.layers.spec import Config
 from gru2np.readers import open_model
 from gru2np_runtime.__main__ import _parser
+from gru2np_runtime.layers import FAMILY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -396,6 +399,28 @@ def short_layer_list() -> str:
         if classes:
             lines.append(f"- **{_title(family)}**: {', '.join(classes)}")
     return "\n".join(lines)
+
+
+def runtime_layers() -> str:
+    """The runtime's layers by family, those first that people bind by themselves."""
+    families: dict[str, list[str]] = {}
+    for path in FAMILY.values():
+        family, name = path.split(".")
+        families.setdefault(family, []).append(name)
+    parts = []
+    for family in dict.fromkeys(["recurrent", "cells", "wrappers", *sorted(families)]):
+        summary = getdoc(import_module(f"gru2np_runtime.layers.{family}"))
+        assert summary is not None
+        listed = [
+            f".. autoclass:: gru2np_runtime.layers.{name}\n"
+            for name in families[family]
+        ]
+        parts += [
+            f"## {family.replace('_', ' ').capitalize()}",
+            summary.partition("\n\n")[0],
+            "\n".join(["```{eval-rst}", *listed]).rstrip() + "\n```",
+        ]
+    return "\n\n".join(parts)
 
 
 def measured_in_short() -> str:

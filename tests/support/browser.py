@@ -43,8 +43,13 @@ class Browser:
         """A command of the DevTools protocol."""
         return self._post("goog/cdp/execute", {"cmd": command, "params": parameters})
 
-    def open(self, path, width, *, scheme="light", scale=1):
+    def open(self, path, width, *, scheme="light", scale=1, query=""):
         """Load a page at a width in CSS pixels."""
+        self.resize(width, scheme=scheme, scale=scale)
+        self._post("url", {"url": path.as_uri() + query})
+
+    def resize(self, width, *, scheme="light", scale=1):
+        """Set the width in CSS pixels, and whether the reader's system is dark."""
         self.cdp(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -54,11 +59,23 @@ class Browser:
         )
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.cdp("Emulation.setEmulatedMedia", media="", features=features)
-        self._post("url", {"url": path.as_uri()})
+
+    def enter(self, frame):
+        """Run scripts in the page inside the page that has this number; None: in it."""
+        self._post("frame", {"id": frame})
 
     def run(self, script):
         """What a function body gives."""
         return self._post("execute/sync", {"script": script, "args": []})
+
+    def wait_for(self, script):
+        """What a function body gives, as soon as it gives something true."""
+        look = (
+            "const done = arguments[0], body = () => {" + script + "};"
+            "const look = () => { const found = body();"
+            " if (found) done(found); else setTimeout(look, 20); }; look();"
+        )
+        return self._post("execute/async", {"script": look, "args": []})
 
     def screenshot(self, scale=1):
         """The whole page as PNG."""
@@ -91,6 +108,15 @@ class Browser:
         """What the console holds since it was last asked."""
         return self._post("se/log", {"type": "browser"})
 
+    def requests(self):
+        """The addresses that pages asked for since it was last asked."""
+        found = []
+        for entry in self._post("se/log", {"type": "performance"}):
+            event = json.loads(entry["message"])["message"]
+            if event["method"] == "Network.requestWillBeSent":
+                found.append(event["params"]["request"]["url"])
+        return found
+
 
 def post(address, value):
     """Send JSON, and give what comes back."""
@@ -119,7 +145,7 @@ def browser(folder):
         wanted = {
             "browserName": "chrome",
             "goog:chromeOptions": options,
-            "goog:loggingPrefs": {"browser": "ALL"},
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
         }
         session = post(f"{address}/session", {"capabilities": {"alwaysMatch": wanted}})
         opened = Browser(address, session["sessionId"])
