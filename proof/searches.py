@@ -469,6 +469,29 @@ def _steps(subject: str, seed: int) -> int:
     return STEPS
 
 
+def _soaking(name: str) -> Callable[[str, int], int]:
+    def check(subject: str, seed: int) -> int:
+        from proof import soak
+
+        search: Callable[[str, int], int] = getattr(soak, name)
+        return search(subject, seed)
+
+    return check
+
+
+def _killed() -> list[str]:
+    from killed import COMMANDS
+
+    has_keras = _has_keras()
+    return [name for name, own in COMMANDS.items() if has_keras or not own.real_keras]
+
+
+def _loaded() -> list[str]:
+    from proof.soak import LOADED
+
+    return list(LOADED)
+
+
 SEARCHES = {
     "architectures": Search(
         "A configuration damaged anywhere converts to a bundle that loads, or is "
@@ -569,5 +592,26 @@ SEARCHES = {
         lambda: [f"{kernel} keras-3.15/gru" for kernel in _kernels()],
         1,
         _steps,
+    ),
+    "kills": Search(
+        "A command that is killed at any moment leaves the output as it was, new or "
+        "absent, and no process; the next run gives the output and leaves nothing else",
+        _killed,
+        4,
+        _soaking("kills"),
+    ),
+    "threads": Search(
+        "64 threads on one model and on one pool of sessions, for ten minutes, get the "
+        "bytes that one thread gets",
+        _kernels,
+        10,
+        _soaking("threads"),
+    ),
+    "loads": Search(
+        "Ten thousand times the same file, loaded, exported or refused: open files and "
+        "memory stay as they are",
+        _loaded,
+        1,
+        _soaking("loads"),
     ),
 }
