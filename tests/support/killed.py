@@ -12,11 +12,13 @@ import hashlib
 import json
 import os
 import random
+import re
 import select
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -29,7 +31,8 @@ KEPT = "keras-2.2/get_weights_explained"  # one input, one output
 SEVERAL = "keras-2.2/relu_layers"  # one input, four outputs
 OTHER = "keras-2.2/gru"
 ROWS = 300
-# Outputs as they were before the command, and where its input is from.
+# When a page was written.
+MINUTE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 PREDICT = ("predict", "model.npz", "-i", "x.npy", "--batch-size", "16", "-o")
 RECORDED = ("--input", "keras_x.npy", "--expected", "keras_y.npy")
 
@@ -108,29 +111,23 @@ class Killing:
     Args:
         name: of the command.
         folder: an empty folder.
+        nursery: that runs it.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, nursery: Nursery) -> None:
         self.command = COMMANDS[name]
         self.outcomes: Counter[str] = Counter()
         self.work, self.temporary = folder / "work", folder / "temporary"
         self.template = folder / "template"
         _prepare(self.command, self.template)
-        self.nursery = Nursery(self.work, self.temporary)
+        self.nursery = nursery
         self.before: dict[str, str] = {}
-        # Every output that may be there; None before the command, for some.
         self.old = self._old(folder / "old")
         self.reset(old=False)
         self.reference = self.run()
         self.after = listing(self.work)
         self.new = _below(self.after, self.command.output)
         assert self.new, self.reference
-
-    def __enter__(self) -> Killing:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.nursery.end()
 
     def _old(self, folder: Path) -> Path | None:
         """An older output, of another model; None where it is the input itself."""
@@ -163,12 +160,19 @@ class Killing:
         there = (self.work / self.command.output).exists()
         options = self.command.again[0 if there else 1]
         arguments = [*self.command.arguments, *options]
-        answer = self.nursery.ask(self.command.program, arguments, kill)
+        answer = self.ask(arguments, kill)
         assert answer["code"] in (0, -signal.SIGKILL), (arguments, answer)
         assert answer["code"] == 0 or kill is not None, (arguments, answer)
         if kill is not None and answer["code"] != 0:
             self.judge()
         return answer
+
+    def ask(
+        self, arguments: list[str], kill: dict[str, float] | None = None
+    ) -> dict[str, float]:
+        """What becomes of the command with these arguments."""
+        folders = [str(self.work), str(self.temporary)]
+        return self.nursery.ask(*folders, self.command.program, arguments, kill)
 
     def judge(self) -> None:
         """What a kill has left: nothing lost, nothing half."""
@@ -211,7 +215,8 @@ def at_random(name: str, seed: int, kills: int, folder: Path) -> Counter[str]:
         folder: an empty folder.
     """
     rng = random.Random(f"{name} {seed}")
-    with Killing(name, folder) as killing:
+    with Nursery() as nursery:
+        killing = Killing(name, folder, nursery)
         measured = killing.reference
         killed = 0
         while killed < kills:
@@ -227,33 +232,39 @@ def at_random(name: str, seed: int, kills: int, folder: Path) -> Counter[str]:
         return killing.outcomes
 
 
-def at_events(name: str, folder: Path, most: int) -> Counter[str]:
+def at_steps(name: str, folder: Path, nursery: Nursery, most: int) -> Counter[str]:
     """Kill a command before some of its steps in the file system.
 
     Args:
         name: of the command.
         folder: an empty folder.
+        nursery: that runs it.
         most: the number of the last steps, and of others.
     """
-    with Killing(name, folder) as killing:
-        count = int(killing.reference["events"])
-        others = np.linspace(1, count, most).astype(int).tolist()
-        events = sorted({*others, *range(max(1, count - most), count + 1)})
-        for number, event in enumerate(events):
-            killing.reset(old=number % 4 != 0)
-            killing.run({"event": event})
-            killing.finish()
-        return killing.outcomes
+    killing = Killing(name, folder, nursery)
+    count = int(killing.reference["events"])
+    others = np.linspace(1, count, most).astype(int).tolist()
+    events = sorted({*others, *range(max(1, count - most), count + 1)})
+    for number, event in enumerate(events):
+        killing.reset(old=number % 4 != 0)
+        killing.run({"event": event})
+        killing.finish()
+    return killing.outcomes
 
 
 def listing(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file below a folder; empty for a folder."""
     return {
-        path.relative_to(folder).as_posix(): ""
-        if path.is_dir()
-        else hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): "" if path.is_dir() else _digest(path)
         for path in folder.rglob("*")
     }
+
+
+def _digest(path: Path) -> str:
+    data = path.read_bytes()
+    if path.suffix == ".html":
+        data = MINUTE.sub(b"", data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _below(found: dict[str, str], name: str) -> dict[str, str]:
@@ -291,16 +302,11 @@ def _prepare(command: Command, folder: Path) -> None:
 
 
 class Nursery:
-    """A process that runs commands in forks of its own.
+    """A process that runs commands in forks of its own."""
 
-    Args:
-        folder: in which they run.
-        temporary: their folder of temporary files.
-    """
-
-    def __init__(self, folder: Path, temporary: Path) -> None:
+    def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, HERE, folder, temporary],
+            [sys.executable, HERE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -314,12 +320,27 @@ class Nursery:
             },
         )
 
+    def __enter__(self) -> Nursery:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self.process:
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+
     def ask(
-        self, program: str, arguments: list[str], kill: dict[str, float] | None
+        self,
+        folder: str,
+        temporary: str,
+        program: str,
+        arguments: list[str],
+        kill: dict[str, float] | None,
     ) -> dict[str, float]:
         """Exit code, seconds, seconds before the first step in the file system, steps.
 
         Args:
+            folder: in which it runs.
+            temporary: its folder of temporary files.
             program: ``gru2np`` or ``gru2np_runtime``.
             arguments: of it.
             kill: before the step ``event``; or when so many ``seconds`` have passed
@@ -327,18 +348,11 @@ class Nursery:
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        print(
-            json.dumps([program, arguments, kill]), file=self.process.stdin, flush=True
-        )
+        asked = [folder, temporary, program, arguments, kill]
+        print(json.dumps(asked), file=self.process.stdin, flush=True)
         answer: dict[str, float] = json.loads(self.process.stdout.readline())
         assert not answer["orphans"], answer
         return answer
-
-    def end(self) -> None:
-        """End the process."""
-        with self.process:
-            assert self.process.stdin is not None
-            self.process.stdin.close()
 
 
 # In the process of a nursery
@@ -354,7 +368,7 @@ SUBREAPER = 36
 PATIENCE = 120
 
 
-def serve(folder: str, temporary: str) -> None:
+def serve() -> None:
     """Answer each line of standard input."""
     import pkgutil
 
@@ -370,11 +384,10 @@ def serve(folder: str, temporary: str) -> None:
 
     # A journal after every batch, so that there is something to resume.
     partial.INTERVAL = 0.0
-    os.environ["TMPDIR"] = temporary
     # Orphans become children of this process, which can wait for their end.
     ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     for line in sys.stdin:
-        answer = _run(folder, temporary, *json.loads(line))
+        answer = _run(*json.loads(line))
         print(json.dumps(answer), flush=True)
 
 
@@ -393,6 +406,7 @@ def _run(
         try:
             os.close(events)
             os.chdir(folder)
+            tempfile.tempdir = os.environ["TMPDIR"] = temporary
             _be_quiet(Path(temporary).with_name("said"))
             sys.addaudithook(_hook(tell, int((kill or {}).get("event", 0))))
             code = _call(program, arguments)
@@ -472,4 +486,4 @@ def _orphans() -> int:
 
 
 if __name__ == "__main__":
-    serve(*sys.argv[1:])
+    serve()
