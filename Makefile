@@ -6,8 +6,8 @@ NIGHTLY = $(if $(NIGHTLY_INDEX),--extra-index-url $(NIGHTLY_INDEX))
 KERNEL = runtime/gru2np_runtime/kernels/c/source/libgru2np.so
 PAGES = README.md docs/*.md docs/reference/*.md fixtures/README.md
 
-.PHONY: demo test proof lint types matrix docs fixtures measure kernel bench dist sbom \
-	workflows nightly-numpy nightly-keras clean
+.PHONY: demo test proof lint types matrix docs fixtures measure kernel bench engines dist \
+	sbom workflows nightly-numpy nightly-keras clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python examples/demo/demo.py
@@ -16,7 +16,7 @@ test: $(VENV)/ready $(KERNEL)
 	$(RUN)python -m pytest -q -n 2 --dist worksteal
 
 # Hours; started again, it goes on. PROOF='--minutes 10' does a part of everything.
-proof: $(VENV)/ready $(KERNEL)
+proof: $(VENV)/ready .venv-engines/ready $(KERNEL)
 	$(RUN)python -m proof $(PROOF)
 
 lint: $(VENV)/ready
@@ -52,6 +52,11 @@ $(KERNEL): $(wildcard $(dir $(KERNEL))*.[ch]) | $(VENV)/ready
 bench: .venv-bench/ready
 	-cd runtime && ../.venv-bench/bin/python -m gru2np_runtime.build
 	.venv-bench/bin/python benchmarks/run.py $(BENCH)
+
+# One process beside Dask, Ray and Spark with one worker and with two; some minutes, of a
+# machine with nothing else to do. docs/scale.md shows the result after make docs.
+engines: .venv-engines/ready $(KERNEL)
+	.venv-engines/bin/python benchmarks/engines.py
 
 # Source distributions and wheels, judged by the tools of those who publish.
 dist: $(VENV)/ready
@@ -89,7 +94,7 @@ nightly-keras:
 	.venv-nightly/bin/python -m proof.keras_tests --saved-by 3.15 -o build/nightly.md
 
 clean:
-	rm -rf $(VENV) .venv-demo .venv-bench .venv-nightly build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-demo .venv-bench .venv-engines .venv-nightly build dist .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/ready: pyproject.toml runtime/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -99,6 +104,12 @@ $(VENV)/ready: pyproject.toml runtime/pyproject.toml
 .venv-demo/ready: pyproject.toml runtime/pyproject.toml
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/pip install -q ./runtime . && touch $@
+
+# Spark needs Java too, as Debian's openjdk-17-jre-headless.
+.venv-engines/ready: pyproject.toml runtime/pyproject.toml
+	$(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/pip install -q 'pip>=25.1'
+	.venv-engines/bin/pip install -q -e ./runtime -e . --group engines && touch $@
 
 .venv-bench/ready: benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench

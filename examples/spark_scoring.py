@@ -31,13 +31,16 @@ MODEL = Path(__file__).parent.parent / "fixtures" / "keras-3.15" / "trained"
 def scored(bundle, rows, batch_size=1024):
     """The rows with the output as another column; nothing is computed yet."""
     scorer = Scorer(bundle)
-    ((_, *shape),) = scorer.model.input_shapes
+    ((_, *sizes),) = scorer.model.input_shapes
     (name,) = scorer.model.output_names
+    # A free number of time steps is that of the first row.
+    flat = np.empty(len(rows.first()["x"]))
+    shape = flat.reshape([-1 if size is None else size for size in sizes]).shape
     score = predict_batch_udf(
         scorer.make_predict_fn,
         return_type=ArrayType(FloatType()),
         batch_size=batch_size,
-        input_tensor_shapes=[shape],
+        input_tensor_shapes=[[*shape]],
     )
     return rows.withColumn(name, score("x"))
 

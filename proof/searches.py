@@ -53,6 +53,8 @@ WITH_OPERATIONS = ("tf-2.4", "tf-2.10", "tf-keras-2.21", "keras-3.5", "keras-3.1
 # That save models as folders too.
 FOLDERS = ("tf-2.4", "tf-2.10")
 ENVIRONMENT = ROOT / "fixtures" / "make" / "environment.sh"
+# Made by ``make proof``, with Ray and Spark.
+ENGINES = ROOT / ".venv-engines" / "bin" / "python"
 # Bytes that they may leave behind: a leak leaves more than ten for each.
 LEFT_BEHIND = 10 * CALLS
 # What a process may grow by in all the steps of a stream, in kB.
@@ -306,11 +308,16 @@ def _upgraded() -> list[str]:
 def _tables(subject: str, seed: int) -> int:
     """The tests that take some of the fixtures, with all of them."""
     kernel, name = subject.split(" ")
-    pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    settings = {"GRU2NP_EVERY_FIXTURE": "1", "GRU2NP_KERNEL": kernel}
+    return _passed(Path(sys.executable), f"tests/{name}.py", **settings)
+
+
+def _passed(python: Path, tests: str, **settings: str) -> int:
+    """How many tests of a file pass; none fails."""
     done = subprocess.run(
-        [*pytest, f"tests/{name}.py"],
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
         cwd=ROOT,
-        env={**os.environ, "GRU2NP_EVERY_FIXTURE": "1", "GRU2NP_KERNEL": kernel},
+        env={**os.environ, **settings},
         capture_output=True,
         text=True,
         check=False,
@@ -486,6 +493,17 @@ def _killed() -> list[str]:
     return [name for name, own in COMMANDS.items() if has_keras or not own.real_keras]
 
 
+def _engines() -> list[str]:
+    """What the environment of ``make proof`` has; Spark needs Java too."""
+    if not ENGINES.exists():
+        return []
+    return ["ray", *(["spark"] if shutil.which("java") else [])]
+
+
+def _engine(name: str, seed: int) -> int:
+    return _passed(ENGINES, f"tests/test_{name}.py")
+
+
 def _loaded() -> list[str]:
     from proof.soak import LOADED
 
@@ -606,6 +624,13 @@ SEARCHES = {
         _kernels,
         10,
         _soaking("threads"),
+    ),
+    "engines": Search(
+        "Blocks of any size, one and several inputs and outputs give on local Ray and "
+        "Spark with two processes what one process gives",
+        _engines,
+        1,
+        _engine,
     ),
     "loads": Search(
         "Ten thousand times the same file, loaded, exported or refused: open files and "
