@@ -487,7 +487,7 @@ def _soaking(name: str) -> Callable[[str, int], int]:
 
 
 def _killed() -> list[str]:
-    from killed import COMMANDS
+    from proof.killed import COMMANDS
 
     has_keras = _has_keras()
     return [name for name, own in COMMANDS.items() if has_keras or not own.real_keras]

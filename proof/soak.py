@@ -39,8 +39,8 @@ GROWN = 5_000
 
 
 def kills(name: str, seed: int) -> int:
-    """Kill a command at random moments; see ``killed``."""
-    from killed import at_random
+    """Kill a command at random moments; see ``proof.killed``."""
+    from proof.killed import at_random
 
     with tempfile.TemporaryDirectory() as folder:
         outcomes = at_random(name, seed, KILLS, Path(folder))

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-import killed
+from proof import killed
 
 if not sys.platform.startswith("linux"):
     pytest.skip("needs what Linux tells of processes", allow_module_level=True)

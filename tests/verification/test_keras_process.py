@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-import time
+import threading
 
 import numpy as np
 import pytest
@@ -226,7 +226,7 @@ def test_the_child_ends_with_a_killed_parent(tmp_path):
     )
     while not (tmp_path / "begun").exists():
         assert parent.poll() is None
-        time.sleep(0.01)
+        threading.Event().wait(0.01)
     parent.kill()
     parent.wait()
     with (tmp_path / "running").open() as file:
