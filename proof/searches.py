@@ -54,7 +54,7 @@ WITH_OPERATIONS = ("tf-2.4", "tf-2.10", "tf-keras-2.21", "keras-3.5", "keras-3.1
 FOLDERS = ("tf-2.4", "tf-2.10")
 ENVIRONMENT = ROOT / "fixtures" / "make" / "environment.sh"
 # Made by ``make proof``, with Ray and Spark.
-ENGINES = ROOT / ".venv-engines" / "bin" / "python"
+ENGINES = ROOT / ".venv-engines"
 # Bytes that they may leave behind: a leak leaves more than ten for each.
 LEFT_BEHIND = 10 * CALLS
 # What a process may grow by in all the steps of a stream, in kB.
@@ -494,14 +494,11 @@ def _killed() -> list[str]:
 
 
 def _engines() -> list[str]:
-    """What the environment of ``make proof`` has; Spark needs Java too."""
-    if not ENGINES.exists():
-        return []
-    return ["ray", *(["spark"] if shutil.which("java") else [])]
+    return ["ray", "spark"] if (ENGINES / "ready").exists() else []
 
 
 def _engine(name: str, seed: int) -> int:
-    return _passed(ENGINES, f"tests/test_{name}.py")
+    return _passed(ENGINES / "bin" / "python", f"tests/test_{name}.py")
 
 
 def _loaded() -> list[str]:
