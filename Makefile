@@ -7,7 +7,7 @@ KERNEL = runtime/gru2np_runtime/kernels/c/source/libgru2np.so
 PAGES = README.md docs/*.md docs/*/*.md fixtures/README.md
 
 .PHONY: demo test proof fuzz lint types matrix docs site browser fixtures measure kernel bench \
-	dist sbom workflows nightly-numpy nightly-keras clean
+	engines dist sbom workflows nightly-numpy nightly-keras clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/python examples/demo/demo.py
@@ -17,6 +17,7 @@ test: $(VENV)/ready $(KERNEL)
 
 # Hours; started again, it goes on. PROOF='--minutes 10' does a part of everything.
 proof: $(VENV)/ready $(KERNEL)
+	-$(MAKE) .venv-engines/ready
 	$(RUN)python -m proof $(PROOF)
 
 # Ten minutes for each target; FUZZ='--minutes 1 --only bundle' for less.
@@ -68,6 +69,11 @@ bench: .venv-bench/ready
 	-cd runtime && ../.venv-bench/bin/python -m gru2np_runtime.build
 	.venv-bench/bin/python benchmarks/run.py $(BENCH)
 
+# One process beside Dask, Ray and Spark with one worker and with two; some minutes, of a
+# machine with nothing else to do. docs/scale.md shows the result after make docs.
+engines: .venv-engines/ready $(KERNEL)
+	.venv-engines/bin/python benchmarks/engines.py
+
 # Source distributions and wheels, judged by the tools of those who publish.
 dist: $(VENV)/ready
 	$(RUN)python release/dist.py
@@ -104,7 +110,7 @@ nightly-keras:
 	.venv-nightly/bin/python -m proof.keras_tests --saved-by 3.15 -o build/nightly.md
 
 clean:
-	rm -rf $(VENV) .venv-demo .venv-bench .venv-nightly build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-demo .venv-bench .venv-engines .venv-nightly build dist .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/ready: pyproject.toml runtime/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -114,6 +120,12 @@ $(VENV)/ready: pyproject.toml runtime/pyproject.toml
 .venv-demo/ready: pyproject.toml runtime/pyproject.toml
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/pip install -q ./runtime . && touch $@
+
+# Spark needs Java too, as Debian's openjdk-17-jre-headless.
+.venv-engines/ready: pyproject.toml runtime/pyproject.toml
+	$(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/pip install -q 'pip>=25.1'
+	.venv-engines/bin/pip install -q -e ./runtime -e . --group engines && touch $@
 
 .venv-bench/ready: benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench

@@ -440,6 +440,42 @@ def refused_classes() -> str:
     return table(["class", "why it is refused"], rows)
 
 
+def engines() -> str:
+    """What ``make engines`` measured."""
+    path = ROOT / "benchmarks" / "engines.json"
+    if not path.exists():
+        return (
+            "Not measured yet: `make engines` does, on a machine with free processors."
+        )
+    record = json.loads(path.read_text("utf-8"))
+    runs, versions = record["runs"], dict(record["versions"])
+    time_steps, features = record["shape"]
+    best = {name: min(run["seconds"]) for name, run in runs.items()}
+    alone = next(iter(best.values()))
+    rows = [
+        (
+            name,
+            ", ".join(f"{seconds:.1f} s" for seconds in run["seconds"]),
+            f"{alone / best[name]:.2f}",
+            f"{min(run['processor']):.0f} s",
+        )
+        for name, run in runs.items()
+    ]
+    busy = (
+        f", while other work ran (load {record['load']})" if record["load"] > 1 else ""
+    )
+    used = ", ".join(f"{name} {version}" for name, version in versions.items())
+    worst = max(run["difference"] for run in runs.values())
+    same = "every number is equal" if not worst else f"differences up to {worst:.1e}"
+    text = (
+        f"{record['rows']:,} rows of {time_steps} × {features} float32 through a GRU "
+        f"of {record['units']} units, on {record['processors']} processors{busy}, "
+        f"{record['date']}: {used}. Outputs of all: {same}."
+    )
+    head = ("", "time", "times as fast", "processor time of the machine")
+    return f"{text}\n\n{table(head, rows)}"
+
+
 def source(path: str, name: str) -> str:
     """The code of a class or function in a file."""
     text = (ROOT / path).read_text("utf-8")

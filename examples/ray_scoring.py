@@ -72,7 +72,11 @@ def in_memory(bundle, x, workers):
 
 
 def demonstrate(folder, workers, rows=3000):
-    """Run on repeated recorded rows, from a file and from memory."""
+    """Run on repeated recorded rows, from a file and from memory.
+
+    Returns:
+        The outputs, those of Keras for the first rows, and the largest difference.
+    """
     bundle, source = folder / "model.npz", folder / "x.npy"
     gru2np.export(MODEL / "model.keras", bundle)
     with np.load(MODEL / "io.npz") as recorded:
@@ -88,7 +92,14 @@ def demonstrate(folder, workers, rows=3000):
     difference = max(difference, float(np.abs(also - expected).max()))
     print(f"{rows} rows on {workers} workers: outputs {y.shape} {y.dtype}")
     print(f"largest difference from one process: {difference:.1e}")
-    print(f"and from Keras: {np.abs(y - np.resize(keras, y.shape)).max():.1e}")
+    return y, keras, difference
+
+
+def start(workers):
+    """Ray on this machine, with processes of one thread each."""
+    one_thread = {"env_vars": {"GRU2NP_THREADS": "1", "OMP_NUM_THREADS": "1"}}
+    # The processor more is for Ray's own tasks.
+    ray.init(num_cpus=workers + 1, runtime_env=one_thread, include_dashboard=False)
 
 
 def main():
@@ -97,8 +108,7 @@ def main():
     parser.add_argument("files", nargs="*", metavar="BUNDLE X.npy Y")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    one_thread = {"env_vars": {"GRU2NP_THREADS": "1", "OMP_NUM_THREADS": "1"}}
-    ray.init(num_cpus=options.workers + 1, runtime_env=one_thread)
+    start(options.workers)
     with tempfile.TemporaryDirectory() as folder:
         if not options.files:
             demonstrate(Path(folder), options.workers)

@@ -53,6 +53,8 @@ WITH_OPERATIONS = ("tf-2.4", "tf-2.10", "tf-keras-2.21", "keras-3.5", "keras-3.1
 # That save models as folders too.
 FOLDERS = ("tf-2.4", "tf-2.10")
 ENVIRONMENT = ROOT / "fixtures" / "make" / "environment.sh"
+# Made by ``make proof``, with Ray and Spark.
+ENGINES = ROOT / ".venv-engines"
 # Bytes that they may leave behind: a leak leaves more than ten for each.
 LEFT_BEHIND = 10 * CALLS
 # What a process may grow by in all the steps of a stream, in kB.
@@ -306,11 +308,16 @@ def _upgraded() -> list[str]:
 def _tables(subject: str, seed: int) -> int:
     """The tests that take some of the fixtures, with all of them."""
     kernel, name = subject.split(" ")
-    pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    settings = {"GRU2NP_EVERY_FIXTURE": "1", "GRU2NP_KERNEL": kernel}
+    return _passed(Path(sys.executable), f"tests/{name}.py", **settings)
+
+
+def _passed(python: Path, tests: str, **settings: str) -> int:
+    """How many tests of a file pass; none fails."""
     done = subprocess.run(
-        [*pytest, f"tests/{name}.py"],
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
         cwd=ROOT,
-        env={**os.environ, "GRU2NP_EVERY_FIXTURE": "1", "GRU2NP_KERNEL": kernel},
+        env={**os.environ, **settings},
         capture_output=True,
         text=True,
         check=False,
@@ -469,6 +476,37 @@ def _steps(subject: str, seed: int) -> int:
     return STEPS
 
 
+def _soaking(name: str) -> Callable[[str, int], int]:
+    def check(subject: str, seed: int) -> int:
+        from proof import soak
+
+        search: Callable[[str, int], int] = getattr(soak, name)
+        return search(subject, seed)
+
+    return check
+
+
+def _killed() -> list[str]:
+    from proof.killed import COMMANDS
+
+    has_keras = _has_keras()
+    return [name for name, own in COMMANDS.items() if has_keras or not own.real_keras]
+
+
+def _engines() -> list[str]:
+    return ["ray", "spark"] if (ENGINES / "ready").exists() else []
+
+
+def _engine(name: str, seed: int) -> int:
+    return _passed(ENGINES / "bin" / "python", f"tests/test_{name}.py")
+
+
+def _loaded() -> list[str]:
+    from proof.soak import LOADED
+
+    return list(LOADED)
+
+
 SEARCHES = {
     "architectures": Search(
         "A configuration damaged anywhere converts to a bundle that loads, or is "
@@ -569,5 +607,33 @@ SEARCHES = {
         lambda: [f"{kernel} keras-3.15/gru" for kernel in _kernels()],
         1,
         _steps,
+    ),
+    "kills": Search(
+        "A command that is killed at any moment leaves the output as it was, new or "
+        "absent, and no process; the next run gives the output and leaves nothing else",
+        _killed,
+        4,
+        _soaking("kills"),
+    ),
+    "threads": Search(
+        "64 threads on one model and on one pool of sessions, for ten minutes, get the "
+        "bytes that one thread gets",
+        _kernels,
+        10,
+        _soaking("threads"),
+    ),
+    "engines": Search(
+        "Blocks of any size, one and several inputs and outputs give on local Ray and "
+        "Spark with two processes what one process gives",
+        _engines,
+        1,
+        _engine,
+    ),
+    "loads": Search(
+        "Ten thousand times the same file, loaded, exported or refused: open files and "
+        "memory stay as they are",
+        _loaded,
+        1,
+        _soaking("loads"),
     ),
 }

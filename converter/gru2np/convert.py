@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +26,7 @@ from gru2np.weights.of_part import find_part
 from gru2np_runtime import __version__
 from gru2np_runtime.bundle.manifest import FORMAT, MANIFEST_VERSION
 from gru2np_runtime.bundle.manifest_writer import graph_record
+from gru2np_runtime.files.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -135,8 +134,8 @@ def model_file(
     if not (hasattr(model, "save") and hasattr(model, "get_config")):
         yield model, saved_by
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
+    with workspace() as folder:
+        path = folder / "model.keras"
         model.save(path)
         yield path, saved_by or _running_keras(model)
 

@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +17,7 @@ from gru2np.errors import Gru2npError, naming
 from gru2np_runtime import load
 from gru2np_runtime.custom_objects import read_custom_objects
 from gru2np_runtime.files.arrays import Misuse
+from gru2np_runtime.files.workspace import abandoned, workspace
 
 if TYPE_CHECKING:
     from gru2np_runtime import Model
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 RUNTIME = Path(gru2np_runtime.__file__).parent
 BUNDLE = "model.npz"
 LIBRARIES = ("libgru2np.so", "libgru2np.dll", "libgru2np.crc")
+BEFORE = "before"
 # A folder with other files is never replaced.
 OBJECTS = "objects.py"
 OURS = {
@@ -113,6 +114,10 @@ def ship(
         Gru2npError: the folder cannot be written.
     """
     target = Path(folder)
+    try:
+        _restore(target)
+    except OSError as error:
+        raise Gru2npError(f"{target}: cannot be written: {error.strerror}") from error
     _check(target, Path(bundle), force)
     if compiled and not (RUNTIME / "kernels" / "c" / "source" / LIBRARIES[0]).exists():
         raise Misuse(
@@ -123,13 +128,9 @@ def ship(
         model = load(bundle, custom_objects=own)
     content = Path(bundle).read_bytes()
     try:
-        # In the same folder as the target, so that it can be renamed.
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=_parent(target)))
-        try:
+        with workspace(target.resolve()) as made:
             _write(made / "new", content, model, compiled, custom_objects)
             _take_place(made, target)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
         raise Gru2npError(f"{target}: cannot be written: {error.strerror}") from error
     files = [path for path in target.rglob("*") if path.is_file()]
@@ -218,9 +219,16 @@ def _write(
     (folder / "README.txt").write_text(_README.format(**texts), "utf-8")
 
 
+def _restore(target: Path) -> None:
+    """Put a folder back that a killed run had moved away for its own."""
+    for made in abandoned(target.resolve()):
+        if (made / BEFORE).exists() and not os.path.lexists(target):
+            (made / BEFORE).rename(target)
+
+
 def _take_place(made: Path, target: Path) -> None:
     """Move the new folder to the target; the old one is restored on an error."""
-    before = made / "before"
+    before = made / BEFORE
     if target.exists():
         target.rename(before)
     try:

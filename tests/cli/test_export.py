@@ -125,7 +125,7 @@ def test_a_missing_suffix_is_added_and_noted(model):
 
 
 @pytest.mark.parametrize(
-    "where", ["tempfile.mkstemp", "gru2np_runtime.bundle.container.Writer.add"]
+    "where", ["tempfile.mkdtemp", "gru2np_runtime.bundle.container.Writer.add"]
 )
 def test_export_to_a_place_that_cannot_be_written(model, monkeypatch, where):
     def refuse(*_arguments, **_options):

@@ -121,6 +121,27 @@ def pages():
 PROVEN = pages().proofs()
 
 
+@pytest.mark.parametrize("load", [0.2, 7.5])
+def test_what_engines_measured_is_said_with_how(tmp_path, monkeypatch, load):
+    module = pages()
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    assert module.engines().startswith("Not measured yet")
+    runs = {
+        "one process": {"seconds": [8.0, 9.0], "processor": [8.4], "difference": 0.0},
+        "Dask": {"seconds": [5.0, 4.0], "processor": [11.0], "difference": 2e-7},
+    }
+    facts = {"date": "2026-11-30", "processors": 2, "rows": 200_000, "units": 64}
+    more = {"shape": [60, 16], "load": load, "versions": {"dask": "1.0"}, "runs": runs}
+    (tmp_path / "benchmarks").mkdir()
+    record = json.dumps({**facts, **more})
+    (tmp_path / "benchmarks" / "engines.json").write_text(record)
+    text = module.engines()
+    assert "200,000 rows of 60 × 16 float32 through a GRU of 64 units" in text
+    assert ("while other work ran (load 7.5)" in text) == (load > 1)
+    assert "differences up to 2.0e-07" in text
+    assert "| Dask | 5.0 s, 4.0 s | 2.00 | 11 s |" in text
+
+
 @pytest.mark.parametrize("class_name", sorted(LAYERS))
 def test_every_class_is_proven_by_a_file_of_keras(class_name):
     assert PROVEN.get(class_name)

@@ -1,6 +1,7 @@
 """``make proof``: every search runs, nothing is done twice, and no fault is lost."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from gru2np_runtime.kernels.c.library import kernel
-from proof import page, running, searches
+from proof import page, running, searches, soak
 from proof.record import Record
 from proof.worker import ran
 
@@ -41,6 +42,58 @@ def test_a_search_runs(monkeypatch, name):
     assert searches.pieces(name)[0].run() == 10
 
 
+@pytest.mark.parametrize("name", soak.LOADED)
+def test_loads_leave_nothing_open(monkeypatch, name):
+    monkeypatch.setattr(soak, "LOADS", 50)
+    assert soak.loads(name, 0) == 50
+
+
+@pytest.mark.parametrize("kernel_name", ["c", "numpy"])
+def test_many_threads_share_a_model_and_its_sessions(monkeypatch, kernel_name):
+    if kernel_name == "c" and kernel() != "c":
+        pytest.skip("the C kernel is not built here")
+    monkeypatch.setattr(soak, "SECONDS", 1)
+    # Each has been there once at least.
+    assert soak.threads(kernel_name, 0) >= soak.THREADS
+
+
+@pytest.mark.parametrize("held", ["file", "memory"])
+def test_what_loads_leave_is_found(monkeypatch, tmp_path, held):
+    kept = []
+
+    def leak():
+        path = tmp_path / "file"
+        kept.append(
+            path.open("w") if held == "file" else bytearray(os.urandom(100_000))
+        )
+
+    monkeypatch.setattr(soak, "LOADS", 100)
+    monkeypatch.setitem(soak.LOADED, "leak", lambda folder: leak)
+    try:
+        with pytest.raises(
+            AssertionError, match="files" if held == "file" else "kB more"
+        ):
+            soak.loads("leak", 0)
+    finally:
+        for file in kept:
+            getattr(file, "close", list)()
+
+
+def test_one_wrong_byte_in_a_thread_is_found(monkeypatch):
+    works, calls = soak._works, []
+
+    def with_a_race(model, seed):
+        def work(model, pool):
+            calls.append(None)
+            return [b"right" if len(calls) < 500 else b"wrong"]
+
+        return [*works(model, seed)[:1], work]
+
+    monkeypatch.setattr(soak, "_works", with_a_race)
+    with pytest.raises(AssertionError, match="work 1 gave other bytes"):
+        soak.threads("numpy", 0)
+
+
 def test_a_piece_is_found_by_its_name():
     every = searches.pieces()
     assert {piece.search for piece in every} <= set(searches.SEARCHES)
@@ -54,7 +107,7 @@ def test_a_part_is_a_sample_of_every_search():
     for name in {piece.search for piece in every}:
         count = sum(piece.search == name for piece in every)
         assert sum(piece.search == name for piece in part) == pytest.approx(
-            count / 10, abs=1
+            count / 10, rel=0.01, abs=1
         )
 
 

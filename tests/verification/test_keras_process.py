@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -193,3 +194,47 @@ def test_verify_says_what_it_does_on_a_terminal(tmp_path, quiet):
 def test_verify_is_silent_in_a_pipe():
     result = program("verify", model_of("keras-3.15/gru"))
     assert result.stderr == b""
+
+
+PARENT = """
+import sys
+import time
+from pathlib import Path
+from gru2np.verification import keras_process
+from gru2np.verification.installed_keras import Keras
+
+keras_process._ask(Path(sys.argv[1]), Keras("sleeps", "sleeps", "1", 3), lambda: None)
+"""
+# Stands in for Keras; the system unlocks its file when the process ends.
+SLEEPS = """
+import fcntl, pathlib, time
+
+file = open(pathlib.Path(__file__).with_name("running"), "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+pathlib.Path(__file__).with_name("begun").touch()
+time.sleep(600)
+"""
+
+
+def test_the_child_ends_with_a_killed_parent(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    (tmp_path / "sleeps.py").write_text(SLEEPS)
+    (tmp_path / "request.json").write_text(json.dumps({"module": "sleeps"}))
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, tmp_path], env={**os.environ, "PYTHONPATH": path}
+    )
+    while not (tmp_path / "begun").exists():
+        assert parent.poll() is None
+        threading.Event().wait(0.01)
+    parent.kill()
+    parent.wait()
+    with (tmp_path / "running").open() as file:
+        for _ in range(6000):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                threading.Event().wait(0.01)
+            else:
+                return
+    pytest.fail("the child runs on")

@@ -5,9 +5,7 @@ Reader and writer could share a mistake, so this is no proof: ``upgrade --verify
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +21,7 @@ from gru2np.verification.samples import declared_batch, has_states
 from gru2np.verification.settings import RECORDED
 from gru2np_runtime import load
 from gru2np_runtime.bundle.manifest_writer import graph_record
+from gru2np_runtime.files.workspace import workspace
 from gru2np_runtime.proof.replay import flat
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ def faults(
 @contextmanager
 def _read(old: Conversion, data: bytes) -> Iterator[Conversion]:
     """The new file, converted."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
+    with workspace() as folder:
+        path = folder / "model.keras"
         path.write_bytes(data)
         with open_model(path, None) as raw:
             yield converted(raw, *interpret(raw), old.specs)

@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
@@ -33,6 +32,7 @@ from gru2np.verification import (
 from gru2np.verification.evidence import Reference
 from gru2np.verification.installed_keras import INSTEAD, SHOWN, NoReader
 from gru2np_runtime.bundle.manifest_writer import encode_name
+from gru2np_runtime.files.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -203,8 +203,7 @@ def run(
         "layers": layers,
         "nudged": nudged,
     }
-    with tempfile.TemporaryDirectory(prefix="gru2np-") as name:
-        folder = Path(name)
+    with workspace() as folder:
         container = conversion.raw.container
         stored: Path | None
         files = packed.unpacked(files[0], folder), files[1]
@@ -331,13 +330,19 @@ def _ask(folder: Path, keras: Keras, progress: Callable[[], object]) -> dict[str
     """Start the child, wait for it, read its answer."""
     command = [sys.executable, str(CHILD), str(folder)]
     deadline = time.monotonic() + TIMEOUT
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment(folder),
-    ) as process:
+    # Closed by the system when this process is killed; the child then ends, too.
+    read, write = os.pipe()
+    with (
+        os.fdopen(write, "wb"),
+        os.fdopen(read, "rb") as ours,
+        subprocess.Popen(
+            command,
+            stdin=ours,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment(folder),
+        ) as process,
+    ):
         try:
             output = None
             while output is None:

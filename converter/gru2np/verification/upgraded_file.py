@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gru2np.convert import convert, converted
@@ -15,9 +13,11 @@ from gru2np.layers.custom import Specs
 from gru2np.upgrading.target import BACKEND
 from gru2np.upgrading.upgrade import upgrade_of, written_for
 from gru2np.verification.installed_keras import SHOWN, NoReader
+from gru2np_runtime.files.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from gru2np.convert import Conversion
     from gru2np.upgrading.upgrade import Upgrade
@@ -54,8 +54,8 @@ def opened(
     Raises:
         InputError: the upgraded file has no such part.
     """
-    with tempfile.TemporaryDirectory(prefix="gru2np-") as folder:
-        path = Path(folder) / "upgraded.keras"
+    with workspace() as folder:
+        path = folder / "upgraded.keras"
         path.write_bytes(upgrade.data)
         saved_by = f"{written_for()}-{BACKEND}"
         with convert(path, None, custom_objects, saved_by, conversion.part) as upgraded:

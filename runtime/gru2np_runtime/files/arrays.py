@@ -18,6 +18,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from gru2np_runtime.errors import Gru2npError, InputError
+from gru2np_runtime.files.workspace import workspace
 
 if TYPE_CHECKING:
     import zipfile
@@ -337,24 +338,17 @@ def replacing(path: FilePath) -> Iterator[BinaryIO]:
         Gru2npError: the file cannot be written.
     """
     target = Path(path)
+    if "\0" in str(target):
+        raise Gru2npError(f"{str(target)!r}: cannot be written: embedded null byte")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with workspace(target) as folder:
+            new = folder / "new"
+            with new.open("w+b") as file:
+                yield file
+            new.replace(target)
     except OSError as error:
-        raise Gru2npError(f"{target}: cannot be written: {error.strerror}") from None
-    except ValueError as error:  # a zero byte in the path
-        raise Gru2npError(f"{str(target)!r}: cannot be written: {error}") from None
-    try:
-        with os.fdopen(handle, "w+b") as file:
-            yield file
-        # mkstemp makes a private file; the output gets the usual permissions.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(target)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
         # A full disk raises here; errors without a number are not from the disk.
-        if isinstance(error, OSError) and error.errno is not None:
-            text = f"{target}: cannot be written: {error.strerror}"
-            raise Gru2npError(text) from error
-        raise
+        if error.errno is None:
+            raise
+        text = f"{target}: cannot be written: {error.strerror}"
+        raise Gru2npError(text) from error

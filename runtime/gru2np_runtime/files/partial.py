@@ -45,8 +45,8 @@ def check_partial(target: FilePath, *, resume: bool, force: bool) -> None:
     """Check that a run would not delete the rows of an interrupted one.
 
     Raises:
-        Misuse: there is a partial output, and neither ``resume`` nor ``force`` is set;
-            or something else has the name of the folder.
+        Misuse: there are rows of an interrupted run, and neither ``resume`` nor
+            ``force`` is set; or something else has the name of the folder.
     """
     folder = folder_of(target)
     if not os.path.lexists(folder):
@@ -60,7 +60,8 @@ def check_partial(target: FilePath, *, resume: bool, force: bool) -> None:
             f"{str(folder)!r} exists, and no run of gru2np made it: remove it, or "
             "name another output"
         )
-    if not resume and not force:
+    kept = (folder / JOURNAL).exists()
+    if kept and not resume and not force:
         raise Misuse(
             f"{str(folder)!r} is from an interrupted run: --resume continues it, "
             "--force starts again"

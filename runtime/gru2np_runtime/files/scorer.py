@@ -189,13 +189,17 @@ class Scorer:
         """A function for Spark's ``predict_batch_udf``.
 
         Spark counts its parameters, so it has one for each input. It gives an array, or
-        a dict by name if the model has several outputs.
+        a dict by name if the model has several outputs. A row of an output is one flat
+        array, as Spark has no others.
         """
         import inspect
 
         def predict(*blocks: Inputs) -> Outputs:
             outputs = self(*blocks)
-            return self._by_name(outputs) if isinstance(outputs, list) else outputs
+            if isinstance(outputs, np.ndarray):
+                return _flat(outputs)
+            named = self._by_name(outputs)
+            return {name: _flat(output) for name, output in named.items()}
 
         kind = inspect.Parameter.POSITIONAL_ONLY
         count = len(self.model.graph.inputs)
@@ -203,6 +207,11 @@ class Scorer:
             [inspect.Parameter(f"x{i}", kind) for i in range(count)]
         )
         return predict
+
+
+def _flat(output: Array) -> Array:
+    """The rows of an output, each as one array."""
+    return output if output.ndim < 3 else output.reshape(len(output), -1)
 
 
 def _stand_in(port: Port, shape: Shape) -> Array:

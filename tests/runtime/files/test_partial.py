@@ -148,9 +148,9 @@ def test_killed_halfway_and_resumed_gives_the_same_bytes(work):
 def test_killed_before_the_first_entry_begins_anew(work):
     work.partial.mkdir()
     (work.partial / "0.part").write_bytes(b"half a header")
-    assert work.run().exit_code == EXIT_CODES["usage"]
-    assert work.run("--resume").exit_code == 0
+    assert work.run().exit_code == 0
     assert work.out.read_bytes() == work.whole()
+    assert not work.partial.exists()
 
 
 def test_resume_with_nothing_there_begins(work):

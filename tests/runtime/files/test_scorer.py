@@ -245,6 +245,19 @@ def test_what_spark_asks_for(gru, tmp_path):
         golden.close(found[name], expected)
 
 
+@pytest.mark.parametrize("case", ["stacked_cells_nested", "embedding"])
+def test_a_row_for_spark_is_one_flat_array(tmp_path, case):
+    golden = golden_of(f"keras-3.15/{case}")
+    predict = Scorer(written(golden, tmp_path)).make_predict_fn()
+    ys = golden.arrays(0, "y")
+    assert ys[0].ndim == 3
+    found = predict(*golden.arrays(0, "x"))
+    found = list(found.values()) if isinstance(found, dict) else [found]
+    for y, expected in zip(found, ys):
+        assert y.ndim == 2
+        golden.close(y, expected.reshape(len(expected), -1))
+
+
 def test_importing_the_package_does_not_import_it():
     code = "import sys, gru2np_runtime as r; print('gru2np_runtime.files.scorer' in "
     code += "sys.modules, r.Scorer.__name__)"
