@@ -97,7 +97,9 @@ def test_no_fixture_is_warned_of():
         if not goldens.refused(golden):
             with convert(*golden.files()) as conversion:
                 found = conversion.built.warnings
-                assert not [text for text in found if "over an axis of length 1" in text]
+                assert not [
+                    text for text in found if "over an axis of length 1" in text
+                ]
 
 
 @pytest.mark.skipif(not OWN.exists(), reason="shared/cases is not here")
