@@ -206,17 +206,27 @@ class Model(Generic[Output]):
     def __str__(self) -> str:
         from gru2np_runtime.summary import summary
 
-        return summary(self)
+        return summary(self._description(), self.layers)
 
     def __repr__(self) -> str:
-        from gru2np_runtime.summary import describe
-
-        return f"<gru2np model {describe(self)}>"
+        return f"<gru2np model {self._description()}>"
 
     def _repr_html_(self) -> str:
         from gru2np_runtime.summary import html
 
-        return html(self)
+        return html(self._description(), self.layers)
+
+    def _description(self) -> str:
+        from gru2np_runtime.summary import describe
+
+        return describe(
+            self.name,
+            self.source,
+            zip(self.input_names, self.input_shapes),
+            zip(self.output_names, self.output_shapes),
+            self.count_params(),
+            None if self.storage is None else self.storage["dtype"],
+        )
 
     def summary(self) -> None:
         """Print the layers of the model, their shapes and parameters."""

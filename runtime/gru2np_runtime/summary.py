@@ -9,11 +9,10 @@ from gru2np_runtime.errors import InputError, plain
 from gru2np_runtime.text import html_table, shown_paths, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gru2np_runtime.graph import Graph
     from gru2np_runtime.layer import Array, Layer, Shape
-    from gru2np_runtime.model import Model
     from gru2np_runtime.plan import Plan
     from gru2np_runtime.run.stream import Stream
 
@@ -112,36 +111,46 @@ HEADER = ("layer", "class", "output shape", "parameters")
 RIGHT = {3}
 
 
-def describe(model: Model) -> str:
-    """A line with the model's Keras, its inputs and outputs, and its size."""
-    version = model.source.get("keras_version")
+def describe(
+    name: str,
+    source: Mapping[str, object],
+    inputs: Iterable[tuple[str, Shape]],
+    outputs: Iterable[tuple[str, Shape]],
+    params: int,
+    stored: str | None,
+) -> str:
+    """A line with a model's Keras, its inputs and outputs, and its size.
+
+    Args:
+        name: of the model.
+        source: the record of the file that it was exported from.
+        inputs: name and shape of each.
+        outputs: the same.
+        params: number of parameters.
+        stored: the smaller dtype that kernels are stored in; None for none.
+    """
+    version = source.get("keras_version")
     keras = f" of Keras {plain(version)}" if isinstance(version, str) else ""
-    inputs = _tensors(model.input_names, model.input_shapes)
-    outputs = _tensors(model.output_names, model.output_shapes)
-    stored = "" if model.storage is None else model.storage["dtype"]
-    return (
-        f"{plain(model.name)}{keras}: {inputs} -> {outputs}, "
-        f"{model.count_params():,} parameters"
-        f"{stored and f', kernels stored as {stored}'}"
-    )
+    line = f"{plain(name)}{keras}: {_tensors(inputs)} -> {_tensors(outputs)}"
+    line += f", {params:,} parameters"
+    return line if stored is None else f"{line}, kernels stored as {stored}"
 
 
-def _tensors(names: Sequence[str], shapes: Sequence[Shape]) -> str:
-    pairs = zip(map(plain, names), map(shape_text, shapes))
-    return ", ".join(f"{name} {shape}" for name, shape in pairs)
+def _tensors(tensors: Iterable[tuple[str, Shape]]) -> str:
+    return ", ".join(f"{plain(name)} {shape_text(shape)}" for name, shape in tensors)
 
 
-def summary(model: Model) -> str:
-    """The description of a model, and a table with a row for each layer."""
-    return "\n".join([describe(model), *table(HEADER, _rows(model), RIGHT)])
+def summary(title: str, layers: Sequence[ModelLayer]) -> str:
+    """A title, and a table with a row for each layer."""
+    return "\n".join([title, *table(HEADER, _rows(layers), RIGHT)])
 
 
-def html(model: Model) -> str:
+def html(title: str, layers: Sequence[ModelLayer]) -> str:
     """The summary as HTML, for notebooks."""
-    return html_table(describe(model), HEADER, _rows(model), RIGHT)
+    return html_table(title, HEADER, _rows(layers), RIGHT)
 
 
-def _rows(model: Model) -> list[tuple[str, ...]]:
+def _rows(layers: Sequence[ModelLayer]) -> list[tuple[str, ...]]:
     return [
         (
             layer.name,
@@ -149,7 +158,7 @@ def _rows(model: Model) -> list[tuple[str, ...]]:
             ", ".join(map(shape_text, layer.output_shapes)),
             f"{layer.count_params():,}",
         )
-        for layer in model.layers
+        for layer in layers
     ]
 
 
