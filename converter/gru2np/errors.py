@@ -25,6 +25,7 @@ from gru2np_runtime.errors import (
     CustomObjectError,
     Gru2npError,
     InputError,
+    plain_lines,
 )
 
 if TYPE_CHECKING:
@@ -108,7 +109,13 @@ WAYS_ON = (
 
 
 class ModelFileError(Gru2npError, ValueError):
-    """A file that is damaged, hostile or not a Keras model."""
+    """A file that is damaged, hostile or not a Keras model.
+
+    Its message has lines that a terminal can show, whatever names are in the file.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(plain_lines(message))
 
 
 class VerificationError(Gru2npError, RuntimeError):
@@ -167,9 +174,8 @@ class UnsupportedModelError(Gru2npError, NotImplementedError):
             lines = "".join(f"\n  - {problem}" for problem in problems)
             count = f"{len(problems)} problems"
             text = f"{what}, {count}:{lines}"
-        super().__init__(
-            "\n".join([text, *notes, *way_on(self.problems, self.ways_on)])
-        )
+        text = "\n".join([text, *notes, *way_on(self.problems, self.ways_on)])
+        super().__init__(plain_lines(text))
 
 
 def way_on(problems: Sequence[Problem], parts: Sequence[str]) -> Iterator[str]:

@@ -12,6 +12,11 @@ def plain(text: str) -> str:
     return text if text.isprintable() else "".join(map(_printable, text))
 
 
+def plain_lines(text: str) -> str:
+    """The same of a text in lines, which stay."""
+    return "\n".join(map(plain, text.split("\n")))
+
+
 def _printable(character: str) -> str:
     return character if character.isprintable() else "?"
 
@@ -27,7 +32,7 @@ class BundleError(Gru2npError, ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("\n".join(map(plain, message.split("\n"))))
+        super().__init__(plain_lines(message))
 
 
 class CustomObjectError(Gru2npError, TypeError):

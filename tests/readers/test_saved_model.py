@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import gru2np
-from exports import assert_same_weights, exported
+from checkpoint_writer import changed, metadata, saved_model, write
+from exports import assert_same_weights, exported, refusal
 from goldens import FIXTURES
 from shared_files import MODELS
 
@@ -52,6 +53,18 @@ def test_the_version_of_tensorflow_is_known():
 def test_the_weights_of_a_saved_model_go_with_an_architecture_too():
     architecture = CHECKPOINT / "architecture.json"
     assert_same_weights(exported(architecture, weights=STACK)[0], exported(STACK)[0])
+
+
+def test_a_refusal_gives_a_terminal_no_commands(tmp_path):
+    """Whatever a file calls an object, some characters are commands to a terminal."""
+
+    def named(files):
+        files["keras_metadata.pb"] = metadata(kind="_tf_keras_\x1b[2J\u202elayer")
+
+    model = write(tmp_path / "model", saved_model(changed(files=named)))
+    said = refusal(model)
+    assert "expected a Keras model, got a ?[2J?layer saved alone" in said
+    assert all(line.isprintable() for line in said.split("\n"))
 
 
 def test_saved_states_are_noted():
