@@ -462,7 +462,9 @@ def engines() -> str:
         for name, run in runs.items()
     ]
     busy = (
-        f", while other work ran (load {record['load']})" if record["load"] > 1 else ""
+        f", which had a load of {record['load']} as it began"
+        if record["load"] > 1
+        else ""
     )
     used = ", ".join(f"{name} {version}" for name, version in versions.items())
     worst = max(run["difference"] for run in runs.values())

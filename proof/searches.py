@@ -69,6 +69,7 @@ SOAKED = (
 )
 # Tests of some fixtures; of all with GRU2NP_EVERY_FIXTURE=1.
 SAMPLED = (
+    "generations/test_tables",
     "graph/test_cutting",
     "project/test_docs",
     "inspection/test_render",

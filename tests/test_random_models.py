@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 # Old Keras takes seconds to build one.
-EXAMPLES = {"keras": 20, "tf_keras": 6}
+EXAMPLES = {"keras": 8, "tf_keras": 4}
 
 
 @pytest.mark.parametrize(

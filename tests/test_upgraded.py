@@ -73,7 +73,7 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path, monkeypatch):
     def full(*_arguments, **_options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.fdopen", full)
+    monkeypatch.setattr("pathlib.Path.replace", full)
     with pytest.raises(gru2np.Gru2npError, match="cannot be written: No space"):
         gru2np.upgrade(fixture(OLD), tmp_path / "new.keras")
     assert not list(tmp_path.iterdir())

@@ -18,6 +18,8 @@ TABLES = goldens.ROOT / "converter" / "gru2np" / "generations" / "tables"
 LINES = ("keras-1", "keras-2", "tf.keras", "keras-3")
 OBSERVED = CASES / "observed_keys.json"
 MEASURE = goldens.ROOT / "fixtures" / "measure"
+# A line, its package, and the distribution of that.
+INSTALLED = [("keras-3", "keras", "keras"), ("tf.keras", "tf_keras", "tf-keras")]
 OUTCOMES = {"keeps", "stops", "makes", "raises"}
 
 # Keys that come and go in honest files, and so tell nothing.
@@ -227,8 +229,7 @@ def test_operations_were_measured_in_every_release():
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
-    ("line", "package", "distribution"),
-    [("keras-3", "keras", "keras"), ("tf.keras", "tf_keras", "tf-keras")],
+    ("line", "package", "distribution"), goldens.some(INSTALLED, 2)
 )
 def test_the_installed_keras_gives_the_rows_of_its_release(
     line, package, distribution, tmp_path, monkeypatch

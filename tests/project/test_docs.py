@@ -137,7 +137,7 @@ def test_what_engines_measured_is_said_with_how(tmp_path, monkeypatch, load):
     (tmp_path / "benchmarks" / "engines.json").write_text(record)
     text = module.engines()
     assert "200,000 rows of 60 × 16 float32 through a GRU of 64 units" in text
-    assert ("while other work ran (load 7.5)" in text) == (load > 1)
+    assert ("had a load of 7.5 as it began" in text) == (load > 1)
     assert "differences up to 2.0e-07" in text
     assert "| Dask | 5.0 s, 4.0 s | 2.00 | 11 s |" in text
 

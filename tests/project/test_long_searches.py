@@ -1,7 +1,7 @@
 """``make proof``: every search runs, nothing is done twice, and no fault is lost."""
 
 import json
-import os
+import mmap
 import re
 import subprocess
 import sys
@@ -62,10 +62,11 @@ def test_what_loads_leave_is_found(monkeypatch, tmp_path, held):
     kept = []
 
     def leak():
-        path = tmp_path / "file"
-        kept.append(
-            path.open("w") if held == "file" else bytearray(os.urandom(100_000))
-        )
+        if held == "file":
+            kept.append((tmp_path / "file").open("w"))
+        else:  # not out of what the process has at hand
+            kept.append(mmap.mmap(-1, 100_000))
+            kept[-1].write(bytes(100_000))
 
     monkeypatch.setattr(soak, "LOADS", 100)
     monkeypatch.setitem(soak.LOADED, "leak", lambda folder: leak)
@@ -75,8 +76,8 @@ def test_what_loads_leave_is_found(monkeypatch, tmp_path, held):
         ):
             soak.loads("leak", 0)
     finally:
-        for file in kept:
-            getattr(file, "close", list)()
+        for one in kept:
+            one.close()
 
 
 def test_one_wrong_byte_in_a_thread_is_found(monkeypatch):

@@ -54,11 +54,11 @@ for name in sys.argv[1:]:
 
 
 def sample():
-    """Some forty files, equal and refused ones, of every generation."""
+    """A file of every generation, equal and refused ones."""
     found = []
     for folder in sorted({name.partition("/")[0] for name in FIXTURES}):
         own = sorted(name for name in FIXTURES if name.startswith(f"{folder}/"))
-        found += own[:: max(len(own) // 2, 1) + 1] or own[:1]
+        found.append(own[len(own) // 2])
     return found
 
 
@@ -95,11 +95,11 @@ def test_most_old_files_are_upgraded():
 @needs_keras
 def test_keras_gives_the_recorded_numbers():
     names = sample()
-    assert len(names) > 35
+    assert len(names) > 25
     found = dict(lines("-m", "proof.upgrading", "--cases", *names))
     expected = {name: FILES[name]["outcome"] for name in names}
     assert {name: one["outcome"] for name, one in found.items()} == expected
-    assert list(expected.values()).count(EQUAL) > 25
+    assert list(expected.values()).count(EQUAL) > 15
 
 
 def frozen_in(value):

@@ -38,7 +38,7 @@ def test_names_decide_where_a_frozen_layer_changed_the_order(tmp_path):
     gru2np.export(saved(tmp_path, *nested(*names)), out)
     model = load(out.getvalue())
     for name, numbers in (("first", (2, 3)), ("second", (0, 1))):
-        weights = next(own for own in model.layers if own.name == name).weights
+        weights = model.get_layer(name).weights
         assert (weights["kernel"] == numbers[0]).all()
         assert (weights["bias"] == numbers[1]).all()
 

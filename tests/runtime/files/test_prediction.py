@@ -33,6 +33,7 @@ def test_json_and_quiet(bundle, data, tmp_path):
     )
     assert result.stderr == ""
     assert json.loads(result.stdout) == {
+        "schema": "gru2np/predict/1",
         "output": str(out),
         "rows": 5,
         "batch_size": 2,
