@@ -13,6 +13,7 @@ from command_line import run
 from goldens import FIXTURES, ROOT, Golden, all_goldens, some
 from gru2np import Gru2npError, inspect
 from gru2np.cli import cli
+from modelfiles import changed
 
 KEYS = ROOT / "tests" / "cli" / "json_keys.txt"
 CASE = Golden(FIXTURES / "keras-2.2" / "several_inputs_outputs")
@@ -123,3 +124,17 @@ def test_every_file_is_described_as_the_schema_says(golden):
         assert golden.facts.get("refused")
         return
     output_schema.check("inspect", json.dumps(report.as_dict(), allow_nan=False))
+
+
+def test_names_give_a_terminal_no_commands(tmp_path):
+    """What cannot be printed is escaped; letters of any language stay."""
+    name = "größe\x9b2J\u202e\x1b[2J"
+    path = changed(
+        "keras-2.2/gru",
+        tmp_path / "model.h5",
+        lambda config: config["config"].update(name=name),
+    )
+    result = run("inspect", path, "--json")
+    assert all(line.isprintable() for line in result.stdout.split("\n"))
+    assert "größe\\u009b2J\\u202e" in result.stdout
+    assert json.loads(result.stdout)["name"] == name

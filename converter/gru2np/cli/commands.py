@@ -6,6 +6,7 @@ This module imports neither NumPy nor h5py, so that ``gru2np --help`` is fast.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from contextlib import suppress
@@ -137,6 +138,17 @@ def print_version(ctx: click.Context, _option: click.Parameter, value: bool) -> 
 
         click.echo(f"gru2np {__version__}\n{status()}")
         ctx.exit()
+
+
+def print_json(record: object) -> None:
+    """Print JSON with letters as they are; what cannot be printed is escaped."""
+    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+    for line in text.split("\n"):
+        click.echo(line if line.isprintable() else "".join(map(_escaped, line)))
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def say(quiet: bool) -> Callable[[str], None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gru2np.cli.commands import Command, say
+from gru2np.cli.commands import Command, print_json, say
 from gru2np.cli.options import (
     CUSTOM_OBJECTS,
     EXISTING,
@@ -108,7 +107,7 @@ def export(
     )
     size = Path(target).stat().st_size
     if as_json:
-        click.echo(json.dumps(_exported_record(exported, target, size), indent=2))
+        print_json(_exported_record(exported, target, size))
     elif not sys.stdout.isatty():
         # On a terminal the next line has the path.
         print_path(target)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import click
 
-from gru2np.cli.commands import EXIT_CODES, Command, say
+from gru2np.cli.commands import EXIT_CODES, Command, print_json, say
 from gru2np.cli.options import (
     CUSTOM_OBJECTS,
     FORCE,
@@ -78,7 +77,7 @@ def inspect(
 
         found = audit(file)
         if as_json:
-            click.echo(json.dumps(found.sarif(), indent=2, ensure_ascii=False))
+            print_json(found.sarif())
         else:
             click.echo(found.text(_width()))
         context.exit(EXIT_CODES["differs" if found.findings else "done"])
@@ -110,7 +109,7 @@ def inspect(
         )
         say(False)(f"wrote {page}")
     if as_json:
-        click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+        print_json(report.as_dict())
         return
     lines = render(report, _width(), lambda title: click.style(title, bold=True))
     click.echo("\n".join(lines))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 import sys
 
 import click
 
-from gru2np.cli.commands import Command, say
+from gru2np.cli.commands import Command, print_json, say
 from gru2np.cli.options import CUSTOM_OBJECTS, EXISTING, JSON, QUIET
 
 
@@ -57,7 +56,7 @@ def ship(
     )
     if as_json:
         record = {"schema": "gru2np/ship/1", **dataclasses.asdict(shipped)}
-        click.echo(json.dumps(record, indent=2))
+        print_json(record)
     elif not sys.stdout.isatty():
         # On a terminal the next line has the path.
         print_path(folder)

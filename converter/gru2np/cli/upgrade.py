@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gru2np.cli.commands import EXIT_CODES, Command, say
+from gru2np.cli.commands import EXIT_CODES, Command, print_json, say
 from gru2np.cli.options import (
     CUSTOM_OBJECTS,
     EXISTING,
@@ -123,7 +122,7 @@ def upgrade(
     size = Path(target).stat().st_size
     if as_json:
         record = _record(_written(upgraded, target, size), upgraded.verification)
-        click.echo(json.dumps(record, indent=2, allow_nan=False))
+        print_json(record)
     elif not sys.stdout.isatty():
         # On a terminal the next line has the path.
         print_path(target)
@@ -159,7 +158,7 @@ def _show_difference(verification: Verification, *, as_json: bool) -> None:
 
     if as_json:
         record = _record(dict.fromkeys(WRITTEN), verification)
-        click.echo(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(record)
         return
     for line in report(verification):
         click.echo(line)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
-from gru2np.cli.commands import Command, say
+from gru2np.cli.commands import Command, print_json, say
 from gru2np.cli.options import (
     CUSTOM_OBJECTS,
     EXISTING,
@@ -188,7 +187,7 @@ def verify(
             say(quiet)(plain(f"Note: {note}"))
         if as_json:
             facts = verification.as_json()
-            click.echo(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))
+            print_json(facts)
         else:
             source = None if inputs is None else Path(inputs).name
             for line in report(verification, source):
