@@ -143,12 +143,13 @@ def print_version(ctx: click.Context, _option: click.Parameter, value: bool) -> 
 def print_json(record: object) -> None:
     """Print JSON with letters as they are; what cannot be printed is escaped."""
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
-    for line in text.split("\n"):
-        click.echo(line if line.isprintable() else "".join(map(_escaped, line)))
+    click.echo("\n".join(map(_escaped, text.split("\n"))))
 
 
-def _escaped(character: str) -> str:
-    return character if character.isprintable() else json.dumps(character)[1:-1]
+def _escaped(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(x if x.isprintable() else json.dumps(x)[1:-1] for x in line)
 
 
 def say(quiet: bool) -> Callable[[str], None]:
