@@ -92,10 +92,11 @@ def shown_paths(paths: Iterable[str]) -> dict[str, str]:
 
 
 def _decoded(component: str) -> str:
-    first, *rest = component.encode().split(b"%")
+    # Imported only for such names: the start must be fast.
+    from urllib.parse import unquote
+
     try:
-        codes = b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in rest)
-        name = (first + codes).decode()
-    except ValueError:
+        name = unquote(component, errors="strict")
+    except UnicodeDecodeError:
         return component
     return name if name.isprintable() else component
